@@ -1,0 +1,1 @@
+"""Adaptation: the clock, the monitor, the rungs, the gate, the loop and its replay."""

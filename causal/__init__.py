@@ -1,0 +1,1 @@
+"""Causal discovery: prepare, discover, choose drivers, draw and export the graph."""

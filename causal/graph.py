@@ -1,0 +1,94 @@
+"""The causal graph as a value: links with lag, strength and evidence; and the drivers chosen from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, order=True)
+class Series:
+    """A summarised series of the graph: ``variable`` of ``domain``, written ``domain.variable``."""
+
+    domain: str
+    variable: str
+
+    def __str__(self) -> str:
+        return f"{self.domain}.{self.variable}"
+
+    @classmethod
+    def parse(cls, text: str) -> Series:
+        """Read ``domain.variable``.
+
+        >>> Series.parse("weather.wind_speed").variable
+        'wind_speed'
+        """
+        domain, _, variable = text.partition(".")
+        return cls(domain, variable)
+
+
+@dataclass(frozen=True)
+class Link:
+    """One directed link: ``cause`` at ``lag`` steps earlier drives ``effect``.
+
+    ``strength`` is the test statistic in [-1, 1] (partial correlation for ParCorr), ``p_value`` its p-value,
+    ``stability`` the share of bootstrap draws in which the link returned (None: not measured). ``oriented`` is
+    False where the data do not tell the direction (lag 0 only).
+    """
+
+    cause: Series
+    effect: Series
+    lag: int
+    strength: float
+    p_value: float
+    stability: float | None = None
+    oriented: bool = True
+
+
+@dataclass(frozen=True)
+class CausalGraph:
+    """What discovery found, with what it assumed; ``step`` is the length of one lag, e.g. ``1h``."""
+
+    series: tuple[Series, ...]
+    links: tuple[Link, ...]
+    step: str
+    method: str
+    samples: int
+    settings: dict[str, object] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+
+    def into(self, effect: Series) -> tuple[Link, ...]:
+        """Links that point into ``effect``, strongest first."""
+        found = [link for link in self.links if link.effect == effect and link.oriented]
+        return tuple(sorted(found, key=lambda link: -abs(link.strength)))
+
+    def to_json(self) -> str:
+        """The whole graph as JSON text; ``from_json`` reads it back."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CausalGraph:
+        """Read what ``to_json`` wrote.
+
+        >>> graph = CausalGraph((Series("a", "x"),), (), "1h", "PCMCI+", 100)
+        >>> CausalGraph.from_json(graph.to_json()) == graph
+        True
+        """
+        raw = json.loads(text)
+        links = tuple(Link(**{**link, "cause": Series(**link["cause"]), "effect": Series(**link["effect"])})
+                      for link in raw.pop("links"))
+        series = tuple(Series(**one) for one in raw.pop("series"))
+        assumptions = tuple(raw.pop("assumptions"))
+        return cls(series=series, links=links, assumptions=assumptions, **raw)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """An auxiliary input: ``series`` of another domain drives ``target`` with ``lag`` steps; or why it is not used."""
+
+    series: Series
+    target: Series
+    lag: int
+    strength: float
+    used: bool
+    reason: str

@@ -1,0 +1,1 @@
+"""The loop as Prefect flows, the settings, the report and the ``terracast`` command."""

@@ -1,0 +1,1 @@
+"""MLflow: versions, aliases, lineage, promote and rollback."""

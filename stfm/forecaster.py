@@ -1,0 +1,137 @@
+"""The Forecaster interface: a panel as known at the issue time in, a quantile forecast out.
+
+Wide enough for a plain rule, a torch model, and published foundation models behind an adapter: what a base can do
+is declared in ``Capabilities``, what is asked of it is a ``Request``, and everything crosses as xarray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import xarray as xr
+
+from streams.errors import TerracastError
+from streams.panel import KINDS
+
+QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+class ForecastError(TerracastError):
+    """A forecast that cannot be made, or that breaks the contract."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a forecaster declares about itself.
+
+    ``history`` is the number of steps of context it wants (fewer are allowed); ``kinds`` the panels it accepts.
+    """
+
+    history: int
+    differentiable: bool = False
+    probabilistic: bool = True
+    accepts_drivers: bool = False
+    accepts_moving_nodes: bool = False
+    kinds: tuple[str, ...] = KINDS
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked: ``horizon`` steps of ``target`` after ``issue_time``, at these quantiles.
+
+    Lead k (1 … horizon) is about the stamp ``issue_time + k * step``; the value stamped at the issue time itself may
+    or may not be known yet, which is the source's delay and visible as NaN in the context.
+    """
+
+    target: str
+    issue_time: np.datetime64
+    horizon: int
+    step: np.timedelta64
+    quantiles: tuple[float, ...] = QUANTILES
+
+    @property
+    def leads(self) -> np.ndarray:
+        """How far ahead each forecast value is, shape (horizon,)."""
+        return (np.arange(self.horizon) + 1) * self.step.astype("timedelta64[ns]")
+
+    @property
+    def valid_times(self) -> np.ndarray:
+        """The stamps forecast, shape (horizon,)."""
+        start = np.datetime64(self.issue_time, "ns")
+        return start + self.leads
+
+    def at(self, issue_time: np.datetime64) -> Request:
+        """The same request at another issue time."""
+        return replace(self, issue_time=issue_time)
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Anything that turns a panel as known at the issue time into a quantile forecast."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this forecaster can do."""
+        ...
+
+    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+        """Forecast every node of ``context``.
+
+        ``context``: a panel (dims time, node) as known at ``request.issue_time`` with the target among its
+        variables; other variables carry attr ``role`` = ``past_driver`` or ``future_driver``. Returns what
+        ``as_forecast`` makes. Raises ``ForecastError`` where no honest forecast is possible.
+        """
+        ...
+
+
+@runtime_checkable
+class Trainable(Forecaster, Protocol):
+    """A forecaster whose parameters can be trained on, saved and restored (never by pickle)."""
+
+    def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int, seed: int) -> Trainable:
+        """A copy trained ``steps`` further optimisation steps on ``panel`` (all of it known); self is unchanged."""
+        ...
+
+    def config(self) -> dict[str, object]:
+        """JSON-ready description that, with ``weights``, rebuilds this forecaster (``stfm.shelf.load``)."""
+        ...
+
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Named parameter arrays, as written to safetensors."""
+        ...
+
+
+def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr.Dataset:
+    """Wrap quantiles of shape (lead, node, quantile) as a forecast dataset.
+
+    Dims issue_time (1), lead, node, quantile; coordinate ``valid_time`` = issue_time + lead. Refuses NaN and crossing quantiles: a forecaster that does not
+    know must answer with honest width or raise, never with NaN in silence.
+    """
+    wanted = (request.horizon, context.sizes["node"], len(request.quantiles))
+    if values.shape != wanted:
+        raise ForecastError(f"forecast has shape {values.shape}", where=request.target,
+                            expected=f"(lead, node, quantile) = {wanted}", remedy="fix the forecaster")
+    if not np.isfinite(values).all():
+        nodes = context["node"].values[~np.isfinite(values).all(axis=(0, 2))]
+        raise ForecastError("forecast holds a value that is not a number", where=", ".join(map(str, nodes[:3])),
+                            expected="finite quantiles", remedy="give the node history or leave it out")
+    if (np.diff(values, axis=2) < 0).any():
+        raise ForecastError("quantiles cross", where=request.target, expected="quantiles that do not fall",
+                            remedy="sort the quantiles before as_forecast")
+    source = context[request.target].attrs
+    attrs = {name: source[name] for name in ("units", "long_name", "standard_name") if name in source}
+    coords = {name: context[name] for name in ("lat", "lon") if name in context.coords
+              and context[name].dims == ("node",)}
+    return xr.Dataset(
+        {request.target: (("issue_time", "lead", "node", "quantile"), values[None].astype("float32"), attrs)},
+        {"issue_time": ("issue_time", np.array([request.issue_time], "datetime64[ns]"),
+                        {"standard_name": "forecast_reference_time"}),
+         "lead": ("lead", request.leads, {"standard_name": "forecast_period"}),
+         "node": context["node"], "quantile": list(request.quantiles),
+         "valid_time": (("issue_time", "lead"), request.valid_times[None], {"standard_name": "time"}),
+         **coords},
+        {"domain": context.attrs.get("domain", ""), "step": context.attrs.get("step", "")},
+    )
