@@ -32,8 +32,9 @@ class Link:
     """One directed link: ``cause`` at ``lag`` steps earlier drives ``effect``.
 
     ``strength`` is the test statistic in [-1, 1] (partial correlation for ParCorr), ``p_value`` its p-value,
-    ``stability`` the share of bootstrap draws in which the link returned (None: not measured). ``oriented`` is
-    False where the data do not tell the direction (lag 0 only).
+    ``stability`` the share of bootstrap draws in which the link returned (None: not measured).
+    ``oriented`` is False where the data do not tell the direction (lag 0 only). ``known`` is True where
+    the knowledge file put the link in: then it was measured, not tested.
     """
 
     cause: Series
@@ -43,11 +44,16 @@ class Link:
     p_value: float
     stability: float | None = None
     oriented: bool = True
+    known: bool = False
 
 
 @dataclass(frozen=True)
 class CausalGraph:
-    """What discovery found, with what it assumed; ``step`` is the length of one lag, e.g. ``1h``."""
+    """What discovery found, with what it assumed; ``step`` is the length of one lag, e.g. ``1h``.
+
+    ``labels`` maps a series' text (``air.pm25``) to the name a reader knows (``PM2.5``); ``settings``
+    holds JSON values only, enough to run the same discovery again.
+    """
 
     series: tuple[Series, ...]
     links: tuple[Link, ...]
@@ -56,6 +62,15 @@ class CausalGraph:
     samples: int
     settings: dict[str, object] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def label(self, series: Series) -> str:
+        """The reader's name of a series; its variable's name where none was given.
+
+        >>> CausalGraph((), (), "1h", "PCMCI+", 0).label(Series("weather", "wind_speed"))
+        'wind speed'
+        """
+        return self.labels.get(str(series), series.variable.replace("_", " "))
 
     def into(self, effect: Series) -> tuple[Link, ...]:
         """Links that point into ``effect``, strongest first."""
@@ -84,7 +99,10 @@ class CausalGraph:
 
 @dataclass(frozen=True)
 class Driver:
-    """An auxiliary input: ``series`` of another domain drives ``target`` with ``lag`` steps; or why it is not used."""
+    """An auxiliary input: ``series`` of another domain drives ``target`` at ``lag`` steps, or why not.
+
+    ``reach`` is the largest lead (in steps) for which the linked value is already published at issue time.
+    """
 
     series: Series
     target: Series
@@ -92,3 +110,4 @@ class Driver:
     strength: float
     used: bool
     reason: str
+    reach: int = 0

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from streams.errors import TerracastError
+from streams.instant import instant
 from streams.panel import KINDS
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -60,7 +61,7 @@ class Request:
     @property
     def valid_times(self) -> np.ndarray:
         """The stamps forecast, shape (horizon,)."""
-        start = np.datetime64(self.issue_time, "ns")
+        start = instant(self.issue_time)
         return start + self.leads
 
     def at(self, issue_time: np.datetime64) -> Request:
@@ -107,8 +108,8 @@ class Trainable(Forecaster, Protocol):
 def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr.Dataset:
     """Wrap quantiles of shape (lead, node, quantile) as a forecast dataset.
 
-    Dims issue_time (1), lead, node, quantile; coordinate ``valid_time`` = issue_time + lead. Refuses NaN and crossing quantiles: a forecaster that does not
-    know must answer with honest width or raise, never with NaN in silence.
+    Dims issue_time (1), lead, node, quantile; coordinate ``valid_time`` = issue_time + lead. Refuses NaN and
+    crossing quantiles: a forecaster that does not know must answer with honest width or raise, never with NaN in silence.
     """
     wanted = (request.horizon, context.sizes["node"], len(request.quantiles))
     if values.shape != wanted:

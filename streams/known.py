@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from streams.errors import PanelError
+from streams.instant import instant
 from streams.panel import check_panel, step_of
 
 REVISION_COLUMNS = ("time", "node", "variable", "value", "known_time")
@@ -101,10 +102,10 @@ class Recorded:
 
 def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
     """The part of a recorded domain that was known at ``now``: later reports and revisions removed."""
-    now = np.datetime64(now, "ns")
+    now = instant(now)
     panel, step = held.panel, step_of(held.panel)
     time = panel["time"].values
-    first = 0 if since is None else int(np.searchsorted(time, np.datetime64(since, "ns")))
+    first = 0 if since is None else int(np.searchsorted(time, instant(since)))
     known = panel["known_time"].values[first:] <= now
     rows = np.flatnonzero(known.any(axis=1))
     stop = first + (int(rows[-1]) + 1 if len(rows) else 0)

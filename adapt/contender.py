@@ -1,0 +1,134 @@
+"""A contender: one model version with its own calibration and the forecasts of it whose labels are still to come.
+
+Champion and challenger are both contenders and are treated alike: they issue at every tick, labels mature one by
+one, and each forecast is scored once, when all its labels are known or the patience for late ones is over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from adapt.calibration import OutputCalibration
+from adapt.scores import crps, inside, level
+from stfm.forecaster import Forecaster, Request
+from streams.instant import instant
+
+
+@dataclass
+class OpenForecast:
+    """A forecast that still waits for labels; arrays (lead, node, quantile) and (lead, node).
+
+    ``shadow``: made to be compared, not served.
+    """
+
+    issue_time: np.datetime64
+    version: str
+    shadow: bool
+    raw: np.ndarray
+    served: np.ndarray
+    labels: np.ndarray
+
+    def state(self) -> dict[str, object]:
+        """Everything, as arrays."""
+        return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow, "raw": self.raw, "served": self.served, "labels": self.labels}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one closed forecast was worth, per node: means over the leads whose label came (NaN: none did).
+
+    ``labels`` counts them; ``hits`` is the share of labels inside the served 80 % interval, ``last_hit`` the same
+    at the last lead alone.
+    """
+
+    issue_time: np.datetime64
+    version: str
+    shadow: bool
+    absolute_error: np.ndarray
+    crps: np.ndarray
+    hits: np.ndarray
+    last_hit: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass
+class Contender:
+    """A model in the arena. ``calibration`` None serves the model's own quantiles."""
+
+    version: str
+    model: Forecaster
+    calibration: OutputCalibration | None
+    request: Request
+    open: list[OpenForecast] = field(default_factory=list)
+
+    def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool) -> xr.Dataset:
+        """Forecast, calibrate, remember for scoring; returns the calibrated forecast."""
+        forecast = self.model.forecast(context, self.request.at(issue_time))
+        raw = forecast[self.request.target].values[0].astype("float64")
+        served = raw if self.calibration is None else self.calibration.apply(raw, issue_time)
+        self.open.append(OpenForecast(issue_time, self.version, shadow, raw, served, np.full(raw.shape[:2], np.nan)))
+        return forecast.assign({self.request.target: forecast[self.request.target].copy(
+            data=served[None].astype("float32"))})
+
+    def mature(self, now: np.datetime64, labels: xr.DataArray, patience: np.timedelta64) -> list[Score]:
+        """Take in labels (time, node) as known now; the first value seen of a label counts.
+
+        Learns the calibration from newly matured labels and returns the scores of forecasts that closed.
+        O(open forecasts × leads × nodes).
+        """
+        for one in self.open:
+            valid = self.request.at(one.issue_time).valid_times
+            known = _rows(labels, valid)
+            fresh = np.isnan(one.labels) & np.isfinite(known)
+            if fresh.any():
+                one.labels = np.where(fresh, known, one.labels)
+                if self.calibration is not None:
+                    self.calibration.learn(one.issue_time, one.raw, np.where(fresh, known, np.nan))
+        closed = [one for one in self.open if self._over(one, now, patience)]
+        self.open = [one for one in self.open if not self._over(one, now, patience)]
+        return [self._score(one) for one in closed]
+
+    def _over(self, one: OpenForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
+        last = self.request.at(one.issue_time).valid_times[-1]
+        return bool(np.isfinite(one.labels).all()) or now >= last + patience
+
+    def _score(self, one: OpenForecast) -> Score:
+        quantiles = self.request.quantiles
+        error = np.abs(one.labels - level(one.served, quantiles, 0.5))
+        hits = inside(one.served, one.labels, quantiles)
+        return Score(one.issue_time, one.version, one.shadow, _mean(error),
+                     _mean(crps(one.served, one.labels, quantiles)), _mean(hits), hits[-1],
+                     np.isfinite(one.labels).sum(axis=0))
+
+    def state(self) -> dict[str, object]:
+        """Version, calibration and open forecasts; the model itself is found again by its version."""
+        calibration = None if self.calibration is None else self.calibration.state()
+        return {"version": self.version, "calibration": calibration, "open": [one.state() for one in self.open]}
+
+
+def open_forecasts(state: list[dict[str, object]]) -> list[OpenForecast]:
+    """Read back what ``OpenForecast.state`` wrote."""
+    return [OpenForecast(instant(str(one["issue_time"])), str(one["version"]), bool(one["shadow"]),
+                         *(np.asarray(one[name], dtype="float64") for name in ("raw", "served", "labels")))
+            for one in state]
+
+
+def _rows(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:
+    """Rows of ``labels`` at the stamps ``valid``; NaN rows where the panel has none. Its clock is sorted."""
+    time, values = labels["time"].values, labels.values
+    rows = np.full((len(valid), values.shape[1]), np.nan)
+    if len(time):
+        at = np.minimum(np.searchsorted(time, valid), len(time) - 1)
+        there = time[at] == valid
+        rows[there] = values[at[there]]
+    return rows
+
+
+def _mean(cells: np.ndarray) -> np.ndarray:
+    """Mean over leads of the cells that are known, NaN where none is."""
+    known = np.isfinite(cells)
+    return np.where(known.any(axis=0), np.where(known, cells, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1),
+                    np.nan)

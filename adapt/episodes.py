@@ -1,0 +1,199 @@
+"""Episodes: all evidence of one change of the world folds into one, from first evidence to recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from streams.errors import TerracastError
+from streams.instant import instant
+
+TIMES = ("opened", "since", "last_evidence")
+STATES = ("opened", "growing", "recovering", "closed")
+
+
+class EpisodeError(TerracastError):
+    """An episode that is not known."""
+
+
+class Clue(Protocol):
+    """What an episode reads of a piece of evidence (``adapt.monitor.Evidence`` is one)."""
+
+    @property
+    def time(self) -> np.datetime64: ...
+    @property
+    def since(self) -> np.datetime64: ...
+    @property
+    def nodes(self) -> tuple[str, ...]: ...
+    @property
+    def sort(self) -> str: ...
+    @property
+    def strength(self) -> float: ...
+    @property
+    def words(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One change of the world: ``opened`` and ``last_evidence`` are when evidence came, ``since`` when the change
+    seems to have begun.
+
+    ``sort`` is ``level``, ``scale`` or ``health`` (an outage: a data ticket, never drift). ``weights`` holds the
+    strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
+    """
+
+    id: str
+    sort: str
+    state: str
+    opened: np.datetime64
+    since: np.datetime64
+    last_evidence: np.datetime64
+    weights: Mapping[str, float]
+    words: str
+    strength: float
+    count: int = 1
+    action: str = ""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Where: nodes with at least half of the strongest node's evidence; the rest is echo from neighbours."""
+        strongest = max(self.weights.values(), default=0.0)
+        return tuple(sorted(node for node, weight in self.weights.items() if weight >= strongest / 2))
+
+    @property
+    def sentences(self) -> tuple[str, str, str]:
+        """Three sentences to a person: what changed; where and since when; what the system did or proposes."""
+        places = self.nodes
+        where = ", ".join(places[:5]) + (f" and {len(places) - 5} more nodes" if len(places) > 5 else "")
+        return (f"{self.words[:1].upper()}{self.words[1:]}.",
+                f"It concerns {where or 'no particular node'} since {np.datetime_as_string(self.since, 'h')}.",
+                self.action or "Nothing has been done yet.")
+
+    @property
+    def alarm(self) -> str:
+        """The three sentences as one text."""
+        return " ".join(self.sentences)
+
+    def to_state(self) -> dict[str, object]:
+        """As JSON scalars and a dict of them."""
+        times = {name: int(getattr(self, name).astype(np.int64)) for name in TIMES}
+        rest = {name: getattr(self, name) for name in ("id", "sort", "state", "words", "count", "action")}
+        return {**rest, **times, "strength": float(self.strength),
+                "weights": {node: float(weight) for node, weight in self.weights.items()}}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Episode:
+        """Read back what ``to_state`` wrote."""
+        times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
+        return cls(**{**state, **times, "weights": dict(state["weights"])})
+
+    def with_action(self, text: str) -> Episode:
+        """The same episode, with the third sentence of its alarm set."""
+        return replace(self, action=text if text.endswith(".") else f"{text}.")
+
+
+@dataclass
+class Episodes:
+    """Folds evidence into episodes: at most one drift and one health episode are open at a time.
+
+    An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering``
+    when ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the
+    cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay.
+
+    >>> from adapt.monitor import Evidence
+    >>> at = np.datetime64("2015-03-04T06", "ns")
+    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, "errors at Dongsi moved up by 2.0 deviations")
+    >>> episodes = Episodes(np.timedelta64(3, "D"), name="air-PM25")
+    >>> [one.id for one in episodes.fold(at, [clue] * 100)]
+    ['air-PM25-2015-03-04T06']
+    >>> print(episodes.act("air-PM25-2015-03-04T06", "A fine-tune is proposed").alarm)
+    Errors at Dongsi moved up by 2.0 deviations. It concerns Dongsi since 2015-03-04T06. A fine-tune is proposed.
+    """
+
+    cooldown: np.timedelta64
+    quiet_after: np.timedelta64 | None = None
+    name: str = "drift"
+    _open: dict[str, Episode] = field(default_factory=dict)
+
+    def fold(self, now: np.datetime64, evidence: Iterable[Clue]) -> tuple[Episode, ...]:
+        """Take in the evidence found at ``now``; returns the episodes that opened, changed state or grew.
+
+        Call it at every step, evidence or not: time alone lets an episode recover and close. O(evidence × nodes).
+        """
+        now = now.astype("datetime64[ns]")
+        before = dict(self._open)
+        closed = self._age(now)
+        for clue in evidence:
+            family = "health" if clue.sort == "health" else "drift"
+            known = self._open.get(family)
+            self._open[family] = self._opened(now, clue) if known is None else _grown(known, now, clue)
+        changed = [one for family, one in self._open.items() if before.get(family) is not one]
+        return (*closed, *changed)
+
+    def active(self) -> tuple[Episode, ...]:
+        """Episodes that are not closed."""
+        return tuple(self._open.values())
+
+    def act(self, episode_id: str, text: str) -> Episode:
+        """Set what the system did or proposes for an open episode; raises ``EpisodeError`` for another id."""
+        for family, one in self._open.items():
+            if one.id == episode_id:
+                self._open[family] = one.with_action(text)
+                return self._open[family]
+        raise EpisodeError(f"no open episode {episode_id!r}", where=self.name,
+                           expected="one of " + (", ".join(one.id for one in self.active()) or "none"),
+                           remedy="use an id from active()")
+
+    def _age(self, now: np.datetime64) -> list[Episode]:
+        quiet_after = 2 * self.cooldown if self.quiet_after is None else self.quiet_after
+        closed = []
+        for family, one in list(self._open.items()):
+            quiet = now - one.last_evidence
+            if quiet >= quiet_after:
+                closed.append(replace(self._open.pop(family), state="closed"))
+            elif quiet >= self.cooldown and one.state != "recovering":
+                self._open[family] = replace(one, state="recovering")
+        return closed
+
+    def _opened(self, now: np.datetime64, clue: Clue) -> Episode:
+        prefix = f"{self.name}-health" if clue.sort == "health" else self.name
+        return Episode(f"{prefix}-{np.datetime_as_string(now, 'h')}", clue.sort, "opened", now,
+                       clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
+                       clue.words, abs(clue.strength))
+
+    def state(self) -> dict[str, object]:
+        """Settings and open episodes as JSON scalars, lists and strings."""
+        return {"cooldown": _nanoseconds(self.cooldown), "name": self.name,
+                "quiet_after": None if self.quiet_after is None else _nanoseconds(self.quiet_after),
+                "open": [one.to_state() for one in self._open.values()]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Episodes:
+        """Episodes that go on where ``state`` was taken."""
+        quiet = state["quiet_after"]
+        opened = [Episode.from_state(one) for one in state["open"]]
+        return cls(np.timedelta64(int(state["cooldown"]), "ns"),
+                   None if quiet is None else np.timedelta64(int(quiet), "ns"), str(state["name"]),
+                   {"health" if one.sort == "health" else "drift": one for one in opened})
+
+
+def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
+    """The episode with one more piece of evidence; the strongest piece gives sort and words."""
+    strength = abs(clue.strength)
+    weights = dict(known.weights)
+    for node in clue.nodes:
+        weights[node] = max(weights.get(node, 0.0), strength)
+    stronger = strength > known.strength
+    # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
+    state = "opened" if known.state == "opened" and now == known.opened else "growing"
+    return replace(known, state=state, last_evidence=now, weights=weights, count=known.count + 1,
+                   since=min(known.since, clue.since.astype("datetime64[ns]")),
+                   sort=clue.sort if stronger else known.sort, words=clue.words if stronger else known.words,
+                   strength=max(strength, known.strength))
+
+
+def _nanoseconds(span: np.timedelta64) -> int:
+    return int(span.astype("timedelta64[ns]").astype(np.int64))

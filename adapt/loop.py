@@ -1,0 +1,256 @@
+"""The loop's one step, the same code live and in replay: mature, score, monitor, decide, forecast.
+
+``Loop.tick(moment)`` reads only through the moment. What it wants done to models (fine-tune, promote) it says in
+the ``Tick``; training happens in ``adapt.fine_tune`` and storing in ``flows``, so that the loop itself can be saved
+to a few arrays, killed, and continued to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from adapt.calibration import OutputCalibration
+from adapt.clock import Moment
+from adapt.contender import Contender, Score, open_forecasts
+from adapt.episodes import Episode, Episodes
+from adapt.gate import Decision
+from adapt.monitor import Evidence, Monitor
+from adapt.policy import Act, Policy
+from adapt.scores import residual
+from stfm.forecaster import Forecaster, Request
+from streams.align import context
+from streams.instant import instant
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the loop forecasts: a variable of a domain at fixed nodes, the drivers used, and the times that matter.
+
+    ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``patience``: how long
+    after its stamp a late label is still waited for. ``request.issue_time`` is not used.
+    """
+
+    domain: str
+    nodes: tuple[str, ...]
+    request: Request
+    cadence: np.timedelta64
+    history: np.timedelta64
+    patience: np.timedelta64
+    drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def panel(self, moment: Moment, since: np.datetime64) -> xr.Dataset:
+        """The forecaster's context as known at the moment: target and drivers on the watched nodes."""
+        target = moment.known(self.domain, since).reindex(node=list(self.nodes))
+        drivers = {domain: (moment.known(domain, since), names) for domain, names in self.drivers.items()}
+        return context(target, self.request.target, drivers)
+
+    def labels(self, moment: Moment, since: np.datetime64) -> xr.DataArray:
+        """The target (time, node) as known at the moment."""
+        panel = moment.known(self.domain, since)[self.request.target]
+        return panel.reindex(node=list(self.nodes))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's answer on a challenger, and which version it would replace."""
+
+    act: Act
+    champion: str
+    challenger: str
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one step did: the forecast served, scores of forecasts that closed, episodes that opened or changed,
+    an act wished for, and the gate's verdict if it reached one."""
+
+    now: np.datetime64
+    forecast: xr.Dataset
+    scores: tuple[Score, ...]
+    episodes: tuple[Episode, ...]
+    act: Act | None
+    verdict: Verdict | None
+
+
+class Loop:
+    """The state of one watched stream between ticks."""
+
+    def __init__(self, watched: Watched, policy: Policy, champion: Contender, monitor: Monitor, episodes: Episodes,
+                 started: np.datetime64) -> None:
+        self.watched, self.policy, self.champion = watched, policy, champion
+        self.monitor, self.episodes = monitor, episodes
+        self.challenger: Contender | None = None
+        self.retired: list[Contender] = []
+        self.told: dict[str, Episode] = {}
+        self.act: Act | None = None
+        self.wish: Act | None = None
+        self.last_act = instant(started)
+        self.last_tick: np.datetime64 | None = None
+        self._paired: list[tuple[np.ndarray, np.ndarray]] = []
+        self._unwatched: list[tuple[np.datetime64, np.ndarray]] = []
+
+    def tick(self, moment: Moment) -> Tick:
+        """One step at ``moment``; call with rising moments, one cadence apart."""
+        labels = self.watched.labels(moment, self._oldest(moment.now))
+        scores = self._mature(moment.now, labels)
+        changed = self._monitor(moment.now, labels)
+        verdict = self._judge()
+        act = self._wish(moment.now)
+        panel = self.watched.panel(moment, moment.now - self.watched.history)
+        forecast = self.champion.issue(panel, moment.now, shadow=False)
+        if self.challenger is not None:
+            self.challenger.issue(panel, moment.now, shadow=True)
+        short = max(1, int(self.watched.cadence / self.watched.request.step))
+        self._unwatched.append((moment.now, self.champion.open[-1].raw[:short]))
+        self.last_tick = moment.now
+        return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
+
+    @property
+    def reach(self) -> np.timedelta64:
+        """How far back before its instant a tick may read."""
+        watched = self.watched
+        return max(watched.history, watched.request.leads[-1] + watched.patience + 3 * watched.cadence)
+
+    def admit(self, act: Act, version: str, model: Forecaster) -> None:
+        """Take in the version that an act made: a challenger behind the gate, or the new champion without one.
+
+        The newcomer inherits the champion's calibration as it stands and learns its own from here on.
+        """
+        self.wish = None
+        if self.policy.gate is None:
+            self._act_on(act.episode, f"Version {version}, trained for it, serves instead of {self.champion.version}")
+            self.champion.version, self.champion.model = version, model
+            self.monitor.restart()
+            return
+        self._act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
+                                  "gate decides")
+        calibration = self.champion.calibration
+        copied = None if calibration is None else OutputCalibration.restore(calibration.state())
+        self.challenger = Contender(version, model, copied, self.watched.request)
+        self.act, self._paired = act, []
+
+    def _oldest(self, now: np.datetime64) -> np.datetime64:
+        contenders = [*self.retired, self.champion]
+        times = [one.issue_time for contender in contenders for one in contender.open] + [time for time, _ in self._unwatched]
+        return min(times, default=now)
+
+    def _mature(self, now: np.datetime64, labels: xr.DataArray) -> list[Score]:
+        """Scores of what was served; a retired champion is kept until its last served forecast has closed."""
+        contenders = [*self.retired, self.champion]
+        scores = [score for one in contenders for score in one.mature(now, labels, self.watched.patience)]
+        self.retired = [one for one in self.retired if one.open]
+        if self.challenger is not None:
+            mine = {score.issue_time: score for score in scores}
+            for score in self.challenger.mature(now, labels, self.watched.patience):
+                if score.issue_time in mine:
+                    self._paired.append((mine[score.issue_time].crps, score.crps))
+        return [score for score in scores if not score.shadow]
+
+    def _monitor(self, now: np.datetime64, labels: xr.DataArray) -> tuple[Episode, ...]:
+        """Feed the residuals of short leads, a cadence after they were due so that usual lateness is over."""
+        due = [one for one in self._unwatched if one[0] <= now - 2 * self.watched.cadence]
+        self._unwatched = [one for one in self._unwatched if one[0] > now - 2 * self.watched.cadence]
+        evidence: list[Evidence] = []
+        for issued, raw in due:
+            times = self.watched.request.at(issued).valid_times[: len(raw)]
+            known = labels.reindex(time=times).values
+            rows = residual(raw, known, self.watched.request.quantiles)
+            evidence += self.monitor.observe(times, rows)
+        changed = self.episodes.fold(now, evidence)
+        self.told |= {episode.id: episode for episode in changed}
+        return tuple(changed)
+
+    def _act_on(self, episode_id: str | None, text: str) -> None:
+        """Say what was done about an episode, open or closed since: the third sentence of its alarm."""
+        if episode_id is None or episode_id not in self.told:
+            return
+        if any(one.id == episode_id for one in self.episodes.active()):
+            self.told[episode_id] = self.episodes.act(episode_id, text)
+        else:
+            self.told[episode_id] = self.told[episode_id].with_action(text)
+
+    def _judge(self) -> Verdict | None:
+        if self.challenger is None or self.act is None or self.policy.gate is None or not self._paired:
+            return None
+        champion, challenger = (np.stack(losses) for losses in zip(*self._paired, strict=True))
+        decision = self.policy.gate.decide(champion, challenger)
+        if decision.verdict == "wait":
+            return None
+        verdict = Verdict(self.act, self.champion.version, self.challenger.version, decision)
+        word = "replaced" if decision.verdict == "accept" else "did not replace"
+        self._act_on(self.act.episode, f"Version {self.challenger.version}, trained for it, {word} version "
+                                       f"{self.champion.version}: {decision.reason}")
+        if decision.verdict == "accept":
+            self.champion.open = [one for one in self.champion.open if not one.shadow]
+            self.retired.append(self.champion)
+            self.champion = self.challenger
+            self.monitor.restart()
+        self.challenger, self.act, self._paired = None, None, []
+        return verdict
+
+    def _wish(self, now: np.datetime64) -> Act | None:
+        if self.challenger is not None or self.wish is not None:
+            return None
+        act = self.policy.trigger.due(now, self.last_act, self.episodes.active())
+        if act is not None:
+            self.last_act, self.wish = now, act
+        return act
+
+    def state(self) -> dict[str, object]:
+        """Everything but the models, which are found again by their version."""
+        return {
+            "champion": self.champion.state(),
+            "challenger": None if self.challenger is None else self.challenger.state(),
+            "retired": [one.state() for one in self.retired],
+            "act": None if self.act is None else _act_state(self.act),
+            "wish": None if self.wish is None else _act_state(self.wish),
+            "last_act": str(self.last_act),
+            "last_tick": None if self.last_tick is None else str(self.last_tick),
+            "paired": [np.stack(pair) for pair in self._paired],
+            "unwatched": [{"issue_time": str(time), "raw": raw} for time, raw in self._unwatched],
+            "monitor": self.monitor.state(),
+            "episodes": self.episodes.state(),
+            "told": [one.to_state() for one in self.told.values()],
+            "nodes": list(self.watched.nodes),
+            "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
+        }
+
+    @classmethod
+    def restore(cls, watched: Watched, policy: Policy, state: Mapping[str, object],
+                model: Callable[[str], Forecaster]) -> Loop:
+        """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
+        champion = _contender(state["champion"], watched.request, model)  # type: ignore[arg-type]
+        loop = cls(watched, policy, champion, Monitor.restore(state["monitor"]),  # type: ignore[arg-type]
+                   Episodes.restore(state["episodes"]), instant(str(state["last_act"])))  # type: ignore[arg-type]
+        if state["challenger"] is not None:
+            loop.challenger = _contender(state["challenger"], watched.request, model)  # type: ignore[arg-type]
+        loop.retired = [_contender(one, watched.request, model) for one in state["retired"]]  # type: ignore[attr-defined]
+        told = [Episode.from_state(one) for one in state["told"]]  # type: ignore[attr-defined]
+        loop.told = {one.id: one for one in told}
+        loop.act = None if state["act"] is None else _act(state["act"])  # type: ignore[arg-type]
+        loop.wish = None if state["wish"] is None else _act(state["wish"])  # type: ignore[arg-type]
+        loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
+        loop._paired = [(pair[0], pair[1]) for pair in state["paired"]]  # type: ignore[attr-defined]
+        loop._unwatched = [(instant(one["issue_time"]), one["raw"])
+                           for one in state["unwatched"]]  # type: ignore[attr-defined]
+        return loop
+
+
+def _act_state(act: Act) -> dict[str, object]:
+    return {"key": act.key, "asked": str(act.asked), "reason": act.reason, "episode": act.episode, "rung": act.rung}
+
+
+def _act(state: Mapping[str, str]) -> Act:
+    return Act(**{**state, "asked": instant(state["asked"])})  # type: ignore[arg-type]
+
+
+def _contender(state: Mapping[str, object], request: Request, model: Callable[[str], Forecaster]) -> Contender:
+    version, calibration = str(state["version"]), state["calibration"]
+    restored = None if calibration is None else OutputCalibration.restore(calibration)  # type: ignore[arg-type]
+    opened: Sequence[dict[str, object]] = state["open"]  # type: ignore[assignment]
+    return Contender(version, model(version), restored, request, open_forecasts(list(opened)))

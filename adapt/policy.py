@@ -1,0 +1,107 @@
+"""Policies: when the loop adapts, whether it calibrates, and what a new version must show before it serves.
+
+Frozen, weekly and drift-only are the plain baselines that every replay prints beside the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from adapt.episodes import Episode
+from adapt.gate import Gate
+
+
+@dataclass(frozen=True)
+class Act:
+    """A wish to adapt: ``key`` is its idempotency key everywhere (episode or schedule, then rung)."""
+
+    key: str
+    asked: np.datetime64
+    reason: str
+    episode: str | None = None
+    rung: str = "fine-tune"
+
+
+class Trigger(Protocol):
+    """Decides at each tick whether to adapt."""
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        """An act, or None. ``last``: when an act was last asked for (the start of service if never)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Never:
+    """Leaves the model as it is."""
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Every:
+    """Adapts on a schedule, drift or not.
+
+    >>> act = Every(np.timedelta64(7, "D")).due(np.datetime64("2020-01-08"), np.datetime64("2020-01-01"), ())
+    >>> act.key
+    'schedule-2020-01-08T00-fine-tune'
+    """
+
+    period: np.timedelta64
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        if now - last < self.period:
+            return None
+        return Act(f"schedule-{np.datetime_as_string(now, 'h')}-fine-tune", now, "the schedule asks for it")
+
+
+@dataclass(frozen=True)
+class OnEpisode:
+    """Adapts once per episode, ``settle`` after its first evidence so that there is something new to learn from."""
+
+    settle: np.timedelta64 = np.timedelta64(0, "h")
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        for episode in episodes:
+            if episode.sort != "health" and episode.opened > last - self.settle and now - episode.opened >= self.settle:
+                return Act(f"{episode.id}-fine-tune", now, f"episode {episode.id}", episode.id)
+        return None
+
+
+@dataclass(frozen=True)
+class Either:
+    """Adapts when any of several triggers asks for it; the first in order gives the reason."""
+
+    triggers: tuple[Trigger, ...]
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        acts = (trigger.due(now, last, episodes) for trigger in self.triggers)
+        return next((act for act in acts if act is not None), None)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A way to run the loop. ``gate`` None lets every new version serve at once."""
+
+    name: str
+    trigger: Trigger
+    calibrates: bool
+    gate: Gate | None
+
+
+def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
+    """Frozen, weekly, drift-only and loop for forecasts issued every ``cadence`` up to ``horizon`` ahead."""
+    week = np.timedelta64(7, "D")
+    overlap = max(1, int(np.ceil(horizon / cadence)))
+    looks = tuple(int(2 * n * (week / cadence)) for n in (1, 2))
+    return (
+        Policy("frozen", Never(), calibrates=False, gate=None),
+        Policy("weekly", Every(week), calibrates=False, gate=None),
+        Policy("drift-only", OnEpisode(), calibrates=False, gate=None),
+        Policy("loop", Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week))), calibrates=True,
+               gate=Gate(horizon_steps=overlap, looks=looks)),
+    )

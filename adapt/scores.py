@@ -1,0 +1,49 @@
+"""Losses of quantile forecasts: absolute error of the median, CRPS, and hits of the 80 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def crps(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
+    """CRPS from quantiles: twice the mean pinball loss over the levels (Laio & Tamea 2007).
+
+    ``values`` (..., quantile), ``labels`` (...); NaN labels give NaN. Same definition as
+    ``scoringrules.crps_quantile``.
+
+    >>> crps(np.array([[1.0, 2.0, 3.0]]), np.array([2.0]), (0.25, 0.5, 0.75)).round(3).tolist()
+    [0.333]
+    """
+    levels = np.asarray(quantiles, dtype="float64")
+    error = labels[..., None] - values
+    return 2.0 * np.maximum(levels * error, (levels - 1.0) * error).mean(axis=-1)
+
+
+def level(values: np.ndarray, quantiles: Sequence[float], wanted: float) -> np.ndarray:
+    """The quantile ``wanted`` of ``values`` (..., quantile), interpolated between the levels given."""
+    levels = np.asarray(quantiles, dtype="float64")
+    upper = int(np.clip(np.searchsorted(levels, wanted - 1e-9), 0, len(levels) - 1))
+    if abs(levels[upper] - wanted) < 1e-9 or upper == 0:
+        return values[..., upper]
+    share = (wanted - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
+    return (1.0 - share) * values[..., upper - 1] + share * values[..., upper]
+
+
+def inside(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float], mass: float = 0.8) -> np.ndarray:
+    """1.0 where the label lies in the central interval of ``mass``, 0.0 where not, NaN where it is unknown."""
+    low = level(values, quantiles, (1.0 - mass) / 2)
+    high = level(values, quantiles, (1.0 + mass) / 2)
+    return np.where(np.isnan(labels), np.nan, ((labels >= low) & (labels <= high)).astype("float64"))
+
+
+def residual(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
+    """Residuals divided by the forecast's own spread: (label - median) / ((q90 - q10) / 2.563).
+
+    2.563 standard deviations lie between the 10 % and the 90 % quantile of a normal law, so a well calibrated
+    normal forecast gives standard normal residuals at every lead and hour.
+    """
+    spread = (level(values, quantiles, 0.9) - level(values, quantiles, 0.1)) / 2.563
+    floor = 1e-3 * (np.nanmedian(spread) if np.isfinite(spread).any() else 1.0) + 1e-9
+    return (labels - level(values, quantiles, 0.5)) / np.maximum(spread, floor)

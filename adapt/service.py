@@ -1,0 +1,106 @@
+"""The beginning of service: fit the base on what is known, and the monitor on residuals it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from adapt.calibration import OutputCalibration
+from adapt.clock import Moment, clock
+from adapt.contender import Contender
+from adapt.episodes import Episodes
+from adapt.loop import Loop, Watched
+from adapt.monitor import Monitor
+from adapt.policy import Policy
+from adapt.scores import residual
+from stfm.forecaster import Forecaster
+from streams.errors import TerracastError
+
+Fit = Callable[[xr.Dataset, int], Forecaster]
+
+
+class ServiceError(TerracastError):
+    """Service cannot begin."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A fitted base and the cross-fitted residuals (time, node) that the monitor's reference is made from."""
+
+    base: Forecaster
+    times: np.ndarray
+    residuals: np.ndarray
+
+
+def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
+    """Fit the base on all that is known at ``moment``; fit it on each half for the residuals of the other.
+
+    In-sample residuals are too small and would make every threshold wrong, hence the two extra fits.
+    """
+    panel = watched.panel(moment, np.datetime64("1678-01-01", "ns"))
+    time = panel["time"].values
+    needed = 4 * (watched.history + watched.request.leads[-1])
+    if len(time) < 2 or time[-1] - time[0] < needed:
+        have = days(time[-1] - time[0]) if len(time) else 0.0
+        raise ServiceError(f"{have:.1f} days of {watched.domain} known at {np.datetime_as_string(moment.now, 'h')}",
+                           where=watched.domain, expected=f"at least {days(needed):.1f} days to begin with",
+                           remedy="begin later or ingest more of the past")
+    middle = time[len(time) // 2]
+    first = fit(panel.sel(time=slice(None, middle)), seed)
+    second = fit(panel.sel(time=slice(middle, None)), seed)
+    blocks = [
+        _residuals(watched, moment, second, time[0] + watched.history, middle),
+        _residuals(watched, moment, first, middle + watched.history, time[-1] - watched.cadence),
+    ]
+    base = fit(panel, seed)
+    return Beginning(base, np.concatenate([times for times, _ in blocks]),
+                     np.concatenate([rows for _, rows in blocks]))
+
+
+def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64,
+               stop: np.datetime64) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of the short leads of forecasts issued from ``start`` to ``stop``, as the loop will feed them."""
+    short = max(1, int(watched.cadence / watched.request.step))
+    labels = watched.labels(moment, start)
+    first = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    times, rows = [], []
+    for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
+        context = watched.panel(then, then.now - watched.history)
+        request = watched.request.at(then.now)
+        values = model.forecast(context, request)[request.target].values[0][:short].astype("float64")
+        valid = request.valid_times[:short]
+        rows.append(residual(values, labels.reindex(time=valid).values, request.quantiles))
+        times.append(valid)
+    return np.concatenate(times), np.concatenate(rows)
+
+
+class _Earlier:
+    """A history that looks through a moment, so that the reference cannot read past it either."""
+
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self.domains = moment.domains
+
+    def as_known_at(self, domain: str, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
+        return self._moment.earlier(now).known(domain, since)
+
+
+def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, start: np.datetime64, *,
+          false_alarms_per_month: float, cooldown: np.timedelta64, seed: int) -> Loop:
+    """A fresh loop around the base, its monitor calibrated to the stated false alarms."""
+    calibration = None
+    if policy.calibrates:
+        calibration = OutputCalibration(len(watched.nodes), watched.request.horizon, watched.request.quantiles)
+    champion = Contender(version, beginning.base, calibration, watched.request)
+    monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
+                          nodes=watched.nodes)
+    episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")
+    return Loop(watched, policy, champion, monitor, episodes, start)
+
+
+def days(span: np.timedelta64) -> float:
+    """A span in days."""
+    return float(span / np.timedelta64(1, "D"))

@@ -1,0 +1,77 @@
+"""Choose auxiliary inputs of a target from its causal links, and say of each why it is used or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from causal.graph import CausalGraph, Driver, Link, Series
+from causal.words import duration
+from streams.errors import TerracastError
+
+
+class DriverError(TerracastError):
+    """A target that the graph does not hold."""
+
+
+def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str, int], horizon: int = 1,
+                   min_stability: float = 0.5) -> tuple[Driver, ...]:
+    """The links from other domains into ``target`` as drivers, strongest first, used or refused with reason.
+
+    ``published`` maps a domain to its publication delay in steps: at issue time t its newest value is stamped
+    t - delay. A driver is a past driver: a forecast reads it up to that value, never beyond. With a link
+    of lag L, the newest published value acts on the target at t - delay + L. The driver is early enough
+    when the target is not itself published there yet, **L + delay of the target > delay of the driver**;
+    otherwise its effect is already in the target's own past. ``reach`` = min(horizon, L - delay of the
+    driver) is the largest lead whose linked value is known at issue time (0: only the target's unpublished
+    present). Also refused: a link without a direction, one that returned in fewer than ``min_stability``
+    of the draws, and a domain without a known delay. Raises ``DriverError``.
+
+    >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
+    >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
+    >>> driver, = choose_drivers(graph, flow, published={"weather": 1, "traffic": 0}, horizon=6)
+    >>> driver.used, driver.reach, driver.reason
+    (True, 1, 'rain is published 1 hour late and acts after 2 hours: known in time for leads up to 1 hour')
+    >>> choose_drivers(graph, flow, published={"weather": 2, "traffic": 0})[0].used
+    False
+    """
+    if target not in graph.series:
+        raise DriverError(f"no series {target}", where="graph",
+                          expected="one of " + ", ".join(map(str, graph.series)),
+                          remedy="discover with the target among the variables")
+    if horizon < 1:
+        raise DriverError(f"horizon {horizon}", where=str(target), expected="at least 1 step",
+                          remedy="give the largest lead in steps")
+    towards = [link for link in graph.links if link.effect == target and link.cause.domain != target.domain]
+    undirected = [Link(link.effect, link.cause, 0, link.strength, link.p_value, link.stability, False)
+                  for link in graph.links
+                  if not link.oriented and link.cause == target and link.effect.domain != target.domain]
+    ordered = sorted(towards + undirected, key=lambda link: (-abs(link.strength), link.cause, link.lag))
+    return tuple(_driver(graph, link, published, horizon, min_stability) for link in ordered)
+
+
+def _driver(graph: CausalGraph, link: Link, published: Mapping[str, int], horizon: int,
+            min_stability: float) -> Driver:
+    delay, own_delay = published.get(link.cause.domain), published.get(link.effect.domain, 0)
+    reach = 0 if delay is None else max(0, min(horizon, link.lag - delay))
+    used, reason = _verdict(graph, link, delay, own_delay, reach, min_stability)
+    return Driver(link.cause, link.effect, link.lag, link.strength, used, reason, reach)
+
+
+def _verdict(graph: CausalGraph, link: Link, delay: int | None, own_delay: int, reach: int,
+             min_stability: float) -> tuple[bool, str]:
+    name, target = graph.label(link.cause), graph.label(link.effect)
+    if not link.oriented:
+        return False, f"{name} and {target} move together, but the data do not tell which drives which"
+    if link.stability is not None and link.stability < min_stability:
+        return False, (f"the link returned in only {link.stability:.0%} of the redraws "
+                       f"(at least {min_stability:.0%} wanted)")
+    if delay is None:
+        return False, f"it is not said how late {link.cause.domain} is published"
+    late = f"{duration(delay, graph.step)} late" if delay else "at once"
+    acts = f"after {duration(link.lag, graph.step)}" if link.lag else "at the same time"
+    facts = f"{name} is published {late} and acts {acts}"
+    if link.lag + own_delay <= delay:
+        return False, f"{facts}: by then its effect is already in the published {target}"
+    if reach == 0:
+        return True, f"{facts}: it tells the {target} that is not published yet"
+    return True, f"{facts}: known in time for leads up to {duration(reach, graph.step)}"

@@ -1,0 +1,38 @@
+"""By hand what the loop does by itself: promote, roll back, list versions, tell why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flows.workspace import Workspace
+from registry.promotion import promote, rollback
+
+
+def promote_by_hand(config: Path, version: str, reason: str) -> str:
+    """Promote a version; the loop follows the alias at its next step."""
+    registry = Workspace.open(config).registry
+    number = promote(registry, version, decision={"reason": reason, "by": "hand"}, despite_rollback=True)
+    return f"version {number} is champion"
+
+
+def rollback_by_hand(config: Path, reason: str) -> str:
+    """Put the previous champion back; the loop follows at its next step."""
+    return f"version {rollback(Workspace.open(config).registry, reason=reason)} is champion again"
+
+
+def version_rows(config: Path) -> list[dict[str, Any]]:
+    """A row per version, newest first."""
+    rows = []
+    for version in Workspace.open(config).registry.versions():
+        lineage = version.lineage
+        rows.append({"version": version.number, "aliases": ", ".join(version.aliases), "key": lineage.key,
+                     "parent": lineage.parent, "known_at": None if lineage.known_at is None else str(lineage.known_at),
+                     "snapshot": lineage.snapshot, "metrics": dict(version.metrics)})
+    return rows
+
+
+def story(config: Path, version: str) -> dict[str, Any]:
+    """Why a version is what it is: plain sentences and the data behind them."""
+    return asdict(Workspace.open(config).registry.why(version))

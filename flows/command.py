@@ -1,0 +1,264 @@
+"""The ``terracast`` command: every verb calls one flow or one plain function and prints its answer.
+
+Exit code 0: calm; 1: error, told in one line; 3: drift. ``--json`` prints one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.output import CALM, DRIFT, ERROR, note, print_json, print_rows, progress, say
+from streams.errors import TerracastError
+
+# A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.
+for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR",
+                      "PREFECT_CLI_PROMPT": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1",
+                      "PREFECT_LOGGING_TO_API_ENABLED": "false"}.items():
+    os.environ.setdefault(_name, _value)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Keeps spatio-temporal forecasts true while the world changes.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
+bench_app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
+app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
+
+Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Now = Annotated[str | None, typer.Option("--now", help="The instant to act as of, UTC; default: the clock.")]
+CONFIG = Path("terracast.toml")
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Option(help="Where the demo keeps its store and report.")] = Path("terracast-demo"),
+         json: Json = False) -> None:
+    """The whole loop on the simulated city: known drifts, known causes; ends with the report's path."""
+    from flows.demo import run_demo
+
+    answer = run_demo(folder)
+    if json:
+        print_json(answer)
+        return
+    say(f"\nchampion: version {answer['champion']}")
+    for alarm in answer["alarms"]:
+        say(f"alarm: {alarm}")
+    say(f"report: {answer['report']}")
+
+
+@app.command()
+def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data file to look into.")],
+         target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
+         folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
+         json: Json = False) -> None:
+    """Look into a data file and write a commented terracast.toml for it."""
+    from flows.initial import write_settings
+
+    config = write_settings(name, source, folder, target=target)
+    if json:
+        print_json({"config": str(config)})
+    else:
+        say(f"{config} written; look it over, then run `terracast replay` or `terracast watch --once`")
+
+
+@config_app.command("show")
+def config_show(config: Config = CONFIG, json: Json = False) -> None:
+    """Every setting in force."""
+    from flows.settings import read_settings
+
+    settings = read_settings(config).model_dump(mode="json")
+    if json:
+        print_json(settings)
+        return
+    for section, values in settings.items():
+        rows = values.items() if isinstance(values, dict) else [("", values)]
+        for key, value in rows:
+            say(f"{section}{'.' if key else ''}{key} = {value}")
+
+
+@app.command()
+def ingest(config: Config = CONFIG, json: Json = False) -> None:
+    """New files of the sources into the store: rows new, late, duplicate, revised, rejected."""
+    from flows.ingest import ingest as flow
+
+    answer = flow(str(config.resolve()))
+    if json:
+        print_json(answer)
+        return
+    _say_files(answer["files"])  # type: ignore[arg-type]
+    say(f"snapshot {answer['snapshot']}")
+
+
+@app.command()
+def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", help="One step, then stop.")] = False,
+          now: Now = None, json: Json = False) -> None:
+    """One step of the loop (--once), or a step at every cadence until interrupted."""
+    from flows.watch import watch as flow
+    from flows.watch import watch_forever
+
+    if not once:
+        watch_forever(str(config.resolve()))
+        return
+    answer = flow(str(config.resolve()), now)
+    if json:
+        print_json(answer)
+    else:
+        _say_files(answer["files"])  # type: ignore[arg-type]
+        say(str(answer["waiting"]) if answer["waiting"] else
+            f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
+        for text in (*answer["alarms"].values(), *answer["decisions"]):  # type: ignore[attr-defined]
+            say(f"- {text}")
+    raise typer.Exit(DRIFT if answer["alarms"] else CALM)
+
+
+@app.command()
+def replay(config: Config = CONFIG,
+           policies: Annotated[str, typer.Option(help="Policies, comma-separated.")] = "frozen,weekly,drift-only,loop",
+           start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,
+           stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
+           json: Json = False) -> None:
+    """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
+    from flows.replay import COLUMNS, run_replay
+
+    answer = run_replay(config, policies.split(","), start, stop, progress)
+    if json:
+        print_json(answer)
+        return
+    print_rows(f"{answer['data']}: {answer['protocol']['target']}", answer["rows"], COLUMNS)
+
+
+@app.command()
+def discover(config: Config = CONFIG, now: Now = None,
+             knowledge: Annotated[Path | None, typer.Option(help="What is impossible or certain, a text file.")] = None,
+             json: Json = False) -> None:
+    """The causal graph as known now, and the drivers chosen from it."""
+    from flows.discover import discover as flow
+
+    answer = flow(str(config.resolve()), now, None if knowledge is None else str(knowledge))
+    if json:
+        print_json(answer)
+        return
+    for driver in answer["drivers"]:  # type: ignore[attr-defined]
+        word = "used" if driver["used"] else "not used"
+        series = f"{driver['series']['domain']}.{driver['series']['variable']}"
+        say(f"{series} at lag {driver['lag']}: {word}; {driver['reason']}")
+
+
+@app.command()
+def retrain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
+    """Fit the base anew on all that is known, and begin service with it."""
+    from flows.retrain import retrain as flow
+
+    answer = flow(str(config.resolve()), now)
+    if json:
+        print_json(answer)
+    else:
+        say(str(answer["waiting"] or f"champion: version {answer['champion']}"))
+
+
+@app.command()
+def adapt(config: Config = CONFIG, json: Json = False) -> None:
+    """Carry out the act that the loop wishes for, if it does."""
+    from flows.adapt import adapt as flow
+
+    answer = flow(str(config.resolve()))
+    if json:
+        print_json(answer)
+    else:
+        say("nothing to do" if answer["version"] is None else f"version {answer['version']} made")
+
+
+@app.command()
+def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
+            config: Config = CONFIG) -> None:
+    """Make a version the champion by hand; the old champion stays as ``previous``."""
+    from flows.by_hand import promote_by_hand
+
+    say(promote_by_hand(config, version, reason))
+
+
+@app.command()
+def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
+             config: Config = CONFIG) -> None:
+    """Put the previous champion back into service."""
+    from flows.by_hand import rollback_by_hand
+
+    say(rollback_by_hand(config, reason))
+
+
+@app.command()
+def versions(config: Config = CONFIG, json: Json = False) -> None:
+    """All versions with their aliases and what made them."""
+    from flows.by_hand import version_rows
+
+    rows = version_rows(config)
+    if json:
+        print_json({"versions": rows})
+    else:
+        print_rows("versions", rows, {"version": "version", "aliases": "aliases", "key": "made by", "parent": "from",
+                                      "known_at": "data as known at"})
+
+
+@app.command()
+def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
+    """The thread of evidence that made a version."""
+    from flows.by_hand import story
+
+    told = story(config, version)
+    if json:
+        print_json(told)
+    else:
+        for sentence in told["sentences"]:
+            say(sentence)
+
+
+@app.command()
+def report(config: Config = CONFIG, out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+           now: Now = None, json: Json = False) -> None:
+    """One self-contained HTML file: is the forecast still true, what changed, why these inputs."""
+    from flows.report import report as flow
+
+    answer = flow(str(config.resolve()), str(out.resolve()), now)
+    if json:
+        print_json(answer)
+    else:
+        say(f"report: {answer['report']}")
+
+
+@bench_app.command("loop")
+def bench_loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.")],
+               target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
+               start: Annotated[str | None, typer.Option(help="First issue time.")] = None,
+               stop: Annotated[str | None, typer.Option(help="Last issue time.")] = None, json: Json = False) -> None:
+    """The policies over a data file as if live, beside seasonal naive."""
+    from flows.replay import COLUMNS, bench_file
+
+    answer = bench_file(data, target, start, stop, progress)
+    if json:
+        print_json(answer)
+        return
+    print_rows(f"{answer['data']}: {answer['protocol']['target']}", answer["rows"], COLUMNS)
+    say(f"repeat: {answer['command']}")
+
+
+def _say_files(files: list[dict[str, object]]) -> None:
+    for file in files:
+        if file["refused"]:
+            say(f"refused: {file['refused']}")
+        else:
+            counts = ", ".join(f"{file[name]} {name}" for name in ("new", "late", "duplicate", "revised"))
+            rejected = "".join(f", {count} rejected ({reason})" for reason, count in file["rejected"].items())  # type: ignore[attr-defined]
+            say(f"{file['path']}: {counts}{rejected}")
+
+
+def main() -> None:
+    """Run the command; an error is one line and exit code 1."""
+    try:
+        app()
+    except TerracastError as error:
+        note(f"error: {error}")
+        sys.exit(ERROR)

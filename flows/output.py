@@ -1,0 +1,69 @@
+"""How the command answers: tables and one-line errors for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+CALM, ERROR, DRIFT = 0, 1, 3
+
+_notes = Console(stderr=True)
+_out = Console()
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """One JSON object on standard output and nothing else there."""
+    sys.stdout.write(json.dumps(answer, default=_plain, allow_nan=False, indent=1) + "\n")
+
+
+def say(text: str) -> None:
+    """A line to a person, on standard output."""
+    _out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """A line beside the answer, on standard error."""
+    _notes.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """A table: ``columns`` maps a row's key to its heading; numbers are rounded to be read."""
+    table = Table(title=title, title_justify="left")
+    for heading in columns.values():
+        table.add_column(heading, justify="right" if heading != next(iter(columns.values())) else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key in columns))
+    _out.print(table)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; silent lines of text where that is not a terminal."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  console=_notes, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda steps: bar.advance(task, steps)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)

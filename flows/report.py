@@ -1,0 +1,192 @@
+"""Report: gather what the store and the registry know into one page a domain expert can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from prefect import flow
+
+from adapt.clock import Moment
+from adapt.episodes import Episode
+from adapt.hindcast import hindcast
+from adapt.loop import Loop
+from adapt.replay import score_table
+from causal.drawing import draw
+from flows.as_of import as_of
+from flows.discover import saved_discovery
+from flows.reporting.content import Alarm, Change, KnownEvent, Making, Reasons, Report, Timeline
+from flows.reporting.content import Version as VersionRow
+from flows.reporting.daily import network_daily
+from flows.reporting.page import write
+from flows.reporting.reasons import reasons_from
+from flows.saved_loop import load_loop
+from flows.workspace import Workspace
+from stfm.forecaster import Forecaster
+from stfm.seasonal_naive import SeasonalNaive
+from streams.known import History
+from streams.store import View
+
+RECENT = np.timedelta64(28, "D")
+Event = tuple[np.datetime64, np.datetime64, str]
+
+
+def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = ()) -> Path:
+    """Write the report as known at ``now`` to ``out``; frozen base and seasonal naive are hindcast for comparison."""
+    view = workspace.store.read()
+    loop = load_loop(workspace, view)
+    history = view.history()
+    scores = _served_scores(view, loop.watched.domain)
+    base = _base(workspace)
+    frozen = _hindcast(loop, base[1], base[0], history, scores, now)
+    naive = _hindcast(loop, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
+    panel = Moment(now, history).known(loop.watched.domain)
+    target = panel[loop.watched.request.target]
+    page = Report(
+        title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
+        domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
+        snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen, loop),
+        nodes=_nodes(panel, scores, frozen, naive, loop, now),
+        timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
+                          tuple(KnownEvent(*event) for event in events)),
+        alarms=tuple(_alarm(episode) for episode in loop.told.values()),
+        false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
+        versions=_versions(workspace), reasons=_reasons(view),
+        making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
+    return write(page, out)
+
+
+def _served_scores(view: View, domain: str) -> pd.DataFrame:
+    """The score ledger as a long table, like ``adapt.replay.score_table``."""
+    ledger = view.ledger(f"scores/{domain}")
+    if ledger is None:
+        return score_table([], ())
+    return ledger.to_dataframe().reset_index().sort_values("issue_time", kind="stable")
+
+
+def _base(workspace: Workspace) -> tuple[str, Forecaster]:
+    """The newest base: what the champion would be had nothing been adapted."""
+    bases = [version for version in workspace.registry.versions() if version.lineage.policy_rung == "fit"]
+    newest = max(bases, key=lambda version: int(version.number))
+    return newest.number, workspace.registry.load(newest.number)
+
+
+def _hindcast(loop: Loop, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
+              now: np.datetime64) -> pd.DataFrame:
+    issue_times = np.unique(scores["issue_time"].to_numpy())
+    return score_table(hindcast(model, version, loop.watched, history, list(issue_times), now), loop.watched.nodes)
+
+
+def _since(scores: pd.DataFrame, start: np.datetime64) -> pd.DataFrame:
+    return scores[scores["issue_time"] >= start]
+
+
+def _by_node(scores: pd.DataFrame, column: str) -> pd.Series:
+    """Mean over issue times, weighted by the labels that came."""
+    weighted = scores.assign(total=scores[column].fillna(0.0) * scores["labels"])
+    sums = weighted.groupby("node")[["total", "labels"]].sum()
+    return sums["total"] / sums["labels"].where(sums["labels"] > 0)
+
+
+def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive: pd.DataFrame, loop: Loop,
+           now: np.datetime64) -> pd.DataFrame:
+    recent = _since(scores, now - RECENT)
+    table = pd.DataFrame({"node": list(loop.watched.nodes)}).set_index("node")
+    table["error"] = _by_node(recent, "absolute_error")
+    table["reference_error"] = _by_node(_since(frozen, now - RECENT), "absolute_error")
+    table["skill"] = 1.0 - table["error"] / _by_node(naive, "absolute_error")
+    table["coverage"] = _by_node(recent, "hits")
+    open_episodes = loop.episodes.active()
+    states = {node: "outage" if episode.sort == "health" else "episode"
+              for episode in open_episodes for node in episode.nodes}
+    table["state"] = [states.get(node, "calm") for node in table.index]
+    for name in ("lat", "lon"):
+        if name in panel.coords and panel[name].dims == ("node",):
+            table[name] = panel[name].to_series()
+    return table.reset_index()
+
+
+def _values(view: View, loop: Loop, target: xr.DataArray) -> pd.DataFrame | None:
+    """Observed against forecast at the longest leads that cover every stamp once."""
+    ledger = view.ledger(f"forecasts/{loop.watched.domain}")
+    if ledger is None:
+        return None
+    request = loop.watched.request
+    last = ledger.isel(lead=slice(-max(1, int(loop.watched.cadence / request.step)), None))
+    flat = last.stack(time=("issue_time", "lead"), create_index=False)
+    flat = flat.assign_coords(time=("time", flat["valid_time"].values)).drop_vars("valid_time")
+    forecast = flat[request.target].sortby("time").drop_duplicates("time")
+    low, median, high = (forecast.sel(quantile=wanted, method="nearest", drop=True) for wanted in (0.1, 0.5, 0.9))
+    observed = target.reindex(time=forecast["time"], node=forecast["node"])
+    return network_daily(observed, low, median, high)
+
+
+def _weekly(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame | None:
+    if scores.empty:
+        return None
+    weeks = {name: table.set_index("issue_time")["absolute_error"].astype(float).resample("7D").mean()
+             for name, table in (("frozen", frozen), ("champion", scores))}
+    return pd.DataFrame(weeks).rename_axis("time").reset_index()
+
+
+def _lead(loop: Loop) -> str:
+    hours = loop.watched.request.leads[-1] / np.timedelta64(1, "h")
+    return f"{hours:g} hours ahead" if hours < 72 else f"{hours / 24:g} days ahead"
+
+
+def _headline(scores: pd.DataFrame, frozen: pd.DataFrame, loop: Loop) -> tuple[str, ...]:
+    if scores.empty:
+        return ("No forecast has been scored yet.",)
+    error, before = (float(_by_node(table, "absolute_error").mean()) for table in (scores, frozen))
+    hits = float(_by_node(scores, "hits").mean())
+    active = len(loop.episodes.active())
+    calm = "No episode is open." if active == 0 else f"{active} episode{'s are' if active > 1 else ' is'} open."
+    return (f"The error of what was served is {100 * (1 - error / before):.1f} % below that of the frozen base; "
+            f"the 80 % interval covered {100 * hits:.0f} %.", calm)
+
+
+def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
+    """When another version came to serve, read off the forecasts themselves."""
+    ledger = view.ledger(f"scores/{workspace.settings.stream.domain}")
+    if ledger is None:
+        return ()
+    served = ledger["version"].to_series().sort_index()
+    changed = served[served != served.shift()].iloc[1:]
+    numbers = served.astype(int)
+    return tuple(Change(np.datetime64(time), "promotion" if int(version) > numbers[:time].iloc[:-1].iloc[-1]
+                        else "rollback", str(version)) for time, version in changed.items())
+
+
+def _alarm(episode: Episode) -> Alarm:
+    what, where, action = episode.sentences
+    end = episode.last_evidence if episode.state in ("recovering", "closed") else None
+    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort)
+
+
+def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
+    rows = []
+    for version in workspace.registry.versions():
+        decision: dict[str, Any] = dict(workspace.registry.why(version.number).decision or {})
+        rows.append(VersionRow(version.number, version.aliases, version.lineage.episode_id or version.lineage.key,
+                               str(decision.get("reason", "not decided yet")), decision.get("mean_gain")))
+    return tuple(rows)
+
+
+def _reasons(view: View) -> Reasons:
+    discovery = saved_discovery(view.state("causal"))
+    if discovery is None:
+        return Reasons()
+    return reasons_from(discovery.graph, discovery.drivers, draw(discovery.graph, discovery.drivers))
+
+
+@flow(name="report")
+def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None) -> dict[str, Any]:
+    """Write the report; answers its path."""
+    workspace = Workspace.open(config)
+    moment = min(as_of(now),
+                 load_loop(workspace, workspace.store.read()).last_tick or np.datetime64("NaT"))
+    return {"report": str(report_on(workspace, moment, Path(out)))}

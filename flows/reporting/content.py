@@ -1,0 +1,177 @@
+"""The content of a report as plain, frozen values: numbers, words and tables, no service object among them.
+
+Everything but the identity of the report may be missing; the page then says so in one sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from streams.errors import TerracastError
+
+NODE_COLUMNS = ("node", "lat", "lon", "error", "reference_error", "skill", "coverage", "state")
+POLICY_COLUMNS = ("policy", "mae", "crps", "coverage", "alarms", "adaptations", "seconds")
+VALUE_COLUMNS = ("time", "observed", "median", "low", "high")
+ERROR_COLUMNS = ("time", "frozen", "champion")
+
+
+class ReportError(TerracastError):
+    """Content that cannot be shown honestly."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A promotion or a rollback: ``kind`` is one of these two words, ``version`` the model put in service."""
+
+    time: np.datetime64
+    kind: str
+    version: str
+
+
+@dataclass(frozen=True)
+class KnownEvent:
+    """Something people know happened (a holiday, a strike), from ``start`` to ``end``."""
+
+    start: np.datetime64
+    end: np.datetime64
+    label: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Observation and forecast of the network mean over time, and the error per week.
+
+    ``values``: columns time, observed, median, low, high (the 80 % interval), a row per day or longer, NaN
+    where nothing is known (``reporting.daily.network_daily`` makes it). ``errors``: columns time, frozen,
+    champion, a row per week. ``lead`` says in words how far ahead the forecast was made, e.g. "24 hours
+    ahead".
+    """
+
+    values: pd.DataFrame | None = None
+    errors: pd.DataFrame | None = None
+    lead: str = ""
+    changes: tuple[Change, ...] = ()
+    events: tuple[KnownEvent, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One episode told to a person: what changed; where and since when; what the system did or proposes.
+
+    ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
+    outage (health).
+    """
+
+    episode: str
+    what: str
+    where: str
+    action: str
+    start: np.datetime64
+    end: np.datetime64 | None = None
+    sort: str = "drift"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version: what it was made from, what the gate decided in words, and the error it removed.
+
+    ``gain`` is 1 − error / error of the version before it, measured at the gate (0.06: 6 % less error).
+    """
+
+    number: str
+    aliases: tuple[str, ...] = ()
+    made_from: str = ""
+    decision: str = ""
+    gain: float | None = None
+
+
+@dataclass(frozen=True)
+class CausalLink:
+    """One link in words for a domain expert. ``lag`` reads like "2 hours"; empty means the same time.
+
+    ``published``: was the cause's value out early enough to forecast with? ``used``: is it an input now?
+    None means that the question does not arise. ``sentence`` replaces the sentence written from the numbers.
+    """
+
+    cause: str
+    effect: str
+    lag: str
+    strength: float
+    stability: float | None = None
+    published: bool | None = None
+    used: bool | None = None
+    reason: str = ""
+    oriented: bool = True
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why these inputs: the causal graph drawn as SVG text, its links, and what was assumed to find them."""
+
+    drawing: str = ""
+    links: tuple[CausalLink, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How the report was made: the command, the digest of the settings, versions by name."""
+
+    command: str = ""
+    settings_digest: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report shows.
+
+    ``nodes``: columns node, lat, lon (degrees), error (mean absolute error of the last 28 days),
+    reference_error (the same of ``reference``), skill (1 − error / error of the seasonal naive forecast),
+    coverage (share of values inside the 80 % interval), state (calm, episode or outage); all but ``node``
+    may be missing. ``policies``: columns policy, mae, crps, coverage, alarms, adaptations, seconds.
+    ``place`` is what a node is called here.
+    """
+
+    title: str
+    domain: str
+    target: str
+    units: str
+    as_known_at: np.datetime64
+    snapshot: str = ""
+    champion: str = ""
+    headline: tuple[str, ...] = ()
+    nodes: pd.DataFrame | None = None
+    timeline: Timeline | None = None
+    alarms: tuple[Alarm, ...] = ()
+    false_alarms_per_month: float | None = None
+    versions: tuple[Version, ...] = ()
+    reasons: Reasons = field(default_factory=Reasons)
+    policies: pd.DataFrame | None = None
+    making: Making = field(default_factory=Making)
+    reference: str = "the frozen base"
+    place: str = "station"
+
+
+def with_columns(table: pd.DataFrame | None, columns: tuple[str, ...], needed: tuple[str, ...],
+                 where: str) -> pd.DataFrame:
+    """The table with exactly ``columns``, missing ones filled with NaN; no table is an empty one.
+
+    Raises ``ReportError`` where one of ``needed`` is missing from a table that has rows.
+
+    >>> with_columns(pd.DataFrame({"policy": ["frozen"]}), ("policy", "mae"), ("policy",), "policies").shape
+    (1, 2)
+    """
+    if table is None or table.empty:
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
+    absent = [name for name in needed if name not in table.columns]
+    if absent:
+        raise ReportError(f"column {absent[0]!r} is missing", where=f"report, table of {where}",
+                          expected="columns " + ", ".join(needed), remedy="name the column so")
+    return table.reindex(columns=list(columns)).reset_index(drop=True)

@@ -1,0 +1,49 @@
+"""The page: one self-contained HTML file that a domain expert can read, offline, on a desk or a phone."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from flows.reporting import wording
+from flows.reporting.content import Report
+from flows.reporting.sections import sections_of
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+FILTERS = ("comparison", "counted", "day", "instant", "link_sentence", "number", "percent", "sort_in_words",
+           "units_in_words", "version_name", "yes_no")
+
+
+def render(report: Report) -> str:
+    """The page as HTML text: styles, scripts, data and pictures inside, nothing fetched; about 1 to 1.8 MB.
+
+    The same report gives the same text. Raises ``ReportError`` where a table lacks a column it needs or the
+    causal drawing is not SVG. A report without content is a page that says what is missing:
+
+    >>> import numpy as np
+    >>> page = render(Report("City air", "air", "PM2.5", "ug m-3", np.datetime64("2015-03-01T12:00")))
+    >>> "Is the forecast still true?" in page and "1 Mar 2015, 12:00 UTC" in page
+    True
+    """
+    return _environment().get_template("report.html.j2").render(report=report, **sections_of(report))
+
+
+def write(report: Report, path: Path | str) -> Path:
+    """Write the page (UTF-8) and return its path; folders are made. A reader never sees half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(render(report), encoding="utf-8")
+    return unfinished.replace(path)
+
+
+@cache
+def _environment() -> Environment:
+    # autoescape for every template: names of stations and words of alarms come from data
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update({name: getattr(wording, name) for name in FILTERS})
+    environment.tests["known"] = wording.is_known
+    return environment

@@ -1,0 +1,133 @@
+"""From a report's content to what each section of the page needs; an empty section needs one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from flows.reporting.chart import chart_of, vega_script
+from flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
+from flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
+from flows.reporting.svg import harmless
+from flows.reporting.timeline import rows_of, spoken
+from flows.reporting.wording import (
+    comparison,
+    counted,
+    is_known,
+    number,
+    percent,
+    sort_in_words,
+    units_in_words,
+)
+
+NOMINAL_COVERAGE = 0.8
+# more rows than this start folded away
+LONG_TABLE = 16
+MOST_FIRST_LOOKS = 5
+
+
+def sections_of(report: Report) -> dict[str, Any]:
+    """Everything the template needs beside the report itself."""
+    nodes = prepared_nodes(report.nodes)
+    picture = draw_map(nodes, report.place) if len(nodes) else NodeMap("", (), 0)
+    rows = rows_of(report.timeline, report.alarms) if report.timeline else None
+    open_alarms = [alarm for alarm in report.alarms if is_open(alarm)]
+    return {
+        "status": status_of(report, nodes, open_alarms),
+        "facts": facts_of(report, nodes),
+        "nodes": nodes.to_dict("records"),
+        "map": Markup(picture.drawing), "unnamed": picture.unnamed,
+        "placeless": nodes[nodes["node"].isin(picture.placeless)].to_dict("records"),
+        "first": first_looks(nodes), "grades": GRADES, "long_table": LONG_TABLE,
+        "chart": chart_of(rows, report.target, units_in_words(report.units)) if rows else None,
+        "chart_words": spoken(rows, report.timeline.lead) if rows and report.timeline else "",
+        "chart_rows": rows,
+        # newest first, open ones before closed ones
+        "alarms": sorted(report.alarms, key=lambda alarm: (is_open(alarm), pd.Timestamp(alarm.start)),
+                         reverse=True),
+        "is_open": is_open,
+        "causal_drawing": Markup(harmless(report.reasons.drawing)) if report.reasons.drawing.strip() else "",
+        "policies": policies_of(report.policies),
+        "vega": Markup(vega_script()) if rows else "",
+    }
+
+
+def is_open(alarm: Alarm) -> bool:
+    """An episode without an end goes on."""
+    return not is_known(alarm.end)
+
+
+def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> dict[str, str]:
+    """The state of the whole network in a word and a sentence: drift before outage before calm."""
+    if not len(nodes) and not report.alarms and report.timeline is None:
+        return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
+    drifting = [alarm for alarm in open_alarms if sort_in_words(alarm.sort) != "outage"]
+    changed = int((nodes["state"] == "episode").sum())
+    silent = int((nodes["state"] == "outage").sum())
+    if drifting or changed:
+        told = counted(len(drifting), "episode") + (" is" if len(drifting) == 1 else " are") + " open"
+        where = f"; {counted(changed, report.place)} affected" if changed else ""
+        return {"word": "changed", "name": "episode", "sentence": f"{told}{where}."}
+    if silent or open_alarms:
+        told = counted(silent, report.place) if silent else counted(len(open_alarms), "outage")
+        return {"word": "outage", "name": "outage",
+                "sentence": f"{told} without trustworthy data; the forecasts elsewhere are not affected."}
+    return {"word": "calm", "name": "calm", "sentence": "No episode is open."}
+
+
+def facts_of(report: Report, nodes: pd.DataFrame) -> list[dict[str, str]]:
+    """The few numbers at the top: value, what it is, what to compare it with; unknown ones are left out."""
+    facts = []
+    both = nodes.dropna(subset=["error", "reference_error"])
+    if len(both):
+        error, reference = both["error"].mean(), both["reference_error"].mean()
+        facts.append({"value": f"{number(error)} {units_in_words(report.units)}".strip(),
+                      "name": "mean absolute error, last 28 days",
+                      "note": _beside(error, reference, report.reference)})
+    if nodes["coverage"].notna().any():
+        facts.append({"value": percent(nodes["coverage"].mean()),
+                      "name": "of observations fell inside the interval",
+                      "note": f"promised: {percent(NOMINAL_COVERAGE)}"})
+    if nodes["skill"].notna().any():
+        skill = nodes["skill"].mean()
+        facts.append({"value": percent(skill), "name": "less error than seasonal naive" if skill >= 0
+                      else "skill against seasonal naive",
+                      "note": f"better at {int((nodes['skill'] > 0).sum())} of "
+                              f"{counted(int(nodes['skill'].notna().sum()), report.place)}"})
+    if len(nodes):
+        calm = int((nodes["state"] == "calm").sum())
+        facts.append({"value": f"{calm} of {len(nodes)}", "name": f"{report.place}s are calm",
+                      "note": f"{int((nodes['state'] == 'episode').sum())} in an episode, "
+                              f"{int((nodes['state'] == 'outage').sum())} in an outage"})
+    return facts
+
+
+def _beside(error: float, reference: float, name: str) -> str:
+    """The error beside its reference, in words."""
+    if not reference > 0:
+        return f"{name}: {number(reference)}"
+    words = comparison(error / reference - 1)
+    return f"{words} {'as' if words == 'the same' else 'than'} {name} ({number(reference)})"
+
+
+def first_looks(nodes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Up to five nodes that deserve a look: in an episode or outage, or clearly worse than the reference."""
+    worth = nodes[(nodes["state"] != "calm") | nodes["grade"].isin(["worse", "bad"])]
+    return list(worst_first(worth).head(MOST_FIRST_LOOKS).to_dict("records"))
+
+
+def policies_of(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """The policies' rows, the lowest error first; the best value of MAE and CRPS is marked."""
+    clean = with_columns(table, POLICY_COLUMNS, ("policy",), "policies")
+    if clean.empty:
+        return []
+    for name in POLICY_COLUMNS[1:]:
+        clean[name] = pd.to_numeric(clean[name]).astype(float)
+    best = {name: clean[name].min() for name in ("mae", "crps")}
+    longest = clean["mae"].max()
+    rows = clean.sort_values("mae", kind="stable").to_dict("records")
+    return [{**row, "best_mae": row["mae"] == best["mae"], "best_crps": row["crps"] == best["crps"],
+             "bar": round(100 * row["mae"] / longest) if longest > 0 and row["mae"] == row["mae"] else 0}
+            for row in rows]

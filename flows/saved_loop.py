@@ -1,0 +1,36 @@
+"""The loop in the store: read it back before a step, save it with the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from adapt.loop import Loop
+from flows.workspace import Workspace
+from streams.errors import StoreError
+from streams.store import Transaction
+
+
+class HasState(Protocol):
+    """A transaction or a read-only view."""
+
+    def state(self, name: str) -> dict[str, object] | None:
+        """A named state tree, or None."""
+        ...
+
+
+def load_loop(workspace: Workspace, held: HasState) -> Loop:
+    """The loop as saved; its models come from the registry by version."""
+    state = held.state("loop")
+    if state is None:
+        raise StoreError("no loop in this store", where=workspace.settings.store.location,
+                         expected="a stream in service", remedy="run `terracast watch --once` first")
+    nodes: list[str] = state["nodes"]  # type: ignore[assignment]
+    drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
+    watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()})
+    return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
+
+
+def save_loop(step: Transaction, loop: Loop) -> None:
+    """Write the loop's state into the open transaction."""
+    step.set_state("loop", loop.state())

@@ -1,0 +1,182 @@
+"""Settings: one TOML file a watched stream, parsed once into frozen values; an unknown key is refused.
+
+Addresses of an outside MLflow or object store may also come from the environment (``MLFLOW_TRACKING_URI``,
+``AWS_*``); secrets never stand in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+
+from stfm.forecaster import QUANTILES
+from streams.errors import TerracastError
+from streams.panel import KINDS
+
+
+class SettingsError(TerracastError):
+    """A settings file that is missing, broken, or says something unknown."""
+
+
+def _duration(value: Any) -> pd.Timedelta:
+    try:
+        span = pd.Timedelta(re.sub(r"(?<=\d)\s*d$", "D", value) if isinstance(value, str) else value)
+    except (ValueError, TypeError):
+        raise ValueError(f"{value!r} is not a duration such as '6h' or '7d'") from None
+    if span <= pd.Timedelta(0):
+        raise ValueError(f"{value!r} is not a positive duration")
+    return span
+
+
+def _whole_hours(span: pd.Timedelta) -> str:
+    hours = span / pd.Timedelta("1h")
+    return f"{hours / 24:g}d" if hours % 24 == 0 else f"{hours:g}h" if hours % 1 == 0 else f"{span.total_seconds():g}s"
+
+
+def _kind(value: str) -> str:
+    if value not in KINDS:
+        raise ValueError(f"{value!r} is not one of {', '.join(KINDS)}")
+    return value
+
+
+Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(_whole_hours, return_type=str)]
+Kind = Annotated[str, AfterValidator(_kind)]
+
+
+class Frozen(BaseModel):
+    """A small frozen value; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class SourceSettings(Frozen):
+    """Where a domain's files lie and when their values became known."""
+
+    domain: str
+    path: str
+    variables: tuple[str, ...] = ()
+    kind: Kind = "sensor"
+    step: Duration | None = None
+    delay: Duration | None = None
+    known_time: str | None = None
+    wide: str | None = None
+    units: dict[str, str] = Field(default_factory=dict)
+
+
+class StreamSettings(Frozen):
+    """What is forecast, how far ahead, how often; and how many false alarms the operator accepts."""
+
+    name: str
+    domain: str
+    target: str
+    step: Duration = pd.Timedelta("1h")
+    horizon: Duration = pd.Timedelta("24h")
+    cadence: Duration = pd.Timedelta("6h")
+    history: Duration = pd.Timedelta("7D")
+    patience: Duration = pd.Timedelta("2D")
+    false_alarms_per_month: float = Field(default=1.0, gt=0)
+    quantiles: tuple[float, ...] = QUANTILES
+
+
+class StoreSettings(Frozen):
+    """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix."""
+
+    location: str = "store"
+
+
+class RegistrySettings(Frozen):
+    """Where versions live: MLflow's tracking address and the folder of artefacts."""
+
+    tracking: str = "sqlite:///mlflow.db"
+    artifacts: str = "artifacts"
+
+
+class BaseSettings(Frozen):
+    """The base model: how much of the past it is first fitted on, and how long."""
+
+    first_fit: Duration = pd.Timedelta("365D")
+    steps: int = Field(default=1500, gt=0)
+    seed: int = 1
+
+
+class AdaptSettings(Frozen):
+    """The policy in service and its fine-tune rung."""
+
+    policy: str = "loop"
+    cooldown: Duration = pd.Timedelta("14D")
+    window: Duration = pd.Timedelta("84D")
+    steps: int = Field(default=200, gt=0)
+
+
+class DiscoverySettings(Frozen):
+    """Causal discovery: what is known beforehand, longest lag in steps, significance, and most drivers used."""
+
+    knowledge: str | None = None
+    max_lag: int = Field(default=8, gt=0)
+    alpha: float = Field(default=0.01, gt=0, lt=1)
+    window: Duration = pd.Timedelta("365D")
+    most_drivers: int = Field(default=4, ge=0)
+
+
+class Settings(Frozen):
+    """Everything in force; relative paths are taken from ``folder``, where the file lies."""
+
+    folder: Path
+    stream: StreamSettings
+    sources: tuple[SourceSettings, ...]
+    store: StoreSettings = StoreSettings()
+    registry: RegistrySettings = RegistrySettings()
+    base: BaseSettings = BaseSettings()
+    adapt: AdaptSettings = AdaptSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
+
+    def path(self, text: str) -> Path:
+        """A path of the file, taken from the folder the file lies in."""
+        return (self.folder / text).resolve()
+
+    def digest(self) -> str:
+        """Names these settings in lineage; the folder does not count."""
+        return hashlib.sha256(self.model_dump_json(exclude={"folder"}).encode()).hexdigest()[:12]
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Parse ``terracast.toml``; every mistake is one line that names the key.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "terracast.toml"
+    ...     _ = file.write_text('[stream]\\nname="air"\\ndomain="air"\\ntarget="no2"\\nhorizont="1h"\\n[[sources]]\\n'
+    ...                         'domain="air"\\npath="x.nc"')
+    ...     try:
+    ...         read_settings(file)
+    ...     except SettingsError as error:
+    ...         print(error.what)
+    stream.horizont: Extra inputs are not permitted
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SettingsError("no settings file", where=str(path), expected="a terracast.toml",
+                            remedy="run `terracast init NAME --from FILE` or name one with --config")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Settings.model_validate({**raw, "folder": path.resolve().parent})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not TOML: {error}", where=str(path), expected="a TOML file",
+                            remedy="mend the line named") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{key}: {first['msg'].removeprefix('Value error, ')}", where=str(path),
+                            expected="the keys that `terracast config show` prints", remedy=f"mend {key}") from None
+
+
+def nanoseconds(span: pd.Timedelta) -> np.timedelta64:
+    """A duration as numpy counts it."""
+    return span.to_timedelta64().astype("timedelta64[ns]")

@@ -1,0 +1,149 @@
+"""Watch: one step of the loop on new files: ingest, score, monitor, decide, forecast, all in one transaction.
+
+What must happen in MLflow (an alias to move) is written into the store with the decision and carried out after the
+commit; it is idempotent, so a kill between the two is mended by the next run. When the loop wishes for an act, the
+step ends there, ``adapt`` carries it out, and the steps go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from prefect import flow
+from prefect.events import emit_event
+
+from adapt.clock import Moment
+from adapt.loop import Loop, Tick
+from flows.adapt import carry_out_wish
+from flows.as_of import as_of
+from flows.ingest import FileAnswer, ingest_new
+from flows.outbox import flush, follow_alias, post
+from flows.output import note
+from flows.retrain import begin_service
+from flows.saved_loop import load_loop, save_loop
+from flows.workspace import Workspace
+from streams.errors import TerracastError
+from streams.store import Transaction
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id."""
+
+    now: str
+    champion: str | None
+    snapshot: str
+    files: tuple[FileAnswer, ...] = ()
+    ticks: int = 0
+    alarms: dict[str, str] = field(default_factory=dict)
+    decisions: tuple[str, ...] = ()
+    waiting: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None] = lambda ticks: None) -> Step:
+    """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
+    flush(workspace)
+    with workspace.store.transaction(f"ingest {np.datetime_as_string(now, 's')}") as step:
+        files = ingest_new(workspace.settings, step)
+    if workspace.store.read().state("loop") is None:
+        waiting = begin_service(workspace, now)
+        if waiting is not None:
+            return _step(workspace, now, files, [], waiting)
+    ticks: list[Tick] = []
+    while True:
+        done = _advance(workspace, now, progress)
+        ticks += done
+        flush(workspace)
+        carry_out_wish(workspace)
+        if not done:
+            return _step(workspace, now, files, ticks, None)
+
+
+def _advance(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None]) -> list[Tick]:
+    """Tick up to ``now`` or to the first wish, one transaction."""
+    with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
+        loop = load_loop(workspace, step)
+        follow_alias(workspace, loop)
+        first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
+        if first > now:
+            return []
+        history = step.history(since=first - loop.reach)
+        ticks = []
+        moment = Moment(first, history)
+        while moment.now <= now:
+            tick = loop.tick(moment)
+            ticks.append(tick)
+            progress(1)
+            if tick.verdict is not None:
+                post(step, tick.verdict)
+            if tick.act is not None:
+                break
+            moment = Moment(moment.now + loop.watched.cadence, history)
+        _record(step, loop, ticks)
+        save_loop(step, loop)
+    return ticks
+
+
+def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
+    """Append the forecasts served and the scores of those that closed."""
+    domain = loop.watched.domain
+    step.append(f"forecasts/{domain}", xr.concat([tick.forecast for tick in ticks], "issue_time"), along="issue_time")
+    scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
+    if scores:
+        table = xr.Dataset(
+            {name: (("issue_time", "node"), np.stack([getattr(score, name) for score in scores]))
+             for name in ("absolute_error", "crps", "hits", "last_hit", "labels")}
+            | {"version": ("issue_time", np.array([score.version for score in scores]))},
+            {"issue_time": np.array([score.issue_time for score in scores]), "node": list(loop.watched.nodes)})
+        step.append(f"scores/{domain}", table, along="issue_time")
+
+
+def _step(workspace: Workspace, now: np.datetime64, files: tuple[FileAnswer, ...], ticks: list[Tick],
+          waiting: str | None) -> Step:
+    view = workspace.store.read()
+    opened = {episode.id for tick in ticks for episode in tick.episodes}
+    told = {} if waiting is not None else load_loop(workspace, view).told
+    decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
+                 for tick in ticks if tick.verdict is not None]
+    champion = None if waiting is not None else workspace.registry.champion()
+    return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
+                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), waiting)
+
+
+def watch_forever(config: str) -> None:
+    """A step now and at every cadence, on the wall clock, until interrupted; a failed step is told and tried again.
+
+    For schedules that survive this process, deploy the flow (``prefect.yaml``).
+    """
+    cadence = Workspace.open(config).settings.stream.cadence
+    while True:
+        try:
+            answer = watch(config)
+            note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
+            for alarm in answer["alarms"]:  # type: ignore[attr-defined]
+                note(f"alarm: {alarm}")
+        except TerracastError as error:
+            note(f"error: {error}")
+        now = pd.Timestamp.now("UTC")
+        Event().wait((now.floor(cadence) + cadence - now).total_seconds())
+
+
+@flow(name="watch")
+def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+    """One step of the loop at ``now`` (default: the clock on the wall, UTC); an alarm is emitted as an event."""
+    workspace = Workspace.open(config)
+    step = watch_once(workspace, as_of(now))
+    stream = {"prefect.resource.id": f"terracast.stream.{workspace.settings.stream.name}"}
+    for episode, alarm in step.alarms.items():
+        emit_event("terracast.drift-alarm", stream, payload={"episode": episode, "alarm": alarm})
+    return step.to_json()

@@ -1,0 +1,92 @@
+"""A workspace: the settings of one watched stream with its store, its registry and its watched target at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from adapt.fine_tune import FineTune
+from adapt.loop import Watched
+from adapt.policy import Policy, policies
+from flows.settings import Settings, SettingsError, nanoseconds, read_settings
+from registry.versions import Registry
+from stfm.forecaster import Forecaster, Request
+from stfm.native import NativeModel
+from streams.store import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything a flow needs, opened from one settings file."""
+
+    settings: Settings
+    store: Store
+    registry: Registry
+
+    @classmethod
+    def open(cls, config: str | Path) -> Workspace:
+        """Read the settings and open (or create) store and registry; relative places lie beside the file."""
+        settings = read_settings(config)
+        location = settings.store.location
+        if "://" not in location:
+            location = str(settings.path(location))
+        tracking = settings.registry.tracking
+        if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
+            tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
+        registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
+                            name=f"{settings.stream.name}-{settings.stream.target}")
+        return cls(settings, Store.open(location), registry)
+
+    def with_knowledge(self, path: str) -> Workspace:
+        """The same workspace with another knowledge file in force."""
+        absolute = str(Path(path).resolve())
+        discovery = self.settings.discovery.model_copy(update={"knowledge": absolute})
+        return replace(self, settings=self.settings.model_copy(update={"discovery": discovery}))
+
+    @property
+    def request(self) -> Request:
+        """What is asked of a forecaster in this stream; the issue time is filled in at each tick."""
+        stream = self.settings.stream
+        return Request(stream.target, np.datetime64("NaT", "ns"), round(stream.horizon / stream.step),
+                       nanoseconds(stream.step), stream.quantiles)
+
+    def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]]) -> Watched:
+        """The watched target with these nodes and drivers."""
+        stream = self.settings.stream
+        return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), nanoseconds(stream.history),
+                       nanoseconds(stream.patience), dict(drivers))
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """All policies by name."""
+        stream = self.settings.stream
+        found = policies(nanoseconds(stream.cadence), nanoseconds(stream.horizon))
+        return {policy.name: policy for policy in found}
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in service."""
+        wanted = self.settings.adapt.policy
+        if wanted not in self.policies:
+            raise SettingsError(f"adapt.policy is {wanted!r}", where="terracast.toml",
+                                expected="one of " + ", ".join(self.policies), remedy="mend adapt.policy")
+        return self.policies[wanted]
+
+    @property
+    def fine_tune(self) -> FineTune:
+        """The fine-tune rung as set."""
+        return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
+
+    def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
+        """Fit the native model anew on a context panel; its driver variables are those beside the target."""
+        drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
+        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
+
+    def floor(self, now: np.datetime64) -> np.datetime64:
+        """The last tick of the cadence at or before ``now``."""
+        return pd.Timestamp(now).floor(self.settings.stream.cadence).to_datetime64().astype("datetime64[ns]")

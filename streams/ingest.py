@@ -1,0 +1,274 @@
+"""The rules by which a panel enters the store: what is new, late, a duplicate, a revision, or refused.
+
+A row (time, node) with any value is one report and is counted once. What was first reported is never
+overwritten: a later, different report goes to the ledger of revisions with its own known time. A value that was
+missing in a report and comes with the same known time (another file of the same hour) is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+
+from streams.arrays import read_array, write_array
+from streams.errors import PanelError
+from streams.observations import POSITIONS, StoredDomain, create_domain, find_domain
+from streams.panel import check_panel, step_of
+
+NOT_LATER = "differs from the stored report but is not known later"
+OFF_CLOCK = "off the domain's clock"
+NEVER_KNOWN = "no known time"
+NAT = np.datetime64("NaT", "ns")
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of a panel's reports, each counted exactly once; ``notes`` says what was ignored.
+
+    >>> Ingested(new=3, rejected={"no known time": 1}) + Ingested(new=1, rejected={"no known time": 2})
+    Ingested(new=4, late=0, duplicate=0, revised=0, rejected={'no known time': 3}, notes=())
+    """
+
+    new: int = 0
+    late: int = 0
+    duplicate: int = 0
+    revised: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Ingested) -> Ingested:
+        both = {reason: self.rejected.get(reason, 0) + other.rejected.get(reason, 0)
+                for reason in (*self.rejected, *(r for r in other.rejected if r not in self.rejected))}
+        notes = self.notes + tuple(note for note in other.notes if note not in self.notes)
+        return Ingested(self.new + other.new, self.late + other.late, self.duplicate + other.duplicate,
+                        self.revised + other.revised, both, notes)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """A panel's reports: ``known`` and each array of ``data`` are (time, node); NaT where there is no report."""
+
+    time: np.ndarray
+    nodes: np.ndarray
+    known: np.ndarray
+    data: dict[str, np.ndarray]
+
+
+def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
+    """Write a panel's reports into the store by the rules above.
+
+    Raises ``PanelError`` on another step, kind or unit than the stored ones, before anything is written. Reads
+    and writes only the rows from the panel's first stamp to its last (where a stamp has to be put in between,
+    also the rows after it).
+    """
+    panel = _accepted(check_panel(panel), domain)
+    held = find_domain(root, domain)
+    if held is not None:
+        _refuse_other_terms(held, panel)
+    reports, rejected = _reports(panel, held)
+    if held is None:
+        held = create_domain(root, panel, _clock_origin(reports, step_of(panel)))
+    notes = _join(held, panel)
+    counted = _write_reports(held, panel, reports)
+    return counted + Ingested(rejected=rejected, notes=notes)
+
+
+def _accepted(panel: xr.Dataset, domain: str) -> xr.Dataset:
+    if panel.attrs["domain"] != domain:
+        raise PanelError(f"the panel is of domain {panel.attrs['domain']!r}", where=domain,
+                         expected=f"domain {domain!r}", remedy="ingest it under its own name")
+    if "known_time" not in panel.coords:
+        raise PanelError("no known_time", where=domain, expected="the coordinate known_time",
+                         remedy="apply known_after(panel, delay) first")
+    for name in panel.data_vars:
+        if name in ("time", "node", "known_time", *POSITIONS):
+            raise PanelError(f"a variable is called {name!r}", where=domain, expected="a name of its own",
+                             remedy="make it a coordinate or rename it")
+    return panel
+
+
+def _refuse_other_terms(held: StoredDomain, panel: xr.Dataset) -> None:
+    """A panel with another step, kind, unit or sort of position must not be mixed in."""
+    if step_of(panel) != held.step or panel.attrs["kind"] != held.attrs["kind"]:
+        term = "step" if step_of(panel) != held.step else "kind"
+        raise PanelError(f"{term} is {panel.attrs[term]!r}", where=held.domain,
+                         expected=f"the stored {term} {held.attrs[term]!r}",
+                         remedy="use a domain of its own for it")
+    for name in map(str, panel.data_vars):
+        if name in held.variables:
+            units, stored = panel[name].attrs["units"], held.arrays[name].attrs["units"]
+            if units != stored:
+                raise PanelError(f"{name} comes in {units!r}", where=held.domain,
+                                 expected=f"the stored {stored!r}",
+                                 remedy=f"convert {name} to {stored!r}, or give it another name")
+            dtype = held.arrays[name].dtype
+            biggest = np.finfo(dtype).max
+            if panel[name].dtype.itemsize > dtype.itemsize and bool((np.abs(panel[name]) > biggest).any()):
+                raise PanelError(f"{name} holds a value beyond {biggest:.3g}", where=held.domain,
+                                 expected="values that fit the stored type", remedy="check the value")
+    dims = held.position_dims()
+    if dims is not None and "lat" in panel.coords and panel["lat"].dims != dims:
+        raise PanelError(f"positions come on {panel['lat'].dims}", where=held.domain,
+                         expected=f"on {dims} as stored",
+                         remedy="use a domain of its own for moving nodes")
+
+
+def _reports(panel: xr.Dataset, held: StoredDomain | None) -> tuple[Reports, dict[str, int]]:
+    """The panel's reports without those that cannot be placed, and why those cannot."""
+    shape = (panel.sizes["time"], panel.sizes["node"])
+    values = {str(name): panel[name].values for name in panel.data_vars}
+    known = panel["known_time"].values
+    known = np.array(np.broadcast_to(known[:, None] if known.ndim == 1 else known, shape))
+    said = np.zeros(shape, dtype=bool)
+    for array in values.values():
+        said |= ~np.isnan(array)
+    reports = Reports(panel["time"].values, panel["node"].values, known, values)
+    origin = _clock_origin(replace(reports, known=np.where(said, known, NAT)), step_of(panel))
+    origin = origin if held is None else int(held.attrs["clock_origin"])
+    off = (reports.time.astype(np.int64) - origin) % int(step_of(panel).astype(np.int64)) != 0
+    unknown = said & np.isnat(known)
+    counts = {OFF_CLOCK: int(said[off].sum()), NEVER_KNOWN: int(unknown[~off].sum())}
+    known[~said] = NAT
+    known[off] = NAT
+    return replace(reports, known=known), {reason: count for reason, count in counts.items() if count}
+
+
+def _clock_origin(reports: Reports, step: np.timedelta64) -> int:
+    """The phase that most stamps with a report share, in ns modulo the step; the earliest of equals."""
+    stamps = reports.time[~np.isnat(reports.known).all(axis=1)]
+    if not len(stamps):
+        stamps = reports.time
+    phases = stamps.astype(np.int64) % int(step.astype(np.int64))
+    names, first, counts = np.unique(phases, return_index=True, return_counts=True)
+    if not len(names):
+        return 0
+    best = np.flatnonzero(counts == counts.max())
+    return int(names[best[np.argmin(first[best])]])
+
+
+def _join(held: StoredDomain, panel: xr.Dataset) -> tuple[str, ...]:
+    """Let new nodes, variables and positions in; returns what was ignored, in words."""
+    columns = held.join_nodes(panel["node"].values.tolist())
+    notes = []
+    for name in map(str, panel.data_vars):
+        dtype = np.dtype("f8" if panel[name].dtype.itemsize >= 8 else "f4")
+        if name not in held.variables:
+            held.join_variable(name, np.zeros(0, dtype), panel[name].attrs)
+        elif dtype.itemsize > held.arrays[name].dtype.itemsize:
+            notes.append(f"{name} is kept in single precision, as it was first given")
+    if "lat" not in panel.coords:
+        return tuple(notes)
+    if held.position_dims() is None:
+        held.join_positions(tuple(map(str, panel["lat"].dims)), panel)
+    if held.position_dims() == ("node",):
+        notes += _place_nodes(held, panel, columns)
+    return tuple(notes)
+
+
+def _place_nodes(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> list[str]:
+    moved = np.zeros(len(columns), dtype=bool)
+    for name in POSITIONS:
+        stored, given = read_array(held.arrays[name]), panel[name].values.astype(np.float64)
+        moved |= ~(np.isnan(given) | np.isnan(stored[columns]) | (stored[columns] == given))
+        filled = stored.copy()
+        filled[columns] = np.where(np.isnan(stored[columns]), given, stored[columns])
+        if not np.array_equal(filled, stored, equal_nan=True):
+            write_array(held.arrays[name], ..., filled)
+    names = panel["node"].values[moved]
+    if not len(names):
+        return []
+    return [f"another position was given for {', '.join(names[:3])}: the stored one is kept"]
+
+
+def _write_reports(held: StoredDomain, panel: xr.Dataset, reports: Reports) -> Ingested:
+    last = held.time[-1] if len(held.time) else NAT
+    told = ~np.isnat(reports.known).all(axis=1)
+    if not told.any():
+        return Ingested()
+    reports = Reports(reports.time[told], reports.nodes, reports.known[told],
+                      {name: values[told] for name, values in reports.data.items()})
+    held.join_stamps(reports.time)
+    window = held.rows(reports.time[0], reports.time[-1])
+    cells = np.ix_(np.searchsorted(held.time[window], reports.time),
+                   pd.Index(held.nodes).get_indexer(reports.nodes))
+    known = read_array(held.arrays["known_time"], window)
+    first_known, given = known[cells], ~np.isnat(reports.known)
+    fresh = given & np.isnat(first_known)
+    again = given & ~fresh
+    firsts = {name: read_array(held.arrays[name], window) for name in reports.data}
+    revised, refused = np.zeros_like(again), np.zeros_like(again)
+    changes, fills = {}, {}
+    if again.any():
+        ledger = held.revisions(reports.time[0], reports.time[-1])
+        later = reports.known > first_known
+        for name, values in reports.data.items():
+            first = firsts[name][cells]
+            differs = again & ~np.isnan(values) & _differs(reports, name, first, ledger)
+            changes[name], fills[name] = differs & later, differs & ~later & np.isnan(first)
+            refused |= differs & ~later & ~np.isnan(first)
+            revised |= differs
+        revised &= ~refused
+    _write_taken(held.arrays["known_time"], window, cells, known, reports.known, fresh)
+    for name, values in reports.data.items():
+        taken = fresh | (fills[name] & ~refused) if name in fills else fresh
+        _write_taken(held.arrays[name], window, cells, firsts[name], values, taken & ~np.isnan(values))
+    for name in POSITIONS if "lat" in panel.coords and held.position_dims() == ("time", "node") else ():
+        degrees = panel[name].isel(time=told).values.astype(np.float64)
+        _write_taken(held.arrays[name], window, cells, read_array(held.arrays[name], window), degrees, fresh)
+    _write_changes(held, reports, {name: mask & ~refused for name, mask in changes.items()})
+    late = fresh & (reports.time <= last)[:, None]  # NaT, a first ingest, compares False
+    rejected = {NOT_LATER: int(refused.sum())} if refused.any() else {}
+    return Ingested(int(fresh.sum() - late.sum()), int(late.sum()), int((again & ~revised & ~refused).sum()),
+                    int(revised.sum()), rejected)
+
+
+def _differs(reports: Reports, name: str, first: np.ndarray, ledger: pd.DataFrame) -> np.ndarray:
+    """Where a value says other than what the store holds as known at the report's own known time.
+
+    Compared in the coarser precision of the two: 0.1 once given in single precision has not changed.
+    """
+    coarse = min(first.dtype, reports.data[name].dtype, key=lambda dtype: dtype.itemsize)
+    values, current = reports.data[name].astype(coarse), first.astype(coarse)
+    repeated = np.zeros(values.shape, dtype=bool)
+    entries = ledger[ledger["variable"] == name]
+    rows = pd.Index(reports.time).get_indexer(entries["time"])
+    columns = pd.Index(reports.nodes).get_indexer(entries["node"])
+    held = (rows >= 0) & (columns >= 0)
+    rows, columns, entries = rows[held], columns[held], entries[held]
+    entry_values = entries["value"].to_numpy().astype(coarse)
+    entry_known = entries["known_time"].to_numpy("datetime64[ns]")
+    due = entry_known <= reports.known[rows, columns]  # NaT compares False
+    current[rows[due], columns[due]] = entry_values[due]  # in order of known time: the latest known stays
+    same = (entry_known == reports.known[rows, columns]) & (entry_values == values[rows, columns])
+    repeated[rows[same], columns[same]] = True
+    return np.asarray((values != current) & ~repeated)
+
+
+def _write_taken(array: zarr.Array, window: slice, cells: tuple[np.ndarray, ...], block: np.ndarray,
+                 values: np.ndarray, taken: np.ndarray) -> None:
+    """Put the taken values into ``block`` (what the window holds) and write the rows that changed."""
+    rows = cells[0][taken.any(axis=1), 0]
+    if not len(rows):
+        return
+    block[cells] = np.where(taken, values, block[cells])
+    first, stop = int(rows.min()), int(rows.max()) + 1
+    write_array(array, slice(window.start + first, window.start + stop), block[first:stop])
+
+
+def _write_changes(held: StoredDomain, reports: Reports, changes: dict[str, np.ndarray]) -> None:
+    tables = []
+    for name, mask in changes.items():
+        rows, columns = np.nonzero(mask)
+        if len(rows):
+            tables.append(pd.DataFrame({
+                "time": reports.time[rows], "node": reports.nodes[columns], "variable": name,
+                "value": reports.data[name][rows, columns].astype(np.float64),
+                "known_time": reports.known[rows, columns]}))
+    if tables:
+        entries = pd.concat(tables).sort_values(["known_time", "time"], kind="stable", ignore_index=True)
+        held.add_revisions(entries)

@@ -1,0 +1,246 @@
+"""How one domain's observations lie in the store: first reports, their known times, and the ledger of revisions.
+
+Group ``observations/<domain>`` holds ``time``, ``node``, ``known_time`` (time, node), optionally ``lat`` and
+``lon``, and an array per variable; time is sorted, nodes only ever join at the end. Group ``revisions/<domain>``
+holds one entry per changed value, in order of arrival.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+
+from streams.arrays import (
+    NODE_CHUNK,
+    attrs_of,
+    create_array,
+    plain_name,
+    read_array,
+    safe_name,
+    tidy_attrs,
+    write_array,
+)
+from streams.instant import instant
+from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
+from streams.panel import step_of
+
+# An append rewrites the last chunk: a week of hours keeps that small (about 120 kB a step for 300 nodes, where a
+# month takes twice that) while ten years are still only some hundred chunks.
+TIME_CHUNK = 168
+ENTRY_CHUNK = 8192
+POSITIONS = ("lat", "lon")
+OWN_ATTRS = ("variable_order", "clock_origin")
+
+
+def domains_in(root: zarr.Group) -> tuple[str, ...]:
+    """Names of the domains in the store, sorted."""
+    if "observations" not in root:
+        return ()
+    return tuple(sorted(plain_name(name) for name in root["observations"].group_keys()))
+
+
+def find_domain(root: zarr.Group, domain: str) -> StoredDomain | None:
+    """The stored domain, or None where nothing was ingested yet."""
+    path = f"observations/{safe_name(domain)}"
+    return StoredDomain(root, domain) if path in root else None
+
+
+class StoredDomain:
+    """One domain in the store; reads only the rows asked for."""
+
+    def __init__(self, root: zarr.Group, domain: str) -> None:
+        self.domain = domain
+        self._root = root
+        self.group = root[f"observations/{safe_name(domain)}"]
+        self.attrs = dict(self.group.attrs)
+
+    @cached_property
+    def arrays(self) -> dict[str, zarr.Array]:
+        """All arrays of the domain under their plain names, opened at once."""
+        return {plain_name(name): array for name, array in self.group.arrays()}
+
+    @cached_property
+    def time(self) -> np.ndarray:
+        """All stored stamps, strictly increasing."""
+        return read_array(self.arrays["time"])
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """All node names in the order of joining."""
+        return read_array(self.arrays["node"])
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All variable names in the order of joining."""
+        return tuple(self.attrs["variable_order"])
+
+    @property
+    def step(self) -> np.timedelta64:
+        """The domain's step."""
+        return step_of(xr.Dataset(attrs=self.attrs))
+
+    def position_dims(self) -> tuple[str, ...] | None:
+        """Dims of ``lat`` and ``lon``, None where no positions are held."""
+        return tuple(self.arrays["lat"].metadata.dimension_names) if "lat" in self.arrays else None
+
+    def timed_arrays(self) -> list[str]:
+        """Names of the arrays that have a row per stamp (``time`` itself not among them)."""
+        moving = list(POSITIONS) if self.position_dims() == ("time", "node") else []
+        return ["known_time", *moving, *self.variables]
+
+    def rows(self, since: np.datetime64 | None, until: np.datetime64 | None) -> slice:
+        """The rows with since <= time <= until."""
+        first = 0 if since is None else int(np.searchsorted(self.time, instant(since)))
+        stop = len(self.time) if until is None else int(np.searchsorted(self.time, instant(until), "right"))
+        return slice(first, max(first, stop))
+
+    def recorded(self, since: np.datetime64 | None = None, until: np.datetime64 | None = None) -> RecordedDomain:
+        """First reports and revisions of the rows with since <= time <= until, loaded into memory."""
+        return RecordedDomain(self._panel(self.rows(since, until)), self.revisions(since, until))
+
+    def _panel(self, rows: slice) -> xr.Dataset:
+        data = {name: (("time", "node"), read_array(self.arrays[name], rows), attrs_of(self.arrays[name]))
+                for name in self.variables}
+        coords: dict[str, object] = {
+            "time": self.time[rows], "node": self.nodes,
+            "known_time": (("time", "node"), read_array(self.arrays["known_time"], rows))}
+        dims = self.position_dims()
+        for name in POSITIONS if dims else ():
+            selection = rows if dims == ("time", "node") else ...
+            coords[name] = (dims, read_array(self.arrays[name], selection), attrs_of(self.arrays[name]))
+        attrs = {name: value for name, value in self.attrs.items() if name not in OWN_ATTRS}
+        return xr.Dataset(data, coords, attrs)
+
+    def revisions(self, since: np.datetime64 | None = None, until: np.datetime64 | None = None) -> pd.DataFrame:
+        """The ledger of revisions about rows with since <= time <= until, sorted by known time (then arrival).
+
+        The running maximum of the entries' times is searched by bisection, so entries that came before anything
+        about ``since`` was written are never read.
+        """
+        path = f"revisions/{safe_name(self.domain)}"
+        if path not in self._root:
+            return no_revisions()
+        ledger = self._root[path]
+        count = ledger["time"].shape[0]
+        first = 0 if since is None else bisect.bisect_left(
+            ledger["latest_time"], int(instant(since).astype(np.int64)), 0, count)
+        columns = {name: read_array(ledger[name], slice(first, count))
+                   for name in ("time", "node", "variable", "value", "known_time")}
+        wanted = np.ones(count - first, dtype=bool)
+        if since is not None:
+            wanted &= columns["time"] >= instant(since)
+        if until is not None:
+            wanted &= columns["time"] <= instant(until)
+        table = pd.DataFrame({
+            "time": columns["time"][wanted], "node": self.nodes[columns["node"][wanted]],
+            "variable": np.array(self.variables, dtype=str)[columns["variable"][wanted]],
+            "value": columns["value"][wanted], "known_time": columns["known_time"][wanted]})
+        return table.sort_values("known_time", kind="stable", ignore_index=True)[list(REVISION_COLUMNS)]
+
+    # Writing: used by streams.ingest alone.
+
+    def join_nodes(self, nodes: Sequence[str]) -> np.ndarray:
+        """Grow the node axis by the names that are new; returns the column of each of ``nodes``."""
+        new = sorted_by_arrival(nodes, set(self.nodes.tolist()))
+        if new:
+            count, total = len(self.nodes), len(self.nodes) + len(new)
+            self.arrays["node"].resize((total,))
+            write_array(self.arrays["node"], slice(count, total), np.array(new, dtype=str))
+            for name in self.timed_arrays():
+                self.arrays[name].resize((len(self.time), total))
+            if self.position_dims() == ("node",):
+                for name in POSITIONS:
+                    self.arrays[name].resize((total,))
+            del self.nodes
+        return np.asarray(pd.Index(self.nodes).get_indexer(list(nodes)))
+
+    def join_variable(self, name: str, like: np.ndarray, attrs: dict[str, object]) -> None:
+        """A new variable, NaN on all rows so far; kept as float32 or float64 as ``like`` is."""
+        self.arrays[name] = create_array(self.group, name, like, (len(self.time), len(self.nodes)),
+                                         ("time", "node"), (TIME_CHUNK, NODE_CHUNK), attrs)
+        self._set_attrs(variable_order=[*self.variables, name])
+
+    def join_positions(self, dims: tuple[str, ...], panel: xr.Dataset) -> None:
+        """Empty ``lat`` and ``lon`` on (node) or (time, node)."""
+        sizes = {"time": len(self.time), "node": len(self.nodes)}
+        chunk = {"time": TIME_CHUNK, "node": NODE_CHUNK}
+        for name in POSITIONS:
+            self.arrays[name] = create_array(
+                self.group, name, np.zeros(0), tuple(sizes[dim] for dim in dims), dims,
+                tuple(chunk[dim] for dim in dims), panel[name].attrs)
+
+    def join_stamps(self, stamps: np.ndarray) -> None:
+        """Make rows for stamps that are not held; only what comes after the first of them is rewritten."""
+        new = np.setdiff1d(stamps, self.time)
+        if not len(new):
+            return
+        first, total = int(np.searchsorted(self.time, new[0])), len(self.time) + len(new)
+        tail = self.time[first:]
+        axis = np.union1d(tail, new)
+        places = np.searchsorted(axis, tail)
+        for name in self.timed_arrays():
+            array = self.arrays[name]
+            held = read_array(array, slice(first, None)) if len(tail) else np.zeros(0)
+            array.resize((total, len(self.nodes)))
+            if len(tail):
+                missing = np.array("NaT" if held.dtype.kind == "M" else np.nan, dtype=held.dtype)
+                moved = np.full((len(axis), len(self.nodes)), missing)
+                moved[places] = held
+                write_array(array, slice(first, total), moved)
+        self.arrays["time"].resize((total,))
+        write_array(self.arrays["time"], slice(first, total), axis)
+        del self.time
+
+    def add_revisions(self, entries: pd.DataFrame) -> None:
+        """Append entries to the ledger of revisions; ``node`` and ``variable`` are names."""
+        ledger = self._ledger()
+        count, total = ledger["time"].shape[0], ledger["time"].shape[0] + len(entries)
+        latest = np.maximum.accumulate(entries["time"].to_numpy("datetime64[ns]"))
+        if count:
+            latest = np.maximum(latest, read_array(ledger["latest_time"], slice(count - 1, count))[0])
+        columns = {
+            "time": entries["time"].to_numpy("datetime64[ns]"),
+            "node": pd.Index(self.nodes).get_indexer(entries["node"]).astype(np.int32),
+            "variable": pd.Index(list(self.variables)).get_indexer(entries["variable"]).astype(np.int32),
+            "value": entries["value"].to_numpy(np.float64),
+            "known_time": entries["known_time"].to_numpy("datetime64[ns]"), "latest_time": latest}
+        for name, values in columns.items():
+            ledger[name].resize((total,))
+            write_array(ledger[name], slice(count, total), values)
+
+    def _ledger(self) -> zarr.Group:
+        path = f"revisions/{safe_name(self.domain)}"
+        if path not in self._root:
+            ledger = self._root.create_group(path)
+            kinds = {"time": "M8[ns]", "node": "i4", "variable": "i4", "value": "f8", "known_time": "M8[ns]",
+                     "latest_time": "M8[ns]"}
+            for name, dtype in kinds.items():
+                create_array(ledger, name, np.zeros(0, dtype), (0,), ("entry",), (ENTRY_CHUNK,))
+        return self._root[path]
+
+    def _set_attrs(self, **changes: object) -> None:
+        self.attrs |= changes
+        self.group.attrs.update(changes)
+
+
+def sorted_by_arrival(names: Sequence[str], known: set[str]) -> list[str]:
+    """The names not yet known, in the order given."""
+    return [name for name in names if name not in known]
+
+
+def create_domain(root: zarr.Group, panel: xr.Dataset, clock_origin: int) -> StoredDomain:
+    """An empty domain with the panel's attrs; ``clock_origin`` (ns) is the phase of its clock."""
+    domain = str(panel.attrs["domain"])
+    group = root.create_group(f"observations/{safe_name(domain)}")
+    group.attrs.update({**tidy_attrs(panel.attrs), "variable_order": [], "clock_origin": clock_origin})
+    no_stamps, axis = np.zeros(0, "M8[ns]"), (ENTRY_CHUNK,)
+    create_array(group, "time", no_stamps, (0,), ("time",), axis, {"standard_name": "time"})
+    create_array(group, "node", np.zeros(0, "U1"), (0,), ("node",), axis, {"cf_role": "timeseries_id"})
+    create_array(group, "known_time", no_stamps, (0, 0), ("time", "node"), (TIME_CHUNK, NODE_CHUNK))
+    return StoredDomain(root, domain)

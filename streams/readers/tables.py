@@ -1,0 +1,290 @@
+"""CSV and Parquet tables as panels: long (a row per time and node) or wide (a column per node)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xarray as xr
+
+from streams.readers.wanted import Wanted, finish, in_order
+
+PLAIN_NAMES = {
+    "time": ("time", "timestamp", "datetime", "date_time", "date", "valid_time"),
+    "node": ("node", "station", "station_id", "sensor", "sensor_id", "site", "node_id"),
+    "lat": ("lat", "latitude"), "lon": ("lon", "longitude"),
+}
+MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns as they came: texts (object arrays), numbers or stamps. ``lines`` numbers rows as the file does."""
+
+    columns: dict[str, np.ndarray]
+    lines: np.ndarray
+    wanted: Wanted
+
+    def column(self, axis: str, given: str | None) -> str | None:
+        """The name of the column that is this axis: the given one, else a plain one, None where there is none."""
+        if given is not None:
+            if given not in self.columns:
+                raise self.wanted.refusal(f"no column {given!r}", remedy=f"name the {axis} column",
+                                          expected="one of " + ", ".join(self.columns))
+            return given
+        lower = {name.strip().lower(): name for name in self.columns}
+        return next((lower[name] for name in PLAIN_NAMES[axis] if name in lower), None)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as floats (float32 stays); ``ReadError`` names the line of a text among them."""
+        values = self.columns[name]
+        if values.dtype.kind == "f":
+            return values
+        if values.dtype.kind in "iub":
+            return values.astype(np.float64)
+        if values.dtype.kind == "O":
+            blank = np.fromiter((text.strip().lower() in MISSING for text in values), bool, len(values))
+            try:
+                return np.where(blank, "nan", values).astype(np.float64)
+            except ValueError:
+                self._refuse_text(name, values, blank)
+        raise self.wanted.refusal(f"column {name!r} holds no numbers", expected="numbers",
+                                  remedy="leave it out: name the columns to read in variables")
+
+    def stamps(self, name: str, *, gaps: bool = False) -> np.ndarray:
+        """A column as stamps, UTC; gaps (NaT) only where allowed."""
+        values = self.columns[name]
+        if values.dtype.kind == "O":
+            texts = [None if text.strip().lower() in MISSING else text.strip() for text in values]
+            parsed = pd.to_datetime(pd.Series(texts, dtype=object), format=self.wanted.time_format or "ISO8601",
+                                    utc=True, errors="coerce")
+            stamps = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
+            wrong = np.flatnonzero(np.isnat(stamps) & np.array([text is not None for text in texts]))
+        else:
+            stamps = values.astype("datetime64[ns]") if values.dtype.kind == "M" else None
+            wrong = np.zeros(0, int) if stamps is not None else np.zeros(1, int)
+        if len(wrong) or stamps is None:
+            form = self.wanted.time_format or "2020-01-31T12:00 (ISO 8601)"
+            raise self.wanted.refusal(f"{name} is {values[wrong[0]]!r}", row=int(self.lines[wrong[0]]),
+                                      expected=f"a stamp as {form}",
+                                      remedy="give time_format, e.g. time_format='%d/%m/%Y'")
+        if not gaps and np.isnat(stamps).any():
+            raise self.wanted.refusal(f"{name} is missing", row=int(self.lines[np.isnat(stamps)][0]),
+                                      expected="a stamp on every row", remedy="drop the rows without one")
+        return np.asarray(stamps)
+
+    def _refuse_text(self, name: str, values: np.ndarray, blank: np.ndarray) -> None:
+        for row in np.flatnonzero(~blank):
+            try:
+                float(values[row])
+            except ValueError as wrong:
+                raise self.wanted.refusal(f"{name} is {values[row]!r}", row=int(self.lines[row]),
+                                          expected="a number", remedy="correct it, or name the columns to read in "
+                                          "variables") from wrong
+
+
+def read_csv(path: Path, wanted: Wanted) -> xr.Dataset:
+    """Read a CSV table (comma, semicolon or tab; UTF-8). Raises ``ReadError``."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows, lines = [], []
+            for row in reader:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise wanted.refusal(f"{len(row)} fields", row=reader.line_num, expected=f"{len(header)} fields",
+                                         remedy="fetch the file again if it was cut, or correct the line")
+                rows.append(row)
+                lines.append(reader.line_num)
+    except (UnicodeDecodeError, csv.Error) as wrong:
+        raise wanted.refusal(f"not a text table ({wrong})", expected="a CSV file in UTF-8",
+                             remedy="fetch it again or convert it") from wrong
+    doubled = [name for name in header if header.count(name) > 1]
+    if doubled:
+        raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
+                             remedy="rename one of them")
+    if not rows:
+        raise wanted.refusal("no rows", expected="a header and rows", remedy="fetch the file again")
+    columns = {name: np.array(values, dtype=object)
+               for name, values in zip(header, zip(*rows, strict=True), strict=True)}
+    return _panel(Table(columns, np.array(lines), wanted))
+
+
+def read_parquet(path: Path, wanted: Wanted) -> xr.Dataset:
+    """Read a Parquet table. Raises ``ReadError``."""
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as wrong:
+        raise wanted.refusal(f"not a sound Parquet file ({str(wrong).splitlines()[0][:80]})",
+                             expected="a whole Parquet file", remedy="fetch it again") from wrong
+    if not table.num_rows:
+        raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())
+        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+            columns[name] = column.cast(pa.timestamp("ns")).to_numpy()
+        elif pa.types.is_floating(column.type):
+            columns[name] = column.to_numpy()
+        elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+            numbers = pd.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype="Float64")
+            whole = column.null_count == 0 and pa.types.is_integer(column.type)
+            columns[name] = column.to_numpy() if whole else numbers.to_numpy(np.float64, na_value=np.nan)
+        else:
+            columns[name] = np.array(["" if item is None else str(item) for item in column.to_pylist()], object)
+    return _panel(Table(columns, np.arange(1, table.num_rows + 1), wanted))
+
+
+def _panel(table: Table) -> xr.Dataset:
+    return _wide_panel(table) if table.wanted.wide is not None else _long_panel(table)
+
+
+def _wide_panel(table: Table) -> xr.Dataset:
+    """A row per stamp, a column per node, one variable."""
+    wanted = table.wanted
+    if wanted.variables is not None:
+        raise wanted.refusal("both wide and variables are given", expected="one of them",
+                             remedy="wide names the one variable of the table")
+    time_name, time = _time(table)
+    aside = {time_name, wanted.known_time}
+    nodes = [name for name in table.columns if name not in aside]
+    if not nodes:
+        raise wanted.refusal("no column besides time", expected="a column per node", remedy="check the file")
+    values = np.stack([table.numbers(name) for name in nodes], axis=1)
+    blocks = {str(wanted.wide): values}
+    if wanted.known_time is not None:
+        known = table.stamps(str(table.column("known_time", wanted.known_time)), gaps=True)
+        blocks["known_time"] = known[:, None]
+    keep, dropped = in_order(time, blocks, wanted, table.lines)
+    coords: dict[Hashable, object] = {}
+    if wanted.known_time is not None:
+        coords["known_time"] = ("time", known[keep])
+    return finish({str(wanted.wide): values[keep]}, {}, time[keep], np.array(nodes, dtype=str), coords, wanted,
+                  {"duplicates_dropped": dropped})
+
+
+def _time(table: Table) -> tuple[str | None, np.ndarray]:
+    """The time column's name (None without one) and the stamp of each row."""
+    wanted = table.wanted
+    name = table.column("time", wanted.time)
+    if name is not None:
+        return name, table.stamps(name)
+    if wanted.start is None or wanted.step is None:
+        raise wanted.refusal("no time column", expected="one of " + ", ".join(PLAIN_NAMES["time"]) + "; there are "
+                             + ", ".join(list(table.columns)[:8]),
+                             remedy="name it (time='...'), or give start and step for a table without stamps")
+    try:
+        first, step = np.datetime64(wanted.start, "ns"), pd.Timedelta(wanted.step).to_timedelta64()
+    except ValueError as wrong:
+        raise wanted.refusal(f"start or step is no time ({wrong})", expected="e.g. '2020-01-01' and '1h'",
+                             remedy="correct it") from wrong
+    return None, np.asarray(first + np.arange(len(table.lines)) * step)
+
+
+def _long_panel(table: Table) -> xr.Dataset:
+    """A row per stamp and node; without a node column all rows are of one node, "0"."""
+    wanted = table.wanted
+    axes = {axis: table.column(axis, given) for axis, given in
+            (("node", wanted.node), ("lat", wanted.lat), ("lon", wanted.lon))}
+    axes["time"], time = _time(table)
+    if (axes["lat"] is None) != (axes["lon"] is None):
+        axes["lat"] = axes["lon"] = None
+    names = _long_variables(table, axes)
+    columns = {name: table.numbers(name) for name in names}
+    places = {name: table.numbers(str(axes[name])) for name in ("lat", "lon") if axes[name] is not None}
+    known = None if wanted.known_time is None else table.stamps(wanted.known_time, gaps=True)
+    texts = np.full(len(time), "0") if axes["node"] is None else _texts(table.columns[str(axes["node"])])
+    codes, nodes = pd.factorize(texts)
+    keep, dropped = _rows_in_order(table, time, codes, nodes, columns | places
+                                   | ({} if known is None else {"known_time": known}))
+    time, codes = time[keep], codes[keep]
+    stamps, rows = np.unique(time, return_inverse=True)
+    shape = (len(stamps), len(nodes))
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        block = np.full(shape, np.array("NaT" if values.dtype.kind == "M" else np.nan, dtype=values.dtype))
+        block[rows, codes] = values[keep]
+        return block
+
+    degrees = {name: spread(values) for name, values in places.items()}
+    moving = any(_moves(name, values, wanted) for name, values in degrees.items())
+    coords: dict[Hashable, object] = {name: (("time", "node"), values) if moving else ("node", _one_place(values))
+                                      for name, values in degrees.items()}
+    if known is not None:
+        coords["known_time"] = (("time", "node"), spread(known))
+    return finish({name: spread(values) for name, values in columns.items()}, {}, stamps,
+                  np.array(nodes, dtype=str), coords, wanted, {"duplicates_dropped": dropped})
+
+
+def _long_variables(table: Table, axes: dict[str, str | None]) -> list[str]:
+    wanted, aside = table.wanted, {*axes.values(), table.wanted.known_time}
+    if wanted.known_time is not None and wanted.known_time not in table.columns:
+        raise wanted.refusal(f"no column {wanted.known_time!r}", expected="one of " + ", ".join(table.columns),
+                             remedy="name the column of known times")
+    names = [name for name in table.columns if name not in aside]
+    for name in wanted.variables or ():
+        if name not in names:
+            raise wanted.refusal(f"no column {name!r}", expected="one of " + ", ".join(names),
+                                 remedy="choose among them")
+    if not names:
+        raise wanted.refusal("no column besides the axes", expected="at least one measured quantity",
+                             remedy="check the file")
+    return names if wanted.variables is None else list(dict.fromkeys(wanted.variables))
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """Node names as texts; whole numbers that came as floats lose their point."""
+    if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
+        values = values.astype(np.int64)
+    return np.array([str(item).strip() for item in values.tolist()])
+
+
+def _rows_in_order(table: Table, time: np.ndarray, codes: np.ndarray, nodes: np.ndarray,
+                   columns: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
+    """Rows to keep, node by node; see ``in_order``."""
+    wanted, keep = table.wanted, np.ones(len(time), dtype=bool)
+    order = np.argsort(codes, kind="stable")
+    inside = np.diff(codes[order]) == 0
+    steps = np.diff(time[order])
+    back = np.flatnonzero(inside & (steps < np.timedelta64(0)))
+    if len(back):
+        row = int(order[back[0] + 1])
+        raise wanted.refusal(f"time of node {nodes[codes[row]]} goes backwards to "
+                             f"{np.datetime_as_string(time[row], 's')}", row=int(table.lines[row]),
+                             expected="increasing stamps within a node", remedy="sort by time")
+    for at in np.flatnonzero(inside & (steps == np.timedelta64(0))):
+        one, other = int(order[at]), int(order[at + 1])
+        for name, values in columns.items():
+            if not np.array_equal(values[one], values[other], equal_nan=True):
+                stamp = np.datetime_as_string(time[one], "s")
+                raise wanted.refusal(f"{name} of node {nodes[codes[one]]} at {stamp} is {values[one]} in line "
+                                     f"{table.lines[one]} and {values[other]} here", row=int(table.lines[other]),
+                                     expected="one row per time and node", remedy="keep one of the two rows")
+        keep[other] = False
+    return keep, int((~keep).sum())
+
+
+def _one_place(degrees: np.ndarray) -> np.ndarray:
+    """The first known position of each node."""
+    return np.asarray(pd.DataFrame(degrees).bfill().iloc[0].to_numpy())
+
+
+def _moves(name: str, degrees: np.ndarray, wanted: Wanted) -> bool:
+    """Whether a node changes its place, which only some kinds may."""
+    moves = not bool((np.isnan(degrees) | (degrees == _one_place(degrees))).all())
+    if moves and wanted.kind not in ("point", "trajectory"):
+        raise wanted.refusal(f"{name} of a node changes", expected=f"fixed places, as kind is {wanted.kind!r}",
+                             remedy="give kind='point' or 'trajectory' for moving nodes")
+    return moves

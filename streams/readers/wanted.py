@@ -1,0 +1,138 @@
+"""What a caller wants of a file, and the last steps that all readers share: from arrays to a checked panel."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from streams.errors import PanelError, ReadError
+from streams.known import known_after
+from streams.panel import check_panel
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The arguments of ``read`` in one value; ``where`` names the file in errors."""
+
+    where: str
+    domain: str
+    kind: str = "sensor"
+    step: str | pd.Timedelta | None = None
+    delay: str | pd.Timedelta | None = None
+    known_time: str | None = None
+    variables: tuple[str, ...] | None = None
+    time: str | None = None
+    node: str | None = None
+    lat: str | None = None
+    lon: str | None = None
+    wide: str | None = None
+    start: str | None = None
+    time_format: str | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def refusal(self, what: str, *, expected: str, remedy: str, row: int | None = None) -> ReadError:
+        """A ``ReadError`` about this file (and line)."""
+        where = self.where if row is None else f"{self.where} line {row}"
+        return ReadError(what, where=where, expected=expected, remedy=remedy)
+
+
+def finish(data: Mapping[str, np.ndarray], attrs: Mapping[str, Mapping[Hashable, object]], time: np.ndarray,
+           nodes: np.ndarray, coords: Mapping[Hashable, object], wanted: Wanted,
+           file_attrs: Mapping[Hashable, object]) -> xr.Dataset:
+    """Arrays (time, node) as a checked panel with attrs, step and known time.
+
+    ``coords`` may hold ``lat``, ``lon`` and ``known_time``; ``file_attrs`` are kept.
+    """
+    unknown = [name for name in wanted.units if name not in data]
+    if unknown:
+        raise wanted.refusal(f"units are given for {unknown[0]!r}", expected="one of " + ", ".join(data),
+                             remedy="name a variable that is read")
+    step = _step(time, wanted)
+    panel = xr.Dataset(
+        {name: (("time", "node"), values, _attrs(name, attrs.get(name, {}), wanted))
+         for name, values in data.items()},
+        {"time": time, "node": nodes, **coords},
+        {**file_attrs, "domain": wanted.domain, "kind": wanted.kind, "step": duration(step)})
+    if "known_time" not in panel.coords:
+        panel = known_after(panel, _delay(step, wanted))
+    try:
+        return check_panel(panel)
+    except PanelError as wrong:
+        raise ReadError(wrong.what, where=wanted.where, expected=wrong.expected, remedy=wrong.remedy) from wrong
+
+
+def duration(step: pd.Timedelta) -> str:
+    """A step in few characters.
+
+    >>> duration(pd.Timedelta(hours=1)), duration(pd.Timedelta(days=7)), duration(pd.Timedelta("90s"))
+    ('1h', '7D', '90s')
+    """
+    for word in ("D", "h", "min", "s", "ms", "us"):
+        length = pd.Timedelta(1, word)
+        if step % length == pd.Timedelta(0):
+            return f"{step // length}{word}"
+    return f"{step.value}ns"
+
+
+def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
+             lines: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Rows to keep of a table whose rows are stamps, and how many identical repeated rows were dropped.
+
+    Raises ``ReadError`` when time goes backwards, or when a stamp comes twice with different values.
+    """
+    def line(row: int) -> int | None:
+        return None if lines is None else int(lines[row])
+
+    steps = np.diff(time)
+    back = np.flatnonzero(steps < np.timedelta64(0))
+    if len(back):
+        raise wanted.refusal(f"time goes backwards to {np.datetime_as_string(time[back[0] + 1], 's')}",
+                             row=line(int(back[0]) + 1), expected="increasing stamps", remedy="sort by time")
+    doubled = np.flatnonzero(steps == np.timedelta64(0)) + 1
+    for row in doubled:
+        for name, block in blocks.items():
+            if not np.array_equal(block[row - 1], block[row], equal_nan=True):
+                raise wanted.refusal(f"{name} differs between two rows of {np.datetime_as_string(time[row], 's')}",
+                                     row=line(int(row)), expected="one row per stamp",
+                                     remedy="keep one of the two rows")
+    keep = np.ones(len(time), dtype=bool)
+    keep[doubled] = False
+    return keep, len(doubled)
+
+
+def _attrs(name: str, attrs: Mapping[Hashable, object], wanted: Wanted) -> dict[Hashable, object]:
+    given = dict(attrs)
+    given["units"] = wanted.units.get(name) or str(given.get("units") or "unknown")
+    given.setdefault("long_name", str(given.get("standard_name", name)))
+    return given
+
+
+def _step(time: np.ndarray, wanted: Wanted) -> pd.Timedelta:
+    if not len(time):
+        raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
+    if wanted.step is not None:
+        return _duration_of("step", wanted.step, wanted)
+    if len(time) < 2:
+        raise wanted.refusal("one stamp alone has no step", expected="two stamps or the argument step",
+                             remedy="give step, e.g. step='1h'")
+    return pd.Timedelta(np.median(np.diff(time).astype(np.int64)).astype(np.int64), "ns")
+
+
+def _delay(step: pd.Timedelta, wanted: Wanted) -> pd.Timedelta:
+    return step if wanted.delay is None else _duration_of("delay", wanted.delay, wanted)
+
+
+def _duration_of(word: str, value: str | pd.Timedelta, wanted: Wanted) -> pd.Timedelta:
+    try:
+        length = pd.Timedelta(value)
+    except ValueError:
+        length = pd.NaT
+    least = pd.Timedelta(0 if word == "delay" else 1, "ns")
+    if length is pd.NaT or length < least:
+        raise wanted.refusal(f"{word} is {value!r}", expected="a duration such as '1h'",
+                             remedy=f"give another {word}")
+    return length

@@ -1,0 +1,21 @@
+"""Every example in a docstring is run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("streams", "stfm", "adapt", "causal", "registry", "flows", "benchmarks")
+MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ROOMS
+                 for path in (ROOT / room).rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,73 @@
+"""The house: imports run downwards only, and the rooms keep to themselves what is theirs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "streams": set(),
+    "stfm": {"streams"},
+    "adapt": {"stfm", "streams"},
+    "causal": {"stfm", "streams"},
+    "registry": {"stfm", "streams", "adapt", "causal"},
+    "benchmarks": {"stfm", "streams", "adapt", "causal"},
+    "flows": {"stfm", "streams", "adapt", "causal", "registry", "benchmarks"},
+}
+ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "tigramite": {"causal"}, "river": {"adapt"},
+           "icechunk": {"streams"}}
+NEVER = {"pickle", "joblib", "cloudpickle"}
+WALL_CLOCK = ("datetime.now", "time.time(", "Timestamp.now", "utcnow", "Timestamp.utcnow", "date.today")
+
+
+def _files(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_run_downwards(room: str) -> None:
+    wrong = {f"{path.relative_to(ROOT)} imports {name}" for path in _files(room) for name in _imports(path)
+             if name in MAY_IMPORT and name != room and name not in MAY_IMPORT[room]}
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_each_engine_is_known_in_one_room(room: str) -> None:
+    wrong = {f"{path.relative_to(ROOT)} imports {name}" for path in _files(room) for name in _imports(path)
+             if name in NEVER or (name in ONLY_IN and room not in ONLY_IN[name])}
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "flows"])
+def test_nothing_below_flows_reads_the_wall_clock(room: str) -> None:
+    wrong = {f"{path.relative_to(ROOT)}: {word}" for path in _files(room) for word in WALL_CLOCK
+             if word in path.read_text(encoding="utf-8")}
+    assert not wrong
+
+
+def test_files_hold_one_idea() -> None:
+    long = {str(path.relative_to(ROOT)): count for room in MAY_IMPORT for path in _files(room)
+            if (count := len(path.read_text(encoding="utf-8").splitlines())) > 400}
+    assert not long
+
+
+def test_every_package_is_installed() -> None:
+    import tomllib
+
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {".".join(path.parent.relative_to(ROOT).parts) for room in MAY_IMPORT
+             for path in (ROOT / room).rglob("__init__.py")}
+    assert there == listed
