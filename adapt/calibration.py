@@ -19,6 +19,7 @@ USUAL_LOSS = 0.25  # about the CRPS of a good forecast, in its own deviations
 FEATURES = 5  # one, anomaly of the median, recent level error, and the hour of the day as sine and cosine
 FARTHEST = 3.0  # deviations: no correction is larger, and no error counts for more
 USUAL_MEMORY = 2000.0  # labels that the usual level of a cell remembers
+HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
 
 
@@ -69,7 +70,7 @@ class OutputCalibration:
     """
 
     def __init__(self, nodes: int, horizon: int, quantiles: Sequence[float], rates: Rates | None = None,
-                 step: np.timedelta64 = np.timedelta64(1, "h")) -> None:
+                 step: np.timedelta64 = HOUR) -> None:
         self.nodes, self.horizon, self.step = nodes, horizon, step.astype("timedelta64[ns]")
         self.quantiles = tuple(float(quantile) for quantile in quantiles)
         self.rates = Rates() if rates is None else rates
@@ -223,7 +224,8 @@ class OutputCalibration:
         wanted = (self.horizon, self.nodes, len(self.quantiles))
         if np.shape(values) != wanted:
             raise CalibrationError(f"forecast of shape {np.shape(values)}", where="calibration",
-                                   expected=f"(lead, node, quantile) = {wanted}", remedy="make a calibration of its own")
+                                   expected=f"(lead, node, quantile) = {wanted}",
+                                   remedy="make a calibration of its own")
         return np.asarray(values, float)
 
     def state(self) -> dict[str, object]:

@@ -80,10 +80,6 @@ class RiverBank:
         for node in range(self.nodes) if nodes is None else np.flatnonzero(nodes):
             self._detectors[node] = self._make()
 
-    def held(self) -> np.ndarray:
-        """How many values each detector goes by, int (node,); right after a flag of ADWIN: the age of the change."""
-        return np.array([_HELD[self.kind](detector) for detector in self._detectors], int)
-
     def state(self) -> dict[str, object]:
         """Kind, settings and each detector's own numbers; ``restore`` goes on exactly as if never interrupted."""
         saved = [self._save(detector) for detector in self._detectors]
@@ -157,10 +153,4 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Non
     "adwin": (drift.ADWIN, _save_adwin, _load_adwin),
     "page_hinkley": (drift.PageHinkley, _save_page_hinkley, _load_page_hinkley),
     "kswin": (drift.KSWIN, _save_kswin, _load_kswin),
-}
-
-_HELD: dict[str, Callable[[Any], int]] = {
-    "adwin": lambda detector: detector.width,
-    "page_hinkley": lambda detector: int(detector._x_mean.n),
-    "kswin": lambda detector: len(detector.window),
 }

@@ -21,7 +21,7 @@ GAIN = 3.0
 FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
-RECENT, LONG = 5.0, 60.0  # half-lives, in blocks, of the two means whose difference is the size of a change
+HISTORY = 42  # blocks kept to say since when, which way and how much
 
 
 class MonitorError(TerracastError):
@@ -82,7 +82,7 @@ class Monitor:
         self._times: list[np.datetime64] = []
         self._rows: list[np.ndarray] = []
         self._last: np.datetime64 | None = None
-        self._recent, self._long = (np.zeros(bank.nodes) for _ in range(2))
+        self._past = np.zeros((0, bank.nodes))
 
     @classmethod
     def fit(cls, residuals: np.ndarray, times: np.ndarray, false_alarms_per_month: float = 1.0, *, seed: int,
@@ -106,7 +106,8 @@ class Monitor:
         blocks = _blocks(views.of(residuals), times, step * size, size)
         if len(blocks) < FEWEST_BLOCKS:
             raise MonitorError(f"{len(blocks)} blocks of {size} steps", where="monitor reference",
-                               expected=f"at least {FEWEST_BLOCKS}", remedy="give a longer reference or a shorter block")
+                               expected=f"at least {FEWEST_BLOCKS}",
+                               remedy="give a longer reference or a shorter block")
         normal = Reference.fit(blocks)
         streams = GAIN * normal.standardise(blocks)
         log_delta = calibrate(streams, float(MONTH / (step * size)), false_alarms_per_month, COOLDOWN_BLOCKS, seed)
@@ -115,7 +116,9 @@ class Monitor:
             bank.update(row)
         expected = np.isfinite(residuals).mean(axis=0) >= 0.5
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
-        return cls(Calibration(names, step, size, false_alarms_per_month, log_delta, views, normal), bank, silence)
+        monitor = cls(Calibration(names, step, size, false_alarms_per_month, log_delta, views, normal), bank, silence)
+        monitor._past = streams[-HISTORY:] / GAIN
+        return monitor
 
     def observe(self, times: np.ndarray, residuals: np.ndarray) -> tuple[Evidence, ...]:
         """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come.
@@ -141,7 +144,7 @@ class Monitor:
         """Forget what was seen, keep what is normal and the threshold: for a new champion."""
         self._bank.reset()
         self._times, self._rows = [], []
-        self._recent, self._long = (np.zeros(self._bank.nodes) for _ in range(2))
+        self._past = np.zeros((0, self._bank.nodes))
 
     def _block_of(self, time: np.datetime64) -> int:
         return int(time.astype(np.int64) // (self.calibration.step * self.calibration.block).astype(np.int64))
@@ -168,19 +171,16 @@ class Monitor:
         self._times, self._rows = [], []
         streams = frozen.normal.standardise(block_streams(rows, frozen.block))
         flags = self._bank.update(GAIN * streams)
-        seen = np.isfinite(streams)
-        for mean, half_life in ((self._recent, RECENT), (self._long, LONG)):
-            mean[seen] += (1 - 0.5 ** (1 / half_life)) * (streams[seen] - mean[seen])
-        if not flags.any():
-            return []
-        moved, age = self._recent - self._long, self._bank.held() * frozen.step * frozen.block
-        strongest: dict[int, int] = {}
-        for stream in np.flatnonzero(flags):
-            place = self._place(int(stream))
-            if place not in strongest or abs(moved[stream]) > abs(moved[strongest[place]]):
-                strongest[place] = int(stream)
-        return [self._evidence(time, time - age[stream], place, stream, float(moved[stream]))
-                for place, stream in sorted(strongest.items())]
+        self._past = np.concatenate([self._past, streams[None]])[-HISTORY:]
+        changes: dict[int, tuple[float, int, int]] = {}  # the strongest flagged stream of each place
+        for stream in np.flatnonzero(flags).tolist():
+            moved, age = change_in(self._past[:, stream])
+            place = self._place(stream)
+            if place not in changes or abs(moved) > abs(changes[place][0]):
+                changes[place] = (moved, age, stream)
+        span = frozen.step * frozen.block
+        return [self._evidence(time, time - age * span, place, stream, moved)
+                for place, (moved, age, stream) in sorted(changes.items())]
 
     def _place(self, stream: int) -> int:
         """The node of a stream, or the number of nodes for the common mode."""
@@ -208,7 +208,7 @@ class Monitor:
         return {"nodes": list(frozen.nodes), "step": int(frozen.step.astype(np.int64)), "block": frozen.block,
                 "false_alarms_per_month": frozen.false_alarms_per_month, "log_delta": frozen.log_delta,
                 "views": frozen.views.state(), "normal": frozen.normal.state(), "bank": self._bank.state(),
-                "silence": self._silence.state(), "recent": self._recent.copy(), "long": self._long.copy(),
+                "silence": self._silence.state(), "past": self._past.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, len(frozen.nodes)),
                 "last": None if self._last is None else int(self._last.astype(np.int64))}
@@ -223,8 +223,26 @@ class Monitor:
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")
-        monitor._recent, monitor._long = np.array(state["recent"], float), np.array(state["long"], float)
+        monitor._past = np.array(state["past"], float)
         return monitor
+
+
+def change_in(past: np.ndarray) -> tuple[float, int]:
+    """Where ``past`` (block,) splits best into before and after: the step in its mean, and how many blocks ago.
+
+    The split with the largest standardised step, at least two values on each side; no step where it is too short.
+
+    >>> change_in(np.array([0.0, 0.1, -0.1, 0.0, 2.0, np.nan, 2.1]))
+    (2.05, 3)
+    """
+    at = np.flatnonzero(np.isfinite(past))
+    if len(at) < 4:
+        return 0.0, len(past)
+    sums, count = np.cumsum(past[at]), len(at)
+    before = np.arange(2, count - 1)
+    steps = (sums[-1] - sums[before - 1]) / (count - before) - sums[before - 1] / before
+    best = int(np.argmax(np.abs(steps) * np.sqrt(before * (count - before))))
+    return float(steps[best]), int(len(past) - at[before[best]])
 
 
 def _blocks(views: np.ndarray, times: np.ndarray, span: np.timedelta64, size: int) -> np.ndarray:

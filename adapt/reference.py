@@ -1,4 +1,4 @@
-"""The frozen reference scale: what is normal for each node, fixed once, so that a detector never learns a drift away."""
+"""The frozen reference scale: what is normal for each node, fixed once, so that no drift is ever learned away."""
 
 from __future__ import annotations
 

@@ -35,9 +35,10 @@ class LoopBench:
 
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
                  progress: Callable[[int], None]) -> list[Outcome]:
-        """Seasonal naive, then each policy named."""
-        naive = replace(self.beginning, base=SeasonalNaive())
-        rivals = [(replace(policies["frozen"], name="seasonal-naive"), naive)]
+        """Seasonal naive and last value (a season of one step), then each policy named."""
+        naives = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(pd.Timedelta(self.watched.request.step))}
+        rivals = [(replace(policies["frozen"], name=name), replace(self.beginning, base=naive))
+                  for name, naive in naives.items()]
         rivals += [(policies[name], self.beginning) for name in names]
         outcomes = []
         for policy, beginning in rivals:

@@ -49,7 +49,8 @@ def _make(workspace: Workspace, view: View, loop: Loop, act: Act) -> str:
                       known_at=act.asked, seed=workspace.fine_tune.seed(act),
                       reference=(act.asked - workspace.fine_tune.window, act.asked),
                       command="terracast adapt")
-    return workspace.registry.add(model, lineage)
+    example = loop.watched.panel(moment, moment.now - loop.watched.history)
+    return workspace.registry.add(model, lineage, panel=example, request=workspace.request.at(moment.now))
 
 
 def graph_digest(view: View) -> str | None:

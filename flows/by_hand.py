@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,4 +34,4 @@ def version_rows(config: Path) -> list[dict[str, Any]]:
 
 def story(config: Path, version: str) -> dict[str, Any]:
     """Why a version is what it is: plain sentences and the data behind them."""
-    return asdict(Workspace.open(config).registry.why(version))
+    return Workspace.open(config).registry.why(version).to_dict()

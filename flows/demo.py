@@ -15,7 +15,7 @@ from flows.report import report_on
 from flows.settings import SettingsError
 from flows.watch import watch_once
 from flows.workspace import Workspace
-from streams.city import City, demo_city
+from streams.city import City, PlantedDrift, PlantedFault, demo_city
 
 SETTINGS = """\
 # The workspace that `terracast demo` made: a simulated city, air quality driven by weather and traffic.
@@ -83,8 +83,8 @@ def run_demo(folder: Path) -> dict[str, Any]:
     with progress("watching", int((end - begin) / workspace.settings.stream.cadence)) as advance:
         steps.append(watch_once(workspace, end.to_datetime64(), advance))
     note("writing the report")
-    planted = [(change.start, change.end, f"{change.sort} of {change.domain}.{change.variable}")
-               for change in sorted([*city.drifts, *city.faults], key=lambda change: change.start)]
+    changes: list[PlantedDrift | PlantedFault] = sorted([*city.drifts, *city.faults], key=lambda change: change.start)
+    planted = [(change.start, change.end, f"{change.sort} of {change.domain}.{change.variable}") for change in changes]
     events = [(start, end, f"planted: {words}") for start, end, words in planted]
     page = report_on(workspace, end.to_datetime64(), folder / "report.html", events=events)
     alarms = {name: alarm for step in steps for name, alarm in step.alarms.items()}

@@ -45,7 +45,7 @@ artifacts = "artifacts"
 
 [base]
 first_fit = "{first_fit}"   # past needed before service begins
-steps = 1500
+steps = 800
 seed = 1
 
 [adapt]

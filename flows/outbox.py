@@ -48,7 +48,7 @@ def _deliver(registry: Registry, letter: dict[str, object]) -> None:
             nominate(registry, version)
     elif letter["verdict"] == "accept":
         if champion in (letter["champion"], version):  # else a person moved the alias since: the loop follows that
-            promote(registry, version, decision=letter)
+            promote(registry, version, decision=letter, expected_champion=str(letter["champion"]))
     else:
         registry.log_text(version, "decision.json", json.dumps(letter, indent=1, sort_keys=True))
         withdraw(registry, version)

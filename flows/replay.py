@@ -21,9 +21,8 @@ from flows.retrain import too_early
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
 
-COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "80 % covers",
-           "coverage80_last_lead": "… at last lead", "alarms": "alarms", "adaptations": "adaptations",
-           "promotions": "promotions", "compute_seconds": "compute s"}
+COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
+           "alarms": "alarms", "adaptations": "trained", "promotions": "served", "compute_seconds": "seconds"}
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
@@ -61,7 +60,7 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
                             expected="some of " + ", ".join(workspace.policies), remedy="mend --policies")
     bench = _begun(workspace, start, stop, progress)
-    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 1)
+    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
     return answer(bench, data, outcomes, command)

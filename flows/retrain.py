@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from prefect import flow
 
 from adapt.clock import Moment
@@ -33,7 +34,8 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
         return waiting
     discovery = discover_now(workspace, moment)
     loop, beginning = fresh_loop(workspace, moment, discovery)
-    version = register_base(workspace, view, moment, beginning, discovery)
+    example = loop.watched.panel(moment, moment.now - loop.watched.history)
+    version = register_base(workspace, view, moment, beginning, discovery, example)
     promote(workspace.registry, version, decision={"reason": "base: service begins, or was begun anew, by command"})
     loop.champion.version = version
     with workspace.store.transaction(f"service begins {np.datetime_as_string(moment.now, 's')}") as step:
@@ -67,7 +69,7 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery) -> tu
 
 
 def register_base(workspace: Workspace, view: View, moment: Moment, beginning: Beginning,
-                  discovery: Discovery) -> str:
+                  discovery: Discovery, example: xr.Dataset) -> str:
     """Register the base under its instant's key, or find it there."""
     key = f"base-{np.datetime_as_string(moment.now, 'h')}"
     lineage = Lineage(key=key, snapshot=view.snapshot, policy_rung="fit", graph_digest=discovery.digest,
@@ -75,7 +77,8 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: B
                       seed=workspace.settings.base.seed,
                       reference=(beginning.times[0], beginning.times[-1]),
                       command=f"terracast retrain --now {np.datetime_as_string(moment.now, 's')}")
-    return workspace.registry.add(beginning.base, lineage, files={"causal_graph.json": discovery.graph.to_json()})
+    return workspace.registry.add(beginning.base, lineage, files={"causal_graph.json": discovery.graph.to_json()},
+                                  panel=example, request=workspace.request.at(moment.now))
 
 
 @flow(name="retrain")

@@ -102,7 +102,7 @@ class BaseSettings(Frozen):
     """The base model: how much of the past it is first fitted on, and how long."""
 
     first_fit: Duration = pd.Timedelta("365D")
-    steps: int = Field(default=1500, gt=0)
+    steps: int = Field(default=800, gt=0)
     seed: int = 1
 
 

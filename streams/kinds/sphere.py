@@ -49,7 +49,7 @@ def positions_between(start: Array, end: Array, share: Array) -> tuple[Array, Ar
     ([0.0], [-179.5])
     """
     first, last = unit_vectors(start[:, 0], start[:, 1]), unit_vectors(end[:, 0], end[:, 1])
-    angle = np.deg2rad(haversine_km(start[:, 0], start[:, 1], end[:, 0], end[:, 1]) / EARTH_RADIUS_KM * 180 / np.pi)
+    angle = haversine_km(start[:, 0], start[:, 1], end[:, 0], end[:, 1]) / EARTH_RADIUS_KM
     sine = np.where(angle > 1e-9, np.sin(angle), 1.0)
     near = np.where(angle > 1e-9, np.sin((1 - share) * angle) / sine, 1 - share)
     far = np.where(angle > 1e-9, np.sin(share * angle) / sine, share)

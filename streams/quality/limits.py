@@ -34,7 +34,7 @@ RANGES = (
     Range(("air_pressure", "surface pressure"), "hPa", 300.0, 1090.0),
     Range(("relative_humidity", "relative humidity", "cloud_area_fraction", "cloud cover"), "percent", 0.0, 110.0),
     Range(("speed of vehicles", "mean speed"), "km h-1", 0.0, 300.0),
-    Range(("ozone_in_air",), "ug m-3", 0.0, 1000.0),
+    Range(("ozone_in_air",), "ug m-3", 0.0, 1400.0),
     Range(("carbon_monoxide_in_air",), "ug m-3", 0.0, 200_000.0),
     Range(("nitrogen_dioxide_in_air", "sulfur_dioxide_in_air"), "ug m-3", 0.0, 5000.0),
     Range(("mass_concentration_of",), "ug m-3", 0.0, 20_000.0),

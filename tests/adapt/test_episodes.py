@@ -62,7 +62,8 @@ def test_an_outage_is_its_own_episode():
 
 def test_place_is_where_it_is_strongest():
     episodes = Episodes(2 * DAY)
-    (one,) = episodes.fold(START, [clue(START, "a", strength=4), clue(START, "b", strength=1), clue(START, "c", strength=3)])
+    clues = [clue(START, node, strength=size) for node, size in (("a", 4), ("b", 1), ("c", 3))]
+    (one,) = episodes.fold(START, clues)
     assert one.nodes == ("a", "c")
 
 

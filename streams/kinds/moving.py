@@ -1,0 +1,159 @@
+"""Tracks on a clock: resampled trips as a panel of moving nodes, next positions, and flows between cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from streams.errors import PanelError
+from streams.kinds.cells import GridCells
+from streams.kinds.counts import counts_of
+from streams.kinds.point import check_moving
+from streams.kinds.sphere import EARTH_RADIUS_KM, positions_between
+from streams.kinds.trajectory import track_of
+from streams.panel import check_panel
+
+
+def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
+    """Tracks at whole multiples of ``step``, between two observations on the great circle; nothing beyond the ends.
+
+    Values on ``obs`` are interpolated linearly. ``known_time`` (on ``obs``) is when the *later* of the two
+    observations was made: a position between two fixes is not known before the second one. Split gaps first
+    (``cleaning.clean``): a gap inside a track is bridged. O(observations + stamps).
+
+    >>> from streams.kinds.trajectory import of_table
+    >>> table = pd.DataFrame({"id": "a", "lat": [0.0, 3.0], "lon": 10.0,
+    ...                       "time": pd.to_datetime(["2020-01-01T00:00", "2020-01-01T00:30"])})
+    >>> even = resample(of_table(table, domain="sea"), "10min")
+    >>> even.lat.values.round(6).tolist(), str(even.known_time.values[1])[11:16]
+    ([0.0, 1.0, 2.0, 3.0], '00:30')
+    """
+    length = pd.Timedelta(step).value
+    time, track = tracks["time"].values.astype(np.int64), track_of(tracks)
+    same = track[1:] == track[:-1]
+    left = np.flatnonzero(same & (time[1:] > time[:-1]))
+    first = -(-time[left] // length)  # a pair holds the multiples in [its first stamp, its second one)
+    count = np.maximum(-(-time[left + 1] // length) - first, 0)
+    before = np.repeat(left, count)
+    stamp = (np.repeat(first, count) + _ranks(count)) * length
+    last = np.flatnonzero(np.concatenate([~same, [True]]))
+    last = last[time[last] % length == 0]  # a track's last fix has no pair of its own
+    before, stamp = np.concatenate([before, last]), np.concatenate([stamp, time[last]])
+    order = np.lexsort((stamp, track[before]))
+    before, stamp = before[order], stamp[order]
+    exact = stamp == time[before]
+    after = np.where(exact, before, np.minimum(before + 1, len(time) - 1))
+    share = np.where(exact, 0.0, (stamp - time[before]) / np.maximum(time[after] - time[before], 1))
+    fixes = np.stack([tracks["lat"].values, tracks["lon"].values], axis=1)
+    lat, lon = positions_between(fixes[before], fixes[after], share)
+    lat, lon = np.where(exact, fixes[before, 0], lat), np.where(exact, fixes[before, 1], lon)
+    data: dict[str, Any] = {}
+    for name, held in tracks.data_vars.items():
+        if held.dims == ("obs",):
+            values = held.values.astype(float)
+            data[str(name)] = ("obs", values[before] + share * (values[after] - values[before]), held.attrs)
+    kept, sizes = np.unique(track[before], return_counts=True)
+    whole = tracks.drop_dims("obs").isel(trajectory=kept)
+    known = (tracks["known_time"].values if "known_time" in tracks.coords else tracks["time"].values)[after]
+    whole = whole.assign(row_size=("trajectory", sizes, tracks["row_size"].attrs), **data)
+    return whole.assign_coords(time=("obs", stamp.astype("datetime64[ns]")), lat=("obs", lat), lon=("obs", lon),
+                               known_time=("obs", known)).assign_attrs(step=str(step))
+
+
+def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
+    """Resampled tracks as a panel of moving nodes (a node per track, a row per stamp at which any track is there).
+
+    Variables: ``latitude``, ``longitude`` and ``northward``, ``eastward``, the way moved in the last step in metres:
+    to forecast them one step ahead is to forecast the next position (``next_position``). A way is known when both
+    its ends are. Memory: occupied stamps × tracks.
+    """
+    even = resample(tracks, step)
+    stamps, row = np.unique(even["time"].values, return_inverse=True)
+    column = track_of(even)
+    shape = (len(stamps), even.sizes["trajectory"])
+    if not len(stamps):
+        raise PanelError("no track lasts a step", where=str(tracks.attrs["domain"]), expected="fixes a step apart",
+                         remedy="take a shorter step")
+    lat, lon = np.full(shape, np.nan), np.full(shape, np.nan)
+    known = np.full(shape, np.datetime64("NaT", "ns"))
+    lat[row, column], lon[row, column] = even["lat"].values, even["lon"].values
+    known[row, column] = even["known_time"].values
+    following = np.concatenate([[False], np.diff(stamps) == pd.Timedelta(step).to_timedelta64()])
+    north, east = np.full(shape, np.nan), np.full(shape, np.nan)
+    north[1:], east[1:] = _way(lat[:-1], lon[:-1], lat[1:], lon[1:])
+    north[~following] = east[~following] = np.nan
+    about = {"latitude": (lat, "degrees_north", "latitude of the node"),
+             "longitude": (lon, "degrees_east", "longitude of the node"),
+             "northward": (north, "m", "way northward in the last step"),
+             "eastward": (east, "m", "way eastward in the last step")}
+    panel = xr.Dataset({name: (("time", "node"), values, {"units": units, "long_name": words})
+                        for name, (values, units, words) in about.items()},
+                       {"time": stamps, "node": even["trajectory"].values, "lat": (("time", "node"), lat.copy()),
+                        "lon": (("time", "node"), lon.copy()), "known_time": (("time", "node"), known)},
+                       {"domain": tracks.attrs["domain"], "kind": "trajectory", "step": str(step)})
+    check_moving(panel)
+    return check_panel(panel)
+
+
+def to_tracks(panel: xr.Dataset) -> xr.Dataset:
+    """The resampled tracks that ``to_panel`` was made from."""
+    lat = panel["lat"].transpose("time", "node").values
+    column, row = np.nonzero(np.isfinite(lat).T)
+    kept, sizes = np.unique(column, return_counts=True)
+    coords = {name: ("obs", panel[name].transpose("time", "node").values[row, column])
+              for name in ("lat", "lon", "known_time")}
+    return xr.Dataset({"row_size": ("trajectory", sizes, {"sample_dimension": "obs"})},
+                      {"trajectory": panel["node"].values[kept], "time": ("obs", panel["time"].values[row]), **coords},
+                      {"domain": panel.attrs["domain"], "kind": "trajectory", "featureType": "trajectory",
+                       "step": panel.attrs["step"]})
+
+
+def next_position(lat: np.ndarray, lon: np.ndarray, northward: np.ndarray,
+                  eastward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a way (metres, as in ``to_panel``) leads from a position; exact inverse of it away from the poles.
+
+    >>> [one.round(4).tolist() for one in next_position(np.array([0.0]), np.array([179.999]), 0.0, 222.39)]
+    [[0.0], [-179.999]]
+    """
+    metres = EARTH_RADIUS_KM * 1000
+    reached = lat + np.rad2deg(northward / metres)
+    middle = np.deg2rad((lat + reached) / 2)
+    east = lon + np.rad2deg(eastward / (metres * np.cos(middle)))
+    return reached, (east + 180) % 360 - 180
+
+
+def flows(tracks: xr.Dataset, cells: GridCells, step: str | pd.Timedelta) -> xr.Dataset:
+    """How many tracks went from cell to cell in each step, as sparse counts (``streams.kinds.counts``).
+
+    Of every pair of resampled positions one step apart, both inside the cells, one is counted for "origin>destination"
+    at the step's beginning (staying included). Known when the step is over; the positions at its end that were
+    known only later (between two fixes) are known then in truth: give ``patience`` to ``counts.to_panel``.
+    """
+    even = resample(tracks, step)
+    length = pd.Timedelta(step)
+    track, time = track_of(even), even["time"].values
+    cell = cells.cell_of(even["lat"].values, even["lon"].values)
+    pair = (track[1:] == track[:-1]) & (np.diff(time) == length.to_timedelta64())
+    inside = pair & (cell[1:] >= 0) & (cell[:-1] >= 0)
+    pairs, code = np.unique(cell[:-1][inside] * len(cells) + cell[1:][inside], return_inverse=True)
+    names = cells.names
+    ways = np.array([f"{names[one // len(cells)]}>{names[one % len(cells)]}" for one in pairs], dtype=str)
+    held = counts_of(time[:-1][inside], code, ways, step=length, known=even["known_time"].values[1:][inside],
+                     domain=str(tracks.attrs["domain"]), name="flow", long_name="tracks from cell to cell",
+                     unplaced=int(pair.sum() - inside.sum()))
+    return held.assign_coords(origin=("node", names[pairs // len(cells)]),
+                              destination=("node", names[pairs % len(cells)]))
+
+
+def _ranks(count: np.ndarray) -> np.ndarray:
+    """0 … count−1 for each count, one after the other."""
+    return np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _way(lat: np.ndarray, lon: np.ndarray, to_lat: np.ndarray, to_lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    metres = EARTH_RADIUS_KM * 1000
+    east = np.deg2rad((to_lon - lon + 180) % 360 - 180) * np.cos(np.deg2rad((lat + to_lat) / 2))
+    return np.deg2rad(to_lat - lat) * metres, east * metres

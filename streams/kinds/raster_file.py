@@ -1,0 +1,160 @@
+"""Raster files as lazy grids: NetCDF, Zarr and (with the extra) GRIB; nothing is read before it is asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from streams.errors import ReadError
+from streams.kinds.model_calendar import on_own_calendar, on_panel_clock
+from streams.readers.wanted import duration
+
+OUR_NAMES = {"latitude": "lat", "longitude": "lon", "valid_time": "time"}
+LEVELS = ("level", "isobaricInhPa", "plev", "pressure_level", "height", "depth", "model_level_number")
+GRIB_ENDINGS = (".grib", ".grb", ".grib2", ".grb2")
+
+
+def read(path: str | Path, *, domain: str, step: str | None = None, names: Mapping[str, str] | None = None,
+         time: Sequence[str] | np.ndarray | None = None, variables: Sequence[str] | None = None,
+         steps_a_chunk: int | None = None) -> xr.Dataset:
+    """Open a raster file as a lazy grid: dims ``time``, ``lat``, ``lon``, dask arrays, the file's own number type.
+
+    ``names`` renames the file's axes to ours where they are not plain; ``time`` gives stamps to a file that has
+    none; ``step`` is the clock's step (default: the only or median difference). Vertical levels become variables:
+    ``z`` on level 500 becomes ``z_500`` with attrs ``level``, ``level_name``, ``level_units``. A model calendar is
+    moved onto the panel's clock (``streams.kinds.model_calendar``). Auxiliary variables (bounds, grid mapping) are
+    left out and named in the attr ``not_read``. GRIB needs the extra ``terracast[grib]``. Raises ``ReadError``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ReadError("no such file", where=str(path), expected="a raster file", remedy="check the path")
+    grid = _opened(path, steps_a_chunk)
+    grid = grid.rename({old: new for old, new in {**OUR_NAMES, **(names or {})}.items()
+                        if old in grid.variables and new not in grid.variables})
+    if time is not None:
+        grid = grid.assign_coords(time=("time", np.asarray(time, "datetime64[ns]")))
+    for dim in ("time", "lat", "lon"):
+        if dim not in grid.coords or dim not in grid.dims:
+            raise ReadError(f"no axis {dim!r}", where=path.name, expected=f"one of {', '.join(map(str, grid.dims))}",
+                            remedy=f"name it: names={{'…': '{dim}'}}" + (", or give time=" if dim == "time" else ""))
+    grid = _series_only(on_panel_clock(grid), variables, path.name)
+    grid = grid.assign_attrs(domain=domain, kind="raster", step=step or _step(grid, path.name))
+    for name in grid.data_vars:
+        attrs = grid[name].attrs
+        attrs.setdefault("long_name", str(attrs.get("standard_name", name)).replace("_", " "))
+    return grid
+
+
+def write(grid: xr.Dataset, path: str | Path) -> None:
+    """Write a grid as NetCDF (``.nc``) or Zarr (``.zarr``), in its own calendar; chunk by chunk when lazy."""
+    path = Path(path)
+    plain = on_own_calendar(grid).drop_encoding()
+    if path.suffix == ".zarr":
+        plain.to_zarr(path, mode="w-", consolidated=False)
+    elif path.suffix == ".nc":
+        plain.to_netcdf(path, engine="netcdf4")
+    else:
+        raise ReadError(f"files {path.suffix!r} are not written", where=path.name, expected=".nc or .zarr",
+                        remedy="choose one of them")
+
+
+def _opened(path: Path, steps_a_chunk: int | None) -> xr.Dataset:
+    try:
+        if path.suffix == ".zarr":
+            grid = xr.open_zarr(path, chunks={})
+        elif path.suffix.lower() in GRIB_ENDINGS:
+            grid = _grib(path)
+        else:
+            grid = xr.open_dataset(path, engine="netcdf4", chunks={})
+    except (OSError, ValueError, KeyError) as wrong:
+        raise ReadError(f"not a raster file ({str(wrong).splitlines()[0][:80]})", where=path.name,
+                        expected="a sound NetCDF, Zarr or GRIB file", remedy="fetch it again") from wrong
+    wanted = {dim: -1 for dim in grid.dims if dim not in ("time", "valid_time")}
+    time = "time" if "time" in grid.dims else "valid_time" if "valid_time" in grid.dims else None
+    return grid.chunk(wanted | ({time: steps_a_chunk} if steps_a_chunk and time else {}))
+
+
+def _grib(path: Path) -> xr.Dataset:
+    if importlib.util.find_spec("cfgrib") is None:
+        raise ReadError("GRIB files need cfgrib", where=path.name, expected="the extra terracast[grib]",
+                        remedy="pip install 'terracast[grib]', or convert the file to NetCDF")
+    grid = xr.open_dataset(path, engine="cfgrib", chunks={}, backend_kwargs={"indexpath": ""})
+    if "valid_time" in grid.coords and "time" in grid.dims:
+        grid = grid.drop_vars("valid_time")
+    return grid
+
+
+def _series_only(grid: xr.Dataset, variables: Sequence[str] | None, where: str) -> xr.Dataset:
+    """Variables on (time, lat, lon), levels split up; the rest is named in ``not_read``."""
+    data: dict[str, xr.DataArray] = {}
+    left_out: list[str] = []
+    for name in map(str, grid.data_vars):
+        held = grid[name]
+        levels = [dim for dim in held.dims if dim not in ("time", "lat", "lon")]
+        named = [str(dim) for dim in levels if dim in LEVELS or grid[dim].attrs.get("axis") == "Z"]
+        if not {"time", "lat", "lon"} <= set(held.dims) or len(levels) > 1 or levels != named:
+            left_out.append(name)
+        elif named:
+            data |= _split(held, named[0])
+        else:
+            data[name] = held.reset_coords(drop=True).transpose("time", "lat", "lon")
+    if variables is not None:
+        missing = [name for name in variables if name not in data]
+        if missing:
+            raise ReadError(f"no variable {missing[0]!r}", where=where, expected="one of " + ", ".join(data),
+                            remedy="choose among them")
+        data = {name: data[name] for name in variables}
+    if not data:
+        raise ReadError("no series", where=where, expected="a variable on (time, lat, lon)", remedy="rename the axes")
+    kept = xr.Dataset(data, attrs=grid.attrs)
+    if "calendar_time" in grid.coords:
+        kept = kept.assign_coords(calendar_time=grid["calendar_time"].reset_coords(drop=True))
+    return kept.assign_attrs(not_read=", ".join(left_out)) if left_out else kept
+
+
+def _split(held: xr.DataArray, dim: str) -> dict[str, xr.DataArray]:
+    """One variable per level, named ``variable_level``."""
+    split = {}
+    for level in held[dim].values.tolist():
+        one = held.sel({dim: level}).reset_coords(drop=True).transpose("time", "lat", "lon")
+        one.attrs |= {"level": level, "level_name": dim, "level_units": str(held[dim].attrs.get("units", "1")),
+                      "level_of": str(held.name)}
+        split[f"{held.name}_{level:g}"] = one
+    return split
+
+
+def levels_together(grid: xr.Dataset) -> xr.Dataset:
+    """Variables of one quantity on several levels as one variable with a level axis again.
+
+    >>> z = ("time", "lat", "lon"), np.ones((1, 1, 1)), {"level": 500, "level_name": "level", "level_of": "z",
+    ...                                                  "level_units": "hPa", "units": "m2 s-2"}
+    >>> levels_together(xr.Dataset({"z_500": z})).z.dims
+    ('time', 'level', 'lat', 'lon')
+    """
+    whole = grid.drop_vars([name for name in grid.data_vars if "level_of" in grid[name].attrs])
+    parts: dict[str, list[xr.DataArray]] = {}
+    for name in grid.data_vars:
+        if "level_of" in grid[name].attrs:
+            parts.setdefault(grid[name].attrs["level_of"], []).append(grid[name])
+    for name, levels in parts.items():
+        about = levels[0].attrs
+        dim = about["level_name"]
+        joined = xr.concat([one.assign_coords({dim: one.attrs["level"]}) for one in levels], dim,
+                           combine_attrs="drop_conflicts").transpose("time", dim, "lat", "lon")
+        joined[dim].attrs["units"] = about["level_units"]
+        joined.attrs = {key: value for key, value in about.items() if not key.startswith("level")}
+        whole = whole.assign({name: joined})
+    return whole
+
+
+def _step(grid: xr.Dataset, where: str) -> str:
+    gaps = np.diff(grid["time"].values)
+    if not len(gaps):
+        raise ReadError("one step has no length", where=where, expected="two or more steps, or step=",
+                        remedy="give step='1h' or the like")
+    return duration(pd.Timedelta(np.median(gaps.astype(np.int64)).astype("timedelta64[ns]")))

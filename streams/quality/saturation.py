@@ -1,0 +1,93 @@
+"""Saturated: many values exactly at one ceiling, with few just below it, more often than the node's past shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from streams.quality.found import Found
+from streams.quality.sight import Sight
+from streams.quality.stuck import MOSTLY_FLOOR
+
+NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"
+HITS_FACTOR = 2.0
+TOP_HITS = 3  # at the highest value that any node ever gave
+PART = 65536
+
+
+def saturated(sight: Sight) -> Found:
+    """Values at a ceiling that was hit ``saturation_hits`` times in separate visits within the window, or that
+    the network has come to again and again as its highest value. Earlier hits are known as such only later.
+    """
+    window = sight.rows(sight.settings.saturation_window, 24)
+    hits, top = ceiling_hits(sight.values, window), network_top_hits(sight)
+    needed = np.full(sight.values.shape[1], float(sight.settings.saturation_hits))
+    if sight.usual is not None:
+        needed = np.maximum(needed, HITS_FACTOR * np.nan_to_num(sight.usual.hits) + 1)
+        hits = np.where((sight.values > sight.usual.floor) & (sight.usual.floor_share <= MOSTLY_FLOOR), hits, 0)
+        top = np.where(sight.values > sight.usual.floor, top, 0)
+    mask = (hits >= needed) | (top >= TOP_HITS)
+    rows = np.arange(len(mask), dtype=np.int32)[:, None]
+    return Found(mask, np.broadcast_to(np.maximum(rows - window + 1, 0), mask.shape), _same_as_next(sight, mask))
+
+
+def ceiling_hits(values: np.ndarray, window: int) -> np.ndarray:
+    """How often the trailing window's highest value was reached, at cells that reach it; 0 where it is a plain
+    peak: one visit only (stuck rather than saturated), or many values just below.
+
+    >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0]]), 5).ravel().tolist()
+    [0, 0, 2, 0, 3]
+    """
+    low = np.where(np.isnan(values), -np.inf, values)
+    highest = maximum_filter1d(low, window, axis=0, origin=(window - 1) // 2, mode="constant", cval=-np.inf)
+    again = (low == highest) & np.isfinite(low)
+    hits = np.zeros(values.shape, np.int32)
+    rows, columns = np.nonzero(again)
+    for first in range(0, len(rows), PART):  # in parts: memory stays at PART × window
+        part = slice(first, first + PART)
+        hits[rows[part], columns[part]] = _hits_in_windows(low, rows[part], columns[part], window)
+    return hits
+
+
+def _hits_in_windows(low: np.ndarray, rows: np.ndarray, columns: np.ndarray, window: int) -> np.ndarray:
+    back = rows[:, None] - np.arange(window)
+    values = np.where(back >= 0, low[np.maximum(back, 0), columns[:, None]], -np.inf)
+    ceiling = low[rows, columns][:, None]
+    at_ceiling = values == ceiling
+    visits = (at_ceiling[:, 1:] & ~at_ceiling[:, :-1]).sum(axis=1) + at_ceiling[:, 0]
+    valid = np.isfinite(values)
+    mean = np.where(valid, values, 0.0).sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
+    near = ceiling - NEAR * (ceiling - mean[:, None])
+    just_below = ((values >= near) & ~at_ceiling).sum(axis=1)
+    count = at_ceiling.sum(axis=1)
+    return np.asarray(np.where((visits >= 2) & (count > just_below), count, 0))
+
+
+def network_top_hits(sight: Sight) -> np.ndarray:
+    """How often the highest value of all nodes so far was reached, at cells that reach it; a ceiling only if few
+    values came just below it. (time, node) int32.
+    """
+    values = np.where(sight.present, sight.values, -np.inf)
+    best = values.max(axis=1)
+    before = float(sight.usual.top[0]) if sight.usual is not None else -np.inf
+    highest = np.maximum(np.maximum.accumulate(best), before)
+    at_top = (values == highest[:, None]) & sight.present
+    start = np.concatenate([[before], highest[:-1]])
+    raised = highest > start  # a new ceiling: counting begins anew
+    counted = np.cumsum(at_top.sum(axis=1))
+    near = np.cumsum(((values >= (1 - NEAR) * highest[:, None]) & ~at_top).sum(axis=1))
+    base_row = np.maximum.accumulate(np.where(raised, np.arange(len(highest)), -1))
+    base = np.where(base_row > 0, counted[np.maximum(base_row - 1, 0)], 0)
+    near_base = np.where(base_row > 0, near[np.maximum(base_row - 1, 0)], 0)
+    held = float(sight.usual.top_hits[0]) if sight.usual is not None else 0.0
+    hits = counted - base + np.where(base_row < 0, held, 0.0)
+    piled = (hits > near - near_base) & (highest > 0)
+    return np.asarray(np.where(at_top & piled[:, None], hits[:, None], 0).astype(np.int32))
+
+
+def _same_as_next(sight: Sight, mask: np.ndarray) -> np.ndarray:
+    """Cells that hold the value at which the next flagged cell of the node is saturated."""
+    ahead = np.where(mask, sight.values, np.nan)[::-1]
+    rows = np.arange(len(mask))[:, None]
+    last = np.maximum.accumulate(np.where(~np.isnan(ahead), rows, 0), axis=0)
+    return np.asarray(np.take_along_axis(ahead, last, axis=0)[::-1] == sight.values)

@@ -1,0 +1,54 @@
+"""Change of unit: values that make no sense as declared and much sense in a unit that it is mistaken for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streams.quality.found import Found, nothing_found, onset
+from streams.quality.sight import CLIP, Sight
+from streams.quality.stuck import MOSTLY_FLOOR
+from streams.quality.units import Alternative
+from streams.quality.windows import trailing_mean
+
+EXPLAINED = 2.5  # mean absolute deviation that may be left after undoing the unit
+RECENT = 3  # rows that must still speak for it
+
+
+def unit_change(sight: Sight) -> Found:
+    """Values that a known other unit explains better, by more than ``unit_factor`` times what the past shows.
+
+    Evidence of a cell: by how many deviations undoing the unit brings it nearer to what hour and neighbours let
+    expect. Judged on its mean over ``unit_window``; the first values are known to be of it only later.
+    """
+    best = nothing_found(sight.values.shape)
+    window = sight.rows(sight.settings.unit_window, 12)
+    for at, one in enumerate(sight.alternatives):
+        cell, left = evidence(sight, one)
+        past = sight.known.unit[at] if len(sight.known.unit) > at else np.inf
+        with np.errstate(invalid="ignore"):
+            limit = np.maximum(sight.settings.unit_evidence, sight.settings.unit_factor * past)
+            mask = (trailing_mean(cell, window, window // 2) > limit) & (
+                trailing_mean(cell, RECENT) > 0) & (trailing_mean(left, window, window // 2) < EXPLAINED)
+            mask &= sight.present & (sight.known.floor_share <= MOSTLY_FLOOR)
+        if mask.any():
+            since = onset(cell, mask, 2 * window)
+            if best.since is not None:
+                since = np.where(best.mask & (~mask | (best.since < since)), best.since, since)
+            best = Found(best.mask | mask, since, sight.present)
+    return best
+
+
+def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
+    """How much nearer undoing the unit brings each value, and how far it then still is, in deviations."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        undone = (sight.standardised(one.undone(sight.values)) - sight.expected) / sight.known.noise
+        left = np.minimum(np.abs(undone), CLIP)
+        return np.minimum(np.abs(sight.surprise), CLIP) - left, left
+
+
+def past_evidence(sight: Sight) -> np.ndarray:
+    """The largest evidence of each alternative in the past, (alternative, node)."""
+    window = sight.rows(sight.settings.unit_window, 12)
+    found = [np.nanmax(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf) for mean in (
+        trailing_mean(evidence(sight, one)[0], window, window // 2) for one in sight.alternatives)]
+    return np.array(found).reshape(len(found), sight.values.shape[1])

@@ -1,0 +1,185 @@
+"""The monitor: the promise on false alarms, what it finds and where, outages, and state."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapt.episodes import Episodes
+from adapt.false_alarms import count_episodes, resample
+from adapt.health import Silence
+from adapt.monitor import Monitor, MonitorError
+from adapt.views import Views, block_streams
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+NAMES = tuple("abcdef")
+
+
+def network(seed, days, nodes=6, memory=0.8):
+    """Residuals of a network: a common autocorrelated part and each node's own; hourly."""
+    draws = np.random.default_rng(seed)
+    shocks = draws.normal(size=(24 * days, nodes + 1)) * np.sqrt(1 - memory**2)
+    for row in range(1, len(shocks)):
+        shocks[row] += memory * shocks[row - 1]
+    residuals = 0.8 * shocks[:, :1] + 0.6 * shocks[:, 1:]
+    return np.datetime64("2019-01-01", "ns") + np.arange(len(residuals)) * HOUR, residuals
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    times, residuals = network(0, 200)
+    return Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).state(), times[-1] + HOUR
+
+
+def later(start, seed, days):
+    times, residuals = network(seed, days)
+    return start + (times - times[0]), residuals
+
+
+def test_false_alarms_keep_the_promise(fitted):
+    state, start = fitted
+    months = episodes = 0.0
+    for seed in (11, 12, 13):
+        monitor, days = Monitor.restore(state), 365
+        times, residuals = later(start, seed, days)
+        found = monitor.observe(times, residuals)
+        alarms = np.zeros(days + 1, bool)
+        for one in found:
+            alarms[int((one.time - start) / DAY)] = True
+        episodes += count_episodes(alarms, 7)
+        months += days / 30.5
+    assert episodes / months <= 1.3  # promised 1; a Poisson count of 36 is rarely above 46
+
+
+@pytest.mark.parametrize(("change", "sort", "direction"), [
+    (lambda x: x + 1.2, "level", "up"), (lambda x: x - 1.2, "level", "down"), (lambda x: x * 2.2, "scale", "wider")])
+def test_finds_what_changed_where_and_since_when(fitted, change, sort, direction):
+    state, start = fitted
+    monitor = Monitor.restore(state)
+    times, residuals = later(start, 21, 60)
+    onset = 30 * 24
+    assert not any(one.sort != "health" and one.time > times[onset - 72] for one in
+                   Monitor.restore(state).observe(times[:onset], residuals[:onset]))
+    residuals[onset:, 2] = change(residuals[onset:, 2])
+    episodes, opened = Episodes(14 * DAY, name="air-PM25"), None
+    for row in range(0, len(times), 6):
+        found = monitor.observe(times[row:row + 6], residuals[row:row + 6])
+        for episode in episodes.fold(times[row + 5], [one for one in found if one.time >= times[onset]]):
+            opened = opened or episode
+    assert opened is not None and opened.opened <= times[onset] + 14 * DAY
+    (episode,) = episodes.active()
+    assert "c" in opened.nodes and opened.sort == sort
+    assert abs(opened.since - times[onset]) <= 6 * DAY
+    clue = max((one for one in _all(state, times, residuals, onset) if one.nodes == ("c",)), key=lambda e: e.strength)
+    assert clue.sort == sort and clue.direction == direction
+
+
+def _all(state, times, residuals, onset):
+    return [one for one in Monitor.restore(state).observe(times, residuals) if one.time >= times[onset]]
+
+
+def test_a_change_common_to_all_is_seen(fitted):
+    state, start = fitted
+    times, residuals = later(start, 22, 40)
+    residuals[20 * 24:] += 1.5
+    found = _all(state, times, residuals, 20 * 24)
+    assert any(one.nodes == NAMES and one.sort == "level" and "whole network" in one.words for one in found)
+
+
+@pytest.mark.parametrize("hidden", ["nan rows", "no rows"])
+def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
+    state, start = fitted
+    times, residuals = later(start, 24, 30)
+    calm = [one for one in Monitor.restore(state).observe(times, residuals) if one.sort != "health"]
+    out = slice(10 * 24, 14 * 24)
+    keep = np.ones(len(times), bool)
+    if hidden == "nan rows":
+        residuals[out] = np.nan
+    else:
+        keep[out] = False
+    found = Monitor.restore(state).observe(times[keep], residuals[keep])
+    assert [one.sort for one in found].count("health") == 1
+    assert len([one for one in found if one.sort != "health"]) <= len(calm)
+    assert next(one for one in found if one.sort == "health").nodes == NAMES
+
+
+def test_one_silent_sensor_is_named(fitted):
+    state, start = fitted
+    times, residuals = later(start, 25, 20)
+    residuals[5 * 24:, 4] = np.nan
+    health = [one for one in Monitor.restore(state).observe(times, residuals) if one.sort == "health"]
+    assert [one.nodes for one in health] == [("e",)]
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=6))
+@settings(max_examples=10, deadline=None)
+def test_how_rows_are_cut_and_restarts_change_nothing(fitted, cuts):
+    state, start = fitted
+    times, residuals = later(start, 26, 25)
+    residuals[300:, 1] += 2
+    whole = Monitor.restore(state)
+    expected, found, row = whole.observe(times, residuals), [], 0
+    parted = Monitor.restore(state)
+    for cut in [*cuts, len(times)]:
+        found += parted.observe(times[row:row + cut], residuals[row:row + cut])
+        row = min(row + cut, len(times))
+        parted = Monitor.restore(parted.state())
+    assert tuple(found) == expected and expected
+    assert whole.state()["past"].tobytes() == parted.state()["past"].tobytes()
+
+
+def test_rows_count_once(fitted):
+    state, start = fitted
+    times, residuals = later(start, 27, 10)
+    one, other = Monitor.restore(state), Monitor.restore(state)
+    one.observe(times, residuals)
+    for row in range(0, len(times), 24):
+        other.observe(times[:row + 24], residuals[:row + 24])
+    assert (one.state()["bank"]["detectors"]["window"]["values"]
+            == other.state()["bank"]["detectors"]["window"]["values"]).all()
+
+
+def test_fit_is_repeatable_and_says_what_it_needs(fitted):
+    state, _ = fitted
+    times, residuals = network(0, 200)
+    assert Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).state()["log_delta"] == state["log_delta"]
+    stricter = Monitor.fit(residuals, times, 0.25, seed=3)
+    assert stricter.calibration.log_delta < state["log_delta"]
+    with pytest.raises(MonitorError, match="longer reference"):
+        Monitor.fit(residuals[:20], times[:20], block=DAY, seed=0)
+    with pytest.raises(MonitorError, match="one row a time"):
+        Monitor.fit(residuals, times[:5], seed=0)
+
+
+def test_restart_forgets_but_keeps_the_scale(fitted):
+    monitor = Monitor.restore(fitted[0])
+    monitor.restart()
+    assert monitor.state()["log_delta"] == fitted[0]["log_delta"]
+    times, residuals = later(fitted[1], 28, 9)
+    assert monitor.observe(times, residuals + 4) == ()  # too few blocks to compare with anything
+
+
+def test_other_clocks():
+    draws = np.random.default_rng(30)
+    for step, rows in ((np.timedelta64(1, "D"), 400), (np.timedelta64(5, "m"), 1500)):
+        times = np.datetime64("2020-01-01", "ns") + np.arange(rows) * step
+        monitor = Monitor.fit(draws.normal(size=(rows, 1)), times, seed=0)
+        json.dumps({name: monitor.state()[name] for name in ("nodes", "step", "block", "log_delta", "last")})
+        values = draws.normal(size=(rows, 1)) + 5
+        assert any(one.sort == "level" for one in monitor.observe(times[-1] + (times - times[0]) + step, values))
+
+
+def test_parts_by_hand():
+    assert count_episodes(np.ones(28, bool), 7) == 4  # a siren that never stops is not one false alarm
+    rows = np.arange(10.0)[:, None]
+    drawn = resample(rows, 20, 5, seed=1)[:, 0]
+    assert len(drawn) == 20 and set(np.diff(drawn[:5]) % 10) == {1}
+    streams = block_streams(np.array([[1.0, np.nan], [3.0, np.nan], [2.0, 1.0], [2.0, np.nan]]), 4)
+    assert streams[0] == 2 and streams[2] == pytest.approx(np.log(0.5 + 0.05)) and np.isnan(streams[[1, 3]]).all()
+    views = Views.fit(network(1, 30)[1])
+    holed = np.array([[1.0, np.nan, 1.0, 1.0, 1.0, 1.0]])
+    assert np.isnan(views.of(holed)[0, [1, 7]]).all() and np.isfinite(views.of(holed)[0, 12])
+    silence = Silence(np.array([True, False]), 3, 2)
+    assert [silence.hear(np.array([False, False]))[0] for _ in range(4)] == [False, False, True, False]

@@ -1,0 +1,137 @@
+"""A small simulated city whose files arrive day by day, as a workspace that the flows are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from flows.workspace import Workspace
+from streams.city import simulate_city
+
+SETTINGS = """\
+[stream]
+name = "city"
+domain = "air"
+target = "no2"
+horizon = "12h"
+cadence = "6h"
+history = "4d"
+patience = "12h"
+
+[base]
+first_fit = "30d"
+steps = 40
+
+[adapt]
+cooldown = "7d"
+window = "20d"
+steps = 20
+
+[discovery]
+max_lag = 2
+"""
+
+SOURCE = """
+[[sources]]
+domain = "{domain}"
+path = "incoming/{domain}"
+known_time = "known_time"
+"""
+
+
+@dataclass(frozen=True)
+class SmallCity:
+    """A workspace folder and the days of data that can be delivered to it."""
+
+    folder: Path
+    panels: dict[str, xr.Dataset]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "terracast.toml"
+
+    def deliver(self, first: int, last: int) -> None:
+        """Put the reports about days ``first`` … ``last - 1`` into the incoming folders, a file each domain."""
+        for domain, panel in self.panels.items():
+            part = panel.isel(time=slice(24 * first, 24 * last))
+            part.to_netcdf(self.folder / "incoming" / domain / f"days-{first:03d}-{last:03d}.nc")
+
+    def day(self, number: int) -> np.datetime64:
+        """The instant at which a day begins."""
+        return self.panels["air"]["time"].values[0] + np.timedelta64(number, "D")
+
+    def open(self) -> Workspace:
+        return Workspace.open(self.config)
+
+
+@pytest.fixture(scope="session")
+def city_panels() -> dict[str, xr.Dataset]:
+    city = simulate_city(seed=3, days=45, weather_nodes=2, traffic_nodes=3, air_nodes=3, drifts=())
+    return {domain: city.panels[domain] for domain in ("air", "weather")}
+
+
+@pytest.fixture
+def small_city(city_panels: dict[str, xr.Dataset], tmp_path: Path) -> SmallCity:
+    """A fresh workspace; nothing has been delivered."""
+    return make_city(city_panels, tmp_path / "city")
+
+
+@pytest.fixture
+def build_city(city_panels: dict[str, xr.Dataset], tmp_path: Path) -> Callable[[str], SmallCity]:
+    """Makes more workspaces of the same data."""
+    return lambda name: make_city(city_panels, tmp_path / name)
+
+
+def make_city(panels: dict[str, xr.Dataset], folder: Path) -> SmallCity:
+    for domain in panels:
+        (folder / "incoming" / domain).mkdir(parents=True)
+    sources = "".join(SOURCE.format(domain=domain) for domain in panels)
+    (folder / "terracast.toml").write_text(SETTINGS + sources)
+    return SmallCity(folder, panels)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server on loopback, on a free port, ended by its pid; yields its API address."""
+    import os
+    import signal
+    import socket
+    import subprocess
+    import sys
+    import threading
+    import urllib.request
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path_factory.mktemp("prefect")
+    environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                   "PREFECT_LOGGING_LEVEL": "ERROR"}
+    environment.pop("PREFECT_API_URL", None)
+    log = (home / "server.log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+        env=environment, stdout=log, stderr=log, start_new_session=True)
+    api = f"http://127.0.0.1:{port}/api"
+    up, deadline = False, pd.Timestamp.now() + pd.Timedelta("120s")
+    while not up and server.poll() is None and pd.Timestamp.now() < deadline:
+        try:
+            up = urllib.request.urlopen(f"{api}/health", timeout=2).status == 200
+        except OSError:
+            threading.Event().wait(0.2)
+    try:
+        assert up, (home / "server.log").read_text()[-2000:]
+        yield api
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+        log.close()

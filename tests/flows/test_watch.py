@@ -1,0 +1,95 @@
+"""Watch: the loop live on files that arrive day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from flows.watch import watch_once
+
+SEED_DAYS = 31
+
+
+def test_it_waits_until_enough_is_known_then_begins(small_city) -> None:  # type: ignore[no-untyped-def]
+    workspace = small_city.open()
+    step = watch_once(workspace, small_city.day(1))
+    assert step.waiting is not None and "nothing of domain air" in step.waiting
+    small_city.deliver(0, 10)
+    assert "10 of 30 days" in str(watch_once(workspace, small_city.day(10)).waiting)
+
+
+@pytest.fixture
+def in_service(small_city):  # type: ignore[no-untyped-def]
+    small_city.deliver(0, SEED_DAYS)
+    step = watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    assert step.waiting is None and step.ticks == 1 and step.champion == "1"
+    return small_city
+
+
+def test_each_step_adds_what_is_new_once(in_service) -> None:  # type: ignore[no-untyped-def]
+    workspace = in_service.open()
+    in_service.deliver(SEED_DAYS, SEED_DAYS + 2)
+    now = in_service.day(SEED_DAYS + 2)
+    step = watch_once(workspace, now)
+    again = watch_once(workspace, now)
+    assert step.ticks == 8 and again.ticks == 0
+    assert all(file.new > 0 and file.refused is None for file in step.files) and again.files == ()
+    view = workspace.store.read()
+    forecasts, scores = view.ledger("forecasts/air"), view.ledger("scores/air")
+    assert forecasts is not None and scores is not None
+    issued = forecasts["issue_time"].values
+    assert len(np.unique(issued)) == len(issued) == 9
+    assert (np.diff(issued) == np.timedelta64(6, "h")).all()
+    assert (forecasts["valid_time"] == forecasts["issue_time"] + forecasts["lead"]).all()
+    assert len(np.unique(scores["issue_time"].values)) == scores.sizes["issue_time"] > 0
+    assert np.isfinite(forecasts["no2"].values).all()
+
+
+def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-untyped-def]
+        build_city: Callable, city_panels: dict[str, xr.Dataset]) -> None:
+    """Promise 1: garbage in every value known later leaves forecasts, scores and state bit-identical."""
+    clean, dirty = build_city("clean"), build_city("dirty")
+    for city, poison in ((clean, False), (dirty, True)):
+        city.deliver(0, SEED_DAYS + 2)
+        if poison:
+            _poison(city.folder, city.day(SEED_DAYS + 1))
+        watch_once(city.open(), city.day(SEED_DAYS))
+        watch_once(city.open(), city.day(SEED_DAYS + 1))
+    one, two = (city.open().store.read() for city in (clean, dirty))
+    for name in ("forecasts/air", "scores/air"):
+        xr.testing.assert_identical(one.ledger(name), two.ledger(name))
+    assert_same(one.state("loop"), two.state("loop"))
+    # and the poison is really in the store, waiting to be known
+    late = two.as_known_at("air", dirty.day(SEED_DAYS + 3))["no2"]
+    assert (late == 6666.0).any()
+
+
+def _poison(folder: Path, now: np.datetime64) -> None:
+    for path in sorted((folder / "incoming").rglob("*.nc")):
+        with xr.open_dataset(path) as opened:
+            panel = opened.load()
+        later = panel["known_time"].values > now
+        for name in panel.data_vars:
+            panel[name].values[later & np.isfinite(panel[name].values)] = 6666.0
+        path.unlink()
+        panel.to_netcdf(path)
+
+
+def assert_same(one: object, two: object, where: str = "state") -> None:
+    """Two state trees are equal to the bit, NaN included."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        assert one.keys() == two.keys(), where
+        for key in one:
+            assert_same(one[key], two[key], f"{where}.{key}")
+    elif isinstance(one, list) and isinstance(two, list):
+        assert len(one) == len(two), where
+        for index, pair in enumerate(zip(one, two, strict=True)):
+            assert_same(*pair, f"{where}[{index}]")
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, two, err_msg=where)
+    else:
+        assert one == two or (one != one and two != two), f"{where}: {one} != {two}"
