@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from streams.errors import TerracastError
-from streams.instant import instant
 
 TIMES = ("opened", "since", "last_evidence")
 STATES = ("opened", "growing", "recovering", "closed")

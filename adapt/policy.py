@@ -5,6 +5,7 @@ Frozen, weekly and drift-only are the plain baselines that every replay prints b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -94,14 +95,17 @@ class Policy:
 
 
 def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
-    """Frozen, weekly, drift-only and loop for forecasts issued every ``cadence`` up to ``horizon`` ahead."""
+    """Frozen, weekly, drift-only and loop for forecasts issued every ``cadence`` up to ``horizon`` ahead.
+
+    The loop's gate looks after two weeks (or as many issues as its test needs) and after twice that.
+    """
     week = np.timedelta64(7, "D")
-    overlap = max(1, int(np.ceil(horizon / cadence)))
-    looks = tuple(int(2 * n * (week / cadence)) for n in (1, 2))
+    overlap = max(1, math.ceil(horizon / cadence))
+    first = max(math.ceil(2 * week / cadence), 2 * overlap + 2)
     return (
         Policy("frozen", Never(), calibrates=False, gate=None),
         Policy("weekly", Every(week), calibrates=False, gate=None),
         Policy("drift-only", OnEpisode(), calibrates=False, gate=None),
         Policy("loop", Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week))), calibrates=True,
-               gate=Gate(horizon_steps=overlap, looks=looks)),
+               gate=Gate(horizon_steps=overlap, looks=(first, 2 * first))),
     )

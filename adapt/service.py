@@ -93,7 +93,8 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
     """A fresh loop around the base, its monitor calibrated to the stated false alarms."""
     calibration = None
     if policy.calibrates:
-        calibration = OutputCalibration(len(watched.nodes), watched.request.horizon, watched.request.quantiles)
+        request = watched.request
+        calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles, step=request.step)
     champion = Contender(version, beginning.base, calibration, watched.request)
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes)

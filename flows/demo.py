@@ -40,7 +40,7 @@ steps = 600
 
 [adapt]
 policy = "loop"
-cooldown = "14d"
+cooldown = "7d"
 window = "56d"
 steps = 150
 

@@ -49,7 +49,7 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
     page = Report(
         title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
         domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
-        snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen, loop),
+        snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen),
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
@@ -138,15 +138,13 @@ def _lead(loop: Loop) -> str:
     return f"{hours:g} hours ahead" if hours < 72 else f"{hours / 24:g} days ahead"
 
 
-def _headline(scores: pd.DataFrame, frozen: pd.DataFrame, loop: Loop) -> tuple[str, ...]:
+def _headline(scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
     if scores.empty:
         return ("No forecast has been scored yet.",)
     error, before = (float(_by_node(table, "absolute_error").mean()) for table in (scores, frozen))
     hits = float(_by_node(scores, "hits").mean())
-    active = len(loop.episodes.active())
-    calm = "No episode is open." if active == 0 else f"{active} episode{'s are' if active > 1 else ' is'} open."
     return (f"The error of what was served is {100 * (1 - error / before):.1f} % below that of the frozen base; "
-            f"the 80 % interval covered {100 * hits:.0f} %.", calm)
+            f"the 80 % interval covered {100 * hits:.0f} %.",)
 
 
 def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:

@@ -113,6 +113,9 @@ def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | 
     part = panel.isel(time=slice(first, stop)).drop_vars("known_time")
     part = part.assign({name: (("time", "node"), np.where(known, part[name].values, np.nan), part[name].attrs)
                         for name in part.data_vars})
+    moving = [name for name in ("lat", "lon") if name in part.coords and part[name].dims == ("time", "node")]
+    part = part.assign_coords({name: (("time", "node"), np.where(known, part[name].values, np.nan), part[name].attrs)
+                               for name in moving})
     _apply_revisions(part, held.revisions, now)
     return _on_regular_clock(part, step)
 
@@ -134,9 +137,11 @@ def _apply_revisions(part: xr.Dataset, revisions: pd.DataFrame, now: np.datetime
                     & (revisions["time"] <= time[-1])]
     rows = pd.Index(time).get_indexer(due["time"])
     columns = pd.Index(part["node"].values).get_indexer(due["node"])
-    for row, column, name, value in zip(rows, columns, due["variable"], due["value"], strict=True):
-        if row >= 0 and column >= 0 and name in part:
-            part[name].values[row, column] = value
+    there, values, names = (rows >= 0) & (columns >= 0), due["value"].to_numpy(), due["variable"].to_numpy()
+    for name in pd.unique(names):
+        mine = there & (names == name)
+        if name in part:  # rows come in the order in which they became known: numpy lets the last one win
+            part[name].values[rows[mine], columns[mine]] = values[mine]
 
 
 def _on_regular_clock(part: xr.Dataset, step: np.timedelta64) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,8 +47,9 @@ def clean(tracks: xr.Dataset, speed_limit_kmh: float, gap: str | pd.Timedelta, s
     number = np.arange(len(parent)) - np.repeat(first_of_parent, np.bincount(parent)[np.unique(parent)])
     names = tracks["trajectory"].values
     labels = np.array([f"{names[track]}/{count}" for track, count in zip(parent, number, strict=True)])
-    on_track = {name: ("trajectory", held.values[parent], held.attrs) for name, held in tracks.data_vars.items()
-                if held.dims == ("trajectory",) and name != "row_size"}
+    on_track: dict[str, Any] = {str(name): ("trajectory", held.values[parent], held.attrs)
+                                for name, held in tracks.data_vars.items()
+                                if held.dims == ("trajectory",) and name != "row_size"}
     trips = tracks.drop_dims("trajectory").isel(obs=~jump)
     trips = trips.assign(row_size=("trajectory", np.bincount(trip[~jump], minlength=len(parent)),
                                    tracks["row_size"].attrs), **on_track)

@@ -92,7 +92,7 @@ def to_table(panel: xr.Dataset) -> pd.DataFrame:
     """A row per position held: ``of_table`` of it gives the panel again."""
     lat = panel["lat"].transpose("time", "node").values
     row, column = np.nonzero(np.isfinite(lat))
-    table = {"time": panel["time"].values[row], "node": panel["node"].values[column]}
+    table: dict[str, np.ndarray] = {"time": panel["time"].values[row], "node": panel["node"].values[column]}
     for name in map(str, ("lat", "lon", *panel.data_vars, *(["known_time"] if "known_time" in panel.coords else []))):
         held = panel[name].transpose("time", ...).values
         table[name] = held[row, column] if held.ndim == 2 else held[row]
@@ -112,12 +112,12 @@ def check(panel: xr.Dataset) -> xr.Dataset:
 def check_moving(panel: xr.Dataset) -> None:
     """Raise ``PanelError`` unless nodes have positions on (time, node) wherever they have values."""
     where = str(panel.attrs.get("domain", "panel"))
-    for name in ("lat", "lon"):
-        if name not in panel.coords or set(panel[name].dims) != {"time", "node"}:
-            raise PanelError(f"{name} does not move", where=where, expected=f"{name} on (time, node)",
+    for axis in ("lat", "lon"):
+        if axis not in panel.coords or set(panel[axis].dims) != {"time", "node"}:
+            raise PanelError(f"{axis} does not move", where=where, expected=f"{axis} on (time, node)",
                              remedy="give positions per step, or set kind to 'sensor'")
     placed = (panel["lat"].notnull() & panel["lon"].notnull()).transpose("time", "node").values
-    for name in panel.data_vars:
+    for name in map(str, panel.data_vars):
         lost = panel[name].transpose("time", "node").notnull().values & ~placed
         if lost.any():
             row, node = np.argwhere(lost)[0]

@@ -1,93 +1,108 @@
-"""Clock shift: a station whose stamps run ahead or behind, seen against its neighbours or its own daily cycle."""
+"""Clock shift: a station whose stamps run ahead or behind, seen against its neighbours or its own daily cycle.
+
+A clock belongs to the station: the evidence of all its variables is also put together, as an hour's shift of one
+noisy variable can often not be told.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from streams.quality.found import Found, nothing_found, onset
-from streams.quality.sight import CLIP, Sight
+from streams.quality.settings import Settings
+from streams.quality.sight import Sight, day_class
 from streams.quality.stuck import MOSTLY_FLOOR
 from streams.quality.windows import nan_median, shifted, trailing_mean
 
+MOST = 2.5  # deviations that one hour may count for: a spike says nothing about the clock
+STILL = 4  # nor does a still run
 RECENT_SHARE = 7  # the last seventh of the window must still speak for it
 
 
-def shifts(sight: Sight) -> tuple[int, ...]:
-    """Shifts looked for, in rows; none for steps of more than two hours."""
-    step = pd.Timedelta(sight.step)
-    if step > pd.Timedelta("2h"):
+def shifts(step: np.timedelta64, settings: Settings) -> tuple[int, ...]:
+    """Shifts looked for, in rows; none for steps of more than two hours.
+
+    >>> shifts(np.timedelta64(1, "h"), Settings(clock_hours=1))
+    (1, -1)
+    """
+    if pd.Timedelta(step) > pd.Timedelta("2h"):
         return ()
-    each = max(1, round(pd.Timedelta("1h") / step))
-    return tuple(sign * hours * each for hours in range(1, sight.settings.clock_hours + 1) for sign in (1, -1))
+    each = max(1, round(pd.Timedelta("1h") / pd.Timedelta(step)))
+    return tuple(sign * hours * each for hours in range(1, settings.clock_hours + 1) for sign in (1, -1))
 
 
-def clock_shift(sight: Sight) -> Found:
+def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, Found]:
     """Values that fit what was expected an hour or more earlier or later better than their own hour.
 
-    Judged on the mean evidence over ``clock_window`` against ``clock_factor`` times the past's largest. The
-    first values of a shift are known to be of it only later.
+    Judged on the mean evidence over ``clock_window``: a variable's own beyond its own limit, or that of all
+    variables beyond ``together`` (shift, node), where the variable does not speak against it. The first values
+    of a shift are known to be of it only later.
     """
-    found = nothing_found(sight.values.shape)
-    window, past = sight.rows(sight.settings.clock_window, 48), sight.known.clock
-    recent = max(6, window // RECENT_SHARE)
-    for at, shift in enumerate(shifts(sight)):
-        cell = evidence(sight, shift)
+    found = {name: nothing_found(sight.values.shape) for name, sight in sights.items()}
+    some = next(iter(sights.values()))
+    window = some.rows(some.settings.clock_window, 48)
+    for at, shift in enumerate(shifts(some.step, some.settings)):
+        cells = {name: evidence(sight, shift) for name, sight in sights.items()}
+        all_mean = trailing_mean(pooled(cells.values()), window, window // 2)
         with np.errstate(invalid="ignore"):
-            limit = _limit(past[at], sight.settings.clock_factor)
-            mask = (trailing_mean(cell, window, window // 2) > limit) & (trailing_mean(cell, recent) > 0)
-            mask &= sight.present & (sight.known.floor_share <= MOSTLY_FLOOR)
-        if mask.any():
-            since = onset(cell, mask, window)
-            if found.since is not None:
-                since = np.where(found.mask & (~mask | (found.since < since)), found.since, since)
-            found = Found(found.mask | mask, since, sight.present)
+            station = all_mean > np.maximum(together[at], some.settings.clock_evidence)
+        for name, sight in sights.items():
+            mask = _told(sight, cells[name], sight.known.clock[at], station, window)
+            if mask.any():
+                found[name] = _joined(found[name], mask, onset(cells[name], mask, 2 * window), sight.present)
     return found
 
 
-def _limit(past: np.ndarray, factor: float) -> np.ndarray:
-    return np.asarray(past)
+def _told(sight: Sight, cell: np.ndarray, limit: np.ndarray, station: np.ndarray, window: int) -> np.ndarray:
+    mean = trailing_mean(cell, window, window // 2)
+    with np.errstate(invalid="ignore"):
+        own = mean > np.maximum(limit, sight.settings.clock_evidence)
+        mask = (own | (station & (mean > 0))) & (trailing_mean(cell, max(6, window // RECENT_SHARE)) > 0)
+    return mask & sight.present & (sight.known.floor_share <= MOSTLY_FLOOR)
+
+
+def _joined(found: Found, mask: np.ndarray, since: np.ndarray, only: np.ndarray) -> Found:
+    if found.since is not None:
+        since = np.where(found.mask & (~mask | (found.since < since)), found.since, since)
+    return Found(found.mask | mask, since, only)
 
 
 def evidence(sight: Sight, shift: int) -> np.ndarray:
-    """By how much a shift of so many rows (positive: the stamps run ahead) explains each value better.
-
-    Both errors are whitened by the memory of the node's surprises, so that hours count one by one.
-    """
+    """By how much a shift of so many rows (positive: the stamps run ahead) explains each value better."""
     usual = sight.known
-    observed, expected = _observed(sight), _expected(sight)
+    daily = (usual.profile / usual.scale)[day_class(sight.time, sight.step)]
+    observed, expected = sight.anomalies + daily, sight.expected + daily
     with np.errstate(invalid="ignore"):
-        own = _innovation(observed - expected, usual.memory)
-        if shift > 0:
-            moved = observed - shifted(expected, shift)
-        else:
-            moved = shifted(observed, -shift) - expected
-        return (np.minimum(np.abs(own), CLIP) - np.minimum(np.abs(_innovation(moved, usual.memory)), CLIP)
-                ) / usual.noise
+        moved = observed - shifted(expected, shift) if shift > 0 else shifted(observed, -shift) - expected
+        better = _bounded((observed - expected) / usual.noise) - _bounded(moved / usual.noise)
+    return np.where(sight.still_run < STILL, better, np.nan).astype(np.float32)
 
 
-def _observed(sight: Sight) -> np.ndarray:
-    """Values in the node's robust deviations, the hour's median not taken off."""
-    from streams.quality.sight import day_class
-    return sight.anomalies + (sight.known.profile / sight.known.scale)[day_class(sight.time, sight.step)]
+def pooled(cells: object) -> np.ndarray:
+    """The sum of the variables' evidence; NaN where none has any."""
+    total, seen = None, None
+    for cell in cells:  # type: ignore[attr-defined]
+        valid = ~np.isnan(cell)
+        total = np.where(valid, cell, 0.0) if total is None else total + np.where(valid, cell, 0.0)
+        seen = valid if seen is None else seen | valid
+    return np.where(seen, total, np.nan).astype(np.float32)
 
 
-def _expected(sight: Sight) -> np.ndarray:
-    from streams.quality.sight import day_class
-    return sight.expected + (sight.known.profile / sight.known.scale)[day_class(sight.time, sight.step)]
+def _bounded(error: np.ndarray) -> np.ndarray:
+    return np.minimum(np.abs(error), MOST)
 
 
-def _innovation(error: np.ndarray, memory: np.ndarray) -> np.ndarray:
-    return error - np.nan_to_num(memory).astype(np.float32) * shifted(error, 1)
+def limit_from_past(cell: np.ndarray, window: int, settings: Settings) -> np.ndarray:
+    """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
-
-def past_evidence(sight: Sight) -> np.ndarray:
-    """Centre and spread of the window's mean evidence in the past, as the limit per (shift, node)."""
-    window = sight.rows(sight.settings.clock_window, 48)
-    limits = []
-    for shift in shifts(sight):
-        mean = trailing_mean(evidence(sight, shift), window, window // 2)
-        middle = nan_median(mean)
-        highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
-        limits.append(middle + sight.settings.clock_factor * (highest - middle))
-    return np.array(limits).reshape(len(limits), sight.values.shape[1])
+    In the past a shift made things worse, by some amount; a real one makes them better by about the same amount.
+    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle.
+    """
+    mean = trailing_mean(cell, window, window // 2)
+    middle = nan_median(mean)
+    highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
+    swing = middle + settings.clock_factor * (highest - middle)
+    return np.maximum(swing, -settings.clock_share * middle)

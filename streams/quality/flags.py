@@ -15,14 +15,13 @@ import pandas as pd
 import xarray as xr
 
 from streams.instant import instant
-from streams.known import no_revisions
 from streams.panel import check_panel, step_of
 from streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change
 from streams.quality.entries import Entry, later_entries, no_entries, with_entries
 from streams.quality.found import Found
 from streams.quality.labels import SUSPECT, Label, flag_attrs
 from streams.quality.learning import learn
-from streams.quality.limits import out_of_range, range_of
+from streams.quality.limits import is_direction, out_of_range, range_of
 from streams.quality.reference import Reference, check_reference
 from streams.quality.settings import Settings
 from streams.quality.sight import Sight
@@ -34,7 +33,7 @@ ALWAYS: tuple[tuple[Label, Check], ...] = (
     (Label.MISSING, gaps.missing), (Label.OUTAGE, gaps.outage), (Label.STUCK, stuck.stuck),
     (Label.SATURATED, saturation.saturated), (Label.DUPLICATED, duplicates.duplicated))
 COMPARING: tuple[tuple[Label, Check], ...] = (
-    (Label.SPIKE, spikes.spike), (Label.UNIT, unit_change.unit_change), (Label.CLOCK, clock_shift.clock_shift))
+    (Label.SPIKE, spikes.spike), (Label.UNIT, unit_change.unit_change))
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,10 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
     entries: list[Entry] = []
     for start, stop, usual in _parts(panel, reference, settings, masks, first):
         context = max(0, start - settings.context_rows(step_of(panel)))
-        part = panel.isel(time=slice(context, stop))
-        for name in masks:
-            for label, found in _checked(part, name, start - context, usual, limits, settings):
-                masks[name][start:stop] |= np.where(found.mask[start - context :], int(label), 0).astype(np.uint16)
-                entries.append(Entry.of(found, label, name, context, first))
+        for name, label, found in _checked(panel.isel(time=slice(context, stop)), start - context, usual, limits,
+                                           settings):
+            masks[name][start:stop] |= np.where(found.mask[start - context :], int(label), 0).astype(np.uint16)
+            entries.append(Entry.of(found, label, name, context, first))
     if revisions is not None and len(revisions):
         entries += [_revised(revisions, name, panel) for name in masks]
     dataset = _dataset(panel, masks, known, first)
@@ -157,25 +155,41 @@ def _learned_from(past: xr.Dataset, masks: Mapping[str, np.ndarray], settings: S
     return learn(past.assign(good), settings)
 
 
-def _checked(part: xr.Dataset, name: str, first: int, reference: Reference | None, limits: Limits | None,
-             settings: Settings) -> Iterator[tuple[Label, Found]]:
-    """What every check finds in one variable."""
-    values, attrs, step = part[name].values, part[name].attrs, step_of(part)
-    low, high = (limits or {}).get(name) or range_of(name, attrs, step)
-    outside = out_of_range(values, low, high)
-    yield Label.RANGE, Found(outside)
-    usual = reference.on(name, tuple(part["node"].values.tolist())) if reference is not None else None
-    others = alternatives(str(attrs["units"]), str(attrs.get("standard_name", "")))
-    sight = Sight(part["time"].values, step, values, first, settings, others, usual)
-    for label, check in ALWAYS + (COMPARING if usual is not None else ()):
-        yield label, check(sight)
-    if "known_time" in part.coords:
-        known = part["known_time"].transpose("time", ...).values
-        known = np.broadcast_to(known if known.ndim == 2 else known[:, None], values.shape)
-        known = np.where(np.isnan(values), np.datetime64("NaT", "ns"), known)
-        behind = arrivals.delays(known, part["time"].values, step, reference.delay if reference else -1)
-        yield Label.LATE, arrivals.late(behind, settings)
-        yield Label.BACKFILLED, arrivals.backfilled(behind, known, settings)
+def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: Limits | None,
+             settings: Settings) -> Iterator[tuple[str, Label, Found]]:
+    """What every check finds, variable by variable; rows before ``first`` are context."""
+    compared: dict[str, Sight] = {}
+    nodes = tuple(part["node"].values.tolist())
+    for name in map(str, part.data_vars):
+        attrs, circular = part[name].attrs, is_direction(name, part[name].attrs)
+        usual = reference.on(name, nodes) if reference is not None else None
+        others = alternatives(str(attrs["units"]), str(attrs.get("standard_name", "")))
+        sight = Sight(part["time"].values, step_of(part), part[name].values, first, settings, others, usual)
+        yield name, Label.RANGE, Found(out_of_range(
+            sight.values, *((limits or {}).get(name) or range_of(name, attrs, sight.step))))
+        for label, check in ALWAYS + (COMPARING if usual is not None and not circular else ()):
+            if not (circular and label is Label.SATURATED):  # 360 degrees are no ceiling
+                yield name, label, check(sight)
+        if usual is not None and not circular:
+            compared[name] = sight
+        for label, found in _arrived(part, sight, reference, settings):
+            yield name, label, found
+    if reference is not None and compared:
+        for name, found in clock_shift.clock_shift(compared, reference.clock_on(nodes)).items():
+            yield name, Label.CLOCK, found
+
+
+def _arrived(part: xr.Dataset, sight: Sight, reference: Reference | None, settings: Settings
+             ) -> Iterator[tuple[Label, Found]]:
+    """What the known times tell."""
+    if "known_time" not in part.coords:
+        return
+    known = part["known_time"].transpose("time", ...).values
+    known = np.broadcast_to(known if known.ndim == 2 else known[:, None], sight.values.shape)
+    known = np.where(sight.present, known, np.datetime64("NaT", "ns"))
+    behind = arrivals.delays(known, sight.time, sight.step, reference.delay if reference else -1)
+    yield Label.LATE, arrivals.late(behind, settings)
+    yield Label.BACKFILLED, arrivals.backfilled(behind, known, settings)
 
 
 def _revised(revisions: pd.DataFrame, name: str, panel: xr.Dataset) -> Entry:
@@ -189,5 +203,3 @@ def _dataset(panel: xr.Dataset, masks: dict[str, np.ndarray], known: np.ndarray,
             for name, mask in masks.items()}
     return part.drop_vars(list(masks)).assign(held).assign_coords(known_time=(("time", "node"), known[first:]))
 
-
-__all__ = ["Flagged", "Limits", "flag", "judge", "no_revisions"]

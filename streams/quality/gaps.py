@@ -8,6 +8,7 @@ from streams.quality.found import Found
 from streams.quality.sight import Sight
 from streams.quality.windows import last_row, nan_quantile, run_length
 
+LONGEST = "24h"  # whatever is usual for the node: this long is an outage
 LONGER = 2.0  # an outage is longer than this many times the node's usual longest gap
 
 
@@ -27,7 +28,8 @@ def outage(sight: Sight) -> Found:
     if sight.usual is None:
         limit, expected = np.full(absent.shape[1], needed), _joined(sight)
     else:
-        limit = np.maximum(needed, np.ceil(LONGER * np.nan_to_num(sight.usual.gap)))
+        usual = np.minimum(LONGER * np.nan_to_num(sight.usual.gap), sight.rows(LONGEST, 3))
+        limit = np.maximum(needed, np.ceil(usual))
         expected = _joined(sight) & (np.nan_to_num(sight.usual.reports, nan=1.0) > 0.5)
     long = run >= limit
     counted = expected.sum(axis=1)
@@ -46,7 +48,7 @@ def _joined(sight: Sight) -> np.ndarray:
 
 
 def usual_gap(values: np.ndarray) -> np.ndarray:
-    """The gap length (rows) that 19 of 20 missing values of a node stay within; 0 where none is missing."""
+    """The length (rows) that nine of ten gaps of a node stay within; 0 without gaps."""
     absent = np.isnan(values)
-    run = run_length(absent)
-    return np.nan_to_num(nan_quantile(np.where(absent, run, np.nan), 0.5))
+    ends = absent & ~np.concatenate([absent[1:], np.zeros((1, absent.shape[1]), bool)])
+    return np.nan_to_num(nan_quantile(np.where(ends, run_length(absent), np.nan), 0.9))

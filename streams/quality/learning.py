@@ -10,17 +10,19 @@ import xarray as xr
 from streams.panel import check_panel, step_of
 from streams.quality import clock_shift, spikes, unit_change
 from streams.quality.gaps import usual_gap
+from streams.quality.limits import is_direction
 from streams.quality.neighbours import candidates, distinct, neighbour_median
 from streams.quality.reference import Reference, Usual
 from streams.quality.saturation import ceiling_hits
 from streams.quality.settings import Settings
 from streams.quality.sight import Sight, day_class, still_runs
-from streams.quality.stuck import MOSTLY_FLOOR, STILL_SHARE, longest_runs
+from streams.quality.stuck import STILL_SHARE, longest_runs
 from streams.quality.units import alternatives, has_own_zero
 from streams.quality.windows import nan_median, nan_quantile, shifted
 
 FEWEST = 48  # values below which nothing is said about a node
 SMALLEST_NOISE = 0.1  # in the node's deviations: twins explain each other to the bit, weather does not
+OFFSET_SHARE = 0.5  # of the median: below it the logarithm turns into the value itself
 MAD = 1.4826
 
 
@@ -30,8 +32,13 @@ def learn(panel: xr.Dataset, settings: Settings | None = None) -> Reference:
     About a fortnight is the least that makes sense, three months are enough. O(values × log(time)).
     """
     panel, settings = check_panel(panel), settings or Settings()
-    variables = {str(name): _learned(panel, str(name), settings) for name in panel.data_vars}
-    return Reference(tuple(panel["node"].values.tolist()), variables, _usual_delay(panel))
+    evidence: dict[int, list[np.ndarray]] = {}
+    variables = {str(name): _learned(panel, str(name), settings, evidence) for name in panel.data_vars}
+    window = settings.rows(settings.clock_window, step_of(panel), 48)
+    together = [clock_shift.limit_from_past(clock_shift.pooled(cells), window, settings)
+                for cells in evidence.values()]
+    return Reference(tuple(panel["node"].values.tolist()), variables, _usual_delay(panel),
+                     np.array(together).reshape(len(together), panel.sizes["node"]))
 
 
 def _usual_delay(panel: xr.Dataset) -> int:
@@ -43,7 +50,7 @@ def _usual_delay(panel: xr.Dataset) -> int:
     return int(np.median(known)) if len(known) else -1
 
 
-def _learned(panel: xr.Dataset, name: str, settings: Settings) -> Usual:
+def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[int, list[np.ndarray]]) -> Usual:
     values, step, time = panel[name].values, step_of(panel), panel["time"].values
     units, standard = str(panel[name].attrs["units"]), str(panel[name].attrs.get("standard_name", ""))
     usual = _first_look(values, time, step, _offset(values, units))
@@ -56,7 +63,20 @@ def _learned(panel: xr.Dataset, name: str, settings: Settings) -> Usual:
     largest = nan_quantile(np.abs(spikes.jumps(sight)), 0.9995)
     window = sight.rows(settings.saturation_window, 24)
     return replace(sight.known, spike=largest, unit=unit_change.past_evidence(sight),
-                   clock=clock_shift.past_evidence(sight), hits=ceiling_hits(values, window).max(axis=0, initial=0))
+                   clock=_clock_limits(sight, evidence, not is_direction(name, panel[name].attrs)),
+                   hits=ceiling_hits(values, window).max(axis=0, initial=0))
+
+
+def _clock_limits(sight: Sight, evidence: dict[int, list[np.ndarray]], counts: bool) -> np.ndarray:
+    """The variable's own limits (shift, node); its evidence is put by for the limits of all together."""
+    window, limits = sight.rows(sight.settings.clock_window, 48), []
+    for shift in clock_shift.shifts(sight.step, sight.settings):
+        cell = clock_shift.evidence(sight, shift)
+        limits.append(clock_shift.limit_from_past(cell, window, sight.settings))
+        if counts:
+            held = evidence.setdefault(shift, [])
+            held[:] = [clock_shift.pooled([*held, cell])]
+    return np.array(limits).reshape(len(limits), sight.values.shape[1])
 
 
 def _offset(values: np.ndarray, units: str) -> float:
@@ -66,7 +86,7 @@ def _offset(values: np.ndarray, units: str) -> float:
     if not has_own_zero(units) or not len(some) or np.quantile(some, 0.01) < 0:
         return 0.0
     positive = some[some > 0]
-    return float(0.1 * np.median(positive)) if len(positive) else 0.0
+    return float(OFFSET_SHARE * np.median(positive)) if len(positive) else 0.0
 
 
 def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offset: float) -> Usual:
@@ -122,5 +142,3 @@ def _relation(anomalies: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, np
     memory = np.clip(lagged / np.maximum(power, 1e-9), 0.0, 0.98).astype(np.float32)
     return share, noise, memory
 
-
-__all__ = ["FEWEST", "MOSTLY_FLOOR", "learn"]

@@ -64,6 +64,16 @@ def range_of(name: str, attrs: Mapping[str, object], step: np.timedelta64) -> tu
     return BY_UNIT.get(units, (-np.inf, np.inf))
 
 
+def is_direction(name: str, attrs: Mapping[str, object]) -> bool:
+    """Whether values go round in a circle, so that differences and a highest value mean nothing.
+
+    >>> is_direction("WD", {"units": "degree", "standard_name": "wind_from_direction"})
+    True
+    """
+    text = f"{attrs.get('standard_name', '')} {attrs.get('long_name', '')} {name}".lower()
+    return str(attrs.get("units", "")).lower().startswith("deg") and "direction" in text
+
+
 def _same_dimension(units: str, other: str) -> bool:
     return units in UNITS and UNITS[units].dimension == UNITS[other].dimension
 

@@ -62,6 +62,8 @@ class Usual:
 class Reference:
     """What is usual for the nodes and variables of a domain, and after which delay (ns) a report is known.
 
+    ``clock`` (shift, node): the past's limit of the evidence that all variables give together for a shifted clock.
+
     >>> import pandas as pd, xarray as xr
     >>> from streams.quality.learning import learn
     >>> hours = pd.date_range("2020-01-01", periods=24 * 20, freq="h")
@@ -76,10 +78,11 @@ class Reference:
     nodes: tuple[str, ...]
     variables: Mapping[str, Usual]
     delay: int
+    clock: np.ndarray
 
     def state(self) -> dict[str, object]:
         """The reference as a tree of arrays and JSON values."""
-        return {"nodes": list(self.nodes), "delay": self.delay,
+        return {"nodes": list(self.nodes), "delay": self.delay, "clock": self.clock,
                 "variables": {name: {one.name: getattr(usual, one.name) for one in fields(usual)}
                               for name, usual in self.variables.items()}}
 
@@ -87,15 +90,14 @@ class Reference:
     def restore(cls, state: Mapping[str, Any]) -> Reference:
         """The reference that gave this state."""
         return cls(tuple(state["nodes"]), {name: Usual(**arrays) for name, arrays in state["variables"].items()},
-                   int(state["delay"]))
+                   int(state["delay"]), np.asarray(state["clock"]))
 
     def on(self, name: str, nodes: tuple[str, ...]) -> Usual | None:
         """What is usual for a variable on these nodes, NaN and -1 for nodes that the reference has not seen."""
         usual = self.variables.get(name)
         if usual is None or nodes == self.nodes:
             return usual
-        places = {node: at for at, node in enumerate(self.nodes)}
-        mine = np.array([places.get(node, -1) for node in nodes])
+        mine = self._places(nodes)
         if (mine < 0).all():
             return None
         theirs = np.full(len(self.nodes) + 1, -1)  # the last one answers for "no neighbour"
@@ -110,6 +112,15 @@ class Reference:
             else:
                 changed[one.name] = np.where(mine >= 0, value[..., np.maximum(mine, 0)], np.nan)
         return Usual(**cast("dict[str, Any]", changed))
+
+    def clock_on(self, nodes: tuple[str, ...]) -> np.ndarray:
+        """The limits ``clock`` on these nodes, NaN for nodes that the reference has not seen."""
+        mine = self._places(nodes)
+        return np.where(mine >= 0, self.clock[:, np.maximum(mine, 0)], np.nan)
+
+    def _places(self, nodes: tuple[str, ...]) -> np.ndarray:
+        places = {node: at for at, node in enumerate(self.nodes)}
+        return np.array([places.get(node, -1) for node in nodes])
 
 
 def check_reference(reference: object) -> None:

@@ -74,8 +74,8 @@ def network_top_hits(sight: Sight) -> np.ndarray:
     at_top = (values == highest[:, None]) & sight.present
     start = np.concatenate([[before], highest[:-1]])
     raised = highest > start  # a new ceiling: counting begins anew
-    counted = np.cumsum(at_top.sum(axis=1))
-    near = np.cumsum(((values >= (1 - NEAR) * highest[:, None]) & ~at_top).sum(axis=1))
+    counted = np.cumsum(at_top.any(axis=1))  # nodes that share a sensor hit it once
+    near = np.cumsum(((values >= (1 - NEAR) * highest[:, None]) & ~at_top).any(axis=1))
     base_row = np.maximum.accumulate(np.where(raised, np.arange(len(highest)), -1))
     base = np.where(base_row > 0, counted[np.maximum(base_row - 1, 0)], 0)
     near_base = np.where(base_row > 0, near[np.maximum(base_row - 1, 0)], 0)

@@ -40,8 +40,11 @@ class Settings:
     unit_window: str = "24h"
     unit_evidence: float = 0.8
     unit_factor: float = 1.5
+    unit_share: float = 0.5
     clock_window: str = "7D"
     clock_factor: float = 1.6
+    clock_share: float = 0.4
+    clock_evidence: float = 0.02
     clock_hours: int = 3
     saturation_window: str = "7D"
     saturation_hits: int = 5

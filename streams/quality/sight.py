@@ -14,6 +14,7 @@ from streams.quality.units import Alternative
 from streams.quality.windows import filled_forward, run_length
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
+SMALL = 0.01  # of the value itself: a change beyond it is one, however small it is for the node
 CLIP = 12.0  # standard deviations beyond which it does not matter how far
 
 
@@ -100,7 +101,8 @@ def still_runs(values: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """
     filled = filled_forward(values)
     with np.errstate(over="ignore", invalid="ignore"):
-        moved = ~(np.abs(np.diff(filled, axis=0)) <= tolerance)
+        allowed = np.minimum(tolerance, SMALL * np.abs(filled[1:]))
+        moved = ~(np.abs(np.diff(filled, axis=0)) <= allowed)
     moved = np.concatenate([np.ones((1, values.shape[1]), bool), moved])
     begun = run_length(~moved) + 1
     present = ~np.isnan(values)

@@ -8,9 +8,10 @@ from streams.quality.found import Found, nothing_found, onset
 from streams.quality.sight import CLIP, Sight
 from streams.quality.stuck import MOSTLY_FLOOR
 from streams.quality.units import Alternative
-from streams.quality.windows import trailing_mean
+from streams.quality.windows import nan_median, trailing_mean
 
 EXPLAINED = 2.5  # mean absolute deviation that may be left after undoing the unit
+STILL = 4  # values in a still run say nothing about the unit
 RECENT = 3  # rows that must still speak for it
 
 
@@ -26,7 +27,7 @@ def unit_change(sight: Sight) -> Found:
         cell, left = evidence(sight, one)
         past = sight.known.unit[at] if len(sight.known.unit) > at else np.inf
         with np.errstate(invalid="ignore"):
-            limit = np.maximum(sight.settings.unit_evidence, sight.settings.unit_factor * past)
+            limit = np.maximum(sight.settings.unit_evidence, past)
             mask = (trailing_mean(cell, window, window // 2) > limit) & (
                 trailing_mean(cell, RECENT) > 0) & (trailing_mean(left, window, window // 2) < EXPLAINED)
             mask &= sight.present & (sight.known.floor_share <= MOSTLY_FLOOR)
@@ -43,12 +44,20 @@ def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore", invalid="ignore"):
         undone = (sight.standardised(one.undone(sight.values)) - sight.expected) / sight.known.noise
         left = np.minimum(np.abs(undone), CLIP)
-        return np.minimum(np.abs(sight.surprise), CLIP) - left, left
+        nearer = np.minimum(np.abs(sight.surprise), CLIP) - left
+    return np.where(sight.still_run < STILL, nearer, np.nan), left
 
 
 def past_evidence(sight: Sight) -> np.ndarray:
-    """The largest evidence of each alternative in the past, (alternative, node)."""
+    """The limit of each alternative's mean evidence, (alternative, node), from the past.
+
+    In the past undoing the unit made things worse, by some amount; for a real change of unit it makes them better
+    by about the same. The limit lies ``unit_share`` of that way up, and ``unit_factor`` times the past's highest.
+    """
     window = sight.rows(sight.settings.unit_window, 12)
-    found = [np.nanmax(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf) for mean in (
-        trailing_mean(evidence(sight, one)[0], window, window // 2) for one in sight.alternatives)]
-    return np.array(found).reshape(len(found), sight.values.shape[1])
+    limits = []
+    for one in sight.alternatives:
+        mean = trailing_mean(evidence(sight, one)[0], window, window // 2)
+        highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
+        limits.append(np.maximum(sight.settings.unit_factor * highest, -sight.settings.unit_share * nan_median(mean)))
+    return np.array(limits).reshape(len(limits), sight.values.shape[1])

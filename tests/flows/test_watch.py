@@ -50,7 +50,7 @@ def test_each_step_adds_what_is_new_once(in_service) -> None:  # type: ignore[no
 
 
 def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-untyped-def]
-        build_city: Callable, city_panels: dict[str, xr.Dataset]) -> None:
+        build_city: Callable, same_trees: Callable) -> None:
     """Promise 1: garbage in every value known later leaves forecasts, scores and state bit-identical."""
     clean, dirty = build_city("clean"), build_city("dirty")
     for city, poison in ((clean, False), (dirty, True)):
@@ -62,7 +62,7 @@ def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-un
     one, two = (city.open().store.read() for city in (clean, dirty))
     for name in ("forecasts/air", "scores/air"):
         xr.testing.assert_identical(one.ledger(name), two.ledger(name))
-    assert_same(one.state("loop"), two.state("loop"))
+    same_trees(one.state("loop"), two.state("loop"))
     # and the poison is really in the store, waiting to be known
     late = two.as_known_at("air", dirty.day(SEED_DAYS + 3))["no2"]
     assert (late == 6666.0).any()
@@ -77,19 +77,3 @@ def _poison(folder: Path, now: np.datetime64) -> None:
             panel[name].values[later & np.isfinite(panel[name].values)] = 6666.0
         path.unlink()
         panel.to_netcdf(path)
-
-
-def assert_same(one: object, two: object, where: str = "state") -> None:
-    """Two state trees are equal to the bit, NaN included."""
-    if isinstance(one, dict) and isinstance(two, dict):
-        assert one.keys() == two.keys(), where
-        for key in one:
-            assert_same(one[key], two[key], f"{where}.{key}")
-    elif isinstance(one, list) and isinstance(two, list):
-        assert len(one) == len(two), where
-        for index, pair in enumerate(zip(one, two, strict=True)):
-            assert_same(*pair, f"{where}[{index}]")
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, two, err_msg=where)
-    else:
-        assert one == two or (one != one and two != two), f"{where}: {one} != {two}"

@@ -1,0 +1,215 @@
+"""Counts of rare things per cell and step, kept sparse: only the cells and steps in which something happened.
+
+The form ("counts"): an ``xarray.Dataset`` on dim ``entry`` with ``count`` and, as coordinates, ``step_number`` and
+``cell`` (and ``mark`` where events are told apart); ``node`` names the cells, ``mark_name`` the marks, ``exposure``
+says how much could happen there. Attrs ``start``, ``step``, ``steps`` are the clock. What is not an entry is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from streams.errors import PanelError, ReadError
+from streams.panel import check_panel
+
+
+def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: str | pd.Timedelta, domain: str,
+              mark: np.ndarray | None = None, mark_names: Sequence[str] | np.ndarray = (), start: str | None = None,
+              stop: str | None = None, known: np.ndarray | None = None, patience: str | pd.Timedelta | None = None,
+              name: str = "count", long_name: str = "events", unplaced: int = 0) -> xr.Dataset:
+    """Sparse counts of events at ``time`` (any datetime64) in ``cell`` (number, −1 = nowhere) of ``nodes``.
+
+    A step holds [its stamp, next stamp). ``start``/``stop`` default to whole steps (since 1970) around the events;
+    events outside, nowhere or without a mark are counted in the attr ``unplaced``. ``known``: when each event was
+    reported; those later than the end of their step plus ``patience`` are left out (attr ``late``), so that a count
+    given out never changes; patience defaults to what the latest report took. Time O(n log n) for n events in a
+    few arrays of n numbers, never cells × steps.
+
+    >>> time = np.array(["2020-01-01T00:10", "2020-01-01T00:20", "2020-01-01T02:00"], "M8[ns]")
+    >>> counts = counts_of(time, np.array([1, 1, 0]), np.array(["a", "b"]), step="1h", domain="crime")
+    >>> counts["count"].values.tolist(), counts.step_number.values.tolist(), counts.attrs["zero_share"]
+    ([2, 1], [0, 2], 0.6666666666666667)
+    """
+    length = pd.Timedelta(step).value
+    stamps = time.astype("datetime64[ns]").astype(np.int64)
+    if not len(stamps) and (start is None or stop is None):
+        raise PanelError("no events and no clock", where=domain, expected="events, or start and stop",
+                         remedy="give start= and stop=")
+    first = stamps.min() // length * length if start is None else pd.Timestamp(start).value
+    end = stamps.max() + 1 if stop is None else pd.Timestamp(stop).value
+    steps = int(-(-(end - first) // length))
+    number = (stamps - first) // length
+    wait, in_time = _patience(stamps, number, first, length, known, patience)
+    kept = (cell >= 0) & (number >= 0) & (number < steps)
+    if mark is not None:
+        kept &= mark >= 0
+    late = 0 if in_time is None else int((kept & ~in_time).sum())
+    inside = kept if in_time is None else kept & in_time
+    if not inside.all():
+        number, cell = number[inside], cell[inside]
+        mark = None if mark is None else mark[inside]
+    marks = max(len(mark_names), 1)
+    size = steps * len(nodes) * marks
+    key = number * len(nodes) + cell if mark is None else (number * len(nodes) + cell) * marks + mark
+    place, count = _run_lengths(key, size)
+    at, which = np.divmod(place, marks)
+    row, column = np.divmod(at, len(nodes))
+    held = xr.Dataset({"count": ("entry", count.astype(np.int32), {"units": "1", "long_name": long_name})},
+                      {"step_number": ("entry", row.astype(np.int32)), "cell": ("entry", column.astype(np.int32)),
+                       "node": np.asarray(nodes).astype(str)},
+                      {"domain": domain, "kind": "event", "step": str(step), "steps": steps, "name": name,
+                       "start": str(first.astype("datetime64[ns]") if isinstance(first, np.integer)
+                                    else np.datetime64(first, "ns")),
+                       "patience": str(pd.Timedelta(wait)), "late": late,
+                       "unplaced": unplaced + len(kept) - int(kept.sum())})
+    if mark is not None:
+        held = held.assign_coords(mark=("entry", which.astype(np.int16)), mark_name=np.array(mark_names, dtype=str))
+    return held.assign_attrs(_zeros(held))
+
+
+def _patience(stamps: np.ndarray, number: np.ndarray, first: int, length: int, known: np.ndarray | None,
+              patience: str | pd.Timedelta | None) -> tuple[int, np.ndarray | None]:
+    """Nanoseconds waited after a step, and which events had been reported by then (None: all)."""
+    if known is None:
+        return (0 if patience is None else pd.Timedelta(patience).value), None
+    after = known.astype("datetime64[ns]").astype(np.int64) - (first + (number + 1) * length)
+    reported = ~np.isnat(known)
+    wait = max(int(after[reported].max(initial=0)), 0) if patience is None else pd.Timedelta(patience).value
+    return wait, reported & (after <= wait)
+
+
+def _run_lengths(key: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct keys (ascending) and how often each occurs."""
+    ordered = np.sort(key.astype(np.uint32) if size < 2**32 else key)
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
+    return ordered[begins].astype(np.int64), np.diff(np.append(begins, len(ordered)))
+
+
+def _zeros(counts: xr.Dataset) -> dict[str, float]:
+    """Share of zeros, and how far it is above that of Poisson counts with each cell's own mean."""
+    marks = counts.sizes.get("mark_name", 1)
+    steps, cells = int(counts.attrs["steps"]), counts.sizes["node"]
+    series = counts["cell"].values.astype(np.int64) * marks + (counts["mark"].values if "mark" in counts.coords else 0)
+    total = np.bincount(series, weights=counts["count"].values, minlength=cells * marks)
+    share = 1 - counts.sizes["entry"] / max(steps * cells * marks, 1)
+    expected = float(np.exp(-total / max(steps, 1)).mean()) if len(total) else 1.0
+    return {"zero_share": share, "zero_share_poisson": expected, "zero_inflation": share - expected}
+
+
+def with_exposure(counts: xr.Dataset, exposure: np.ndarray, units: str, meaning: str) -> xr.Dataset:
+    """The counts with how much could happen in each cell (area, inhabitants …): coordinate and attrs."""
+    exposure = np.asarray(exposure, float)
+    if exposure.shape != (counts.sizes["node"],) or not (exposure > 0).all():
+        raise PanelError("an exposure is missing or not positive", where=str(counts.attrs["domain"]),
+                         expected=f"{counts.sizes['node']} positive numbers", remedy="drop cells without exposure")
+    return counts.assign_coords(exposure=("node", exposure, {"units": units, "long_name": meaning})).assign_attrs(
+        exposure=meaning, exposure_units=units, exposure_total=float(exposure.sum()))
+
+
+def times_of(counts: xr.Dataset) -> np.ndarray:
+    """The stamps of all steps."""
+    start = np.datetime64(counts.attrs["start"], "ns")
+    return start + np.arange(int(counts.attrs["steps"])) * pd.Timedelta(counts.attrs["step"]).to_timedelta64()
+
+
+def to_panel(counts: xr.Dataset, *, cells: Sequence[str] | None = None, time: slice | None = None) -> xr.Dataset:
+    """The counts of these ``cells`` (names, default all) and this ``time`` slice (default all) as a panel.
+
+    Dense only in what is asked: memory is asked steps × asked cells × marks. A variable per mark, zeros where
+    nothing happened; ``known_time`` is the end of the step plus the patience of the counts.
+    """
+    clock = times_of(counts)
+    place = pd.Series(np.arange(len(clock)), index=pd.DatetimeIndex(clock))
+    rows = place.to_numpy() if time is None else place.loc[time].to_numpy()
+    if not len(rows):
+        raise PanelError("no step in the time asked for", where=str(counts.attrs["domain"]),
+                         expected=f"a time between {clock[0]} and {clock[-1]}", remedy="ask for another time")
+    nodes = counts["node"].values
+    columns = np.arange(len(nodes)) if cells is None else pd.Index(nodes).get_indexer(pd.Index([*cells]))
+    if (columns < 0).any():
+        raise PanelError(f"no cell {list(cells or [])[int(np.argmin(columns))]!r}", where=str(counts.attrs["domain"]),
+                         expected=f"some of {len(nodes)} cells", remedy="see counts.node")
+    first = int(rows[0])
+    number = counts["step_number"].values
+    low, high = np.searchsorted(number, [first, int(rows[-1]) + 1])  # entries are sorted by step
+    column = np.full(len(nodes), -1)
+    column[columns] = np.arange(len(columns))
+    cell, many = column[counts["cell"].values[low:high]], counts["count"].values[low:high]
+    names = [str(one) for one in counts["mark_name"].values] if "mark" in counts.coords else [counts.attrs["name"]]
+    mark = counts["mark"].values[low:high] if "mark" in counts.coords else np.zeros(high - low, int)
+    kind = np.float32 if counts["count"].values.max(initial=0) < 2**24 else np.float64
+    data = {}
+    for which, name in enumerate(names):
+        dense = np.zeros((len(rows), len(columns)), kind)
+        wanted = (cell >= 0) & (mark == which)
+        dense[number[low:high][wanted] - first, cell[wanted]] = many[wanted]
+        data[name] = (("time", "node"), dense, {"units": "1", "cell_methods": "time: sum",
+                                                "long_name": f"{counts['count'].attrs['long_name']}: {name}"})
+    length = pd.Timedelta(counts.attrs["step"]) + pd.Timedelta(counts.attrs["patience"])
+    on_node = {name: ("node", counts[name].values[columns], counts[name].attrs)
+               for name in ("lat", "lon", "exposure", "origin", "destination") if name in counts.coords}
+    panel = xr.Dataset(data, {"time": clock[rows], "node": nodes[columns], **on_node},
+                       {key: value for key, value in counts.attrs.items() if key not in ("steps", "start")})
+    return check(panel.assign_coords(known_time=("time", clock[rows] + length.to_timedelta64())))
+
+
+def from_panel(panel: xr.Dataset) -> xr.Dataset:
+    """Sparse counts of a panel of counts on a regular clock; ``to_panel`` of it gives the panel again."""
+    panel = check(panel)
+    names = [str(name) for name in panel.data_vars]
+    time = panel["time"].values
+    if any(bool(panel[name].isnull().any()) for name in names):
+        raise PanelError("a count is missing", where=str(panel.attrs["domain"]), expected="a count or zero everywhere",
+                         remedy="keep the panel, or fill what is known to be zero")
+    found = [np.nonzero(panel[name].values) for name in names]
+    row, node = (np.concatenate([one[axis] for one in found]) for axis in (0, 1))
+    which = np.concatenate([np.full(len(one[0]), place) for place, one in enumerate(found)])
+    many = np.concatenate([panel[name].values[one] for name, one in zip(names, found, strict=True)])
+    order = np.lexsort((which, node, row))
+    one = len(names) == 1 and names[0] == panel.attrs.get("name")
+    keys = {"mark": ("entry", which[order].astype(np.int16)), "mark_name": np.array(names)} if not one else {}
+    extra: dict[str, Any] = {str(name): held for name, held in panel.coords.items() if held.dims == ("node",)}
+    held = xr.Dataset({"count": ("entry", many[order].astype(np.int32),
+                                 {"units": "1", "long_name": panel[names[0]].attrs["long_name"].split(": ")[0]})},
+                      {"step_number": ("entry", row[order].astype(np.int32)),
+                       "cell": ("entry", node[order].astype(np.int32)), **extra, **keys},
+                      {"patience": "0 days", "late": 0, "unplaced": 0, "name": "count", **panel.attrs,
+                       "steps": len(time), "start": str(time[0])})
+    return held.assign_attrs(_zeros(held))
+
+
+def check(panel: xr.Dataset) -> xr.Dataset:
+    """A panel of counts in canonical form: every value a whole number, zero or more, or NaN."""
+    where = str(panel.attrs.get("domain", "panel"))
+    if panel.attrs.get("kind") != "event":
+        raise PanelError(f"kind is {panel.attrs.get('kind')!r}", where=where, expected="'event'",
+                         remedy="use the check of that kind")
+    panel = check_panel(panel)
+    for name in panel.data_vars:
+        values = panel[name].values
+        wrong = ~np.isnan(values) & ((values < 0) | (values != np.floor(values)))
+        if wrong.any():
+            raise PanelError(f"{name!r} holds {values[wrong][0]:g}", where=where, remedy="count events, or use kind "
+                             "'sensor' for rates", expected="counts: 0, 1, 2, …")
+    return panel
+
+
+def write(counts: xr.Dataset, path: str | Path) -> None:
+    """Write sparse counts as NetCDF; ``read`` gives them back."""
+    counts.drop_encoding().to_netcdf(path, engine="netcdf4")
+
+
+def read(path: str | Path) -> xr.Dataset:
+    """Sparse counts that ``write`` wrote."""
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as opened:
+            return opened.load().drop_encoding()
+    except (OSError, ValueError) as wrong:
+        raise ReadError("no sparse counts", where=Path(path).name, expected="a file of counts.write",
+                        remedy="check the path") from wrong

@@ -1,0 +1,163 @@
+"""The contract of a source: batches out, its last cursor in; data and cursor are one transaction of the store.
+
+At-least-once in, exactly-once kept: a source may hand the same reports over again after a kill, the cursor and the
+store's own rules see to it that they count once. What a source must tell the outside (acknowledge a message, delete
+a file of an inbox) it tells in ``committed``, which is called only when the transaction is in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import xarray as xr
+
+from streams.errors import PanelError, TerracastError
+from streams.ingest import Ingested
+from streams.store import Store, Transaction
+
+Cursor = Mapping[str, object]
+
+
+class SourceError(TerracastError):
+    """A source that cannot be reached or was set up wrongly; nothing is lost, the next look tries again."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A piece of a source: a panel with ``known_time``, and the cursor that holds once it is in the store.
+
+    ``panel`` None: nothing to keep (``refused`` says why, or only the cursor moves). ``cursor`` None: more of the
+    same piece follows. ``item`` names the piece for people; ``rejected`` counts rows left out before the store.
+    """
+
+    domain: str
+    panel: xr.Dataset | None
+    cursor: Cursor | None
+    item: str
+    refused: str | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    duplicate: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where data come from."""
+
+    @property
+    def name(self) -> str:
+        """The name of its cursor in the store; unique in a workspace and the same for ever."""
+        ...
+
+    @property
+    def domain(self) -> str:
+        """The domain it feeds."""
+        ...
+
+    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+        """What is new since ``cursor`` (None: all there is). Raises ``SourceError`` where it cannot be reached."""
+        ...
+
+    def committed(self) -> None:
+        """All batches handed over so far are in the store."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; ``batches`` opens them again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one piece of a source: rows by fate, or the one line why it was refused."""
+
+    source: str
+    domain: str
+    item: str
+    new: int = 0
+    late: int = 0
+    duplicate: int = 0
+    revised: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    refused: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def ingest_from(source: Source, step: Transaction) -> tuple[Answer, ...]:
+    """Ingest what is new in a source and set its cursor, all in the transaction given.
+
+    Call ``source.committed()`` after the transaction's with block has ended well (``drain`` does both). A panel
+    that the store refuses is answered with the reason and passed by: its cursor moves on. A source that cannot be
+    reached is answered likewise; what came before stays, with its cursor.
+    """
+    answers: list[Answer] = []
+    pieces = source.batches(step.cursor(source.name))
+    while True:
+        try:
+            batch = next(pieces, None)
+        except SourceError as error:
+            answers.append(Answer(source.name, source.domain, source.name, refused=str(error)))
+            return tuple(answers)
+        if batch is None:
+            return tuple(answers)
+        answer = _ingested(source.name, batch, step)
+        if answer is not None:
+            answers[-1:] = _together(answers[-1:], answer)
+        if batch.cursor is not None:
+            step.set_cursor(source.name, batch.cursor)
+
+
+def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tuple[Answer, ...]:
+    """Ingest from the sources, a transaction a round, until none has anything new (or ``rounds`` have passed).
+
+    For sources that hand over only so much at once (MQTT: what may be under way unacknowledged).
+
+    >>> import tempfile
+    >>> from streams.sources.files import FilesSource
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     from pathlib import Path
+    ...     _ = (Path(folder) / "air.csv").write_text("time,node,no2\\n2020-01-01,a,1\\n2020-01-02,a,2\\n")
+    ...     source = FilesSource("air files", "air", Path(folder) / "*.csv", {})
+    ...     store = Store.open(Path(folder) / "store")
+    ...     first, second = drain([source], store), drain([source], store)
+    >>> [answer.new for answer in first], second
+    ([2], ())
+    """
+    answers: list[Answer] = []
+    for _ in range(rounds):
+        with store.transaction("ingest") as step:
+            found = [answer for source in sources for answer in ingest_from(source, step)]
+        for source in sources:
+            source.committed()
+        answers += found
+        if all(answer.refused is not None for answer in found):
+            break
+    return tuple(answers)
+
+
+def _together(before: list[Answer], answer: Answer) -> list[Answer]:
+    """Two answers about one piece as one."""
+    if not before or before[0].item != answer.item or before[0].refused or answer.refused:
+        return [*before, answer]
+    sums = [Ingested(one.new, one.late, one.duplicate, one.revised, one.rejected, one.notes)
+            for one in (before[0], answer)]
+    return [_answer(answer.source, answer.domain, answer.item, sums[0] + sums[1], None)]
+
+
+def _answer(source: str, domain: str, item: str, done: Ingested, refused: str | None) -> Answer:
+    return Answer(source, domain, item, done.new, done.late, done.duplicate, done.revised, dict(done.rejected),
+                  refused, done.notes)
+
+
+def _ingested(name: str, batch: Batch, step: Transaction) -> Answer | None:
+    done, refused = Ingested(), batch.refused
+    if batch.panel is not None:
+        try:
+            done = step.ingest(batch.domain, batch.panel)
+        except PanelError as error:
+            refused = str(error)
+    done += Ingested(duplicate=batch.duplicate, rejected=batch.rejected, notes=batch.notes)
+    if batch.panel is None and refused is None and done == Ingested():
+        return None
+    return _answer(name, batch.domain, batch.item, done, refused)

@@ -1,0 +1,163 @@
+"""Files and folders watched: every file that is new or has changed, read whole; the store keeps what is new in it.
+
+A file that grew is read again, and only its new rows count, because the store knows the others. A file that cannot
+be read is refused whole, said once, and tried again when it has changed. A file that changes while it is read is
+left for the next look. A table of text whose last line has no end may still be in the writing: it is read without
+that line, and with it once a later look finds the file unchanged.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import xarray as xr
+
+from streams.errors import ReadError
+from streams.readers import read
+from streams.readers.local_time import DROPPED
+from streams.sources.contract import Batch, Cursor
+
+UNFINISHED = "unfinished"
+TEXT_TABLES = {".csv"}
+PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
+STILL_CHANGING = "the file is still being written: it is read at the next look"
+NO_LINE_END = "the last line has no end yet: it is read when the file has stayed as it is until the next look"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file as it was when looked at: ``signature`` is its size and content digest, ``stat`` what tells cheaply
+    that it was not touched since, ``state`` "taken", "refused" or "unfinished"."""
+
+    signature: str
+    stat: str
+    state: str
+
+    @classmethod
+    def of(cls, held: object) -> Seen | None:
+        """From a cursor's entry (a plain signature in cursors of old)."""
+        if isinstance(held, str):
+            return cls(held, "", "taken")
+        return cls(*cast("list[str]", held)) if held else None
+
+
+class FilesSource:
+    """A file, all files of a folder, or a pattern (``**`` too). ``reading``: further arguments of ``streams.readers.read``.
+
+    Hidden files and those of transfers under way (``.part``, ``.tmp`` …) are passed by. Cursor: path to ``Seen``.
+    A look costs a stat per file, and reading and hashing of those that were touched.
+    """
+
+    def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any]) -> None:
+        self.name, self.domain, self._place, self._reading = name, domain, Path(place), dict(reading)
+
+    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+        """A batch per new or changed file, in name order."""
+        held = dict(cursor or {})
+        paths = self._paths()
+        gone = set(held) - {str(path) for path in paths}
+        held = {path: entry for path, entry in held.items() if path not in gone}
+        for path in paths:
+            before = Seen.of(held.get(str(path)))
+            try:
+                stat = _stat(path)
+                if before and before.stat == stat and before.state != UNFINISHED:
+                    continue
+                seen = Seen(_signature(path), stat, "taken")
+            except OSError:  # moved away in this moment
+                continue
+            if before and before.signature == seen.signature and before.state != UNFINISHED:
+                held[str(path)] = [before.signature, stat, before.state]
+                yield Batch(self.domain, None, dict(held), str(path))
+                continue
+            yield self._batch(path, seen, before, held)
+
+    def committed(self) -> None:
+        """Files stay as they are."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _batch(self, path: Path, seen: Seen, before: Seen | None, held: dict[str, object]) -> Batch:
+        """Read one file; ``held`` is brought up to date."""
+        settled = before is not None and before.signature == seen.signature
+        cut = not settled and path.suffix.lower() in TEXT_TABLES and _last_line_open(path)
+        panel, refused = None, None
+        try:
+            panel = self._whole_lines(path) if cut else read(path, domain=self.domain, **self._reading)
+        except ReadError as error:
+            refused = str(error)
+        try:
+            same = _stat(path) == seen.stat
+        except OSError:
+            same = False
+        if not same:
+            return Batch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
+        state = UNFINISHED if cut else "refused" if refused else "taken"
+        held[str(path)] = [seen.signature, seen.stat, state]
+        if panel is None:
+            return Batch(self.domain, None, dict(held), str(path), refused=refused)
+        rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
+        return Batch(self.domain, panel, dict(held), str(path), rejected=rejected,
+                     notes=(NO_LINE_END,) if cut else ())
+
+    def _whole_lines(self, path: Path) -> xr.Dataset:
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / path.name
+            data = path.read_bytes()
+            part.write_bytes(data[: data.rfind(b"\n") + 1])
+            return read(part, domain=self.domain, **self._reading)
+
+    def _paths(self) -> list[Path]:
+        if self._place.is_dir() and self._place.suffix != ".zarr":
+            found = [path for path in self._place.iterdir() if path.is_file() or path.suffix == ".zarr"]
+        elif self._place.exists():
+            return [self._place]
+        else:
+            found = [path for path in map(Path, glob.glob(str(self._place), recursive=True))
+                     if path.is_file() or path.suffix == ".zarr"]
+        return sorted(path for path in found if not path.name.startswith(".")
+                      and not path.name.lower().endswith(PARTS))
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file itself, or all files of a folder that is one store (Zarr)."""
+    return sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+
+
+def _stat(path: Path) -> str:
+    """What changes with every write: size, times of data and of inode, number of the inode."""
+    marks = []
+    for one in _files_of(path):
+        stat = os.stat(one)
+        marks.append(f"{one}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}")
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
+
+
+def _signature(path: Path) -> str:
+    """Size and content digest: a file copied again is known, a file that grew is not."""
+    digest, size = hashlib.sha256(), 0
+    for one in _files_of(path):
+        if path.is_dir():
+            digest.update(str(one.relative_to(path)).encode())
+        with one.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest() if path.is_dir() else b"")
+            if not path.is_dir():
+                digest = hashlib.file_digest(file, "sha256")
+        size += one.stat().st_size
+    return f"{size}-{digest.hexdigest()[:16]}"
+
+
+def _last_line_open(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

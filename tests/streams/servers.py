@@ -1,0 +1,95 @@
+"""Real servers for the tests of sources: on loopback, on a free port, stopped by the process that was started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come within {seconds} s")
+        time.sleep(0.02)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(0.5)
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def stop(process: subprocess.Popen, how: int = signal.SIGTERM) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pipe in (process.stdout, process.stderr, process.stdin):
+        if pipe is not None:
+            pipe.close()
+
+
+@contextmanager
+def mosquitto(folder: Path, settings: str = "") -> Iterator[int]:
+    """A broker that keeps sessions in ``folder``; gives its port."""
+    port, folder = free_port(), Path(folder)
+    user = f"user {'root' if os.getuid() == 0 else ''}\n" if os.getuid() == 0 else ""
+    (folder / "mosquitto.conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+        f"autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n{user}{settings}")
+    broker = subprocess.Popen([str(MOSQUITTO), "-c", str(folder / "mosquitto.conf")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(port), "mosquitto")
+        yield port
+    finally:
+        stop(broker)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL cluster of its own; gives a SQLAlchemy URL with a password. Run as a user other than root."""
+    folder, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
+    binaries = Path(str(POSTGRES)).parent
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    (folder / "password").write_text("s3cr:t/p@ss")
+    if as_user:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, "postgres", "postgres")
+    try:
+        subprocess.run([*as_user, str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "terracast",
+                        "-A", "scram-sha-256", "--pwfile", str(folder / "password"), "--no-sync"],
+                       check=True, stdout=subprocess.DEVNULL, cwd="/", env={**os.environ, "LC_ALL": "C.UTF-8"})
+        server = subprocess.Popen([*as_user, str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port),
+                                   "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
+                                   "-c", "fsync=off"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        try:
+            ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+            wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, "postgres")
+            yield f"postgresql+psycopg://terracast:s3cr%3At%2Fp%40ss@127.0.0.1:{port}/postgres"
+        finally:
+            stop(server, signal.SIGINT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
