@@ -21,6 +21,7 @@ GAIN = 3.0
 FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
+SMALLEST = 1.0  # deviations of a normal block: a change that is sure but smaller is not worth waking anyone
 HISTORY = 42  # blocks kept to say since when, which way and how much
 
 
@@ -177,6 +178,8 @@ class Monitor:
         changes: dict[int, tuple[float, int, int]] = {}  # the strongest flagged stream of each place
         for stream in np.flatnonzero(flags).tolist():
             moved, age = change_in(self._past[:, stream])
+            if abs(moved) < SMALLEST:
+                continue
             place = self._place(stream)
             if place not in changes or abs(moved) > abs(changes[place][0]):
                 changes[place] = (moved, age, stream)

@@ -109,7 +109,7 @@ def false_labels(bench: QualityBench) -> dict[str, float]:
     """Events of each judged label per node, variable and month on the panel as it is (events a day apart)."""
     events, months = dict.fromkeys((one for one in LABELS if one not in FACTS), 0), 0.0
     for reference, part, start in bench.parts():
-        flags = judge(part, reference=reference, since=start, settings=bench.settings).first
+        flags = judge(part, reference=reference, since=start, settings=bench.settings).hindsight()
         months += len(flags["time"]) * part.sizes["node"] * len(bench.variables) / MONTH_HOURS
         for name in bench.variables:
             for label in events:

@@ -15,7 +15,7 @@ from streams.quality.units import alternatives
 HOURS = {"missing": 1, "outage": 36, "stuck": 48, "spike": 1, "range": 1, "unit": 168, "clock": 336,
          "duplicated": 120, "saturated": 240, "late": 1, "backfilled": 12, "revised": 1}
 IMPOSSIBLE = {"degC": -273.15, "K": 0.0}
-SPIKE_DEVIATIONS = 5.0  # plain standard deviations of the node's last days
+SPIKE_DEVIATIONS = 15.0  # standard deviations of the node's hour-to-hour changes
 CEILING = 0.6  # quantile of the fault's own hours at which a saturated sensor stops
 
 
@@ -81,7 +81,7 @@ def _faulty(panel: xr.Dataset, sort: str, variable: str, values: np.ndarray, nod
         before = own[: rows.start]
         return float(before[~np.isnan(before)][-1])
     if sort == "spike":
-        return true + SPIKE_DEVIATIONS * float(np.nanstd(own[: rows.start]))
+        return true + SPIKE_DEVIATIONS * float(np.nanstd(np.diff(own[: rows.start])))
     if sort == "range":
         return IMPOSSIBLE.get(units, -50.0)
     if sort == "unit":

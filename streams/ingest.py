@@ -8,21 +8,23 @@ missing in a report and comes with the same known time (another file of the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
 
-from streams.arrays import read_array, write_array
 from streams.errors import PanelError
-from streams.observations import POSITIONS, StoredDomain, create_domain, find_domain
 from streams.panel import check_panel, step_of
+from streams.storage.arrays import read_array, write_array
+from streams.storage.cells import Cells
+from streams.storage.observations import POSITIONS, StoredDomain, create_domain, find_domain
 
 NOT_LATER = "differs from the stored report but is not known later"
 OFF_CLOCK = "off the domain's clock"
 NEVER_KNOWN = "no known time"
+DROPPED = "older than what is kept"
 NAT = np.datetime64("NaT", "ns")
 
 
@@ -58,6 +60,11 @@ class Reports:
     known: np.ndarray
     data: dict[str, np.ndarray]
 
+    def of_rows(self, rows: np.ndarray) -> Reports:
+        """Some of the rows."""
+        return Reports(self.time[rows], self.nodes, self.known[rows],
+                       {name: values[rows] for name, values in self.data.items()})
+
 
 def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
     """Write a panel's reports into the store by the rules above.
@@ -73,8 +80,9 @@ def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
     reports, rejected = _reports(panel, held)
     if held is None:
         held = create_domain(root, panel, _clock_origin(reports, step_of(panel)))
-    notes = _join(held, panel)
-    counted = _write_reports(held, panel, reports)
+    columns = held.join_nodes(panel["node"].values)
+    notes = _join(held, panel, columns)
+    counted = _write_reports(held, panel, reports, columns)
     return counted + Ingested(rejected=rejected, notes=notes)
 
 
@@ -128,14 +136,15 @@ def _reports(panel: xr.Dataset, held: StoredDomain | None) -> tuple[Reports, dic
     for array in values.values():
         said |= ~np.isnan(array)
     reports = Reports(panel["time"].values, panel["node"].values, known, values)
-    origin = _clock_origin(replace(reports, known=np.where(said, known, NAT)), step_of(panel))
-    origin = origin if held is None else int(held.attrs["clock_origin"])
-    off = (reports.time.astype(np.int64) - origin) % int(step_of(panel).astype(np.int64)) != 0
     unknown = said & np.isnat(known)
-    counts = {OFF_CLOCK: int(said[off].sum()), NEVER_KNOWN: int(unknown[~off].sum())}
     known[~said] = NAT
-    known[off] = NAT
-    return replace(reports, known=known), {reason: count for reason, count in counts.items() if count}
+    origin = int(held.attrs["clock_origin"]) if held else _clock_origin(reports, step_of(panel))
+    off = (reports.time.astype(np.int64) - origin) % int(step_of(panel).astype(np.int64)) != 0
+    dropped = reports.time < held.kept_from if held else np.zeros(shape[0], dtype=bool)  # NaT compares False
+    counts = {OFF_CLOCK: int(said[off].sum()), DROPPED: int(said[dropped & ~off].sum()),
+              NEVER_KNOWN: int(unknown[~off & ~dropped].sum())}
+    known[off | dropped] = NAT
+    return reports, {reason: count for reason, count in counts.items() if count}
 
 
 def _clock_origin(reports: Reports, step: np.timedelta64) -> int:
@@ -151,9 +160,8 @@ def _clock_origin(reports: Reports, step: np.timedelta64) -> int:
     return int(names[best[np.argmin(first[best])]])
 
 
-def _join(held: StoredDomain, panel: xr.Dataset) -> tuple[str, ...]:
-    """Let new nodes, variables and positions in; returns what was ignored, in words."""
-    columns = held.join_nodes(panel["node"].values.tolist())
+def _join(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[str, ...]:
+    """Let new variables and positions in; returns what was ignored, in words."""
     notes = []
     for name in map(str, panel.data_vars):
         dtype = np.dtype("f8" if panel[name].dtype.itemsize >= 8 else "f4")
@@ -185,46 +193,68 @@ def _place_nodes(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> 
     return [f"another position was given for {', '.join(names[:3])}: the stored one is kept"]
 
 
-def _write_reports(held: StoredDomain, panel: xr.Dataset, reports: Reports) -> Ingested:
-    last = held.time[-1] if len(held.time) else NAT
+def _write_reports(held: StoredDomain, panel: xr.Dataset, reports: Reports, columns: np.ndarray) -> Ingested:
     told = ~np.isnat(reports.known).all(axis=1)
     if not told.any():
         return Ingested()
-    reports = Reports(reports.time[told], reports.nodes, reports.known[told],
-                      {name: values[told] for name, values in reports.data.items()})
+    reports = reports if told.all() else reports.of_rows(told)
+    last = held.time[-1] if len(held.time) else NAT
     held.join_stamps(reports.time)
-    window = held.rows(reports.time[0], reports.time[-1])
-    cells = np.ix_(np.searchsorted(held.time[window], reports.time),
-                   pd.Index(held.nodes).get_indexer(reports.nodes))
-    known = read_array(held.arrays["known_time"], window)
-    first_known, given = known[cells], ~np.isnat(reports.known)
-    fresh = given & np.isnat(first_known)
-    again = given & ~fresh
-    firsts = {name: read_array(held.arrays[name], window) for name in reports.data}
-    revised, refused = np.zeros_like(again), np.zeros_like(again)
-    changes, fills = {}, {}
-    if again.any():
-        ledger = held.revisions(reports.time[0], reports.time[-1])
-        later = reports.known > first_known
-        for name, values in reports.data.items():
-            first = firsts[name][cells]
-            differs = again & ~np.isnan(values) & _differs(reports, name, first, ledger)
-            changes[name], fills[name] = differs & later, differs & ~later & np.isnan(first)
-            refused |= differs & ~later & ~np.isnan(first)
-            revised |= differs
-        revised &= ~refused
-    _write_taken(held.arrays["known_time"], window, cells, known, reports.known, fresh)
+    cells = Cells.of(held, reports.time, columns, unwritten=not reports.time[0] <= last)  # NaT compares False
+    given = ~np.isnat(reports.known)
+    if cells.unwritten:
+        fresh, changes = given, Changes.none(given)
+    else:
+        first_known = cells.read(held.arrays["known_time"])
+        fresh = given & np.isnat(first_known)
+        changes = _changes(held, reports, cells, first_known, given & ~fresh)
+    cells.write(held.arrays["known_time"], reports.known, fresh)
     for name, values in reports.data.items():
-        taken = fresh | (fills[name] & ~refused) if name in fills else fresh
-        _write_taken(held.arrays[name], window, cells, firsts[name], values, taken & ~np.isnan(values))
+        cells.write(held.arrays[name], values, fresh | changes.fills[name] if name in changes.fills else fresh)
     for name in POSITIONS if "lat" in panel.coords and held.position_dims() == ("time", "node") else ():
-        degrees = panel[name].isel(time=told).values.astype(np.float64)
-        _write_taken(held.arrays[name], window, cells, read_array(held.arrays[name], window), degrees, fresh)
-    _write_changes(held, reports, {name: mask & ~refused for name, mask in changes.items()})
+        cells.write(held.arrays[name], panel[name].values[told], fresh)
+    _write_revisions(held, reports, changes.revisions)
     late = fresh & (reports.time <= last)[:, None]  # NaT, a first ingest, compares False
-    rejected = {NOT_LATER: int(refused.sum())} if refused.any() else {}
-    return Ingested(int(fresh.sum() - late.sum()), int(late.sum()), int((again & ~revised & ~refused).sum()),
-                    int(revised.sum()), rejected)
+    rejected = {NOT_LATER: int(changes.refused.sum())} if changes.refused.any() else {}
+    told_again = given & ~fresh & ~changes.changed & ~changes.refused
+    return Ingested(int(fresh.sum() - late.sum()), int(late.sum()), int(told_again.sum()),
+                    int(changes.changed.sum()), rejected)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What reports about cells that were reported before say anew: masks on (time, node), by variable where any."""
+
+    changed: np.ndarray
+    refused: np.ndarray
+    revisions: dict[str, np.ndarray]
+    fills: dict[str, np.ndarray]
+
+    @classmethod
+    def none(cls, like: np.ndarray) -> Changes:
+        return cls(np.zeros_like(like), np.zeros_like(like), {}, {})
+
+
+def _changes(held: StoredDomain, reports: Reports, cells: Cells, first_known: np.ndarray,
+             again: np.ndarray) -> Changes:
+    """Sort the reports about known cells: later ones revise, equally early ones fill gaps, others are refused."""
+    found = Changes.none(again)
+    if not again.any():
+        return found
+    ledger = held.revisions(reports.time[0], reports.time[-1])
+    later = reports.known > first_known
+    for name, values in reports.data.items():
+        first = cells.read(held.arrays[name])
+        differs = again & ~np.isnan(values) & _differs(reports, name, first, ledger)
+        if not differs.any():
+            continue
+        found.revisions[name], found.fills[name] = differs & later, differs & ~later & np.isnan(first)
+        found.refused[differs & ~later & ~np.isnan(first)] = True
+        found.changed[differs] = True
+    accepted = ~found.refused  # a report is refused whole
+    return Changes(found.changed & accepted, found.refused,
+                   {name: mask & accepted for name, mask in found.revisions.items()},
+                   {name: mask & accepted for name, mask in found.fills.items()})
 
 
 def _differs(reports: Reports, name: str, first: np.ndarray, ledger: pd.DataFrame) -> np.ndarray:
@@ -249,20 +279,9 @@ def _differs(reports: Reports, name: str, first: np.ndarray, ledger: pd.DataFram
     return np.asarray((values != current) & ~repeated)
 
 
-def _write_taken(array: zarr.Array, window: slice, cells: tuple[np.ndarray, ...], block: np.ndarray,
-                 values: np.ndarray, taken: np.ndarray) -> None:
-    """Put the taken values into ``block`` (what the window holds) and write the rows that changed."""
-    rows = cells[0][taken.any(axis=1), 0]
-    if not len(rows):
-        return
-    block[cells] = np.where(taken, values, block[cells])
-    first, stop = int(rows.min()), int(rows.max()) + 1
-    write_array(array, slice(window.start + first, window.start + stop), block[first:stop])
-
-
-def _write_changes(held: StoredDomain, reports: Reports, changes: dict[str, np.ndarray]) -> None:
+def _write_revisions(held: StoredDomain, reports: Reports, revisions: dict[str, np.ndarray]) -> None:
     tables = []
-    for name, mask in changes.items():
+    for name, mask in revisions.items():
         rows, columns = np.nonzero(mask)
         if len(rows):
             tables.append(pd.DataFrame({

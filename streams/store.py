@@ -6,29 +6,27 @@ fails, or a process that is killed, leaves the last commit as it was.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, cast
-from urllib.parse import urlparse
+from typing import Any, NamedTuple, TypeVar, cast
 
 import icechunk
 import numpy as np
 import xarray as xr
 import zarr
 
-from streams.arrays import safe_name
 from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
-from streams.ledger import append_entries, ledger_names, read_entries
-from streams.lock import only_writer
-from streams.observations import StoredDomain, domains_in, find_domain
-from streams.tree import pack, unpack
+from streams.storage.arrays import safe_name
+from streams.storage.ledger import append_entries, ledger_names, read_entries
+from streams.storage.lock import only_writer
+from streams.storage.observations import StoredDomain, domains_in, find_domain
+from streams.storage.place import BRANCH, first_line, local_folder, repository_at, shown, without_secrets
+from streams.storage.tree import pack, unpack
 
-BRANCH = "main"
-DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
+Result = TypeVar("Result")
 
 
 class Snapshot(NamedTuple):
@@ -37,6 +35,10 @@ class Snapshot(NamedTuple):
     id: str
     time: np.datetime64
     message: str
+
+
+class ConflictError(StoreError):
+    """Another writer has committed changes to the same things first; nothing of this step was kept."""
 
 
 class View:
@@ -53,7 +55,8 @@ class View:
         return str(self._session.snapshot_id)
 
     @property
-    def _root(self) -> zarr.Group:
+    def root(self) -> zarr.Group:
+        """The zarr group that holds everything: for ``streams.storage`` and for looking inside."""
         if self._session is None:
             raise StoreError("the transaction has ended", where=self._where, expected="use inside its with block",
                              remedy="open another transaction, or use store.read()")
@@ -64,12 +67,12 @@ class View:
     @property
     def domains(self) -> tuple[str, ...]:
         """Names of the domains held, sorted."""
-        return domains_in(self._root)
+        return domains_in(self.root)
 
     @property
     def ledgers(self) -> tuple[str, ...]:
         """Names of the ledgers held, sorted."""
-        return ledger_names(self._root)
+        return ledger_names(self.root)
 
     def as_known_at(self, domain: str, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
         """The panel as known at ``now``, rows from ``since`` on: ``known_part`` of all that was ingested.
@@ -97,10 +100,10 @@ class View:
 
     def ledger(self, name: str, since: Any = None) -> xr.Dataset | None:
         """A ledger's entries (from ``since`` on), None where nothing was ever added."""
-        return read_entries(self._root, name, since)
+        return read_entries(self.root, name, since)
 
     def _held(self, domain: str) -> StoredDomain:
-        root = self._root
+        root = self.root
         held = find_domain(root, domain)
         if held is None:
             raise PanelError(f"no domain {domain!r}", where=self._where,
@@ -109,8 +112,9 @@ class View:
         return held
 
     def _tree(self, folder: str, name: str) -> object:
-        root, path = self._root, f"{folder}/{safe_name(name)}"
-        return unpack(root[path][:].tobytes(), path) if path in root else None
+        path = f"{folder}/{safe_name(name)}"
+        array = self.root.get(path)
+        return None if array is None else unpack(array[:].tobytes(), path)
 
 
 class Transaction(View):
@@ -127,11 +131,11 @@ class Transaction(View):
 
     def ingest(self, domain: str, panel: xr.Dataset) -> Ingested:
         """Write a panel's reports (see ``streams.ingest``); returns what became of each of them."""
-        return ingest(self._root, domain, panel)
+        return ingest(self.root, domain, panel)
 
     def append(self, name: str, dataset: xr.Dataset, along: str) -> None:
-        """Add entries to an append-only ledger (see ``streams.ledger``)."""
-        append_entries(self._root, name, dataset, along)
+        """Add entries to an append-only ledger (see ``streams.storage.ledger``)."""
+        append_entries(self.root, name, dataset, along)
 
     def set_state(self, name: str, tree: Mapping[str, object]) -> None:
         """Keep a component's state: nested dicts of JSON values and numpy arrays, exact to the bit."""
@@ -142,9 +146,9 @@ class Transaction(View):
         self._keep("cursors", source, cursor)
 
     def _keep(self, folder: str, name: str, tree: Mapping[str, object]) -> None:
-        root, path = self._root, f"{folder}/{safe_name(name)}"
-        data = pack(tree, path)
-        if path in root and root[path][:].tobytes() == data:
+        root, path = self.root, f"{folder}/{safe_name(name)}"
+        data, held = pack(tree, path), root.get(path)
+        if held is not None and held[:].tobytes() == data:
             return
         array = root.create_array(path, shape=(len(data),), chunks=(len(data),), dtype="uint8", overwrite=True)
         array[:] = np.frombuffer(data, np.uint8)
@@ -154,10 +158,14 @@ class Transaction(View):
             return
         try:
             self._committed = str(self._session.commit(message, rebase_with=icechunk.ConflictDetector()))
+        except (icechunk.ConflictError, icechunk.RebaseFailedError) as failed:
+            raise ConflictError("another writer has changed the same things meanwhile", where=self._where,
+                           expected="one writer at a time on a domain, state or ledger",
+                           remedy="nothing of this step was kept: run it again") from failed
         except icechunk.IcechunkError as failed:
-            raise StoreError(f"the step was not committed ({_first_line(failed)})", where=self._where,
-                             expected="to be the only writer on a sound store",
-                             remedy="nothing was changed: run the step again") from failed
+            raise StoreError(f"the step was not committed ({first_line(failed)})", where=self._where,
+                             expected="a store that can be reached and is sound",
+                             remedy="nothing was changed: run the step again") from without_secrets(failed)
 
     def _end(self) -> None:
         self._committed = self._committed or super().snapshot
@@ -193,20 +201,8 @@ class Store:
         ``location``: a local folder, or ``s3://bucket/prefix`` with credentials from the environment.
         ``wait_seconds``: how long a transaction waits for another writer (local folders) before ``StoreError``.
         """
-        icechunk.set_logs_filter("error")  # it warns of concurrent commits on every start: the lock sees to that
-        folder = _local_folder(location)
-        try:
-            if folder is None:  # two first writers at once on object storage: one of them fails and may retry
-                repository = _created(_object_storage(str(location)))
-            else:
-                if not (folder / DATA).exists():
-                    with only_writer(folder, wait_seconds):
-                        _create_in(folder)
-                repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder / DATA)))
-            return cls(repository, str(location), folder, wait_seconds)
-        except icechunk.IcechunkError as failed:
-            raise StoreError(f"the store cannot be opened ({_first_line(failed)})", where=str(location),
-                             expected="a Terracast store or an empty place", remedy="check the location") from failed
+        folder = local_folder(location)
+        return cls(repository_at(location, folder, wait_seconds), shown(location), folder, wait_seconds)
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Transaction]:
@@ -215,73 +211,67 @@ class Store:
         A block that changes nothing makes no commit. ``StoreError`` when another writer keeps the store.
         """
         with only_writer(self._folder, self.wait_seconds) if self._folder else nullcontext():
-            step = Transaction(self._repository.writable_session(BRANCH), self.location)
+            step = Transaction(self._writable(), self.location)
             try:
                 yield step
                 step._commit(message)
             finally:
                 step._end()
 
+    def repeated(self, message: str, step: Callable[[Transaction], Result], attempts: int = 5) -> Result:
+        """Run ``step`` in a transaction, and again from the start on a ``ConflictError``, at most ``attempts`` times.
+
+        On object storage two writers may work at once. What touches different domains, states and ledgers is
+        joined by itself; of two steps on the same, the second one has to see the first one's work.
+        """
+        for attempt in range(attempts):
+            try:
+                with self.transaction(message) as transaction:
+                    result = step(transaction)
+            except ConflictError:
+                if attempt == attempts - 1:
+                    raise
+            else:
+                return result
+        raise StoreError("no attempt was allowed", where=self.location, expected="attempts of 1 or more",
+                         remedy="allow one")
+
+    @contextmanager
+    def maintained(self) -> Iterator[Any]:
+        """The icechunk repository, with other writers kept out (local folders): for ``streams.storage``."""
+        with only_writer(self._folder, self.wait_seconds) if self._folder else nullcontext():
+            yield self._repository
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the store lies in a local folder, where one writer at a time is let in."""
+        return self._folder is not None
+
     def read(self, snapshot: str | None = None) -> View:
         """A read-only view of the newest snapshot, or of the one named."""
-        if snapshot is None:
-            return View(self._repository.readonly_session(BRANCH), self.location)
         try:
+            if snapshot is None:
+                return View(self._repository.readonly_session(BRANCH), self.location)
             self._repository.lookup_snapshot(snapshot)
             return View(self._repository.readonly_session(snapshot_id=snapshot), self.location)
         except (icechunk.IcechunkError, ValueError) as failed:
+            if snapshot is None:
+                raise StoreError(f"the newest snapshot cannot be read ({first_line(failed)})", where=self.location,
+                                 expected="a store that can be reached and is sound",
+                                 remedy="check the connection, then restore the folder from a backup"
+                                 ) from without_secrets(failed)
             raise StoreError(f"no snapshot {snapshot!r}", where=self.location, expected="an id of store.snapshots()",
-                             remedy="list the snapshots") from failed
+                             remedy="list the snapshots") from without_secrets(failed)
+
+    def _writable(self) -> Any:
+        try:
+            return self._repository.writable_session(BRANCH)
+        except icechunk.IcechunkError as failed:
+            raise StoreError(f"no step can begin ({first_line(failed)})", where=self.location,
+                             expected="a store that can be reached and is sound",
+                             remedy="check the location") from without_secrets(failed)
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All commits, the newest first."""
         return tuple(Snapshot(one.id, np.datetime64(one.written_at.replace(tzinfo=None), "ns"), one.message)
                      for one in self._repository.ancestry(branch=BRANCH))
-
-
-def _local_folder(location: str | Path) -> Path | None:
-    """The folder of a local store, made if absent; None for object storage."""
-    scheme = urlparse(str(location)).scheme if "://" in str(location) else ""
-    if scheme == "s3":
-        return None
-    if scheme:
-        raise StoreError(f"{scheme!r} is not supported", where=str(location),
-                         expected="a local folder or s3://bucket/prefix", remedy="choose one of them")
-    folder = Path(location).expanduser().resolve()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as failed:
-        raise StoreError(f"the folder cannot be made ({failed.strerror})", where=str(location),
-                         expected="a folder that may be written", remedy="check the location") from failed
-    return folder
-
-
-def _object_storage(location: str) -> Any:
-    parts = urlparse(location)
-    return icechunk.s3_storage(bucket=parts.netloc, prefix=parts.path.strip("/") or None, from_env=True)
-
-
-def _create_in(folder: Path) -> None:
-    """Create the repository aside and move it into place whole: a kill on the way leaves no half of one."""
-    if (folder / DATA).exists():  # another process was faster
-        return
-    aside = folder / f"{DATA}.unfinished"
-    shutil.rmtree(aside, ignore_errors=True)
-    _created(icechunk.local_filesystem_storage(str(aside)))
-    aside.rename(folder / DATA)
-
-
-def _created(storage: Any) -> Any:
-    repository = icechunk.Repository.open_or_create(storage)
-    try:
-        zarr.open_group(repository.readonly_session(BRANCH).store, mode="r")
-    except FileNotFoundError:
-        session = repository.writable_session(BRANCH)
-        zarr.create_group(session.store, attributes={"made_by": "terracast", "layout": 1})
-        session.commit("store created")
-    return repository
-
-
-def _first_line(failed: Exception) -> str:
-    lines = [line.strip(" |x") for line in str(failed).splitlines()]
-    return next((line for line in lines if line), type(failed).__name__)

@@ -94,7 +94,8 @@ def _aligned(domain: str, panel: xr.Dataset, clock: Clock, place: Place, rule: R
         for name in names:
             values = moved(on_clock.values[name], use, share)
             data[name] = (("time", "node"), values, {**panel[name].attrs, "aligned": f"{method}, {rule.space}"})
-    data = {name: data[name] for name in map(str, panel.data_vars)}
+    data = {name: (dims, np.where(known == NEVER, np.nan, values), attrs)  # what never settles is not shown
+            for name, (dims, values, attrs) in ((name, data[name]) for name in map(str, panel.data_vars))}
     return _panel(domain, panel, clock, place, rule, data, known)
 
 

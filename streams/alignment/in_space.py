@@ -78,9 +78,9 @@ def weights(source: Place, target: Place, method: SpaceMethod, *, neighbours: in
 
     ``same``: equal names. ``nearest``. ``inverse_distance``: the ``neighbours`` nearest within ``radius_km``, weight
     distance^−``power`` (a node on the spot counts alone; Shepard 1968). ``mean``: all nodes alike. ``gather``: every
-    source node goes to its nearest target, so that counts add up to the same total (means are averaged). ``conservative``: grid onto
-    grid by overlapping area on the sphere; for means the integral is kept, for counts (``adds``) the sum (Jones 1999,
-    first order).
+    source node goes to its nearest target, so that counts add up to the same total (means are averaged).
+    ``conservative``: grid onto grid by overlapping area on the sphere; for means the integral is kept, for counts
+    (``adds``) the sum (Jones 1999, first order).
     """
     shape = (len(target.nodes), len(source.nodes))
     if method == "same":

@@ -36,7 +36,7 @@ def check_kind(panel: xr.Dataset) -> xr.Dataset:
     streams.errors.PanelError: 'thefts' holds 0.5 (crime): expected counts: 0, 1, 2, …; count events, or use kind \
 'sensor' for rates
     """
-    kind = panel.attrs.get("kind")
+    kind = str(panel.attrs.get("kind"))
     if kind not in RULES:
         raise PanelError(f"kind is {kind!r}", where=str(panel.attrs.get("domain", "panel")),
                          expected="one of " + ", ".join(KINDS), remedy="set panel.attrs['kind']")

@@ -62,7 +62,7 @@ def of_table(table: pd.DataFrame, *, domain: str, timezone: str | None = None, t
     if not whole.all():
         raise PanelError("an event has no time or no place on Earth", where=f"{domain} row {int(np.argmin(whole))}",
                          expected="time, lat and lon on every row", remedy="drop such rows, and say how many")
-    duplicates = int(table.duplicated().sum())
+    duplicates = _duplicates(table)
     return Events(table, domain, timezone, duplicates, notes_of(table["time"].to_numpy(), timezone, duplicates))
 
 
@@ -142,6 +142,17 @@ def count(events: Events, cells: GridCells | str | Sequence[str], step: str, *, 
     held = with_exposure(held, exposure, units, meaning).assign_coords(lat=("node", lat), lon=("node", lon))
     return held.assign_attrs(duplicates=events.duplicates, notes=as_text(events.notes),
                              timezone=events.timezone or "unknown")
+
+
+def _duplicates(table: pd.DataFrame) -> int:
+    """How many rows are exact copies of an earlier one; only rows that share a hash of time and place are compared."""
+    mixed = table["time"].to_numpy().astype(np.uint64)
+    for name, factor in (("lat", 0x9E3779B97F4A7C15), ("lon", 0xC2B2AE3D27D4EB4F)):  # odd: wraps round one to one
+        degrees = table[name].to_numpy(float) + 0.0  # −0 becomes 0
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(factor) + degrees.view(np.uint64)
+    ordered = np.sort(mixed)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return int(table[np.isin(mixed, shared)].duplicated().sum()) if len(shared) else 0
 
 
 def _codes(table: pd.DataFrame, column: str, where: str) -> tuple[np.ndarray, np.ndarray]:

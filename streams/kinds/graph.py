@@ -94,7 +94,7 @@ def graph_of(source: Sequence[str] | np.ndarray, target: Sequence[str] | np.ndar
     ends = [place.get_indexer(pd.Index(one)) for one in (source, target)]
     for found, given in zip(ends, (source, target), strict=True):
         if (found < 0).any():
-            raise PanelError(f"node {given[found < 0][0]!r} of an edge is not in the network", where=where,
+            raise PanelError(f"node {str(given[found < 0][0])!r} of an edge is not in the network", where=where,
                              expected=f"one of {len(names)} nodes", remedy="give the nodes that the edges name")
     return Graph(tuple(names), ends[0], ends[1], np.asarray(weight, float), meaning)
 

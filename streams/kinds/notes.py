@@ -108,6 +108,6 @@ def daylight_saving(time: np.ndarray, timezone: str) -> list[Note]:
             seen, before, after = (int(((stamps >= start + shift) & (stamps < start + shift + HOUR)).sum())
                                    for shift in (0, -HOUR, HOUR))
             at = str(np.datetime_as_string(hours[place].to_datetime64(), "m"))
-            what = "does not exist: its events are misdated" if not share else "comes twice: twice the exposure"
+            what = f"does not exist: {seen} misdated events" if not share else "comes twice: twice the exposure"
             found.append(Note(code, at, seen, share * (before + after) / 2, f"the hour {at} {what} ({timezone})"))
     return found

@@ -7,9 +7,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LogNorm
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from streams.instant import instant
 from streams.kinds import counts as sparse
 from streams.kinds import raster
 from streams.kinds.graph import Graph
@@ -17,19 +20,20 @@ from streams.kinds.sensor import lifetimes
 
 INK, MUTED, ACCENT = "#2d353b", "#9aa5ab", "#2a78b5"
 NODES_DRAWN = 8
-STEPS_DRAWN = 4000
+STEPS_DRAWN = 600
 
 
 def plot_sensor(panel: xr.Dataset, variable: str, graph: Graph | None = None) -> Figure:
     """Series of a few nodes, when each node was in service, and (with positions) the map with its graph."""
     on_map = "lat" in panel.coords and panel["lat"].dims == ("node",)
     figure = Figure(figsize=(11, 5), layout="constrained")
-    series, life = figure.subplots(2, 2 if on_map else 1, squeeze=False, width_ratios=[3, 2] if on_map else None)[:, 0]
+    axes_of = figure.subplot_mosaic([["series", "map"], ["life", "map"]] if on_map else [["series"], ["life"]],
+                                    width_ratios=[1.4, 1] if on_map else None)
+    series, life = axes_of["series"], axes_of["life"]
     held = panel[variable].transpose("time", "node")
-    every = max(1, held.sizes["time"] // STEPS_DRAWN)
     chosen = np.unique(np.linspace(0, held.sizes["node"] - 1, NODES_DRAWN).astype(int))
-    for node in chosen:
-        series.plot(held["time"].values[::every], held.values[::every, node], linewidth=0.6, alpha=0.8)
+    few = held.isel(node=chosen).coarsen(time=max(1, held.sizes["time"] // STEPS_DRAWN), boundary="trim").mean()
+    series.plot(few["time"].values, few.values, linewidth=0.8, alpha=0.85)
     _title(series, _named(held), _units(held))
     seen = lifetimes(panel).sort_values("first_seen", ascending=False)
     days = pd.DatetimeIndex(seen["first_seen"]), pd.DatetimeIndex(seen["last_seen"])
@@ -38,29 +42,28 @@ def plot_sensor(panel: xr.Dataset, variable: str, graph: Graph | None = None) ->
     for axes in (series, life):
         _dates(axes)
     if on_map:
-        for axes in figure.axes[1::2]:
-            axes.remove()
-        _map(figure.add_subplot(1, 2, 2), panel, graph)
+        _map(axes_of["map"], panel, graph)
     return figure
 
 
 def plot_raster(panel: xr.Dataset, variable: str, time: np.datetime64 | str) -> Figure:
     """One step of a raster as a map; cells outside the mask stay white. Reads that step only."""
-    step = panel.sel(time=[np.datetime64(time, "ns")])
+    step = panel.sel(time=[instant(time)])
     grid = raster.to_grid(step)[variable].isel(time=0).compute()
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.add_subplot()
     image = axes.pcolormesh(grid["lon"].values, grid["lat"].values, grid.values, cmap="viridis", shading="nearest")
     figure.colorbar(image, ax=axes, label=_units(grid), shrink=0.9)
-    label = str(step["calendar_time"].values[0])[:10] if "calendar_time" in step.coords else _stamp(step["time"].values[0])
-    _title(axes, f"{_named(grid)}, {label}", "latitude")
+    label = (str(step["calendar_time"].values[0])[:10] if "calendar_time" in step.coords
+             else _stamp(step["time"].values[0]))
+    _title(axes, f"{_named(grid)}\n{label}", "latitude")
     _geographic(axes, grid["lat"].values)
     return figure
 
 
 def plot_point(panel: xr.Dataset, variable: str, time: np.datetime64 | str, tail: int = 12) -> Figure:
     """Where the moving nodes are at a stamp, coloured by a variable, with the way of the last ``tail`` steps."""
-    row = int(np.searchsorted(panel["time"].values, np.datetime64(time, "ns")))
+    row = int(np.searchsorted(panel["time"].values, instant(time)))
     part = panel.isel(time=slice(max(0, row - tail), row + 1))
     lat, lon = (part[name].transpose("time", "node").values for name in ("lat", "lon"))
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
@@ -70,7 +73,7 @@ def plot_point(panel: xr.Dataset, variable: str, time: np.datetime64 | str, tail
     values = part[variable].transpose("time", "node").values[-1]
     dots = axes.scatter(lon[-1], lat[-1], c=values, s=26, cmap="viridis", edgecolors=INK, linewidths=0.4, zorder=3)
     figure.colorbar(dots, ax=axes, label=_units(panel[variable]), shrink=0.9)
-    _title(axes, f"{_named(panel[variable])}, {_stamp(part['time'].values[-1])}", "latitude")
+    _title(axes, f"{_named(panel[variable])}\n{_stamp(part['time'].values[-1])}", "latitude")
     _geographic(axes, lat)
     return figure
 
@@ -93,7 +96,7 @@ def plot_trajectory(tracks: xr.Dataset) -> Figure:
 
 
 def plot_event(counts: xr.Dataset) -> Figure:
-    """Sparse counts: the total per cell on a map, the total per step, and by hour of the day (local stamps)."""
+    """Sparse counts: the total per cell on a map, the total per step, and by hour of the day (its own stamps)."""
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     place, day, hour = figure.subplot_mosaic([["map", "days"], ["map", "hours"]], width_ratios=[1, 1.1]).values()
     many = counts["count"].values
@@ -101,10 +104,11 @@ def plot_event(counts: xr.Dataset) -> Figure:
     if "lat" in counts.coords:
         some = total > 0
         dots = place.scatter(counts["lon"].values[some], counts["lat"].values[some], c=total[some], cmap="viridis",
-                             s=max(4.0, 3000 / max(int(some.sum()), 1)), marker="s")
+                             norm=LogNorm(), s=max(6.0, 8000 / max(int(some.sum()), 1)), marker="s")
         figure.colorbar(dots, ax=place, label="events", shrink=0.8)
         _geographic(place, counts["lat"].values[some])
-    _title(place, f"{int(total.sum())} events, {counts.attrs['zero_share']:.1%} of cells and steps are zero", "latitude")
+    zeros = f"{counts.attrs['zero_share']:.1%} of cells and steps are zero"
+    _title(place, f"{int(total.sum())} events, {zeros}", "latitude")
     stamp = sparse.times_of(counts)[counts["step_number"].values]
     days = (stamp.astype("datetime64[D]") - stamp.astype("datetime64[D]").min()).astype(int)
     per_day = np.bincount(days, weights=many)
@@ -135,13 +139,14 @@ def _map(axes: Axes, panel: xr.Dataset, graph: Graph | None) -> None:
 
 def _geographic(axes: Axes, lat: np.ndarray) -> None:
     axes.set_xlabel("longitude", color=INK, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_aspect(1 / max(float(np.cos(np.deg2rad(np.nanmean(lat)))), 0.2))
 
 
 def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator(maxticks=8)
+    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _title(axes: Axes, words: str, y: str) -> None:

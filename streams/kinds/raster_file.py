@@ -66,7 +66,7 @@ def write(grid: xr.Dataset, path: str | Path) -> None:
 def _opened(path: Path, steps_a_chunk: int | None) -> xr.Dataset:
     try:
         if path.suffix == ".zarr":
-            grid = xr.open_zarr(path, chunks={})
+            grid = xr.open_zarr(path, chunks={}, consolidated=False)
         elif path.suffix.lower() in GRIB_ENDINGS:
             grid = _grib(path)
         else:

@@ -30,10 +30,13 @@ def read(path: str | Path, *, domain: str, step: str | None = None, delay: str |
         raise ReadError(f"{sorted(wanted)[0]!r} is not used for Zarr", where=path.name,
                         expected="a panel written by sensor.write", remedy="leave it out")
     try:
-        held = xr.open_zarr(path, chunks=None).load()
+        held = xr.open_zarr(path, chunks=None, consolidated=False).load()
     except (OSError, ValueError, KeyError) as wrong:
         raise ReadError("not a Zarr folder", where=path.name, expected="a panel written by sensor.write",
                         remedy="check the path") from wrong
+    texts = {name: one for name, one in held.variables.items() if one.dtype.kind in "TO"}
+    held = held.assign({name: (one.dims, one.values.astype(object).astype(str), one.attrs)
+                        for name, one in texts.items()})
     held = held.assign_attrs(domain=domain, kind="sensor", step=step or held.attrs.get("step"))
     if "known_time" not in held.coords or delay is not None:
         held = known_after(held, pd.Timedelta(delay or held.attrs["step"]))
@@ -45,7 +48,9 @@ def write(panel: xr.Dataset, path: str | Path) -> None:
     path = Path(path)
     plain = panel.drop_encoding()
     if path.suffix == ".zarr":
-        plain.to_zarr(path, mode="w-", consolidated=False)
+        texts = {name: held.astype(object) for name, held in plain.variables.items() if held.dtype.kind == "U"}
+        plain.assign({name: (held.dims, held.values, held.attrs) for name, held in texts.items()}).to_zarr(
+            path, mode="w-", consolidated=False)  # texts of any length have a place in the Zarr 3 format
     elif path.suffix == ".nc":
         plain.to_netcdf(path, engine="netcdf4")
     else:

@@ -4,8 +4,10 @@ from streams.quality.duplicates import SharedSeries, shared_series
 from streams.quality.flags import Flagged, flag, judge
 from streams.quality.labels import LABELS, SUSPECT, Label
 from streams.quality.learning import learn
+from streams.quality.recording import record, recorded
 from streams.quality.reference import Reference
 from streams.quality.settings import Settings
+from streams.quality.tickets import QualityTicket, summary, tickets
 
-__all__ = ["LABELS", "SUSPECT", "Flagged", "Label", "Reference", "Settings", "SharedSeries", "flag", "judge",
-           "learn", "shared_series"]
+__all__ = ["LABELS", "SUSPECT", "Flagged", "Label", "QualityTicket", "Reference", "Settings", "SharedSeries", "flag",
+           "judge", "learn", "record", "recorded", "shared_series", "summary", "tickets"]

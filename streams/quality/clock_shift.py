@@ -6,7 +6,7 @@ noisy variable can often not be told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from streams.quality.windows import nan_median, shifted, trailing_mean
 
 MOST = 2.5  # deviations that one hour may count for: a spike says nothing about the clock
 STILL = 4  # nor does a still run
+CHANCE = 4.5  # standard errors: many nodes, shifts and hours are looked at
 RECENT_SHARE = 7  # the last seventh of the window must still speak for it
 
 
@@ -46,7 +47,7 @@ def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, 
     window = some.rows(some.settings.clock_window, 48)
     for at, shift in enumerate(shifts(some.step, some.settings)):
         cells = {name: evidence(sight, shift) for name, sight in sights.items()}
-        all_mean = trailing_mean(pooled(cells.values()), window, window // 2)
+        all_mean = trailing_mean(pooled([*cells.values()]), window, window // 2, some.first)
         with np.errstate(invalid="ignore"):
             station = all_mean > np.maximum(together[at], some.settings.clock_evidence)
         for name, sight in sights.items():
@@ -57,10 +58,11 @@ def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, 
 
 
 def _told(sight: Sight, cell: np.ndarray, limit: np.ndarray, station: np.ndarray, window: int) -> np.ndarray:
-    mean = trailing_mean(cell, window, window // 2)
+    mean = trailing_mean(cell, window, window // 2, sight.first)
+    recent = trailing_mean(cell, max(6, window // RECENT_SHARE), 1, sight.first)
     with np.errstate(invalid="ignore"):
         own = mean > np.maximum(limit, sight.settings.clock_evidence)
-        mask = (own | (station & (mean > 0))) & (trailing_mean(cell, max(6, window // RECENT_SHARE)) > 0)
+        mask = (own | (station & (mean > 0))) & (recent > 0)
     return mask & sight.present & (sight.known.floor_share <= MOSTLY_FLOOR)
 
 
@@ -77,18 +79,18 @@ def evidence(sight: Sight, shift: int) -> np.ndarray:
     observed, expected = sight.anomalies + daily, sight.expected + daily
     with np.errstate(invalid="ignore"):
         moved = observed - shifted(expected, shift) if shift > 0 else shifted(observed, -shift) - expected
-        better = _bounded((observed - expected) / usual.noise) - _bounded(moved / usual.noise)
+        better = _bounded(sight.surprise - sight.lasting) - _bounded(moved / usual.noise - sight.lasting)
     return np.where(sight.still_run < STILL, better, np.nan).astype(np.float32)
 
 
-def pooled(cells: object) -> np.ndarray:
+def pooled(cells: Sequence[np.ndarray]) -> np.ndarray:
     """The sum of the variables' evidence; NaN where none has any."""
-    total, seen = None, None
-    for cell in cells:  # type: ignore[attr-defined]
+    total, seen = np.zeros_like(cells[0]), np.zeros(cells[0].shape, bool)
+    for cell in cells:
         valid = ~np.isnan(cell)
-        total = np.where(valid, cell, 0.0) if total is None else total + np.where(valid, cell, 0.0)
-        seen = valid if seen is None else seen | valid
-    return np.where(seen, total, np.nan).astype(np.float32)
+        total += np.where(valid, cell, np.float32(0.0))
+        seen |= valid
+    return np.where(seen, total, np.float32(np.nan))
 
 
 def _bounded(error: np.ndarray) -> np.ndarray:
@@ -99,10 +101,19 @@ def limit_from_past(cell: np.ndarray, window: int, settings: Settings) -> np.nda
     """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
     In the past a shift made things worse, by some amount; a real one makes them better by about the same amount.
-    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle.
+    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle, which
+    must be more than the mean of a window does by chance.
     """
     mean = trailing_mean(cell, window, window // 2)
     middle = nan_median(mean)
     highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
-    swing = middle + settings.clock_factor * (highest - middle)
-    return np.maximum(swing, -settings.clock_share * middle)
+    swing = settings.clock_factor * (highest - middle)
+    chance = CHANCE * np.nan_to_num(_spread(cell)) / np.sqrt(window)
+    return np.maximum(middle + np.maximum(swing, chance), -settings.clock_share * middle)
+
+
+def _spread(cell: np.ndarray) -> np.ndarray:
+    valid = ~np.isnan(cell)
+    count = np.maximum(valid.sum(axis=0), 1)
+    filled = np.where(valid, cell, 0.0).astype(np.float64)
+    return np.sqrt(np.maximum((filled**2).sum(axis=0) / count - (filled.sum(axis=0) / count) ** 2, 0.0))

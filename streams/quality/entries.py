@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -30,26 +29,30 @@ class Entry:
     when: np.ndarray | None = None
 
     @classmethod
-    def of(cls, found: Found, label: Label, variable: str, context: int, first: int) -> Entry:
-        """What a check found about the past; rows before ``first`` (of the panel) stay as they were."""
-        change, (rows, columns, seen) = int(label), found.hindsight()
-        if found.cleared is not None:
-            change, (rows, columns, seen) = -int(label), found.cleared
-        rows, seen = rows + context, seen + context
-        kept = seen >= first
-        return cls(variable, change, rows[kept], columns[kept], seen[kept])
+    def of(cls, found: Found, label: Label, variable: str, context: int, first: int) -> list[Entry]:
+        """What a check found about the past, seen in rows from ``first`` (of the panel) on."""
+        entries = []
+        for sign, cells in ((1, found.hindsight()), (-1, found.cleared)):
+            if cells is not None and len(cells[0]):
+                rows, columns, seen = cells[0] + context, cells[1], cells[2] + context
+                kept = seen >= first
+                entries.append(cls(variable, sign * int(label), rows[kept], columns[kept], seen[kept]))
+        return entries
 
 
 def no_entries() -> pd.DataFrame:
     """An empty table of later entries."""
     return pd.DataFrame({"time": pd.Series(dtype="datetime64[ns]"), "node": pd.Series(dtype=str),
                          "variable": pd.Series(dtype=str), "value": pd.Series(dtype=np.uint16),
-                         "known_time": pd.Series(dtype="datetime64[ns]")})
+                         "known_time": pd.Series(dtype="datetime64[ns]"), "change": pd.Series(dtype=np.int64)})
 
 
 def later_entries(entries: Sequence[Entry], masks: Mapping[str, np.ndarray], panel: xr.Dataset,
                   known: np.ndarray) -> pd.DataFrame:
-    """The entries as whole masks: each row of the table says the cell's mask from its known time on."""
+    """The entries as whole masks: each row of the table says the cell's mask from its known time on.
+
+    ``change`` is the mask's change since it was first given: all that is known of cells before the rows judged.
+    """
     tables = [_masked([one for one in entries if one.variable == name], masks[name], panel, known)
               for name in masks]
     tables = [table for table in tables if len(table)]
@@ -71,11 +74,12 @@ def _masked(entries: Sequence[Entry], mask: np.ndarray, panel: xr.Dataset, known
     table = table.sort_values(["known_time"], kind="stable").drop_duplicates(["row", "column", "change"])
     total = table.groupby(["row", "column"], sort=False)["change"].cumsum()
     value = mask[table["row"], table["column"]].astype(np.int64) + total.to_numpy()
-    table = table.assign(value=value.astype(np.uint16)).drop_duplicates(["row", "column", "known_time"], keep="last")
+    table = table.assign(value=value.astype(np.uint16), total=total)
+    table = table.drop_duplicates(["row", "column", "known_time"], keep="last")
     return pd.DataFrame({"time": panel["time"].values[table["row"]], "node": panel["node"].values[table["column"]],
                          "variable": entries[0].variable, "value": table["value"].to_numpy(),
-                         "known_time": table["known_time"].to_numpy("datetime64[ns]")},
-                        columns=list(REVISION_COLUMNS))
+                         "known_time": table["known_time"].to_numpy("datetime64[ns]"),
+                         "change": table["total"].to_numpy()}, columns=[*REVISION_COLUMNS, "change"])
 
 
 def with_entries(flags: xr.Dataset, later: pd.DataFrame) -> xr.Dataset:
@@ -89,4 +93,4 @@ def with_entries(flags: xr.Dataset, later: pd.DataFrame) -> xr.Dataset:
         values = one.values.copy()
         values[rows[here], columns[here]] = mine["value"].to_numpy(np.uint16)[here]
         held[str(name)] = (("time", "node"), values, one.attrs)
-    return cast(xr.Dataset, flags.assign(held))
+    return flags.assign(held)

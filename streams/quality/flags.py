@@ -39,7 +39,8 @@ COMPARING: tuple[tuple[Label, Check], ...] = (
 @dataclass(frozen=True)
 class Flagged:
     """``first``: flags as given at their stamps. ``later``: what became known afterwards, a table with columns
-    time, node, variable, value (the whole mask from then on) and known_time, in order of known time.
+    time, node, variable, value (the whole mask from then on), known_time and change (of the mask since it was
+    first given), in order of known time.
     """
 
     first: xr.Dataset
@@ -98,7 +99,7 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
         for name, label, found in _checked(panel.isel(time=slice(context, stop)), start - context, usual, limits,
                                            settings):
             masks[name][start:stop] |= np.where(found.mask[start - context :], int(label), 0).astype(np.uint16)
-            entries.append(Entry.of(found, label, name, context, first))
+            entries += Entry.of(found, label, name, context, start)
     if revisions is not None and len(revisions):
         entries += [_revised(revisions, name, panel) for name in masks]
     dataset = _dataset(panel, masks, known, first)

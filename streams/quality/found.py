@@ -15,12 +15,13 @@ Cells = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, columns, and the row 
 class Found:
     """``mask`` (time, node): flags given at the stamp itself. ``since``: row at which the matter began, as seen
     from a flagged cell; None where a check never looks back. ``only``: cells that a look back may flag.
-    ``cleared``: flags to be taken back, with the row at which that was seen.
+    ``raised``, ``cleared``: single flags to be added or taken back, with the row at which that was seen.
     """
 
     mask: np.ndarray
     since: np.ndarray | None = None
     only: np.ndarray | None = None
+    raised: Cells | None = None
     cleared: Cells | None = None
 
     def hindsight(self) -> Cells:
@@ -30,6 +31,8 @@ class Found:
         >>> [part.tolist() for part in late.hindsight()]
         [[1], [0], [2]]
         """
+        if self.raised is not None:
+            return self.raised
         if self.since is None or not self.mask.any():
             nothing = np.zeros(0, np.intp)
             return nothing, nothing, nothing
@@ -40,6 +43,14 @@ class Found:
             behind &= self.only
         rows, columns = np.nonzero(behind)
         return rows, columns, following[rows, columns]
+
+    def below(self, rows: int) -> Found:
+        """The same with ``rows`` rows of context put before it, in which nothing was looked for."""
+        empty = np.zeros((rows, self.mask.shape[1]), bool)
+        moved = [None if one is None else (one[0] + rows, one[1], one[2] + rows) for one in (self.raised, self.cleared)]
+        since = None if self.since is None else np.concatenate([empty.astype(np.int32), self.since + rows])
+        only = None if self.only is None else np.concatenate([empty, self.only])
+        return Found(np.concatenate([empty, self.mask]), since, only, *moved)
 
 
 def nothing_found(shape: tuple[int, ...]) -> Found:

@@ -60,9 +60,8 @@ def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[in
     usual = replace(usual, neighbours=chosen)
     share, noise, memory = _relation(sight.anomalies, neighbour_median(sight.anomalies, chosen))
     sight = replace(sight, usual=replace(usual, share=share, noise=noise, memory=memory))
-    largest = nan_quantile(np.abs(spikes.jumps(sight)), 0.9995)
     window = sight.rows(settings.saturation_window, 24)
-    return replace(sight.known, spike=largest, unit=unit_change.past_evidence(sight),
+    return replace(sight.known, spike=spikes.past_jumps(sight), unit=unit_change.past_evidence(sight),
                    clock=_clock_limits(sight, evidence, not is_direction(name, panel[name].attrs)),
                    hits=ceiling_hits(values, window).max(axis=0, initial=0))
 

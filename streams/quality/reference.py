@@ -25,9 +25,10 @@ class Usual:
     the node is compared with, -1 for none; ``share``: how much of their anomaly is its own. ``noise``: robust
     deviation of what is left; ``memory``: its lag-1 correlation. ``still``: a smaller change is none.
     ``longest``, ``longest_floor``: longest still run above and at ``floor``; ``floor_share``: share of values
-    there. ``spike``, ``unit`` (alternative, node), ``clock`` (lag, node): the largest evidence of each in the
-    past; ``hits``: most values at one ceiling. ``gap``: usual longest gap in rows. ``reports``: share of rows
-    with a value. ``top``, ``top_hits``: the highest value of all nodes, shape (1,), and how often it was reached.
+    there. ``spike`` (up, down, back; node), ``unit`` (alternative, node), ``clock`` (shift, node): what evidence
+    must exceed, from the past; ``hits``: most values at one ceiling. ``gap``: usual longest gap in rows.
+    ``reports``: share of rows with a value. ``top``, ``top_hits``: the highest value of all nodes, shape (1,), and
+    how often it was reached.
     """
 
     offset: float
@@ -72,7 +73,7 @@ class Reference:
     ...                   {"time": hours, "node": ["mast"]}, {"domain": "w", "kind": "sensor", "step": "1h"})
     >>> usual = Reference.restore(learn(wind).state())
     >>> usual.nodes, list(usual.variables), int(usual.variables["wind"].longest[0])
-    (('mast',), ['wind'], 1)
+    (('mast',), ['wind'], 2)
     """
 
     nodes: tuple[str, ...]

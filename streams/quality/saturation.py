@@ -20,7 +20,7 @@ def saturated(sight: Sight) -> Found:
     the network has come to again and again as its highest value. Earlier hits are known as such only later.
     """
     window = sight.rows(sight.settings.saturation_window, 24)
-    hits, top = ceiling_hits(sight.values, window), network_top_hits(sight)
+    hits, top = ceiling_hits(sight.values, window, sight.first), network_top_hits(sight)
     needed = np.full(sight.values.shape[1], float(sight.settings.saturation_hits))
     if sight.usual is not None:
         needed = np.maximum(needed, HITS_FACTOR * np.nan_to_num(sight.usual.hits) + 1)
@@ -31,9 +31,10 @@ def saturated(sight: Sight) -> Found:
     return Found(mask, np.broadcast_to(np.maximum(rows - window + 1, 0), mask.shape), _same_as_next(sight, mask))
 
 
-def ceiling_hits(values: np.ndarray, window: int) -> np.ndarray:
+def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:
     """How often the trailing window's highest value was reached, at cells that reach it; 0 where it is a plain
     peak: one visit only (stuck rather than saturated), or many values just below.
+    Rows before ``first`` are only looked back at.
 
     >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0]]), 5).ravel().tolist()
     [0, 0, 2, 0, 3]
@@ -41,10 +42,11 @@ def ceiling_hits(values: np.ndarray, window: int) -> np.ndarray:
     low = np.where(np.isnan(values), -np.inf, values)
     highest = maximum_filter1d(low, window, axis=0, origin=(window - 1) // 2, mode="constant", cval=-np.inf)
     again = (low == highest) & np.isfinite(low)
+    again[:first] = False
     hits = np.zeros(values.shape, np.int32)
     rows, columns = np.nonzero(again)
-    for first in range(0, len(rows), PART):  # in parts: memory stays at PART × window
-        part = slice(first, first + PART)
+    for start in range(0, len(rows), PART):  # in parts: memory stays at PART × window
+        part = slice(start, start + PART)
         hits[rows[part], columns[part]] = _hits_in_windows(low, rows[part], columns[part], window)
     return hits
 

@@ -17,16 +17,17 @@ class Settings:
     (3 rows). ``network_outage``: share of the nodes that report in normal times. ``stuck``: shortest constant
     run (6 rows); ``stuck_unknown``: the same without a history (12 rows). ``stuck_factor``: times the longest
     run of the node's past. ``spike_deviations``, ``spike_factor``: robust standard deviations, and times the
-    past's largest, that a spike must exceed. ``unit_window`` (12 rows) and ``clock_window`` (48 rows): what
-    a change of unit and a shifted clock are judged on; ``unit_factor``, ``clock_factor``: times the past's
-    largest evidence. ``clock_hours``: largest shift looked for. ``saturation_hits``: values at the ceiling.
+    past's largest, that a spike must exceed (``peak_factor``: one that has gone right back). ``unit_window``
+    (12 rows) and ``clock_window`` (48 rows): what a change of unit and a shifted clock are judged on, against
+    ``..._factor`` times the past's largest evidence, ``..._share`` of what a real one would give, and at least
+    ``..._evidence``. ``clock_hours``: largest shift looked for. ``saturation_hits``: values at the ceiling.
     ``late_steps``: steps behind the usual delay. ``backfill_rows``: late rows that come at once.
 
     >>> Settings().rows(Settings().stuck, np.timedelta64(1, "h"), at_least=6)
     6
     """
 
-    context: str = "8D"
+    context: str = "9D"
     history: str = "90D"
     relearn: str = "14D"
     learn_after: str = "14D"
@@ -36,7 +37,8 @@ class Settings:
     stuck_unknown: str = "24h"
     stuck_factor: float = 1.6
     spike_deviations: float = 6.0
-    spike_factor: float = 1.3
+    spike_factor: float = 1.5
+    peak_factor: float = 1.1
     unit_window: str = "24h"
     unit_evidence: float = 0.8
     unit_factor: float = 1.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +11,11 @@ from streams.quality.neighbours import neighbour_median
 from streams.quality.reference import Usual
 from streams.quality.settings import Settings
 from streams.quality.units import Alternative
-from streams.quality.windows import filled_forward, run_length
+from streams.quality.windows import filled_forward, run_length, trailing_mean
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
 SMALL = 0.01  # of the value itself: a change beyond it is one, however small it is for the node
+LASTING = "2D"
 CLIP = 12.0  # standard deviations beyond which it does not matter how far
 
 
@@ -85,6 +86,21 @@ class Sight:
     def surprise(self) -> np.ndarray:
         """What the neighbours do not explain, in its own robust deviations."""
         return (self.anomalies - self.expected) / self.known.noise
+
+    @cached_property
+    def lasting(self) -> np.ndarray:
+        """The part of the surprise that has lasted for two days: a level that has drifted, whatever the clock."""
+        window = self.rows(LASTING, 24)
+        mean = trailing_mean(np.clip(self.surprise, -CLIP, CLIP), window, window // 4)
+        return np.nan_to_num(mean)
+
+    def last(self, rows: int) -> Sight:
+        """The same without the context beyond ``rows`` rows; nothing is worked out twice."""
+        start = max(0, self.first - rows)
+        part = replace(self, time=self.time[start:], values=self.values[start:], first=self.first - start)
+        for name in ("anomalies", "around", "expected", "surprise", "still_run"):
+            part.__dict__[name] = getattr(self, name)[start:]
+        return part
 
     @cached_property
     def still_run(self) -> np.ndarray:

@@ -5,33 +5,79 @@ from __future__ import annotations
 import numpy as np
 
 from streams.quality.found import Cells, Found
-from streams.quality.sight import Sight
+from streams.quality.sight import Sight, day_class
 from streams.quality.stuck import MOSTLY_FLOOR
-from streams.quality.windows import nan_median, shifted
+from streams.quality.windows import nan_median, nan_quantile, shifted
 
 PAST = 3  # last values of the node; their median does not echo one spike
 SHARED = 0.5  # a jump of which the neighbours make this share is weather
+PLAIN = 3  # how much nearer to the plain scale than elsewhere jumps are measured
+LARGEST = 0.9995
 
 
-def spike(sight: Sight) -> Found:
-    """Jumps beyond ``spike_deviations`` and beyond ``spike_factor`` times the largest of the past.
+def spike(whole: Sight) -> Found:
+    """Jumps beyond ``spike_deviations`` and beyond ``spike_factor`` times what the past's largest that way were.
 
-    A jump that stays (the next two values lie with it) was a step and no spike: the flag is taken back then.
+    One value later more is known: a smaller jump that goes right back is a spike after all, as few natural ones
+    do; two values later a jump that stays was a step and no spike, and its flag is taken back.
+    """
+    sight = whole.last(2 * PAST + 2)
+    usual, least = sight.known, sight.settings.spike_deviations
+    surprise = plain_surprise(sight)
+    jump, peak = jumps(sight, surprise), peaks(surprise)
+    with np.errstate(invalid="ignore"):
+        up, down = np.maximum(least, sight.settings.spike_factor * usual.spike[:2])
+        back = np.maximum(least, sight.settings.peak_factor * usual.spike[2])
+        possible = (usual.floor_share <= MOSTLY_FLOOR) & ~_shared(sight)
+        mask = ((jump > up) | (-jump > down)) & possible
+        raised = (peak > back) & ~mask & possible
+    rows, columns = np.nonzero(raised[:-1])
+    return Found(mask, raised=(rows, columns, rows + 1), cleared=_stayed(surprise, mask, jump)
+                 ).below(len(whole.values) - len(mask))
+
+
+def plain_surprise(sight: Sight) -> np.ndarray:
+    """How far each value lies from the expected one, in the deviations that are usual at the expected level.
+
+    Measured on log(1 + x / offset) with a larger offset than elsewhere: a spike up from nearly nothing must not
+    be pressed together with the usual unrest near nothing.
     """
     usual = sight.known
-    jump = jumps(sight)
-    with np.errstate(invalid="ignore"):
-        limit = np.maximum(sight.settings.spike_deviations, sight.settings.spike_factor * usual.spike)
-        mask = (np.abs(jump) > limit) & (usual.floor_share <= MOSTLY_FLOOR) & ~_shared(sight)
-    return Found(mask, cleared=_stayed(sight, mask, jump))
+    if not usual.offset:
+        return np.clip(sight.surprise, -1e4, 1e4)
+    daily = usual.profile[day_class(sight.time, sight.step)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        level = np.expm1(np.clip(daily + sight.expected * usual.scale, 0.0, 50.0)) * usual.offset
+        offset = usual.offset * PLAIN
+        width = usual.scale * usual.noise * (usual.offset + level) / (offset + level)
+        moved = np.log1p(np.maximum(sight.values, 0.0) / offset) - np.log1p(level / offset)
+        return np.clip(moved / width, -1e4, 1e4).astype(np.float32)
 
 
-def jumps(sight: Sight) -> np.ndarray:
-    """How far each value lies from where it was expected, in robust deviations of the node's innovations."""
-    surprise = np.clip(sight.surprise, -1e4, 1e4)
+def jumps(sight: Sight, surprise: np.ndarray) -> np.ndarray:
+    """How far each value lies from where the last ones let expect it, in robust deviations of that."""
     memory = np.nan_to_num(sight.known.memory).astype(np.float32)
     innovation = surprise - memory * np.nan_to_num(_recent(surprise))
     return innovation / np.sqrt(np.maximum(1 - memory**2, 0.04))
+
+
+def peaks(surprise: np.ndarray) -> np.ndarray:
+    """By how much each value stands out from both the last values before and the next one; 0 where it does not.
+
+    >>> peaks(np.array([[0.0], [5.0], [1.0], [1.0]])).ravel().tolist()[1:3]
+    [4.0, 0.0]
+    """
+    before = surprise - _recent(surprise)
+    after = np.concatenate([surprise[:-1] - surprise[1:], np.full((1, surprise.shape[1]), np.nan, surprise.dtype)])
+    with np.errstate(invalid="ignore"):
+        return np.where(before * after > 0, np.minimum(np.abs(before), np.abs(after)), 0.0)
+
+
+def past_jumps(sight: Sight) -> np.ndarray:
+    """The past's largest jumps up, down, and there and back; (3, node)."""
+    surprise = plain_surprise(sight)
+    jump = jumps(sight, surprise)
+    return np.stack([nan_quantile(one, LARGEST) for one in (jump, -jump, peaks(surprise))])
 
 
 def _recent(values: np.ndarray) -> np.ndarray:
@@ -46,13 +92,13 @@ def _shared(sight: Sight) -> np.ndarray:
         return np.asarray((own * theirs > 0) & (np.abs(theirs) > SHARED * np.abs(own)))
 
 
-def _stayed(sight: Sight, mask: np.ndarray, jump: np.ndarray) -> Cells:
+def _stayed(surprise: np.ndarray, mask: np.ndarray, jump: np.ndarray) -> Cells:
     rows, columns = np.nonzero(mask)
     judged = rows + 2 < len(mask)
     rows, columns = rows[judged], columns[judged]
     size = np.abs(jump[rows, columns]) / 2
     stays = np.ones(len(rows), bool)
     for ahead in (1, 2):
-        moved = np.abs(sight.surprise[rows + ahead, columns] - sight.surprise[rows, columns])
+        moved = np.abs(surprise[rows + ahead, columns] - surprise[rows, columns])
         stays &= moved < size  # NaN, no value: not judged
     return rows[stays], columns[stays], rows[stays] + 2

@@ -15,14 +15,15 @@ STILL = 4  # values in a still run say nothing about the unit
 RECENT = 3  # rows that must still speak for it
 
 
-def unit_change(sight: Sight) -> Found:
+def unit_change(whole: Sight) -> Found:
     """Values that a known other unit explains better, by more than ``unit_factor`` times what the past shows.
 
     Evidence of a cell: by how many deviations undoing the unit brings it nearer to what hour and neighbours let
     expect. Judged on its mean over ``unit_window``; the first values are known to be of it only later.
     """
+    window = whole.rows(whole.settings.unit_window, 12)
+    sight = whole.last(2 * window)
     best = nothing_found(sight.values.shape)
-    window = sight.rows(sight.settings.unit_window, 12)
     for at, one in enumerate(sight.alternatives):
         cell, left = evidence(sight, one)
         past = sight.known.unit[at] if len(sight.known.unit) > at else np.inf
@@ -36,7 +37,7 @@ def unit_change(sight: Sight) -> Found:
             if best.since is not None:
                 since = np.where(best.mask & (~mask | (best.since < since)), best.since, since)
             best = Found(best.mask | mask, since, sight.present)
-    return best
+    return best.below(len(whole.values) - len(best.mask))
 
 
 def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:

@@ -41,26 +41,40 @@ def next_row(held: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(np.where(held, rows, np.int32(NEVER))[::-1], axis=0)[::-1]
 
 
-def trailing_mean(values: np.ndarray, window: int, at_least: int = 1) -> np.ndarray:
+def trailing_mean(values: np.ndarray, window: int, at_least: int = 1, first: int = 0) -> np.ndarray:
     """Mean of the valid values in the last ``window`` rows, NaN where fewer than ``at_least`` are valid.
+
+    Rows before ``first`` are only looked back at: NaN there.
 
     >>> trailing_mean(np.array([[1.0], [np.nan], [3.0]]), 2).ravel().tolist()
     [1.0, 1.0, 3.0]
     """
     valid = ~np.isnan(values)
-    total, count = _trailing(np.where(valid, values, 0.0).astype(np.float64), window), _trailing(valid, window)
-    return np.where(count >= at_least, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    total = _trailing(np.where(valid, values, values.dtype.type(0)), window, first)
+    count = _trailing(valid, window, first)
+    mean = np.full(values.shape, np.nan, np.float32)
+    mean[first:] = np.where(count >= at_least, total / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def trailing_count(held: np.ndarray, window: int) -> np.ndarray:
-    """How many of the last ``window`` rows are True."""
-    return _trailing(held, window)
+    """How many of the last ``window`` rows are True.
+
+    >>> trailing_count(np.array([[True], [True], [False]]), 2).ravel().tolist()
+    [1, 2, 1]
+    """
+    return _trailing(held, window, 0)
 
 
-def _trailing(values: np.ndarray, window: int) -> np.ndarray:
-    total = np.cumsum(values, axis=0, dtype=np.float64 if values.dtype.kind == "f" else np.int32)
-    late = total[window:] - total[:-window] if window < len(total) else total[:0]
-    return np.concatenate([total[:window], late])
+def _trailing(values: np.ndarray, window: int, first: int) -> np.ndarray:
+    """Sums over the last ``window`` rows for the rows from ``first`` on."""
+    exact = np.float64 if values.dtype.kind == "f" else np.int32
+    sums = values[first:].astype(exact)
+    if len(sums):
+        gone = values[max(0, first + 1 - window) : max(0, len(values) - window)].astype(exact)
+        sums[len(sums) - len(gone) :] -= gone
+        sums[0] = values[max(0, first + 1 - window) : first + 1].sum(axis=0, dtype=exact)
+    return np.cumsum(sums, axis=0, out=sums)
 
 
 def nan_median(values: np.ndarray, axis: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""NetCDF files as panels: axes are found by their plain names, else by CF (standard_name, axis, cf_role, units)."""
+"""NetCDF files and Zarr stores as panels: axes by plain names, else by CF (standard_name, axis, cf_role, units)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.io import netcdf_file
 
 from streams.readers.wanted import Wanted, finish, in_order
 
@@ -29,11 +30,37 @@ def read_netcdf(path: Path, wanted: Wanted) -> xr.Dataset:
     A raster's cells become nodes called ``lat,lon``. Raises ``ReadError``.
     """
     try:
+        _refuse_short_classic(path)
         with xr.open_dataset(path, engine="netcdf4") as opened:
             file = opened.load()
     except (OSError, RuntimeError, ValueError, IndexError) as wrong:
         raise wanted.refusal(f"not a sound NetCDF file ({str(wrong).splitlines()[0][:80]})",
                              expected="a whole NetCDF file", remedy="fetch it again") from wrong
+    return _panel(file, wanted)
+
+
+def _refuse_short_classic(path: Path) -> None:
+    """``ValueError`` for a NetCDF 3 file that was cut: the netCDF library reads zeros for what is missing."""
+    with path.open("rb") as file:
+        classic = file.read(4) in (b"CDF\x01", b"CDF\x02")
+    if classic:
+        with netcdf_file(path, mmap=False):  # reads everything that the header announces
+            pass
+
+
+def read_zarr(path: Path, wanted: Wanted) -> xr.Dataset:
+    """Read a Zarr store (a folder that ends in ``.zarr``), laid out as a NetCDF file. Raises ``ReadError``."""
+    try:
+        with xr.open_dataset(path, engine="zarr") as opened:
+            file = opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError) as wrong:
+        words = " ".join(str(wrong).split())[:80]
+        raise wanted.refusal(f"not a sound Zarr store ({words})", expected="a whole Zarr group",
+                             remedy="fetch it again") from wrong
+    return _panel(file, wanted)
+
+
+def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     file, axes = _with_plain_axes(file, wanted)
     names, left_out = _chosen(file, wanted)
     data = {name: _on_time_and_node(file, name) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
+from streams.readers.local_time import in_utc
 from streams.readers.wanted import Wanted, finish, in_order
 
 PLAIN_NAMES = {
@@ -20,6 +22,7 @@ PLAIN_NAMES = {
     "node": ("node", "station", "station_id", "sensor", "sensor_id", "site", "node_id"),
     "lat": ("lat", "latitude"), "lon": ("lon", "longitude"),
 }
+GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 
 
@@ -30,6 +33,7 @@ class Table:
     columns: dict[str, np.ndarray]
     lines: np.ndarray
     wanted: Wanted
+    in_utc: frozenset[str] = frozenset()  # columns of stamps that know their offset
 
     def column(self, axis: str, given: str | None) -> str | None:
         """The name of the column that is this axis: the given one, else a plain one, None where there is none."""
@@ -51,11 +55,19 @@ class Table:
         if values.dtype.kind == "O":
             blank = np.fromiter((text.strip().lower() in MISSING for text in values), bool, len(values))
             try:
-                return np.where(blank, "nan", values).astype(np.float64)
+                return np.where(blank, "nan", self._pointed(values)).astype(np.float64)
             except ValueError:
                 self._refuse_text(name, values, blank)
         raise self.wanted.refusal(f"column {name!r} holds no numbers", expected="numbers",
                                   remedy="leave it out: name the columns to read in variables")
+
+    def _pointed(self, values: np.ndarray) -> np.ndarray:
+        """Texts with a decimal point; where the comma is decimal, points may only group thousands."""
+        if self.wanted.decimal == ".":
+            return values
+        texts = [text.strip() for text in values]
+        return np.array([(text.replace(".", "") if GROUPED.fullmatch(text) else text if "." not in text else "?"
+                          ).replace(self.wanted.decimal, ".") for text in texts], dtype=object)
 
     def stamps(self, name: str, *, gaps: bool = False) -> np.ndarray:
         """A column as stamps, UTC; gaps (NaT) only where allowed."""
@@ -80,9 +92,10 @@ class Table:
         return np.asarray(stamps)
 
     def _refuse_text(self, name: str, values: np.ndarray, blank: np.ndarray) -> None:
+        pointed = self._pointed(values)
         for row in np.flatnonzero(~blank):
             try:
-                float(values[row])
+                float(pointed[row])
             except ValueError as wrong:
                 raise self.wanted.refusal(f"{name} is {values[row]!r}", row=int(self.lines[row]),
                                           expected="a number", remedy="correct it, or name the columns to read in "
@@ -90,12 +103,12 @@ class Table:
 
 
 def read_csv(path: Path, wanted: Wanted) -> xr.Dataset:
-    """Read a CSV table (comma, semicolon or tab; UTF-8). Raises ``ReadError``."""
+    """Read a CSV table (comma, semicolon or tab, or the separator given). Raises ``ReadError``."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=wanted.encoding, newline="") as file:
             first = file.readline()
             file.seek(0)
-            reader = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
+            reader = csv.reader(file, delimiter=wanted.separator or max(",;\t", key=first.count), strict=True)
             header = [name.strip() for name in next(reader, [])]
             rows, lines = [], []
             for row in reader:
@@ -107,8 +120,11 @@ def read_csv(path: Path, wanted: Wanted) -> xr.Dataset:
                 rows.append(row)
                 lines.append(reader.line_num)
     except (UnicodeDecodeError, csv.Error) as wrong:
-        raise wanted.refusal(f"not a text table ({wrong})", expected="a CSV file in UTF-8",
-                             remedy="fetch it again or convert it") from wrong
+        raise wanted.refusal(f"not a text table ({wrong})", expected=f"a CSV file in {wanted.encoding}",
+                             remedy="fetch it again, or give its encoding, e.g. encoding='latin-1'") from wrong
+    except LookupError as wrong:
+        raise wanted.refusal(f"encoding is {wanted.encoding!r}", expected="a name such as 'latin-1'",
+                             remedy="give another encoding") from wrong
     doubled = [name for name in header if header.count(name) > 1]
     if doubled:
         raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
@@ -130,6 +146,7 @@ def read_parquet(path: Path, wanted: Wanted) -> xr.Dataset:
     if not table.num_rows:
         raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
     columns = {}
+    told = frozenset(field.name for field in table.schema if pa.types.is_timestamp(field.type) and field.type.tz)
     for name in table.column_names:
         column = table.column(name)
         if pa.types.is_decimal(column.type):
@@ -144,11 +161,13 @@ def read_parquet(path: Path, wanted: Wanted) -> xr.Dataset:
             columns[name] = column.to_numpy() if whole else numbers.to_numpy(np.float64, na_value=np.nan)
         else:
             columns[name] = np.array(["" if item is None else str(item) for item in column.to_pylist()], object)
-    return _panel(Table(columns, np.arange(1, table.num_rows + 1), wanted))
+    return _panel(Table(columns, np.arange(1, table.num_rows + 1), wanted, told))
 
 
 def _panel(table: Table) -> xr.Dataset:
-    return _wide_panel(table) if table.wanted.wide is not None else _long_panel(table)
+    table, dropped = in_utc(table)
+    panel = _wide_panel(table) if table.wanted.wide is not None else _long_panel(table)
+    return panel.assign_attrs(dropped)
 
 
 def _wide_panel(table: Table) -> xr.Dataset:

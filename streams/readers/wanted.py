@@ -32,6 +32,10 @@ class Wanted:
     wide: str | None = None
     start: str | None = None
     time_format: str | None = None
+    time_zone: str | None = None
+    decimal: str = "."
+    separator: str | None = None
+    encoding: str = "utf-8-sig"
     units: Mapping[str, str] = field(default_factory=dict)
 
     def refusal(self, what: str, *, expected: str, remedy: str, row: int | None = None) -> ReadError:

@@ -55,6 +55,11 @@ class Source(Protocol):
         """The domain it feeds."""
         ...
 
+    @property
+    def more(self) -> bool:
+        """Whether the last look ended at a limit, so that another at once will find more."""
+        ...
+
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """What is new since ``cursor`` (None: all there is). Raises ``SourceError`` where it cannot be reached."""
         ...
@@ -109,9 +114,10 @@ def ingest_from(source: Source, step: Transaction) -> tuple[Answer, ...]:
 
 
 def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tuple[Answer, ...]:
-    """Ingest from the sources, a transaction a round, until none has anything new (or ``rounds`` have passed).
+    """Ingest from the sources, a transaction a round, until none has more (or ``rounds`` have passed).
 
-    For sources that hand over only so much at once (MQTT: what may be under way unacknowledged).
+    A source may hand over only so much at once (MQTT: what may be under way unacknowledged). Where the commit fails
+    nothing is acknowledged, and the sources are closed, so that their next look begins at the cursor.
 
     >>> import tempfile
     >>> from streams.sources.files import FilesSource
@@ -126,12 +132,18 @@ def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tup
     """
     answers: list[Answer] = []
     for _ in range(rounds):
-        with store.transaction("ingest") as step:
-            found = [answer for source in sources for answer in ingest_from(source, step)]
+        try:
+            with store.transaction("ingest") as step:
+                found = [answer for source in sources for answer in ingest_from(source, step)]
+        except BaseException:
+            for source in sources:
+                source.close()
+            raise
         for source in sources:
             source.committed()
         answers += found
-        if all(answer.refused is not None for answer in found):
+        sources = [source for source in sources if source.more]
+        if not sources:
             break
     return tuple(answers)
 

@@ -49,7 +49,7 @@ class Seen:
 
 
 class FilesSource:
-    """A file, all files of a folder, or a pattern (``**`` too). ``reading``: further arguments of ``streams.readers.read``.
+    """A file, all files of a folder, or a pattern (``**`` too); ``reading``: arguments of ``streams.readers.read``.
 
     Hidden files and those of transfers under way (``.part``, ``.tmp`` …) are passed by. Cursor: path to ``Seen``.
     A look costs a stat per file, and reading and hashing of those that were touched.
@@ -57,6 +57,11 @@ class FilesSource:
 
     def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any]) -> None:
         self.name, self.domain, self._place, self._reading = name, domain, Path(place), dict(reading)
+
+    @property
+    def more(self) -> bool:
+        """One look sees every file."""
+        return False
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """A batch per new or changed file, in name order."""
@@ -143,16 +148,13 @@ def _stat(path: Path) -> str:
 
 def _signature(path: Path) -> str:
     """Size and content digest: a file copied again is known, a file that grew is not."""
-    digest, size = hashlib.sha256(), 0
+    parts, size = [], 0
     for one in _files_of(path):
-        if path.is_dir():
-            digest.update(str(one.relative_to(path)).encode())
         with one.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest() if path.is_dir() else b"")
-            if not path.is_dir():
-                digest = hashlib.file_digest(file, "sha256")
-        size += one.stat().st_size
-    return f"{size}-{digest.hexdigest()[:16]}"
+            parts.append((str(one.relative_to(path)), hashlib.file_digest(file, "sha256").hexdigest()))
+            size += os.fstat(file.fileno()).st_size
+    digest = parts[0][1] if not path.is_dir() else hashlib.sha256(repr(parts).encode()).hexdigest()
+    return f"{size}-{digest[:16]}"
 
 
 def _last_line_open(path: Path) -> bool:

@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse
 
 from streams.errors import ReadError
 from streams.sources.contract import SourceError
-from streams.sources.inbox import Inbox, InboxFull
+from streams.sources.inbox import Inbox, InboxFullError
 from streams.sources.pushed import CSV, JSON, reports_of
 from streams.sources.rows import Terms
 
@@ -28,7 +28,7 @@ TOKEN_FROM = "TERRACAST_PUSH_TOKEN"
 SHORTEST_TOKEN = 16
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """An answer other than 202."""
 
     def __init__(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
@@ -55,18 +55,18 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
                for domain in terms}
     app = FastAPI(title="terracast push", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.exception_handler(_Refused)
-    async def refused(_request: Request, why: _Refused) -> JSONResponse:
+    @app.exception_handler(_RefusedError)
+    async def refused(_request: Request, why: _RefusedError) -> JSONResponse:
         return JSONResponse({"error": why.words}, why.status, why.headers)
 
     @app.post("/v1/{domain}")
     async def push(domain: str, request: Request) -> JSONResponse:
         _check_token(request, token)
         if domain not in inboxes:
-            raise _Refused(404, f"no domain {domain!r}: expected one of {', '.join(inboxes)}")
+            raise _RefusedError(404, f"no domain {domain!r}: expected one of {', '.join(inboxes)}")
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type not in (JSON, CSV):
-            raise _Refused(415, f"content type is {content_type!r}: expected {JSON} or {CSV}")
+            raise _RefusedError(415, f"content type is {content_type!r}: expected {JSON} or {CSV}")
         body = await _body(request, most_body)
         key = request.headers.get("idempotency-key", "")
         answer = await run_in_threadpool(_take, inboxes[domain], body, content_type, key, terms[domain], clock(),
@@ -95,7 +95,7 @@ def _check_token(request: Request, token: str) -> None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     same = hmac.compare_digest(given.strip().encode(), token.encode())  # in constant time
     if scheme.lower() != "bearer" or not same:
-        raise _Refused(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
+        raise _RefusedError(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -110,7 +110,7 @@ async def _body(request: Request, most: int) -> bytes:
                 break
             pieces.append(piece)
     if size > most:
-        raise _Refused(413, f"the body exceeds {most} bytes: send it in parts", {"Connection": "close"})
+        raise _RefusedError(413, f"the body exceeds {most} bytes: send it in parts", {"Connection": "close"})
     return b"".join(pieces)
 
 
@@ -119,15 +119,15 @@ def _take(inbox: Inbox, body: bytes, content_type: str, key: str, terms: Terms, 
     try:
         rows = len(reports_of(body, content_type, terms, received))
     except ReadError as error:
-        raise _Refused(422, str(error)) from None
+        raise _RefusedError(422, str(error)) from None
     parts = (part.encode() for part in (terms.domain, content_type, key))
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts) + body).hexdigest()[:32]
     header = {"received": int(received.astype("datetime64[ns]").astype(np.int64)), "content_type": content_type}
     try:
         fresh = inbox.keep(digest, header, body)
-    except InboxFull as error:
-        raise _Refused(503, str(error), {"Retry-After": str(retry_after)}) from None
+    except InboxFullError as error:
+        raise _RefusedError(503, str(error), {"Retry-After": str(retry_after)}) from None
     except OSError as failed:  # no room on the disk, no right to write
-        raise _Refused(503, f"the inbox cannot be written ({failed.strerror}): send it again later",
+        raise _RefusedError(503, f"the inbox cannot be written ({failed.strerror}): send it again later",
                        {"Retry-After": str(retry_after)}) from None
     return {"id": digest, "rows": rows, "known": not fresh}

@@ -19,7 +19,7 @@ from streams.sources.pushed import reports_of
 from streams.sources.rows import Terms
 
 
-class InboxFull(TerracastError):
+class InboxFullError(TerracastError):
     """The inbox holds as much as it may: whoever pushes has to wait until it was drained."""
 
 
@@ -54,7 +54,7 @@ class Inbox:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, digest: str, header: Mapping[str, object], body: bytes) -> bool:
-        """Put a thing in, on disk before this returns; False if it lies here already. Raises ``InboxFull``."""
+        """Put a thing in, on disk before this returns; False if it lies here already. Raises ``InboxFullError``."""
         final = self.folder / f"{digest}.item"
         if final.exists():
             return False
@@ -101,7 +101,7 @@ class Inbox:
     def _make_room(self, size: int) -> None:
         items, total = self.waiting()
         if items >= self.most_items or total + size > self.most_bytes:
-            raise InboxFull("the inbox is full", where=f"{items} items, {total} bytes",
+            raise InboxFullError("the inbox is full", where=f"{items} items, {total} bytes",
                             expected=f"at most {self.most_items} items and {self.most_bytes} bytes",
                             remedy="send it again later")
 
@@ -117,6 +117,12 @@ class InboxSource:
         self.name, self.domain, self.terms = name, terms.domain, terms
         self._inbox, self._most, self._remember = Inbox(folder), most, max(most, remember)
         self._handed_over: list[Item] = []
+        self._more = False
+
+    @property
+    def more(self) -> bool:
+        """Whether the last look left something."""
+        return self._more
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """The things that wait, one by one."""
@@ -128,7 +134,9 @@ class InboxSource:
             raise SourceError(f"the inbox cannot be read ({failed})", where=self.name,
                               expected="a folder written by the push server", remedy="check the folder") from None
         self._handed_over = [item for item in items if item.digest in known]
-        for item in [item for item in items if item.digest not in known][: self._most]:
+        fresh = [item for item in items if item.digest not in known]
+        self._more = len(fresh) > self._most
+        for item in fresh[: self._most]:
             taken.append(item.digest)
             yield from self._pieces(item, {"taken": taken[-self._remember:]})
             self._handed_over.append(item)

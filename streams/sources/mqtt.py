@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
-from paho.mqtt.client import Client, MQTTErrorCode, MQTTMessage, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -76,7 +76,12 @@ class MqttSource:
         self._client: Client | None = None
         self._ready, self._refused = False, ""
         self._waiting: list[tuple[MQTTMessage, np.datetime64]] = []  # delivered, not acknowledged
-        self._handed_over = 0
+        self._handed_over, self._more = 0, False
+
+    @property
+    def more(self) -> bool:
+        """Whether the last look ended at its limit."""
+        return self._more
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """The messages that came since the last look, as few panels as possible; see ``streams.sources.panels``."""
@@ -137,7 +142,7 @@ class MqttSource:
     def _listen(self) -> None:
         deadline = time.monotonic() + self._patience
         self._connect()
-        last = time.monotonic()
+        last, self._more = time.monotonic(), True
         while len(self._waiting) < self._most and time.monotonic() < deadline:
             count = len(self._waiting)
             if self._loop(0.05) != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -145,6 +150,7 @@ class MqttSource:
             if len(self._waiting) != count:
                 last = time.monotonic()
             elif time.monotonic() - last > self._quiet:
+                self._more = False
                 return
 
     def _loop(self, seconds: float) -> MQTTErrorCode:
@@ -165,7 +171,8 @@ class MqttSource:
             return
         self._forget()
         self._client = self._new_client()
-        session, self._refused = Properties(PacketTypes.CONNECT), ""
+        session: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        self._refused = ""
         session.SessionExpiryInterval = SESSION_SECONDS
         session.ReceiveMaximum = self._most
         try:

@@ -14,14 +14,14 @@ import pandas as pd
 
 from streams.errors import PanelError, ReadError
 from streams.panel import KINDS
+from streams.readers.local_time import DROPPED
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 EPOCH = datetime(1970, 1, 1)
 NO_TIME = "no time stamp"
 NO_NODE = "no node"
 AHEAD = "more than a step ahead of the clock here"
-AMBIGUOUS = "in the doubled hour of the clock change"
-NONEXISTENT = "in the skipped hour of the clock change"
+AMBIGUOUS, NONEXISTENT = DROPPED["ambiguous_dropped"], DROPPED["nonexistent_dropped"]
 NO_NUMBER = "a value is no number"
 NO_VALUE = "no value"
 

@@ -45,6 +45,7 @@ class SqlSource:
         self._url, self._column, self._clock, self._overlap = _resolved(url, name), column, clock, overlap
         self._table, self._query, self._most, self._batch = table, query, most, batch
         self._engine: sql.Engine | None = None
+        self._more = False
 
     def __repr__(self) -> str:
         return f"SqlSource({self.name!r}, {self._where})"
@@ -52,6 +53,11 @@ class SqlSource:
     @property
     def _where(self) -> str:
         return self._url.render_as_string(hide_password=True)
+
+    @property
+    def more(self) -> bool:
+        """Whether the last look ended at its limit."""
+        return self._more
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """The rows since the cursor, in the column's order, ``batch`` rows at a time."""
@@ -84,9 +90,10 @@ class SqlSource:
         if cursor is None and (missing := self._without_column(connection)):
             yield Batch(self.domain, None, None, self.name, notes=(
                 f"{missing} rows have no {self._column}: they are never read",))
-        taken = 0
+        taken, self._more = 0, False
         options = {"stream_results": True, "yield_per": self._batch}
         answer = connection.execution_options(**options).execute(self._statement(last))
+        rows: Sequence[Any]
         for rows in answer.mappings().partitions():
             fresh: list[Mapping[str, Any]] = []
             self._check_columns(rows[0])
@@ -105,11 +112,12 @@ class SqlSource:
             yield from self._batches_of(fresh, after)
             taken += len(fresh)
             if taken >= self._most:
+                self._more = True
                 return
 
     def _batches_of(self, rows: Sequence[Mapping[str, Any]], after: Cursor) -> Iterator[Batch]:
-        now, reports, rejected = self._clock(), [], {}
-        faults: list[str] = []
+        now, reports, faults = self._clock(), list[Report](), list[str]()
+        rejected: dict[str, int] = {}
         for row in rows:
             try:
                 reports.append(self._report(row, now))

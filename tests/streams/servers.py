@@ -58,7 +58,7 @@ def mosquitto(folder: Path, settings: str = "") -> Iterator[int]:
     user = f"user {'root' if os.getuid() == 0 else ''}\n" if os.getuid() == 0 else ""
     (folder / "mosquitto.conf").write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-        f"autosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n{user}{settings}")
+        f"max_queued_messages 0\n{user}{settings}")
     broker = subprocess.Popen([str(MOSQUITTO), "-c", str(folder / "mosquitto.conf")],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from streams.errors import StoreError
 from streams.store import Store
-from streams.tree import pack, unpack
+from streams.storage.tree import pack, unpack
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 dtypes = st.one_of(arrays.integer_dtypes(), arrays.unsigned_integer_dtypes(), arrays.floating_dtypes(),

@@ -8,16 +8,18 @@ holds one entry per changed value, in order of arrival.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
 
-from streams.arrays import (
-    NODE_CHUNK,
+from streams.instant import instant
+from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
+from streams.panel import step_of
+from streams.storage.arrays import (
     attrs_of,
     create_array,
     plain_name,
@@ -26,16 +28,10 @@ from streams.arrays import (
     tidy_attrs,
     write_array,
 )
-from streams.instant import instant
-from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
-from streams.panel import step_of
+from streams.storage.layout import ENTRY_CHUNK, chunks_for
 
-# An append rewrites the last chunk: a week of hours keeps that small (about 120 kB a step for 300 nodes, where a
-# month takes twice that) while ten years are still only some hundred chunks.
-TIME_CHUNK = 168
-ENTRY_CHUNK = 8192
 POSITIONS = ("lat", "lon")
-OWN_ATTRS = ("variable_order", "clock_origin")
+OWN_ATTRS = ("variable_order", "clock_origin", "kept_from")
 
 
 def domains_in(root: zarr.Group) -> tuple[str, ...]:
@@ -79,6 +75,16 @@ class StoredDomain:
     def variables(self) -> tuple[str, ...]:
         """All variable names in the order of joining."""
         return tuple(self.attrs["variable_order"])
+
+    @property
+    def chunks(self) -> tuple[int, int]:
+        """Rows and nodes in a chunk of the arrays on (time, node)."""
+        return cast("tuple[int, int]", tuple(self.arrays["known_time"].chunks))
+
+    @property
+    def kept_from(self) -> np.datetime64:
+        """What is older was dropped by retention and is not taken in again; NaT where nothing was dropped."""
+        return np.datetime64(self.attrs.get("kept_from", "NaT"), "ns")
 
     @property
     def step(self) -> np.timedelta64:
@@ -145,9 +151,12 @@ class StoredDomain:
 
     # Writing: used by streams.ingest alone.
 
-    def join_nodes(self, nodes: Sequence[str]) -> np.ndarray:
+    def join_nodes(self, nodes: np.ndarray) -> np.ndarray:
         """Grow the node axis by the names that are new; returns the column of each of ``nodes``."""
-        new = sorted_by_arrival(nodes, set(self.nodes.tolist()))
+        if np.array_equal(nodes, self.nodes):
+            return np.arange(len(nodes))
+        held = set(self.nodes.tolist())
+        new = [name for name in nodes.tolist() if name not in held]
         if new:
             count, total = len(self.nodes), len(self.nodes) + len(new)
             self.arrays["node"].resize((total,))
@@ -158,18 +167,18 @@ class StoredDomain:
                 for name in POSITIONS:
                     self.arrays[name].resize((total,))
             del self.nodes
-        return np.asarray(pd.Index(self.nodes).get_indexer(list(nodes)))
+        return np.asarray(pd.Index(self.nodes).get_indexer(nodes))
 
     def join_variable(self, name: str, like: np.ndarray, attrs: dict[str, object]) -> None:
         """A new variable, NaN on all rows so far; kept as float32 or float64 as ``like`` is."""
         self.arrays[name] = create_array(self.group, name, like, (len(self.time), len(self.nodes)),
-                                         ("time", "node"), (TIME_CHUNK, NODE_CHUNK), attrs)
-        self._set_attrs(variable_order=[*self.variables, name])
+                                         ("time", "node"), self.chunks, attrs)
+        self.set_attrs(variable_order=[*self.variables, name])
 
     def join_positions(self, dims: tuple[str, ...], panel: xr.Dataset) -> None:
         """Empty ``lat`` and ``lon`` on (node) or (time, node)."""
         sizes = {"time": len(self.time), "node": len(self.nodes)}
-        chunk = {"time": TIME_CHUNK, "node": NODE_CHUNK}
+        chunk = dict(zip(("time", "node"), self.chunks, strict=True))
         for name in POSITIONS:
             self.arrays[name] = create_array(
                 self.group, name, np.zeros(0), tuple(sizes[dim] for dim in dims), dims,
@@ -224,14 +233,10 @@ class StoredDomain:
                 create_array(ledger, name, np.zeros(0, dtype), (0,), ("entry",), (ENTRY_CHUNK,))
         return self._root[path]
 
-    def _set_attrs(self, **changes: object) -> None:
+    def set_attrs(self, **changes: object) -> None:
+        """Change attributes of the domain."""
         self.attrs |= changes
         self.group.attrs.update(changes)
-
-
-def sorted_by_arrival(names: Sequence[str], known: set[str]) -> list[str]:
-    """The names not yet known, in the order given."""
-    return [name for name in names if name not in known]
 
 
 def create_domain(root: zarr.Group, panel: xr.Dataset, clock_origin: int) -> StoredDomain:
@@ -242,5 +247,5 @@ def create_domain(root: zarr.Group, panel: xr.Dataset, clock_origin: int) -> Sto
     no_stamps, axis = np.zeros(0, "M8[ns]"), (ENTRY_CHUNK,)
     create_array(group, "time", no_stamps, (0,), ("time",), axis, {"standard_name": "time"})
     create_array(group, "node", np.zeros(0, "U1"), (0,), ("node",), axis, {"cf_role": "timeseries_id"})
-    create_array(group, "known_time", no_stamps, (0, 0), ("time", "node"), (TIME_CHUNK, NODE_CHUNK))
+    create_array(group, "known_time", no_stamps, (0, 0), ("time", "node"), chunks_for(panel.sizes["node"]))
     return StoredDomain(root, domain)

@@ -12,19 +12,21 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from streams.arrays import (
+from streams.errors import StoreError
+from streams.storage.arrays import (
     attrs_of,
     create_array,
+    empty_like,
     encoded,
     kind_of,
+    missing_like,
     plain_name,
     read_array,
-    rows_per_chunk,
     safe_name,
     tidy_attrs,
     write_array,
 )
-from streams.errors import StoreError
+from streams.storage.layout import rows_per_chunk
 
 TAKEN = ("observations", "revisions", "states", "cursors")
 GROWING = "node"
@@ -51,37 +53,39 @@ def append_entries(root: zarr.Group, name: str, dataset: xr.Dataset, along: str)
         raise StoreError(f"no dimension {along!r}", where=name, expected=f"entries along {along!r}",
                          remedy=f"expand_dims({along!r}) first")
     path, entries = ledger_path(name), _variables(dataset)
-    if path not in root or ALONG not in root[path].attrs:
+    group = root.get(path)
+    if group is None or ALONG not in group.attrs:
         group = _create(root, path, dataset, entries, along)
+        arrays = arrays_of(group)
     else:
-        group = root[path]
-        _refuse_other_schema(group, name, dataset, entries, along)
-    columns = _join_nodes(group, dataset, along)
+        arrays = arrays_of(group)
+        _refuse_other_schema(group, arrays, name, dataset, entries, along)
+    columns = _join_nodes(arrays, dataset, along)
     for variable, (dims, values) in entries.items():
         if along in dims:
-            _append(group[safe_name(variable)], dims, values, along, columns)
+            _append(arrays[variable], dims, values, along, columns)
 
 
 def read_entries(root: zarr.Group, name: str, since: Any = None) -> xr.Dataset | None:
     """The ledger, or its entries whose coordinate is ``since`` or later; None where nothing was ever added."""
     path = ledger_path(name)
-    if path not in root or ALONG not in root[path].attrs:
+    group = root.get(path)
+    if group is None or ALONG not in group.attrs:
         return None
-    group = root[path]
-    along = group.attrs[ALONG]
+    arrays, along = arrays_of(group), group.attrs[ALONG]
     mask, rows = None, slice(None)
     if since is not None:
-        if safe_name(along) not in group:
+        if along not in arrays:
             raise StoreError(f"{along!r} has no coordinate", where=name, expected="stamps to compare with",
                              remedy="read the whole ledger")
-        axis = read_array(group[safe_name(along)])
+        axis = read_array(arrays[along])
         wanted = np.flatnonzero(axis >= (np.datetime64(since, "ns") if axis.dtype.kind == "M" else since))
         rows = slice(int(wanted[0]), int(wanted[-1]) + 1) if len(wanted) else slice(0, 0)
         mask = wanted - rows.start
     found: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]] = {}
     for variable in group.attrs[ORDER]:
-        array = group[safe_name(variable)]
-        dims = tuple(array.metadata.dimension_names or ())
+        array = arrays[variable]
+        dims = dims_of(array)
         values = read_array(array, tuple(rows if dim == along else slice(None) for dim in dims))
         if mask is not None and along in dims and len(mask) != rows.stop - rows.start:
             values = values.take(mask, axis=dims.index(along))
@@ -107,6 +111,24 @@ def ledger_names(root: zarr.Group) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def arrays_of(group: zarr.Group) -> dict[str, zarr.Array]:
+    """All arrays of a group under their plain names, opened at once."""
+    return {plain_name(name): array for name, array in group.arrays()}
+
+
+def dims_of(array: zarr.Array) -> tuple[str, ...]:
+    """The names of an array's dimensions."""
+    return tuple(array.metadata.dimension_names or ())
+
+
+def chunks_of_ledger(shape: tuple[int, ...], dims: tuple[str, ...], along: str, itemsize: int) -> tuple[int, ...]:
+    """Chunks of about one MiB along the axis that grows; the other axes whole."""
+    other = tuple(size for dim, size in zip(dims, shape, strict=True) if dim != along)
+    depth = rows_per_chunk(other, itemsize)
+    return tuple(depth if dim == along else max(1, size, 64 if dim == GROWING else 1)
+                 for dim, size in zip(dims, shape, strict=True))
+
+
 def _variables(dataset: xr.Dataset) -> Entries:
     return {str(name): (tuple(map(str, variable.dims)), np.asarray(variable.values))
             for name, variable in dataset.variables.items()}
@@ -121,18 +143,15 @@ def _create(root: zarr.Group, path: str, dataset: xr.Dataset, entries: Entries, 
                         COORDINATES: [str(name) for name in dataset.coords]})
     for variable, (dims, values) in entries.items():
         shape = tuple(0 if dim == along else size for dim, size in zip(dims, values.shape, strict=True))
-        other = tuple(size for dim, size in zip(dims, shape, strict=True) if dim != along)
-        depth = rows_per_chunk(other, values.dtype.itemsize)
-        chunks = tuple(depth if dim == along else max(1, size, 64 if dim == GROWING else 1)
-                       for dim, size in zip(dims, shape, strict=True))
+        chunks = chunks_of_ledger(shape, dims, along, values.dtype.itemsize)
         array = create_array(group, variable, values, shape, dims, chunks, dataset[variable].attrs)
         if along not in dims:
             write_array(array, ..., values)
     return group
 
 
-def _refuse_other_schema(group: zarr.Group, name: str, dataset: xr.Dataset, entries: Entries,
-                         along: str) -> None:
+def _refuse_other_schema(group: zarr.Group, arrays: dict[str, zarr.Array], name: str, dataset: xr.Dataset,
+                         entries: Entries, along: str) -> None:
     def refuse(what: str, expected: str) -> None:
         raise StoreError(what, where=f"ledger {name}", expected=expected,
                          remedy="keep the schema, or begin a ledger of another name")
@@ -144,11 +163,11 @@ def _refuse_other_schema(group: zarr.Group, name: str, dataset: xr.Dataset, entr
             word = "is new" if variable in entries else "is missing"
             refuse(f"{variable!r} {word}", "exactly " + ", ".join(group.attrs[ORDER]))
     for variable, (dims, values) in entries.items():
-        array = group[safe_name(variable)]
-        stored_dims = tuple(array.metadata.dimension_names or ())
+        array = arrays[variable]
+        stored_dims = dims_of(array)
         if dims != stored_dims:
             refuse(f"{variable!r} has dims {dims}", f"dims {stored_dims}")
-        held = read_array(array, tuple(slice(0, 0) for _ in dims)) if dims else read_array(array)
+        held = empty_like(array) if dims else read_array(array)
         if kind_of(values) != kind_of(held):
             refuse(f"{variable!r} holds {kind_of(values)} values", f"{kind_of(held)} values")
         units, stored = dataset[variable].attrs.get("units"), attrs_of(array).get("units")
@@ -168,19 +187,22 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return np.array_equal(one, other, equal_nan=kind_of(one) in ("number", "stamp", "duration"))
 
 
-def _join_nodes(group: zarr.Group, dataset: xr.Dataset, along: str) -> np.ndarray | None:
-    """Grow the node axis by names that are new; the place of each of the dataset's nodes, None without names."""
+def _join_nodes(arrays: dict[str, zarr.Array], dataset: xr.Dataset, along: str) -> np.ndarray | None:
+    """Grow the node axis by names that are new; the place of each of the dataset's nodes, None where they are
+    the ledger's own (or have no names).
+    """
     if GROWING not in dataset.coords or along == GROWING or dataset[GROWING].dims != (GROWING,):
         return None
-    names, held = dataset[GROWING].values, read_array(group[GROWING])
+    names, held = dataset[GROWING].values, read_array(arrays[GROWING])
+    if np.array_equal(names.astype(str), held):
+        return None
     places = {name: place for place, name in enumerate(held.tolist())}
     new = [name for name in names.tolist() if name not in places]
     places |= {name: len(held) + at for at, name in enumerate(new)}
     columns = np.array([places[name] for name in names.tolist()], dtype=np.intp)
     if new:
-        for variable in group.attrs[ORDER]:
-            array = group[safe_name(variable)]
-            dims = tuple(array.metadata.dimension_names or ())
+        for variable, array in arrays.items():
+            dims = dims_of(array)
             if GROWING not in dims:
                 continue
             array.resize(tuple(len(places) if dim == GROWING else size
@@ -202,8 +224,8 @@ def _append(array: zarr.Array, dims: tuple[str, ...], values: np.ndarray, along:
     place: list[Any] = [slice(None)] * len(dims)
     place[axis] = slice(count, total)
     if columns is not None and GROWING in dims:
-        block = np.asarray(read_array(array, tuple(place)))  # what was never written: missing
-        wide = block.astype(object) if kind_of(values) == "text" else block
+        wide = missing_like(array, tuple(size if dim != along else values.shape[axis]
+                                         for dim, size in zip(dims, array.shape, strict=True)))
         wide[tuple(columns if dim == GROWING else slice(None) for dim in dims)] = values
         values = wide
     write_array(array, tuple(place), values)

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 from streams.errors import StoreError
 
-NODE_CHUNK = 512
-CHUNK_BYTES = 1 << 20
 NAT = np.iinfo(np.int64).min
 STAMP_ATTRS = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
 DURATION_ATTRS = {"units": "nanoseconds", "dtype": "timedelta64[ns]"}
+CODEC = ZstdCodec(level=1, checksum=True)  # a flipped bit is an error when read, not another value
 KIND = "kind_of_values"  # our own mark on the array: "stamp", "duration"; absent for all else
 
 
@@ -95,7 +95,7 @@ def create_array(group: zarr.Group, name: str, like: np.ndarray, shape: tuple[in
     if kind in ("stamp", "duration"):
         marks |= {**(STAMP_ATTRS if kind == "stamp" else DURATION_ATTRS), KIND: kind}
     return group.create_array(safe_name(name), shape=shape, chunks=chunks, fill_value=fill, attributes=marks,
-                              dimension_names=dims, dtype="string" if kind == "text" else stored)
+                              compressors=CODEC, dimension_names=dims, dtype="string" if kind == "text" else stored)
 
 
 def write_array(array: zarr.Array, selection: Any, values: np.ndarray) -> None:
@@ -126,10 +126,28 @@ def attrs_of(array: zarr.Array) -> dict[str, Any]:
     return attrs
 
 
-def rows_per_chunk(row_shape: tuple[int, ...], itemsize: int) -> int:
-    """How many rows of this shape make a chunk of about one MiB (1 … 1024).
+def empty_like(array: zarr.Array) -> np.ndarray:
+    """No values, of the type that ``read_array`` would give."""
+    kind = array.attrs.get(KIND)
+    if kind is not None:
+        return np.zeros(0, "datetime64[ns]" if kind == "stamp" else "timedelta64[ns]")
+    return np.zeros(0, "U1" if np.dtype(array.dtype).kind in "OT" else array.dtype)
 
-    >>> rows_per_chunk((12, 207, 11), 4)
-    9
-    """
-    return max(1, min(1024, CHUNK_BYTES // max(1, itemsize * math.prod(row_shape))))
+
+def missing_like(array: zarr.Array, shape: tuple[int, ...]) -> np.ndarray:
+    """Values of this shape, all missing, of the type that ``read_array`` would give (texts as objects)."""
+    like = empty_like(array)
+    if like.dtype.kind == "U":
+        return np.full(shape, "", dtype=object)
+    missing = "NaT" if like.dtype.kind in "mM" else np.nan if like.dtype.kind == "f" else 0
+    return np.full(shape, np.array(missing, dtype=like.dtype))
+
+
+def create_like(group: zarr.Group, source: zarr.Array, shape: tuple[int, ...],
+                chunks: tuple[int, ...]) -> zarr.Array:
+    """An array of another shape or chunking in the place of ``source``, all missing."""
+    text = np.dtype(source.dtype).kind in "OT"
+    return group.create_array(source.basename, shape=shape, chunks=chunks, fill_value=source.fill_value,
+                              attributes=dict(source.attrs), compressors=CODEC, overwrite=True,
+                              dimension_names=source.metadata.dimension_names,
+                              dtype="string" if text else source.dtype)

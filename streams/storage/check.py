@@ -1,0 +1,125 @@
+"""The integrity check: everything in the store is read once, and what does not agree is said in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import zarr
+
+from streams.errors import TerracastError
+from streams.storage.arrays import plain_name, read_array
+from streams.storage.check_domain import check_domain
+from streams.storage.findings import Finding, unreadable_rows
+from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, arrays_of, dims_of, ledger_path
+from streams.storage.tree import unpack
+from streams.store import Store, View
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was looked at, and what was found; ``sound`` where nothing was."""
+
+    snapshots: tuple[str, ...]
+    parts: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+def check(store: Store, snapshots: Iterable[str] = (), progress: Progress = lambda part: None) -> Checked:
+    """Read the newest snapshot whole, and those named (the ones that models' lineage needs), and say what is wrong.
+
+    Nothing is changed. O(all values), a chunk's rows at a time in memory. ``progress`` is told each part's name.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check(Store.open(folder)).sound
+    True
+    """
+    findings: list[Finding] = []
+    looked, parts = [], 0
+    for snapshot in (None, *dict.fromkeys(snapshots)):
+        try:
+            view = store.read(snapshot)
+            looked.append(view.snapshot)
+            for part, found in _parts(view):
+                progress(part)
+                parts += 1
+                findings += [one if snapshot is None else one.within(snapshot) for one in found()]
+        except TerracastError as failed:
+            findings.append(Finding(failed.what, f"snapshot {snapshot or 'newest'}", failed.remedy))
+        except Exception as failed:  # a damaged list of contents: whatever icechunk and zarr make of it
+            findings.append(Finding.unreadable("list of contents", f"snapshot {snapshot or 'newest'}", failed))
+    return Checked(tuple(looked), parts, tuple(findings))
+
+
+def _parts(view: View) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
+    for domain in view.domains:
+        yield f"observations/{domain}", lambda domain=domain: _safely(  # type: ignore[misc]
+            f"observations/{domain}", lambda: check_domain(view.root, domain))
+    for ledger in view.ledgers:
+        yield ledger, lambda ledger=ledger: _safely(ledger, lambda: _check_ledger(view, ledger))  # type: ignore[misc]
+    for folder in ("states", "cursors"):
+        held = view.root.get(folder)
+        for stored in sorted(held.array_keys()) if held is not None else ():
+            name = f"{folder}/{plain_name(stored)}"
+            yield name, lambda name=name, folder=folder, array=held[stored]: _safely(  # type: ignore[misc]
+                name, lambda: _check_tree(name, array, folder == "cursors"))
+
+
+def _safely(where: str, found: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """The findings of one part, or that it cannot be read."""
+    try:
+        return list(found())
+    except TerracastError as failed:
+        return [Finding(failed.what, where, failed.remedy)]
+    except Exception as failed:  # damage shows as any error of icechunk, zarr, numpy or a codec
+        return [Finding.unreadable("it", where, failed)]
+
+
+def _check_tree(where: str, array: zarr.Array, plain: bool) -> Iterator[Finding]:
+    tree = unpack(array[:].tobytes(), where)
+    if not isinstance(tree, dict):
+        yield Finding(f"a {type(tree).__name__} instead of names and values", where, "set it anew")
+    elif plain:
+        try:
+            json.dumps(tree)
+        except TypeError as failed:
+            yield Finding(f"the cursor is not plain JSON ({failed})", where, "set it with texts and numbers only")
+
+
+def _check_ledger(view: View, ledger: str) -> Iterator[Finding]:
+    group = view.root[ledger_path(ledger)]
+    arrays, along = arrays_of(group), str(group.attrs[ALONG])
+    for name in {*group.attrs[ORDER], *group.attrs[COORDINATES]} - set(arrays):
+        yield Finding(f"{name!r} is missing", ledger, "restore an earlier snapshot")
+    lengths = {name: array.shape[dims_of(array).index(along)] for name, array in arrays.items()
+               if along in dims_of(array)}
+    if len(set(lengths.values())) > 1:
+        yield Finding(f"{along!r} is of different lengths: {lengths}", ledger, "restore an earlier snapshot")
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        for dim, size in zip(dims_of(array), array.shape, strict=True):
+            if sizes.setdefault(dim, size) != size and dim != along:
+                yield Finding(f"{name!r} has {size} along {dim!r}, others {sizes[dim]}", ledger,
+                              "restore an earlier snapshot")
+        yield from unreadable_rows(array, ledger)
+    for axis in {along, GROWING} & set(arrays):
+        yield from _check_axis(ledger, axis, read_array(arrays[axis]))
+
+
+def _check_axis(ledger: str, axis: str, values: np.ndarray) -> Iterator[Finding]:
+    names, counts = np.unique(values, return_counts=True)
+    doubled = names[counts > 1]
+    if len(doubled):
+        yield Finding(f"{axis} {doubled[0]} is there {counts[counts > 1][0]} times"
+                      + (f", and {len(doubled) - 1} others" if len(doubled) > 1 else ""), ledger,
+                      "an entry was counted twice: restore the snapshot before it")

@@ -1,0 +1,81 @@
+"""Compaction: fewer chunks, fewer snapshots, less disk; what models' lineage names stays readable.
+
+A snapshot that must stay gets a branch of its own (``keep-<id>``): icechunk then expires everything around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import icechunk
+import numpy as np
+
+from streams.errors import StoreError
+from streams.instant import instant
+from streams.storage.arrays import safe_name
+from streams.storage.ledger import ledger_path
+from streams.storage.place import first_line, without_secrets
+from streams.storage.rewriting import rewrite_scattered
+from streams.store import Store, Transaction, View
+
+KEEP = "keep-"
+EVER = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """``rewritten``: paths of arrays in new chunks; ``expired``: snapshots that can be read no more."""
+
+    rewritten: tuple[str, ...]
+    expired: int
+    kept: tuple[str, ...]
+    chunks_deleted: int
+    bytes_freed: int
+
+
+def compact(store: Store, *, older_than: np.datetime64, keep: Iterable[str] = ()) -> Compacted:
+    """Re-chunk what small beginnings scattered; expire snapshots written before ``older_than`` (UTC) except the
+    newest and those in ``keep``; delete what nobody can reach any more.
+
+    ``keep`` is the whole list: a snapshot that an earlier call kept and this one does not name may expire. Each
+    part can be interrupted and run again. In a local folder writers wait meanwhile; on object storage no
+    transaction may be under way that began before ``older_than``. Readers of expired snapshots fail.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     compact(Store.open(folder), older_than=np.datetime64("2024-01-01")).rewritten
+    ()
+    """
+    wanted = tuple(dict.fromkeys(keep))
+    for snapshot in wanted:
+        store.read(snapshot)  # an unknown one is refused before anything is done
+    rewritten = store.repeated("compaction", lambda step: _rewrite(step, store.read(step.snapshot)))
+    limit = datetime.fromtimestamp(int(instant(older_than).astype(np.int64)) / 1e9, UTC)
+    with store.maintained() as repository:
+        try:
+            _keep(repository, wanted)
+            expired = repository.expire_snapshots(limit) - set(wanted)
+            freed = repository.garbage_collect(EVER if store.is_local else limit)
+        except icechunk.IcechunkError as failed:
+            raise StoreError(f"compaction stopped ({first_line(failed)})", where=store.location,
+                             expected="a sound store that nobody else compacts",
+                             remedy="run it again: what was done is kept") from without_secrets(failed)
+    return Compacted(tuple(rewritten), len(expired), wanted, freed.chunks_deleted, freed.bytes_deleted)
+
+
+def _rewrite(step: Transaction, base: View) -> list[str]:
+    paths = [f"observations/{safe_name(domain)}" for domain in base.domains]
+    paths += [ledger_path(ledger) for ledger in base.ledgers]
+    return [name for path in paths for name in rewrite_scattered(step.root[path], base.root[path])]
+
+
+def _keep(repository: Any, wanted: tuple[str, ...]) -> None:
+    held = {name.removeprefix(KEEP) for name in repository.list_branches() if name.startswith(KEEP)}
+    for snapshot in wanted:
+        if snapshot not in held:
+            repository.create_branch(KEEP + snapshot, snapshot)
+    for snapshot in held - set(wanted):
+        repository.delete_branch(KEEP + snapshot)
