@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.quality_faults import HOURS, Planted, plant
 from streams.quality import Settings, judge, learn
 from streams.quality.labels import LABELS, PRECEDENCE, bit
 from streams.quality.reference import Reference
+from streams.quality.units import alternatives
 from streams.quality.windows import run_length
 
 FACTS = ("missing", "outage", "late", "backfilled", "revised")  # told by gaps and known times, not judged
@@ -72,28 +74,31 @@ def matrix(bench: QualityBench, progress: Callable[[int], None] = lambda done: N
     for reference, part, start in bench.parts():
         clean = judge(part, reference=reference, since=start, settings=bench.settings).hindsight()
         first = int(np.searchsorted(part["time"].values, start))
-        for sort in bench.sorts:
-            for node in range(0, part.sizes["node"], bench.every):
-                for variable in bench.variables:
-                    if skipped(part, variable, sort) or (sort == "duplicated" and (
-                            clean[variable].values[:, node] & bit(sort)).any()):
-                        continue
-                    at = first + int(random.integers(24, 24 * (bench.judged - 16)))
-                    planted = plant(part, sort, variable, node, at, random)
-                    judged = judge(planted.panel if sort == "clock" else planted.panel[[variable]], reference=reference, since=start,
-                                   settings=bench.settings, revisions=planted.revisions).hindsight()
-                    rows.append({"planted": sort, "label": given_label(planted, clean, judged), "variable": variable,
-                                 "node": str(part["node"].values[node]),
-                                 "start": str(part["time"].values[planted.rows.start])[:16]})
-                    progress(1)
+        for sort, node, variable in product(bench.sorts, range(0, part.sizes["node"], bench.every), bench.variables):
+            at = first + int(random.integers(24, 24 * (bench.judged - 16)))
+            if not possible(part, clean, sort, node, variable):
+                continue
+            planted = plant(part, sort, variable, node, at, random)
+            seen = planted.panel if sort == "clock" else planted.panel[[variable]]
+            flags = judge(seen, reference=reference, since=start, settings=bench.settings,
+                          revisions=planted.revisions).hindsight()
+            rows.append({"planted": sort, "label": given_label(planted, clean, flags), "variable": variable,
+                         "node": str(part["node"].values[node]),
+                         "start": str(part["time"].values[planted.rows.start])[:16]})
+            progress(1)
     return rows
 
 
-def skipped(part: xr.Dataset, variable: str, sort: str) -> bool:
-    """Faults that a variable cannot have: a unit without a known other, an impossible value without a limit."""
-    from streams.quality.units import alternatives
+def possible(part: xr.Dataset, clean: xr.Dataset, sort: str, node: int, variable: str) -> bool:
+    """Whether the fault can be planted: no unit without a known other, no copy of what is a copy already, and
+    nothing where the node is silent half of the time.
+    """
     attrs = part[variable].attrs
-    return sort == "unit" and not alternatives(attrs["units"], attrs.get("standard_name", ""))
+    if float(part[variable].isel(node=node).isnull().mean()) > 0.5:
+        return False
+    if sort == "unit":
+        return bool(alternatives(attrs["units"], attrs.get("standard_name", "")))
+    return sort != "duplicated" or not bool((clean[variable].values[:, node] & bit("duplicated")).any())
 
 
 def confusion(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -124,6 +129,11 @@ def begins(held: np.ndarray, apart: int) -> np.ndarray:
     before = np.concatenate([np.full((1, held.shape[1]), apart), quiet[:-1]])
     started = np.arange(len(held))[:, None] < apart
     return np.asarray(held & ((before >= apart) | (started & (before == np.arange(len(held))[:, None]))))
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> str:
+    """The confusion table as text: planted faults down, labels across, shares of each row."""
+    return str(confusion(rows).replace(0.0, "").to_string())
 
 
 def answer(bench: QualityBench, data: str, rows: list[dict[str, Any]], rates: dict[str, float],

@@ -19,7 +19,7 @@ import zarr
 from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
-from streams.storage.arrays import safe_name
+from streams.storage.arrays import CODEC, safe_name
 from streams.storage.ledger import append_entries, ledger_names, read_entries
 from streams.storage.lock import only_writer
 from streams.storage.observations import StoredDomain, domains_in, find_domain
@@ -150,7 +150,8 @@ class Transaction(View):
         data, held = pack(tree, path), root.get(path)
         if held is not None and held[:].tobytes() == data:
             return
-        array = root.create_array(path, shape=(len(data),), chunks=(len(data),), dtype="uint8", overwrite=True)
+        array = root.create_array(path, shape=(len(data),), chunks=(len(data),), dtype="uint8", compressors=CODEC,
+                                  overwrite=True)
         array[:] = np.frombuffer(data, np.uint8)
 
     def _commit(self, message: str) -> None:
@@ -273,5 +274,10 @@ class Store:
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All commits, the newest first."""
-        return tuple(Snapshot(one.id, np.datetime64(one.written_at.replace(tzinfo=None), "ns"), one.message)
-                     for one in self._repository.ancestry(branch=BRANCH))
+        try:
+            return tuple(Snapshot(one.id, np.datetime64(one.written_at.replace(tzinfo=None), "ns"), one.message)
+                         for one in self._repository.ancestry(branch=BRANCH))
+        except icechunk.IcechunkError as failed:
+            raise StoreError(f"the history of snapshots cannot be read ({first_line(failed)})", where=self.location,
+                             expected="a store that can be reached and is sound",
+                             remedy="restore the folder from a backup") from without_secrets(failed)

@@ -39,13 +39,14 @@ def subtract(work: np.ndarray, start: int, size: int, rows: np.ndarray, count: i
 
 
 @nb.njit(cache=True, fastmath=_SUMS)
-def factor(work: np.ndarray, size: int, least: float) -> bool:
-    """Cholesky in place of the upper triangle of ``work[:size, :size]``; False at a pivot under ``least``.
+def eliminate(work: np.ndarray, count: int, size: int, least: float) -> bool:
+    """Cholesky in place of the first ``count`` rows of the upper triangle of ``work[:size, :size]``.
 
-    The last pivot is not held to ``least``: it is what the test asks for.
+    The rows below hold afterwards what is left of them. False at a pivot under ``least``; the very last
+    pivot is not held to it: it is what the test asks for.
     """
-    for start in range(0, size, 4):
-        stop = min(start + 4, size)
+    for start in range(0, count, 4):
+        stop = min(start + 4, count)
         for row in range(start, stop):
             mine = work[row]
             for before in range(start, row):
@@ -62,6 +63,12 @@ def factor(work: np.ndarray, size: int, least: float) -> bool:
         if stop < size:
             subtract(work, stop, size, work[start:stop], stop - start)
     return True
+
+
+@nb.njit(cache=True)
+def factor(work: np.ndarray, size: int, least: float) -> bool:
+    """``eliminate`` all rows."""
+    return eliminate(work, size, size, least)
 
 
 @nb.njit(cache=True)

@@ -12,6 +12,7 @@ from streams.quality.windows import nan_median, trailing_mean
 
 EXPLAINED = 2.5  # mean absolute deviation that may be left after undoing the unit
 STILL = 4  # values in a still run say nothing about the unit
+MOST_OF_WAY = 1.5
 RECENT = 3  # rows that must still speak for it
 
 
@@ -53,12 +54,14 @@ def past_evidence(sight: Sight) -> np.ndarray:
     """The limit of each alternative's mean evidence, (alternative, node), from the past.
 
     In the past undoing the unit made things worse, by some amount; for a real change of unit it makes them better
-    by about the same. The limit lies ``unit_share`` of that way up, and ``unit_factor`` times the past's highest.
+    by about the same (less where values become nearly nothing, so the way is bounded). The limit lies ``unit_share``
+    of that way up, and ``unit_factor`` times the past's highest.
     """
     window = sight.rows(sight.settings.unit_window, 12)
     limits = []
     for one in sight.alternatives:
         mean = trailing_mean(evidence(sight, one)[0], window, window // 2)
         highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
-        limits.append(np.maximum(sight.settings.unit_factor * highest, -sight.settings.unit_share * nan_median(mean)))
+        way = np.minimum(-sight.settings.unit_share * nan_median(mean), MOST_OF_WAY)
+        limits.append(np.maximum(sight.settings.unit_factor * highest, way))
     return np.array(limits).reshape(len(limits), sight.values.shape[1])

@@ -35,7 +35,8 @@ class Checked:
 
 
 def check(store: Store, snapshots: Iterable[str] = (), progress: Progress = lambda part: None) -> Checked:
-    """Read the newest snapshot whole, and those named (the ones that models' lineage needs), and say what is wrong.
+    """Read the newest snapshot whole, those named (the ones that models' lineage needs) and the list of all
+    snapshots, and say what is wrong.
 
     Nothing is changed. O(all values), a chunk's rows at a time in memory. ``progress`` is told each part's name.
 
@@ -46,6 +47,7 @@ def check(store: Store, snapshots: Iterable[str] = (), progress: Progress = lamb
     """
     findings: list[Finding] = []
     looked, parts = [], 0
+    findings += _safely("snapshots", lambda: [] if store.snapshots() else [])
     for snapshot in (None, *dict.fromkeys(snapshots)):
         try:
             view = store.read(snapshot)
@@ -76,13 +78,15 @@ def _parts(view: View) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
 
 
 def _safely(where: str, found: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """The findings of one part, or that it cannot be read."""
+    """The findings of one part, and that it cannot be read any further where that is so."""
+    findings: list[Finding] = []
     try:
-        return list(found())
+        findings.extend(found())
     except TerracastError as failed:
-        return [Finding(failed.what, where, failed.remedy)]
+        findings.append(Finding(failed.what, where, failed.remedy))
     except Exception as failed:  # damage shows as any error of icechunk, zarr, numpy or a codec
-        return [Finding.unreadable("it", where, failed)]
+        findings.append(Finding.unreadable("it", where, failed))
+    return findings
 
 
 def _check_tree(where: str, array: zarr.Array, plain: bool) -> Iterator[Finding]:

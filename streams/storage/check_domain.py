@@ -26,9 +26,11 @@ def check_domain(root: zarr.Group, domain: str) -> Iterator[Finding]:
     for name in set(held.arrays) - {"time", "node", "known_time", *POSITIONS, *held.variables}:
         yield Finding(f"{name!r} is no variable of the domain", where, RESTORE)
     shape = (held.arrays["time"].shape[0], held.arrays["node"].shape[0])
-    for name in held.timed_arrays():
-        if held.arrays[name].shape != shape:
-            yield Finding(f"{name!r} has shape {held.arrays[name].shape}, time and node have {shape}", where, RESTORE)
+    misshapen = {name: held.arrays[name].shape for name in held.timed_arrays() if held.arrays[name].shape != shape}
+    for name, other in misshapen.items():
+        yield Finding(f"{name!r} has shape {other}, time and node have {shape}", where, RESTORE)
+    if misshapen:
+        return
     axes = [found for name in ("time", "node") for found in unreadable_rows(held.arrays[name], where)]
     yield from axes
     if axes:
@@ -103,5 +105,5 @@ def _revisions(root: zarr.Group, held: StoredDomain) -> tuple[dict[str, np.ndarr
     held_cells &= (table["variable"] >= 0) & (table["variable"] < len(held.variables))
     if not held_cells.all():
         count = int((~held_cells).sum())
-        findings.append(Finding(f"{count} entries are about rows, nodes or variables that are not held", where, RESTORE))
+        findings.append(Finding(f"{count} entries are about rows, nodes or variables not held", where, RESTORE))
     return {name: values[held_cells] for name, values in table.items()}, findings

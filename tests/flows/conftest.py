@@ -135,25 +135,3 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
         log.close()
-
-
-@pytest.fixture
-def same_trees() -> Callable[[object, object], None]:
-    """Asserts that two state trees are equal to the bit."""
-    return _assert_same
-
-
-def _assert_same(one: object, two: object, where: str = "state") -> None:
-    """Two state trees are equal to the bit, NaN included."""
-    if isinstance(one, dict) and isinstance(two, dict):
-        assert one.keys() == two.keys(), where
-        for key in one:
-            _assert_same(one[key], two[key], f"{where}.{key}")
-    elif isinstance(one, list) and isinstance(two, list):
-        assert len(one) == len(two), where
-        for index, pair in enumerate(zip(one, two, strict=True)):
-            _assert_same(*pair, f"{where}[{index}]")
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, two, err_msg=where)
-    else:
-        assert one == two or (one != one and two != two), f"{where}: {one} != {two}"

@@ -121,8 +121,7 @@ def test_a_broker_that_is_away_or_refuses(port: int, tmp_path: Path) -> None:
     (answer,) = drain([away], store)
     assert "cannot be reached" in str(answer.refused) and "\n" not in str(answer.refused)
     (tmp_path / "closed").mkdir()
-    with mosquitto(tmp_path / "closed", "password_file /dev/null\n".replace("password_file /dev/null\n", "")
-                   + f"acl_file {_acl(tmp_path)}\n") as closed:
+    with mosquitto(tmp_path / "closed", f"acl_file {_acl(tmp_path)}\n") as closed:
         source = MqttSource("acl", HOURLY, ["x/{node}"], lambda: NOW, port=closed, client="acl", quiet=0.1)
         source.subscribe()  # Mosquitto grants a subscription and passes nothing on
         source.close()
@@ -136,14 +135,16 @@ def _acl(folder: Path) -> Path:
 
 
 LISTENER = """
+import itertools
 import sys
 import numpy as np
 import pandas as pd
 from streams.sources import Terms, ingest_from
 from streams.sources.mqtt import MqttSource
 from streams.store import Store
-store, ticks = Store.open(sys.argv[1]), iter(np.datetime64("2020-02-01", "ns") + np.arange(10 ** 9))
-source = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"], lambda: next(ticks),
+store, ticks = Store.open(sys.argv[1]), itertools.count(int(sys.argv[3]))  # arrival times that never come twice
+source = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"],
+                    lambda: np.datetime64("2020-02-01", "ns") + np.timedelta64(next(ticks), "ns"),
                     port=int(sys.argv[2]), client="kill", most=200, quiet=0.1)
 source.subscribe()
 print("ready", flush=True)
@@ -176,7 +177,7 @@ def test_killed_at_random_instants(port: int, tmp_path: Path, kills: int) -> Non
     messages = hourly("kill", count)
     for number in range(kills):
         send(port, messages[number * 600: (number + 1) * 600])
-        run_until_killed([LISTENER, place, str(port)], rng)
+        run_until_killed([LISTENER, place, str(port), str(number * 10 ** 6)], rng)
     store = Store.open(place)
     last = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"], lambda: NOW + 10 ** 12,
                       port=port, client="kill", quiet=0.3)

@@ -1,0 +1,199 @@
+"""The loop: leak-free in replay, continued to the bit after a restart, and honest about what it adopts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from adapt.clock import Moment, clock
+from adapt.fine_tune import FineTune, RungError
+from adapt.gate import Gate
+from adapt.loop import Loop, Tick, Watched
+from adapt.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
+from adapt.replay import replay
+from adapt.service import Beginning, ServiceError, begin, serve
+from stfm.forecaster import Capabilities, Request, as_forecast
+from stfm.native import NativeModel
+from stfm.seasonal_naive import SeasonalNaive
+from streams.city import simulate_city
+from streams.known import Recorded
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+START = np.datetime64("2023-02-05", "ns")
+
+
+@pytest.fixture(scope="module")
+def history() -> Recorded:
+    return simulate_city(seed=4, days=75, weather_nodes=2, traffic_nodes=3, air_nodes=3, drifts=()).history()
+
+
+def watched_of(history: Recorded) -> Watched:
+    nodes = tuple(str(node) for node in history.recorded("air").panel["node"].values)
+    request = Request("no2", np.datetime64("NaT", "ns"), 12, HOUR)
+    return Watched("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
+
+
+@pytest.fixture(scope="module")
+def beginning(history: Recorded) -> Beginning:
+    watched = watched_of(history)
+
+    def fit(panel: xr.Dataset, seed: int) -> NativeModel:
+        return NativeModel.fit(panel, watched.request, drivers=("weather.wind_speed",), steps=40, seed=seed)
+
+    return begin(watched, Moment(START, history), fit, seed=1)
+
+
+def weekly_gated() -> Policy:
+    return Policy("gated", Either((OnEpisode(), Every(7 * DAY))), True, Gate(horizon_steps=2, looks=(8, 16)))
+
+
+def fresh(history: Recorded, beginning: Beginning, policy: Policy) -> Loop:
+    return serve(watched_of(history), policy, beginning, "base", START, false_alarms_per_month=4.0, cooldown=5 * DAY,
+                 seed=1)
+
+
+def run(loop: Loop, history: Recorded, start: np.datetime64, stop: np.datetime64) -> list[Tick]:
+    ticks = []
+    for moment in clock(history, start, stop, loop.watched.cadence):
+        tick = loop.tick(moment)
+        ticks.append(tick)
+        if tick.act is not None:
+            loop.admit(tick.act, tick.act.key, FineTune(14 * DAY, 15).make(loop.champion.model, loop.watched, moment,
+                                                                           tick.act))
+    return ticks
+
+
+def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
+    """Garbage in everything known after ``now``: reports, revisions, drivers."""
+    panels, ledgers = {}, {}
+    for domain in history.domains:
+        held = history.recorded(domain)
+        later = ~(held.panel["known_time"].values <= now)
+        panels[domain] = held.panel.assign({name: (("time", "node"), np.where(later, -1e6, held.panel[name].values),
+                                                   held.panel[name].attrs) for name in held.panel.data_vars})
+        ledgers[domain] = held.revisions.assign(
+            value=held.revisions["value"].where(held.revisions["known_time"] <= now, 1e6))
+    return Recorded(panels, ledgers)
+
+
+@pytest.mark.parametrize("name", ["frozen", "weekly", "gated"])
+def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
+        history: Recorded, beginning: Beginning, same_trees: Callable[[object, object], None], name: str) -> None:
+    known = policies(6 * HOUR, 12 * HOUR)
+    policy = weekly_gated() if name == "gated" else next(one for one in known if one.name == name)
+    until = START + 12 * DAY
+    clean, dirty = fresh(history, beginning, policy), fresh(history, beginning, policy)
+    ticks = run(clean, history, START, until)
+    others = run(dirty, poisoned(history, until), START, until)
+    for one, two in zip(ticks, others, strict=True):
+        xr.testing.assert_identical(one.forecast, two.forecast)
+        assert one.act == two.act and len(one.scores) == len(two.scores)
+    same_trees(clean.state(), dirty.state())
+    assert sum(tick.act is not None for tick in ticks) == (0 if name == "frozen" else 1)
+    assert any(tick.scores for tick in ticks)
+
+
+def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: Beginning) -> None:
+    watched = watched_of(history)
+
+    def fit(panel: xr.Dataset, seed: int) -> NativeModel:
+        return NativeModel.fit(panel, watched.request, drivers=("weather.wind_speed",), steps=40, seed=seed)
+
+    again = begin(watched, Moment(START, poisoned(history, START)), fit, seed=1)
+    np.testing.assert_array_equal(beginning.residuals, again.residuals)
+    for name, weights in beginning.base.weights().items():  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(weights, again.base.weights()[name])  # type: ignore[attr-defined]
+
+
+def test_a_restart_at_any_tick_goes_on_to_the_bit(
+        history: Recorded, beginning: Beginning, same_trees: Callable[[object, object], None]) -> None:
+    models: dict[str, object] = {"base": beginning.base}
+    steady, restarted = (fresh(history, beginning, weekly_gated()) for _ in range(2))
+    for moment in clock(history, START, START + 16 * DAY, 6 * HOUR):
+        one, two = steady.tick(moment), restarted.tick(moment)
+        xr.testing.assert_identical(one.forecast, two.forecast)
+        if one.act is not None:
+            assert one.act == two.act
+            model = FineTune(14 * DAY, 15).make(steady.champion.model, steady.watched, moment, one.act)
+            models[one.act.key] = model
+            steady.admit(one.act, one.act.key, model)
+            restarted.admit(one.act, one.act.key, model)
+        saved = restarted.state()
+        restarted = Loop.restore(restarted.watched, restarted.policy, saved, models.__getitem__)  # type: ignore[arg-type]
+        same_trees(restarted.state(), saved)
+    same_trees(steady.state(), restarted.state())
+
+
+def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded, beginning: Beginning) -> None:
+    loop = fresh(history, beginning, replace(weekly_gated(), gate=Gate(2, looks=(8, 16), alpha=0.999)))
+    ticks = run(loop, history, START, START + 30 * DAY)
+    scored = [score.issue_time for tick in ticks for score in tick.scores]
+    assert any(tick.verdict is not None for tick in ticks)
+    assert len(scored) == len(set(scored))
+    closed = [tick.now for tick in ticks if tick.now + 12 * HOUR + 12 * HOUR + 6 * HOUR <= ticks[-1].now]
+    assert set(closed) <= set(scored)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A rule that forecasts the last value plus ``offset``: a challenger whose worth is known beforehand."""
+
+    offset: float
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(history=24)
+
+    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+        last = context[request.target].dropna("time").values[-1]
+        spread = np.linspace(-1.0, 1.0, len(request.quantiles))
+        values = np.broadcast_to(last[:, None] + self.offset + spread, (request.horizon, len(last), len(spread)))
+        return as_forecast(values, context, request)
+
+
+@pytest.mark.parametrize(("before", "after", "verdict"), [(5.0, 0.0, "accept"), (0.0, 5.0, "reject")])
+def test_the_gate_lets_the_better_version_serve_and_only_that(before: float, after: float, verdict: str) -> None:
+    time = pd.date_range("2023-01-01", periods=24 * 60, freq="h").to_numpy().astype("datetime64[ns]")
+    noise = np.random.default_rng(3).normal(size=(len(time), 2))
+    panel = xr.Dataset({"x": (("time", "node"), 10 + noise, {"units": "1", "long_name": "x"})},
+                       {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
+                       {"domain": "d", "kind": "sensor", "step": "1h"})
+    history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
+    watched = Watched("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
+    reference = np.random.default_rng(4).normal(size=(24 * 30, 2))
+    beginning = Beginning(Offset(before), time[: 24 * 30], reference)
+    policy = Policy("test", Never(), False, Gate(horizon_steps=1, looks=(20, 40)))
+    start = time[24 * 30]
+    loop = serve(watched, policy, beginning, "old", start, false_alarms_per_month=1.0, cooldown=DAY, seed=0)
+    loop.tick(Moment(start, history))
+    loop.admit(Act("try", start, "a test"), "new", Offset(after))
+    verdicts = [tick.verdict for moment in clock(history, start + 6 * HOUR, start + 14 * DAY, 6 * HOUR)
+                if (tick := loop.tick(moment)).verdict is not None]
+    assert [one.decision.verdict for one in verdicts if one is not None] == [verdict]
+    assert loop.champion.version == ("new" if verdict == "accept" else "old")
+
+
+def test_replay_counts_what_it_did(history: Recorded, beginning: Beginning) -> None:
+    weekly = next(policy for policy in policies(6 * HOUR, 12 * HOUR) if policy.name == "weekly")
+    seen = []
+    outcome = replay(fresh(history, beginning, weekly), history, START, START + 15 * DAY, FineTune(14 * DAY, 5),
+                     seen.append)
+    row = outcome.row()
+    assert row["adaptations"] == row["promotions"] == 2 and sum(seen) == 61
+    assert 0 < row["crps"] < row["mae"] and 0.3 < row["coverage80"] <= 1.0
+    by_hand = outcome.scores.dropna(subset=["absolute_error"])
+    assert row["mae"] == pytest.approx(np.average(by_hand["absolute_error"], weights=by_hand["labels"]))
+
+
+def test_too_little_past_and_untrainable_models_are_said_in_one_line(history: Recorded) -> None:
+    watched = watched_of(history)
+    with pytest.raises(ServiceError, match="days of air known"):
+        begin(watched, Moment(np.datetime64("2023-01-08", "ns"), history), lambda panel, seed: SeasonalNaive(), seed=0)
+    act = Act("key", START, "a test")
+    with pytest.raises(RungError, match="cannot be trained"):
+        FineTune().make(Offset(0.0), watched, Moment(START, history), act)

@@ -1,0 +1,217 @@
+"""HTTP push against a real uvicorn: what was answered 202 is never lost and never counted twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from streams.sources import SourceError, Terms, drain
+from streams.sources.http import TOKEN_FROM, inbox_folder, push_app
+from streams.sources.inbox import InboxSource
+from streams.store import Store
+from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
+
+TOKEN = "a-token-of-some-length"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+END = np.datetime64("2100-01-01")
+AIR = Terms("air", pd.Timedelta("1h"), units={"no2": "ug m-3"})
+
+SERVER = """
+import itertools
+import sys
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import uvicorn
+from streams.sources import Terms
+from streams.sources.http import push_app
+ticks = itertools.count(int(sys.argv[3]))
+app = push_app(Path(sys.argv[1]), {"air": Terms("air", pd.Timedelta("1h"), units={"no2": "ug m-3"})},
+               lambda: np.datetime64("2020-02-01", "ns") + np.timedelta64(next(ticks), "us"),
+               most_body=2000, most_items=int(sys.argv[4]), retry_after=7)
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
+"""
+
+
+def start(folder: Path, port: int, first_tick: int = 0, most_items: int = 1000) -> subprocess.Popen:
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(folder), str(port), str(first_tick),
+                               str(most_items)], cwd=ROOT, env={**os.environ, TOKEN_FROM: TOKEN})
+    wait_for(lambda: answers(port), "uvicorn")
+    return server
+
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
+    folder, port = tmp_path_factory.mktemp("inbox"), free_port()
+    server = start(folder, port, most_items=5)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=BEARER) as client:
+            yield client, folder
+    finally:
+        stop(server)
+
+
+def source(folder: Path, **more: int) -> InboxSource:
+    return InboxSource("push", AIR, inbox_folder(folder, "air"), **more)
+
+
+def test_json_csv_and_the_same_again(pushed: tuple[httpx.Client, Path], tmp_path: Path) -> None:
+    client, folder = pushed
+    rows = [{"time": "2020-01-01T00:00Z", "node": "a", "no2": 1.5}, {"time": "2020-01-01T00:00Z", "node": "b",
+                                                                     "no2": None}]
+    first = client.post("/v1/air", json=rows)
+    assert first.status_code == 202 and first.json()["rows"] == 2 and not first.json()["known"]
+    again = client.post("/v1/air", json=rows)
+    assert again.status_code == 202 and again.json() == {**first.json(), "known": True}
+    table = "time,node,no2\n2020-01-01T01:00Z,a,2.5\n"
+    assert client.post("/v1/air", content=table, headers={"Content-Type": "text/csv; charset=utf-8"}).json()["rows"] == 1
+    store = Store.open(tmp_path)
+    assert sum(one.new for one in drain([source(folder)], store)) == 2
+    assert not list(inbox_folder(folder, "air").iterdir())
+    assert not client.post("/v1/air", json=rows).json()["known"]  # the server has forgotten it, the cursor has not
+    assert drain([source(folder)], store) == () and not list(inbox_folder(folder, "air").iterdir())
+    key = {"Idempotency-Key": "said on purpose"}
+    assert client.post("/v1/air", json=rows, headers=key).status_code == 202
+    (answer,) = drain([source(folder)], store)
+    assert answer.duplicate == 1
+    assert store.read().as_known_at("air", END).no2.sel(node="a").values.tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize(("path", "headers", "body", "status", "words"), [
+    ("/v1/air", {"Authorization": "Bearer wrong"}, "[]", 401, "token"),
+    ("/v1/air", {"Authorization": f"Basic {TOKEN}"}, "[]", 401, "token"),
+    ("/v1/air", {"Authorization": ""}, "[]", 401, "token"),
+    ("/v1/sea", {}, "[]", 404, "no domain 'sea': expected one of air"),
+    ("/v1/air", {"Content-Type": "text/plain"}, "[]", 415, "expected application/json or text/csv"),
+    ("/v1/air", {}, "x" * 2001, 413, "exceeds 2000 bytes"),
+    ("/v1/air", {}, "[", 422, "not JSON"),
+    ("/v1/air", {}, "[1]", 422, "row 1 is no object"),
+    ("/v1/air", {}, "[]", 422, "no rows"),
+    ("/v1/air", {}, '[{"time": "2020-01-01", "node": "a", "no2": 1}, {"time": "soon", "node": "a", "no2": 1}]', 422,
+     "time is 'soon' (row 2): expected a stamp"),
+    ("/v1/air", {}, '{"time": "2030-01-01", "node": "a", "no2": 1}', 422, "check the clock"),
+    ("/v1/air", {"Content-Type": "text/csv"}, "time,node,no2\n2020-01-01,a\n", 422, "line 2 has 2 fields"),
+    ("/v1/air", {"Content-Type": "text/csv"}, b"\xff\xfe", 422, "UTF-8"),
+])
+def test_requests_refused_in_words(pushed: tuple[httpx.Client, Path], path: str, headers: dict[str, str],
+                                   body: str | bytes, status: int, words: str) -> None:
+    client, folder = pushed
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json", **headers})
+    assert answer.status_code == status
+    assert words in answer.json()["error"] and "\n" not in answer.json()["error"] and TOKEN not in answer.text
+    assert not list(inbox_folder(folder, "air").glob("*"))
+
+
+def test_a_body_without_a_length_is_cut_at_the_limit(pushed: tuple[httpx.Client, Path]) -> None:
+    client, _ = pushed
+    answer = client.post("/v1/air", content=(b"x" * 500 for _ in range(100)),
+                         headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_back_pressure(pushed: tuple[httpx.Client, Path], tmp_path: Path) -> None:
+    client, folder = pushed
+    store, kept = Store.open(tmp_path), 0
+    for hour in range(12):
+        row = {"time": f"2020-01-02T{hour:02d}:00Z", "node": "a", "no2": hour}
+        answer = client.post("/v1/air", json=row)
+        if answer.status_code == 503:
+            assert answer.headers["Retry-After"] == "7" and "the inbox is full" in answer.json()["error"]
+            kept += sum(one.new for one in drain([source(folder, most=2)], store))  # three rounds
+            answer = client.post("/v1/air", json=row)
+        assert answer.status_code == 202
+    kept += sum(one.new for one in drain([source(folder)], store))
+    assert kept == 12
+
+
+def test_no_server_without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for token in ("", "short"):
+        monkeypatch.setenv("TERRACAST_TEST_TOKEN", token)
+        with pytest.raises(SourceError, match="TERRACAST_TEST_TOKEN"):
+            push_app(tmp_path, {"air": AIR}, lambda: END, token_from="TERRACAST_TEST_TOKEN")
+
+
+DRAINER = """
+import sys
+from pathlib import Path
+import pandas as pd
+from streams.sources import Terms, ingest_from
+from streams.sources.inbox import InboxSource
+from streams.store import Store
+store = Store.open(sys.argv[1])
+source = InboxSource("push", Terms("air", pd.Timedelta("1h"), units={"no2": "ug m-3"}), Path(sys.argv[2]), most=20)
+print("ready", flush=True)
+while True:
+    with store.transaction("push") as step:
+        answers = ingest_from(source, step)
+        kept = (step.state("kept") or {"rows": 0})["rows"]
+        step.set_state("kept", {"rows": kept + sum(one.new + one.late for one in answers)})
+    source.committed()
+    print(kept, flush=True)
+"""
+
+
+class Pusher(threading.Thread):
+    """Sends rows until told to stop, each again and again until it is answered 202."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.port, self.sent, self.ending = port, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ending.is_set():
+            stamp = pd.Timestamp("2020-01-01") + pd.Timedelta(hours=self.sent // 20)
+            row = {"time": stamp.isoformat() + "Z", "node": f"n{self.sent % 20}", "no2": self.sent}
+            while True:
+                try:
+                    answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/air", json=row, headers=BEARER, timeout=5)
+                    if answer.status_code == 202:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.01)
+            self.sent += 1
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
+def test_server_and_drainer_killed_at_random_instants(tmp_path: Path, kills: int) -> None:
+    rng, port, folder = np.random.default_rng(kills), free_port(), tmp_path / "inbox"
+    pusher, inbox = Pusher(port), inbox_folder(folder, "air")
+    inbox.mkdir(parents=True)
+    pusher.start()
+    server = start(folder, port)
+    try:
+        for number in range(kills):
+            drainer = subprocess.Popen([sys.executable, "-c", DRAINER, str(tmp_path / "store"), str(inbox)],
+                                       stdout=subprocess.PIPE, cwd=ROOT)
+            for _ in range(int(rng.integers(1, 12))):
+                assert drainer.stdout.readline()
+            time.sleep(rng.uniform(0, 0.1))  # the instant of the kill, not a wait for anything
+            server.kill()
+            drainer.kill()
+            stop(drainer)
+            stop(server)
+            server = start(folder, port, first_tick=(number + 1) * 10 ** 7)
+    finally:
+        pusher.ending.set()
+        pusher.join()
+        stop(server)
+    store = Store.open(tmp_path / "store")
+    rest = drain([source(folder)], store)
+    kept = store.read().state("kept")["rows"] + sum(one.new + one.late for one in rest)
+    recorded = store.read().history().recorded("air")
+    values = recorded.panel.no2.values
+    assert kept == pusher.sent > 0 and len(recorded.revisions) == 0
+    assert np.array_equal(np.sort(values[~np.isnan(values)]), np.arange(float(pusher.sent)))
+    assert not [path for path in inbox.iterdir() if not path.name.startswith(".part-")]
+    assert json.dumps(store.read().cursor("push"))
