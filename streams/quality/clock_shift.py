@@ -101,8 +101,8 @@ def limit_from_past(cell: np.ndarray, window: int, settings: Settings) -> np.nda
     """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
     In the past a shift made things worse, by some amount; a real one makes them better by about the same amount.
-    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle, which
-    must be more than the mean of a window does by chance.
+    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle,
+    which must be more than the mean of a window does by chance.
     """
     mean = trailing_mean(cell, window, window // 2)
     middle = nan_median(mean)

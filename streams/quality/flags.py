@@ -8,7 +8,7 @@ from which it is known. Values are never changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from streams.quality import arrivals, clock_shift, duplicates, gaps, saturation,
 from streams.quality.entries import Entry, later_entries, no_entries, with_entries
 from streams.quality.found import Found
 from streams.quality.labels import SUSPECT, Label, flag_attrs
-from streams.quality.learning import learn
+from streams.quality.learning import highest, learn
 from streams.quality.limits import is_direction, out_of_range, range_of
 from streams.quality.reference import Reference, check_reference
 from streams.quality.settings import Settings
@@ -144,6 +144,8 @@ def _parts(panel: xr.Dataset, reference: Reference | None, settings: Settings, m
         past = slice(max(0, start - history), start)
         usual = _learned_from(panel.isel(time=past), {name: mask[past] for name, mask in masks.items()}, settings
                               ) if start >= needed else None
+        if usual is not None:
+            usual = _with_tops(usual, panel.isel(time=slice(0, start)), masks)
         if min(start + each, rows) > first:
             yield max(start, 0), min(start + each, rows), usual
         elif usual is None or start + each + history > first:
@@ -154,6 +156,15 @@ def _learned_from(past: xr.Dataset, masks: Mapping[str, np.ndarray], settings: S
     good = {name: (("time", "node"), np.where(mask & int(SUSPECT), np.nan, past[name].values), past[name].attrs)
             for name, mask in masks.items()}
     return learn(past.assign(good), settings)
+
+
+def _with_tops(usual: Reference, past: xr.Dataset, masks: Mapping[str, np.ndarray]) -> Reference:
+    """The highest values of all the past, spikes and impossible ones left out: a sensor's limit does not age."""
+    tops = {}
+    for name, one in usual.variables.items():
+        odd = (masks[name][: past.sizes["time"]] & int(Label.SPIKE | Label.RANGE)) > 0
+        tops[name] = replace(one, **highest(np.where(odd, np.nan, past[name].values)))
+    return replace(usual, variables=tops)
 
 
 def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: Limits | None,

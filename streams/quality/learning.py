@@ -105,14 +105,19 @@ def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offs
     floor = nan_quantile(values, 0.01)
     at_floor = values <= floor
     longest, longest_floor = longest_runs(run, at_floor)
-    top = float(np.nanmax(values, initial=-np.inf))
     return replace(
         usual, profile=profile, scale=np.where(few, np.nan, scale).astype(np.float32), still=still,
         neighbours=np.full((nodes, 1), -1), longest=np.where(few, np.nan, longest),
         longest_floor=np.where(few, np.nan, longest_floor), floor=floor,
         floor_share=at_floor.sum(axis=0) / np.maximum((~np.isnan(values)).sum(axis=0), 1),
         noise=empty + 1, gap=usual_gap(values), reports=(~np.isnan(values)).mean(axis=0),
-        top=np.array([top]), top_hits=np.array([float((values == top).sum())]))
+        **highest(values))
+
+
+def highest(values: np.ndarray) -> dict[str, np.ndarray]:
+    """The highest value of all nodes and in how many rows it was reached, as ``Usual`` holds them."""
+    top = float(np.nanmax(values, initial=-np.inf))
+    return {"top": np.array([top]), "top_hits": np.array([float((values == top).any(axis=1).sum())])}
 
 
 def _spread(anomalies: np.ndarray) -> np.ndarray:

@@ -69,10 +69,10 @@ def trailing_count(held: np.ndarray, window: int) -> np.ndarray:
 def _trailing(values: np.ndarray, window: int, first: int) -> np.ndarray:
     """Sums over the last ``window`` rows for the rows from ``first`` on."""
     exact = np.float64 if values.dtype.kind == "f" else np.int32
-    sums = values[first:].astype(exact)
+    sums: np.ndarray = values[first:].astype(exact)
     if len(sums):
         gone = values[max(0, first + 1 - window) : max(0, len(values) - window)].astype(exact)
-        sums[len(sums) - len(gone) :] -= gone
+        sums[len(sums) - len(gone) :] = sums[len(sums) - len(gone) :] - gone
         sums[0] = values[max(0, first + 1 - window) : first + 1].sum(axis=0, dtype=exact)
     return np.cumsum(sums, axis=0, out=sums)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from streams.sources import Answer, FilesSource, drain
 from streams.sources.files import NO_LINE_END, STILL_CHANGING
 from streams.sources.rows import AMBIGUOUS
 from streams.store import Store
+from tests.streams.servers import ROOT, stop
 
 END = np.datetime64("2100-01-01")
 
@@ -265,3 +270,64 @@ def test_london_s_hours_are_local_time(tmp_path: Path) -> None:
     assert panel.attrs["ambiguous_dropped"] <= 2 and panel.attrs["nonexistent_dropped"] <= 2
     for stamp, utc in (("2015-07-01T08", "2015-07-01T07"), ("2015-12-01T08", "2015-12-01T08")):
         assert panel.cnt.sel(time=utc).item() == local.cnt.sel(time=stamp).item()
+
+
+READER = """
+import sys
+from pathlib import Path
+from streams.sources import FilesSource, ingest_from
+from streams.store import Store
+store, source = Store.open(sys.argv[1]), FilesSource("files", "air", Path(sys.argv[2]), {"step": "1h"})
+print("ready", flush=True)
+while True:
+    with store.transaction("files") as step:
+        answers = ingest_from(source, step)
+        kept = (step.state("kept") or {"rows": 0})["rows"]
+        step.set_state("kept", {"rows": kept + sum(one.new + one.late for one in answers)})
+    source.committed()
+    print(kept, flush=True)
+"""
+
+
+def append_for_ever(folder: Path, ending: threading.Event, written: list[int]) -> None:
+    """Rows appended in small pieces that end anywhere, as a slow writer does; a new file every 50 hours."""
+    rng, pending, place = np.random.default_rng(5), b"", folder
+    while not ending.is_set() or pending:
+        if not pending:
+            hour, place = written[0], folder / f"{written[0] // 50:05d}.csv"
+            head = b"" if hour % 50 else b"time,node,x\n"
+            stamp = pd.Timestamp("2020-01-01") + pd.Timedelta(hours=hour)
+            pending = head + f"{stamp.isoformat()},a,{hour}.125\n".encode()
+            written[0] += 1
+        size = int(rng.integers(1, len(pending) + 1))
+        with place.open("ab") as file:
+            file.write(pending[:size])
+        pending = pending[size:]
+        time.sleep(rng.uniform(0, 0.01))
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(15, marks=pytest.mark.slow)])
+def test_killed_at_random_instants_while_files_grow(tmp_path: Path, kills: int) -> None:
+    rng, folder, ending, written = np.random.default_rng(kills), tmp_path / "in", threading.Event(), [0]
+    folder.mkdir()
+    writer = threading.Thread(target=append_for_ever, args=(folder, ending, written))
+    writer.start()
+    try:
+        for _ in range(kills):
+            reader = subprocess.Popen([sys.executable, "-c", READER, str(tmp_path / "store"), str(folder)],
+                                      stdout=subprocess.PIPE, cwd=ROOT)
+            for _ in range(int(rng.integers(1, 20))):
+                assert reader.stdout.readline()
+            time.sleep(rng.uniform(0, 0.1))  # the instant of the kill, not a wait for anything
+            reader.kill()
+            stop(reader)
+    finally:
+        ending.set()
+        writer.join()
+    store, source = Store.open(tmp_path / "store"), FilesSource("files", "air", folder, {"step": "1h"})
+    rest = [*drain([source], store), *drain([source], store)]
+    recorded = store.read().history().recorded("air")
+    values = recorded.panel.x.values[:, 0]
+    rounded = recorded.revisions
+    assert store.read().state("kept")["rows"] + sum(one.new + one.late for one in rest) == written[0]
+    assert np.array_equal(values, np.arange(float(written[0])) + 0.125) and len(rounded) == 0

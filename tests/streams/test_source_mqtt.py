@@ -169,7 +169,7 @@ def run_until_killed(command: list[str], rng: np.random.Generator) -> None:
         stop(process)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
 def test_killed_at_random_instants(port: int, tmp_path: Path, kills: int) -> None:
     """Every message is in the store, none twice, whatever instant the listener is killed at."""
     rng, count, place = np.random.default_rng(kills), 600 * kills, str(tmp_path / f"store{kills}")

@@ -108,7 +108,7 @@ REPORTS = st.lists(st.builds(
 
 
 @given(REPORTS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_the_store_knows_what_the_reports_said(tmp_path_factory: pytest.TempPathFactory,
                                                reports: list[Report]) -> None:
     """At every instant the store's panel holds, per value, the last report known."""

@@ -59,7 +59,8 @@ def insert(url: str, rows: list[dict[str, object]]) -> None:
     engine.dispose()
 
 
-def row(hour: int, node: str, value: float | None, changed: str | None = "2020-01-10 00:00:00+00:00") -> dict[str, object]:
+def row(hour: int, node: str, value: float | None, changed: str | None = "2020-01-10 00:00:00+00:00"
+        ) -> dict[str, object]:
     stamp = pd.Timestamp("2020-01-01") + pd.Timedelta(hours=hour)
     return {"time": stamp.strftime("%Y-%m-%d %H:%M:%S+00:00"), "node": node, "no2": value, "updated_at": changed}
 
@@ -78,7 +79,8 @@ def counts(source: SqlSource, store: Store) -> tuple[int, int, int, int]:
 def test_incremental_by_id_with_late_rows(database: str, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     insert(database, [row(hour, node, hour) for hour in range(48) for node in "ab"])
-    assert counts(source(database, batch=10, most=30), store) == (96, 0, 0, 0)  # many rounds, none left out
+    new, late, *others = counts(source(database, batch=10, most=30), store)  # many rounds, none left out
+    assert new + late == 96 and others == [0, 0]  # late: the other half of a stamp that a round has cut
     assert counts(source(database), store) == (0, 0, 0, 0)
     insert(database, [row(3, "c", 33), row(48, "a", None), row(48, "b", 48.125)])
     assert counts(source(database), store) == (1, 1, 0, 0)
@@ -96,8 +98,8 @@ def test_incremental_by_last_change_with_overlap(database: str, tmp_path: Path) 
 
     insert(database, [row(0, "a", 1, "2020-01-10 00:00:00+00:00"), row(1, "a", 2, "2020-01-10 00:20:00+00:00"),
                       row(2, "a", 3, None)])
-    (answer,) = drain([changes()], store)
-    assert answer.new == 2 and answer.notes == ("1 rows have no updated_at: they are never read",)
+    said, answer = drain([changes()], store)
+    assert answer.new == 2 and said.notes == ("1 rows have no updated_at: they are never read",)
     insert(database, [row(3, "a", 4, "2020-01-10 00:15:00+00:00")])  # began earlier, was committed later
     assert counts(changes(), store) == (1, 0, 0, 0)
     engine = sql.create_engine(database)
@@ -184,7 +186,7 @@ def overlapping_writers(url: str, ending: threading.Event, sent: list[int], writ
     engine.dispose()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(15, marks=pytest.mark.slow)])
 def test_killed_at_random_instants_while_writers_overlap(cluster: str, tmp_path: Path, kills: int) -> None:
     engine, rng = sql.create_engine(cluster), np.random.default_rng(kills)
     with engine.begin() as connection:
