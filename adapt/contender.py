@@ -81,7 +81,7 @@ class Contender:
         """
         for one in self.open:
             valid = self.request.at(one.issue_time).valid_times
-            known = _rows(labels, valid)
+            known = rows_at(labels, valid)
             fresh = np.isnan(one.labels) & np.isfinite(known)
             if fresh.any():
                 one.labels = np.where(fresh, known, one.labels)
@@ -116,7 +116,7 @@ def open_forecasts(state: list[dict[str, object]]) -> list[OpenForecast]:
             for one in state]
 
 
-def _rows(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:
+def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:
     """Rows of ``labels`` at the stamps ``valid``; NaN rows where the panel has none. Its clock is sorted."""
     time, values = labels["time"].values, labels.values
     rows = np.full((len(valid), values.shape[1]), np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.detectors import RiverBank
+from adapt.bank import AdwinBank
 
 STRICTEST, LOOSEST = -80.0, 0.0  # ln of ADWIN's delta
 ROUNDS = 9  # of bisection: the threshold is found to 0.16
@@ -12,9 +12,9 @@ CAUTION = 0.5  # share of the promise that the reference period may use up; the 
 BOOTSTRAP_BLOCKS = 28  # longer than weather, tides and weeks remember
 
 
-def watch_bank(streams: int, log_delta: float) -> RiverBank:
+def watch_bank(streams: int, log_delta: float) -> AdwinBank:
     """An ADWIN a stream that checks at every block and cuts off no less than five blocks."""
-    return RiverBank("adwin", streams, delta=float(np.exp(log_delta)), clock=1, min_window_length=5, grace_period=10)
+    return AdwinBank(streams, delta=float(np.exp(log_delta)), clock=1, min_window_length=5, grace_period=10)
 
 
 def count_episodes(alarms: np.ndarray, cooldown: int) -> int:
@@ -63,6 +63,5 @@ def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndar
 
 
 def _rate(trial: np.ndarray, log_delta: float, blocks_per_month: float, cooldown: int) -> float:
-    bank = watch_bank(trial.shape[1], log_delta)
-    alarms = np.array([bank.update(row).any() for row in trial])
+    alarms = watch_bank(trial.shape[1], log_delta).update_many(trial).any(axis=1)
     return count_episodes(alarms, cooldown) * blocks_per_month / len(trial)

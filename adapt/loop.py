@@ -15,7 +15,7 @@ import xarray as xr
 
 from adapt.calibration import OutputCalibration
 from adapt.clock import Moment
-from adapt.contender import Contender, Score, open_forecasts
+from adapt.contender import Contender, Score, open_forecasts, rows_at
 from adapt.episodes import Episode, Episodes
 from adapt.gate import Decision
 from adapt.monitor import Evidence, Monitor
@@ -44,13 +44,17 @@ class Watched:
 
     def panel(self, moment: Moment, since: np.datetime64) -> xr.Dataset:
         """The forecaster's context as known at the moment: target and drivers on the watched nodes."""
-        target = moment.known(self.domain, since).reindex(node=list(self.nodes))
         drivers = {domain: (moment.known(domain, since), names) for domain, names in self.drivers.items()}
-        return context(target, self.request.target, drivers)
+        return context(self._own_nodes(moment, since), self.request.target, drivers)
 
     def labels(self, moment: Moment, since: np.datetime64) -> xr.DataArray:
         """The target (time, node) as known at the moment."""
-        panel = moment.known(self.domain, since)[self.request.target]
+        return self._own_nodes(moment, since)[self.request.target]
+
+    def _own_nodes(self, moment: Moment, since: np.datetime64) -> xr.Dataset:
+        panel = moment.known(self.domain, since)
+        if tuple(panel["node"].values) == self.nodes:
+            return panel
         return panel.reindex(node=list(self.nodes))
 
 
@@ -96,12 +100,14 @@ class Loop:
 
     def tick(self, moment: Moment) -> Tick:
         """One step at ``moment``; call with rising moments, one cadence apart."""
-        labels = self.watched.labels(moment, self._oldest(moment.now))
+        begin = moment.now - self.watched.history
+        panel = self.watched.panel(moment, min(begin, self._oldest(moment.now)))
+        labels = panel[self.watched.request.target]
         scores = self._mature(moment.now, labels)
         changed = self._monitor(moment.now, labels)
         verdict = self._judge()
         act = self._wish(moment.now)
-        panel = self.watched.panel(moment, moment.now - self.watched.history)
+        panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
         forecast = self.champion.issue(panel, moment.now, shadow=False)
         if self.challenger is not None:
             self.challenger.issue(panel, moment.now, shadow=True)
@@ -158,8 +164,7 @@ class Loop:
         evidence: list[Evidence] = []
         for issued, raw in due:
             times = self.watched.request.at(issued).valid_times[: len(raw)]
-            known = labels.reindex(time=times).values
-            rows = residual(raw, known, self.watched.request.quantiles)
+            rows = residual(raw, rows_at(labels, times), self.watched.request.quantiles)
             evidence += self.monitor.observe(times, rows)
         changed = self.episodes.fold(now, evidence)
         self.told |= {episode.id: episode for episode in changed}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt.detectors import RiverBank
+from adapt.bank import AdwinBank
 from adapt.false_alarms import calibrate, watch_bank
 from adapt.health import Silence
 from adapt.reference import Reference
@@ -80,7 +80,7 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, bank: RiverBank, silence: Silence) -> None:
+    def __init__(self, calibration: Calibration, bank: AdwinBank, silence: Silence) -> None:
         self.calibration, self._bank, self._silence = calibration, bank, silence
         self._times: list[np.datetime64] = []
         self._rows: list[np.ndarray] = []
@@ -115,8 +115,7 @@ class Monitor:
         streams = GAIN * normal.standardise(blocks)
         log_delta = calibrate(streams, float(MONTH / (step * size)), false_alarms_per_month, COOLDOWN_BLOCKS, seed)
         bank = watch_bank(streams.shape[1], log_delta)
-        for row in streams:
-            bank.update(row)
+        bank.update_many(streams)
         expected = np.isfinite(residuals).mean(axis=0) >= 0.5
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
         monitor = cls(Calibration(names, step, size, false_alarms_per_month, log_delta, views, normal), bank, silence)
@@ -224,7 +223,7 @@ class Monitor:
         frozen = Calibration(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), int(state["block"]),
                              float(state["false_alarms_per_month"]), float(state["log_delta"]),
                              Views.restore(state["views"]), Reference.restore(state["normal"]))
-        monitor = cls(frozen, RiverBank.restore(state["bank"]), Silence.restore(state["silence"]))
+        monitor = cls(frozen, AdwinBank.restore(state["bank"]), Silence.restore(state["silence"]))
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")

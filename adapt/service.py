@@ -10,7 +10,7 @@ import xarray as xr
 
 from adapt.calibration import OutputCalibration
 from adapt.clock import Moment, clock
-from adapt.contender import Contender
+from adapt.contender import Contender, rows_at
 from adapt.episodes import Episodes
 from adapt.loop import Loop, Watched
 from adapt.monitor import Monitor
@@ -72,7 +72,7 @@ def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.da
         request = watched.request.at(then.now)
         values = model.forecast(context, request)[request.target].values[0][:short].astype("float64")
         valid = request.valid_times[:short]
-        rows.append(residual(values, labels.reindex(time=valid).values, request.quantiles))
+        rows.append(residual(values, rows_at(labels, valid), request.quantiles))
         times.append(valid)
     return np.concatenate(times), np.concatenate(rows)
 

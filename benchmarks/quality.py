@@ -26,8 +26,9 @@ MONTH_HOURS = 730.5
 
 @dataclass(frozen=True)
 class QualityBench:
-    """One background: a panel with ``known_time``; ``learned`` days to learn from, then ``judged`` days in which
-    faults are planted, again and again every ``judged`` days. ``variables`` and every ``every``-th node take turns.
+    """One background: a panel with ``known_time``; ``learned`` days to learn from, then ``judged`` days in
+    which faults are planted, again and again every ``judged`` days. ``variables`` and every ``every``-th node
+    take turns.
     """
 
     panel: xr.Dataset

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from causal.engine import METHODS, TESTS, Progress, Redraw, Search, search_links
+from causal.engine import ENGINES, METHODS, TESTS, Progress, Redraw, Search, search_links
 from causal.graph import CausalGraph, Link, Series
 from causal.knowledge import Knowledge
 from causal.prepare import Dropped, Prepared
@@ -27,7 +27,7 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
     2019; same-time links only oriented by knowledge). ``search`` gives the rarer settings and then wins
     over the three before it. Copies and exact sums of other series leave first, each with a reason in
     ``assumptions``. Raises ``DiscoverError`` on too few samples, ``KnowledgeError`` on bad knowledge. Ten
-    series of 8,760 steps and twelve lags take about ten seconds (see ``Search`` for how it grows).
+    series of 8,760 steps and twelve lags take well under a second (see ``Search`` for how it grows).
 
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
     >>> noise[1:, 1] += 0.6 * noise[:-1, 0]
@@ -104,7 +104,8 @@ def _searched(values: np.ndarray, series: tuple[Series, ...], marks: dict[int, d
 
 
 def _check_search(search: Search) -> None:
-    for value, choices, name in ((search.method, METHODS, "method"), (search.test, TESTS, "test")):
+    for value, choices, name in ((search.method, METHODS, "method"), (search.test, TESTS, "test"),
+                                 (search.engine, ENGINES, "engine")):
         if value not in choices:
             raise DiscoverError(f"{name} {value!r}", where="discover",
                                 expected="one of " + ", ".join(choices), remedy="choose one of them")

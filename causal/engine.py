@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import warnings
@@ -18,6 +19,7 @@ from causal.knowledge import LinkAssumptions
 
 METHODS = ("PCMCI+", "PCMCI")
 TESTS = ("ParCorr", "RobustParCorr")
+ENGINES = ("fast", "tigramite")
 _FLAG = 987654.25  # stands for a gap; standardised series never come near it
 
 Progress = Callable[[float, str], None]
@@ -32,7 +34,8 @@ class Search:
     same-time series a test conditions on at once, ``lagged_conditions`` how many lagged parents of each
     side (strongest first), ``majority_degree`` the number of same-time neighbours up to which directions
     are voted over all their subsets; beyond it the plain collider rule is used. Without these caps strong
-    same-time links make PCMCI+ combinatorial.
+    same-time links make PCMCI+ combinatorial. ``engine`` "fast" answers ParCorr from one lagged covariance
+    (see ``causal.fast``), with tigramite's own results; "tigramite" is the reference it is tested against.
     """
 
     max_lag: int
@@ -43,6 +46,7 @@ class Search:
     same_time_conditions: int = 3
     lagged_conditions: int = 30
     majority_degree: int = 6
+    engine: str = "fast"
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def search_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
                  progress: Progress | None = None, redraw: Redraw | None = None) -> tuple[Link, ...]:
     """Search the links among columns of ``values`` (time, series; NaN = gap) that ``marks`` leaves open.
 
-    Cost grows with series^2 x lags x time, and with the square of the number of conditions (see ``Search``).
+    Cost grows with series^2 x lags and with the cube of the number of conditions (see ``Search``); with gaps,
+    or with the engine "tigramite", also with time.
     """
     with _quiet(), threadpool_limits(1):
         explorer = _explorer(values, search, progress, redraw)
@@ -87,23 +92,33 @@ def _explorer(values: np.ndarray, search: Search, progress: Progress | None, red
     from tigramite.data_processing import DataFrame
     from tigramite.independence_tests.parcorr import ParCorr
     from tigramite.independence_tests.robust_parcorr import RobustParCorr
+    from tigramite.pcmci import PCMCI
+
+    from causal.fast.parcorr import CovarianceParCorr
+    from causal.fast.pcmci import FastPCMCI
 
     frame = DataFrame(np.where(np.isfinite(values), values, _FLAG), missing_flag=_FLAG)
     if redraw is not None:
         frame.bootstrap = {"boot_blocklength": redraw.block,
                            "random_state": np.random.default_rng(redraw.seed)}
-    test = {"ParCorr": ParCorr, "RobustParCorr": RobustParCorr}[search.test](significance="analytic")
-    return _capped_explorer()(frame, test, search, progress)
+    test: Any = {"ParCorr": ParCorr, "RobustParCorr": RobustParCorr}[search.test]
+    base: Any = PCMCI
+    if search.engine == "fast" and search.test == "ParCorr":
+        test, base = CovarianceParCorr, FastPCMCI
+    return _capped(base)(frame, test(significance="analytic"), search, progress)
 
 
-def _capped_explorer() -> Any:
-    """PCMCI with the caps of ``Search`` and a word on progress (built here: tigramite is slow to import)."""
-    from tigramite.pcmci import PCMCI
+@functools.cache
+def _capped(base: Any) -> Any:
+    """``base`` (PCMCI or its fast twin) with the caps of ``Search`` and a word on progress."""
 
-    class Explorer(PCMCI):  # type: ignore[misc]
+    class Explorer(base):  # type: ignore[misc]
         def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None) -> None:
             super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
             self.search, self.progress = search, progress or (lambda share, words: None)
+
+        def _said(self, share: float, words: str) -> None:
+            self.progress(share, words)
 
         def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
             self.progress(0.4 * j / self.N, "lagged conditions")

@@ -19,6 +19,8 @@ def onto_nodes(panel: xr.Dataset, target: xr.Dataset) -> xr.Dataset:
     O(nodes × target nodes) for the nearest.
     """
     wanted = target["node"].values
+    if np.array_equal(panel["node"].values, wanted):
+        return panel
     if set(wanted.tolist()) <= set(panel["node"].values.tolist()):
         return panel.sel(node=wanted)
     if all(name in one.coords and one[name].dims == ("node",) for name in ("lat", "lon") for one in (panel, target)):
@@ -51,12 +53,15 @@ def context(target: xr.Dataset, variable: str, drivers: Mapping[str, tuple[xr.Da
     >>> sorted(context(air, "pm25", {"weather": (wind, ["speed"])}).data_vars)
     ['pm25', 'weather.speed']
     """
-    wanted = target[[variable]]
+    clock, nodes = target["time"].values, target["node"].values
+    variables = {variable: (("time", "node"), target[variable].transpose("time", "node").values,
+                            {**target[variable].attrs, "role": "target"})}
     for domain, (panel, names) in drivers.items():
-        moved = onto_nodes(panel[list(names)], target).reindex(time=target["time"])
+        moved = onto_nodes(panel[list(names)], target)
+        if not np.array_equal(moved["time"].values, clock):
+            moved = moved.reindex(time=clock)
         for name in names:
             attrs = {**panel[name].attrs, "role": "past_driver"}
-            values = moved[name].transpose("time", "node").values
-            wanted = wanted.assign({f"{domain}.{name}": (("time", "node"), values, attrs)})
-    wanted[variable].attrs["role"] = "target"
-    return wanted.assign_attrs(target.attrs)
+            variables[f"{domain}.{name}"] = (("time", "node"), moved[name].transpose("time", "node").values, attrs)
+    places = {name: (target[name].dims, target[name].values) for name in ("lat", "lon") if name in target.coords}
+    return xr.Dataset(variables, {"time": clock, "node": nodes, **places}, target.attrs)

@@ -106,16 +106,18 @@ def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | 
     panel, step = held.panel, step_of(held.panel)
     time = panel["time"].values
     first = 0 if since is None else int(np.searchsorted(time, instant(since)))
-    known = panel["known_time"].values[first:] <= now
+    last = int(np.searchsorted(time, now, side="right"))  # nothing is known before its own time
+    known = panel["known_time"].values[first:last] <= now
     rows = np.flatnonzero(known.any(axis=1))
     stop = first + (int(rows[-1]) + 1 if len(rows) else 0)
     known = known[: stop - first]
-    part = panel.isel(time=slice(first, stop)).drop_vars("known_time")
-    part = part.assign({name: (("time", "node"), np.where(known, part[name].values, np.nan), part[name].attrs)
-                        for name in part.data_vars})
-    moving = [name for name in ("lat", "lon") if name in part.coords and part[name].dims == ("time", "node")]
-    part = part.assign_coords({name: (("time", "node"), np.where(known, part[name].values, np.nan), part[name].attrs)
-                               for name in moving})
+    # one Dataset from arrays: this runs at every step of the loop, and xarray's assign copies again and again
+    hidden = {name: (one.dims, np.where(known, one.values[first:stop], np.nan), one.attrs)
+              for name, one in panel.variables.items() if one.dims == ("time", "node") and name != "known_time"}
+    plain = {name: (one.dims, one.values[first:stop] if one.dims[:1] == ("time",) else one.values, one.attrs)
+             for name, one in panel.variables.items() if name not in hidden and name != "known_time"}
+    part = xr.Dataset({name: hidden[name] for name in panel.data_vars},
+                      {name: (hidden | plain)[name] for name in panel.coords if name != "known_time"}, panel.attrs)
     _apply_revisions(part, held.revisions, now)
     return _on_regular_clock(part, step)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+Exact = Callable[[int, int, Sequence[int]], tuple[float, float]]
 
 
 class ExactTest:

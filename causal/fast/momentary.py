@@ -7,7 +7,7 @@ import numba as nb
 import numpy as np
 
 from causal.fast.covariance import CONSTANT, LaggedCorrelation
-from causal.fast.exact import ExactTest
+from causal.fast.exact import Exact, ExactTest
 from causal.fast.partial import _SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract
 from causal.fast.significance import p_values
 
@@ -19,7 +19,7 @@ class LinkTests:
     """
 
     def __init__(self, found: LaggedCorrelation, own: Sequence[np.ndarray], shifted: Sequence[np.ndarray],
-                 exact: ExactTest | None = None) -> None:
+                 exact: Exact | None = None) -> None:
         self.found, self.own, self.shifted = found, own, shifted
         self.exact = exact or ExactTest(found.values, found.rows)
         self._flat = np.concatenate([np.asarray(one, dtype=np.int64) for one in shifted])

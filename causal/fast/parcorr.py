@@ -10,7 +10,6 @@ from tigramite.independence_tests.parcorr import ParCorr
 
 from causal.fast.bootstrap import drawn_blocks, times_read
 from causal.fast.covariance import LaggedCorrelation, lagged_correlation
-from causal.fast.exact import ExactTest
 from causal.fast.gaps import GapTest
 from causal.fast.partial import UNSURE, guard, partial_correlation
 from causal.fast.significance import p_values
@@ -88,11 +87,8 @@ class CovarianceParCorr(ParCorr):  # type: ignore[misc]
         self._tau_max, self._draw = tau_max, draw
         if np.isnan(values).any():
             self._found, self._gaps = None, GapTest(values, times_read(len(values), blocks))
-            rows = np.concatenate([np.arange(*one) for one in blocks])
-            self._exact = ExactTest(values, rows)
             return
         self._found = lagged_correlation(values, tau_max, blocks)
-        self._exact = ExactTest(values, self._found.rows)
         self._work = np.empty((64, 64))
 
     def run_test(self, X: Sequence[Node], Y: Sequence[Node], Z: Sequence[Node] | None = None, tau_max: int = 0,
@@ -108,30 +104,31 @@ class CovarianceParCorr(ParCorr):  # type: ignore[misc]
         first, second = (-lag * series + place for place, lag in (X[0], Y[0]))
         given = [column for column in dict.fromkeys(-lag * series + place for place, lag in Z or [])
                  if column not in (first, second)]
-        value, p_value, fixed = self._answer(first, second, given)
-        if alpha_or_thres is None:
-            return value, p_value
-        return value, p_value, not fixed and p_value <= alpha_or_thres
+        value, p_value = self._answer(np.array([*given, first, second], dtype=np.int64))
+        if value == UNSURE:
+            self.on_data += 1
+            return tuple(super().run_test(X, Y, Z, tau_max, cut_off, alpha_or_thres))
+        return (value, p_value) if alpha_or_thres is None else (value, p_value, p_value <= alpha_or_thres)
 
-    def _answer(self, first: int, second: int, given: list[int]) -> tuple[float, float, bool]:
-        """Value, p-value, and whether X or Y is constant."""
-        columns = np.array([*given, first, second], dtype=np.int64)
+    def _answer(self, columns: np.ndarray) -> tuple[float, float]:
+        """Value and p-value of the last two columns given the others; ``UNSURE`` where digits are lost."""
         if self._found is None:
-            value, p_value = self._gaps(columns)
-        else:
-            value, p_value = UNSURE, np.nan
-            if not self._found.state[columns].any():
-                if len(columns) > len(self._work):
-                    self._work = np.empty((2 * len(columns), 2 * len(columns)))
-                samples = self._found.samples
-                value = partial_correlation(self._found.matrix, columns, guard(samples), self._work)
-                p_value = float(p_values(np.array(value), samples - len(columns))) if value != UNSURE else np.nan
-        if value != UNSURE:
-            return value, p_value, False
+            return self._gaps(columns)
+        if self._found.state[columns].any():
+            return UNSURE, np.nan
+        if len(columns) > len(self._work):
+            self._work = np.empty((2 * len(columns), 2 * len(columns)))
+        samples = self._found.samples
+        value = partial_correlation(self._found.matrix, columns, guard(samples), self._work)
+        return value, float(p_values(np.array(value), samples - len(columns))) if value != UNSURE else np.nan
+
+    def exact(self, first: int, second: int, given: Sequence[int]) -> tuple[float, float]:
+        """The test of columns on the data, by ``ParCorr`` itself (with the last ``tau_max`` asked for)."""
         self.on_data += 1
-        samples = self._exact.samples([first, second, *given])
-        constant = samples.shape[1] > 0 and bool((samples[:2].std(axis=1) == 0.0).any())
-        return *self._exact.on(samples), constant
+        series, tau_max = self._values().shape[1], self._tau_max
+        nodes = [(int(column) % series, -(int(column) // series)) for column in (first, second, *given)]
+        value, p_value = super().run_test([nodes[0]], [nodes[1]], nodes[2:], tau_max)
+        return float(value), float(p_value)
 
 
 def _same(one: Any, other: Any) -> bool:

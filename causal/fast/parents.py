@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal.fast.covariance import CONSTANT, DOUBTFUL, LaggedCorrelation
-from causal.fast.exact import ExactTest
+from causal.fast.exact import Exact, ExactTest
 from causal.fast.partial import UNSURE, guard, level
 from causal.fast.significance import p_values
 
@@ -54,7 +54,7 @@ class ParentSearch:
     Cost of a level: see ``against_strongest``; ``counts`` tells afterwards how many tests had how many columns.
     """
 
-    def __init__(self, found: LaggedCorrelation, alpha: float, exact: ExactTest | None = None) -> None:
+    def __init__(self, found: LaggedCorrelation, alpha: float, exact: Exact | None = None) -> None:
         self.found, self.alpha = found, alpha
         self.exact = exact or ExactTest(found.values, found.rows)
         self.least = guard(found.samples)

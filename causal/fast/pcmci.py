@@ -10,7 +10,6 @@ import numpy as np
 from tigramite.pcmci import PCMCI
 
 from causal.fast.covariance import LaggedCorrelation
-from causal.fast.exact import ExactTest
 from causal.fast.momentary import LinkTests
 from causal.fast.parcorr import CovarianceParCorr
 from causal.fast.parents import Candidates, ParentSearch
@@ -58,7 +57,7 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
         self._check_tau_limits(tau_min, tau_max)
         least = max(1, tau_min)
         candidates = self._candidates(link_assumptions, least, tau_max)
-        search = ParentSearch(self._covariance(tau_max), float(pc_alpha))
+        search = ParentSearch(self._covariance(tau_max), float(pc_alpha), self.cond_ind_test.exact)
         found = search.run(candidates, self._set_max_condition_dim(max_conds_dim, least, tau_max),
                            lambda depth: self._said(0.4 * (1 - 0.7**depth), "lagged conditions"))
         self._count(search.counts)
@@ -104,7 +103,7 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
         parents = self._get_int_parents(options.get("parents"))
         own, shifted = ([self._columns(parents[one][:options.get(side)]) for one in range(self.N)]
                         for side in ("max_conds_py", "max_conds_px"))
-        tests = LinkTests(self._covariance(tau_max), own, shifted)
+        tests = LinkTests(self._covariance(tau_max), own, shifted, self.cond_ind_test.exact)
         values, p_found = np.zeros((self.N, self.N, tau_max + 1)), np.ones((self.N, self.N, tau_max + 1))
         for target in range(self.N):
             self._said(0.4 + 0.6 * target / self.N, "testing links")
@@ -158,7 +157,6 @@ class _Skeleton:
         self.same = [engine._columns(parents[one][:options["max_conds_px"]]) for one in range(self.series)]
         widest = max(map(len, self.own)) + max(*map(len, self.same), *map(len, self.far)) + self.series + 2
         self.tests = SubsetTests(found, options["pc_alpha"], widest)
-        self.exact = ExactTest(found.values, found.rows)
 
     def run(self) -> dict[str, Any]:
         neighbours = [np.flatnonzero(self.there[:, target, 0]) for target in range(self.series)]
@@ -167,6 +165,7 @@ class _Skeleton:
             waiting = self._waiting(neighbours, size)
             if not len(waiting):
                 break
+            self.engine._said(0.8 - 0.4 * 0.7**size, "testing links")
             # of a same-time pair the later half is only tried if the earlier half leaves the link
             late = (waiting[:, 2] == 0) & (waiting[:, 0] > waiting[:, 1])
             for half in (waiting[~late], waiting[late]):

@@ -1,7 +1,8 @@
-"""Clock shift: a station whose stamps run ahead or behind, seen against its neighbours or its own daily cycle.
+"""Clock shift: a station whose stamps run ahead or behind, seen against its neighbours or its own daily
+cycle.
 
-A clock belongs to the station: the evidence of all its variables is also put together, as an hour's shift of one
-noisy variable can often not be told.
+A clock belongs to the station: the evidence of all its variables is also put together, as an hour's shift of
+one noisy variable can often not be told.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, 
     """Values that fit what was expected an hour or more earlier or later better than their own hour.
 
     Judged on the mean evidence over ``clock_window``: a variable's own beyond its own limit, or that of all
-    variables beyond ``together`` (shift, node), where the variable does not speak against it. The first values
-    of a shift are known to be of it only later.
+    variables beyond ``together`` (shift, node), where the variable does not speak against it. The first
+    values of a shift are known to be of it only later.
     """
     found = {name: nothing_found(sight.values.shape) for name, sight in sights.items()}
     some = next(iter(sights.values()))
@@ -100,9 +101,9 @@ def _bounded(error: np.ndarray) -> np.ndarray:
 def limit_from_past(cell: np.ndarray, window: int, settings: Settings) -> np.ndarray:
     """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
-    In the past a shift made things worse, by some amount; a real one makes them better by about the same amount.
-    The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing above its middle,
-    which must be more than the mean of a window does by chance.
+    In the past a shift made things worse, by some amount; a real one makes them better by about the same
+    amount. The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing
+    above its middle, which must be more than the mean of a window does by chance.
     """
     mean = trailing_mean(cell, window, window // 2)
     middle = nan_median(mean)

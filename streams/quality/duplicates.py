@@ -36,7 +36,8 @@ class SharedSeries:
 
 
 def duplicated(sight: Sight) -> Found:
-    """Values in windows identical to another node's. The first values of a window are known as such only later.
+    """Values in windows identical to another node's. The first values of a window are known as such only
+    later.
 
     A window counts only if it is nearly full and moved ``duplicate_moves`` times: dry days are no copies.
     """
@@ -88,8 +89,9 @@ def shared_series(panel: xr.Dataset, *, at_least_days: int = 7,
                   settings: Settings | None = None) -> tuple[SharedSeries, ...]:
     """Which nodes share a series, and from which day to which: one group for each span in which it held.
 
-    Looks at whole windows (a day by default); a group that is interrupted for up to a week goes on, one that holds
-    for fewer than ``at_least_days`` judged days is left out, and so is a part of a larger group of the same days.
+    Looks at whole windows (a day by default); a group that is interrupted for up to a week goes on, one that
+    holds for fewer than ``at_least_days`` judged days is left out, and so is a part of a larger group of the
+    same days.
 
     >>> import pandas as pd
     >>> hours = pd.date_range("2020-01-01", periods=240, freq="h")

@@ -16,7 +16,8 @@ from streams.quality.labels import Label
 
 @dataclass(frozen=True)
 class Entry:
-    """Labels that cells of a variable get (``change`` > 0, a bit) or lose (< 0), and at which row that was seen.
+    """Labels that cells of a variable get (``change`` > 0, a bit) or lose (< 0), and at which row that was
+    seen.
 
     ``when`` gives the known times where they are not those of the rows ``seen``.
     """
@@ -51,7 +52,8 @@ def later_entries(entries: Sequence[Entry], masks: Mapping[str, np.ndarray], pan
                   known: np.ndarray) -> pd.DataFrame:
     """The entries as whole masks: each row of the table says the cell's mask from its known time on.
 
-    ``change`` is the mask's change since it was first given: all that is known of cells before the rows judged.
+    ``change`` is the mask's change since it was first given: all that is known of cells before the rows
+    judged.
     """
     tables = [_masked([one for one in entries if one.variable == name], masks[name], panel, known)
               for name in masks]
@@ -83,7 +85,8 @@ def _masked(entries: Sequence[Entry], mask: np.ndarray, panel: xr.Dataset, known
 
 
 def with_entries(flags: xr.Dataset, later: pd.DataFrame) -> xr.Dataset:
-    """Flags with the later entries (in order of known time) put in; entries about other cells are left out."""
+    """Flags with the later entries (in order of known time) put in; entries about other cells are left
+    out."""
     held = {}
     for name, one in flags.data_vars.items():
         mine = later[later["variable"] == name]

@@ -1,8 +1,8 @@
 """The flags of a panel: every check, over the panel's own past, as first given and as known later.
 
 A flag at a stamp follows from values of that stamp and earlier ones, never from later ones. What only later
-values show (the first hours of a stuck run, a spike that stayed and was a step) is a later entry with the time
-from which it is known. Values are never changed.
+values show (the first hours of a stuck run, a spike that stayed and was a step) is a later entry with the
+time from which it is known. Values are never changed.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ COMPARING: tuple[tuple[Label, Check], ...] = (
 
 @dataclass(frozen=True)
 class Flagged:
-    """``first``: flags as given at their stamps. ``later``: what became known afterwards, a table with columns
-    time, node, variable, value (the whole mask from then on), known_time and change (of the mask since it was
-    first given), in order of known time.
+    """``first``: flags as given at their stamps. ``later``: what became known afterwards, a table with
+    columns time, node, variable, value (the whole mask from then on), known_time and change (of the mask
+    since it was first given), in order of known time.
     """
 
     first: xr.Dataset
@@ -81,11 +81,12 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
           revisions: pd.DataFrame | None = None) -> Flagged:
     """Flags as first given and as known later.
 
-    ``panel``: give it as known at the instant of judging; rows before ``since`` are context (``Settings.context``
-    of them are enough). ``reference``: what is usual, from ``learn`` on earlier data; None: learned from the
-    panel's own past, anew every ``Settings.relearn``, without the values flagged as suspect. ``limits``: physical
-    range per variable in its units, in place of the built-in ones. ``revisions``: the ledger, for label revised.
-    O(values × context) at worst; memory a few times one variable's context and rows.
+    ``panel``: give it as known at the instant of judging; rows before ``since`` are context
+    (``Settings.context`` of them are enough). ``reference``: what is usual, from ``learn`` on earlier data;
+    None: learned from the panel's own past, anew every ``Settings.relearn``, without the values flagged as
+    suspect. ``limits``: physical range per variable in its units, in place of the built-in ones.
+    ``revisions``: the ledger, for label revised. O(values × context) at worst; memory a few times one
+    variable's context and rows.
     """
     check_reference(reference)
     panel, settings = _on_clock(check_panel(panel)), settings or Settings()
@@ -159,11 +160,13 @@ def _learned_from(past: xr.Dataset, masks: Mapping[str, np.ndarray], settings: S
 
 
 def _with_tops(usual: Reference, past: xr.Dataset, masks: Mapping[str, np.ndarray]) -> Reference:
-    """The highest values of all the past, spikes and impossible ones left out: a sensor's limit does not age."""
+    """The highest values of all the past, spikes and impossible ones left out: a sensor's limit does not
+    age."""
     tops = {}
     for name, one in usual.variables.items():
         odd = (masks[name][: past.sizes["time"]] & int(Label.SPIKE | Label.RANGE)) > 0
-        tops[name] = replace(one, **highest(np.where(odd, np.nan, past[name].values)))
+        top, hits = highest(np.where(odd, np.nan, past[name].values))
+        tops[name] = replace(one, top=top, top_hits=hits)
     return replace(usual, variables=tops)
 
 

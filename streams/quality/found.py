@@ -13,8 +13,8 @@ Cells = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, columns, and the row 
 
 @dataclass(frozen=True)
 class Found:
-    """``mask`` (time, node): flags given at the stamp itself. ``since``: row at which the matter began, as seen
-    from a flagged cell; None where a check never looks back. ``only``: cells that a look back may flag.
+    """``mask`` (time, node): flags given at the stamp itself. ``since``: row at which the matter began, as
+    seen from a flagged cell; None where a check never looks back. ``only``: cells that a look back may flag.
     ``raised``, ``cleared``: single flags to be added or taken back, with the row at which that was seen.
     """
 
@@ -61,8 +61,8 @@ def nothing_found(shape: tuple[int, ...]) -> Found:
 def onset(evidence: np.ndarray, flagged: np.ndarray, window: int) -> np.ndarray:
     """Where, within the window, what is flagged began: from there on the evidence adds up to most.
 
-    ``evidence`` (time, node), NaN where there is none. Worked out for the first cell of each run of flags (few)
-    and held for the run; (time, node) int32.
+    ``evidence`` (time, node), NaN where there is none. Worked out for the first cell of each run of flags
+    (few) and held for the run; (time, node) int32.
 
     >>> onset(np.array([[-1.0], [-1.0], [2.0], [2.0]]), np.array([[False], [False], [False], [True]]), 4).tolist()
     [[0], [1], [2], [2]]

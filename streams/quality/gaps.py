@@ -1,4 +1,5 @@
-"""Missing values and outages: one value that did not come, or a run of them, over time or over the network."""
+"""Missing values and outages: one value that did not come, or a run of them, over time or over the
+network."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def missing(sight: Sight) -> Found:
 
 
 def outage(sight: Sight) -> Found:
-    """Runs of missing values longer than is usual for the node, and steps in which most of the network is silent.
+    """Runs of missing values longer than is usual for the node, and steps in which most of the network is
+    silent.
 
     The first values of a run are known to belong to an outage only later.
     """

@@ -1,7 +1,7 @@
 """The labels of quality: one bit each, with the CF attributes that say what the bits mean.
 
-A value may carry several labels at once: an instrument that is stuck may also stand out of range. Where one word
-is wanted, the label that says most about the cause goes first (``PRECEDENCE``).
+A value may carry several labels at once: an instrument that is stuck may also stand out of range. Where one
+word is wanted, the label that says most about the cause goes first (``PRECEDENCE``).
 """
 
 from __future__ import annotations

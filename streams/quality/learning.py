@@ -1,4 +1,5 @@
-"""Learning what is usual from a past panel: medians and largest values, so that a few faults in it do little."""
+"""Learning what is usual from a past panel: medians and largest values, so that a few faults in it do
+little."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def _clock_limits(sight: Sight, evidence: dict[int, list[np.ndarray]], counts: b
 
 
 def _offset(values: np.ndarray, units: str) -> float:
-    """The offset of the logarithm: 0, no logarithm, for a scale without a zero of its own or negative values."""
+    """The offset of the logarithm: 0, no logarithm, for a scale without a zero of its own or negative
+    values."""
     some = values[:: max(1, len(values) // 2000)]
     some = some[~np.isnan(some)]
     if not has_own_zero(units) or not len(some) or np.quantile(some, 0.01) < 0:
@@ -111,17 +113,18 @@ def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offs
         longest_floor=np.where(few, np.nan, longest_floor), floor=floor,
         floor_share=at_floor.sum(axis=0) / np.maximum((~np.isnan(values)).sum(axis=0), 1),
         noise=empty + 1, gap=usual_gap(values), reports=(~np.isnan(values)).mean(axis=0),
-        **highest(values))
+        top=highest(values)[0], top_hits=highest(values)[1])
 
 
-def highest(values: np.ndarray) -> dict[str, np.ndarray]:
-    """The highest value of all nodes and in how many rows it was reached, as ``Usual`` holds them."""
+def highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The highest value of all nodes and in how many rows it was reached, each of shape (1,)."""
     top = float(np.nanmax(values, initial=-np.inf))
-    return {"top": np.array([top]), "top_hits": np.array([float((values == top).any(axis=1).sum())])}
+    return np.array([top]), np.array([float((values == top).any(axis=1).sum())])
 
 
 def _spread(anomalies: np.ndarray) -> np.ndarray:
-    """Robust standard deviation; the plain one where more than half the values are equal; NaN where all are."""
+    """Robust standard deviation; the plain one where more than half the values are equal; NaN where all
+    are."""
     robust = MAD * nan_median(np.abs(anomalies))
     count = np.maximum((~np.isnan(anomalies)).sum(axis=0), 1)
     plain = np.sqrt(np.nansum(anomalies.astype(np.float64) ** 2, axis=0) / count)

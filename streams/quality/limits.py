@@ -16,7 +16,8 @@ from streams.quality.units import UNITS, converted, plain_unit
 
 
 class Range(NamedTuple):
-    """Limits of a quantity in ``units``; ``words``: parts of a standard name, or of a long name without one."""
+    """Limits of a quantity in ``units``; ``words``: parts of a standard name, or of a long name without
+    one."""
 
     words: tuple[str, ...]
     units: str

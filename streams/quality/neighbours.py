@@ -1,4 +1,5 @@
-"""Whom a node is compared with: its nearest nodes on the map, or those that move with it where there is no map."""
+"""Whom a node is compared with: its nearest nodes on the map, or those that move with it where there is no
+map."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ NODES_AT_ONCE = 2048
 def candidates(panel: xr.Dataset, anomalies: np.ndarray, count: int) -> np.ndarray:
     """Up to ``count`` other nodes for each node, the likeliest first; (node, count), -1 where there is none.
 
-    By distance where nodes have a fixed place; else by correlation of the anomalies (time, node), for up to 512
-    nodes, as that costs O(time × nodes²).
+    By distance where nodes have a fixed place; else by correlation of the anomalies (time, node), for up to
+    512 nodes, as that costs O(time × nodes²).
     """
     nodes = panel.sizes["node"]
     count = min(count, nodes - 1)

@@ -1,7 +1,9 @@
-"""Flags in the store: one append-only ledger ``quality/DOMAIN`` of cells whose flags are not 0, or have changed.
+"""Flags in the store: one append-only ledger ``quality/DOMAIN`` of cells whose flags are not 0, or have
+changed.
 
-Most flags are 0, so the ledger is sparse, and nodes and variables may join at any time. Each entry says the whole
-mask of a cell from its known time on; the latest known wins, as with revised values. Values are never touched.
+Most flags are 0, so the ledger is sparse, and nodes and variables may join at any time. Each entry says the
+whole mask of a cell from its known time on; the latest known wins, as with revised values. Values are never
+touched.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ def ledger_of(domain: str) -> str:
 def record(step: Transaction, domain: str, flagged: Flagged, now: np.datetime64) -> int:
     """Write what the ledger does not say yet, as known at ``now``; returns how many entries that took.
 
-    Judging the same rows again adds nothing, or what has changed since. Costs one read of the ledger's entries
-    known since the first row concerned.
+    Judging the same rows again adds nothing, or what has changed since. Costs one read of the ledger's
+    entries known since the first row concerned.
 
     >>> import tempfile
     >>> from streams.quality import judge
@@ -50,7 +52,7 @@ def record(step: Transaction, domain: str, flagged: Flagged, now: np.datetime64)
     if len(held):  # an entry that says what is already known must not be written again
         held = held.sort_values(ALONG, kind="stable").drop_duplicates(["time", "node", "variable"], keep="last")
     before = held.set_index(["time", "node", "variable"])["value"]
-    wanted = pd.concat([_told(flagged.hindsight()), _earlier(flagged, before), _gone(flagged.first, held)])
+    wanted = pd.concat([_told(flagged.hindsight()), _earlier(flagged, before), _gone(flagged.hindsight(), held)])
     index = pd.MultiIndex.from_frame(wanted[["time", "node", "variable"]])
     known = before.reindex(index).fillna(0).to_numpy().astype(np.int64)
     wanted = wanted[wanted["value"].to_numpy().astype(np.int64) != known]
@@ -108,14 +110,15 @@ def _earlier(flagged: Flagged, before: pd.Series) -> pd.DataFrame:
     return old[["time", "node", "variable"]].assign(value=value.astype(np.uint16))
 
 
-def _gone(first: xr.Dataset, held: pd.DataFrame) -> pd.DataFrame:
-    """Recorded cells among those judged: 0 where they are clean now (they are told again where they are not)."""
-    rows = pd.Index(first["time"].values).get_indexer(held["time"])
-    columns = pd.Index(first["node"].values).get_indexer(held["node"])
+def _gone(flags: xr.Dataset, held: pd.DataFrame) -> pd.DataFrame:
+    """Recorded cells among those judged: 0 where they are clean now (they are told again where they are
+    not)."""
+    rows = pd.Index(flags["time"].values).get_indexer(held["time"])
+    columns = pd.Index(flags["node"].values).get_indexer(held["node"])
     clean = np.zeros(len(held), bool)
-    for name in map(str, first.data_vars):
+    for name in map(str, flags.data_vars):
         mine = (rows >= 0) & (columns >= 0) & (held["variable"] == name).to_numpy()
-        clean[mine] = first[name].values[rows[mine], columns[mine]] == 0
+        clean[mine] = flags[name].values[rows[mine], columns[mine]] == 0
     return held.loc[clean, ["time", "node", "variable"]].assign(value=np.uint16(0))
 
 

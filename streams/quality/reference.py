@@ -1,6 +1,7 @@
 """What is usual for each node: learned from a past panel, kept as arrays, used by every check that compares.
 
-A reference is plain data (``state``/``restore``), so that the store can keep it and a step need not read years.
+A reference is plain data (``state``/``restore``), so that the store can keep it and a step need not read
+years.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ Arrays = dict[str, np.ndarray]
 class Usual:
     """The usual behaviour of one variable; arrays are (node,) unless said otherwise.
 
-    ``offset``: the transform is log(1 + x / offset), or x itself where offset is 0. ``profile`` (class, node):
-    median by hour of the day, transformed. ``scale``: robust deviation from it. ``neighbours`` (node, k): whom
-    the node is compared with, -1 for none; ``share``: how much of their anomaly is its own. ``noise``: robust
-    deviation of what is left; ``memory``: its lag-1 correlation. ``still``: a smaller change is none.
-    ``longest``, ``longest_floor``: longest still run above and at ``floor``; ``floor_share``: share of values
-    there. ``spike`` (up, down, back; node), ``unit`` (alternative, node), ``clock`` (shift, node): what evidence
-    must exceed, from the past; ``hits``: most values at one ceiling. ``gap``: usual longest gap in rows.
-    ``reports``: share of rows with a value. ``top``, ``top_hits``: the highest value of all nodes, shape (1,), and
-    how often it was reached.
+    ``offset``: the transform is log(1 + x / offset), or x itself where offset is 0. ``profile`` (class,
+    node): median by hour of the day, transformed. ``scale``: robust deviation from it. ``neighbours`` (node,
+    k): whom the node is compared with, -1 for none; ``share``: how much of their anomaly is its own.
+    ``noise``: robust deviation of what is left; ``memory``: its lag-1 correlation. ``still``: a smaller
+    change is none. ``longest``, ``longest_floor``: longest still run above and at ``floor``; ``floor_share``:
+    share of values there. ``spike`` (up, down, back; node), ``unit`` (alternative, node), ``clock`` (shift,
+    node): what evidence must exceed, from the past; ``hits``: most values at one ceiling. ``gap``: usual
+    longest gap in rows. ``reports``: share of rows with a value. ``top``, ``top_hits``: the highest value of
+    all nodes, shape (1,), and how often it was reached.
     """
 
     offset: float
@@ -63,7 +64,8 @@ class Usual:
 class Reference:
     """What is usual for the nodes and variables of a domain, and after which delay (ns) a report is known.
 
-    ``clock`` (shift, node): the past's limit of the evidence that all variables give together for a shifted clock.
+    ``clock`` (shift, node): the past's limit of the evidence that all variables give together for a shifted
+    clock.
 
     >>> import pandas as pd, xarray as xr
     >>> from streams.quality.learning import learn
@@ -94,7 +96,8 @@ class Reference:
                    int(state["delay"]), np.asarray(state["clock"]))
 
     def on(self, name: str, nodes: tuple[str, ...]) -> Usual | None:
-        """What is usual for a variable on these nodes, NaN and -1 for nodes that the reference has not seen."""
+        """What is usual for a variable on these nodes, NaN and -1 for nodes that the reference has not
+        seen."""
         usual = self.variables.get(name)
         if usual is None or nodes == self.nodes:
             return usual

@@ -1,4 +1,5 @@
-"""Saturated: many values exactly at one ceiling, with few just below it, more often than the node's past shows."""
+"""Saturated: many values exactly at one ceiling, with few just below it, more often than the node's past
+shows."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ PART = 65536
 
 
 def saturated(sight: Sight) -> Found:
-    """Values at a ceiling that was hit ``saturation_hits`` times in separate visits within the window, or that
-    the network has come to again and again as its highest value. Earlier hits are known as such only later.
+    """Values at a ceiling that was hit ``saturation_hits`` times in separate visits within the window, or
+    that the network has come to again and again as its highest value. Earlier hits are known as such only
+    later.
     """
     window = sight.rows(sight.settings.saturation_window, 24)
     hits, top = ceiling_hits(sight.values, window, sight.first), network_top_hits(sight)
@@ -32,8 +34,8 @@ def saturated(sight: Sight) -> Found:
 
 
 def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:
-    """How often the trailing window's highest value was reached, at cells that reach it; 0 where it is a plain
-    peak: one visit only (stuck rather than saturated), or many values just below.
+    """How often the trailing window's highest value was reached, at cells that reach it; 0 where it is a
+    plain peak: one visit only (stuck rather than saturated), or many values just below.
     Rows before ``first`` are only looked back at.
 
     >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0]]), 5).ravel().tolist()
@@ -66,8 +68,8 @@ def _hits_in_windows(low: np.ndarray, rows: np.ndarray, columns: np.ndarray, win
 
 
 def network_top_hits(sight: Sight) -> np.ndarray:
-    """How often the highest value of all nodes so far was reached, at cells that reach it; a ceiling only if few
-    values came just below it. (time, node) int32.
+    """How often the highest value of all nodes so far was reached, at cells that reach it; a ceiling only if
+    few values came just below it. (time, node) int32.
     """
     values = np.where(sight.present, sight.values, -np.inf)
     best = values.max(axis=1)

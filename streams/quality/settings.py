@@ -13,15 +13,16 @@ class Settings:
     """Durations and strictness of the checks; a duration is at least the number of rows said beside it.
 
     ``context``: how far back a check looks (60 rows); ``history``: how much past a reference is learned from,
-    anew every ``relearn``; ``learn_after``: how much past it takes. ``outage``: shortest run of missing values
-    (3 rows). ``network_outage``: share of the nodes that report in normal times. ``stuck``: shortest constant
-    run (6 rows); ``stuck_unknown``: the same without a history (12 rows). ``stuck_factor``: times the longest
-    run of the node's past. ``spike_deviations``, ``spike_factor``: robust standard deviations, and times the
-    past's largest, that a spike must exceed (``peak_factor``: one that has gone right back). ``unit_window``
-    (12 rows) and ``clock_window`` (48 rows): what a change of unit and a shifted clock are judged on, against
-    ``..._factor`` times the past's largest evidence, ``..._share`` of what a real one would give, and at least
-    ``..._evidence``. ``clock_hours``: largest shift looked for. ``saturation_hits``: values at the ceiling.
-    ``late_steps``: steps behind the usual delay. ``backfill_rows``: late rows that come at once.
+    anew every ``relearn``; ``learn_after``: how much past it takes. ``outage``: shortest run of missing
+    values (3 rows). ``network_outage``: share of the nodes that report in normal times. ``stuck``: shortest
+    constant run (6 rows); ``stuck_unknown``: the same without a history (12 rows). ``stuck_factor``: times
+    the longest run of the node's past. ``spike_deviations``, ``spike_factor``: robust standard deviations,
+    and times the past's largest, that a spike must exceed (``peak_factor``: one that has gone right back).
+    ``unit_window`` (12 rows) and ``clock_window`` (48 rows): what a change of unit and a shifted clock are
+    judged on, against ``..._factor`` times the past's largest evidence, ``..._share`` of what a real one
+    would give, and at least ``..._evidence``. ``clock_hours``: largest shift looked for. ``saturation_hits``:
+    values at the ceiling. ``late_steps``: steps behind the usual delay. ``backfill_rows``: late rows that
+    come at once.
 
     >>> Settings().rows(Settings().stuck, np.timedelta64(1, "h"), at_least=6)
     6

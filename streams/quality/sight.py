@@ -89,7 +89,8 @@ class Sight:
 
     @cached_property
     def lasting(self) -> np.ndarray:
-        """The part of the surprise that has lasted for two days: a level that has drifted, whatever the clock."""
+        """The part of the surprise that has lasted for two days: a level that has drifted, whatever the
+        clock."""
         window = self.rows(LASTING, 24)
         mean = trailing_mean(np.clip(self.surprise, -CLIP, CLIP), window, window // 4)
         return np.nan_to_num(mean)

@@ -16,10 +16,11 @@ LARGEST = 0.9995
 
 
 def spike(whole: Sight) -> Found:
-    """Jumps beyond ``spike_deviations`` and beyond ``spike_factor`` times what the past's largest that way were.
+    """Jumps beyond ``spike_deviations`` and beyond ``spike_factor`` times what the past's largest that way
+    were.
 
-    One value later more is known: a smaller jump that goes right back is a spike after all, as few natural ones
-    do; two values later a jump that stays was a step and no spike, and its flag is taken back.
+    One value later more is known: a smaller jump that goes right back is a spike after all, as few natural
+    ones do; two values later a jump that stays was a step and no spike, and its flag is taken back.
     """
     sight = whole.last(2 * PAST + 2)
     usual, least = sight.known, sight.settings.spike_deviations
@@ -39,8 +40,8 @@ def spike(whole: Sight) -> Found:
 def plain_surprise(sight: Sight) -> np.ndarray:
     """How far each value lies from the expected one, in the deviations that are usual at the expected level.
 
-    Measured on log(1 + x / offset) with a larger offset than elsewhere: a spike up from nearly nothing must not
-    be pressed together with the usual unrest near nothing.
+    Measured on log(1 + x / offset) with a larger offset than elsewhere: a spike up from nearly nothing must
+    not be pressed together with the usual unrest near nothing.
     """
     usual = sight.known
     if not usual.offset:
@@ -62,7 +63,8 @@ def jumps(sight: Sight, surprise: np.ndarray) -> np.ndarray:
 
 
 def peaks(surprise: np.ndarray) -> np.ndarray:
-    """By how much each value stands out from both the last values before and the next one; 0 where it does not.
+    """By how much each value stands out from both the last values before and the next one; 0 where it does
+    not.
 
     >>> peaks(np.array([[0.0], [5.0], [1.0], [1.0]])).ravel().tolist()[1:3]
     [4.0, 0.0]

@@ -1,7 +1,7 @@
 """Stuck: a value that stands still for longer than the node's own past makes plausible.
 
-Zeros of rain, of the night, and values at a detection limit stand still by nature: a node has its own longest run
-at its floor, a variable that lies there most of the time is not judged at it, and a floor shared with the
+Zeros of rain, of the night, and values at a detection limit stand still by nature: a node has its own longest
+run at its floor, a variable that lies there most of the time is not judged at it, and a floor shared with the
 neighbours is weather.
 """
 

@@ -34,8 +34,8 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class QualityTicket:
-    """One event: label ``sort`` on a variable at ``nodes`` from ``start`` to ``end`` (its last stamp); ``cells``
-    flagged values; ``words``: one sentence for a person.
+    """One event: label ``sort`` on a variable at ``nodes`` from ``start`` to ``end`` (its last stamp);
+    ``cells`` flagged values; ``words``: one sentence for a person.
 
     >>> QualityTicket("stuck", "O3", ("Dongsi",), np.datetime64("2013-08-16T17"), np.datetime64("2013-08-17T04"),
     ...               12, "O3 stands still at Dongsi ...").nodes

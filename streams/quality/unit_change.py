@@ -19,8 +19,8 @@ RECENT = 3  # rows that must still speak for it
 def unit_change(whole: Sight) -> Found:
     """Values that a known other unit explains better, by more than ``unit_factor`` times what the past shows.
 
-    Evidence of a cell: by how many deviations undoing the unit brings it nearer to what hour and neighbours let
-    expect. Judged on its mean over ``unit_window``; the first values are known to be of it only later.
+    Evidence of a cell: by how many deviations undoing the unit brings it nearer to what hour and neighbours
+    let expect. Judged on its mean over ``unit_window``; the first values are known to be of it only later.
     """
     window = whole.rows(whole.settings.unit_window, 12)
     sight = whole.last(2 * window)
@@ -53,9 +53,9 @@ def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
 def past_evidence(sight: Sight) -> np.ndarray:
     """The limit of each alternative's mean evidence, (alternative, node), from the past.
 
-    In the past undoing the unit made things worse, by some amount; for a real change of unit it makes them better
-    by about the same (less where values become nearly nothing, so the way is bounded). The limit lies ``unit_share``
-    of that way up, and ``unit_factor`` times the past's highest.
+    In the past undoing the unit made things worse, by some amount; for a real change of unit it makes them
+    better by about the same (less where values become nearly nothing, so the way is bounded). The limit lies
+    ``unit_share`` of that way up, and ``unit_factor`` times the past's highest.
     """
     window = sight.rows(sight.settings.unit_window, 12)
     limits = []

@@ -3,7 +3,7 @@
 A file that grew is read again, and only its new rows count, because the store knows the others. A file that cannot
 be read is refused whole, said once, and tried again when it has changed. A file that changes while it is read is
 left for the next look. A table of text whose last line has no end may still be in the writing: it is read without
-that line, and with it once a later look finds the file unchanged.
+that line, and with it once the file has stood still for a while (without a clock: until the next look).
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
 from streams.errors import ReadError
@@ -25,10 +27,11 @@ from streams.readers.local_time import DROPPED
 from streams.sources.contract import Batch, Cursor
 
 UNFINISHED = "unfinished"
+SETTLE = pd.Timedelta("1min")
 TEXT_TABLES = {".csv"}
 PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 STILL_CHANGING = "the file is still being written: it is read at the next look"
-NO_LINE_END = "the last line has no end yet: it is read when the file has stayed as it is until the next look"
+NO_LINE_END = "the last line has no end yet: it is read when the file has stood still for a while"
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,16 @@ class Seen:
 class FilesSource:
     """A file, all files of a folder, or a pattern (``**`` too); ``reading``: arguments of ``streams.readers.read``.
 
-    Hidden files and those of transfers under way (``.part``, ``.tmp`` …) are passed by. Cursor: path to ``Seen``.
-    A look costs a stat per file, and reading and hashing of those that were touched.
+    ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
+    ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
+    ``.tmp`` …) are passed by. Cursor: path to ``Seen``. A look costs a stat per file, and reading and hashing of
+    those that were touched.
     """
 
-    def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any], *,
+                 clock: Callable[[], np.datetime64] | None = None, settle: pd.Timedelta = SETTLE) -> None:
         self.name, self.domain, self._place, self._reading = name, domain, Path(place), dict(reading)
+        self._clock, self._settle = clock, settle
 
     @property
     def more(self) -> bool:
@@ -92,13 +99,15 @@ class FilesSource:
 
     def _batch(self, path: Path, seen: Seen, before: Seen | None, held: dict[str, object]) -> Batch:
         """Read one file; ``held`` is brought up to date."""
-        settled = before is not None and before.signature == seen.signature
-        cut = not settled and path.suffix.lower() in TEXT_TABLES and _last_line_open(path)
-        panel, refused = None, None
+        panel, refused, cut = None, None, False
         try:
+            cut = path.suffix.lower() in TEXT_TABLES and _last_line_open(path) \
+                and not self._stands_still(path, before, seen)
             panel = self._whole_lines(path) if cut else read(path, domain=self.domain, **self._reading)
         except ReadError as error:
             refused = str(error)
+        except FileNotFoundError:  # moved away in this moment, which the next lines say
+            pass
         try:
             same = _stat(path) == seen.stat
         except OSError:
@@ -112,6 +121,12 @@ class FilesSource:
         rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
         return Batch(self.domain, panel, dict(held), str(path), rejected=rejected,
                      notes=(NO_LINE_END,) if cut else ())
+
+    def _stands_still(self, path: Path, before: Seen | None, seen: Seen) -> bool:
+        if self._clock is None:
+            return before is not None and before.signature == seen.signature
+        touched = np.datetime64(os.stat(path).st_mtime_ns, "ns")
+        return bool(self._clock() - touched >= self._settle.to_timedelta64())
 
     def _whole_lines(self, path: Path) -> xr.Dataset:
         with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,9 @@ from streams.errors import ReadError, TerracastError
 from streams.sources.contract import Batch, Cursor, SourceError
 from streams.sources.panels import arranged
 from streams.sources.pushed import reports_of
-from streams.sources.rows import Terms
+from streams.sources.rows import Report, Terms
+
+MOST_BYTES = 64 * 2**20  # of bodies read for one transaction
 
 
 class InboxFullError(TerracastError):
@@ -110,7 +112,7 @@ class InboxSource:
     """What was pushed for a domain, drained in the order of arrival; a thing is deleted when it is in the store.
 
     The cursor holds the digests of the last ``remember`` things taken, so that a kill between commit and deletion,
-    or a sender who repeats himself, counts nothing twice. ``most``: things a transaction takes.
+    or a sender who repeats himself, counts nothing twice. ``most``: things a transaction takes (and 64 MiB).
     """
 
     def __init__(self, name: str, terms: Terms, folder: Path, *, most: int = 500, remember: int = 5000) -> None:
@@ -125,7 +127,7 @@ class InboxSource:
         return self._more
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
-        """The things that wait, one by one."""
+        """The things that wait, together as few panels as possible."""
         taken = list(cast("list[str]", (cursor or {}).get("taken", [])))
         known = set(taken)
         try:
@@ -135,11 +137,26 @@ class InboxSource:
                               expected="a folder written by the push server", remedy="check the folder") from None
         self._handed_over = [item for item in items if item.digest in known]
         fresh = [item for item in items if item.digest not in known]
-        self._more = len(fresh) > self._most
+        reports: list[Report] = []
+        size = count = 0
         for item in fresh[: self._most]:
+            if size > MOST_BYTES:
+                break
+            count, size = count + 1, size + item.path.stat().st_size
             taken.append(item.digest)
-            yield from self._pieces(item, {"taken": taken[-self._remember:]})
             self._handed_over.append(item)
+            try:
+                reports += reports_of(item.body, item.content_type, self.terms, np.datetime64(item.received, "ns"))
+            except ReadError as error:  # the settings were changed since it was taken in
+                yield Batch(self.domain, None, None, f"push {item.digest[:12]}", refused=str(error))
+        self._more = len(fresh) > count
+        if not count:
+            return
+        pieces, label = arranged(reports, self.terms), f"{count} pushes"
+        for panel in pieces.panels:
+            yield Batch(self.domain, panel, None, label)
+        yield Batch(self.domain, None, {"taken": taken[-self._remember:]}, label, rejected=pieces.rejected,
+                    duplicate=pieces.repeated)
 
     def committed(self) -> None:
         """Delete what is in the store."""
@@ -149,18 +166,6 @@ class InboxSource:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def _pieces(self, item: Item, after: Cursor) -> Iterator[Batch]:
-        label = f"push {item.digest[:12]}"
-        try:
-            reports = reports_of(item.body, item.content_type, self.terms, np.datetime64(item.received, "ns"))
-        except ReadError as error:  # the settings were changed since it was taken in
-            yield Batch(self.domain, None, after, label, refused=str(error))
-            return
-        pieces = arranged(reports, self.terms)
-        for panel in pieces.panels:
-            yield Batch(self.domain, panel, None, label)
-        yield Batch(self.domain, None, after, label, rejected=pieces.rejected, duplicate=pieces.repeated)
 
 
 def _sync_folder(folder: Path) -> None:

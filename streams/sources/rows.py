@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -98,7 +99,7 @@ class Terms:
         """The zone of stamps without an offset."""
         return ZoneInfo(self.time_zone)
 
-    @property
+    @cached_property
     def step_ns(self) -> int:
         """The step in ns."""
         return int(self.step.to_timedelta64().astype("timedelta64[ns]").astype(np.int64))

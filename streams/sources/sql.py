@@ -93,8 +93,7 @@ class SqlSource:
         taken, self._more = 0, False
         options = {"stream_results": True, "yield_per": self._batch}
         answer = connection.execution_options(**options).execute(self._statement(last))
-        rows: Sequence[Any]
-        for rows in answer.mappings().partitions():
+        for rows in cast("Iterator[Sequence[Mapping[str, Any]]]", answer.mappings().partitions()):
             fresh: list[Mapping[str, Any]] = []
             self._check_columns(rows[0])
             for row in rows:

@@ -47,7 +47,7 @@ def check(store: Store, snapshots: Iterable[str] = (), progress: Progress = lamb
     """
     findings: list[Finding] = []
     looked, parts = [], 0
-    findings += _safely("snapshots", lambda: [] if store.snapshots() else [])
+    findings += _safely("snapshots", lambda: _check_history(store))
     for snapshot in (None, *dict.fromkeys(snapshots)):
         try:
             view = store.read(snapshot)
@@ -87,6 +87,11 @@ def _safely(where: str, found: Callable[[], Iterable[Finding]]) -> list[Finding]
     except Exception as failed:  # damage shows as any error of icechunk, zarr, numpy or a codec
         findings.append(Finding.unreadable("it", where, failed))
     return findings
+
+
+def _check_history(store: Store) -> Iterator[Finding]:
+    if not store.snapshots():  # each one is read on the way
+        yield Finding("there is none", "snapshots", "restore the folder from a backup")
 
 
 def _check_tree(where: str, array: zarr.Array, plain: bool) -> Iterator[Finding]:

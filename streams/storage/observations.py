@@ -43,17 +43,17 @@ def domains_in(root: zarr.Group) -> tuple[str, ...]:
 
 def find_domain(root: zarr.Group, domain: str) -> StoredDomain | None:
     """The stored domain, or None where nothing was ingested yet."""
-    path = f"observations/{safe_name(domain)}"
-    return StoredDomain(root, domain) if path in root else None
+    group = root.get(f"observations/{safe_name(domain)}")
+    return None if group is None else StoredDomain(root, domain, group)
 
 
 class StoredDomain:
     """One domain in the store; reads only the rows asked for."""
 
-    def __init__(self, root: zarr.Group, domain: str) -> None:
+    def __init__(self, root: zarr.Group, domain: str, group: zarr.Group | None = None) -> None:
         self.domain = domain
         self._root = root
-        self.group = root[f"observations/{safe_name(domain)}"]
+        self.group = root[f"observations/{safe_name(domain)}"] if group is None else group
         self.attrs = dict(self.group.attrs)
 
     @cached_property
@@ -161,12 +161,12 @@ class StoredDomain:
             count, total = len(self.nodes), len(self.nodes) + len(new)
             self.arrays["node"].resize((total,))
             write_array(self.arrays["node"], slice(count, total), np.array(new, dtype=str))
+            self.nodes = np.concatenate([self.nodes, np.array(new, dtype=str)])
             for name in self.timed_arrays():
                 self.arrays[name].resize((len(self.time), total))
             if self.position_dims() == ("node",):
                 for name in POSITIONS:
                     self.arrays[name].resize((total,))
-            del self.nodes
         return np.asarray(pd.Index(self.nodes).get_indexer(nodes))
 
     def join_variable(self, name: str, like: np.ndarray, attrs: dict[str, object]) -> None:
@@ -204,7 +204,7 @@ class StoredDomain:
                 write_array(array, slice(first, total), moved)
         self.arrays["time"].resize((total,))
         write_array(self.arrays["time"], slice(first, total), axis)
-        del self.time
+        self.time = np.concatenate([self.time[:first], axis])
 
     def add_revisions(self, entries: pd.DataFrame) -> None:
         """Append entries to the ledger of revisions; ``node`` and ``variable`` are names."""
@@ -248,4 +248,4 @@ def create_domain(root: zarr.Group, panel: xr.Dataset, clock_origin: int) -> Sto
     create_array(group, "time", no_stamps, (0,), ("time",), axis, {"standard_name": "time"})
     create_array(group, "node", np.zeros(0, "U1"), (0,), ("node",), axis, {"cf_role": "timeseries_id"})
     create_array(group, "known_time", no_stamps, (0, 0), ("time", "node"), chunks_for(panel.sizes["node"]))
-    return StoredDomain(root, domain)
+    return StoredDomain(root, domain, group)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ BRANCH = "main"
 DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
 FOLDERS = ("observations", "revisions", "states", "cursors")  # there from the start: no two writers create them
 MANIFEST_CHUNKS = 1024  # a commit rewrites the lists of chunks that it changed: none is longer than this
+CREATION_WAITS = 20  # tenths of a second
+ANSWER_SECONDS = 5.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 
@@ -101,10 +105,24 @@ def _object_storage(location: str) -> Any:
     if plain and not allowed and urlsplit(str(endpoint)).hostname not in LOOPBACK:
         raise StoreError("the endpoint speaks plain HTTP", where=shown(str(endpoint)), expected="https://",
                          remedy="use HTTPS, or set AWS_ALLOW_HTTP=true on a network that you trust")
+    if endpoint:
+        _refuse_silent(endpoint)
     return icechunk.s3_storage(
         bucket=parts.netloc, prefix=parts.path.strip("/") or None, from_env=True, endpoint_url=endpoint,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"), allow_http=plain,
         force_path_style=endpoint is not None)
+
+
+def _refuse_silent(endpoint: str) -> None:
+    """A server that is not there is told at once: icechunk would try for twenty seconds."""
+    parts = urlsplit(endpoint)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        socket.create_connection((parts.hostname or "", port), ANSWER_SECONDS).close()
+    except OSError as failed:
+        raise StoreError(f"the S3 server does not answer ({failed.strerror or type(failed).__name__})",
+                         where=shown(endpoint), expected="a server at AWS_ENDPOINT_URL",
+                         remedy="start it, or correct the address") from failed
 
 
 def _settings() -> Any:
@@ -125,8 +143,19 @@ def _create_in(folder: Path) -> None:
     aside.rename(folder / DATA)
 
 
+def _opened_or_created(storage: Any) -> Any:
+    for _ in range(CREATION_WAITS):
+        try:
+            return icechunk.Repository.open_or_create(storage, _settings())
+        except icechunk.IcechunkError as failed:
+            if "clean prefix" not in str(failed):
+                raise
+        time.sleep(0.1)  # another first writer is creating it at this moment
+    return icechunk.Repository.open_or_create(storage, _settings())
+
+
 def _created(storage: Any) -> Any:
-    repository = icechunk.Repository.open_or_create(storage, _settings())
+    repository = _opened_or_created(storage)
     session = repository.writable_session(BRANCH)
     try:
         zarr.open_group(session.store, mode="r")

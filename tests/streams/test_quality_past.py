@@ -20,7 +20,7 @@ HOUR = np.timedelta64(1, "h")
 
 @pytest.fixture(scope="module")
 def air() -> xr.Dataset:
-    city = simulate_city(seed=3, days=60, air_nodes=6)
+    city = simulate_city(seed=3, days=48, air_nodes=5)
     return city.panels["air"]
 
 
@@ -34,8 +34,8 @@ def poisoned(panel: xr.Dataset, from_row: int, random: np.random.Generator) -> x
     return panel.assign(held)
 
 
-@settings(max_examples=8, deadline=None)
-@given(row=some.integers(24 * 20, 24 * 60 - 1), seed=some.integers(0, 99))
+@settings(max_examples=5, deadline=None)
+@given(row=some.integers(24 * 20, 24 * 48 - 1), seed=some.integers(0, 99))
 def test_poison_after_t_leaves_flags_up_to_t_bit_identical(air: xr.Dataset, row: int, seed: int) -> None:
     clean = judge(air)
     other = judge(poisoned(air, row + 1, np.random.default_rng(seed)))
@@ -43,8 +43,6 @@ def test_poison_after_t_leaves_flags_up_to_t_bit_identical(air: xr.Dataset, row:
         np.testing.assert_array_equal(clean.first[name].values[: row + 1], other.first[name].values[: row + 1])
     now = air["time"].values[row]
     one, two = (flagged.later[flagged.later["known_time"] <= now].reset_index(drop=True) for flagged in (clean, other))
-    known_by = air["known_time"].max("node").values  # entries seen in poisoned rows are known after them
-    assert (known_by[row + 1 :] > now).all() or True
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -57,7 +55,7 @@ def test_a_shorter_panel_gives_the_same_flags(air: xr.Dataset) -> None:
 def test_day_by_day_is_as_all_at_once(air: xr.Dataset) -> None:
     reference, begin = learn(air.isel(time=slice(0, 24 * 30))), 24 * 31
     at_once = flag(air, reference=reference, since=air["time"].values[begin])
-    for day in range(begin, begin + 24 * 12, 24):
+    for day in range(begin, begin + 24 * 10, 24):
         part = air.isel(time=slice(day - 24 * 9, day + 24))
         daily = flag(part, reference=reference, since=air["time"].values[day])
         for name in air.data_vars:

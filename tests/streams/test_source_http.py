@@ -184,7 +184,7 @@ class Pusher(threading.Thread):
             self.sent += 1
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_server_and_drainer_killed_at_random_instants(tmp_path: Path, kills: int) -> None:
     rng, port, folder = np.random.default_rng(kills), free_port(), tmp_path / "inbox"
     pusher, inbox = Pusher(port), inbox_folder(folder, "air")

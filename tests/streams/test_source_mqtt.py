@@ -144,7 +144,7 @@ from streams.sources.mqtt import MqttSource
 from streams.store import Store
 store, ticks = Store.open(sys.argv[1]), itertools.count(int(sys.argv[3]))  # arrival times that never come twice
 source = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"],
-                    lambda: np.datetime64("2020-02-01", "ns") + np.timedelta64(next(ticks), "ns"),
+                    lambda: np.datetime64("2021-01-01", "ns") + np.timedelta64(next(ticks), "ns"),
                     port=int(sys.argv[2]), client="kill", most=200, quiet=0.1)
 source.subscribe()
 print("ready", flush=True)
@@ -179,7 +179,7 @@ def test_killed_at_random_instants(port: int, tmp_path: Path, kills: int) -> Non
         send(port, messages[number * 600: (number + 1) * 600])
         run_until_killed([LISTENER, place, str(port), str(number * 10 ** 6)], rng)
     store = Store.open(place)
-    last = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"], lambda: NOW + 10 ** 12,
+    last = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"], lambda: np.datetime64("2022-01-01"),
                       port=port, client="kill", quiet=0.3)
     answers = drain([last], store)
     last.close()

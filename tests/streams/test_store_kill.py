@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import xarray as xr
 
 from streams.errors import StoreError
 from streams.known import known_after
+from streams.storage.check import check
 from streams.store import Store
 
 START = np.datetime64("2020-01-01", "ns")
@@ -82,6 +84,55 @@ def test_killed_at_random_instants(tmp_path):
     assert hours >= 20
     with Store.open(tmp_path / "store", wait_seconds=0).transaction("the lock is free") as step:
         step.set_cursor("clock", {"hours": hours})
+
+
+TIDIER = """
+import sys
+import numpy as np
+import pandas as pd
+from streams.storage.compaction import compact
+from streams.storage.retention import Retention, retain
+from streams.store import Store
+exec(sys.argv[2])
+store = Store.open(sys.argv[1])
+for hour in range(int(sys.argv[3]), 10 ** 6):
+    with store.transaction("hour") as step:
+        step.ingest("air", hour_of(hour))
+        step.set_cursor("clock", {"hours": hour + 1})
+    retain(store, START + np.timedelta64(hour, "h"), Retention(pd.Timedelta("5h")))
+    compact(store, older_than=np.datetime64("2100-01-01"), keep=sys.argv[4:])
+    print("tidied", flush=True)
+"""
+
+
+def test_killed_while_it_is_tidied(tmp_path):
+    """Retention and compaction killed at any instant: the newest and the kept snapshot are whole."""
+    rng, folder = np.random.default_rng(5), tmp_path / "store"
+    with Store.open(folder).transaction("lineage") as step:
+        for hour in range(10):
+            step.ingest("air", hour_of(hour))
+        step.set_cursor("clock", {"hours": 10})
+    lineage, hours = step.snapshot, 10
+    header = (f"import xarray as xr\nfrom streams.known import known_after\nSTART = np.datetime64('{START}')\n"
+              + inspect.getsource(hour_of).replace("-> xr.Dataset", ""))
+    for _ in range(5):
+        tidier = subprocess.Popen([sys.executable, "-c", TIDIER, str(folder), header, str(hours), lineage],
+                                  stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        try:
+            for _ in range(int(rng.integers(1, 4))):
+                assert tidier.stdout.readline() == b"tidied\n"
+            time.sleep(rng.uniform(0, 0.1))  # the instant of the kill, not a wait for anything
+        finally:
+            tidier.kill()
+            tidier.wait()
+            tidier.stdout.close()
+        store = Store.open(folder, wait_seconds=0.5)
+        assert store.read().cursor("clock")["hours"] > hours
+        hours = store.read().cursor("clock")["hours"]
+        panel = store.read().history().recorded("air").panel
+        assert panel.time.values[-1] == START + np.timedelta64(hours - 1, "h") and len(panel.time) <= 8
+        assert store.read(lineage).history().recorded("air").panel.sizes["time"] == 10
+        assert check(store, [lineage]).sound
 
 
 def test_killed_while_it_is_created(tmp_path):

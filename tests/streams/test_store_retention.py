@@ -59,7 +59,8 @@ def test_retention_keeps_the_rest_to_the_bit(now, span, hours, tmp_path_factory)
     store, _ = filled(tmp_path_factory.mktemp("store"), hours)
     whole, cut = store.read().history(), START + (now - span) * HOUR
     before = store.read().snapshot
-    dropped = retain(store, START + now * HOUR, Retention(pd.Timedelta(hours=span), {"scores": pd.Timedelta(hours=span)}))
+    kept = pd.Timedelta(hours=span)
+    dropped = retain(store, START + now * HOUR, Retention(kept, {"scores": kept}))
     gone = int(np.clip(now - span, 0, hours))
     assert dropped == Dropped({"air": gone} if gone else {}, {"air": -(-gone // 10) * 3} if gone else {},
                               {"scores/air": gone} if gone else {})
@@ -96,6 +97,19 @@ def test_all_may_go(tmp_path):
         assert step.ingest("air", panel(np.arange(30), values)).rejected == {"older than what is kept": 90}
 
 
+def test_moving_positions_and_two_domains(tmp_path):
+    store, values = Store.open(tmp_path), np.random.default_rng(3).normal(size=(50, 2))
+    moving = {"lat": (("time", "node"), values * 10), "lon": (("time", "node"), values * 20)}
+    sea = panel(np.arange(50), values, **moving).assign_attrs(domain="sea", kind="point")
+    with store.transaction("both") as step:
+        step.ingest("sea", sea)
+        step.ingest("air", panel(np.arange(40, 50), values[40:]))
+    dropped = retain(store, START + 50 * HOUR, Retention(pd.Timedelta("10h")))
+    assert dropped.rows == {"sea": 40}  # nothing of the air is as old
+    held = store.read().as_known_at("sea", LATER)
+    assert np.array_equal(held.lat.values, values[40:] * 10) and np.array_equal(held.x.values, values[40:])
+
+
 def size_of(folder: Path) -> int:
     return sum((Path(at) / name).stat().st_size for at, _, names in os.walk(folder) for name in names)
 
@@ -114,7 +128,8 @@ def test_compaction_frees_what_nobody_keeps(tmp_path):
     assert size_of(tmp_path) < size
     for opened in (store, Store.open(tmp_path)):  # the kept one and the newest are the same to the bit
         for snapshot, wanted in ((None, newest), (lineage, old)):
-            xr.testing.assert_identical(opened.read(snapshot).as_known_at("air", LATER), wanted.as_known_at("air", LATER))
+            held = opened.read(snapshot).as_known_at("air", LATER)
+            xr.testing.assert_identical(held, wanted.as_known_at("air", LATER))
         for snapshot in set(names) - {lineage, store.read().snapshot, names[-1]}:
             with pytest.raises(StoreError, match="no snapshot"):
                 opened.read(snapshot)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from streams.errors import StoreError
-from streams.store import Store
 from streams.storage.tree import pack, unpack
+from streams.store import Store
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 dtypes = st.one_of(arrays.integer_dtypes(), arrays.unsigned_integer_dtypes(), arrays.floating_dtypes(),

@@ -1,0 +1,85 @@
+"""Simulated worlds whose useful drivers are known: decoys, common causes, effects and late feeds beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causal.graph import Series
+from causal.prepare import Prepared
+
+TARGET = Series("city", "demand")
+HORIZON = 3
+MAX_LAG = 8
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One world: the matrix, how late each domain is published (steps), and the series that a forecast should use."""
+
+    prepared: Prepared
+    published: dict[str, int]
+    useful: frozenset[Series]
+    roles: dict[Series, str]
+
+
+def world(seed: int, steps: int = 6000) -> World:
+    """A target with memory and two to four true drivers, and five sorts of series that are none to use.
+
+    True drivers (domain ``weather``, one step late) act after 2-6 steps. ``late``: true causes whose feed comes eight
+    steps late. ``decoy``: slow series of their own that correlate by chance. ``sibling``: shares an observed common
+    cause with the target and shows it earlier, so it correlates most. ``effect``: driven by the target.
+    ``weekly``: a slow series driven by a true driver only.
+
+    >>> made = world(0, steps=300)
+    >>> made.prepared.values.shape[1] == len(made.roles) and made.useful <= set(made.roles)
+    True
+    """
+    random = np.random.default_rng(seed)
+    weather = {Series("weather", f"driver_{place}"): int(lag)
+               for place, lag in enumerate(random.integers(2, 7, size=random.integers(2, 5)))}
+    late = {Series("late", "feed"): int(random.integers(1, 4))}
+    decoys = [Series("social", f"decoy_{place}") for place in range(3)]
+    rows = steps + 200
+    columns = {one: _slow(random, rows, float(random.uniform(0.3, 0.85))) for one in (*weather, *late)}
+    columns |= {one: _slow(random, rows, float(random.uniform(0.9, 0.97))) for one in decoys}
+    first = next(iter(weather))
+    sibling, follower = Series("social", "sibling"), Series("social", "follower")
+    columns[sibling] = _driven(random, columns[first], 1, 1.2)
+    columns[follower] = _driven(random, columns[first], 2, 0.8)
+    target = _target(random, rows, columns, {**weather, **late})
+    effect = Series("effect", "sales")
+    columns[effect] = _driven(random, target, 1, 0.9)
+    columns[TARGET] = target
+    roles = {**dict.fromkeys(weather, "driver"), **dict.fromkeys(late, "late"), **dict.fromkeys(decoys, "decoy"),
+             sibling: "sibling", follower: "sibling", effect: "effect", TARGET: "target"}
+    values = np.stack(list(columns.values()), axis=1)[200:]
+    clock = np.datetime64("2024-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "h")
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    return World(Prepared(values, tuple(columns), "1h", clock),
+                 {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
+
+
+def _slow(random: np.random.Generator, rows: int, memory: float) -> np.ndarray:
+    noise = random.normal(size=rows) * np.sqrt(1 - memory**2)
+    out = np.zeros(rows)
+    for row in range(1, rows):
+        out[row] = memory * out[row - 1] + noise[row]
+    return out
+
+
+def _driven(random: np.random.Generator, cause: np.ndarray, lag: int, strength: float) -> np.ndarray:
+    return strength * np.concatenate([np.zeros(lag), cause[:-lag]]) + _slow(random, len(cause), 0.4)
+
+
+def _target(random: np.random.Generator, rows: int, columns: dict[Series, np.ndarray],
+            lags: dict[Series, int]) -> np.ndarray:
+    weights = {one: float(random.choice([-1, 1]) * random.uniform(0.25, 0.6)) for one in lags}
+    pushed = random.normal(size=rows)
+    for one, lag in lags.items():
+        pushed[lag:] += weights[one] * columns[one][:-lag]
+    out = np.zeros(rows)
+    for row in range(1, rows):
+        out[row] = 0.6 * out[row - 1] + pushed[row]
+    return out

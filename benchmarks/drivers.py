@@ -1,0 +1,150 @@
+"""Bench of drivers: chosen ones beside none, all, correlation-picked and Granger-picked, by truth and by error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.driver_worlds import HORIZON, MAX_LAG, TARGET, World, world
+from causal.discover import discover, stability
+from causal.drivers import choose_drivers
+from causal.graph import Driver, Series
+from causal.pays import Ablation, Paid, paying_drivers
+from causal.peers import correlation_picked, granger_picked
+from causal.prepare import Prepared
+from causal.windows import steady_drivers, window_graphs
+
+METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A light forecaster: the target's last ``memory`` values and each driver's last published ones, by ridge.
+
+    Leads 1..``horizon``; ``published``: how late each domain is (steps); at issue time t a series is read up to
+    t - its delay and nothing after it. One linear model a lead.
+    """
+
+    published: dict[str, int]
+    horizon: int
+    memory: int = 8
+    penalty: float = 1.0
+
+    def losses(self, prepared: Prepared, target: Series, drivers: Sequence[Series], fit: slice,
+               test: slice) -> np.ndarray:
+        """Mean absolute error over leads for each issue time in ``test`` (positions), fitted on ``fit`` only.
+
+        Labels of the fit end before the first issue time of the test; NaN where an input or label is missing.
+        """
+        design = self._inputs(prepared, target, drivers)
+        effect = prepared.column(target)
+        errors = []
+        for lead in range(1, self.horizon + 1):
+            label = np.concatenate([effect[lead:], np.full(lead, np.nan)])
+            own_delay = self.published.get(target.domain, 0)
+            last = min(fit.stop, test.start - self.horizon - own_delay)
+            rows = np.arange(fit.start, last)
+            rows = rows[np.isfinite(design[rows]).all(axis=1) & np.isfinite(label[rows])]
+            known, wanted = design[rows], label[rows]
+            gram = known.T @ known + self.penalty * np.eye(known.shape[1])
+            weights = np.linalg.solve(gram, known.T @ wanted)
+            errors.append(np.abs(design[test] @ weights - label[test]))
+        return np.asarray(np.mean(errors, axis=0))
+
+    def _inputs(self, prepared: Prepared, target: Series, drivers: Sequence[Series]) -> np.ndarray:
+        columns = [np.ones(len(prepared.time))]
+        for series in dict.fromkeys((target, *drivers)):
+            delay, values = self.published.get(series.domain, 0), prepared.column(series)
+            columns += [np.concatenate([np.full(back, np.nan), values[:len(values) - back]])
+                        for back in range(delay, delay + self.memory)]
+        return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a world is used: discovery and fit on the first half, ablation on the next quarter, error on the last."""
+
+    alpha: float = 0.01
+    paying_alpha: float = 0.05
+    draws: int = 6
+    windows: int = 4
+
+    def parts(self, rows: int) -> tuple[slice, slice, slice]:
+        """Positions for discovery, ablation and the final error."""
+        half, most = rows // 2, 3 * rows // 4
+        return slice(0, half), slice(half, most), slice(most, rows - HORIZON)
+
+
+def choices(made: World, protocol: Protocol, target: Series = TARGET) -> dict[str, tuple[Driver, ...]]:
+    """What each method would use, from the data before the last quarter only."""
+    first, middle, _ = protocol.parts(len(made.prepared.time))
+    seen = replace(made.prepared, values=made.prepared.values[first], time=made.prepared.time[first])
+    others = [one for one in seen.series if one.domain != target.domain]
+    causal, paid = terracast_choice(made, protocol, target, seen, middle)
+    return {"none": (), "all": tuple(Driver(one, target, 1, 0.0, True, "all") for one in others),
+            "correlation-picked": correlation_picked(seen, target, max_lag=MAX_LAG, alpha=protocol.alpha),
+            "var-granger": granger_picked(seen, target, max_lag=MAX_LAG, alpha=protocol.alpha),
+            "causal-only": tuple(one for one in causal if one.used),
+            "terracast": tuple(one for one in paid.drivers if one.used)}
+
+
+def terracast_choice(made: World, protocol: Protocol, target: Series, seen: Prepared,
+                     middle: slice) -> tuple[tuple[Driver, ...], Paid]:
+    """Stable over draws and windows, published early enough, and paying: the three conditions in a row."""
+    find = partial(discover, max_lag=MAX_LAG, alpha=protocol.alpha)
+    graph = stability(seen, find(seen), draws=protocol.draws)
+    drivers = choose_drivers(graph, target, published=made.published, horizon=HORIZON)
+    steady = steady_drivers(drivers, window_graphs(seen, find, windows=protocol.windows))
+    return steady, paying_drivers(steady, ablation_of(made, target, slice(0, middle.start), middle),
+                                  alpha=protocol.paying_alpha, overlap=HORIZON, graph=graph)
+
+
+def ablation_of(made: World, target: Series, fit: slice, test: slice) -> Ablation:
+    """The ridge as the model of the ablation."""
+    model = Ridge(made.published, HORIZON)
+    return lambda drivers: model.losses(made.prepared, target, [one.series for one in drivers], fit, test)
+
+
+def bench_drivers(worlds: int = 12, steps: int = 6000, seed: int = 0, protocol: Protocol | None = None,
+                  progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+    """Precision and recall of used drivers over simulated worlds, and the error relative to using none.
+
+    A series counts as rightly used when it is a true cause that is published early enough. The row ``terracast`` is
+    our own choice; ``causal-only`` the same without the ablation.
+    """
+    protocol = protocol or Protocol()
+    tally = {name: {"right": 0, "used": 0, "useful": 0, "ratios": []} for name in METHODS}
+    for number in range(worlds):
+        made = world(seed + number, steps)
+        _, _, last = protocol.parts(steps)
+        model, losses = Ridge(made.published, HORIZON), {}
+        for name, drivers in choices(made, protocol).items():
+            used = {one.series for one in drivers}
+            tally[name]["right"] += len(used & made.useful)
+            tally[name]["used"] += len(used)
+            tally[name]["useful"] += len(made.useful)
+            ordered = [one for one in made.prepared.series if one in used]
+            losses[name] = float(np.nanmean(model.losses(made.prepared, TARGET, ordered, slice(0, last.start), last)))
+            tally[name]["ratios"].append(losses[name] / losses["none"])
+        progress(1)
+    rows = [_row(name, tally[name]) for name in METHODS]
+    ours = rows[-1]
+    return {"bench": "drivers", "data": f"{worlds} simulated worlds of {steps} steps",
+            "protocol": {"seed": seed, "max_lag": MAX_LAG, "horizon": HORIZON, "alpha": protocol.alpha,
+                         "paying_alpha": protocol.paying_alpha, "draws": protocol.draws,
+                         "windows": protocol.windows, "model": "ridge"},
+            "rows": rows,
+            "summary": {"precision": ours["precision"], "recall": ours["recall"],
+                        **{f"mae_ratio_to_{row['method']}": ours["mae_ratio"] / row["mae_ratio"]
+                           for row in rows[:-1]}},
+            "command": f"python -c 'from benchmarks.drivers import bench_drivers; print(bench_drivers({worlds}))'"}
+
+
+def _row(name: str, tally: dict[str, Any]) -> dict[str, Any]:
+    return {"method": name, "precision": tally["right"] / tally["used"] if tally["used"] else float("nan"),
+            "recall": tally["right"] / tally["useful"] if tally["useful"] else float("nan"),
+            "used": tally["used"], "mae_ratio": float(np.mean(tally["ratios"]))}

@@ -1,0 +1,168 @@
+"""Which drivers pay: each is used only if forecasts with it lose less, on data that nothing was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causal.graph import CausalGraph, Driver, Series
+from causal.paired import PairedError, PairedEvidence, block_length
+
+Ablation = Callable[[tuple[Driver, ...]], np.ndarray]
+"""Losses (n,) of forecasts that may read these drivers and no others, one per issue time, in issue order; the same
+issue times whatever the drivers, NaN where no label came. The caller answers for its being leak-free: the model
+is fitted on data known before the first of these issue times, and reads at each only what was known then."""
+
+LEAST_BLOCKS = 12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the ablation said of one series: ``gain`` is the share of the loss that it saved (negative: it cost).
+
+    ``e_value`` is the largest evidence reached, ``needed`` what was asked for, ``blocks`` the blocks of ``block``
+    issue times it rests on, ``beside`` the series that were in use when it was tried.
+    """
+
+    series: Series
+    accepted: bool
+    gain: float
+    e_value: float
+    needed: float
+    blocks: int
+    block: int
+    beside: tuple[Series, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Paid:
+    """The candidates with the verdict of the ablation in ``used`` and ``reason``, and the trials behind it."""
+
+    drivers: tuple[Driver, ...]
+    trials: tuple[Trial, ...]
+    gain: float
+
+    def gains(self) -> dict[tuple[Series, Series, int], float]:
+        """Gain per link (series, target, lag): lags of one series are tried together and share its gain."""
+        by_series = {one.series: one.gain for one in self.trials}
+        return {(one.series, one.target, one.lag): by_series[one.series]
+                for one in self.drivers if one.series in by_series}
+
+
+def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: float = 0.05, overlap: int = 1,
+                   margin: float = 0.0, graph: CausalGraph | None = None) -> Paid:
+    """Try the used ones of ``candidates``, strongest first, and keep those with which forecasts lose less.
+
+    A series is tried with all its lags at once, beside those already kept; it is kept when the evidence
+    (``PairedEvidence``, so at any number of looks) reaches series / ``alpha``: with no gain anywhere, the chance
+    to keep any is at most ``alpha``. Then each kept one is left out once more: one without which the rest loses
+    no more goes. ``overlap``: issue times that one horizon spans; ``margin``: least share of the loss to save.
+    Candidates refused earlier keep their reason. Calls ``ablation`` at most 1 + 2 × series times.
+
+    >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
+    >>> noise = np.random.default_rng(0).normal(size=(2, 600)) / 5
+    >>> paid = paying_drivers([Driver(rain, flow, 2, -0.4, True, "known in time")],
+    ...                       lambda drivers: 1 + noise[0] - (0.1 + noise[1] if drivers else 0))
+    >>> paid.drivers[0].used, paid.drivers[0].reason
+    (True, 'known in time; with rain forecasts lose 9.2 % less (evidence 1,000 or more, 20 wanted)')
+    """
+    if not 0 < alpha < 1:
+        raise PairedError(f"alpha {alpha}", where="paying drivers", expected="a number between 0 and 1",
+                          remedy="0.05 is usual")
+    groups = _by_series(candidates)
+    if not groups:
+        return Paid(tuple(candidates), (), 0.0)
+    memory: dict[tuple[Series, ...], np.ndarray] = {}
+
+    def losses(kept: tuple[Series, ...]) -> np.ndarray:
+        if kept not in memory:
+            chosen = tuple(driver for series in kept for driver in groups[series])
+            memory[kept] = np.asarray(ablation(chosen), float)
+        return memory[kept]
+
+    trials: dict[Series, Trial] = {}
+    kept: tuple[Series, ...] = ()
+    for series in groups:
+        trials[series] = _trial(series, losses(kept), losses((*kept, series)), kept, alpha / len(groups),
+                                overlap, margin, graph)
+        if trials[series].accepted:
+            kept = (*kept, series)
+    kept = _without_idle(kept, losses, trials, graph)
+    drivers = tuple(_judged(one, trials) for one in candidates)
+    before, after = _means(losses(()), losses(kept))
+    return Paid(drivers, tuple(trials.values()), 1 - after / before if before > 0 else 0.0)
+
+
+def _by_series(candidates: Sequence[Driver]) -> dict[Series, tuple[Driver, ...]]:
+    """The used candidates by series, the strongest series first."""
+    groups: dict[Series, tuple[Driver, ...]] = {}
+    for one in sorted((one for one in candidates if one.used), key=lambda one: (-abs(one.strength), one.series)):
+        groups[one.series] = (*groups.get(one.series, ()), one)
+    return groups
+
+
+def _trial(series: Series, without: np.ndarray, beside: np.ndarray, kept: tuple[Series, ...], alpha: float,
+           overlap: int, margin: float, graph: CausalGraph | None) -> Trial:
+    if without.shape != beside.shape or without.ndim != 1:
+        raise PairedError(f"losses of shapes {without.shape} and {beside.shape}", where=f"ablation of {series}",
+                          expected="one loss per issue time, the same issue times whatever the drivers",
+                          remedy="hindcast both at the same issue times")
+    block = block_length(without - beside, overlap)
+    evidence = PairedEvidence(block, margin)
+    evidence.update(without, beside)
+    trial = Trial(series, evidence.proven(alpha), evidence.gain, evidence.peak, 1 / alpha, evidence.blocks, block,
+                  kept, "")
+    return replace(trial, sentence=_sentence(trial, name_of(series, graph)))
+
+
+def _without_idle(kept: tuple[Series, ...], losses: Callable[[tuple[Series, ...]], np.ndarray],
+                  trials: dict[Series, Trial], graph: CausalGraph | None) -> tuple[Series, ...]:
+    """Leave each one out once more, the weakest first: later ones may have made it idle."""
+    for series in reversed(kept):
+        rest = tuple(one for one in kept if one != series)
+        if not rest:
+            break
+        without, beside = _means(losses(rest), losses(kept))
+        if beside >= without:
+            others = " and ".join(name_of(one, graph) for one in rest)
+            trials[series] = replace(trials[series], accepted=False, gain=1 - beside / without if without else 0.0,
+                                     sentence=f"found, but {others} already tell what {name_of(series, graph)} "
+                                              "tells: without it forecasts lose no more")
+            kept = rest
+    return kept
+
+
+def _means(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    there = np.isfinite(first) & np.isfinite(second)
+    return (float(first[there].mean()), float(second[there].mean())) if there.any() else (0.0, 0.0)
+
+
+def _judged(driver: Driver, trials: dict[Series, Trial]) -> Driver:
+    if not driver.used:
+        return driver
+    trial = trials[driver.series]
+    if trial.accepted:
+        return replace(driver, reason=f"{driver.reason}; {trial.sentence}")
+    return replace(driver, used=False, reason=trial.sentence)
+
+
+def _sentence(trial: Trial, name: str) -> str:
+    reached = f"{trial.e_value:,.1f}" if trial.e_value < 1000 else "1,000 or more"
+    facts = f"(evidence {reached}, {trial.needed:,.0f} wanted)"
+    size = f"{100 * abs(trial.gain):.1f} %"
+    if trial.accepted:
+        return f"with {name} forecasts lose {size} less {facts}"
+    if trial.blocks < LEAST_BLOCKS:
+        return (f"found, but only {trial.blocks} independent stretches of {trial.block} issue times could be compared: "
+                "too few to tell whether it helps")
+    if trial.gain <= 0:
+        return f"found, but it does not help: with {name} forecasts lose {size} more"
+    return f"found, but its gain is too small or too unsteady to be sure: {size} {facts}"
+
+
+def name_of(series: Series, graph: CausalGraph | None) -> str:
+    """The reader's name of a series, from the graph where there is one."""
+    return series.variable.replace("_", " ") if graph is None else graph.label(series)
