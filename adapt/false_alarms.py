@@ -63,5 +63,5 @@ def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndar
 
 
 def _rate(trial: np.ndarray, log_delta: float, blocks_per_month: float, cooldown: int) -> float:
-    alarms = watch_bank(trial.shape[1], log_delta).update_many(trial).any(axis=1)
-    return count_episodes(alarms, cooldown) * blocks_per_month / len(trial)
+    alarms = watch_bank(trial.shape[1], log_delta).update_many(trial)
+    return count_episodes(np.any(alarms, axis=1), cooldown) * blocks_per_month / len(trial)

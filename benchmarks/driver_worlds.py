@@ -16,21 +16,28 @@ MAX_LAG = 8
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """One world: the matrix, how late each domain is published (steps), and the series that a forecast should use."""
+    """One world: the matrix, how late each domain is published (steps), and the series that a forecast should use.
+
+    ``calendar`` (time, column) is what a forecast knows of every stamp beforehand; ``searched`` the matrix for
+    discovery where it is not the first part of ``prepared``.
+    """
 
     prepared: Prepared
     published: dict[str, int]
     useful: frozenset[Series]
     roles: dict[Series, str]
+    calendar: np.ndarray | None = None
+    searched: Prepared | None = None
 
 
-def world(seed: int, steps: int = 6000) -> World:
-    """A target with memory and two to four true drivers, and five sorts of series that are none to use.
+def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
+    """A target with memory and two to four true drivers, and sorts of series that are none to use.
 
     True drivers (domain ``weather``, one step late) act after 2-6 steps. ``late``: true causes whose feed comes eight
     steps late. ``decoy``: slow series of their own that correlate by chance. ``sibling``: shares an observed common
     cause with the target and shows it earlier, so it correlates most. ``effect``: driven by the target.
-    ``weekly``: a slow series driven by a true driver only.
+    ``fickle``: a true cause that stops acting after an eighth of the time. With ``hidden`` one more series shares a
+    cause with the target that nobody observes: no method that assumes causal sufficiency can tell it from a cause.
 
     >>> made = world(0, steps=300)
     >>> made.prepared.values.shape[1] == len(made.roles) and made.useful <= set(made.roles)
@@ -44,16 +51,25 @@ def world(seed: int, steps: int = 6000) -> World:
     rows = steps + 200
     columns = {one: _slow(random, rows, float(random.uniform(0.3, 0.85))) for one in (*weather, *late)}
     columns |= {one: _slow(random, rows, float(random.uniform(0.9, 0.97))) for one in decoys}
+    fickle = Series("social", "fickle")
+    columns[fickle] = _slow(random, rows, 0.6)
     first = next(iter(weather))
     sibling, follower = Series("social", "sibling"), Series("social", "follower")
     columns[sibling] = _driven(random, columns[first], 1, 1.2)
     columns[follower] = _driven(random, columns[first], 2, 0.8)
-    target = _target(random, rows, columns, {**weather, **late})
+    target = _target(random, columns, {**weather, **late})
+    target[:rows // 8] += _target(random, {fickle: columns[fickle]}, {fickle: 3})[:rows // 8]
+    unseen = _slow(random, rows, 0.6)
+    if hidden:
+        columns[Series("social", "proxy")] = _driven(random, unseen, 1, 1.2)
+        target += 0.8 * np.concatenate([np.zeros(4), unseen[:-4]])
     effect = Series("effect", "sales")
     columns[effect] = _driven(random, target, 1, 0.9)
     columns[TARGET] = target
-    roles = {**dict.fromkeys(weather, "driver"), **dict.fromkeys(late, "late"), **dict.fromkeys(decoys, "decoy"),
+    roles = {**dict.fromkeys(weather, "driver"), **dict.fromkeys(late, "late"),
+             **dict.fromkeys(decoys, "decoy"), fickle: "fickle", Series("social", "proxy"): "proxy",
              sibling: "sibling", follower: "sibling", effect: "effect", TARGET: "target"}
+    roles = {one: role for one, role in roles.items() if one in columns}
     values = np.stack(list(columns.values()), axis=1)[200:]
     clock = np.datetime64("2024-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "h")
     values = (values - values.mean(axis=0)) / values.std(axis=0)
@@ -73,13 +89,13 @@ def _driven(random: np.random.Generator, cause: np.ndarray, lag: int, strength: 
     return strength * np.concatenate([np.zeros(lag), cause[:-lag]]) + _slow(random, len(cause), 0.4)
 
 
-def _target(random: np.random.Generator, rows: int, columns: dict[Series, np.ndarray],
-            lags: dict[Series, int]) -> np.ndarray:
-    weights = {one: float(random.choice([-1, 1]) * random.uniform(0.25, 0.6)) for one in lags}
-    pushed = random.normal(size=rows)
+def _target(random: np.random.Generator, columns: dict[Series, np.ndarray], lags: dict[Series, int]) -> np.ndarray:
+    """A series with memory .6 that its causes push, each with a weight of .12 to .6 of the noise."""
+    pushed = random.normal(size=len(next(iter(columns.values()))))
     for one, lag in lags.items():
-        pushed[lag:] += weights[one] * columns[one][:-lag]
-    out = np.zeros(rows)
-    for row in range(1, rows):
+        weight = float(random.choice([-1, 1]) * random.uniform(0.12, 0.6))
+        pushed[lag:] += weight * columns[one][:-lag]
+    out = np.zeros(len(pushed))
+    for row in range(1, len(out)):
         out[row] = 0.6 * out[row - 1] + pushed[row]
     return out

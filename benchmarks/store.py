@@ -216,7 +216,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def run(bench: StoreBench, command: str, progress: Progress = lambda said: None) -> dict[str, Any]:
-    """All parts, in the bench's one form; about two minutes and 2 GB of disk with the default sizes."""
+    """All parts, in the bench's one form; half a minute and 1 GB of disk with the default sizes."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         progress("ingest")

@@ -141,7 +141,8 @@ def _enough_samples(values: np.ndarray, series: tuple[Series, ...], search: Sear
 def _assumptions(graph: CausalGraph, prepared: Prepared, dropped: tuple[Dropped, ...], search: Search,
                  known: Knowledge) -> tuple[str, ...]:
     caps = (f"Tests condition on at most {search.same_time_conditions} same-time series and "
-            f"{search.lagged_conditions} lagged parents of each side."
+            f"{search.lagged_conditions} lagged parents of each side; directions are voted over subsets of at most "
+            f"{search.majority_degree} same-time neighbours, with more by the plain collider rule."
             if search.method == "PCMCI+" else
             f"Tests condition on at most {search.lagged_conditions} lagged parents of each side.")
     return (

@@ -29,11 +29,13 @@ class PairedEvidence:
 
     A block is ``block`` pairs in a row; its gain is the mean of (1 - ``margin``) × loss A - loss B, in units of
     three root mean squares of earlier gains, cut to [-1, 1]. ``e_value`` is the capital of a gambler who started
-    with 1 and bets on gains: spread over three bet sizes and over all starting times (weight 1 / (k (k + 1))
-    for block k, so that a change in service is seen late but is seen). **Assumption**: if B is not better, the
-    cut gain of a block is not above zero on average whatever came before; so blocks must be longer than the
-    memory of the losses (``block_length``) and than one horizon. Then the chance that ``peak`` ever reaches
-    1 / alpha is at most alpha, at however many looks. Pairs with a NaN are left out. O(1) a pair.
+    with 1 and bets on gains: spread over three bet sizes and, with ``late``, over all starting times (weight
+    1 / (k (k + 1)) for block k), so that a change in service is seen; without it all of it starts at once.
+
+    **Assumption**: if B is not better, the cut gain of a block is not above zero on average whatever came before;
+    so blocks must be longer than the memory of the losses (``block_length``) and than one horizon. Then the chance
+    that ``peak`` ever reaches 1 / alpha is at most alpha, at however many looks. A rare loss of B so large that it is
+    cut is what could break it. Pairs with a NaN are left out. O(1) a pair.
 
     >>> draws = np.random.default_rng(0)
     >>> plain = 1 + 0.2 * draws.normal(size=400)
@@ -43,11 +45,11 @@ class PairedEvidence:
     (True, 0.05)
     """
 
-    def __init__(self, block: int, margin: float = 0.0) -> None:
+    def __init__(self, block: int, margin: float = 0.0, late: bool = True) -> None:
         if block < 1 or not 0 <= margin < 1:
             raise PairedError(f"block {block}, margin {margin}", where="paired losses",
                               expected="a block of at least 1 pair and a margin in [0, 1)", remedy="correct them")
-        self.block, self.margin = block, margin
+        self.block, self.margin, self.late = block, margin, late
         self.blocks, self.peak = 0, 1.0
         self.totals = np.zeros(3)  # pairs, loss of A, loss of B
         self._pending: list[float] = []
@@ -89,7 +91,7 @@ class PairedEvidence:
             spread = BOUND * math.sqrt(self._square)
             gain = min(1.0, max(-1.0, mean / spread)) if spread > 0 else float(np.sign(mean))
             started = self.blocks - WARM + 1
-            stake = 1 / (started * (started + 1))
+            stake = 1 / (started * (started + 1)) if self.late else float(started == 1)
             self._waiting = max(0.0, self._waiting - stake)
             self._bets = (self._bets + stake / len(BETS)) * (1 + np.array(BETS) * gain)
             self.peak = max(self.peak, self.e_value)
@@ -99,14 +101,14 @@ class PairedEvidence:
 
     def state(self) -> dict[str, object]:
         """Everything, exact to the bit."""
-        return {"block": self.block, "margin": self.margin, "blocks": self.blocks, "peak": self.peak,
+        return {"block": self.block, "margin": self.margin, "late": self.late, "blocks": self.blocks, "peak": self.peak,
                 "totals": self.totals.copy(), "pending": list(self._pending), "square": self._square,
                 "bets": self._bets.copy(), "waiting": self._waiting}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """From ``state()``, exact to the bit."""
-        made = cls(int(state["block"]), float(state["margin"]))
+        made = cls(int(state["block"]), float(state["margin"]), bool(state["late"]))
         made.blocks, made.peak = int(state["blocks"]), float(state["peak"])
         made.totals = np.array(state["totals"], float)
         made._pending = [float(one) for one in state["pending"]]

@@ -35,7 +35,7 @@ CONFIG = Path("terracast.toml")
 
 
 @app.command()
-def demo(folder: Annotated[Path, typer.Option(help="Where the demo keeps its store and report.")] = Path("terracast-demo"),
+def demo(folder: Annotated[Path, typer.Option(help="Where store and report go.")] = Path("terracast-demo"),
          json: Json = False) -> None:
     """The whole loop on the simulated city: known drifts, known causes; ends with the report's path."""
     from flows.demo import run_demo
@@ -91,6 +91,15 @@ def ingest(config: Config = CONFIG, json: Json = False) -> None:
         return
     _say_files(answer["files"])  # type: ignore[arg-type]
     say(f"snapshot {answer['snapshot']}")
+
+
+@app.command()
+def listen(config: Config = CONFIG, host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+           port: Annotated[int, typer.Option(help="Port to listen at.")] = 8477) -> None:
+    """Take pushes (POST /v1/DOMAIN, JSON or CSV, bearer token from TERRACAST_PUSH_TOKEN) until interrupted."""
+    from flows.ingest import listen as serve
+
+    serve(config, host, port)
 
 
 @app.command()
@@ -252,7 +261,8 @@ def _say_files(files: list[dict[str, object]]) -> None:
         else:
             counts = ", ".join(f"{file[name]} {name}" for name in ("new", "late", "duplicate", "revised"))
             rejected = "".join(f", {count} rejected ({reason})" for reason, count in file["rejected"].items())  # type: ignore[attr-defined]
-            say(f"{file['path']}: {counts}{rejected}")
+            notes = "".join(f"; {note}" for note in file["notes"])  # type: ignore[attr-defined]
+            say(f"{file['item']}: {counts}{rejected}{notes}")
 
 
 def main() -> None:

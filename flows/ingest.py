@@ -1,88 +1,96 @@
-"""Ingest: new or changed files of the sources into the store, cursor and data in one transaction."""
+"""Ingest: what is new in the sources into the store, cursor and data of a source in one transaction."""
 
 from __future__ import annotations
 
-import glob
-import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from prefect import flow
 
+from flows.as_of import as_of
 from flows.settings import Settings, SourceSettings
 from flows.workspace import Workspace
-from streams.errors import TerracastError
-from streams.readers import read
-from streams.store import Transaction
+from streams.sources import Answer, FilesSource, Source, Terms, drain
+
+Clock = Callable[[], np.datetime64]
+READING = ("kind", "step", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
+           "time_zone", "decimal", "separator", "encoding")
+TERMS = ("kind", "variables", "units", "known_time", "delay", "time", "node", "lat", "lon", "time_zone", "stamps",
+         "variable", "value")
 
 
-@dataclass(frozen=True)
-class FileAnswer:
-    """What became of one file: rows by fate, or the one line why it was refused."""
+def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
+    """Drain every source; a source that cannot be reached is answered with the reason, the others go on.
 
-    path: str
-    domain: str
-    new: int = 0
-    late: int = 0
-    duplicate: int = 0
-    revised: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    refused: str | None = None
-
-
-def ingest_new(settings: Settings, step: Transaction) -> tuple[FileAnswer, ...]:
-    """Ingest every file that the cursor does not know in its present form.
-
-    A file that cannot be read is refused whole and remembered, so that it is reported once and tried again only
-    when it has changed. Nothing of it reaches the store.
+    A file that cannot be read is refused whole and remembered, so that it is told once and tried again when it has
+    changed. Nothing of it reaches the store.
     """
-    answers = []
-    for source in settings.sources:
-        name = f"{source.domain}:{source.path}"
-        cursor = step.cursor(name) or {}
-        for path in _files(settings, source):
-            signature = _signature(path)
-            if cursor.get(str(path)) == signature:
-                continue
-            answers.append(_ingest_file(path, source, step))
-            cursor = {**cursor, str(path): signature}
-            step.set_cursor(name, cursor)
-    return tuple(answers)
-
-
-def _ingest_file(path: Path, source: SourceSettings, step: Transaction) -> FileAnswer:
+    sources = sources_of(workspace.settings, lambda: as_of(None))
     try:
-        panel = read(path, domain=source.domain, kind=source.kind, step=source.step, delay=source.delay,
-                     known_time=source.known_time, variables=list(source.variables) or None, wide=source.wide,
-                     units=source.units or None)
-        done = step.ingest(source.domain, panel)
-    except TerracastError as error:
-        return FileAnswer(str(path), source.domain, refused=str(error))
-    return FileAnswer(str(path), source.domain, done.new, done.late, done.duplicate, done.revised,
-                      dict(done.rejected))
+        return drain(sources, workspace.store)
+    finally:
+        for source in sources:
+            source.close()
 
 
-def _files(settings: Settings, source: SourceSettings) -> list[Path]:
-    """The files of a source in name order: one file, all of a folder, or a pattern."""
-    place = settings.folder / source.path
-    if place.is_dir():
-        return sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
-    if place.is_file():
-        return [place]
-    return sorted(Path(name) for name in glob.glob(str(place)))
+def sources_of(settings: Settings, clock: Clock) -> list[Source]:
+    """The sources as set; ``clock`` tells the time of arrival where a row does not say."""
+    return [_source(settings, one, clock) for one in settings.sources]
 
 
-def _signature(path: Path) -> str:
-    """Size and content digest: a file copied again is known, a file that grew is not."""
-    with path.open("rb") as file:
-        return f"{path.stat().st_size}-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+def terms_of(one: SourceSettings) -> Terms:
+    """How the rows of a source that is not files are to be understood."""
+    given = {name: value for name in TERMS if (value := getattr(one, name)) is not None}
+    assert one.step is not None, "the settings check asks for it"
+    return Terms(one.domain, pd.Timedelta(one.step), **given)
+
+
+def _source(settings: Settings, one: SourceSettings, clock: Clock) -> Source:
+    if one.sort == "files":
+        reading = {name: value for name in READING if (value := getattr(one, name)) is not None}
+        reading |= {"variables": list(one.variables) or None, "units": one.units or None}
+        name = f"{one.domain}:{one.path}"
+        return FilesSource(name, one.domain, settings.folder / one.path, reading, clock=clock)
+    if one.sort == "push":
+        from streams.sources.http import inbox_folder
+        from streams.sources.inbox import InboxSource
+
+        folder = inbox_folder(settings.path(settings.store.inbox), one.domain)
+        return InboxSource(f"{one.domain}:push", terms_of(one), folder)
+    if one.sort == "mqtt":
+        from streams.sources.mqtt import MqttSource
+
+        return MqttSource(f"{one.domain}:mqtt:{','.join(one.topics)}", terms_of(one), one.topics, clock, host=one.host,
+                          port=one.port, client=one.client, user=one.user, password_from=one.password_from, tls=one.tls)
+    from streams.sources.sql import SqlSource
+
+    return SqlSource(f"{one.domain}:sql:{one.table or one.column}", terms_of(one), one.url, one.column, clock,
+                     table=one.table, query=one.query, overlap=one.overlap)
+
+
+def listen(config: str | Path, host: str, port: int) -> None:
+    """Take pushes for every source of sort ``push`` until interrupted; a watch step ingests what was taken."""
+    import uvicorn
+
+    from flows.settings import SettingsError, read_settings
+    from streams.sources.http import push_app
+
+    settings = read_settings(config)
+    terms = {one.domain: terms_of(one) for one in settings.sources if one.sort == "push"}
+    if not terms:
+        raise SettingsError("no source of sort 'push'", where=str(config), expected="at least one",
+                            remedy='add [[sources]] with sort = "push"')
+    app = push_app(settings.path(settings.store.inbox), terms, lambda: as_of(None))
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 @flow(name="ingest")
 def ingest(config: str = "terracast.toml") -> dict[str, Any]:
-    """Ingest new files in one transaction; answers rows new, late, duplicate, revised, rejected, and the snapshot."""
+    """Ingest what is new; answers rows new, late, duplicate, revised, rejected, and the snapshot."""
     workspace = Workspace.open(config)
-    with workspace.store.transaction("ingest") as step:
-        answers = ingest_new(workspace.settings, step)
+    answers = ingest_new(workspace)
     return {"files": [asdict(answer) for answer in answers], "snapshot": workspace.store.read().snapshot}

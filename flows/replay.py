@@ -15,11 +15,12 @@ from adapt.clock import Moment
 from adapt.service import begin
 from benchmarks.loop import LoopBench, answer
 from flows.discover import discover_now
-from flows.ingest import FileAnswer, ingest_new
+from flows.ingest import ingest_new
 from flows.initial import write_settings
 from flows.retrain import too_early
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
+from streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
            "alarms": "alarms", "adaptations": "trained", "promotions": "served", "compute_seconds": "seconds"}
@@ -31,8 +32,7 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
                progress: Bar) -> dict[str, Any]:
     """Replay the policies named over the workspace's history; ingests what is new first."""
     workspace = Workspace.open(config)
-    with workspace.store.transaction("ingest for replay") as step:
-        _refuse_if_nothing(ingest_new(workspace.settings, step))
+    _refuse_if_nothing(ingest_new(workspace))
     command = f"terracast replay --config {config} --policies {','.join(names)}"
     return replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
 
@@ -43,8 +43,7 @@ def bench_file(data: Path, target: str | None, start: str | None, stop: str | No
     with tempfile.TemporaryDirectory() as folder:
         config = write_settings(data.stem.replace("-", "_"), data, Path(folder), target=target)
         workspace = Workspace.open(config)
-        with workspace.store.transaction("ingest for bench") as step:
-            _refuse_if_nothing(ingest_new(workspace.settings, step))
+        _refuse_if_nothing(ingest_new(workspace))
         command = f"terracast bench loop --data {data}" + (f" --target {target}" if target else "")
         for name, value in (("start", start), ("stop", stop)):
             command += f" --{name} {value}" if value else ""
@@ -89,7 +88,7 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: 
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed)
 
 
-def _refuse_if_nothing(files: tuple[FileAnswer, ...]) -> None:
+def _refuse_if_nothing(files: tuple[Answer, ...]) -> None:
     refused = [file.refused for file in files if file.refused]
     if refused and len(refused) == len(files):
         raise SettingsError(refused[0], where="sources", expected="at least one readable file",

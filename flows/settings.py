@@ -10,11 +10,20 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from stfm.forecaster import QUANTILES
 from streams.errors import TerracastError
@@ -57,17 +66,62 @@ class Frozen(BaseModel):
 
 
 class SourceSettings(Frozen):
-    """Where a domain's files lie and when their values became known."""
+    """Where a domain's data come from and when their values became known.
+
+    ``sort``: ``files`` (``path``: a file, a folder, a pattern), ``mqtt`` (``topics`` at ``host``), ``push`` (what was
+    posted to ``terracast listen``) or ``sql`` (``url``, growing ``column``, ``table`` or ``query``).
+    """
 
     domain: str
-    path: str
-    variables: tuple[str, ...] = ()
+    sort: Literal["files", "mqtt", "push", "sql"] = "files"
     kind: Kind = "sensor"
+    variables: tuple[str, ...] = ()
+    units: dict[str, str] = Field(default_factory=dict)
     step: Duration | None = None
     delay: Duration | None = None
     known_time: str | None = None
+    time_zone: str | None = None
+    time: str | None = None
+    node: str | None = None
+    lat: str | None = None
+    lon: str | None = None
+    # files
+    path: str = ""
     wide: str | None = None
-    units: dict[str, str] = Field(default_factory=dict)
+    start: str | None = None
+    time_format: str | None = None
+    decimal: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    # mqtt, push and sql: rows
+    stamps: Literal["exact", "floor"] = "exact"
+    variable: str | None = None
+    value: str | None = None
+    # mqtt
+    topics: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, gt=0)
+    client: str = "terracast"
+    user: str | None = None
+    password_from: str | None = None
+    tls: bool = False
+    # sql
+    url: str = ""
+    column: str = ""
+    table: str | None = None
+    query: str | None = None
+    overlap: int | Duration = 0
+
+    @model_validator(mode="after")
+    def _has_its_place(self) -> SourceSettings:
+        """Each sort needs its own place; a password never stands in the file."""
+        needed = {"files": ("path",), "mqtt": ("topics", "step"), "push": ("step",), "sql": ("url", "column", "step")}
+        for name in needed[self.sort]:
+            if not getattr(self, name):
+                raise ValueError(f"a source of sort {self.sort!r} needs {name}")
+        if re.search(r"://[^/@]*:[^/@]+@", self.url):
+            raise ValueError("a password stands in url; write url = \"$NAME\" and set NAME in the environment")
+        return self
 
 
 class StreamSettings(Frozen):
@@ -86,9 +140,13 @@ class StreamSettings(Frozen):
 
 
 class StoreSettings(Frozen):
-    """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix."""
+    """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix.
+
+    ``inbox``: the folder in which ``terracast listen`` keeps what was pushed until a step takes it.
+    """
 
     location: str = "store"
+    inbox: str = "inbox"
 
 
 class RegistrySettings(Frozen):

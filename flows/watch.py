@@ -22,13 +22,14 @@ from adapt.clock import Moment
 from adapt.loop import Loop, Tick
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
-from flows.ingest import FileAnswer, ingest_new
+from flows.ingest import ingest_new
 from flows.outbox import flush, follow_alias, post
 from flows.output import note
 from flows.retrain import begin_service
 from flows.saved_loop import load_loop, save_loop
 from flows.workspace import Workspace
 from streams.errors import TerracastError
+from streams.sources import Answer
 from streams.store import Transaction
 
 
@@ -39,7 +40,7 @@ class Step:
     now: str
     champion: str | None
     snapshot: str
-    files: tuple[FileAnswer, ...] = ()
+    files: tuple[Answer, ...] = ()
     ticks: int = 0
     alarms: dict[str, str] = field(default_factory=dict)
     decisions: tuple[str, ...] = ()
@@ -53,8 +54,7 @@ class Step:
 def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None] = lambda ticks: None) -> Step:
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
     flush(workspace)
-    with workspace.store.transaction(f"ingest {np.datetime_as_string(now, 's')}") as step:
-        files = ingest_new(workspace.settings, step)
+    files = ingest_new(workspace)
     if workspace.store.read().state("loop") is None:
         waiting = begin_service(workspace, now)
         if waiting is not None:
@@ -108,7 +108,7 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
-def _step(workspace: Workspace, now: np.datetime64, files: tuple[FileAnswer, ...], ticks: list[Tick],
+def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
           waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}

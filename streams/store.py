@@ -47,6 +47,7 @@ class View:
     def __init__(self, session: Any, where: str) -> None:
         self._session: Any = session
         self._group: zarr.Group | None = None
+        self._opened: dict[str, StoredDomain] = {}
         self._where = where
 
     @property
@@ -104,11 +105,12 @@ class View:
 
     def _held(self, domain: str) -> StoredDomain:
         root = self.root
-        held = find_domain(root, domain)
+        held = self._opened.get(domain) or find_domain(root, domain)
         if held is None:
             raise PanelError(f"no domain {domain!r}", where=self._where,
                              expected="one of " + (", ".join(domains_in(root)) or "none yet"),
                              remedy="ingest its panel first")
+        self._opened[domain] = held
         return held
 
     def _tree(self, folder: str, name: str) -> object:
@@ -131,6 +133,7 @@ class Transaction(View):
 
     def ingest(self, domain: str, panel: xr.Dataset) -> Ingested:
         """Write a panel's reports (see ``streams.ingest``); returns what became of each of them."""
+        self._opened.pop(domain, None)
         return ingest(self.root, domain, panel)
 
     def append(self, name: str, dataset: xr.Dataset, along: str) -> None:
@@ -199,7 +202,8 @@ class Store:
     def open(cls, location: str | Path, *, wait_seconds: float = 10.0) -> Store:
         """Open the store, creating it where there is none.
 
-        ``location``: a local folder, or ``s3://bucket/prefix`` with credentials from the environment.
+        ``location``: a local folder, or ``s3://bucket/prefix`` with credentials and endpoint from the environment
+        (see ``streams.storage.place``).
         ``wait_seconds``: how long a transaction waits for another writer (local folders) before ``StoreError``.
         """
         folder = local_folder(location)

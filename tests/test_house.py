@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "benchmarks": {"stfm", "streams", "adapt", "causal"},
     "flows": {"stfm", "streams", "adapt", "causal", "registry", "benchmarks"},
 }
-ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "tigramite": {"causal"}, "river": {"adapt"},
-           "icechunk": {"streams"}}
+ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "icechunk": {"streams"},
+           "tigramite": {"causal", "benchmarks"}, "river": {"adapt", "benchmarks"}}  # a bench times the peer itself
 NEVER = {"pickle", "joblib", "cloudpickle"}
 WALL_CLOCK = ("datetime.now", "time.time(", "Timestamp.now", "utcnow", "Timestamp.utcnow", "date.today")
 

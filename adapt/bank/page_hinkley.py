@@ -15,37 +15,40 @@ from adapt.detectors import DetectorError
 # and not at -infinity, so that the decreases are compared with -1 until they have been above it; so do we.
 START = np.array([0.0, 0.0, 0.0, 0.0, np.inf, -1.0])
 MODES = ("up", "down", "both")
-TILE = 512  # nodes fed together: their sums stay in the processor's nearest memory during a block of steps
+TILE = 64  # nodes side by side; a length known at compile time lets the loop over them run in vector registers
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[misc]
-def _feed(values: np.ndarray, sums: np.ndarray, flags: np.ndarray, fewest: int, delta: float, threshold: float,
-          alpha: float, upward: bool, downward: bool) -> None:
-    """Feed ``values`` (step, node) into ``sums`` (6, node); river's arithmetic, operation by operation."""
+def _feed(values: np.ndarray, sums: np.ndarray, flags: np.ndarray, fewest: int, delta: float, rise: float,
+          fall: float, alpha: float) -> None:
+    """Feed ``values`` (step, node) into ``sums`` (tile, 6, TILE); river's arithmetic, operation by operation."""
     steps, nodes = values.shape
-    for begin in range(0, nodes, TILE):
+    for tile in range(len(sums)):
+        one, begin, many = sums[tile], tile * TILE, min(TILE, nodes - tile * TILE)
+        row, fired = np.full(TILE, np.nan), np.zeros(TILE)
         for step in range(steps):
-            for node in range(begin, min(begin + TILE, nodes)):
-                value = values[step, node]
-                if value != value:  # NaN: no evidence
-                    continue
-                count = sums[0, node] + 1.0
-                mean = sums[1, node] + (1.0 / count) * (value - sums[1, node])
+            for at in range(many):
+                row[at] = values[step, begin + at]
+            for at in range(TILE):  # without branches: what is not wanted is computed and not stored
+                value = row[at]
+                seen = value == value  # NaN: no evidence
+                count = one[0, at] + 1.0
+                mean = one[1, at] + (1.0 / count) * (value - one[1, at])
                 off = value - mean
-                increase = alpha * sums[2, node] + off - delta
-                decrease = alpha * sums[3, node] + off + delta
-                lowest, highest = sums[4, node], sums[5, node]
-                lowest = increase if increase < lowest else lowest
-                highest = decrease if decrease > highest else highest
-                fired = count >= fewest and ((upward and increase - lowest > threshold)
-                                             or (downward and highest - decrease > threshold))
-                flags[step, node] = fired
-                sums[0, node] = 0.0 if fired else count
-                sums[1, node] = 0.0 if fired else mean
-                sums[2, node] = 0.0 if fired else increase
-                sums[3, node] = 0.0 if fired else decrease
-                sums[4, node] = np.inf if fired else lowest
-                sums[5, node] = -1.0 if fired else highest
+                increase = alpha * one[2, at] + off - delta
+                decrease = alpha * one[3, at] + off + delta
+                lowest = increase if increase < one[4, at] else one[4, at]
+                highest = decrease if decrease > one[5, at] else one[5, at]
+                fire = seen & (count >= fewest) & ((increase - lowest > rise) | (highest - decrease > fall))
+                fired[at] = 1.0 if fire else 0.0
+                one[0, at] = 0.0 if fire else (count if seen else one[0, at])
+                one[1, at] = 0.0 if fire else (mean if seen else one[1, at])
+                one[2, at] = 0.0 if fire else (increase if seen else one[2, at])
+                one[3, at] = 0.0 if fire else (decrease if seen else one[3, at])
+                one[4, at] = np.inf if fire else (lowest if seen else one[4, at])
+                one[5, at] = -1.0 if fire else (highest if seen else one[5, at])
+            for at in range(many):
+                flags[step, begin + at] = fired[at] != 0.0
 
 
 class PageHinkleyBank:
@@ -70,8 +73,10 @@ class PageHinkleyBank:
         self.nodes = nodes
         self.settings: dict[str, Any] = {"min_instances": min_instances, "delta": delta, "threshold": threshold,
                                          "alpha": alpha, "mode": mode}
-        self._limits = (int(min_instances), float(delta), float(threshold), float(alpha), mode != "down", mode != "up")
-        self._sums = np.repeat(START[:, None], nodes, axis=1)
+        rise = float(threshold) if mode != "down" else np.inf
+        fall = float(threshold) if mode != "up" else np.inf
+        self._limits = int(min_instances), float(delta), rise, fall, float(alpha)
+        self._sums = np.repeat(np.repeat(START[None, :, None], TILE, axis=2), -(-nodes // TILE), axis=0)
 
     @property
     def bytes_per_node(self) -> float:
@@ -93,16 +98,18 @@ class PageHinkleyBank:
 
     def reset(self, nodes: np.ndarray | None = None) -> None:
         """Start anew at the nodes of this mask, bool (node,); at all nodes without one."""
-        self._sums[:, chosen(nodes, self.nodes, "page_hinkley")] = START[:, None]
+        at = np.flatnonzero(chosen(nodes, self.nodes, "page_hinkley"))
+        self._sums[at // TILE, :, at % TILE] = START
 
     def state(self) -> dict[str, object]:
         """Kind, settings and sums (6, node); ``restore`` goes on exactly as if never interrupted."""
-        return {"kind": "page_hinkley", "nodes": self.nodes, "settings": dict(self.settings),
-                "sums": self._sums.copy()}
+        sums = np.swapaxes(self._sums, 0, 1).reshape(len(START), -1)[:, :self.nodes]
+        return {"kind": "page_hinkley", "nodes": self.nodes, "settings": dict(self.settings), "sums": sums.copy()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> PageHinkleyBank:
         """A bank that goes on where ``state`` was taken."""
         bank = cls(int(state["nodes"]), **state["settings"])
-        bank._sums = np.array(state["sums"], float).reshape(len(START), bank.nodes)
+        at = np.arange(bank.nodes)
+        bank._sums[at // TILE, :, at % TILE] = np.array(state["sums"], float).T
         return bank

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causal.fast.partial import guard, level
+
 VARIES, CONSTANT, DOUBTFUL = 0, 1, 2  # what can be said of a column
 _NEARLY_CONSTANT = 1e-8  # variance within the rows, in units of the series' variance
 _SAME = 1e-9
@@ -40,6 +42,15 @@ class LaggedCorrelation:
         """Number of rows."""
         return len(self.rows)
 
+    def level(self, targets: np.ndarray, columns: np.ndarray, offsets: np.ndarray,
+              depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """One level of PC1: each candidate given the ``depth`` strongest others; values and samples.
+
+        The candidates of target k are ``columns[offsets[k]:offsets[k + 1]]``, strongest first.
+        """
+        values = level(self.matrix, targets, columns, offsets, depth, guard(self.samples))
+        return values, np.full(len(values), float(self.samples))
+
     def column(self, column: int) -> np.ndarray:
         """The samples of one column, shape (rows,)."""
         lag, place = divmod(column, self.series)
@@ -65,7 +76,7 @@ def lagged_correlation(values: np.ndarray, max_lag: int, blocks: np.ndarray | No
     rows = np.concatenate([np.arange(start, stop) for start, stop in blocks])
     spread = values.std(axis=0)
     scaled = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    gram = _gram(scaled, deepest, blocks, rows)
+    gram = lagged_sums(scaled, deepest, blocks)
     means = np.concatenate([scaled[rows - lag].mean(axis=0) for lag in range(deepest + 1)])
     gram /= len(rows)
     for start in range(0, len(means), 512):  # in strips: no second matrix
@@ -85,23 +96,36 @@ def lagged_correlation(values: np.ndarray, max_lag: int, blocks: np.ndarray | No
     return found
 
 
-def _gram(scaled: np.ndarray, deepest: int, blocks: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Sums over the rows of products of all pairs of columns, shape (columns, columns), exact to rounding."""
+def lagged_sums(scaled: np.ndarray, deepest: int, blocks: np.ndarray) -> np.ndarray:
+    """Sums over the rows of ``blocks`` of products of all pairs of columns up to lag ``deepest``.
+
+    Shape (columns, columns), exact to rounding.
+
+    >>> lagged_sums(np.array([[1.0], [2.0], [3.0]]), 1, np.array([[1, 3]])).tolist()
+    [[13.0, 8.0], [8.0, 5.0]]
+    """
     series = scaled.shape[1]
+    rows = np.concatenate([np.arange(start, stop) for start, stop in blocks])
     gram = np.empty((deepest + 1, series, deepest + 1, series))
     now = scaled[rows]
     for lag in range(deepest + 1):
-        gram[0, :, lag, :] = now.T @ scaled[rows - lag]
-        gram[lag, :, 0, :] = gram[0, :, lag, :].T
+        block = now.T @ scaled[rows - lag]
+        gram[0, :, lag, :] = block = block if lag else _mirrored(block)
+        gram[lag, :, 0, :] = block.T
     starts, stops = blocks[:, 0], blocks[:, 1]
     for lag in range(1, deepest + 1):
         entering, leaving = scaled[starts - lag], scaled[stops - lag]
         for other in range(lag, deepest + 1):
             block = gram[lag - 1, :, other - 1, :] + entering.T @ scaled[starts - other]
             block -= leaving.T @ scaled[stops - other]
-            gram[lag, :, other, :] = block
+            gram[lag, :, other, :] = block = _mirrored(block) if other == lag else block
             gram[other, :, lag, :] = block.T
     return gram.reshape((deepest + 1) * series, (deepest + 1) * series)
+
+
+def _mirrored(block: np.ndarray) -> np.ndarray:
+    """Symmetric to the bit, which a matrix product is not."""
+    return np.asarray(np.triu(block) + np.triu(block, 1).T)
 
 
 def _twins(found: LaggedCorrelation) -> None:

@@ -1,14 +1,16 @@
 """MCI, PCMCI's tests of links: per target the target's own conditions are eliminated once for all causes."""
 
 from __future__ import annotations
+
+import threading
 from collections.abc import Sequence
 
 import numba as nb
 import numpy as np
 
 from causal.fast.covariance import CONSTANT, LaggedCorrelation
-from causal.fast.exact import Exact, ExactTest
-from causal.fast.partial import _SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract
+from causal.fast.exact import Exact
+from causal.fast.partial import SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract
 from causal.fast.significance import p_values
 
 
@@ -19,14 +21,13 @@ class LinkTests:
     """
 
     def __init__(self, found: LaggedCorrelation, own: Sequence[np.ndarray], shifted: Sequence[np.ndarray],
-                 exact: Exact | None = None) -> None:
-        self.found, self.own, self.shifted = found, own, shifted
-        self.exact = exact or ExactTest(found.values, found.rows)
+                 exact: Exact) -> None:
+        self.found, self.own, self.shifted, self.exact = found, own, shifted, exact
         self._flat = np.concatenate([np.asarray(one, dtype=np.int64) for one in shifted])
         self._offsets = np.concatenate([[0], np.cumsum([len(one) for one in shifted])])
         self._blocks = _packed(found.matrix, found.series, found.max_lag, self._flat, self._offsets)
         self.counts: dict[int, int] = {}
-        self.on_data = 0
+        self._lock = threading.Lock()
 
     def conditions(self, cause: int, target: int) -> list[int]:
         """The conditions of one test in tigramite's order."""
@@ -40,9 +41,11 @@ class LinkTests:
         """Values and p-values of ``causes`` against ``target``.
 
         >>> from causal.fast.covariance import lagged_correlation
+        >>> from causal.fast.exact import ExactTest
         >>> noise = np.random.default_rng(0).normal(size=(500, 2))
         >>> noise[1:, 1] += noise[:-1, 0]
-        >>> tests = LinkTests(lagged_correlation(noise, 1), [np.array([], int), np.array([2])], [[], [2]])
+        >>> found, parents = lagged_correlation(noise, 1), [np.array([], int), np.array([2])]
+        >>> tests = LinkTests(found, parents, parents, ExactTest(found.values, found.rows))
         >>> tests.of(1, np.array([0, 2]))[1].round(2).tolist()
         [0.43, 0.0]
         """
@@ -51,8 +54,9 @@ class LinkTests:
         values, sizes = _target(found.matrix, found.series, target, own, causes, self._flat, self._offsets,
                                 *self._blocks, guard(found.samples))
         p_found = p_values(np.where(values == UNSURE, 0.0, values), found.samples - sizes)
-        for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
-            self.counts[int(size)] = self.counts.get(int(size), 0) + int(count)
+        with self._lock:
+            for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
+                self.counts[int(size)] = self.counts.get(int(size), 0) + int(count)
         for place in np.flatnonzero((values == UNSURE) | found.state.any()):
             cause = int(causes[place])
             if CONSTANT in (found.state[cause], found.state[target]):
@@ -61,7 +65,6 @@ class LinkTests:
             given = self.conditions(cause, target)
             if values[place] == UNSURE or found.state[[cause, target, *given]].any():
                 values[place], p_found[place] = self.exact(cause, target, given)
-                self.on_data += 1
         return values, p_found
 
 
@@ -85,7 +88,7 @@ def _packed(correlation: np.ndarray, series: int, deepest: int, flat: np.ndarray
     return blocks, starts
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def _whitened(correlation: np.ndarray, target: int, own: np.ndarray, work: np.ndarray,
               against: np.ndarray) -> np.ndarray:
     """All columns with ``own`` (factored in ``work``) eliminated: shape (columns, own).
@@ -110,7 +113,7 @@ def _whitened(correlation: np.ndarray, target: int, own: np.ndarray, work: np.nd
     return rows.T.copy()
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def _through(block: np.ndarray, columns: np.ndarray, kept: np.ndarray, count: int, white: np.ndarray,
              against: np.ndarray, target: int, least: float, work: np.ndarray, rows: np.ndarray) -> float:
     """One test where the target's conditions are already eliminated."""

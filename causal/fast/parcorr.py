@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tigramite.independence_tests.parcorr import ParCorr
 
-from causal.fast.bootstrap import drawn_blocks, times_read
+from causal.fast.bootstrap import drawn_blocks
 from causal.fast.covariance import LaggedCorrelation, lagged_correlation
 from causal.fast.gaps import GapTest
 from causal.fast.partial import UNSURE, guard, partial_correlation
@@ -74,6 +74,11 @@ class CovarianceParCorr(ParCorr):  # type: ignore[misc]
         assert self._found is not None
         return self._found
 
+    def tests(self, tau_max: int) -> LaggedCorrelation | GapTest:
+        """What answers tests with ``tau_max``, with or without gaps."""
+        self._prepare(tau_max)
+        return self._found or self._gaps
+
     def _prepare(self, tau_max: int) -> None:
         draw = self.dataframe.bootstrap and (self.dataframe.bootstrap["random_state"],
                                              self.dataframe.bootstrap["boot_blocklength"])
@@ -86,7 +91,7 @@ class CovarianceParCorr(ParCorr):  # type: ignore[misc]
             blocks = drawn_blocks(len(values), first, block, draw[0])
         self._tau_max, self._draw = tau_max, draw
         if np.isnan(values).any():
-            self._found, self._gaps = None, GapTest(values, times_read(len(values), blocks))
+            self._found, self._gaps = None, GapTest(values, tau_max, blocks)
             return
         self._found = lagged_correlation(values, tau_max, blocks)
         self._work = np.empty((64, 64))

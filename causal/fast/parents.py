@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal.fast.covariance import CONSTANT, DOUBTFUL, LaggedCorrelation
-from causal.fast.exact import Exact, ExactTest
-from causal.fast.partial import UNSURE, guard, level
+from causal.fast.exact import Exact
+from causal.fast.gaps import GapTest
+from causal.fast.partial import UNSURE
 from causal.fast.significance import p_values
 
 Said = Callable[[int], None]
@@ -54,21 +55,20 @@ class ParentSearch:
     Cost of a level: see ``against_strongest``; ``counts`` tells afterwards how many tests had how many columns.
     """
 
-    def __init__(self, found: LaggedCorrelation, alpha: float, exact: Exact | None = None) -> None:
-        self.found, self.alpha = found, alpha
-        self.exact = exact or ExactTest(found.values, found.rows)
-        self.least = guard(found.samples)
+    def __init__(self, found: LaggedCorrelation | GapTest, alpha: float, exact: Exact) -> None:
+        self.found, self.alpha, self.exact = found, alpha, exact
         self.counts: dict[int, int] = {}
-        self.on_data = 0
 
     def run(self, candidates: Sequence[Candidates], deepest: int | None = None,
             said: Said = lambda depth: None) -> list[Parents]:
         """The parents of each series; at most ``deepest`` conditions at once.
 
         >>> from causal.fast.covariance import lagged_correlation
+        >>> from causal.fast.exact import ExactTest
         >>> noise = np.random.default_rng(0).normal(size=(500, 2))
         >>> noise[1:, 1] += noise[:-1, 0]
-        >>> search = ParentSearch(lagged_correlation(noise, 1), 0.01)
+        >>> found = lagged_correlation(noise, 1)
+        >>> search = ParentSearch(found, 0.01, ExactTest(found.values, found.rows))
         >>> [one.columns.tolist() for one in search.run([Candidates.everything(2, 1)] * 2)]
         [[], [2]]
         """
@@ -98,10 +98,10 @@ class ParentSearch:
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         columns = np.concatenate([state[target].columns for target in active])
         owners = np.repeat(active, sizes)
-        values = level(self.found.matrix, np.array(active), columns, offsets, depth, self.least)
+        values, samples = self.found.level(np.array(active), columns, offsets, depth)
         self.counts[depth + 2] = self.counts.get(depth + 2, 0) + len(values)
         fixed = np.concatenate([candidates[target].certain[places[target]] for target in active])
-        p_found = p_values(np.where(fixed | (values == UNSURE), 0.0, values), self.found.samples - depth - 2)
+        p_found = p_values(np.where(fixed | (values == UNSURE), 0.0, values), samples - depth - 2)
         values[fixed], p_found[fixed] = 1.0, 0.0
         for place in self._to_repeat(values, columns, owners, fixed):
             start = offsets[np.searchsorted(offsets, place, side="right") - 1]
@@ -125,7 +125,6 @@ class ParentSearch:
     def _one(self, column: int, target: int, others: np.ndarray) -> tuple[float, float]:
         if CONSTANT in (self.found.state[column], self.found.state[target]):
             return 0.0, 1.0
-        self.on_data += 1
         return self.exact(column, target, others.tolist())
 
     def _pruned(self, one: Parents, values: np.ndarray, p_found: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 
 UNSURE = 2.0  # no correlation
-_SUMS = {"reassoc", "nsz", "contract"}  # sums may be split over vector lanes; nothing else is loosened
+SUMS = {"reassoc", "nsz", "contract"}  # sums may be split over vector lanes; nothing else is loosened
 
 
 def guard(samples: int) -> float:
@@ -20,7 +20,7 @@ def guard(samples: int) -> float:
     return 1e-5 * max(1.0, math.sqrt(samples / 8760))
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def subtract(work: np.ndarray, start: int, size: int, rows: np.ndarray, count: int) -> None:
     """Take ``rows[:count]``' products from the upper triangle of ``work[start:size]``, four rows at a time."""
     four = count - count % 4
@@ -38,7 +38,7 @@ def subtract(work: np.ndarray, start: int, size: int, rows: np.ndarray, count: i
                 into[column] -= a * last[column]
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def eliminate(work: np.ndarray, count: int, size: int, least: float) -> bool:
     """Cholesky in place of the first ``count`` rows of the upper triangle of ``work[:size, :size]``.
 
@@ -94,7 +94,7 @@ def partial_correlation(correlation: np.ndarray, columns: np.ndarray, least: flo
     return last_two(work, size, least)
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def against_strongest(correlation: np.ndarray, target: int, columns: np.ndarray, depth: int, least: float,
                       out: np.ndarray) -> None:
     """Each of ``columns`` against ``target`` given the first ``depth`` others: one level of PC1.
@@ -118,7 +118,7 @@ def against_strongest(correlation: np.ndarray, target: int, columns: np.ndarray,
         _rest(correlation, target, columns, depth, least, out, inner, sound)
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def _off_inverse(inner: np.ndarray, size: int, least: float, out: np.ndarray) -> None:
     """Partial correlations of every column with the last one given all others, from the factor."""
     inverse = np.zeros((size, size))  # of the factor: lower triangle
@@ -142,7 +142,7 @@ def _off_inverse(inner: np.ndarray, size: int, least: float, out: np.ndarray) ->
         out[column] = value if total * least <= 1.0 and of_target >= least else UNSURE
 
 
-@nb.njit(cache=True, fastmath=_SUMS)
+@nb.njit(cache=True, fastmath=SUMS)
 def _rest(correlation: np.ndarray, target: int, columns: np.ndarray, depth: int, least: float, out: np.ndarray,
           inner: np.ndarray, sound: bool) -> None:
     """Tests of the columns beyond the first depth + 1, all given the first ``depth``."""

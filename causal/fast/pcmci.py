@@ -38,9 +38,9 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
     def _said(self, share: float, words: str) -> None:
         """Hears how far a run is; for those who inherit."""
 
-    def _fast(self) -> bool:
+    def _fast(self, gaps: bool = False) -> bool:
         test = self.cond_ind_test
-        return bool(isinstance(test, CovarianceParCorr) and test.from_covariance and not test.has_gaps
+        return bool(isinstance(test, CovarianceParCorr) and test.from_covariance and (gaps or not test.has_gaps)
                     and self.verbosity == 0 and test.confidence is None)
 
     def _covariance(self, tau_max: int) -> LaggedCorrelation:
@@ -50,20 +50,23 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
                       tau_max: int = 1, save_iterations: bool = False, pc_alpha: Any = 0.2,
                       max_conds_dim: int | None = None, max_combinations: int = 1) -> Any:
         """See ``PCMCI.run_pc_stable``."""
-        plain = isinstance(pc_alpha, int | float) and 0 <= pc_alpha < 1 and tau_max > 0
-        if not self._fast() or not plain or save_iterations or max_combinations != 1 or selected_links is not None:
+        plain = isinstance(pc_alpha, int | float) and 0 <= pc_alpha < 1 and tau_max > 0 and max_combinations == 1
+        if not self._fast(gaps=True) or not plain or save_iterations or selected_links is not None:
             return super().run_pc_stable(selected_links, link_assumptions, tau_min, tau_max, save_iterations,
                                          pc_alpha, max_conds_dim, max_combinations)
         self._check_tau_limits(tau_min, tau_max)
         least = max(1, tau_min)
         candidates = self._candidates(link_assumptions, least, tau_max)
-        search = ParentSearch(self._covariance(tau_max), float(pc_alpha), self.cond_ind_test.exact)
+        search = ParentSearch(self.cond_ind_test.tests(tau_max), float(pc_alpha), self.cond_ind_test.exact)
         found = search.run(candidates, self._set_max_condition_dim(max_conds_dim, least, tau_max),
                            lambda depth: self._said(0.4 * (1 - 0.7**depth), "lagged conditions"))
         self._count(search.counts)
         self.val_matrix = np.zeros((self.N, self.N, tau_max + 1))
         self.p_matrix = np.ones((self.N, self.N, tau_max + 1))
-        self.all_parents, self.val_min, self.pval_max, self.iterations = {}, {}, {}, {}
+        self.all_parents: dict[int, Any] = {}
+        self.val_min: dict[int, Any] = {}
+        self.pval_max: dict[int, Any] = {}
+        self.iterations: dict[str, Any] = {}
         for target, (asked, one) in enumerate(zip(candidates, found, strict=True)):
             lag, cause = np.divmod(asked.columns, self.N)
             self.val_matrix[cause, target, lag], self.p_matrix[cause, target, lag] = one.value, one.p_value

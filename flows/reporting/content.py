@@ -95,6 +95,10 @@ class CausalLink:
 
     ``published``: was the cause's value out early enough to forecast with? ``used``: is it an input now?
     None means that the question does not arise. ``sentence`` replaces the sentence written from the numbers.
+    ``interval`` is the strength's 95 % interval, ``gain`` the share of the error that its cause saved when left out and
+    put in. ``cause_name`` and ``effect_name`` (``domain.variable``, as a knowledge file writes them) and ``steps``, the
+    lag in steps, are what an expert's answer is written with; without names the link cannot be answered. ``known``:
+    the knowledge file put it in.
     """
 
     cause: str
@@ -107,16 +111,37 @@ class CausalLink:
     reason: str = ""
     oriented: bool = True
     sentence: str = ""
+    interval: tuple[float, float] | None = None
+    gain: float | None = None
+    known: bool = False
+    cause_name: str = ""
+    effect_name: str = ""
+    steps: int = 0
+
+    @property
+    def answerable(self) -> bool:
+        """Can an expert say of it that it is impossible or certain?"""
+        return bool(self.cause_name and self.effect_name and self.cause_name != self.effect_name)
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why these inputs: the causal graph drawn as SVG text, its links, and what was assumed to find them."""
+    """Why these inputs: the causal graph drawn as SVG text, its links, and what was assumed to find them.
+
+    ``changes`` says what differs from the graph of the last report (``changed_since``: its date in words; empty:
+    there was none). ``alarms`` are three sentences each, of links that changed over time. ``breakers`` says what would
+    make the assumptions wrong; ``knowledge`` is the text of the knowledge file that was honoured.
+    """
 
     drawing: str = ""
     links: tuple[CausalLink, ...] = ()
     assumptions: tuple[str, ...] = ()
     method: str = ""
+    changes: tuple[str, ...] = ()
+    changed_since: str = ""
+    alarms: tuple[tuple[str, str, str], ...] = ()
+    breakers: tuple[str, ...] = ()
+    knowledge: str = ""
 
 
 @dataclass(frozen=True)

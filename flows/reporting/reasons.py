@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from causal.changes import told_changes
 from causal.graph import CausalGraph, Driver, Link, Series
+from causal.graph_drift import GraphAlarm
 from causal.words import duration, sentence
 from flows.reporting.content import CausalLink, Reasons
 from flows.reporting.wording import counted
 
 Chosen = dict[tuple[Series, Series, int], Driver]
+Gains = Mapping[tuple[Series, Series, int], float]
 
 
-def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str) -> Reasons:
+@dataclass(frozen=True)
+class Earlier:
+    """The graph and drivers of the last report; ``day`` is its date in words."""
+
+    graph: CausalGraph
+    drivers: tuple[Driver, ...]
+    day: str
+
+
+def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, *, gains: Gains | None = None,
+                 earlier: Earlier | None = None, alarms: Sequence[GraphAlarm] = ()) -> Reasons:
     """The "Why these inputs?" part of a report; ``drawing`` is what ``causal.drawing.draw`` made.
 
     Links into the targets of the drivers come first, a series' own past after other causes, the strongest
     first. A driver that the graph holds no link for (one set by hand) is listed too. A driver was published
-    in time where it is used or reaches at least one step ahead.
+    in time where it is used or reaches at least one step ahead. ``gains`` is ``causal.pays.Paid.gains()``; ``earlier``
+    what the page compares with; ``alarms`` what ``causal.graph_drift.graph_alarms`` raised.
 
     >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, cars), (Link(rain, cars, 2, -0.4, 1e-6, 0.9),), "1h", "PCMCI+", 500)
@@ -31,10 +50,31 @@ def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str) 
     met = [driver for _, driver in named if driver is not None]
     alone = [(Link(driver.series, driver.target, driver.lag, driver.strength, float("nan")), driver)
              for driver in drivers if driver not in met]
-    links = tuple(_in_words(link, driver, graph) for link, driver in (*named, *alone))
+    links = tuple(_in_words(link, driver, graph, gains or {}) for link, driver in (*named, *alone))
     step = duration(1, graph.step)
+    changes = () if earlier is None else told_changes(earlier.graph, graph, earlier.drivers, drivers)
     return Reasons(drawing=drawing, links=links, assumptions=graph.assumptions,
-                   method=f"{graph.method} on {counted(graph.samples, 'sample')}, lags in steps of {step}")
+                   method=f"{graph.method} on {counted(graph.samples, 'sample')}, lags in steps of {step}",
+                   changes=changes, changed_since="" if earlier is None else earlier.day,
+                   alarms=tuple(alarm.sentences for alarm in alarms), breakers=_breakers(graph),
+                   knowledge=str(graph.settings.get("knowledge", "")))
+
+
+def _breakers(graph: CausalGraph) -> tuple[str, ...]:
+    """What would make the graph wrong, for a reader who knows the place."""
+    if not graph.method:
+        return ()
+    search = graph.settings.get("search")
+    longest = search.get("max_lag") if isinstance(search, dict) else None
+    reach = "" if longest is None else f" than {duration(int(longest), graph.step)}"
+    return (
+        "A common cause that is not measured here (a holiday, road works, a weather front) shows as a link between "
+        "the series that it moves.",
+        f"An effect that comes later{reach or ' than the longest lag searched'} is not seen.",
+        "An effect that bends or switches (strong above a threshold, or in one season) is weakened or missed.",
+        "A change in how something is measured, at several series at once, can look like a link.",
+        "A link says what drives what in these data; it does not say what would happen if somebody stepped in.",
+    )
 
 
 def _misses(link: Link, targets: set[Series]) -> bool:
@@ -48,15 +88,30 @@ def _driver_of(link: Link, chosen: Chosen) -> Driver | None:
     return found if found or link.oriented else chosen.get((link.effect, link.cause, link.lag))
 
 
-def _in_words(link: Link, driver: Driver | None, graph: CausalGraph) -> CausalLink:
+def _in_words(link: Link, driver: Driver | None, graph: CausalGraph, gains: Gains) -> CausalLink:
     return CausalLink(
         cause=_name(link.cause, graph), effect=_name(link.effect, graph),
         lag=duration(link.lag, graph.step) if link.lag else "", strength=link.strength,
         stability=link.stability,
         published=None if driver is None else driver.used or driver.reach > 0,
         used=None if driver is None else driver.used, reason="" if driver is None else driver.reason,
-        oriented=link.oriented, sentence=sentence(link, graph),
+        oriented=link.oriented, sentence=sentence(link, graph), interval=_interval(link, graph.samples),
+        gain=None if driver is None else gains.get((driver.series, driver.target, driver.lag)),
+        known=link.known, cause_name=_pattern(link.cause), effect_name=_pattern(link.effect), steps=link.lag,
     )
+
+
+def _interval(link: Link, samples: int) -> tuple[float, float] | None:
+    """Fisher's 95 % interval of a (partial) correlation; a little too narrow, for conditions are not counted."""
+    if samples <= 3 or not abs(link.strength) < 1:
+        return None
+    middle, half = math.atanh(link.strength), 1.96 / math.sqrt(samples - 3)
+    return math.tanh(middle - half), math.tanh(middle + half)
+
+
+def _pattern(series: Series) -> str:
+    """The series as a knowledge file writes it: a sign that means something there becomes "any one sign"."""
+    return re.sub(r"[\s#*?\[\]]", "?", str(series))
 
 
 def _name(series: Series, graph: CausalGraph) -> str:

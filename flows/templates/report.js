@@ -83,7 +83,7 @@
     return typeof one === "number" ? one - other : one.localeCompare(other);
   }
 
-  document.querySelectorAll("table.sortable thead th").forEach(function (head) {
+  document.querySelectorAll("table.sortable thead th:not(.plain)").forEach(function (head) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);

@@ -78,7 +78,7 @@ def _assert_equal_stores(one, two, files: int, same_trees: Callable) -> None:  #
     for name in ("forecasts/air", "scores/air"):
         xr.testing.assert_identical(left.ledger(name), right.ledger(name))
     for source in ("air:incoming/air", "weather:incoming/weather"):
-        theirs = {os.path.basename(path): digest for path, digest in left.cursor(source).items()}
-        ours = {os.path.basename(path): digest for path, digest in right.cursor(source).items()}
+        theirs = {os.path.basename(path): digest for path, (digest, _, _) in left.cursor(source).items()}
+        ours = {os.path.basename(path): digest for path, (digest, _, _) in right.cursor(source).items()}
         assert theirs == ours and len(ours) == files
     same_trees(left.state("loop"), right.state("loop"))

@@ -179,8 +179,8 @@ def test_killed_at_random_instants(port: int, tmp_path: Path, kills: int) -> Non
         send(port, messages[number * 600: (number + 1) * 600])
         run_until_killed([LISTENER, place, str(port), str(number * 10 ** 6)], rng)
     store = Store.open(place)
-    last = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"], lambda: np.datetime64("2022-01-01"),
-                      port=port, client="kill", quiet=0.3)
+    last = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"],
+                      lambda: np.datetime64("2022-01-01"), port=port, client="kill", quiet=0.3)
     answers = drain([last], store)
     last.close()
     kept = store.read().state("kept")["rows"] + sum(one.new + one.late for one in answers)

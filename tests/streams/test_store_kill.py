@@ -65,9 +65,13 @@ def check_consistent(folder: Path) -> int:
     return hours
 
 
-def test_killed_at_random_instants(tmp_path):
+OFTEN = pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+
+
+@OFTEN
+def test_killed_at_random_instants(tmp_path, kills):
     rng, hours = np.random.default_rng(7), 0
-    for _ in range(10):
+    for _ in range(kills):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "store")], stdout=subprocess.PIPE,
                                   cwd=Path(__file__).parents[2])
         try:
@@ -81,7 +85,7 @@ def test_killed_at_random_instants(tmp_path):
         committed = check_consistent(tmp_path / "store")
         assert committed >= hours
         hours = committed
-    assert hours >= 20
+    assert hours >= 2 * kills
     with Store.open(tmp_path / "store", wait_seconds=0).transaction("the lock is free") as step:
         step.set_cursor("clock", {"hours": hours})
 
@@ -105,7 +109,8 @@ for hour in range(int(sys.argv[3]), 10 ** 6):
 """
 
 
-def test_killed_while_it_is_tidied(tmp_path):
+@OFTEN
+def test_killed_while_it_is_tidied(tmp_path, kills):
     """Retention and compaction killed at any instant: the newest and the kept snapshot are whole."""
     rng, folder = np.random.default_rng(5), tmp_path / "store"
     with Store.open(folder).transaction("lineage") as step:
@@ -115,11 +120,11 @@ def test_killed_while_it_is_tidied(tmp_path):
     lineage, hours = step.snapshot, 10
     header = (f"import xarray as xr\nfrom streams.known import known_after\nSTART = np.datetime64('{START}')\n"
               + inspect.getsource(hour_of).replace("-> xr.Dataset", ""))
-    for _ in range(5):
+    for _ in range(kills):
         tidier = subprocess.Popen([sys.executable, "-c", TIDIER, str(folder), header, str(hours), lineage],
                                   stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
         try:
-            for _ in range(int(rng.integers(1, 4))):
+            for _ in range(int(rng.integers(0, 4))):
                 assert tidier.stdout.readline() == b"tidied\n"
             time.sleep(rng.uniform(0, 0.1))  # the instant of the kill, not a wait for anything
         finally:
@@ -127,10 +132,10 @@ def test_killed_while_it_is_tidied(tmp_path):
             tidier.wait()
             tidier.stdout.close()
         store = Store.open(folder, wait_seconds=0.5)
-        assert store.read().cursor("clock")["hours"] > hours
+        assert store.read().cursor("clock")["hours"] >= hours
         hours = store.read().cursor("clock")["hours"]
         panel = store.read().history().recorded("air").panel
-        assert panel.time.values[-1] == START + np.timedelta64(hours - 1, "h") and len(panel.time) <= 8
+        assert panel.time.values[-1] == START + np.timedelta64(hours - 1, "h") and len(panel.time) <= 11
         assert store.read(lineage).history().recorded("air").panel.sizes["time"] == 10
         assert check(store, [lineage]).sound
 
