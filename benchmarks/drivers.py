@@ -13,6 +13,7 @@ from benchmarks.driver_worlds import HORIZON, MAX_LAG, TARGET, World, world
 from causal.discover import discover, stability
 from causal.drivers import choose_drivers
 from causal.graph import Driver, Series
+from causal.knowledge import Knowledge
 from causal.pays import Ablation, Paid, paying_drivers
 from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared
@@ -80,6 +81,8 @@ class Protocol:
     paying_alpha: float = 0.05
     draws: int = 6
     windows: int = 4
+    min_memory: float | None = 0.5
+    knowledge: Knowledge | None = None
     max_lag: int = MAX_LAG
     horizon: int = HORIZON
 
@@ -129,10 +132,11 @@ def choices(made: World, protocol: Protocol, target: Series = TARGET) -> dict[st
 def terracast_choice(made: World, protocol: Protocol, target: Series, seen: Prepared,
                      middle: slice) -> tuple[tuple[Driver, ...], Paid]:
     """Stable over draws and windows, published early enough, and paying: the three conditions in a row."""
-    find = partial(discover, max_lag=protocol.max_lag, alpha=protocol.alpha)
+    find = partial(discover, max_lag=protocol.max_lag, alpha=protocol.alpha, knowledge=protocol.knowledge)
     graph = stability(seen, find(seen), draws=protocol.draws)
-    drivers = choose_drivers(graph, target, published=made.published, horizon=protocol.horizon)
-    again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha)
+    drivers = choose_drivers(graph, target, published=made.published, horizon=protocol.horizon,
+                             min_memory=protocol.min_memory)
+    again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha, knowledge=protocol.knowledge)
     steady = steady_drivers(drivers, window_graphs(seen, again, windows=protocol.windows))
     return steady, paying_drivers(steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
                                   alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph)

@@ -41,7 +41,8 @@ def bench_drivers_on(panels: Mapping[str, xr.Dataset], target: Series, published
     ours = float(str(table[-1]["mae_ratio"]))
     return {"bench": "drivers", "data": data,
             "protocol": {"target": str(target), "published": dict(published), "issue_times": int(both.sum()),
-                         "max_lag": protocol.max_lag, "horizon": protocol.horizon, "model": "ridge"},
+                         "max_lag": protocol.max_lag, "horizon": protocol.horizon, "model": "ridge",
+                         "knowledge": "" if protocol.knowledge is None else protocol.knowledge.text()},
             "rows": table,
             "summary": {f"mae_ratio_to_{row['method']}": ours / float(str(row["mae_ratio"])) for row in table[:-1]},
             "command": "from benchmarks.drivers_real import bench_drivers_on"}

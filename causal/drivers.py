@@ -14,7 +14,7 @@ class DriverError(TerracastError):
 
 
 def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str, int], horizon: int = 1,
-                   min_stability: float = 0.5) -> tuple[Driver, ...]:
+                   min_stability: float = 0.5, min_memory: float | None = None) -> tuple[Driver, ...]:
     """The links from other domains into ``target`` as drivers, strongest first, used or refused with reason.
 
     ``published`` maps a domain to its publication delay in steps: at issue time t its newest value is stamped
@@ -24,7 +24,12 @@ def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str
     otherwise its effect is already in the target's own past. ``reach`` = min(horizon, L - delay of the
     driver) is the largest lead whose linked value is known at issue time (0: only the target's unpublished
     present). Also refused: a link without a direction, one that returned in fewer than ``min_stability``
-    of the draws, and a domain without a known delay. Raises ``DriverError``.
+    of the draws, and a domain without a known delay.
+
+    With ``min_memory`` a driver that is published too late is still let through where it is itself forecast by its
+    own past: its strongest link with itself, carried over the steps that are missing, keeps at least so much (0.9 over
+    3 steps keeps 0.73). Whether that helps is for the ablation to say (``causal.pays``): give 0.5 where there is one.
+    Raises ``DriverError``.
 
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
@@ -46,15 +51,32 @@ def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str
                   for link in graph.links
                   if not link.oriented and link.cause == target and link.effect.domain != target.domain]
     ordered = sorted(towards + undirected, key=lambda link: (-abs(link.strength), link.cause, link.lag))
-    return tuple(_driver(graph, link, published, horizon, min_stability) for link in ordered)
+    return tuple(_driver(graph, link, published, horizon, min_stability, min_memory) for link in ordered)
 
 
 def _driver(graph: CausalGraph, link: Link, published: Mapping[str, int], horizon: int,
-            min_stability: float) -> Driver:
+            min_stability: float, min_memory: float | None) -> Driver:
     delay, own_delay = published.get(link.cause.domain), published.get(link.effect.domain, 0)
     reach = 0 if delay is None else max(0, min(horizon, link.lag - delay))
     used, reason = _verdict(graph, link, delay, own_delay, reach, min_stability)
+    missing = 0 if delay is None else delay + 1 - own_delay - link.lag
+    if not used and link.oriented and min_memory is not None and missing > 0 and _is_stable(link, min_stability):
+        kept = _memory(graph, link.cause) ** missing
+        if kept >= min_memory:
+            late = f"{graph.label(link.cause)} is published {duration(missing, graph.step)} too late"
+            used, reason = True, f"{late}, but its own past tells what it does next"
     return Driver(link.cause, link.effect, link.lag, link.strength, used, reason, reach)
+
+
+def _is_stable(link: Link, min_stability: float) -> bool:
+    return link.stability is None or link.stability >= min_stability
+
+
+def _memory(graph: CausalGraph, series: Series) -> float:
+    """How much of a series is left after one step, by its strongest link with its own past."""
+    own = [abs(link.strength) ** (1 / link.lag) for link in graph.links
+           if link.cause == link.effect == series and link.lag > 0]
+    return max(own, default=0.0)
 
 
 def _verdict(graph: CausalGraph, link: Link, delay: int | None, own_delay: int, reach: int,
@@ -62,7 +84,7 @@ def _verdict(graph: CausalGraph, link: Link, delay: int | None, own_delay: int, 
     name, target = graph.label(link.cause), graph.label(link.effect)
     if not link.oriented:
         return False, f"{name} and {target} move together, but the data do not tell which drives which"
-    if link.stability is not None and link.stability < min_stability:
+    if link.stability is not None and not _is_stable(link, min_stability):
         return False, (f"the link returned in only {link.stability:.0%} of the redraws "
                        f"(at least {min_stability:.0%} wanted)")
     if delay is None:

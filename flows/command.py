@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from flows import bench_verbs, store_verbs
 from flows.output import CALM, DRIFT, ERROR, note, print_json, print_rows, progress, say
 from streams.errors import TerracastError
 
@@ -24,9 +25,9 @@ for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGG
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Keeps spatio-temporal forecasts true while the world changes.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
-bench_app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
 app.add_typer(config_app, name="config")
-app.add_typer(bench_app, name="bench")
+app.add_typer(bench_verbs.app, name="bench")
+app.add_typer(store_verbs.app, name="store")
 
 Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -238,20 +239,19 @@ def report(config: Config = CONFIG, out: Annotated[Path, typer.Option(help="The 
         say(f"report: {answer['report']}")
 
 
-@bench_app.command("loop")
-def bench_loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.")],
-               target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
-               start: Annotated[str | None, typer.Option(help="First issue time.")] = None,
-               stop: Annotated[str | None, typer.Option(help="Last issue time.")] = None, json: Json = False) -> None:
-    """The policies over a data file as if live, beside seasonal naive."""
-    from flows.replay import COLUMNS, bench_file
+@app.command()
+def quality(config: Config = CONFIG, now: Now = None, json: Json = False,
+            most: Annotated[int, typer.Option(help="Tickets to print.")] = 20) -> None:
+    """Outage is not drift: flag what is stuck, spiking, out of range, shifted, copied …; tell the events."""
+    from flows.quality import quality as flow
 
-    answer = bench_file(data, target, start, stop, progress)
+    answer = flow(str(config.resolve()), now)
     if json:
         print_json(answer)
         return
-    print_rows(f"{answer['data']}: {answer['protocol']['target']}", answer["rows"], COLUMNS)
-    say(f"repeat: {answer['command']}")
+    for ticket in answer["tickets"][:most]:
+        say(f"{ticket['domain']}: {ticket['words']}")
+    say(f"{len(answer['tickets'])} tickets; entries recorded: {answer['recorded']}")
 
 
 def _say_files(files: list[dict[str, object]]) -> None:

@@ -143,10 +143,13 @@ class StoreSettings(Frozen):
     """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix.
 
     ``inbox``: the folder in which ``terracast listen`` keeps what was pushed until a step takes it.
+    ``keep_observations``, ``keep_forecasts`` (scores and flags too): what ``terracast store retain`` keeps.
     """
 
     location: str = "store"
     inbox: str = "inbox"
+    keep_observations: Duration | None = None
+    keep_forecasts: Duration | None = None
 
 
 class RegistrySettings(Frozen):

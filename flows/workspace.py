@@ -32,15 +32,12 @@ class Workspace:
     def open(cls, config: str | Path) -> Workspace:
         """Read the settings and open (or create) store and registry; relative places lie beside the file."""
         settings = read_settings(config)
-        location = settings.store.location
-        if "://" not in location:
-            location = str(settings.path(location))
         tracking = settings.registry.tracking
         if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
             tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
         registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
                             name=f"{settings.stream.name}-{settings.stream.target}")
-        return cls(settings, Store.open(location), registry)
+        return cls(settings, open_store(config), registry)
 
     def with_knowledge(self, path: str) -> Workspace:
         """The same workspace with another knowledge file in force."""
@@ -90,3 +87,10 @@ class Workspace:
     def floor(self, now: np.datetime64) -> np.datetime64:
         """The last tick of the cadence at or before ``now``."""
         return pd.Timestamp(now).floor(self.settings.stream.cadence).to_datetime64().astype("datetime64[ns]")
+
+
+def open_store(config: str | Path) -> Store:
+    """The store of a settings file alone; a relative folder lies beside the file."""
+    settings = read_settings(config)
+    location = settings.store.location
+    return Store.open(location if "://" in location else settings.path(location))

@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from adapt.bank.adwin_window import ROWS, cut_found, insert, log_term, rows_for
+from adapt.bank.contract import DetectorError
 from adapt.bank.shapes import chosen, many_steps, one_step
-from adapt.detectors import DetectorError
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.detectors import DetectorError
+from adapt.bank.contract import DetectorError
 
 
 def one_step(values: np.ndarray, nodes: int, bank: str) -> np.ndarray:

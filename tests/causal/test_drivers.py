@@ -47,6 +47,18 @@ def test_every_refusal_has_its_reason() -> None:
     assert "how late weather is published" in chosen(mobility=0)["rain", 3][2]
 
 
+def test_a_late_feed_with_a_long_memory_is_let_through_to_the_ablation() -> None:
+    """Three steps late, acts after 2: two steps are missing; memory .9 keeps .81 of it, memory .6 only .36."""
+    for memory, used in ((0.9, True), (0.6, False)):
+        graph = CausalGraph((RAIN, FLOW), (Link(RAIN, FLOW, 2, -0.4, 0.0, 0.9), Link(RAIN, RAIN, 1, memory, 0.0)),
+                            "1h", "PCMCI+", 900)
+        late = {"weather": 3, "traffic": 0}
+        assert not choose_drivers(graph, FLOW, published=late, horizon=6)[0].used
+        found, = choose_drivers(graph, FLOW, published=late, horizon=6, min_memory=0.5)
+        assert found.used is used and found.reach == 0
+        assert ("2 hours too late, but its own past tells" in found.reason) is used
+
+
 def test_errors_name_what_is_there() -> None:
     with pytest.raises(DriverError, match=r"no series air.o3 \(graph\): expected one of weather.rain"):
         choose_drivers(GRAPH, Series("air", "o3"), published={})

@@ -23,7 +23,7 @@ def run(*arguments: str, folder: Path, api: str | None = None) -> subprocess.Com
 def test_help_names_every_verb_and_starts_fast(tmp_path: Path) -> None:
     shown = run("--help", folder=tmp_path).stdout
     for verb in ("demo", "init", "config", "ingest", "watch", "replay", "discover", "adapt", "retrain", "promote",
-                 "rollback", "versions", "why", "report", "bench"):
+                 "rollback", "versions", "why", "report", "bench", "store", "quality", "listen"):
         assert f" {verb} " in shown
     heavy = "import sys, flows.command; print([n for n in ('torch', 'prefect', 'mlflow') if n in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", heavy], cwd=tmp_path, capture_output=True, text=True)
@@ -67,6 +67,14 @@ def test_a_stream_from_ingest_to_rollback(small_city, prefect_server: str) -> No
     assert told["lineage"]["data_snapshot"] and "terracast retrain --now" in " ".join(told["sentences"])
     refused = run("rollback", folder=folder)
     assert refused.returncode == 1 and "roll back" in refused.stderr
+    judged = json.loads(run("quality", "--now", str(small_city.day(31)), "--json", folder=folder,
+                            api=prefect_server).stdout)
+    assert set(judged["recorded"]) == {"air", "weather"}
+    assert {ticket["sort"] for ticket in judged["tickets"]} >= {"missing", "late"}
+    checked = run("store", "check", "--json", folder=folder)
+    assert checked.returncode == 0 and json.loads(checked.stdout)["sound"]
+    compacted = json.loads(run("store", "compact", "--json", folder=folder).stdout)
+    assert told["lineage"]["data_snapshot"] in compacted["kept"]
     page = run("report", "--out", "page.html", "--json", folder=folder, api=prefect_server)
     assert Path(json.loads(page.stdout)["report"]).stat().st_size < 3_000_000
 

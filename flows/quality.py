@@ -1,0 +1,49 @@
+"""Quality: judge what is in the store as known now, keep the flags beside the values, and tell the events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from prefect import flow
+
+from flows.as_of import as_of
+from flows.workspace import Workspace
+from streams.known import RecordedDomain
+from streams.quality import judge, record, tickets
+
+
+def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
+    """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first."""
+    history = workspace.store.read().history()
+    answer: dict[str, Any] = {"recorded": {}, "tickets": []}
+    with workspace.store.transaction(f"quality {np.datetime_as_string(now, 's')}") as step:
+        for domain in history.domains:
+            panel, revisions = _known(history.recorded(domain), now)
+            if panel.sizes["time"] == 0:
+                continue
+            flagged = judge(panel, revisions=revisions)
+            answer["recorded"][domain] = record(step, domain, flagged, now)
+            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flagged.hindsight())]
+    answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
+    return answer
+
+
+def _known(held: RecordedDomain, now: np.datetime64) -> tuple[Any, pd.DataFrame]:
+    """First reports and revisions known at ``now``, with their known times: lateness is itself judged."""
+    known = held.panel["known_time"].values <= now
+    rows = np.flatnonzero(known.any(axis=1))
+    panel = held.panel.where(known).assign_coords(
+        known_time=(("time", "node"), np.where(known, held.panel["known_time"].values, np.datetime64("NaT"))))
+    for name in panel.data_vars:
+        panel[name].attrs = held.panel[name].attrs
+    panel = panel.isel(time=slice(0, int(rows[-1]) + 1 if len(rows) else 0)).assign_attrs(held.panel.attrs)
+    return panel, held.revisions[held.revisions["known_time"] <= now]
+
+
+@flow(name="quality")
+def quality(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+    """Judge and record the flags; answers how many entries were recorded, and the tickets."""
+    return judge_quality(Workspace.open(config), as_of(now))
