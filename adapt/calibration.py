@@ -138,6 +138,8 @@ class OutputCalibration:
                       rows: np.ndarray) -> None:
         quantiles = spread + shift[..., None] + self._learned["offsets"][self._group[rows]]
         missed = np.where(there[..., None], self._levels - (error[..., None] <= quantiles), 0.0)
+        if not self.rates.half_lives:  # no location experts: the median is somebody else's, and tracking it costs MAE
+            missed = np.where(np.isclose(self._levels, 0.5), 0.0, missed)
         self._learned["offsets"] += self.rates.interval * self._per_issue(missed, rows)
 
     def _learn_guard(self, error: np.ndarray, spread: np.ndarray, shifts: np.ndarray, there: np.ndarray,

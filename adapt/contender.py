@@ -13,27 +13,34 @@ import xarray as xr
 
 from adapt.calibration import OutputCalibration
 from adapt.scores import crps, inside, level
+from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request
 from streams.instant import instant
+
+ARRAYS = ("raw", "moved", "served", "labels", "features")
 
 
 @dataclass
 class OpenForecast:
-    """A forecast that still waits for labels; arrays (lead, node, quantile) and (lead, node).
+    """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
 
-    ``shadow``: made to be compared, not served.
+    ``raw`` is the model's, ``moved`` what stacking made of it, ``served`` what calibration made of that;
+    ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served.
     """
 
     issue_time: np.datetime64
     version: str
     shadow: bool
     raw: np.ndarray
+    moved: np.ndarray
     served: np.ndarray
     labels: np.ndarray
+    features: np.ndarray
 
     def state(self) -> dict[str, object]:
         """Everything, as arrays."""
-        return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow, "raw": self.raw, "served": self.served, "labels": self.labels}
+        return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow,
+                **{name: getattr(self, name) for name in ARRAYS}}
 
 
 @dataclass(frozen=True)
@@ -56,20 +63,27 @@ class Score:
 
 @dataclass
 class Contender:
-    """A model in the arena. ``calibration`` None serves the model's own quantiles."""
+    """A model in the arena. Without ``stacking`` and ``calibration`` its own quantiles are served."""
 
     version: str
     model: Forecaster
     calibration: OutputCalibration | None
     request: Request
+    stacking: Stacking | None = None
     open: list[OpenForecast] = field(default_factory=list)
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool) -> xr.Dataset:
         """Forecast, calibrate, remember for scoring; returns the calibrated forecast."""
         forecast = self.model.forecast(context, self.request.at(issue_time))
         raw = forecast[self.request.target].values[0].astype("float64")
-        served = raw if self.calibration is None else self.calibration.apply(raw, issue_time)
-        self.open.append(OpenForecast(issue_time, self.version, shadow, raw, served, np.full(raw.shape[:2], np.nan)))
+        moved, features = raw, np.empty((raw.shape[1], 0))
+        if self.stacking is not None:
+            median = level(raw, self.request.quantiles, 0.5)
+            features = self.stacking.features(context, self.request.at(issue_time), median)
+            moved = self.stacking.apply(raw, median, features)
+        served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
+        labels = np.full(raw.shape[:2], np.nan)
+        self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
             data=served[None].astype("float32"))})
 
@@ -86,9 +100,12 @@ class Contender:
             if fresh.any():
                 one.labels = np.where(fresh, known, one.labels)
                 if self.calibration is not None:
-                    self.calibration.learn(one.issue_time, one.raw, np.where(fresh, known, np.nan))
+                    self.calibration.learn(one.issue_time, one.moved, np.where(fresh, known, np.nan))
         closed = [one for one in self.open if self._over(one, now, patience)]
         self.open = [one for one in self.open if not self._over(one, now, patience)]
+        if self.stacking is not None:
+            for one in closed:
+                self.stacking.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
         return [self._score(one) for one in closed]
 
     def _over(self, one: OpenForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
@@ -106,13 +123,15 @@ class Contender:
     def state(self) -> dict[str, object]:
         """Version, calibration and open forecasts; the model itself is found again by its version."""
         calibration = None if self.calibration is None else self.calibration.state()
-        return {"version": self.version, "calibration": calibration, "open": [one.state() for one in self.open]}
+        stacking = None if self.stacking is None else self.stacking.state()
+        return {"version": self.version, "calibration": calibration, "stacking": stacking,
+                "open": [one.state() for one in self.open]}
 
 
 def open_forecasts(state: list[dict[str, object]]) -> list[OpenForecast]:
     """Read back what ``OpenForecast.state`` wrote."""
     return [OpenForecast(instant(str(one["issue_time"])), str(one["version"]), bool(one["shadow"]),
-                         *(np.asarray(one[name], dtype="float64") for name in ("raw", "served", "labels")))
+                         *(np.asarray(one[name], dtype="float64") for name in ARRAYS))
             for one in state]
 
 

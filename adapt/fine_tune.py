@@ -23,11 +23,14 @@ class RungError(TerracastError):
     """A rung that cannot act on this model or on this little data."""
 
 
+WINDOW = np.timedelta64(84, "D")
+
+
 @dataclass(frozen=True)
 class FineTune:
     """``window`` of past trained on, ``steps`` optimisation steps at most."""
 
-    window: np.timedelta64 = np.timedelta64(84, "D")
+    window: np.timedelta64 = WINDOW
     steps: int = 200
 
     def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act) -> Trainable:

@@ -21,6 +21,7 @@ from adapt.gate import Decision
 from adapt.monitor import Evidence, Monitor
 from adapt.policy import Act, Policy
 from adapt.scores import residual
+from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request
 from streams.align import context
 from streams.instant import instant
@@ -125,7 +126,7 @@ class Loop:
     def admit(self, act: Act, version: str, model: Forecaster) -> None:
         """Take in the version that an act made: a challenger behind the gate, or the new champion without one.
 
-        The newcomer inherits the champion's calibration as it stands and learns its own from here on.
+        The newcomer inherits the champion's corrections as they stand and learns its own from here on.
         """
         self.wish = None
         if self.policy.gate is None:
@@ -135,15 +136,16 @@ class Loop:
             return
         self._act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
                                   "gate decides")
-        calibration = self.champion.calibration
-        copied = None if calibration is None else OutputCalibration.restore(calibration.state())
-        self.challenger = Contender(version, model, copied, self.watched.request)
+        calibration, stacking = self.champion.calibration, self.champion.stacking
+        self.challenger = Contender(
+            version, model, None if calibration is None else OutputCalibration.restore(calibration.state()),
+            self.watched.request, None if stacking is None else Stacking.restore(stacking.state()))
         self.act, self._paired = act, []
 
     def _oldest(self, now: np.datetime64) -> np.datetime64:
         contenders = [*self.retired, self.champion]
-        times = [one.issue_time for contender in contenders for one in contender.open] + [time for time, _ in self._unwatched]
-        return min(times, default=now)
+        times = [one.issue_time for contender in contenders for one in contender.open]
+        return min(times + [time for time, _ in self._unwatched], default=now)
 
     def _mature(self, now: np.datetime64, labels: xr.DataArray) -> list[Score]:
         """Scores of what was served; a retired champion is kept until its last served forecast has closed."""
@@ -257,5 +259,6 @@ def _act(state: Mapping[str, str]) -> Act:
 def _contender(state: Mapping[str, object], request: Request, model: Callable[[str], Forecaster]) -> Contender:
     version, calibration = str(state["version"]), state["calibration"]
     restored = None if calibration is None else OutputCalibration.restore(calibration)  # type: ignore[arg-type]
+    stacking = None if state["stacking"] is None else Stacking.restore(state["stacking"])  # type: ignore[arg-type]
     opened: Sequence[dict[str, object]] = state["open"]  # type: ignore[assignment]
-    return Contender(version, model(version), restored, request, open_forecasts(list(opened)))
+    return Contender(version, model(version), restored, request, stacking, open_forecasts(list(opened)))

@@ -60,11 +60,14 @@ class Every:
         return Act(f"schedule-{np.datetime_as_string(now, 'h')}-fine-tune", now, "the schedule asks for it")
 
 
+AT_ONCE = np.timedelta64(0, "h")
+
+
 @dataclass(frozen=True)
 class OnEpisode:
     """Adapts once per episode, ``settle`` after its first evidence so that there is something new to learn from."""
 
-    settle: np.timedelta64 = np.timedelta64(0, "h")
+    settle: np.timedelta64 = AT_ONCE
 
     def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
         for episode in episodes:

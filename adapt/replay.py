@@ -22,8 +22,9 @@ from streams.known import History
 class Outcome:
     """What a policy did over a replay.
 
-    ``scores``: a row per (issue_time, node) with absolute_error, crps, hits, last_hit, labels, version. ``adaptations`` counts
-    trainings, ``promotions`` versions that came to serve; ``seconds`` is compute time of this process.
+    ``scores``: a row per (issue_time, node) with absolute_error, crps, hits, last_hit, labels, version.
+    ``adaptations`` counts trainings, ``promotions`` versions that came to serve; ``seconds`` is this process's
+    compute time.
     """
 
     policy: str

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from adapt.calibration import OutputCalibration
+from adapt.calibration import OutputCalibration, Rates
 from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.episodes import Episodes
 from adapt.loop import Loop, Watched
 from adapt.monitor import Monitor
 from adapt.policy import Policy
-from adapt.scores import residual
+from adapt.scores import level, residual
+from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
+
+# Location is stacking's task: calibration here tracks the levels beside the median and leaves the median alone.
+INTERVALS = Rates(half_lives=())
 
 Fit = Callable[[xr.Dataset, int], Forecaster]
 
@@ -28,11 +32,13 @@ class ServiceError(TerracastError):
 
 @dataclass(frozen=True)
 class Beginning:
-    """A fitted base and the cross-fitted residuals (time, node) that the monitor's reference is made from."""
+    """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, and the
+    state of a stacking that learnt from the same cross-fitted forecasts (None: serve without)."""
 
     base: Forecaster
     times: np.ndarray
     residuals: np.ndarray
+    stacking: dict[str, object] | None = None
 
 
 def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
@@ -51,18 +57,20 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     middle = time[len(time) // 2]
     first = fit(panel.sel(time=slice(None, middle)), seed)
     second = fit(panel.sel(time=slice(middle, None)), seed)
+    stacking = Stacking.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
     blocks = [
-        _residuals(watched, moment, second, time[0] + watched.history, middle),
-        _residuals(watched, moment, first, middle + watched.history, time[-1] - watched.cadence),
+        _residuals(watched, moment, second, time[0] + watched.history, middle, stacking),
+        _residuals(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking),
     ]
     base = fit(panel, seed)
     return Beginning(base, np.concatenate([times for times, _ in blocks]),
-                     np.concatenate([rows for _, rows in blocks]))
+                     np.concatenate([rows for _, rows in blocks]), stacking.state())
 
 
-def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64,
-               stop: np.datetime64) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals of the short leads of forecasts issued from ``start`` to ``stop``, as the loop will feed them."""
+def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
+               stacking: Stacking) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of the short leads of forecasts issued from ``start`` to ``stop``, as the loop will feed them;
+    ``stacking`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
     labels = watched.labels(moment, start)
     first = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
@@ -70,10 +78,11 @@ def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.da
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
         context = watched.panel(then, then.now - watched.history)
         request = watched.request.at(then.now)
-        values = model.forecast(context, request)[request.target].values[0][:short].astype("float64")
-        valid = request.valid_times[:short]
-        rows.append(residual(values, rows_at(labels, valid), request.quantiles))
-        times.append(valid)
+        values = model.forecast(context, request)[request.target].values[0].astype("float64")
+        known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
+        stacking.learn(stacking.features(context, request, median), median, known)
+        rows.append(residual(values[:short], known[:short], request.quantiles))
+        times.append(request.valid_times[:short])
     return np.concatenate(times), np.concatenate(rows)
 
 
@@ -91,11 +100,13 @@ class _Earlier:
 def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, start: np.datetime64, *,
           false_alarms_per_month: float, cooldown: np.timedelta64, seed: int) -> Loop:
     """A fresh loop around the base, its monitor calibrated to the stated false alarms."""
-    calibration = None
+    champion = Contender(version, beginning.base, None, watched.request)
     if policy.calibrates:
         request = watched.request
-        calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles, step=request.step)
-    champion = Contender(version, beginning.base, calibration, watched.request)
+        champion.calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles, INTERVALS,
+                                                 step=request.step)
+        if beginning.stacking is not None:
+            champion.stacking = Stacking.restore(beginning.stacking)
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")

@@ -81,7 +81,7 @@ class Protocol:
     paying_alpha: float = 0.05
     draws: int = 6
     windows: int = 4
-    min_memory: float | None = 0.5
+    min_memory: float | None = 0.2
     knowledge: Knowledge | None = None
     max_lag: int = MAX_LAG
     horizon: int = HORIZON

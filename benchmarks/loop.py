@@ -36,7 +36,8 @@ class LoopBench:
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
                  progress: Callable[[int], None]) -> list[Outcome]:
         """Seasonal naive and last value (a season of one step), then each policy named."""
-        naives = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(pd.Timedelta(self.watched.request.step))}
+        step = pd.Timedelta(self.watched.request.step)
+        naives = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
         rivals = [(replace(policies["frozen"], name=name), replace(self.beginning, base=naive))
                   for name, naive in naives.items()]
         rivals += [(policies[name], self.beginning) for name in names]

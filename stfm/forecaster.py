@@ -109,7 +109,8 @@ def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr
     """Wrap quantiles of shape (lead, node, quantile) as a forecast dataset.
 
     Dims issue_time (1), lead, node, quantile; coordinate ``valid_time`` = issue_time + lead. Refuses NaN and
-    crossing quantiles: a forecaster that does not know must answer with honest width or raise, never with NaN in silence.
+    crossing quantiles: a forecaster that does not know must answer with honest width or raise, never with NaN in
+    silence.
     """
     wanted = (request.horizon, context.sizes["node"], len(request.quantiles))
     if values.shape != wanted:

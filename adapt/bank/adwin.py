@@ -53,7 +53,7 @@ class AdwinBank:
     and the bound has a term in the raw units of the values, which should be standardised.
 
     Memory: 24 bytes a node and 64 for each doubling of the longest window beyond five values (with the default
-    ``max_buckets``): 728 at 4,000 values, 1.2 kB at 600,000. Time: tens of ns a node and step.
+    ``max_buckets``): 664 at 4,000 values, 1.2 kB at a million. Time: tens of ns a node and step.
 
     >>> bank = AdwinBank(2)
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
@@ -97,7 +97,7 @@ class AdwinBank:
         return flags
 
     def _grow(self, rows: int) -> None:
-        """Room for ``rows`` rows of buckets. Rows are outermost: the lowest, which every step touches, lie together."""
+        """Room for ``rows`` rows of buckets. Rows are outermost: the lowest, which all steps touch, lie together."""
         missing = rows - len(self._buckets)
         if missing > 0:
             more = np.zeros((missing, *self._buckets.shape[1:]))
@@ -110,7 +110,7 @@ class AdwinBank:
         self._longest = int(self._counts.max(initial=0))
 
     def state(self) -> dict[str, object]:
-        """Kind, settings, counts (node,), sums (node, 2) and buckets (row, node, slot); ``restore`` goes on exactly.
+        """Kind, settings, counts (node,), sums (node, 2), buckets (row, node, slot); ``restore`` goes on exactly.
 
         What was forgotten is written as 0: the state depends on the values alone, not on how they were cut in blocks.
         """

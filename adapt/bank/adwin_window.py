@@ -33,7 +33,7 @@ def rows_for(values: int, most: int) -> int:
     """Rows that a window of so many values fills; at least one.
 
     >>> [rows_for(values, 5) for values in (0, 5, 6, 1000, 655_000)]
-    [1, 1, 2, 9, 18]
+    [1, 1, 2, 8, 17]
     """
     rows = 0
     while values > 0:

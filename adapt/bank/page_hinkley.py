@@ -62,7 +62,7 @@ class PageHinkleyBank:
     >>> values = np.zeros((100, 2))
     >>> values[60:, 1] = 2.0  # the second node changes
     >>> [(int(step), int(node)) for step, node in np.argwhere(bank.update_many(values))]
-    [(73, 1)]
+    [(71, 1)]
     """
 
     def __init__(self, nodes: int, *, min_instances: int = 30, delta: float = 0.005, threshold: float = 50.0,

@@ -84,8 +84,8 @@ def lagged_correlation(values: np.ndarray, max_lag: int, blocks: np.ndarray | No
     variance = gram.diagonal().copy()
     doubtful = variance < _NEARLY_CONSTANT
     scale = 1.0 / np.sqrt(np.where(doubtful, 1.0, variance))
-    gram *= scale
-    gram *= scale[:, None]
+    for start in range(0, len(means), 512):
+        gram[start:start + 512] *= scale[start:start + 512, None] * scale
     gram[doubtful] = gram[:, doubtful] = 0.0
     np.fill_diagonal(gram, 1.0)
     found = LaggedCorrelation(values, rows, max_lag, gram, np.where(doubtful, DOUBTFUL, VARIES).astype(np.int8))

@@ -47,7 +47,7 @@ class LinkTests:
         >>> found, parents = lagged_correlation(noise, 1), [np.array([], int), np.array([2])]
         >>> tests = LinkTests(found, parents, parents, ExactTest(found.values, found.rows))
         >>> tests.of(1, np.array([0, 2]))[1].round(2).tolist()
-        [0.43, 0.0]
+        [0.9, 0.0]
         """
         found = self.found
         own = np.asarray(self.own[target], dtype=np.int64)

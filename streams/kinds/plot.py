@@ -27,8 +27,8 @@ def plot_sensor(panel: xr.Dataset, variable: str, graph: Graph | None = None) ->
     """Series of a few nodes, when each node was in service, and (with positions) the map with its graph."""
     on_map = "lat" in panel.coords and panel["lat"].dims == ("node",)
     figure = Figure(figsize=(11, 5), layout="constrained")
-    axes_of = figure.subplot_mosaic([["series", "map"], ["life", "map"]] if on_map else [["series"], ["life"]],
-                                    width_ratios=[1.4, 1] if on_map else None)
+    places = [["series", "map"], ["life", "map"]] if on_map else [["series"], ["life"]]
+    axes_of: dict[str, Axes] = figure.subplot_mosaic(places, width_ratios=[1.4, 1] if on_map else None)
     series, life = axes_of["series"], axes_of["life"]
     held = panel[variable].transpose("time", "node")
     chosen = np.unique(np.linspace(0, held.sizes["node"] - 1, NODES_DRAWN).astype(int))

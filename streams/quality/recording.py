@@ -16,6 +16,7 @@ from streams.instant import instant
 from streams.quality.entries import with_entries
 from streams.quality.flags import Flagged
 from streams.quality.labels import flag_attrs
+from streams.storage.ledger import REPEATS
 from streams.store import Transaction, View
 
 ALONG = "known_time"
@@ -126,4 +127,4 @@ def _ledger(entries: pd.DataFrame, now: np.datetime64) -> xr.Dataset:
     known = np.full(len(entries), now, "datetime64[ns]")
     columns = {"row": entries["time"].to_numpy("datetime64[ns]"), "node": entries["node"].to_numpy(str),
                "variable": entries["variable"].to_numpy(str), "flags": entries["value"].to_numpy(np.uint16)}
-    return xr.Dataset({name: ((ALONG,), values) for name, values in columns.items()}, {ALONG: known})
+    return xr.Dataset({name: ((ALONG,), values) for name, values in columns.items()}, {ALONG: known}, {REPEATS: True})

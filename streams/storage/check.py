@@ -13,7 +13,7 @@ from streams.errors import TerracastError
 from streams.storage.arrays import plain_name, read_array
 from streams.storage.check_domain import check_domain
 from streams.storage.findings import Finding, unreadable_rows
-from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, arrays_of, dims_of, ledger_path
+from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, REPEATS, arrays_of, dims_of, ledger_path
 from streams.storage.tree import unpack
 from streams.store import Store, View
 
@@ -121,7 +121,8 @@ def _check_ledger(view: View, ledger: str) -> Iterator[Finding]:
                 yield Finding(f"{name!r} has {size} along {dim!r}, others {sizes[dim]}", ledger,
                               "restore an earlier snapshot")
         yield from unreadable_rows(array, ledger)
-    for axis in {along, GROWING} & set(arrays):
+    unique = {GROWING} if group.attrs.get(REPEATS) else {along, GROWING}
+    for axis in (name for name in sorted(unique & set(arrays)) if dims_of(arrays[name]) == (name,)):
         yield from _check_axis(ledger, axis, read_array(arrays[axis]))
 
 

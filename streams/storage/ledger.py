@@ -1,7 +1,8 @@
 """Append-only ledgers in the store: forecasts, scores, episodes. Entries are added along one axis, never changed.
 
 A ledger keeps the schema of its first entry. Only the ``node`` axis may grow: a network grows. What an entry does
-not say about a node is missing (NaN, NaT, "", False, 0).
+not say about a node is missing (NaN, NaT, "", False, 0). An entry's stamp is its name, and unique, unless the first
+entry's attribute ``stamps_repeat`` is true: then entries are a list, of which many may bear one stamp.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from streams.storage.layout import rows_per_chunk
 TAKEN = ("observations", "revisions", "states", "cursors")
 GROWING = "node"
 ALONG, COORDINATES, ORDER = "ledger_along", "ledger_coordinates", "ledger_order"
+REPEATS = "stamps_repeat"
 Entries = dict[str, tuple[tuple[str, ...], np.ndarray]]  # name -> dims, values
 
 

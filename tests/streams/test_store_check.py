@@ -11,6 +11,8 @@ import pytest
 import xarray as xr
 
 from streams.known import known_after
+from streams.quality import judge
+from streams.quality.recording import record
 from streams.storage.check import check
 from streams.storage.tree import pack
 from streams.store import Store
@@ -47,6 +49,25 @@ def test_a_sound_store(store):
     checked = check(store, [store.read().snapshot], told.append)
     assert checked.sound and checked.parts == len(told) == 8
     assert told[:4] == ["observations/air", "scores/air", "states/loop", "cursors/file"]
+
+
+def test_a_list_of_entries_may_repeat_its_stamps_but_not_its_lengths(store):
+    """Flags recorded at one instant share their known time; that is no entry counted twice."""
+    values = np.ones((48, 3))
+    values[[5, 9, 20], 1] = -300.0
+    warmth = xr.Dataset({"t": (("time", "node"), values, {"units": "degC", "long_name": "air temperature"})},
+                        {"time": START + np.arange(48) * HOUR, "node": ["a", "b", "c"]},
+                        {"domain": "w", "kind": "sensor", "step": "1h"})
+    for hours in (24, 48):  # the second time adds to what the first began
+        with store.transaction("flags") as step:
+            assert record(step, "w", judge(warmth.isel(time=slice(0, hours))), START + hours * HOUR) > 1
+    stamps = store.read().ledger("quality/w")["known_time"].values
+    assert len(np.unique(stamps)) == 2 < len(stamps)
+    assert check(store).sound
+    with store.transaction("damage") as step:
+        shorten("quality/w/flags")(step.root)
+    (finding,) = check(store).findings
+    assert "'known_time' is of different lengths" in str(finding)
 
 
 def write(path: str, place: object, values: object) -> Callable[[object], None]:
