@@ -23,7 +23,7 @@ NETWORK = (3, 6, 12, 24, 47)
 LEADS = 8
 SHARE = 0.5
 FEWEST_LABELS = 0.7  # of a forecast's leads, for it to be learnt from
-FEWEST_PAIRS = 500
+FEWEST_PAIRS = 200  # some five to an unknown
 MEMORY = np.timedelta64(58, "D")
 
 

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -177,19 +174,3 @@ def _repeated(state: Mapping[str, Any], nodes: int, times: int) -> dict[str, Any
     larger = {name: np.concatenate([value] * times, axis=value.shape.index(nodes))
               if isinstance(value, np.ndarray) else value for name, value in state.items()}
     return {**larger, "nodes": nodes * times}
-
-
-def main() -> None:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=BankBench.nodes)
-    parser.add_argument("--steps", type=int, default=BankBench.steps)
-    parser.add_argument("--million", action=argparse.BooleanOptionalAction, default=True)
-    asked = parser.parse_args()
-    bench = BankBench(asked.nodes, asked.steps, million=asked.million)
-    command = f"python -m benchmarks.detector_bank --nodes {asked.nodes} --steps {asked.steps}"
-    print(json.dumps(bench.answer(bench.rows(time.process_time), command), indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -58,6 +58,41 @@ def quality(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
     tell(answer(bench, data.name, matrix(bench), false_labels(bench), command), json)
 
 
+@app.command()
+def causal(speed: Annotated[bool, typer.Option("--speed", help="Time the searches beside tigramite's own.")] = False,
+           variables: Annotated[int, typer.Option(help="Series.")] = 100,
+           steps: Annotated[int, typer.Option(help="Steps.")] = 8760,
+           lags: Annotated[int, typer.Option(help="Longest lag.")] = 12,
+           alpha: Annotated[float, typer.Option(help="pc_alpha of PCMCI.")] = 0.05,
+           full: Annotated[bool, typer.Option("--full", help="Run tigramite whole (an hour), not a sample.")] = False,
+           worlds: Annotated[int, typer.Option(help="Without --speed: simulated worlds.")] = 12,
+           json: Json = False) -> None:
+    """Drivers found in simulated worlds beside peers; or, with --speed, exact searches beside tigramite."""
+    if speed:
+        from benchmarks.causal_speed import SpeedBench, answer
+
+        tell(answer(SpeedBench(variables, steps, lags, alpha, full=full), note), json)
+        return
+    from benchmarks.drivers import bench_drivers
+
+    with progress("worlds", worlds) as advance:
+        tell(bench_drivers(worlds, progress=advance), json)
+
+
+@app.command()
+def drift(nodes: Annotated[int, typer.Option(help="Nodes.")] = 10_000,
+          steps: Annotated[int, typer.Option(help="Steps timed.")] = 320, json: Json = False) -> None:
+    """The vectorised detectors beside a loop over river's objects: flags that differ, time, bytes a node."""
+    from time import process_time
+
+    from benchmarks.detector_bank import BankBench
+
+    bench = BankBench(nodes, steps)
+    with progress("detectors", 3) as advance:
+        rows = bench.rows(process_time, advance)
+    tell(bench.answer(rows, f"terracast bench drift --nodes {nodes} --steps {steps}"), json)
+
+
 def tell(answer: Mapping[str, Any], json: bool, columns: Mapping[str, str] | None = None) -> None:
     """Print a bench's answer: JSON, or rows, summary and the command to repeat it."""
     if json:

@@ -55,11 +55,11 @@ def test_correction_equals_a_weighted_ridge_solved_from_the_data() -> None:
 
 def test_it_takes_half_of_an_error_that_the_window_tells() -> None:
     stacking, fed = walked()
-    features, median, labels = fed[-1]
-    moved = stacking.apply(median[..., None], median, features)[..., 0] - median
-    told = labels - median
-    assert np.corrcoef(moved.ravel(), told.ravel())[0, 1] > 0.95
-    np.testing.assert_allclose((moved * told).sum() / (told**2).sum(), SHARE, atol=0.1)
+    moved, told = (np.stack(parts) for parts in zip(*(
+        (stacking.apply(median[..., None], median, features)[..., 0] - median, labels - median)
+        for features, median, labels in fed[-100:]), strict=True))
+    assert np.corrcoef(moved.ravel(), told.ravel())[0, 1] > 0.8
+    np.testing.assert_allclose((moved * told).sum() / (told**2).sum(), SHARE, atol=0.15)
 
 
 def test_what_comes_after_the_issue_time_is_not_read() -> None:
