@@ -1,4 +1,4 @@
-"""What all tests share: comparing states to the bit."""
+"""What all tests share: comparing states to the bit, and no clock over an example: machines differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("terracast", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("terracast")
 
 
 @pytest.fixture

@@ -131,10 +131,11 @@ def test_cost_is_constant_and_small():
     spent = []
     for number in range(40):
         calibration.apply(base[number], issue(number))
-        begun = time.perf_counter()
+        begun = time.thread_time()
         calibration.learn(issue(number), base[number], hours[at][number])
-        spent.append(time.perf_counter() - begun)
-    assert min(spent) < 2e-3  # about 0.6 ms on an idle core; the best of forty, for other work may run beside
+        spent.append(time.thread_time() - begun)
+    assert min(spent[20:]) < 2 * min(spent[:20])  # the best of twenty, for other work may run beside
+    assert min(spent) < 6e-3  # about 0.6 ms on an idle core
 
 
 def test_groups_and_errors():

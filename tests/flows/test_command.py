@@ -6,18 +6,58 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+VERBS_ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, os, sys
+from flows.command import main
+answers = os.fdopen(os.dup(1), "w")
+for line in sys.stdin:
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    sys.argv = ["terracast", *json.loads(line)]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+    answers.write(json.dumps([code, out.getvalue(), err.getvalue()]) + chr(10))
+    answers.flush()
+"""
 SHARED = Path(__file__).parents[2].parent / "shared"
 BEIJING = SHARED / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 
 
 def run(*arguments: str, folder: Path, api: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PREFECT_API_URL": api} if api else {})}
-    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=_environment(api), capture_output=True, text=True)
+
+
+def _environment(api: str | None) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PREFECT_API_URL": api} if api else {})}
+
+
+@pytest.fixture
+def terminal(small_city, prefect_server: str, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
+    """Runs verbs on the small city in one process that stays: what costs seconds to import is imported once."""
+    log = (tmp_path / "terminal.log").open("w+")
+    with subprocess.Popen([sys.executable, "-c", VERBS_ONE_AFTER_THE_OTHER], cwd=small_city.folder, text=True,
+                          env=_environment(prefect_server), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=log) as process, log:
+        assert process.stdin is not None and process.stdout is not None
+
+        def tell(*arguments: str) -> subprocess.CompletedProcess[str]:
+            process.stdin.write(json.dumps(arguments) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert answer, f"{arguments} ended the process: " + Path(log.name).read_text()[-2000:]
+            code, out, err = json.loads(answer)
+            return subprocess.CompletedProcess(list(arguments), code, out, err)
+
+        yield tell
+        process.stdin.close()
 
 
 def test_help_names_every_verb_and_starts_fast(tmp_path: Path) -> None:
@@ -44,39 +84,35 @@ def test_mistakes_in_the_settings_are_one_line(tmp_path: Path, toml: str | None,
     assert words in done.stderr and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 
-def test_a_stream_from_ingest_to_rollback(small_city, prefect_server: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_stream_from_ingest_to_rollback(small_city, terminal: Callable) -> None:  # type: ignore[no-untyped-def]
     """The verbs one after the other on one workspace, through real Prefect runs."""
-    folder = small_city.folder
-    waiting = json.loads(run("watch", "--once", "--json", folder=folder, api=prefect_server).stdout)
-    assert "nothing of domain air" in waiting["waiting"]
+    def answer(*arguments: str) -> dict:
+        done = terminal(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    now = str(small_city.day(31))
+    assert "nothing of domain air" in answer("watch", "--once")["waiting"]
     small_city.deliver(0, 31)
-    taken = json.loads(run("ingest", "--json", folder=folder, api=prefect_server).stdout)
-    assert {file["domain"] for file in taken["files"]} == {"air", "weather"}
-    watched = run("watch", "--once", "--now", str(small_city.day(31)), "--json", folder=folder, api=prefect_server)
-    answer = json.loads(watched.stdout)
-    assert answer["champion"] == "1" and watched.returncode == (3 if answer["alarms"] else 0)
-    began_anew = json.loads(run("retrain", "--now", f"{str(small_city.day(31))[:10]}T00:00", "--json", folder=folder,
-                                api=prefect_server).stdout)
+    assert {file["domain"] for file in answer("ingest")["files"]} == {"air", "weather"}
+    watched = terminal("watch", "--once", "--now", now, "--json")
+    seen = json.loads(watched.stdout)
+    assert seen["champion"] == "1" and watched.returncode == (3 if seen["alarms"] else 0)
+    began_anew = answer("retrain", "--now", f"{now[:10]}T00:00")
     assert began_anew["champion"] == "1", "the same instant is the same version"
-    found = json.loads(run("discover", "--now", str(small_city.day(31)), "--json", folder=folder,
-                           api=prefect_server).stdout)
-    assert {"graph", "drivers", "digest"} <= found.keys()
-    listed = json.loads(run("versions", "--json", folder=folder).stdout)["versions"]
-    assert [row["aliases"] for row in listed] == ["champion"]
-    told = json.loads(run("why", "1", "--json", folder=folder).stdout)
+    assert {"graph", "drivers", "digest"} <= answer("discover", "--now", now).keys()
+    assert [row["aliases"] for row in answer("versions")["versions"]] == ["champion"]
+    told = answer("why", "1")
     assert told["lineage"]["data_snapshot"] and "terracast retrain --now" in " ".join(told["sentences"])
-    refused = run("rollback", folder=folder)
+    refused = terminal("rollback")
     assert refused.returncode == 1 and "roll back" in refused.stderr
-    judged = json.loads(run("quality", "--now", str(small_city.day(31)), "--json", folder=folder,
-                            api=prefect_server).stdout)
+    judged = answer("quality", "--now", now)
     assert set(judged["recorded"]) == {"air", "weather"}
     assert {ticket["sort"] for ticket in judged["tickets"]} >= {"missing", "late"}
-    checked = run("store", "check", "--json", folder=folder)
+    checked = terminal("store", "check", "--json")
     assert checked.returncode == 0 and json.loads(checked.stdout)["sound"]
-    compacted = json.loads(run("store", "compact", "--json", folder=folder).stdout)
-    assert told["lineage"]["data_snapshot"] in compacted["kept"]
-    page = run("report", "--out", "page.html", "--json", folder=folder, api=prefect_server)
-    assert Path(json.loads(page.stdout)["report"]).stat().st_size < 3_000_000
+    assert told["lineage"]["data_snapshot"] in answer("store", "compact")["kept"]
+    assert Path(answer("report", "--out", "page.html")["report"]).stat().st_size < 3_000_000
 
 
 def test_a_wrong_instant_is_one_line(small_city, prefect_server: str) -> None:  # type: ignore[no-untyped-def]

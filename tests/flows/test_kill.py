@@ -16,13 +16,16 @@ import xarray as xr
 
 from flows.watch import watch_once
 
-SEED_DAYS, KILLS = 31, 10
+SEED_DAYS = 31
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()", "watch", "--once"]
 
 
-@pytest.mark.parametrize(("policy", "hours"), [("loop", 12), ("weekly", 24)])
+@pytest.mark.parametrize(("policy", "hours", "kills"), [
+    ("loop", 12, 2), ("weekly", 72, 3),
+    pytest.param("loop", 12, 10, marks=pytest.mark.slow), pytest.param("weekly", 24, 10, marks=pytest.mark.slow)])
 def test_sigkill_at_random_instants_loses_and_doubles_nothing(  # type: ignore[no-untyped-def]
-        build_city: Callable, prefect_server: str, same_trees: Callable, policy: str, hours: int) -> None:
+        build_city: Callable, prefect_server: str, same_trees: Callable, policy: str, hours: int,
+        kills: int) -> None:
     """The weekly policy trains, registers and promotes on the way; the loop calibrates."""
     undisturbed, killed = build_city("undisturbed"), build_city("killed")
     environment = {**os.environ, "PREFECT_API_URL": prefect_server, "OMP_NUM_THREADS": "1"}
@@ -34,16 +37,17 @@ def test_sigkill_at_random_instants_loses_and_doubles_nothing(  # type: ignore[n
     length = _seconds_of_a_run(killed, environment)
     draw = random.Random(5)
     hit, delivered = 0, SEED_DAYS
-    for kill in range(1, KILLS + 1):
+    for kill in range(1, kills + 1):
         now = killed.day(SEED_DAYS) + kill * np.timedelta64(hours, "h")
         while killed.day(delivered) < now:
             for city in (undisturbed, killed):
                 city.deliver(delivered, delivered + 1)
             delivered += 1
-        hit += _killed_run(killed, now, environment, draw.uniform(0.3, 1.0) * length)
+        lived = _killed_run(killed, now, environment, draw.uniform(0.3, 1.0) * length)
+        hit, length = (hit + 1, length) if lived is None else (hit, lived)  # a machine may have become faster
         watch_once(killed.open(), now)
         watch_once(undisturbed.open(), now)
-    assert hit >= KILLS // 2, "most kills must fall while the command runs, or the test shows nothing"
+    assert hit >= kills // 2, "most kills must fall while the command runs, or the test shows nothing"
     _assert_equal_stores(undisturbed, killed, delivered - SEED_DAYS + 1, same_trees)
     versions = [[version.lineage.key for version in city.open().registry.versions()] for city in (killed, undisturbed)]
     assert versions[0] == versions[1] and len(set(versions[0])) == len(versions[0])
@@ -59,7 +63,10 @@ def _seconds_of_a_run(city, environment: dict[str, str]) -> float:  # type: igno
     return time.monotonic() - began
 
 
-def _killed_run(city, now: np.datetime64, environment: dict[str, str], after: float) -> bool:  # type: ignore[no-untyped-def]
+def _killed_run(city, now: np.datetime64, environment: dict[str, str],  # type: ignore[no-untyped-def]
+                after: float) -> float | None:
+    """None where the kill hit, or the seconds that the run took before it could."""
+    began = time.monotonic()
     process = subprocess.Popen([*COMMAND, "--now", np.datetime_as_string(now, "s")], cwd=city.folder, env=environment,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -67,8 +74,8 @@ def _killed_run(city, now: np.datetime64, environment: dict[str, str], after: fl
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        return True
-    return False
+        return None
+    return time.monotonic() - began
 
 
 def _assert_equal_stores(one, two, files: int, same_trees: Callable) -> None:  # type: ignore[no-untyped-def]

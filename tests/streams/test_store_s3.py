@@ -114,7 +114,7 @@ def at_once(location: str, domains: list[str], steps: int) -> list[int]:
         for writer in writers:
             writer.stdin.write("go\n")
             writer.stdin.flush()
-        tried = [int(writer.communicate(timeout=60)[0]) for writer in writers]
+        tried = [int(writer.communicate(timeout=300)[0]) for writer in writers]
         assert [writer.returncode for writer in writers] == [0] * len(writers)
         return tried
     finally:
