@@ -143,12 +143,15 @@ def _create_in(folder: Path) -> None:
     aside.rename(folder / DATA)
 
 
+MEANWHILE_CREATED = ("clean prefix", "config was updated by other session")  # what icechunk says of it
+
+
 def _opened_or_created(storage: Any) -> Any:
     for _ in range(CREATION_WAITS):
         try:
             return icechunk.Repository.open_or_create(storage, _settings())
         except icechunk.IcechunkError as failed:
-            if "clean prefix" not in str(failed):
+            if not any(words in str(failed) for words in MEANWHILE_CREATED):
                 raise
         time.sleep(0.1)  # another first writer is creating it at this moment
     return icechunk.Repository.open_or_create(storage, _settings())
