@@ -61,10 +61,10 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
             return _step(workspace, now, files, [], waiting)
     ticks: list[Tick] = []
     while True:
+        carry_out_wish(workspace)  # first: a run killed before it could must not tick on without
         done = _advance(workspace, now, progress)
         ticks += done
         flush(workspace)
-        carry_out_wish(workspace)
         if not done:
             return _step(workspace, now, files, ticks, None)
 
