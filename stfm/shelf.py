@@ -12,13 +12,15 @@ from typing import Protocol
 import numpy as np
 import safetensors.numpy
 
+from stfm.base.model import Base
 from stfm.forecaster import Forecaster, ForecastError
 from stfm.native import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 Builder = Callable[[Mapping[str, object], Mapping[str, np.ndarray]], Forecaster]
-BUILDERS: Mapping[str, Builder] = {NativeModel.name: NativeModel.build, SeasonalNaive.name: SeasonalNaive.build}
+BUILDERS: Mapping[str, Builder] = {Base.name: Base.build, NativeModel.name: NativeModel.build,
+                                       SeasonalNaive.name: SeasonalNaive.build}
 
 
 class Kept(Protocol):
