@@ -1,0 +1,1 @@
+"""Light heads on a frozen base: imputation, anomaly score, classification, clustering, similar places."""
