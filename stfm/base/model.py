@@ -128,9 +128,10 @@ class Base:
 
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 200, seed: int = 0,
                     whole: bool = False) -> Base:
-        """A copy trained further on ``panel`` (all of it known), never worse than self on its newest fifth.
+        """A copy trained further on ``panel`` (all of it known), or self again where held-out parts of it lose.
 
-        The heads alone by default (seconds), every weight with ``whole`` (minutes). ``lineage`` tells how it went.
+        The heads alone by default (seconds), every weight with ``whole`` (minutes); the newest fifth of the issue
+        times is not trained on. ``lineage`` tells how it went.
         """
         self._check(request)
         network, story = continued(copy.deepcopy(self._network), panel, request, steps=steps, seed=seed, whole=whole)

@@ -121,7 +121,7 @@ def test_continuing_helps_where_there_is_something_to_learn_and_says_what_it_did
                              {"time": stamps, "node": list("abcd")}, {"domain": "x", "kind": "sensor", "step": "1h"})
     base = Base.shipped()
     before = base.weights()
-    taught = base.continue_on(given_panel, request(given_panel), steps=10 if whole else 60, whole=whole)
+    taught = base.continue_on(given_panel, request(given_panel), steps=10 if whole else 300, whole=whole)
     story = taught.lineage["continued"][-1]
     assert story["steps"] > 0 and story["loss_after"] < story["loss_before"] * (0.999 if whole else 0.97)
     for name, value in base.weights().items():
