@@ -1,0 +1,66 @@
+"""``terracast scorecard``: the survey's Table I of generalization, measured, for any forecaster and any data."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.output import print_json, print_rows, progress, say
+from streams.errors import TerracastError
+
+COLUMNS = {"axis": "axis", "side": "side", "part": "part", "skill_seasonal_naive": "skill, seasonal naive",
+           "seasonal_naive_low": "from", "seasonal_naive_high": "to", "skill_ridge": "skill, ridge",
+           "ridge_low": "from ", "ridge_high": "to ", "series": "series", "refused": "refused"}
+NODES, ISSUES = 24, 32
+
+
+def scorecard(data: Annotated[list[Path] | None, typer.Option("--data", help="A file or folder; may be repeated.")]
+              = None,
+              forecaster: Annotated[str, typer.Option(help="terracast, native or seasonal-naive.")] = "terracast",
+              out: Annotated[Path, typer.Option(help="The page to write.")] = Path("scorecard.html"),
+              variables: Annotated[int, typer.Option(help="Variables of each dataset, at most.")] = 2,
+              json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
+              ) -> None:
+    """Domain, spatial, temporal, scale: how far a forecaster generalizes, in and out of distribution, and where not."""
+    from flows.scorecard_page import write
+
+    warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom)")
+    if not data:
+        raise TerracastError("no data", where="scorecard", expected="--data FILE or FOLDER", remedy="name some")
+    answer = measure(data, forecaster, variables)
+    answer["page"] = str(write(answer, out))
+    if json:
+        print_json(answer)
+        return
+    print_rows(f"scorecard of {forecaster}", answer["rows"], COLUMNS)
+    say(f"page: {answer['page']}")
+    say(f"repeat: {answer['command']}")
+
+
+def measure(data: list[Path], forecaster: str, variables: int) -> dict[str, Any]:
+    """The card of every series in ``data``; files of a folder that cannot be forecast are left out and named."""
+    from benchmarks.base_data import cases_of
+    from benchmarks.base_files import found
+    from benchmarks.scorecard import answer
+
+    cases, left_out = [], {}
+    for path in found(data):
+        try:
+            cases += cases_of(path, nodes=NODES, issues=ISSUES, variables=variables)[0]
+        except TerracastError as wrong:
+            if path in data:
+                raise
+            left_out[path.name] = wrong.what
+    if not cases:
+        raise TerracastError("no series can be forecast", where=", ".join(map(str, data)),
+                             expected="a numeric series", remedy="name other data")
+    named = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    command = f"terracast scorecard {named} --forecaster {forecaster} --variables {variables}"
+    with progress("series", len(cases)) as advance:
+        made = answer(cases, forecaster, command, advance)
+    made["protocol"]["left_out"] = left_out
+    return made
