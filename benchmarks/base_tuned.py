@@ -50,7 +50,7 @@ def answer(cases: Sequence[Case], command: str, protocol: dict[str, Any], steps:
                          "crps_ratio": scores.mean_crps / before.mean_crps, "cpu_seconds": spent})
         progress(1)
     own = [row for row in rows if row["method"] == "terracast"]
-    ratios = np.array([row["mase_ratio"] for row in own])
+    ratios, crps = (np.array([row[name] for row in own]) for name in ("mase_ratio", "crps_ratio"))
     return {"bench": "base", "data": ", ".join(dict.fromkeys(case.data for case in cases)), "rows": rows,
             "protocol": {**protocol, "name": "fine-tune", "steps": steps,
                          "tuned_on": "the first year or 300 rows, whichever is longer, at most the training part"},
@@ -58,4 +58,6 @@ def answer(cases: Sequence[Case], command: str, protocol: dict[str, Any], steps:
                         "share_unchanged": float((ratios == 1).mean()), "worst_ratio": float(ratios.max()),
                         "share_lost_over_2_percent": float((ratios > 1.02).mean()),
                         "geomean_mase_ratio": geometric_mean(ratios.tolist()),
+                        "share_improved_crps": float((crps < 1).mean()), "worst_crps_ratio": float(crps.max()),
+                        "geomean_crps_ratio": geometric_mean(crps.tolist()),
                         "cpu_seconds": float(sum(row["cpu_seconds"] for row in own))}, "command": command}

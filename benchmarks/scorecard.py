@@ -164,6 +164,8 @@ class Scorecard:
         units = str(case.panel[case.variable].attrs.get("units", ""))
         for name, lat, lon, error, reference in zip(case.panel["node"].values, case.panel["lat"].values,
                                                     case.panel["lon"].values, *errors, strict=True):
+            if not np.isfinite([lat, lon, error, reference]).all():
+                continue  # nothing to draw
             self.nodes.append({"data": case.data, "variable": case.variable, "units": units, "node": str(name),
                                "lat": float(lat), "lon": float(lon), "error": float(error),
                                "reference_error": float(reference)})
