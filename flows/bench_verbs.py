@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from flows.output import note, print_json, print_rows, progress, say
+from flows.bench_adapt import adapt
+from flows.bench_base import base
+from flows.bench_drift import drift
+from flows.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
+for _verb in (base, adapt, drift):  # each in a file of its own
+    app.command()(_verb)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -18,11 +22,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.")],
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          start: Annotated[str | None, typer.Option(help="First issue time.")] = None,
-         stop: Annotated[str | None, typer.Option(help="Last issue time.")] = None, json: Json = False) -> None:
+         stop: Annotated[str | None, typer.Option(help="Last issue time.")] = None,
+         model: Annotated[str, typer.Option(help="native, fitted on the first year, or shipped.")] = "native",
+         json: Json = False) -> None:
     """The policies over a data file as if live, beside seasonal naive and last value."""
     from flows.replay import COLUMNS, bench_file
 
-    tell(bench_file(data, target, start, stop, progress), json, COLUMNS)
+    tell(bench_file(data, target, start, stop, progress, model), json, COLUMNS)
 
 
 @app.command()
@@ -59,47 +65,26 @@ def quality(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
 
 
 @app.command()
-def causal(speed: Annotated[bool, typer.Option("--speed", help="Time the searches beside tigramite's own.")] = False,
-           variables: Annotated[int, typer.Option(help="Series.")] = 100,
-           steps: Annotated[int, typer.Option(help="Steps.")] = 8760,
-           lags: Annotated[int, typer.Option(help="Longest lag.")] = 12,
-           alpha: Annotated[float, typer.Option(help="pc_alpha of PCMCI.")] = 0.05,
-           full: Annotated[bool, typer.Option("--full", help="Run tigramite whole (an hour), not a sample.")] = False,
-           worlds: Annotated[int, typer.Option(help="Without --speed: simulated worlds.")] = 12,
+def causal(data: Annotated[Path | None, typer.Option(help="A data file, or a folder of series with truth.")] = None,
+           truth: Annotated[Path | None, typer.Option(help="What is known: truth.json; default: beside it.")] = None,
+           max_lag: Annotated[int | None, typer.Option("--max-lag", help="With --data: longest lag.")] = None,
+           panels: Annotated[bool, typer.Option("--panels", help="Simulated panels with season, trend …")] = False,
+           speed: Annotated[bool, typer.Option("--speed", help="Time the searches beside tigramite's own.")] = False,
+           variables: Annotated[int, typer.Option(help="With --speed: series.")] = 100,
+           steps: Annotated[int, typer.Option(help="With --speed: steps.")] = 8760,
+           lags: Annotated[int, typer.Option(help="With --speed: longest lag.")] = 12,
+           alpha: Annotated[float, typer.Option(help="With --speed: pc_alpha of PCMCI.")] = 0.05,
+           full: Annotated[bool, typer.Option("--full", help="tigramite's own loops whole, however long.")] = False,
+           worlds: Annotated[int, typer.Option(help="Simulated worlds, or seeds of panels.")] = 12,
            json: Json = False) -> None:
-    """Drivers found in simulated worlds beside peers; or, with --speed, exact searches beside tigramite."""
-    if speed:
-        from benchmarks.causal_speed import SpeedBench, answer
+    """Graphs beside known truth, in data or simulated panels; drivers in simulated worlds; or speed."""
+    from flows.bench_causal import drivers, simulated, timed, with_truth
 
-        tell(answer(SpeedBench(variables, steps, lags, alpha, full=full), note), json)
-        return
-    from benchmarks.drivers import bench_drivers
-
-    with progress("worlds", worlds) as advance:
-        tell(bench_drivers(worlds, progress=advance), json)
-
-
-@app.command()
-def drift(nodes: Annotated[int, typer.Option(help="Nodes.")] = 10_000,
-          steps: Annotated[int, typer.Option(help="Steps timed.")] = 320, json: Json = False) -> None:
-    """The vectorised detectors beside a loop over river's objects: flags that differ, time, bytes a node."""
-    from time import process_time
-
-    from benchmarks.detector_bank import BankBench
-
-    bench = BankBench(nodes, steps)
-    with progress("detectors", 3) as advance:
-        rows = bench.rows(process_time, advance)
-    tell(bench.answer(rows, f"terracast bench drift --nodes {nodes} --steps {steps}"), json)
-
-
-def tell(answer: Mapping[str, Any], json: bool, columns: Mapping[str, str] | None = None) -> None:
-    """Print a bench's answer: JSON, or rows, summary and the command to repeat it."""
-    if json:
-        print_json(answer)
-        return
-    names = columns or {name: name for row in answer["rows"] for name in row}
-    print_rows(f"{answer['bench']}: {answer['data']}", answer["rows"], names)
-    for name, value in answer["summary"].items():
-        say(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
-    say(f"repeat: {answer['command']}")
+    if data is not None:
+        tell(with_truth(data, truth, max_lag, full), json)
+    elif panels:
+        tell(simulated(worlds, full), json)
+    elif speed:
+        tell(timed(variables, steps, lags, alpha, full), json)
+    else:
+        tell(drivers(worlds), json)

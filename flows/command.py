@@ -14,12 +14,15 @@ import typer
 
 from flows import bench_verbs, store_verbs
 from flows.output import CALM, DRIFT, ERROR, note, print_json, print_rows, progress, say
+from flows.scorecard import scorecard
 from streams.errors import TerracastError
 
 # A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.
 for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR",
                       "PREFECT_CLI_PROMPT": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1",
-                      "PREFECT_LOGGING_TO_API_ENABLED": "false"}.items():
+                      "PREFECT_LOGGING_TO_API_ENABLED": "false",
+                      # a busy machine needs longer than the 20 s that Prefect gives its temporary server
+                      "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180"}.items():
     os.environ.setdefault(_name, _value)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -28,6 +31,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 app.add_typer(config_app, name="config")
 app.add_typer(bench_verbs.app, name="bench")
 app.add_typer(store_verbs.app, name="store")
+app.command()(scorecard)
 
 Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -52,14 +56,35 @@ def demo(folder: Annotated[Path, typer.Option(help="Where store and report go.")
 
 
 @app.command()
+def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s each on one core.")] = 2400,
+             folder: Annotated[Path, typer.Option(help="Checkpoints and weights.")] = Path("pretraining"),
+             seed: Annotated[int, typer.Option(help="Of worlds and weights.")] = 0,
+             workers: Annotated[int, typer.Option(help="Processes that make worlds.")] = 1,
+             device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+             tracking: Annotated[str | None, typer.Option(help="MLflow; default: a file in the folder.")] = None,
+             json: Json = False) -> None:
+    """Train the base model on simulated worlds; killed, it goes on from its last checkpoint."""
+    from flows.pretrain import run_pretraining
+    from stfm.base.pretraining import Plan
+
+    answer = run_pretraining(Plan(steps=steps, seed=seed), folder, tracking, workers, device)
+    if json:
+        print_json(answer)
+    else:
+        say(f"{answer['weights']}: {answer['steps']} steps in {answer['hours']:.2f} hours, "
+            f"loss on unseen worlds {answer['loss_unseen']:.4f}")
+
+
+@app.command()
 def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data file to look into.")],
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
+         model: Annotated[str, typer.Option(help="native, fitted to the stream, or shipped, pre-trained.")] = "native",
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
     from flows.initial import write_settings
 
-    config = write_settings(name, source, folder, target=target)
+    config = write_settings(name, source, folder, target=target, model=model)
     if json:
         print_json({"config": str(config)})
     else:
@@ -120,7 +145,7 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         _say_files(answer["files"])  # type: ignore[arg-type]
         say(str(answer["waiting"]) if answer["waiting"] else
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
-        for text in (*answer["alarms"].values(), *answer["decisions"]):  # type: ignore[attr-defined]
+        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"]):  # type: ignore[attr-defined]
             say(f"- {text}")
     raise typer.Exit(DRIFT if answer["alarms"] else CALM)
 
@@ -143,12 +168,15 @@ def replay(config: Config = CONFIG,
 
 @app.command()
 def discover(config: Config = CONFIG, now: Now = None,
-             knowledge: Annotated[Path | None, typer.Option(help="What is impossible or certain, a text file.")] = None,
+             knowledge: Annotated[Path | None, typer.Option(
+                 help="What is impossible or certain, a text file; kept: what it forbids never returns.")] = None,
+             max_lag: Annotated[int | None, typer.Option(help="Longest lag in steps; default: as set.")] = None,
+             window: Annotated[str | None, typer.Option(help="How much of the past, such as 365d.")] = None,
              json: Json = False) -> None:
-    """The causal graph as known now, and the drivers chosen from it."""
+    """The causal graph as known now, the drivers chosen from it, and what changed in it."""
     from flows.discover import discover as flow
 
-    answer = flow(str(config.resolve()), now, None if knowledge is None else str(knowledge))
+    answer = flow(str(config.resolve()), now, None if knowledge is None else str(knowledge), max_lag, window)
     if json:
         print_json(answer)
         return
@@ -156,6 +184,11 @@ def discover(config: Config = CONFIG, now: Now = None,
         word = "used" if driver["used"] else "not used"
         series = f"{driver['series']['domain']}.{driver['series']['variable']}"
         say(f"{series} at lag {driver['lag']}: {word}; {driver['reason']}")
+    for alarm in answer["alarms"]:  # type: ignore[attr-defined]
+        if alarm["new"]:
+            say(f"- {' '.join(alarm['sentences'])}")
+    links = len(answer["graph"]["links"])  # type: ignore[index]
+    say(f"{links} links in graph {answer['digest']}; see them with `terracast report`")
 
 
 @app.command()

@@ -53,6 +53,28 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: bar.advance(task, steps)
 
 
+def tell(answer: Mapping[str, Any], json: bool, columns: Mapping[str, str] | None = None) -> None:
+    """Print a bench's answer: JSON, or rows, summary, what was left out or published, and the command to repeat it.
+
+    ``columns``: what to show where the rows have most of it; else everything is shown.
+    """
+    if json:
+        print_json(answer)
+        return
+    rows, protocol = answer["rows"], answer.get("protocol", {})
+    known = {name for row in rows for name in row}
+    wanted = {name: heading for name, heading in (columns or {}).items() if name in known}
+    shown = wanted if 2 * len(wanted) > len(columns or {}) else {name: name for row in rows for name in row}
+    print_rows(f"{answer['bench']}: {answer['data'][:80]}", rows, shown)
+    for name, value in answer["summary"].items():
+        say(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+    for name, why in protocol.get("left_out", {}).items():
+        note(f"left out: {name}: {why}")
+    for line in protocol.get("published", ()):
+        note(line)
+    say(f"repeat: {answer['command']}")
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,8 @@ import typer
 from flows.output import print_json, print_rows, progress, say
 from streams.errors import TerracastError
 
-COLUMNS = {"axis": "axis", "side": "side", "part": "part", "skill_seasonal_naive": "skill, seasonal naive",
-           "seasonal_naive_low": "from", "seasonal_naive_high": "to", "skill_ridge": "skill, ridge",
-           "ridge_low": "from ", "ridge_high": "to ", "series": "series", "refused": "refused"}
+COLUMNS = {"axis": "axis", "side": "side", "seasonal_naive": "skill, seasonal naive", "ridge": "skill, ridge",
+           "series": "series", "refused": "refused"}
 NODES, ISSUES = 24, 32
 
 
@@ -36,7 +36,9 @@ def scorecard(data: Annotated[list[Path] | None, typer.Option("--data", help="A 
     if json:
         print_json(answer)
         return
-    print_rows(f"scorecard of {forecaster}", answer["rows"], COLUMNS)
+    rows = [row | {name: _told(row, name) for name in ("seasonal_naive", "ridge")}
+            for row in answer["rows"] if row["part"] == "all"]
+    print_rows(f"scorecard of {forecaster}: the share of the error saved, 90 % interval", rows, COLUMNS)
     say(f"page: {answer['page']}")
     say(f"repeat: {answer['command']}")
 
@@ -64,3 +66,12 @@ def measure(data: list[Path], forecaster: str, variables: int) -> dict[str, Any]
         made = answer(cases, forecaster, command, advance)
     made["protocol"]["left_out"] = left_out
     return made
+
+
+def _told(row: Mapping[str, Any], reference: str) -> str | None:
+    """The skill with its interval, in per cent."""
+    figures = [row[name] for name in (f"skill_{reference}", f"{reference}_low", f"{reference}_high")]
+    if None in figures:
+        return None
+    skill, low, high = (round(100 * one) for one in figures)
+    return f"{skill} % ({low} to {high})"
