@@ -69,7 +69,7 @@ def draw(graph: CausalGraph, drivers: Sequence[Driver] = ()) -> str:
 
 def _arrows(graph: CausalGraph, drivers: Sequence[Driver]) -> list[_Arrow]:
     """One arrow per pair and direction, weak ones first so that strong ones lie on top."""
-    verdicts = {(one.series, one.target, one.lag): one.used for one in drivers}
+    verdicts = {(one.series, one.effect, one.lag): one.used for one in drivers}
     groups: dict[tuple[Series, Series, bool], list[Link]] = {}
     for link in graph.links:
         if link.cause != link.effect:

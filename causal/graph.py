@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+HIDDEN = "hidden common cause"  # neither drives the other, something unseen drives both
+MAYBE_HIDDEN = "hidden common cause possible"
+
 
 @dataclass(frozen=True, order=True)
 class Series:
@@ -33,8 +36,10 @@ class Link:
 
     ``strength`` is the test statistic in [-1, 1] (partial correlation for ParCorr), ``p_value`` its p-value,
     ``stability`` the share of bootstrap draws in which the link returned (None: not measured).
-    ``oriented`` is False where the data do not tell the direction (lag 0 only). ``known`` is True where
-    the knowledge file put the link in: then it was measured, not tested.
+    ``oriented`` is False where the data do not tell the direction (at lag 0; at any lag where LPCMCI leaves
+    room for a hidden cause). ``known`` is True where the knowledge file put the link in: then it was measured,
+    not tested. ``note`` says in a few words what the arrow alone does not: ``HIDDEN``, ``MAYBE_HIDDEN``, or
+    the regimes in which the link holds.
     """
 
     cause: Series
@@ -45,6 +50,7 @@ class Link:
     stability: float | None = None
     oriented: bool = True
     known: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,8 @@ class CausalGraph:
 class Driver:
     """An auxiliary input: ``series`` of another domain drives ``target`` at ``lag`` steps, or why not.
 
-    ``reach`` is the largest lead (in steps) for which the linked value is already published at issue time.
+    ``reach`` is the largest lead (in steps) for which the linked value is already published at issue time. ``via``:
+    the variable of the target's own domain that it drives, where it acts on the target through that one only.
     """
 
     series: Series
@@ -111,3 +118,9 @@ class Driver:
     used: bool
     reason: str
     reach: int = 0
+    via: Series | None = None
+
+    @property
+    def effect(self) -> Series:
+        """Where the link that this driver was made from points: the target, or ``via``."""
+        return self.via or self.target

@@ -57,7 +57,8 @@ def steady_drivers(drivers: Sequence[Driver], graphs: Sequence[WindowGraph], *, 
                    tolerance: int = 1) -> tuple[Driver, ...]:
     """The drivers, refused where the link is found in fewer than ``least`` of the windows.
 
-    A window has the link when it holds one of the same direction and sign within ``tolerance`` lags. Short windows
+    A window has the link when it holds one of the same direction and sign within ``tolerance`` lags; of a driver that
+    acts through its target's domain, when it holds a directed one into any variable of that domain. Short windows
     have less power than the whole span: ``least`` of one half asks that it be no matter of one season.
 
     >>> from causal.graph import Link, Series
@@ -82,6 +83,9 @@ def steady_drivers(drivers: Sequence[Driver], graphs: Sequence[WindowGraph], *, 
 
 
 def _holds(graph: CausalGraph, driver: Driver, tolerance: int) -> bool:
+    if driver.via is not None:
+        return any(link.cause == driver.series and link.effect.domain == driver.target.domain and link.oriented
+                   for link in graph.links)
     return any(link.cause == driver.series and link.effect == driver.target and link.oriented
                and abs(link.lag - driver.lag) <= tolerance and link.strength * driver.strength > 0
                for link in graph.links)
