@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,12 +14,14 @@ from benchmarks.driver_worlds import HORIZON, MAX_LAG, TARGET, World, world
 from causal.discover import discover, stability
 from causal.drivers import choose_drivers
 from causal.graph import Driver, Series
+from causal.indirect import with_indirect
 from causal.knowledge import Knowledge
 from causal.pays import Ablation, Paid, paying_drivers
 from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared
 from causal.windows import steady_drivers, window_graphs
 
+REFITS = 4
 METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
 
 
@@ -134,18 +137,22 @@ def terracast_choice(made: World, protocol: Protocol, target: Series, seen: Prep
     """Stable over draws and windows, published early enough, and paying: the three conditions in a row."""
     find = partial(discover, max_lag=protocol.max_lag, alpha=protocol.alpha, knowledge=protocol.knowledge)
     graph = stability(seen, find(seen), draws=protocol.draws)
-    drivers = choose_drivers(graph, target, published=made.published, horizon=protocol.horizon,
-                             min_memory=protocol.min_memory)
     again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha, knowledge=protocol.knowledge)
-    steady = steady_drivers(drivers, window_graphs(seen, again, windows=protocol.windows))
+    choose = partial(choose_drivers, graph, published=made.published, horizon=protocol.horizon,
+                     min_memory=protocol.min_memory)
+    steady = steady_drivers(with_indirect(graph, target, choose),
+                            window_graphs(seen, again, windows=protocol.windows))
     return steady, paying_drivers(steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
                                   alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph)
 
 
 def ablation_of(made: World, target: Series, fit: slice, test: slice, horizon: int) -> Ablation:
-    """The ridge as the model of the ablation."""
+    """The ridge as the model of the ablation, fitted anew before each quarter of it, as service would have."""
     model = Ridge(made.published, horizon, calendar=made.calendar)
-    return lambda drivers: model.losses(made.prepared, target, [one.series for one in drivers], fit, test)
+    edges = np.linspace(test.start, test.stop, REFITS + 1).astype(int)
+    parts = [(slice(fit.start, first), slice(first, last)) for first, last in itertools.pairwise(edges.tolist())]
+    return lambda drivers: np.concatenate([
+        model.losses(made.prepared, target, [one.series for one in drivers], before, part) for before, part in parts])
 
 
 def bench_drivers(worlds: int = 12, steps: int = 8760, seed: int = 0, hidden: bool = False,

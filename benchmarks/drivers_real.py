@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,30 @@ from benchmarks.driver_worlds import World
 from benchmarks.drivers import METHODS, Protocol, Ridge, choices
 from causal.graph import Series
 from causal.prepare import Prepared, prepare
+from streams.errors import TerracastError
 from streams.panel import step_of
+from streams.readers import read
+
+PASSIVE = "own.* never causes other.*"  # what anyone knows of bikes and weather
+
+
+def bench_drivers_in(data: Path, own: tuple[str, ...], protocol: Protocol) -> dict[str, Any]:
+    """``bench_drivers_on`` for one file: the first of ``own`` is the target, ``own`` its domain, the rest another one.
+
+    Both domains are published a step late. Raises ``TerracastError`` for variables that are not there.
+    """
+    panel = read(data, domain="own")
+    unknown = [name for name in own if name not in panel.data_vars]
+    rest = [str(name) for name in panel.data_vars if name not in own and panel[name].dtype.kind == "f"]
+    if unknown or not rest:
+        raise TerracastError(f"no variable {unknown[0]!r}" if unknown else "no other variable", where=data.name,
+                             expected=", ".join(map(str, panel.data_vars)), remedy="mend --target and --own")
+    other = panel[rest].assign_attrs(domain="other")
+    made = bench_drivers_on({"own": panel[list(own)], "other": other}, Series("own", own[0]), {"own": 1, "other": 1},
+                            data.name, protocol)
+    extra = (f" --own {','.join(own[1:])}" if own[1:] else "") + (" --passive" if protocol.knowledge else "")
+    return {**made, "command": f"terracast bench drivers --data {data} --target {own[0]}{extra} "
+                               f"--max-lag {protocol.max_lag} --horizon {protocol.horizon}"}
 
 
 def bench_drivers_on(panels: Mapping[str, xr.Dataset], target: Series, published: Mapping[str, int], data: str,

@@ -26,6 +26,17 @@ class Dropped:
     e_value: float
     sentence: str
 
+    def state(self) -> dict[str, object]:
+        """As plain data, exact to the bit."""
+        return {"series": str(self.series), "time": str(self.time), "loss": self.loss, "e_value": self.e_value,
+                "sentence": self.sentence}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """From ``state()``."""
+        return cls(Series.parse(state["series"]), np.datetime64(state["time"], "ns"), float(state["loss"]),
+                   float(state["e_value"]), str(state["sentence"]))
+
 
 class DriverWatch:
     """Compares the forecast in service with a shadow without one driver, for every driver in use.
@@ -104,8 +115,7 @@ class DriverWatch:
                 "names": {str(one): name for one, name in self._names.items()},
                 "since": {str(one): time for one, time in self._since.items()},
                 "evidence": {str(one): evidence.state() for one, evidence in self._evidence.items()},
-                "dropped": [{"series": str(one.series), "time": str(one.time), "loss": one.loss,
-                             "e_value": one.e_value, "sentence": one.sentence} for one in self.dropped]}
+                "dropped": [one.state() for one in self.dropped]}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
@@ -115,7 +125,5 @@ class DriverWatch:
         made._names = {Series.parse(one): str(name) for one, name in state["names"].items()}
         made._since = {Series.parse(one): str(time) for one, time in state["since"].items()}
         made._evidence = {Series.parse(one): PairedEvidence.restore(kept) for one, kept in state["evidence"].items()}
-        made.dropped = tuple(Dropped(Series.parse(one["series"]), np.datetime64(one["time"], "ns"),
-                                     float(one["loss"]), float(one["e_value"]), str(one["sentence"]))
-                             for one in state["dropped"])
+        made.dropped = tuple(Dropped.restore(one) for one in state["dropped"])
         return made

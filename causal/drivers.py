@@ -49,7 +49,8 @@ def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str
     towards = [link for link in graph.links if link.effect == target and link.cause.domain != target.domain]
     undirected = [Link(link.effect, link.cause, 0, link.strength, link.p_value, link.stability, False)
                   for link in graph.links
-                  if not link.oriented and link.cause == target and link.effect.domain != target.domain]
+                  if not link.oriented and link.lag == 0 and link.cause == target
+                  and link.effect.domain != target.domain]  # later values of another domain drive nothing before
     ordered = sorted(towards + undirected, key=lambda link: (-abs(link.strength), link.cause, link.lag))
     return tuple(_driver(graph, link, published, horizon, min_stability, min_memory) for link in ordered)
 

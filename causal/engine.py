@@ -1,173 +1,138 @@
-"""The one place that calls tigramite: matrix and settings in, links out; silent, one BLAS thread, capped."""
+"""From matrix and settings to links: the method's own room does the search; silent, one BLAS thread, capped."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import io
 import itertools
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import false_discovery_control
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from causal.by_target import ByTarget, TargetWork
 from causal.graph import Link, Series
+from causal.kept import Kept
 from causal.knowledge import LinkAssumptions
+from causal.methods.explorer import drawing, explorer, quiet
+from causal.methods.hidden import hidden_links
+from causal.search import ENGINES, METHODS, TESTS, DiscoverError, Progress, Redraw, Search
+from causal.workers import Workers
 
-METHODS = ("PCMCI+", "PCMCI")
-TESTS = ("ParCorr", "RobustParCorr")
-ENGINES = ("fast", "tigramite")
-_FLAG = 987654.25  # stands for a gap; standardised series never come near it
-
-Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class Search:
-    """The settings of a search, all of them stated in the graph.
-
-    ``condition_alpha`` is the level at which PCMCI picks lagged conditions (0.2 in the literature costs
-    ten times more for forty series; PCMCI+ picks at ``alpha``). ``same_time_conditions`` caps how many
-    same-time series a test conditions on at once, ``lagged_conditions`` how many lagged parents of each
-    side (strongest first), ``majority_degree`` the number of same-time neighbours up to which directions
-    are voted over all their subsets; beyond it the plain collider rule is used. Without these caps strong
-    same-time links make PCMCI+ combinatorial. ``engine`` "fast" answers ParCorr from one lagged covariance
-    (see ``causal.fast``), with tigramite's own results; "tigramite" is the reference it is tested against.
-    """
-
-    max_lag: int
-    alpha: float = 0.01
-    method: str = "PCMCI+"
-    test: str = "ParCorr"
-    condition_alpha: float = 0.05
-    same_time_conditions: int = 3
-    lagged_conditions: int = 30
-    majority_degree: int = 6
-    engine: str = "fast"
-
-
-@dataclass(frozen=True)
-class Redraw:
-    """A block-bootstrap draw of time steps."""
-
-    seed: int
-    block: int
+__all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
 
 
 def search_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions, search: Search,
-                 progress: Progress | None = None, redraw: Redraw | None = None) -> tuple[Link, ...]:
+                 progress: Progress | None = None, redraw: Redraw | None = None,
+                 workers: Workers | None = None, folder: Path | None = None) -> tuple[Link, ...]:
     """Search the links among columns of ``values`` (time, series; NaN = gap) that ``marks`` leaves open.
 
-    Cost grows with series^2 x lags and with the cube of the number of conditions (see ``Search``); with gaps,
-    or with the engine "tigramite", also with time.
+    ``workers`` do PCMCI's and PCMCI+'s phases target by target on processes or a cluster; ``folder`` keeps what
+    is done (parts of these phases, and the answers of slow tests in any method), so that a run that was cut off
+    goes on. Neither changes a result. Cost grows with series^2 x lags
+    and with the cube of the number of conditions (see ``Search``); with gaps, or with the engine "tigramite",
+    also with time.
     """
-    with _quiet(), threadpool_limits(1):
-        explorer = _explorer(values, search, progress, redraw)
-        if search.method == "PCMCI+":
-            results = explorer.run_pcmciplus(
-                link_assumptions=marks, tau_min=0, tau_max=search.max_lag, pc_alpha=search.alpha,
-                max_conds_py=search.lagged_conditions, max_conds_px=search.lagged_conditions)
-        else:
-            results = explorer.run_pcmci(
-                link_assumptions=marks, tau_min=0, tau_max=search.max_lag, pc_alpha=search.condition_alpha,
-                alpha_level=search.alpha, max_conds_py=search.lagged_conditions,
-                max_conds_px=search.lagged_conditions)
-        links = list(_read(results, series, marks, search))
-        return tuple(_measured(link, links, explorer, series, search) if link.known else link
-                     for link in links)
+    with quiet(), threadpool_limits(1):
+        kept = None if folder is None else Kept.opened(folder, values, series, marks, search)
+        quick = search.engine == "fast" and search.test == "ParCorr"  # sooner done than looked up
+        ledger = None if kept is None or quick else kept.ledger()
+        if search.method == "LPCMCI":
+            return hidden_links(values, series, marks, search, progress, redraw, ledger)
+        if search.method not in ("PCMCI", "PCMCI+"):
+            raise DiscoverError(f"{search.method} does not end in one list of links", where="search_links",
+                              expected="PCMCI+, PCMCI or LPCMCI",
+                              remedy="use discover (RPCMCI) or discover_contexts (J-PCMCI+)")
+        if workers is None and kept is None:
+            return _links(explorer(values, search, progress, redraw), series, marks, search)
+        work = TargetWork(values, marks, search, redraw)
+        with ByTarget.opened(work, workers, kept, progress) as parts:
+            return _links(explorer(values, search, progress, redraw, parts, ledger), series, marks, search)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """tigramite prints on import and warns on thin data; a user's terminal sees neither."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
+def redrawn_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions, search: Search,
+                  redraws: Iterable[Redraw]) -> Iterator[tuple[Link, ...]]:
+    """``search_links`` on each block-bootstrap draw of time steps, with one engine for all draws."""
+    if search.method == "LPCMCI":
+        for redraw in redraws:
+            yield search_links(values, series, marks, search, None, redraw)
+        return
+    with quiet():
+        engine = explorer(values, search)
+    for redraw in redraws:
+        with quiet():
+            engine.dataframe.bootstrap = drawing(redraw)
+            found = _links(engine, series, marks, search)
+        yield found
 
 
-def _explorer(values: np.ndarray, search: Search, progress: Progress | None, redraw: Redraw | None) -> Any:
-    from tigramite.data_processing import DataFrame
-    from tigramite.independence_tests.parcorr import ParCorr
-    from tigramite.independence_tests.robust_parcorr import RobustParCorr
-    from tigramite.pcmci import PCMCI
-
-    from causal.fast.parcorr import CovarianceParCorr
-    from causal.fast.pcmci import FastPCMCI
-
-    frame = DataFrame(np.where(np.isfinite(values), values, _FLAG), missing_flag=_FLAG)
-    if redraw is not None:
-        frame.bootstrap = {"boot_blocklength": redraw.block,
-                           "random_state": np.random.default_rng(redraw.seed)}
-    test: Any = {"ParCorr": ParCorr, "RobustParCorr": RobustParCorr}[search.test]
-    base: Any = PCMCI
-    if search.engine == "fast" and search.test == "ParCorr":
-        test, base = CovarianceParCorr, FastPCMCI
-    return _capped(base)(frame, test(significance="analytic"), search, progress)
+def _links(engine: Any, series: Sequence[Series], marks: LinkAssumptions, search: Search) -> tuple[Link, ...]:
+    if search.method == "PCMCI+":
+        results = engine.run_pcmciplus(
+            link_assumptions=marks, tau_min=0, tau_max=search.max_lag, pc_alpha=search.alpha,
+            max_conds_py=search.lagged_conditions, max_conds_px=search.lagged_conditions)
+    else:
+        results = engine.run_pcmci(
+            link_assumptions=marks, tau_min=0, tau_max=search.max_lag, pc_alpha=search.condition_alpha,
+            alpha_level=search.alpha, max_conds_py=search.lagged_conditions,
+            max_conds_px=search.lagged_conditions)
+    links = list(read_links(results, series, marks, search))
+    return tuple(_measured(link, links, engine, series, search) if link.known else link for link in links)
 
 
-@functools.cache
-def _capped(base: Any) -> Any:
-    """``base`` (PCMCI or its fast twin) with the caps of ``Search`` and a word on progress."""
+def read_links(results: dict[str, Any], series: Sequence[Series], marks: LinkAssumptions,
+               search: Search) -> Iterator[Link]:
+    """Links from tigramite's arrays; a direction fixed by knowledge stays fixed whatever the rules voted.
 
-    class Explorer(base):  # type: ignore[misc]
-        def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None) -> None:
-            super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
-            self.search, self.progress = search, progress or (lambda share, words: None)
-
-        def _said(self, share: float, words: str) -> None:
-            self.progress(share, words)
-
-        def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
-            self.progress(0.4 * j / self.N, "lagged conditions")
-            return super()._run_pc_stable_single(j, **options)
-
-        def _pcmciplus_mci_skeleton_phase(self, **options: Any) -> Any:
-            self.progress(0.4, "testing links")
-            return super()._pcmciplus_mci_skeleton_phase(
-                **options | {"max_conds_dim": self.search.same_time_conditions})
-
-        def _pcmciplus_collider_phase(self, skeleton_graph: Any, *rest: Any, **options: Any) -> Any:
-            self.progress(0.8, "directions")
-            degree = (skeleton_graph[:, :, 0] != "").sum(axis=1).max()
-            if degree > self.search.majority_degree:
-                options["contemp_collider_rule"] = "none"
-            return super()._pcmciplus_collider_phase(skeleton_graph, *rest, **options)
-
-    return Explorer
-
-
-def _read(results: dict[str, Any], series: Sequence[Series], marks: LinkAssumptions,
-          search: Search) -> Iterator[Link]:
-    """Links from tigramite's arrays; a direction fixed by knowledge stays fixed whatever the rules voted."""
-    graph, strength, p_value = results["graph"], results["val_matrix"], results["p_matrix"]
+    With a correction, p-values are corrected over all links that were open, same-time pairs once, and those
+    above ``alpha`` leave. (tigramite's own correction leaves same-time links out, and PCMCI+'s graph as it was.)
+    """
+    graph, strength = results["graph"], results["val_matrix"]
+    p_value = results["p_matrix"] if search.correction == "none" else _corrected(results["p_matrix"], marks)
+    sure = np.ones(p_value.shape, dtype=bool) if search.correction == "none" else p_value <= search.alpha
     places = range(len(series))
-    for cause, effect, lag in itertools.product(places, places, range(1, search.max_lag + 1)):
-        if graph[cause, effect, lag] == "-->":
+    for cause, effect, before in np.argwhere(graph[:len(series), :len(series), 1:] == "-->").tolist():
+        lag = before + 1
+        known = marks[effect].get((cause, -lag)) == "-->"
+        if known or sure[cause, effect, lag]:
             yield Link(series[cause], series[effect], lag, float(strength[cause, effect, lag]),
-                       float(p_value[cause, effect, lag]), known=marks[effect].get((cause, -lag)) == "-->")
+                       float(p_value[cause, effect, lag]), known=known)
     for cause, effect in itertools.combinations(places, 2):
         mark = marks[effect].get((cause, 0), "")
-        there = graph[cause, effect, 0] != "" if search.method == "PCMCI+" else bool(
+        there = graph[cause, effect, 0] != "" if search.method != "PCMCI" else bool(
             max(p_value[cause, effect, 0], p_value[effect, cause, 0]) <= search.alpha)
-        if not mark or not there:
+        known = mark in ("-->", "<--")
+        if not mark or not there or not (known or sure[cause, effect, 0]):
             continue
         voted = mark if mark != "o?o" else graph[cause, effect, 0]
         oriented = voted[0] == "<" or voted[2] == ">"
-        oriented = oriented and (mark != "o?o" or search.method == "PCMCI+")
+        oriented = oriented and (mark != "o?o" or search.method != "PCMCI")
         first, last = (effect, cause) if oriented and voted[0] == "<" else (cause, effect)
         yield Link(series[first], series[last], 0, float(strength[cause, effect, 0]),
-                   float(p_value[cause, effect, 0]), oriented=oriented, known=mark in ("-->", "<--"))
+                   float(p_value[cause, effect, 0]), oriented=oriented, known=known)
 
 
-def _measured(link: Link, links: list[Link], explorer: Any, series: Sequence[Series], search: Search) -> Link:
+def _corrected(p_value: np.ndarray, marks: LinkAssumptions) -> np.ndarray:
+    """p-values by Benjamini and Hochberg (1995) over the links that ``marks`` leaves open."""
+    open_links = [(cause, effect, -lag) for effect, causes in marks.items() for (cause, lag), mark in causes.items()
+                  if mark[1] == "?" and (lag < 0 or cause < effect)]
+    found = p_value.copy()
+    if open_links:
+        cause, effect, lag = np.array(open_links).T
+        raw = np.where(lag == 0, np.maximum(p_value[cause, effect, 0], p_value[effect, cause, 0]),
+                       p_value[cause, effect, lag])
+        found[cause, effect, lag] = false_discovery_control(np.clip(raw, 0.0, 1.0))
+        found[effect[lag == 0], cause[lag == 0], 0] = found[cause[lag == 0], effect[lag == 0], 0]
+    return found
+
+
+def _measured(link: Link, links: list[Link], engine: Any, series: Sequence[Series], search: Search) -> Link:
     """A link put in by knowledge, with its partial correlation given the effect's other causes."""
     place = {one: number for number, one in enumerate(series)}
     others = [(place[one.cause], -one.lag) for one in links
               if one.effect == link.effect and one.oriented
               and (one.cause, one.lag) != (link.cause, link.lag)]
-    value, p_value = explorer.cond_ind_test.run_test(
+    value, p_value = engine.cond_ind_test.run_test(
         X=[(place[link.cause], -link.lag)], Y=[(place[link.effect], 0)], Z=others, tau_max=search.max_lag)[:2]
     return Link(link.cause, link.effect, link.lag, float(value), float(p_value), known=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from causal.graph import CausalGraph, Link
 
-_FIELDS = ("cause", "effect", "lag", "strength", "p_value", "stability", "oriented", "known")
+_FIELDS = ("cause", "effect", "lag", "strength", "p_value", "stability", "oriented", "known", "note")
 
 
 def _row(link: Link) -> dict[str, object]:
@@ -76,7 +76,7 @@ def to_csv(graph: CausalGraph) -> str:
     """A table of links as CSV text, one row a link, with a header.
 
     >>> to_csv(CausalGraph((), (), "1h", "PCMCI+", 0))
-    'cause,effect,lag,strength,p_value,stability,oriented,known\\n'
+    'cause,effect,lag,strength,p_value,stability,oriented,known,note\\n'
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")

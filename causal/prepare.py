@@ -15,17 +15,18 @@ import xarray as xr
 from causal.graph import Series
 from causal.season import (
     TRANSFORMS,
+    anomalies,
     calendar,
     chosen_transform,
     slot_statistics,
     transformed,
-    without_season,
-    without_slow_part,
 )
+from causal.tails import excess_kurtosis, normal_scores
 from streams.errors import TerracastError
 from streams.panel import check_panel, step_of
 
 _LEAST_VALUES = 20
+_LONG_TAILS = 1.0  # excess kurtosis of anomalies from which they are taken by rank
 
 
 class PrepareError(TerracastError):
@@ -66,9 +67,9 @@ class Prepared:
 class Preparation:
     """How panels are prepared.
 
-    ``transforms`` maps ``domain.variable`` to one of none, log1p, ranks (left out: chosen from the values);
-    ``remove_season`` False leaves the calendar in (to compare with); ``slow_window`` is the running
-    median's length (default: 30 days, at least 30 steps); ``step`` the matrix' clock (default: the finest
+    ``transforms`` maps ``domain.variable`` to one of none, log1p, ranks, normal (left out: chosen from the values);
+    ``remove_season`` False leaves the calendar in (to compare with); ``slow_window`` is the distance
+    of the slow curve's knots (default: 30 days, at least 30 steps); ``step`` the matrix' clock (default: the finest
     of the panels).
     """
 
@@ -227,9 +228,12 @@ def _summary(raw: np.ndarray, time: np.ndarray, step: pd.Timedelta, how: Prepara
     region = (np.where(seen, np.nansum(scaled, axis=1), np.nan) / np.maximum(seen, 1))[:, None]
     if how.remove_season and np.isfinite(region).any():
         window = how.slow_window or max(pd.Timedelta(days=30), 30 * step)
-        region = without_season(without_slow_part(region, time, window), slots)
-        told.append(f"running median of {window.days} days removed")
+        region = anomalies(region[:, 0], slots, window / step)[:, None]
+        told.append(f"what is slower than {window.days} days removed")
         told.append(f"mean and spread by {rhythm.words} removed" if rhythm.words else "no season removed")
+        if excess_kurtosis(region) > _LONG_TAILS:
+            region = normal_scores(region)
+            told.append("long tails taken by rank")
     else:
         told.append("season left in")
     spread_now = np.nanstd(region) if np.isfinite(region).any() else 0.0

@@ -1,7 +1,7 @@
 """Take out what every series shares with the calendar: daily, weekly and annual cycle, and trend.
 
 Two series that only share a season look linked. Removing the climatology's mean alone leaves a seasonal
-variance, and a slow trend links everything, so all three leave: running median, climatology mean and spread.
+variance, and a slow trend links everything, so all three leave at once: slow curve, seasonal mean and spread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-TRANSFORMS = ("none", "log1p", "ranks")
+from causal.tails import HEAVY, excess_kurtosis, normal_scores
+from causal.trend import slow_part
+
+TRANSFORMS = ("none", "log1p", "ranks", "normal")
+_ROUNDS = 3  # of backfitting: curve and slot means are nearly orthogonal
+_WAVES = 3  # a day's spread is pulled towards this many harmonics
 _WEEKDAYS_FROM = 26  # weeks of data that give every hour of the week a spread worth dividing by
 _DAY_TYPES_FROM = 8
 _CYCLES_FROM = 5
@@ -64,48 +69,95 @@ def slot_statistics(values: np.ndarray, slots: np.ndarray) -> tuple[np.ndarray, 
     return mean[slots], spread[slots]
 
 
-def without_season(values: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """Subtract each slot's mean and divide by its spread; ``values`` has shape (time, columns).
+def seasonal_spread(values: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Standard deviation of each row's slot, shape (time,), for ``values`` (time,) without mean; NaN-aware.
 
-    A slot's spread is held above a tenth of the column's own, so that hours in which nothing ever happens
-    do not turn noise into signal.
+    A slot of n values knows its spread to 1/sqrt(2n) only: 40 days give 11 %, which would itself be a false season.
+    So the log variances are pulled towards a smooth curve over the slots, by as much as their scatter around it
+    looks like chance (empirical Bayes). Never below a tenth of the whole spread, so that hours in which nothing
+    ever happens do not turn noise into signal. O(time + slots).
 
-    >>> day = np.array([[0.0], [10.0], [2.0], [14.0]])
-    >>> without_season(day, np.array([0, 1, 0, 1])).ravel().tolist()
-    [-1.0, -1.0, 1.0, 1.0]
+    >>> noise = np.random.default_rng(0).normal(size=24 * 40)
+    >>> by_slot = noise.reshape(40, 24).std(axis=0)
+    >>> bool(np.std(seasonal_spread(noise, np.arange(960) % 24)[:24]) < 0.8 * np.std(by_slot))
+    True
     """
-    mean, spread = slot_statistics(values, slots)
-    whole = np.sqrt(np.nanmean(np.where(np.isfinite(values), (values - mean) ** 2, np.nan), axis=0))
-    floor = np.maximum(0.1 * whole, np.finfo(float).tiny)
-    return np.asarray((values - mean) / np.maximum(spread, floor))
+    seen = np.isfinite(values)
+    count = int(slots.max()) + 1 if len(slots) else 1
+    members = np.bincount(slots[seen], minlength=count).astype(float)
+    square = np.bincount(slots[seen], values[seen] ** 2, minlength=count)
+    whole = square.sum() / max(members.sum(), 1.0)
+    used = (members >= 2) & (square > 0)
+    if whole <= 0 or used.sum() < 2:
+        return np.full(len(values), np.sqrt(max(whole, np.finfo(float).tiny)))
+    logs = np.where(used, np.log(np.where(used, square, 1.0) / np.maximum(members, 1.0)), np.log(whole))
+    chance = (2.0 + max(excess_kurtosis(values), -1.0)) / np.maximum(members, 2.0)
+    waves = _waves(count)
+    root = np.sqrt(np.where(used, 1.0 / chance, 0.0))
+    smooth = waves @ np.linalg.lstsq(waves * root[:, None], logs * root, rcond=None)[0]
+    own = max(0.0, float(((logs - smooth)[used] ** 2).mean() * used.sum() / max(used.sum() - waves.shape[1], 1)
+                         - chance[used].mean()))
+    pulled = smooth + np.where(used, own / (own + chance), 0.0) * (logs - smooth)
+    return np.asarray(np.maximum(np.exp(0.5 * pulled), 0.1 * np.sqrt(whole))[slots])
 
 
-def without_slow_part(values: np.ndarray, time: np.ndarray, window: pd.Timedelta) -> np.ndarray:
-    """Subtract a centred running median over ``window`` from each column; gaps stay. O(time x log window)."""
-    frame = pd.DataFrame(values, index=pd.DatetimeIndex(time))
-    rows = max(3, int(window / (frame.index[1] - frame.index[0]))) if len(frame) > 1 else 3
-    slow = frame.rolling(rows, center=True, min_periods=max(2, rows // 8)).median()
-    return np.asarray((frame - slow.fillna(frame.median())).to_numpy())
+def _waves(count: int) -> np.ndarray:
+    """Constant and harmonics over the slots: of the day for 24 and more, none for weekdays."""
+    if count < 24:
+        return np.ones((count, 1))
+    phase = 2 * np.pi * np.arange(count) / 24
+    return np.stack([np.ones(count), *(wave(times * phase) for times in range(1, _WAVES + 1)
+                                       for wave in (np.sin, np.cos))], axis=1)
+
+
+def anomalies(values: np.ndarray, slots: np.ndarray, spacing: float) -> np.ndarray:
+    """What is left of ``values`` (time,) without slow curve, seasonal mean and seasonal spread; gaps stay.
+
+    ``spacing``: steps between the knots of the slow curve. Curve and slot means are fitted together by
+    backfitting, then once more with the spread as weight. O(time).
+
+    >>> hours = np.arange(2400.0)
+    >>> noise = np.random.default_rng(0).normal(size=2400)
+    >>> left = anomalies(noise + hours / 300 + 5 * np.sin(hours * np.pi / 12), np.arange(2400) % 24, 720.0)
+    >>> bool(np.corrcoef(left, noise)[0, 1] > 0.98)
+    True
+    """
+    spread = np.ones(len(values))
+    for _ in range(2):
+        mean = np.zeros(len(values))
+        for _ in range(_ROUNDS):
+            curve = slow_part(values - mean, spacing, 1.0 / spread)
+            mean = slot_statistics((values - curve)[:, None], slots)[0][:, 0]
+        rest = values - curve - mean
+        spread = seasonal_spread(rest, slots)
+    return np.asarray(rest / spread)
 
 
 def chosen_transform(values: np.ndarray) -> str:
-    """The transform for a variable's values: ranks where many are zero, log1p where skewed and positive.
+    """The transform for a variable's values: ranks where many are zero, log1p where skewed and positive, normal
+    scores where tails are heavy (excess kurtosis above 3).
 
     >>> chosen_transform(np.array([0.0, 0, 0, 0, 1, 9])), chosen_transform(np.arange(9.0) - 4)
     ('ranks', 'none')
     """
     seen = values[np.isfinite(values)]
-    if not len(seen) or seen.min() < 0:
+    if not len(seen):
         return "none"
+    if seen.min() < 0:
+        return "normal" if excess_kurtosis(seen) > HEAVY else "none"
     if (seen == 0).mean() >= 0.2:
         return "ranks"
     spread = seen.std()
     skewness = ((seen - seen.mean()) ** 3).mean() / spread**3 if spread > 0 else 0.0
-    return "log1p" if skewness > 1 else "none"
+    if skewness > 1:
+        return "log1p"
+    return "normal" if excess_kurtosis(seen) > HEAVY else "none"
 
 
 def transformed(values: np.ndarray, transform: str) -> np.ndarray:
     """Apply one of ``TRANSFORMS`` per column of (time, columns); ranks are shares up to 1, ties averaged."""
+    if transform == "normal":
+        return normal_scores(values)
     if transform == "log1p":
         return np.asarray(np.log1p(np.maximum(values, 0.0)))
     if transform == "ranks":

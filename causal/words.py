@@ -55,16 +55,18 @@ def sentence(link: Link, graph: CausalGraph) -> str:
     >>> link = Link(wind, dust, 1, -0.31, 1e-9, stability=0.92)
     >>> sentence(link, CausalGraph((wind, dust), (link,), "1h", "PCMCI+", 900))
     'Higher wind lowers PM2.5 1 hour later (partial correlation -0.31, returned in 92 % of redraws).'
+
+    A link's note follows in brackets.
     """
     cause, effect = graph.label(link.cause), graph.label(link.effect)
     same = f"within the same {_one_step(graph.step)}"
     when = f"{duration(link.lag, graph.step)} later" if link.lag else same
     sure = "" if link.stability is None else f", returned in {100 * link.stability:.0f} % of redraws"
     evidence = f"(partial correlation {link.strength:+.2f}{sure})."
-    source = " By the knowledge file." if link.known else ""
+    source = (" By the knowledge file." if link.known else "") + (f" [{link.note}]" if link.note else "")
     if not link.oriented:
         way = "together" if link.strength >= 0 else "in opposite directions"
-        return f"{cause} and {effect} move {way} {when}; which drives which is not known {evidence}"
+        return f"{cause} and {effect} move {way} {when}; which drives which is not known {evidence}{source}"
     verb = "raises" if link.strength >= 0 else "lowers"
     if link.cause == link.effect:
         verb = "is followed by higher" if link.strength >= 0 else "is followed by lower"

@@ -10,10 +10,12 @@ import typer
 from flows.bench_adapt import adapt
 from flows.bench_base import base
 from flows.bench_drift import drift
+from flows.bench_drivers import drivers
+from flows.bench_rungs import rungs
 from flows.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
-for _verb in (base, adapt, drift):  # each in a file of its own
+for _verb in (base, adapt, rungs, drift, drivers):  # each in a file of its own
     app.command()(_verb)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -78,7 +80,7 @@ def causal(data: Annotated[Path | None, typer.Option(help="A data file, or a fol
            worlds: Annotated[int, typer.Option(help="Simulated worlds, or seeds of panels.")] = 12,
            json: Json = False) -> None:
     """Graphs beside known truth, in data or simulated panels; drivers in simulated worlds; or speed."""
-    from flows.bench_causal import drivers, simulated, timed, with_truth
+    from flows.bench_causal import drivers_in_worlds, simulated, timed, with_truth
 
     if data is not None:
         tell(with_truth(data, truth, max_lag, full), json)
@@ -87,4 +89,4 @@ def causal(data: Annotated[Path | None, typer.Option(help="A data file, or a fol
     elif speed:
         tell(timed(variables, steps, lags, alpha, full), json)
     else:
-        tell(drivers(worlds), json)
+        tell(drivers_in_worlds(worlds), json)

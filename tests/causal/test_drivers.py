@@ -72,3 +72,10 @@ def test_sentences_are_plain() -> None:
                        "(partial correlation -0.40, returned in 90 % of redraws).")
     assert told[3].startswith("traffic volume and bikes move together within the same hour; which drives which")
     assert told[5].startswith("Higher traffic volume is followed by higher traffic volume 1 hour later")
+
+
+def test_a_lagged_link_without_direction_keeps_its_lag_and_is_never_turned_back_in_time() -> None:
+    graph = CausalGraph((RAIN, FLOW), (Link(RAIN, FLOW, 2, 0.4, 0.0, oriented=False),
+                                       Link(FLOW, RAIN, 3, 0.3, 0.0, oriented=False)), "1h", "LPCMCI", 900)
+    driver, = choose_drivers(graph, FLOW, published={"weather": 0})
+    assert (driver.series, driver.lag, driver.used) == (RAIN, 2, False)

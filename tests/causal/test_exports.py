@@ -27,7 +27,8 @@ def test_graphml_is_read_back() -> None:
 
 def test_networkx_keeps_every_field() -> None:
     edge = to_networkx(GRAPH).get_edge_data("weather.rain", "traffic.flow")[0]
-    assert edge == {"lag": 2, "strength": -0.4, "p_value": 1e-9, "stability": 0.9, "oriented": True, "known": False}
+    assert edge == {"lag": 2, "strength": -0.4, "p_value": 1e-9, "stability": 0.9, "oriented": True, "known": False,
+                    "note": ""}
 
 
 def test_csv_has_a_row_a_link() -> None:

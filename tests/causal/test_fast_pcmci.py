@@ -11,12 +11,13 @@ from tigramite.data_processing import DataFrame
 from tigramite.independence_tests.parcorr import ParCorr
 from tigramite.pcmci import PCMCI
 
-from causal.engine import Search, _explorer, _quiet, search_links
+from causal.engine import Search, search_links
 from causal.fast.arrays import ArraysError, pcmci
 from causal.fast.parcorr import CovarianceParCorr
 from causal.fast.pcmci import FastPCMCI
 from causal.graph import Series
 from causal.knowledge import Knowledge
+from causal.methods.explorer import explorer, quiet
 
 GAP = 999.0
 
@@ -135,6 +136,6 @@ def test_discovery_with_either_engine(method: str, gaps: float) -> None:
 
 
 def test_robust_tests_keep_tigramites_engine() -> None:
-    with _quiet():
-        engine = _explorer(world(3, 100, 1), Search(1, test="RobustParCorr"), None, None)
+    with quiet():
+        engine = explorer(world(3, 100, 1), Search(1, test="RobustParCorr"))
     assert not isinstance(engine, FastPCMCI)

@@ -1,0 +1,59 @@
+"""What a search assumes, in sentences that stand in its graph."""
+
+from __future__ import annotations
+
+from causal.graph import CausalGraph
+from causal.search import Search
+
+_TESTS = {
+    "ParCorr": "Links are linear", "RobustParCorr": "Links are linear between ranks turned to normal scores",
+    "CMIknn": "Links may have any form", "GPDC": "Links may have any smooth form with additive noise"}
+_STATISTICS = {"CMIknn": "conditional mutual information in nats (never negative)",
+               "GPDC": "a distance correlation between 0 and 1"}
+
+
+def caveats(search: Search, graph: CausalGraph) -> tuple[str, ...]:
+    """The assumptions of ``search``, the largest first.
+
+    >>> caveats(Search(3, method="LPCMCI"), CausalGraph((), (), "1h", "LPCMCI", 100))[0][:40]
+    'Common causes may be unseen: a link that'
+    """
+    measure = "dependence" if search.test in _STATISTICS else "partial correlation"
+    told = [_hidden(search), f"{_TESTS[search.test]} and {_span(search)}; no link means no {measure}.",
+            f"Links reach back at most {search.max_lag} steps of {graph.step}; each is significant at "
+            f"{search.alpha:g} ({search.test}){_corrected(search)}.", _caps(search)]
+    if search.test in _STATISTICS:
+        told.append(f"The strength of a link is {_STATISTICS[search.test]}, not a correlation.")
+    return tuple(told)
+
+
+def _hidden(search: Search) -> str:
+    if search.method == "LPCMCI":
+        return ("Common causes may be unseen: a link that an unseen cause could explain is not given a direction. "
+                "An arrow means a cause, perhaps by way of others and perhaps beside something unseen; no series "
+                "was selected by what it shows.")
+    return "No unseen common cause: every cause of two series is itself among the series (causal sufficiency)."
+
+
+def _span(search: Search) -> str:
+    if search.method == "RPCMCI":
+        return (f"the same within each of {search.regimes} regimes, which change at most {search.transitions} times "
+                "each; same-time links are not looked for")
+    return "the same over the whole span"
+
+
+def _corrected(search: Search) -> str:
+    return "" if search.correction == "none" else \
+        ", after correction for the share of false links (Benjamini and Hochberg)"
+
+
+def _caps(search: Search) -> str:
+    lagged = f"{search.lagged_conditions} lagged parents of each side"
+    if search.method == "PCMCI+":
+        return (f"Tests condition on at most {search.same_time_conditions} same-time series and "
+                f"{lagged}; directions are voted over subsets of at most "
+                f"{search.majority_degree} same-time neighbours, with more by the plain collider rule.")
+    if search.method == "LPCMCI":
+        return (f"Tests condition on at most {search.same_time_conditions} series beside the known causes, chosen "
+                f"among at most {search.lagged_conditions}.")
+    return f"Tests condition on at most {lagged}."

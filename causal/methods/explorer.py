@@ -1,0 +1,145 @@
+"""tigramite's search classes with the caps of ``Search``, a word on progress, and phases done target by target."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from causal.methods.independence import independence_test
+from causal.methods.ledger import Ledger
+from causal.search import Progress, Redraw, Search
+
+FLAG = 987654.25  # stands for a gap; standardised series never come near it
+
+
+class Parts(Protocol):
+    """Where an explorer gets phases that are done target by target (see ``causal.by_target``)."""
+
+    def parents(self) -> dict[int, dict[str, np.ndarray]]:
+        """The lagged conditions of every target."""
+
+    def links(self, parents: dict[int, list[tuple[int, int]]]) -> dict[int, dict[str, np.ndarray]]:
+        """The tests of links into every target."""
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """tigramite prints on import and warns on thin data; a user's terminal sees neither."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def framed(values: np.ndarray, redraw: Redraw | None = None) -> Any:
+    """tigramite's data frame of ``values`` (time, series; NaN = gap)."""
+    from tigramite.data_processing import DataFrame
+
+    frame = DataFrame(np.where(np.isfinite(values), values, FLAG), missing_flag=FLAG)
+    if redraw is not None:
+        frame.bootstrap = drawing(redraw)
+    return frame
+
+
+def drawing(redraw: Redraw) -> dict[str, Any]:
+    """tigramite's way to say how rows are drawn."""
+    return {"boot_blocklength": redraw.block, "random_state": np.random.default_rng(redraw.seed)}
+
+
+def explorer(values: np.ndarray, search: Search, progress: Progress | None = None, redraw: Redraw | None = None,
+             parts: Parts | None = None, ledger: Ledger | None = None) -> Any:
+    """PCMCI (or its compiled twin) on ``values`` with the settings of ``search``."""
+    from tigramite.pcmci import PCMCI
+
+    from causal.fast.pcmci import FastPCMCI
+
+    test = independence_test(search, ledger)
+    return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress, parts)
+
+
+@functools.cache
+def _capped(base: Any) -> Any:
+    class Explorer(base):  # type: ignore[misc]
+        def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None,
+                     parts: Parts | None) -> None:
+            super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
+            self.search, self.progress = search, progress or (lambda share, words: None)
+            self.parts = parts
+            self.marks: dict[tuple[int, int, int, bool], tuple[Any, Any]] = {}
+            self.only: frozenset[int] | None = None  # targets of a part; None: all
+
+        def _set_link_assumptions(self, link_assumptions: Any, tau_min: int, tau_max: int,
+                                  remove_contemp: bool = False) -> Any:
+            """Upstream's check copies every mark deeply, each time: half the time of a bootstrap draw."""
+            key = (id(link_assumptions), tau_min, tau_max, remove_contemp)
+            if key not in self.marks:
+                made = super()._set_link_assumptions(link_assumptions, tau_min, tau_max, remove_contemp)
+                self.marks[key] = link_assumptions, made  # held, so that no other object takes its id
+            return {target: dict(links) for target, links in self.marks[key][1].items()}
+
+        def _said(self, share: float, words: str) -> None:
+            self.progress(share, words)
+
+        def run_pc_stable(self, *given: Any, **options: Any) -> Any:
+            if self.parts is None:
+                return super().run_pc_stable(*given, **options)
+            found = self.parts.parents()
+            lags = options["tau_max"] + 1
+            self.val_matrix, self.p_matrix = np.zeros((self.N, self.N, lags)), np.ones((self.N, self.N, lags))
+            self.all_parents, self.val_min, self.pval_max = {}, {}, {}
+            self.iterations: dict[int, Any] = {}
+            for target, part in found.items():
+                self.val_matrix[:, target], self.p_matrix[:, target] = part["value"], part["p_value"]
+                self.all_parents[target] = _nodes(part["parents"])
+                self.val_min[target] = dict(zip(_nodes(part["parents"]), part["weakest"].tolist(), strict=True))
+                self.pval_max[target] = dict(zip(_nodes(part["asked"]), part["largest"].tolist(), strict=True))
+            return self.all_parents
+
+        def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
+            if self.only is not None and j not in self.only:
+                return {"parents": [], "val_min": {}, "val_dict": {}, "pval_max": {}, "iterations": {}}
+            self.progress(0.4 * j / self.N, "lagged conditions")
+            return super()._run_pc_stable_single(j, **options)
+
+        def _iter_indep_conds(self, *given: Any) -> Iterator[Any]:
+            return (one for one in super()._iter_indep_conds(*given) if self.only is None or one[0] in self.only)
+
+        def _run_mci_or_variants(self, **options: Any) -> Any:
+            if self.parts is None:
+                return super()._run_mci_or_variants(**options)
+            values = np.zeros((self.N, self.N, options["tau_max"] + 1))
+            p_found = np.ones(values.shape)
+            for target, part in self.parts.links(options["parents"]).items():
+                values[:, target], p_found[:, target] = part["value"], part["p_value"]
+            marks = self._set_link_assumptions(options["link_assumptions"], options["tau_min"], options["tau_max"])
+            graph = self.convert_to_string_graph(p_found <= options["alpha_level"])
+            return {"graph": graph, **self.symmetrize_p_and_val_matrix(
+                p_matrix=p_found, val_matrix=values, link_assumptions=marks, conf_matrix=None)}
+
+        def symmetrize_p_and_val_matrix(self, **options: Any) -> Any:
+            if self.only is None:
+                return super().symmetrize_p_and_val_matrix(**options)
+            return {name: options[name] for name in ("p_matrix", "val_matrix", "conf_matrix")}
+
+        def _pcmciplus_mci_skeleton_phase(self, *given: Any, **options: Any) -> Any:
+            self.progress(0.4, "testing links")
+            return super()._pcmciplus_mci_skeleton_phase(
+                *given, **options | {"max_conds_dim": self.search.same_time_conditions})
+
+        def _pcmciplus_collider_phase(self, skeleton_graph: Any, *rest: Any, **options: Any) -> Any:
+            self.progress(0.8, "directions")
+            degree = (skeleton_graph[:, :, 0] != "").sum(axis=1).max()
+            if degree > self.search.majority_degree:
+                options["contemp_collider_rule"] = "none"
+            return super()._pcmciplus_collider_phase(skeleton_graph, *rest, **options)
+
+    return Explorer
+
+
+def _nodes(table: np.ndarray) -> list[tuple[int, int]]:
+    return [(int(place), int(lag)) for place, lag in table]
