@@ -1,99 +1,196 @@
-"""Discover: the causal graph of all domains as known now, and the drivers chosen from it."""
+"""Discover: the causal graph of all domains as known now, the drivers chosen from it, and what changed in it.
+
+A driver is used only if its link is stable over redraws and over windows of time, if it is published early enough, and
+if forecasts with it lose less on data that nothing was fitted to.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from prefect import flow
+from prefect.events import emit_event
+from pydantic import ValidationError
 
 from adapt.clock import Moment
+from causal.discover import DiscoverError
 from causal.discover import discover as find_graph
-from causal.drivers import choose_drivers
-from causal.graph import CausalGraph, Driver, Series
+from causal.effort import effort
+from causal.graph import CausalGraph, Series
 from causal.knowledge import Knowledge
-from causal.prepare import prepare
+from causal.prepare import Preparation, Prepared, PrepareError, prepare
+from causal.thorough import Redraws, discover_thoroughly, usual_search
 from flows.as_of import as_of
-from flows.settings import nanoseconds
+from flows.chosen_drivers import candidates, tried, where_seen
+from flows.driver_service import rested
+from flows.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
+from flows.graph_story import Story, alarm_state
+from flows.output import note, progress
+from flows.saved_discovery import Discovery, save_discovery, saved_discovery
+from flows.settings import DiscoverySettings, SettingsError, nanoseconds
+from flows.trial import Tell
 from flows.workspace import Workspace
-from streams.panel import step_of
-from streams.store import Transaction
+from registry.recording import record_files
+from streams.store import View
+
+REDRAWS = 20
+COST = "searching: "
 
 
-@dataclass(frozen=True)
-class Discovery:
-    """A graph with the drivers chosen from it."""
-
-    graph: CausalGraph
-    drivers: tuple[Driver, ...]
-
-    @property
-    def digest(self) -> str:
-        """Names the graph in lineage."""
-        return hashlib.sha256(self.graph.to_json().encode()).hexdigest()[:16]
-
-    def inputs(self) -> dict[str, tuple[str, ...]]:
-        """The driver variables in use, by domain."""
-        used: dict[str, tuple[str, ...]] = {}
-        for driver in self.drivers:
-            if driver.used and driver.series.variable not in used.get(driver.series.domain, ()):
-                used[driver.series.domain] = (*used.get(driver.series.domain, ()), driver.series.variable)
-        return used
+def _silent(share: float, words: str) -> None:
+    """Tells nobody."""
 
 
-def discover_now(workspace: Workspace, moment: Moment) -> Discovery:
-    """Discover on the window before ``moment``, as known then; the knowledge file is honoured."""
-    settings = workspace.settings
-    since = moment.now - nanoseconds(settings.discovery.window)
+def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | None = None, name: str = "",
+                 tell: Tell = _silent) -> Discovery:
+    """Discover on the window before ``moment``, as known then; all knowledge is honoured, ``given`` (of the file
+    ``name``) included.
+
+    Takes the thorough search with 20 redraws and at most 16 searches of windows (seconds), then at most
+    2 + 3 × drivers fits of a small model. Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
+    """
+    settings, view = workspace.settings.discovery, workspace.store.read()
+    since = moment.now - nanoseconds(settings.window)
+    tell(0.0, "preparing")
     panels = {domain: moment.known(domain, since) for domain in moment.domains}
-    prepared = prepare(panels)
-    knowledge = None
-    if settings.discovery.knowledge is not None:
-        knowledge = Knowledge.read(settings.path(settings.discovery.knowledge))
-    graph = find_graph(prepared, max_lag=settings.discovery.max_lag, alpha=settings.discovery.alpha,
-                       knowledge=knowledge)
-    target = Series(settings.stream.domain, settings.stream.target)
-    published = {domain: _delay_in_steps(workspace, domain, panels) for domain in panels}
-    drivers = choose_drivers(graph, target, published=published)
-    return Discovery(graph, tuple(drivers))
+    panels = {domain: panel for domain, panel in panels.items() if panel.sizes["time"]}
+    how = Preparation(step=str(workspace.settings.stream.step))
+    prepared = prepare(panels, how=how)
+    told = told_now(workspace, view) + ([] if given is None else [Told(name or "the file handed over", given)])
+    known = in_force(told, prepared, settings.max_lag)
+    search = usual_search(settings.max_lag, settings.alpha)
+    cost = effort(prepared, search).sentence
+    tell(0.02, f"{COST}{cost}")
+    graph = discover_thoroughly(panels, search, knowledge=known.knowledge, how=how, whole=prepared,
+                                redraws=Redraws(REDRAWS),
+                                progress=lambda share, words: tell(0.02 + 0.28 * share, words))
+    graph = replace(graph, settings={**graph.settings, "effort": cost},
+                    assumptions=(*graph.assumptions, *known.notes))
+    tell(0.3, "graphs of windows of time")
+    saved = saved_discovery(view.state("causal"))
+    find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=known.knowledge)
+    story = (Story() if saved is None or not saved.known_at < moment.now else saved.story).continued(
+        prepared, where_seen(find), nanoseconds(settings.window), _compared_by(workspace, known.knowledge))
+    drivers = candidates(workspace, moment, graph, prepared, known.knowledge)
+    drivers = rested(drivers, view.state("drivers"), since)
+    chosen = tried(workspace, moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
+    if given is not None:  # from the next run on it is kept
+        told = [Told(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
+    return Discovery(graph, chosen.drivers, moment.now, made_by(workspace, told), chosen.gains, chosen.block, story)
 
 
-def _delay_in_steps(workspace: Workspace, domain: str, panels: dict[str, Any]) -> int:
-    """How late a domain's values are known, in steps of the target."""
-    delays = [source.delay for source in workspace.settings.sources if source.domain == domain]
-    step = pd.Timedelta(step_of(panels[domain]))  # type: ignore[arg-type]
-    delay = max((delay if delay is not None else step) for delay in delays) if delays else step
-    return int(np.ceil(delay / workspace.settings.stream.step))
+def told_now(workspace: Workspace, view: View) -> list[Told]:
+    """Knowledge from the places that every run honours: kept in the store, then the settings' file."""
+    told, file = [Told(KEPT, kept_knowledge(view.state("knowledge")))], workspace.settings.discovery.knowledge
+    if file is not None:
+        told.append(Told(file, Knowledge.read(workspace.settings.path(file))))
+    return told
 
 
-def save_discovery(step: Transaction, discovery: Discovery) -> None:
-    """Keep graph and drivers in the store."""
-    drivers = json.dumps([asdict(driver) for driver in discovery.drivers])
-    step.set_state("causal", {"graph": discovery.graph.to_json(), "drivers": drivers, "digest": discovery.digest})
+def in_force(told: Sequence[Told], prepared: Prepared, max_lag: int) -> InForce:
+    """All knowledge as one; a contradiction or an unknown series is told by file and line."""
+    series = prepared.series + tuple(one.series for one in prepared.dropped)
+    known = joined(told, series)
+    known.check(series, max_lag)
+    return known
 
 
-def saved_discovery(state: dict[str, Any] | None) -> Discovery | None:
-    """Read back what ``save_discovery`` wrote."""
-    if state is None:
-        return None
-    drivers = [Driver(**{**one, "series": Series(**one["series"]), "target": Series(**one["target"])})
-               for one in json.loads(str(state["drivers"]))]
-    return Discovery(CausalGraph.from_json(str(state["graph"])), tuple(drivers))
+def made_by(workspace: Workspace, told: Sequence[Told]) -> str:
+    """Names settings and knowledge: a discovery of the same name need not be made again the same day."""
+    settings = workspace.settings
+    return _digest([settings.discovery.model_dump_json(), settings.stream.model_dump_json(),
+                    *(one.knowledge.text() for one in told)])
+
+
+def _compared_by(workspace: Workspace, knowledge: Knowledge) -> str:
+    """Names search and statements: graphs of windows of the same name can be compared."""
+    settings = workspace.settings.discovery
+    said = sorted({str(replace(one, comment="")) for one in knowledge.statements})
+    return _digest([str(settings.max_lag), str(settings.alpha), str(settings.window),
+                    str(workspace.settings.stream.step), *said])
+
+
+def _digest(words: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(words)).encode()).hexdigest()[:12]
+
+
+def discovery_or_none(workspace: Workspace, moment: Moment, tell: Tell = _silent) -> Discovery:
+    """For the beginning of service: a discovery, or one without links that says why there is none.
+
+    Data that no graph can be found from are no reason not to forecast; wrong knowledge is told.
+    """
+    try:
+        return discover_now(workspace, moment, tell=tell)
+    except (DiscoverError, PrepareError) as error:
+        stream = workspace.settings.stream
+        nothing = CausalGraph((Series(stream.domain, stream.target),), (), str(stream.step), "", 0,
+                              assumptions=(f"No graph was found, and no drivers are used: {error}.",))
+        return Discovery(nothing, (), moment.now)
 
 
 @flow(name="discover")
-def discover(config: str = "terracast.toml", now: str | None = None, knowledge: str | None = None) -> dict[str, Any]:
-    """Find the graph as known at ``now`` and save it; the next retrain uses its drivers."""
-    workspace = Workspace.open(config)
-    if knowledge is not None:
-        workspace = workspace.with_knowledge(knowledge)
-    moment = Moment(as_of(now), workspace.store.read().history())
-    discovery = discover_now(workspace, moment)
+def discover(config: str = "terracast.toml", now: str | None = None, knowledge: str | None = None,
+             max_lag: int | None = None, window: str | None = None) -> dict[str, Any]:
+    """Find the graph as known at ``now`` and save it; the next retrain uses its drivers.
+
+    The file ``knowledge`` is kept in the store: what it forbids never returns. A change of the graph is emitted as the
+    event ``terracast.graph-alarm``, once.
+    """
+    workspace = _set(Workspace.open(config), {"max_lag": max_lag, "window": window})
+    given = None if knowledge is None else Knowledge.read(knowledge)
+    view = workspace.store.read()
+    with progress("discovering", 1000) as advance:
+        discovery = discover_now(workspace, Moment(as_of(now), view.history()), given=given,
+                                 name="" if knowledge is None else Path(knowledge).name, tell=shown(advance))
     with workspace.store.transaction("discover") as step:
         save_discovery(step, discovery)
-    return {"graph": json.loads(discovery.graph.to_json()), "digest": discovery.digest,
-            "drivers": [asdict(driver) for driver in discovery.drivers]}
+        if given is not None:
+            step.set_state("knowledge", to_keep(kept_knowledge(step.state("knowledge")), given))
+    record_discovery(workspace, discovery, view.snapshot)
+    stream = {"prefect.resource.id": f"terracast.stream.{workspace.settings.stream.name}"}
+    for alarm in discovery.story.news:
+        emit_event("terracast.graph-alarm", stream, payload=alarm_state(alarm))
+    return discovery.answer()
+
+
+def _set(workspace: Workspace, wanted: Mapping[str, object]) -> Workspace:
+    """The workspace with other settings of discovery for this run; None leaves one as it is."""
+    settings = workspace.settings
+    given = {name: value for name, value in wanted.items() if value is not None}
+    try:
+        discovery = DiscoverySettings.model_validate(settings.discovery.model_dump() | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(first["msg"].removeprefix("Value error, "), where=f"discovery.{first['loc'][0]}",
+                            expected="a positive number of steps, or a span such as 365d", remedy="mend it") from None
+    return replace(workspace, settings=settings.model_copy(update={"discovery": discovery}))
+
+
+def record_discovery(workspace: Workspace, discovery: Discovery, snapshot: str) -> str:
+    """The graph in every form, with the snapshot it was found from, as a run in MLflow; once a graph and instant."""
+    known_at = np.datetime_as_string(discovery.known_at, "m")
+    return record_files(workspace.registry, f"graph-{discovery.digest}-{known_at}", snapshot, discovery.files(),
+                        tags={"graph_digest": discovery.digest, "known_at": known_at},
+                        metrics={"links": len(discovery.graph.links),
+                                 "drivers_used": len({one.series for one in discovery.drivers if one.used})})
+
+
+def shown(advance: Callable[[int], None]) -> Tell:
+    """Shares of the whole as steps of a progress bar of 1000; what a search will cost is told before it."""
+    done = 0
+
+    def tell(share: float, words: str) -> None:
+        nonlocal done
+        if words.startswith(COST):
+            note(words)
+        reached = max(done, round(1000 * min(share, 1.0)))
+        advance(reached - done)
+        done = reached
+    return tell

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import xarray as xr
 
-from flows.settings import SettingsError
+from flows.settings import Model, SettingsError
 from streams.panel import step_of
 from streams.readers import read
 
@@ -44,6 +45,7 @@ tracking = "sqlite:///mlflow.db"
 artifacts = "artifacts"
 
 [base]
+model = "{model}"         # native: fitted anew to this stream; shipped: the pre-trained base, continued on it
 first_fit = "{first_fit}"   # past needed before service begins
 steps = 800
 seed = 1
@@ -71,8 +73,10 @@ delay = "{step}"             # a value is known this long after its stamp; or: k
 """
 
 
-def write_settings(name: str, data: Path, out: Path, *, target: str | None = None) -> Path:
+def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str = "native") -> Path:
     """Write ``terracast.toml`` into the folder ``out`` for the file ``data``; refuses to overwrite one.
+
+    ``model``: what is forecast with, native or shipped.
 
     Variables whose CF standard name is of the atmosphere become the domain ``weather``, the others ``name``.
     """
@@ -80,6 +84,9 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     if config.exists():
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
                             remedy="edit it, or name another folder with --folder")
+    if model not in get_args(Model):
+        raise SettingsError(f"no model {model!r}", where="--model", expected=" or ".join(get_args(Model)),
+                            remedy="name one of them")
     panel = read(data, domain=name)
     domains = _domains(panel, name)
     target = _target(panel, domains[name], target, data)
@@ -89,7 +96,8 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     sources = "".join(SOURCE.format(domain=domain, path=path, step=_text(step),
                                     variables=", ".join(f'"{variable}"' for variable in variables))
                       for domain, variables in domains.items())
-    config.write_text(TEMPLATE.format(name=name, domain=name, target=target, sources=sources, **_times(step)),
+    config.write_text(TEMPLATE.format(name=name, domain=name, target=target, model=model, sources=sources,
+                                      **_times(step)),
                       encoding="utf-8")
     return config
 

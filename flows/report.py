@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ from prefect import flow
 from adapt.clock import Moment
 from adapt.episodes import Episode
 from adapt.hindcast import hindcast
-from adapt.loop import Loop
+from adapt.known_changes import known_changes
+from adapt.loop import Loop, Watched
 from adapt.replay import score_table
-from causal.drawing import draw
 from flows.as_of import as_of
-from flows.discover import saved_discovery
-from flows.reporting.content import Alarm, Change, KnownEvent, Making, Reasons, Report, Timeline
+from flows.reported import reasons_of, remember
+from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
-from flows.reporting.reasons import reasons_from
-from flows.saved_loop import load_loop
+from flows.reporting.reasons import Earlier
+from flows.saved_discovery import saved_discovery
+from flows.saved_loop import load_drivers, load_loop
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
@@ -36,14 +38,27 @@ Event = tuple[np.datetime64, np.datetime64, str]
 
 
 def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = ()) -> Path:
-    """Write the report as known at ``now`` to ``out``; frozen base and seasonal naive are hindcast for comparison."""
+    """Write the report as known at ``now`` to ``out``; frozen base and seasonal naive are hindcast for comparison.
+
+    Before service has begun it tells only what discovery found. What the page showed is remembered in the store, so
+    that the next report can tell what changed.
+    """
     view = workspace.store.read()
+    with workspace.store.transaction("reported") as step:
+        before = remember(step, now)
+    if view.state("loop") is None:
+        return write(_without_service(workspace, view, now, before), out)
     loop = load_loop(workspace, view)
+    service = load_drivers(view)
+    if service is not None:  # the base was fitted with the drivers that service began with
+        begun = replace(loop.watched, drivers=service.begun)
+    else:
+        begun = loop.watched
     history = view.history()
     scores = _served_scores(view, loop.watched.domain)
     base = _base(workspace)
-    frozen = _hindcast(loop, base[1], base[0], history, scores, now)
-    naive = _hindcast(loop, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
+    frozen = _hindcast(begun, base[1], base[0], history, scores, now)
+    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
     panel = Moment(now, history).known(loop.watched.domain)
     target = panel[loop.watched.request.target]
     page = Report(
@@ -55,7 +70,7 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
                           tuple(KnownEvent(*event) for event in events)),
         alarms=tuple(_alarm(episode) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        versions=_versions(workspace), reasons=_reasons(view),
+        versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
     return write(page, out)
 
@@ -75,10 +90,10 @@ def _base(workspace: Workspace) -> tuple[str, Forecaster]:
     return newest.number, workspace.registry.load(newest.number)
 
 
-def _hindcast(loop: Loop, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
+def _hindcast(watched: Watched, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
               now: np.datetime64) -> pd.DataFrame:
     issue_times = np.unique(scores["issue_time"].to_numpy())
-    return score_table(hindcast(model, version, loop.watched, history, list(issue_times), now), loop.watched.nodes)
+    return score_table(hindcast(model, version, watched, history, list(issue_times), now), watched.nodes)
 
 
 def _since(scores: pd.DataFrame, start: np.datetime64) -> pd.DataFrame:
@@ -174,17 +189,27 @@ def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
     return tuple(rows)
 
 
-def _reasons(view: View) -> Reasons:
-    discovery = saved_discovery(view.state("causal"))
-    if discovery is None:
-        return Reasons()
-    return reasons_from(discovery.graph, discovery.drivers, draw(discovery.graph, discovery.drivers))
+def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None) -> Report:
+    """The page before the first forecast."""
+    stream = workspace.settings.stream
+    known = {} if stream.domain not in view.domains else dict(
+        view.as_known_at(stream.domain, now, now - RECENT)[stream.target].attrs)
+    name = str(known.get("long_name", stream.target))
+    return Report(title=f"{stream.name}: {name}", domain=stream.domain, target=name, units=str(known.get("units", "")),
+                  as_known_at=now, snapshot=view.snapshot, reasons=reasons_of(view, before),
+                  making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
 
 
 @flow(name="report")
-def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None) -> dict[str, Any]:
-    """Write the report; answers its path."""
+def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
+           events: str | None = None) -> dict[str, Any]:
+    """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""
     workspace = Workspace.open(config)
-    moment = min(as_of(now),
-                 load_loop(workspace, workspace.store.read()).last_tick or np.datetime64("NaT"))
-    return {"report": str(report_on(workspace, moment, Path(out)))}
+    view, moment = workspace.store.read(), as_of(now)
+    if view.state("loop") is not None:
+        moment = min(moment, load_loop(workspace, view).last_tick or np.datetime64("NaT"))
+    elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
+        moment = found.known_at
+    known = known_changes(Path(events), np.datetime64("1678", "ns"), moment) if events is not None else ()
+    spans = [(one.start, one.end + np.timedelta64(1, "D"), one.what) for one in known]
+    return {"report": str(report_on(workspace, moment, Path(out), events=spans))}

@@ -13,13 +13,18 @@ from adapt.clock import Moment
 from adapt.loop import Loop
 from adapt.service import Beginning, begin, serve
 from flows.as_of import as_of
-from flows.discover import Discovery, discover_now, save_discovery
-from flows.saved_loop import save_loop
+from flows.discover import discovery_or_none, made_by, shown, told_now
+from flows.driver_service import DriverService
+from flows.output import progress
+from flows.saved_discovery import Discovery, save_discovery, saved_discovery
+from flows.saved_loop import save_drivers, save_loop
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from registry.promotion import promote
 from streams.store import View
+
+FRESH = np.timedelta64(1, "D")
 
 
 def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
@@ -32,7 +37,7 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting
-    discovery = discover_now(workspace, moment)
+    discovery = _fresh(workspace, view, moment)
     loop, beginning = fresh_loop(workspace, moment, discovery)
     example = loop.watched.panel(moment, moment.now - loop.watched.history)
     version = register_base(workspace, view, moment, beginning, discovery, example)
@@ -40,8 +45,20 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     loop.champion.version = version
     with workspace.store.transaction(f"service begins {np.datetime_as_string(moment.now, 's')}") as step:
         save_discovery(step, discovery)
+        save_drivers(step, DriverService.begin(discovery, loop, step.state("drivers")))
         save_loop(step, loop)
     return None
+
+
+def _fresh(workspace: Workspace, view: View, moment: Moment) -> Discovery:
+    """The saved discovery where it is at most ``FRESH`` old and was made with the same settings and knowledge, or a
+    new one."""
+    saved = saved_discovery(view.state("causal"))
+    if saved is not None and moment.now - FRESH <= saved.known_at <= moment.now and saved.made_by == made_by(
+            workspace, told_now(workspace, view)):
+        return saved
+    with progress("discovering causes", 1000) as advance:
+        return discovery_or_none(workspace, moment, tell=shown(advance))
 
 
 def too_early(workspace: Workspace, moment: Moment) -> str | None:
@@ -77,7 +94,7 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: B
                       seed=workspace.settings.base.seed,
                       reference=(beginning.times[0], beginning.times[-1]),
                       command=f"terracast retrain --now {np.datetime_as_string(moment.now, 's')}")
-    return workspace.registry.add(beginning.base, lineage, files={"causal_graph.json": discovery.graph.to_json()},
+    return workspace.registry.add(beginning.base, lineage, files=discovery.files(),
                                   panel=example, request=workspace.request.at(moment.now))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from adapt.loop import Loop
+from flows.driver_service import DriverService
 from flows.workspace import Workspace
 from streams.errors import StoreError
 from streams.store import Transaction
@@ -34,3 +35,15 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
 def save_loop(step: Transaction, loop: Loop) -> None:
     """Write the loop's state into the open transaction."""
     step.set_state("loop", loop.state())
+
+
+def load_drivers(held: HasState) -> DriverService | None:
+    """The watch over the drivers in service as saved; None before service, or where it began without one."""
+    state = held.state("drivers")
+    return None if state is None else DriverService.restore(state)
+
+
+def save_drivers(step: Transaction, service: DriverService | None) -> None:
+    """Write the watch over the drivers into the open transaction."""
+    if service is not None:
+        step.set_state("drivers", service.state())

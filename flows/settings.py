@@ -57,6 +57,7 @@ def _kind(value: str) -> str:
 
 Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(_whole_hours, return_type=str)]
 Kind = Annotated[str, AfterValidator(_kind)]
+Model = Literal["native", "shipped"]
 
 
 class Frozen(BaseModel):
@@ -160,8 +161,14 @@ class RegistrySettings(Frozen):
 
 
 class BaseSettings(Frozen):
-    """The base model: how much of the past it is first fitted on, and how long."""
+    """The base model, how much of the past it is first fitted on, and how long.
 
+    ``model``: ``native``, fitted anew to the stream, or ``shipped``, the pre-trained base, whose heads are continued
+    on the stream. That one looks back 1,536 steps, or a fifth of ``first_fit`` if that is less, even where
+    ``stream.history`` is shorter.
+    """
+
+    model: Model = "native"
     first_fit: Duration = pd.Timedelta("365D")
     steps: int = Field(default=800, gt=0)
     seed: int = 1
@@ -177,13 +184,17 @@ class AdaptSettings(Frozen):
 
 
 class DiscoverySettings(Frozen):
-    """Causal discovery: what is known beforehand, longest lag in steps, significance, and most drivers used."""
+    """Causal discovery: what is known beforehand, longest lag in steps, significance, and most drivers used.
+
+    ``trial_steps``: how long the small models are fitted that show whether forecasts with a driver lose less.
+    """
 
     knowledge: str | None = None
     max_lag: int = Field(default=8, gt=0)
     alpha: float = Field(default=0.01, gt=0, lt=1)
     window: Duration = pd.Timedelta("365D")
     most_drivers: int = Field(default=4, ge=0)
+    trial_steps: int = Field(default=200, gt=0)
 
 
 class Settings(Frozen):

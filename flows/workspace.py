@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from adapt.loop import Watched
 from adapt.policy import Policy, policies
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
+from stfm.base.model import Base
+from stfm.base.window import MEMORY
 from stfm.forecaster import Forecaster, Request
 from stfm.native import NativeModel
 from streams.store import Store
@@ -39,12 +41,6 @@ class Workspace:
                             name=f"{settings.stream.name}-{settings.stream.target}")
         return cls(settings, open_store(config), registry)
 
-    def with_knowledge(self, path: str) -> Workspace:
-        """The same workspace with another knowledge file in force."""
-        absolute = str(Path(path).resolve())
-        discovery = self.settings.discovery.model_copy(update={"knowledge": absolute})
-        return replace(self, settings=self.settings.model_copy(update={"discovery": discovery}))
-
     @property
     def request(self) -> Request:
         """What is asked of a forecaster in this stream; the issue time is filled in at each tick."""
@@ -54,8 +50,11 @@ class Workspace:
 
     def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]]) -> Watched:
         """The watched target with these nodes and drivers."""
-        stream = self.settings.stream
-        return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), nanoseconds(stream.history),
+        stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
+        if self.settings.base.model == "shipped":
+            most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
+            history = max(history, min(MEMORY * nanoseconds(stream.step), most))
+        return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
                        nanoseconds(stream.patience), dict(drivers))
 
     @property
@@ -80,7 +79,9 @@ class Workspace:
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
 
     def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
-        """Fit the native model anew on a context panel; its driver variables are those beside the target."""
+        """Fit the base that the settings name on a context panel; driver variables are those beside the target."""
+        if self.settings.base.model == "shipped":
+            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed)
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
         return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
 

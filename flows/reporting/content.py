@@ -98,7 +98,8 @@ class CausalLink:
     ``interval`` is the strength's 95 % interval, ``gain`` the share of the error that its cause saved when left out and
     put in. ``cause_name`` and ``effect_name`` (``domain.variable``, as a knowledge file writes them) and ``steps``, the
     lag in steps, are what an expert's answer is written with; without names the link cannot be answered. ``known``:
-    the knowledge file put it in.
+    the knowledge file put it in. ``note``: when it holds, or why it has no direction. ``share``: between which values
+    the true ``stability`` lies (95 %).
     """
 
     cause: str
@@ -114,6 +115,8 @@ class CausalLink:
     interval: tuple[float, float] | None = None
     gain: float | None = None
     known: bool = False
+    note: str = ""
+    share: tuple[float, float] | None = None
     cause_name: str = ""
     effect_name: str = ""
     steps: int = 0
@@ -129,7 +132,8 @@ class Reasons:
     """Why these inputs: the causal graph drawn as SVG text, its links, and what was assumed to find them.
 
     ``changes`` says what differs from the graph of the last report (``changed_since``: its date in words; empty:
-    there was none). ``alarms`` are three sentences each, of links that changed over time. ``breakers`` says what would
+    there was none). ``alarms`` are three sentences each, of links that changed over time; ``alarm_note`` says why none
+    can be told yet. ``breakers`` says what would
     make the assumptions wrong; ``knowledge`` is the text of the knowledge file that was honoured.
     """
 
@@ -140,6 +144,7 @@ class Reasons:
     changes: tuple[str, ...] = ()
     changed_since: str = ""
     alarms: tuple[tuple[str, str, str], ...] = ()
+    alarm_note: str = ""
     breakers: tuple[str, ...] = ()
     knowledge: str = ""
 

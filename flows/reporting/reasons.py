@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from causal.changes import told_changes
 from causal.graph import CausalGraph, Driver, Link, Series
 from causal.graph_drift import GraphAlarm
+from causal.stability import share_interval
 from causal.words import duration, sentence
 from flows.reporting.content import CausalLink, Reasons
 from flows.reporting.wording import counted
@@ -42,19 +43,21 @@ def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, 
     >>> found.links[0].lag, found.links[0].published, found.links[0].used
     ('2 hours', True, True)
     """
-    chosen: Chosen = {(driver.series, driver.target, driver.lag): driver for driver in drivers}
-    targets = {driver.target for driver in drivers}
+    chosen: Chosen = {(driver.series, driver.effect, driver.lag): driver for driver in drivers}
+    targets = {end for driver in drivers for end in (driver.target, driver.effect)}
     ordered = sorted(graph.links, key=lambda link: (_misses(link, targets), link.cause == link.effect,
                                                     -abs(link.strength)))
     named = [(link, _driver_of(link, chosen)) for link in ordered]
     met = [driver for _, driver in named if driver is not None]
-    alone = [(Link(driver.series, driver.target, driver.lag, driver.strength, float("nan")), driver)
+    alone = [(Link(driver.series, driver.effect, driver.lag, driver.strength, float("nan")), driver)
              for driver in drivers if driver not in met]
     links = tuple(_in_words(link, driver, graph, gains or {}) for link, driver in (*named, *alone))
     step = duration(1, graph.step)
     changes = () if earlier is None else told_changes(earlier.graph, graph, earlier.drivers, drivers)
+    cost = graph.settings.get("effort")
+    method = f"{graph.method} on {counted(graph.samples, 'sample')}, lags in steps of {step}"
     return Reasons(drawing=drawing, links=links, assumptions=graph.assumptions,
-                   method=f"{graph.method} on {counted(graph.samples, 'sample')}, lags in steps of {step}",
+                   method=method + (f"; expected before the search: {str(cost).rstrip('.')}" if cost else ""),
                    changes=changes, changed_since="" if earlier is None else earlier.day,
                    alarms=tuple(alarm.sentences for alarm in alarms), breakers=_breakers(graph),
                    knowledge=str(graph.settings.get("knowledge", "")))
@@ -97,7 +100,8 @@ def _in_words(link: Link, driver: Driver | None, graph: CausalGraph, gains: Gain
         used=None if driver is None else driver.used, reason="" if driver is None else driver.reason,
         oriented=link.oriented, sentence=sentence(link, graph), interval=_interval(link, graph.samples),
         gain=None if driver is None else gains.get((driver.series, driver.target, driver.lag)),
-        known=link.known, cause_name=_pattern(link.cause), effect_name=_pattern(link.effect), steps=link.lag,
+        known=link.known, note=link.note, share=_share(link, graph),
+        cause_name=_pattern(link.cause), effect_name=_pattern(link.effect), steps=link.lag,
     )
 
 
@@ -107,6 +111,14 @@ def _interval(link: Link, samples: int) -> tuple[float, float] | None:
         return None
     middle, half = math.atanh(link.strength), 1.96 / math.sqrt(samples - 3)
     return math.tanh(middle - half), math.tanh(middle + half)
+
+
+def _share(link: Link, graph: CausalGraph) -> tuple[float, float] | None:
+    """Between which shares of redraws the link would come back, were there more of them."""
+    drawn = graph.settings.get("stability")
+    if link.stability is None or not isinstance(drawn, dict):
+        return None
+    return share_interval(link.stability, int(drawn["draws"]))
 
 
 def _pattern(series: Series) -> str:

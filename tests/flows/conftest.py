@@ -35,6 +35,7 @@ steps = 20
 
 [discovery]
 max_lag = 2
+trial_steps = 20
 """
 
 SOURCE = """

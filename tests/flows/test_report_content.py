@@ -156,3 +156,17 @@ def test_numbers_in_words_are_within_three_digits(value: float) -> None:
 def test_shares_round_half_up_and_never_show_minus_zero() -> None:
     shown = [percent(share, signed=True) for share in (-0.0001, 0.0, 0.0625, 0.995)]
     assert shown == ["0.0 %", "0.0 %", "+6.3 %", "+100 %"]
+
+
+def test_a_link_tells_its_note_and_how_surely_its_share_is_known() -> None:
+    rain, cars = Series("weather", "rain"), Series("traffic", "flow")
+    link = Link(rain, cars, 2, -0.4, 1e-6, 0.9, note="holds 2020-01-01 to 2020-02-01")
+    settings: dict[str, object] = {"stability": {"draws": 20}, "effort": "110 tests on 500 steps: a second."}
+    graph = CausalGraph((rain, cars), (link,), "1h", "PCMCI+", 500, settings)
+    told = reasons_from(graph, (), "<svg/>")
+    one = told.links[0]
+    assert one.share == pytest.approx((0.699, 0.972), abs=1e-3) and one.note == link.note
+    assert one.sentence.endswith("[holds 2020-01-01 to 2020-02-01]")
+    assert told.method.endswith("expected before the search: 110 tests on 500 steps: a second")
+    bare = reasons_from(CausalGraph((rain, cars), (link,), "1h", "PCMCI+", 500), (), "<svg/>")
+    assert bare.links[0].share is None and "expected" not in bare.method

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from flows.watch import watch_once
+from stfm.base.model import Base
 
 SEED_DAYS = 31
 
@@ -47,6 +48,19 @@ def test_each_step_adds_what_is_new_once(in_service) -> None:  # type: ignore[no
     assert (forecasts["valid_time"] == forecasts["issue_time"] + forecasts["lead"]).all()
     assert len(np.unique(scores["issue_time"].values)) == scores.sizes["issue_time"] > 0
     assert np.isfinite(forecasts["no2"].values).all()
+
+
+def test_the_pretrained_base_serves_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
+    config = small_city.config
+    config.write_text(config.read_text().replace("[base]", '[base]\nmodel = "shipped"'), encoding="utf-8")
+    small_city.deliver(0, SEED_DAYS + 1)
+    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    step = watch_once(small_city.open(), small_city.day(SEED_DAYS + 1))
+    forecasts = small_city.open().store.read().ledger("forecasts/air")
+    champion = small_city.open().registry.load("champion")
+    assert step.ticks == 4 and step.champion == "1"
+    assert forecasts is not None and np.isfinite(forecasts["no2"].values).all()
+    assert isinstance(champion, Base)
 
 
 def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-untyped-def]
