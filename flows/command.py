@@ -62,11 +62,23 @@ def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s 
              workers: Annotated[int, typer.Option(help="Processes that make worlds.")] = 1,
              device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
              tracking: Annotated[str | None, typer.Option(help="MLflow; default: a file in the folder.")] = None,
+             adapters: Annotated[int, typer.Option(help="Instead: how the base is adapted, over so many tasks.")] = 0,
              json: Json = False) -> None:
     """Train the base model on simulated worlds; killed, it goes on from its last checkpoint."""
     from flows.pretrain import run_pretraining
     from stfm.base.pretraining import Plan
 
+    if adapters:
+        from adapt.rungs.meta_context import ContextPlan
+        from flows.learn_directions import learn_directions
+
+        answer = learn_directions(ContextPlan(tasks=adapters, seed=seed), folder)
+        if json:
+            print_json(answer)
+        else:
+            say(f"{answer['directions']}: {answer['tasks']} tasks, loss to that of the frozen base "
+                f"{answer['adapted_over_frozen']}")
+        return
     answer = run_pretraining(Plan(steps=steps, seed=seed), folder, tracking, workers, device)
     if json:
         print_json(answer)

@@ -1,0 +1,1 @@
+"""Rungs: the ways to adapt, cheapest first, all behind one contract (``adapt.rungs.rung``)."""

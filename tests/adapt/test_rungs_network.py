@@ -1,0 +1,388 @@
+"""Rungs 3 to 5: adapters, contexts, their meta-learning, memory and the adversary, on small networks and panels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+from adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
+from adapt.rungs.context import Directions, Seen, learned, merged, step
+from adapt.rungs.context_rung import ContextRung
+from adapt.rungs.continuing import Continue
+from adapt.rungs.domains import DomainAdversary
+from adapt.rungs.learning import Effort, Taught, course, gradient
+from adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
+from adapt.rungs.meta_context import ContextPlan, meta_learn_context
+from adapt.rungs.meta_context import outer_gradient as context_gradient
+from adapt.rungs.regimes import Regimes, Units, signature
+from adapt.rungs.replay_buffer import ReplayBuffer
+from adapt.rungs.rung import Rung, attempt
+from adapt.rungs.school import school
+from adapt.rungs.start import load_start, plan_of, save_start
+from adapt.rungs.tasks import Task, task
+from adapt.rungs.tuning import AdapterRung
+from stfm.base.lesson import loss
+from stfm.base.model import Base
+from stfm.base.network import BaseNetwork, Size
+from stfm.forecaster import Request
+from stfm.shelf import load, save
+
+HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
+SMALL = Size(width=16, layers=2, heads=2, inducing=2)
+
+
+def network(seed: int = 0) -> BaseNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = BaseNetwork(SMALL).eval()
+        for parameter in made.parameters():  # heads begin at zero: give every path something to say
+            parameter.data += 0.05 * torch.randn(parameter.shape)
+    return made
+
+
+def small_task(number: int = 0) -> Task:
+    return task(3, number, steps=400)
+
+
+def random_adapter(made: BaseNetwork, size: float = 0.05) -> Adapter:
+    chance = torch.Generator().manual_seed(1)
+    return Adapter({name: value + size * torch.randn(value.shape, generator=chance)
+                    for name, value in Adapter.zero(made).values.items()})
+
+
+def panel(days: int = 9, nodes: int = 2, seed: int = 0, lift: float = 0.0) -> xr.Dataset:
+    draws = np.random.default_rng(seed)
+    stamps = pd.date_range("2024-01-01", periods=24 * days, freq="h")
+    wave = np.sin(np.arange(len(stamps)) * 2 * np.pi / 24)[:, None] * np.linspace(1, 2, nodes)
+    values = 10 + lift + wave + 0.3 * draws.normal(size=(len(stamps), nodes))
+    return xr.Dataset({"pm25": (("time", "node"), values, {"units": "1"})},
+                      {"time": stamps, "node": [f"n{node}" for node in range(nodes)]},
+                      {"domain": "air", "kind": "sensor", "step": "1h"})
+
+
+def request(known: xr.Dataset, row: int = -1, horizon: int = 6) -> Request:
+    return Request("pm25", known["time"].values[row], horizon, HOUR)
+
+
+def test_a_merged_adapter_says_what_the_functional_one_says(tmp_path: Path) -> None:
+    made = network()
+    adapter = random_adapter(made)
+    batch = small_task().query.batch
+    with torch.no_grad():
+        weights = adapter.weights(made)
+        wanted = tell(made, weights, look(made, weights, batch), batch).quantiles
+        served = adapter.merged(Base(made))
+        torch.testing.assert_close(served.network(batch).quantiles, wanted)
+        bare = Adapter.zero(made).merged(Base(made))
+        assert torch.equal(bare.network(batch).quantiles, made(batch).quantiles)
+    again = load(save(served, tmp_path / "adapted"))  # an adapted base is saved like any base
+    assert isinstance(again, Base) and torch.equal(again.network(batch).quantiles, served.network(batch).quantiles)
+
+
+def test_low_rank_corrections_are_of_low_rank_and_of_half_strength_when_asked() -> None:
+    made = network()
+    adapter = random_adapter(made)
+    name = "time.0.wide.weight"
+    change = adapter.weights(made)[name] - dict(made.named_parameters())[name]
+    assert torch.linalg.matrix_rank(change.detach(), atol=1e-5) == 4
+    torch.testing.assert_close(change, adapter.values[name + UP] @ adapter.values[name + DOWN])
+    half = adapter.weights(made, 0.5)[name] - dict(made.named_parameters())[name]
+    torch.testing.assert_close(half, change / 2)
+    with pytest.raises(AdapterError):
+        corrected({}, adapter.values)
+
+
+def test_adapter_state_survives_to_the_bit() -> None:
+    adapter = random_adapter(network())
+    again = Adapter.restore(adapter.state())
+    assert all(torch.equal(value, again.values[name]) for name, value in adapter.values.items())
+
+
+def test_gradient_of_torch_func_is_that_of_autograd() -> None:
+    made = network()
+    adapter = random_adapter(made)
+    taught = Taught(made, [small_task().query], adapter, heads=False)
+    found, value = gradient(taught, adapter, ["time.0.mix.weight|up", "trust.bias|plus"])
+    held = {name: one.clone().requires_grad_() for name, one in adapter.values.items()}
+    taught.loss(held, 0).backward()
+    for name, slope in found.items():
+        torch.testing.assert_close(slope, held[name].grad, rtol=1e-4, atol=1e-7)
+    assert value == pytest.approx(taught.mean(adapter.values), rel=1e-5)
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_a_course_lowers_the_loss_it_learns_from_and_leaves_the_network_alone(heads: bool) -> None:
+    made = network()
+    before = {name: value.clone() for name, value in made.named_parameters()}
+    start = Adapter.zero(made)
+    taught = Taught(made, [small_task().query], start, heads)
+    steps = list(course(taught, start, Effort(3e-3, 0.0, heads), [0] * 15))
+    assert taught.mean(steps[-1].values) < 0.98 * taught.mean(start.values)
+    assert all(torch.equal(value, before[name]) for name, value in made.named_parameters())
+    if heads:  # the body's correction is untouched: the cached states stay true
+        assert torch.equal(steps[-1].values["time.0.mix.weight|up"], start.values["time.0.mix.weight|up"])
+
+
+def test_the_pull_keeps_an_adapter_near_its_start() -> None:
+    made = network()
+    start = Adapter.zero(made)
+    taught = Taught(made, [small_task().query], start, True)
+
+    def away(pull: float) -> float:
+        last = list(course(taught, start, Effort(1e-2, pull), [0] * 30))[-1]
+        return sum(float(((last.values[name] - value) ** 2).sum()) for name, value in start.values.items()
+                   if not name.endswith(DOWN))
+
+    assert away(10.0) < 0.5 * away(0.0)
+
+
+def test_reptile_goes_where_the_inner_course_went() -> None:
+    made, one = network(), small_task()
+    plan = MetaPlan(1, "reptile", steps=4)
+    start = Adapter.zero(made)
+    found, _ = outer_gradient(made, one, start, plan, 7)
+    taught = Taught(made, one.support, start, heads=False)
+    from adapt.rungs.meta import order
+    places = order(len(taught), 4, np.random.default_rng(7))
+    last = list(course(taught, start, plan.effort, places))[-1]
+    for name, value in found.items():
+        torch.testing.assert_close(value, start.values[name] - last.values[name])
+
+
+@pytest.mark.parametrize("method", ["anil", "fomaml", "reptile"])
+def test_meta_learning_is_the_same_every_time(method: str) -> None:
+    made = network()
+    plan = MetaPlan(4, method, steps=2, together=2)  # type: ignore[arg-type]
+    tasks = {number: small_task(number) for number in range(2)}
+    first, second = (meta_learn(made, plan, make=lambda seed, number: tasks[number % 2]) for _ in range(2))
+    assert all(torch.equal(value, second.values[name]) for name, value in first.values.items())
+    assert any(value.abs().max() > 0 for name, value in first.values.items() if name.endswith(UP))
+
+
+def test_the_gradient_through_the_steps_is_that_of_finite_differences() -> None:
+    made, one = network().double(), _doubled(small_task())
+    directions = Directions({name: value.double() for name, value in Directions.random(16, count=3).values.items()})
+    found, _ = context_gradient(made, one, directions, steps=2)
+    support, query = Seen(made, one.support), Seen(made, [one.query])
+
+    def later(values: dict[str, torch.Tensor]) -> float:
+        context, losses = torch.zeros(3, dtype=torch.float64), []
+        for _ in range(2):
+            context = step(support, values, context)
+            losses.append(float(query.loss(values, context).detach()))
+        bare = query.loss(values, torch.zeros(3, dtype=torch.float64)).detach()
+        return float(np.mean(losses)) / float(bare)
+
+    for name in ("add", "rate"):
+        way = torch.randn(directions.values[name].shape, generator=torch.Generator().manual_seed(2)).double()
+        up, down = ({**directions.values, name: directions.values[name] + sign * 1e-4 * way} for sign in (1, -1))
+        slope = (later(up) - later(down)) / 2e-4
+        assert float((found[name] * way).sum()) == pytest.approx(slope, rel=2e-2, abs=1e-7)
+
+
+def _doubled(one: Task) -> Task:
+    def doubled(lesson):  # type: ignore[no-untyped-def]
+        batch = replace(lesson.batch, **{name: value.double() for name, value in vars(lesson.batch).items()
+                                         if value.is_floating_point()})
+        return replace(lesson, batch=batch, truth=lesson.truth.double())
+    return Task(tuple(doubled(lesson) for lesson in one.support), doubled(one.query))
+
+
+def test_a_merged_context_says_what_the_moved_states_say() -> None:
+    made, one = network(), small_task().query
+    directions = Directions.random(16, count=4)
+    context = torch.tensor([0.5, -1.0, 0.2, 0.0])
+    from adapt.rungs.context import told
+    with torch.no_grad():
+        wanted = told(made, made.look(one.batch), one, directions.values, context).quantiles
+        served = merged(Base(made), directions, context).network(one.batch).quantiles
+        torch.testing.assert_close(served, wanted, rtol=1e-4, atol=1e-5)
+        nothing = merged(Base(made), directions, torch.zeros(4)).network(one.batch).quantiles
+        assert torch.equal(nothing, made(one.batch).quantiles)
+
+
+def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one() -> None:
+    """Worlds whose truth is the base's forecast moved along one hidden direction: that is what has to be found."""
+    made = network()
+    hidden = Directions.random(16, count=1, seed=9)
+
+    def make(seed: int, number: int) -> Task:
+        chance = np.random.default_rng([seed, number])
+        one = tasks[number % 3]
+        context = torch.tensor([float(chance.choice([-2.0, 2.0]))])
+
+        def moved(lesson):  # type: ignore[no-untyped-def]
+            from adapt.rungs.context import told
+            with torch.no_grad():
+                answer = told(made, made.look(lesson.batch), lesson, hidden.values, context)
+            return replace(lesson, truth=answer.quantiles[..., 5], counts=torch.zeros_like(lesson.counts))
+        return Task(tuple(moved(lesson) for lesson in one.support), moved(one.query))
+
+    tasks = [small_task(number) for number in range(3)]
+    plan = ContextPlan(60, steps=3, rate=3e-2, together=2, count=2)
+    trained = meta_learn_context(made, plan, make=make)
+    fresh = Directions.random(16, count=2, seed=plan.seed)
+
+    def reached(directions: Directions) -> float:
+        ratios = []
+        for number in range(1000, 1006):
+            one = make(0, number)
+            support, query = Seen(made, one.support), Seen(made, [one.query])
+            contexts = learned(support, directions, 3)
+            with torch.no_grad():
+                first, last = (float(query.loss(directions.values, contexts[place])) for place in (0, -1))
+            ratios.append(last / first)
+        return float(np.mean(ratios))
+
+    assert 1 - reached(trained) > 5 * abs(1 - reached(fresh)) and reached(trained) < 0.98
+
+
+def test_a_start_is_bound_to_its_base(tmp_path: Path) -> None:
+    base, values = Base(network()), Directions.random(16).values
+    path = save_start(values, base, {"seed": 1, "tasks": 3}, tmp_path / "start.safetensors")
+    assert all(torch.equal(value, values[name]) for name, value in load_start(base, path).items())
+    assert plan_of(path) == {"seed": 1, "tasks": 3}
+    for other, where in ((Base(network(1)), path), (base, tmp_path / "nowhere")):
+        with pytest.raises(AdapterError):
+            load_start(other, where)
+
+
+def test_lessons_hold_nothing_back_that_matured_later() -> None:
+    known = panel()
+    taught = school(known, request(known))
+    held = taught.pairs.held.min()
+    late = int((held - taught.scene.first) // HOUR)
+    poisoned = known.copy(deep=True)
+    poisoned["pm25"].values[late + 1:] += 1e6  # changes what is examined, but nothing that is learned
+    again = school(poisoned, request(known))
+    for one, other in zip(taught.labelled + taught.masked, again.labelled + again.masked, strict=True):
+        assert torch.equal(one.truth.nan_to_num(), other.truth.nan_to_num())
+        assert torch.equal(one.batch.readings, other.batch.readings)
+    assert any(not torch.equal(one.truth, other.truth) for one, other in zip(taught.held, again.held, strict=True))
+
+
+RUNGS = [AdapterRung(Effort(1e-3), steps=6), AdapterRung(Effort(1e-3, heads=False), steps=2, masked=0.0),
+         ContextRung(Directions.random(16, seed=0), steps=2), Continue(window=None, steps=4)]
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=["heads", "whole", "context", "continue"])
+def test_what_is_known_after_now_is_never_read(rung: Rung) -> None:
+    clean, base = panel(), Base(network())
+    poisoned = clean.copy(deep=True)
+    poisoned["pm25"].values[-30:] = 1e9
+    first, second = (rung.adapt(base, one, request(clean, -31)) for one in (clean, poisoned))
+    assert first.receipt == second.receipt
+    for name, value in first.forecaster.weights().items():  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(value, second.forecaster.weights()[name])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=["heads", "whole", "context", "continue"])
+def test_without_weights_to_change_service_goes_on(rung: Rung) -> None:
+    from stfm.seasonal_naive import SeasonalNaive
+    adapted = attempt(rung, SeasonalNaive(), panel(), request(panel()))
+    assert not adapted.kept and adapted.receipt.why.startswith("dropped: ")
+    assert isinstance(adapted.forecaster, SeasonalNaive)
+
+
+def test_an_exploding_course_is_dropped() -> None:
+    base = Base(network())
+    adapted = attempt(AdapterRung(Effort(1e6, 0.0), steps=20), base, panel(), request(panel()))
+    assert not adapted.kept and adapted.forecaster is base and "dropped" in adapted.receipt.why
+
+
+def test_masked_patches_teach_before_any_label_has_come() -> None:
+    known = panel(days=2)
+    asked = request(known, horizon=96)  # no label of any issue time has come whole
+    base = Base(network())
+    adapted = attempt(AdapterRung(Effort(1e-3), steps=20, unlabelled=True), base, known, asked)
+    assert adapted.kept and np.isnan(adapted.receipt.loss_before) and "masked" in adapted.receipt.why
+    with_context = attempt(ContextRung(Directions.random(16), steps=2, unlabelled=True), base, known, asked)
+    assert not attempt(AdapterRung(Effort(1e-3)), base, known, asked).kept  # off by default
+    assert with_context.kept and "masked" in with_context.receipt.why
+
+
+def test_replay_holds_back_forgetting() -> None:
+    made, first, second = network(), small_task(0).query, small_task(1).query
+    start = Adapter.zero(made)
+    taught = Taught(made, [second], start, True)
+    old = Taught(made, [first], start, True)
+    plain = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20))[-1]
+    kept = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
+    assert old.mean(kept.values) < old.mean(plain.values)
+
+
+def test_the_buffer_is_bounded_and_fair_and_survives() -> None:
+    one, other = small_task(0).query, small_task(1).query
+    counts = np.zeros(12)
+    for seed in range(300):
+        buffer = ReplayBuffer(most=3, seed=seed)
+        for number in range(12):
+            buffer.offer(replace(one, centre=torch.full((1, 1), number)))
+        for held in buffer.lessons:
+            counts[int(held.centre)] += 1
+    assert len(buffer.lessons) == 3 and np.abs(counts / 300 - 3 / 12).max() < 0.09
+    buffer = ReplayBuffer(most=2)
+    buffer.offer(one)
+    buffer.offer(other)
+    again = ReplayBuffer.restore(buffer.state())
+    made = network()
+    with torch.no_grad():
+        wanted, found = (float(loss(made(held.lessons[1].batch), held.lessons[1])) for held in (buffer, again))
+    assert wanted == found and again.offered == 2
+
+
+def test_a_regime_that_returns_is_offered_again_and_memory_is_bounded() -> None:
+    base = Base(network())
+    low, high = panel(), panel(lift=15.0)
+    units = Units.of(xr.concat([low, high.assign_coords(time=high["time"] + np.timedelta64(9, "D"))], "time"), "pm25")
+    signs = [signature(one, request(one), units) for one in (low, high)]
+    regimes = Regimes(most=2)
+    regimes.remember(random_adapter(base.network, 0.01), signs[0], np.datetime64("2024-01-09", "ns"))
+    regimes.remember(random_adapter(base.network, 0.02), signs[1], np.datetime64("2024-03-01", "ns"))
+    again = signature(panel(seed=5), request(panel(seed=5)), units)
+    assert regimes.recall(again)[0].learned_at.startswith("2024-01-09")
+    offered = regimes.offered(base, again, fresh=base)
+    assert list(offered)[:2] == ["base", "fresh"] and len(offered) == 3  # the other regime lies too far away
+    regimes.remember(random_adapter(base.network, 0.03), signs[0] + 9, np.datetime64("2024-05-01", "ns"))
+    assert len(regimes.held) == 2 and not any(one.learned_at.startswith("2024-03") for one in regimes.held)
+    restored = Regimes.restore(regimes.state())
+    assert [one.learned_at for one in restored.held] == [one.learned_at for one in regimes.held]
+
+
+def test_signatures_do_not_read_after_now() -> None:
+    known = panel()
+    units = Units.of(known, "pm25")
+    poisoned = known.copy(deep=True)
+    poisoned["pm25"].values[-10:] = 1e9
+    first, second = (signature(one, request(known, -11), units) for one in (known, poisoned))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
+    made = network()
+    lessons = [[small_task(number).query] for number in range(2)]
+    adversary = DomainAdversary(made, lessons, strength=0.0)
+    values = {name: value.clone().requires_grad_() for name, value in random_adapter(made).values.items()}
+    losses = []
+    for _ in range(60):
+        found = adversary(values)
+        found.backward()
+        losses.append(float(found.detach()))
+    assert np.mean(losses[-5:]) < 0.7 * losses[0] and adversary.told > 0.7
+    assert all(value.grad is None or not value.grad.any() for value in values.values())  # strength 0: body untouched
+
+    def slope(strength: float) -> torch.Tensor:
+        one = DomainAdversary(made, lessons, strength=strength)
+        held = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
+        one(held).backward()
+        return held["time.0.mix.weight|up"].grad
+
+    torch.testing.assert_close(slope(2.0), -2.0 * slope(-1.0))
+    with pytest.raises(AdapterError):
+        DomainAdversary(made, lessons[:1])
