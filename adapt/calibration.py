@@ -106,8 +106,7 @@ class OutputCalibration:
         scale = self._scale(values)
         shift = self._mixed(self._shifts(self._features(values, scale, stamp, rows), rows), rows)
         offsets = self._learned["offsets"][self._group]
-        corrected: np.ndarray = np.sort(values + scale[..., None] * (shift[..., None] + offsets), axis=-1)
-        return corrected
+        return self._uncrossed(values + scale[..., None] * (shift[..., None] + offsets))
 
     def learn(self, issue_time: np.datetime64, values: np.ndarray, labels: np.ndarray) -> None:
         """Learn from labels (lead, node) that have newly matured for the base forecast ``values`` of ``issue_time``.
@@ -194,6 +193,14 @@ class OutputCalibration:
         features[..., 2] = self._issued.get(stamp, self._learned["error"])
         features[..., 3], features[..., 4] = np.sin(angle)[:, None], np.cos(angle)[:, None]
         return features
+
+    def _uncrossed(self, values: np.ndarray) -> np.ndarray:
+        """Rising quantiles; the median stays where it is, for its error is not this rung's to spend."""
+        middle = int(np.argmin(np.abs(self._levels - 0.5)))
+        if abs(self._levels[middle] - 0.5) > 1e-9:
+            return np.sort(values, axis=-1)
+        below = np.minimum.accumulate(values[..., middle::-1], axis=-1)[..., ::-1]
+        return np.concatenate([below, np.maximum.accumulate(values[..., middle:], axis=-1)[..., 1:]], axis=-1)
 
     def _scale(self, values: np.ndarray) -> np.ndarray:
         """The base's own deviation (lead, node)."""

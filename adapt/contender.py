@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
+from adapt.mixture import Mixture
 from adapt.scores import crps, inside, level
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request
@@ -24,7 +25,7 @@ ARRAYS = ("raw", "moved", "served", "labels", "features")
 class OpenForecast:
     """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
 
-    ``raw`` is the model's, ``moved`` what stacking made of it, ``served`` what calibration made of that;
+    ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
     ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served.
     """
 
@@ -63,13 +64,14 @@ class Score:
 
 @dataclass
 class Contender:
-    """A model in the arena. Without ``stacking`` and ``calibration`` its own quantiles are served."""
+    """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served."""
 
     version: str
     model: Forecaster
     calibration: OutputCalibration | None
     request: Request
     stacking: Stacking | None = None
+    mixture: Mixture | None = None
     open: list[OpenForecast] = field(default_factory=list)
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool) -> xr.Dataset:
@@ -81,6 +83,8 @@ class Contender:
             median = level(raw, self.request.quantiles, 0.5)
             features = self.stacking.features(context, self.request.at(issue_time), median)
             moved = self.stacking.apply(raw, median, features)
+        if self.mixture is not None:
+            moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved)
         served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
         labels = np.full(raw.shape[:2], np.nan)
         self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
@@ -99,10 +103,15 @@ class Contender:
             fresh = np.isnan(one.labels) & np.isfinite(known)
             if fresh.any():
                 one.labels = np.where(fresh, known, one.labels)
+                if self.mixture is not None:
+                    self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
                 if self.calibration is not None:
                     self.calibration.learn(one.issue_time, one.moved, np.where(fresh, known, np.nan))
         closed = [one for one in self.open if self._over(one, now, patience)]
         self.open = [one for one in self.open if not self._over(one, now, patience)]
+        if self.mixture is not None:
+            for one in closed:
+                self.mixture.close(one.issue_time)
         if self.stacking is not None:
             for one in closed:
                 self.stacking.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
@@ -124,7 +133,8 @@ class Contender:
         """Version, calibration and open forecasts; the model itself is found again by its version."""
         calibration = None if self.calibration is None else self.calibration.state()
         stacking = None if self.stacking is None else self.stacking.state()
-        return {"version": self.version, "calibration": calibration, "stacking": stacking,
+        mixture = None if self.mixture is None else self.mixture.state()
+        return {"version": self.version, "calibration": calibration, "stacking": stacking, "mixture": mixture,
                 "open": [one.state() for one in self.open]}
 
 

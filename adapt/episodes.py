@@ -40,8 +40,8 @@ class Episode:
     """One change of the world: ``opened`` and ``last_evidence`` are when evidence came, ``since`` when the change
     seems to have begun.
 
-    ``sort`` is ``level``, ``scale`` or ``health`` (an outage: a data ticket, never drift). ``weights`` holds the
-    strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
+    ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (an outage: a data ticket, never drift).
+    ``weights`` holds the strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
     """
 
     id: str
@@ -188,8 +188,9 @@ def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
     stronger = strength > known.strength
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     state = "opened" if known.state == "opened" and now == known.opened else "growing"
-    return replace(known, state=state, last_evidence=now, weights=weights, count=known.count + 1,
-                   since=min(known.since, clue.since.astype("datetime64[ns]")),
+    # A clock that goes back must not make an episode older than its evidence.
+    return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
+                   count=known.count + 1, since=min(known.since, clue.since.astype("datetime64[ns]")),
                    sort=clue.sort if stronger else known.sort, words=clue.words if stronger else known.words,
                    strength=max(strength, known.strength))
 

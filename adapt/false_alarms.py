@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from adapt.bank import AdwinBank
-
-STRICTEST, LOOSEST = -80.0, 0.0  # ln of ADWIN's delta
-ROUNDS = 9  # of bisection: the threshold is found to 0.16
-CAUTION = 0.5  # share of the promise that the reference period may use up; the rest is for what it does not hold
+CAUTION = 0.8  # share of the promise that the reference period may use up; the rest is for what it does not hold
 BOOTSTRAP_BLOCKS = 28  # longer than weather, tides and weeks remember
-
-
-def watch_bank(streams: int, log_delta: float) -> AdwinBank:
-    """An ADWIN a stream that checks at every block and cuts off no less than five blocks."""
-    return AdwinBank(streams, delta=float(np.exp(log_delta)), clock=1, min_window_length=5, grace_period=10)
+LOOSEST, STRICTEST = 0.6, 4.0
+MOST_VALUES = 4_000_000  # of one bootstrapped trial
 
 
 def count_episodes(alarms: np.ndarray, cooldown: int) -> int:
@@ -32,26 +27,32 @@ def count_episodes(alarms: np.ndarray, cooldown: int) -> int:
     return episodes
 
 
-def calibrate(streams: np.ndarray, blocks_per_month: float, per_month: float, cooldown: int, seed: int) -> float:
-    """The largest ln delta with which ``streams`` (block, stream), all normal, raise at most the promised episodes.
+def threshold(scores: Callable[[np.ndarray], np.ndarray], streams: np.ndarray, blocks_per_month: float,
+              per_month: float, cooldown: int, seed: int, *, by_node: bool = False) -> float:
+    """The smallest threshold with which ``streams`` (block, stream), all normal, raise at most the promised episodes.
 
-    Two trials must both keep ``CAUTION`` × ``per_month``: a circular block bootstrap of all streams together (which
-    keeps what happens at once and within four weeks; Künsch 1989, Politis and Romano 1992) and the reference in its
-    own order (which keeps its seasons). One number for all streams; O(rounds × months × streams).
-
-    Half the promise, because a year knows nothing of how years differ. On four Beijing pollutants (first year for
-    reference, three years of service, one alarm a month promised) the whole promise gave 1.5–2.3 alarms a month,
-    half of it 1.1–1.6, real changes of those years included. The rarer the promise, the larger the excess.
+    ``scores`` turns streams into (block, place); an alarm is a score above the threshold. Two trials must both keep
+    ``CAUTION`` × ``per_month``: a circular block bootstrap of all streams together (which keeps what happens at once
+    and within four weeks; Künsch 1989, Politis and Romano 1992) and the reference in its own order (which keeps its
+    seasons). ``by_node``: alarms of different places are counted each; otherwise those of a cooldown are one episode.
     """
-    months = float(np.clip(20.0 / per_month, 24.0, 120.0))
-    drawn = resample(streams, round(months * blocks_per_month), min(BOOTSTRAP_BLOCKS, len(streams)), seed)
+    months = float(np.clip(200.0 / per_month, 2.0, 120.0))
+    length = min(round(months * blocks_per_month), max(2 * len(streams), MOST_VALUES // streams.shape[1]))
+    trials = [scores(streams), scores(resample(streams, length, min(BOOTSTRAP_BLOCKS, len(streams)), seed))]
     allowed = CAUTION * per_month
-    low, high = STRICTEST, LOOSEST
-    for _ in range(ROUNDS):
+    return max(_smallest(trial, allowed * len(trial) / blocks_per_month, cooldown, by_node) for trial in trials)
+
+
+def _smallest(trial: np.ndarray, allowed: float, cooldown: int, by_node: bool) -> float:
+    """Bisection on the threshold; a trial too short for even one allowed alarm must only stay below its largest."""
+    places = trial if by_node else trial.max(axis=1, keepdims=True)
+    low, high = LOOSEST, STRICTEST
+    for _ in range(12):
         middle = (low + high) / 2
-        kept = all(_rate(trial, middle, blocks_per_month, cooldown) <= allowed for trial in (streams, drawn))
-        low, high = (middle, high) if kept else (low, middle)
-    return low
+        alarms = places > middle
+        episodes = sum(count_episodes(alarms[:, at], cooldown) for at in np.flatnonzero(alarms.any(axis=0)))
+        low, high = (low, middle) if episodes <= allowed else (middle, high)
+    return high
 
 
 def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndarray:
@@ -60,8 +61,3 @@ def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndar
     starts = draws.integers(0, len(streams), size=-(-length // block))
     rows = (starts[:, None] + np.arange(block)).ravel()[:length] % len(streams)
     return streams[rows]
-
-
-def _rate(trial: np.ndarray, log_delta: float, blocks_per_month: float, cooldown: int) -> float:
-    alarms = watch_bank(trial.shape[1], log_delta).update_many(trial)
-    return count_episodes(np.any(alarms, axis=1), cooldown) * blocks_per_month / len(trial)

@@ -68,7 +68,7 @@ class Gate:
         A pair with a NaN loss (its labels never came) is dropped. Only the first ``looks[i]`` rows that have a pair
         are used at look i, so the answer to the same rows never changes when more rows come.
         """
-        champion, challenger = _paired(champion_losses, challenger_losses)
+        champion, challenger = paired_losses(champion_losses, challenger_losses)
         n = len(champion)
         if n < self.looks[0]:
             return Decision("wait", f"{n} of {self.looks[0]} pairs have come", _gain(champion, challenger), 1.0, n)
@@ -148,7 +148,7 @@ def long_run_variance(values: np.ndarray, lags: int) -> float:
     return total / n
 
 
-def _paired(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def paired_losses(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as (n, node), NaN wherever either is, without the rows in which no pair is left."""
     champion, challenger = np.asarray(champion, float), np.asarray(challenger, float)
     if champion.shape != challenger.shape or champion.ndim not in (1, 2):

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from adapt.betting_gate import BettingGate
 from adapt.calibration import OutputCalibration
 from adapt.clock import Moment
 from adapt.contender import Contender, Score, open_forecasts, rows_at
 from adapt.episodes import Episode, Episodes
+from adapt.error_level import ErrorLevel
 from adapt.gate import Decision
+from adapt.ladder import Climb, Situation, measured, seconds_left
+from adapt.mixture import Mixture
 from adapt.monitor import Evidence, Monitor
 from adapt.policy import Act, Policy
 from adapt.scores import residual
@@ -25,6 +29,8 @@ from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request
 from streams.align import context
 from streams.instant import instant
+
+PROBATION = 56  # blocks of a horizon during which a new champion may be rolled back
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Watched:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer on a challenger, and which version it would replace."""
+    """The gate's answer on a challenger, and which version it would replace; of a ``rollback``: the version taken out
+    of service as ``challenger``, and as ``champion`` the one that serves again."""
 
     act: Act
     champion: str
@@ -96,7 +103,12 @@ class Loop:
         self.wish: Act | None = None
         self.last_act = instant(started)
         self.last_tick: np.datetime64 | None = None
+        self.fallback: Contender | None = None
+        self.promoted: Act | None = None
         self._paired: list[tuple[np.ndarray, np.ndarray]] = []
+        self._served: list[tuple[np.ndarray, np.ndarray]] = []
+        self.climbs: list[Climb] = []
+        self.errors = ErrorLevel()
         self._unwatched: list[tuple[np.datetime64, np.ndarray]] = []
 
     def tick(self, moment: Moment) -> Tick:
@@ -106,12 +118,14 @@ class Loop:
         labels = panel[self.watched.request.target]
         scores = self._mature(moment.now, labels)
         changed = self._monitor(moment.now, labels)
-        verdict = self._judge()
+        verdict = self._roll_back() or self._judge()
         act = self._wish(moment.now)
         panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
         forecast = self.champion.issue(panel, moment.now, shadow=False)
         if self.challenger is not None:
             self.challenger.issue(panel, moment.now, shadow=True)
+        if self.fallback is not None:
+            self.fallback.issue(panel, moment.now, shadow=True)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
         self._unwatched.append((moment.now, self.champion.open[-1].raw[:short]))
         self.last_tick = moment.now
@@ -129,6 +143,7 @@ class Loop:
         The newcomer inherits the champion's corrections as they stand and learns its own from here on.
         """
         self.wish = None
+        self._climbed(act)
         if self.policy.gate is None:
             self._act_on(act.episode, f"Version {version}, trained for it, serves instead of {self.champion.version}")
             self.champion.version, self.champion.model = version, model
@@ -136,14 +151,27 @@ class Loop:
             return
         self._act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
                                   "gate decides")
-        calibration, stacking = self.champion.calibration, self.champion.stacking
+        calibration, stacking, mixture = self.champion.calibration, self.champion.stacking, self.champion.mixture
         self.challenger = Contender(
             version, model, None if calibration is None else OutputCalibration.restore(calibration.state()),
-            self.watched.request, None if stacking is None else Stacking.restore(stacking.state()))
+            self.watched.request, None if stacking is None else Stacking.restore(stacking.state()),
+            None if mixture is None else Mixture.restore(mixture.state()))
         self.act, self._paired = act, []
 
+    def decline(self, act: Act, why: str) -> None:
+        """An act made nothing worth a trial: service goes on as it was, and the episode says why."""
+        self.wish = None
+        self._climbed(act)
+        self._act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {why}")
+
+    def _climbed(self, act: Act) -> None:
+        if self.policy.ladder is not None and act.episode is not None:
+            costs = {step.rung: step.seconds for step in self.policy.ladder.steps}
+            ratio = self.errors.ratio(act.asked, self.told[act.episode].since)
+            self.climbs.append(Climb(act.episode, act.rung, act.reason, act.asked, costs.get(act.rung, 0.0), ratio))
+
     def _oldest(self, now: np.datetime64) -> np.datetime64:
-        contenders = [*self.retired, self.champion]
+        contenders = [*self.retired, self.champion, *([] if self.fallback is None else [self.fallback])]
         times = [one.issue_time for contender in contenders for one in contender.open]
         return min(times + [time for time, _ in self._unwatched], default=now)
 
@@ -157,7 +185,17 @@ class Loop:
             for score in self.challenger.mature(now, labels, self.watched.patience):
                 if score.issue_time in mine:
                     self._paired.append((mine[score.issue_time].crps, score.crps))
-        return [score for score in scores if not score.shadow]
+        if self.fallback is not None:
+            now_serving = {score.issue_time: score for score in scores if score.version == self.champion.version}
+            for score in self.fallback.mature(now, labels, self.watched.patience):
+                if not score.shadow:
+                    scores.append(score)
+                elif score.issue_time in now_serving:
+                    self._served.append((now_serving[score.issue_time].crps, score.crps))
+        served = [score for score in scores if not score.shadow]
+        for score in served:
+            self.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
+        return served
 
     def _monitor(self, now: np.datetime64, labels: xr.DataArray) -> tuple[Episode, ...]:
         """Feed the residuals of short leads, a cadence after they were due so that usual lateness is over."""
@@ -193,20 +231,67 @@ class Loop:
         self._act_on(self.act.episode, f"Version {self.challenger.version}, trained for it, {word} version "
                                        f"{self.champion.version}: {decision.reason}")
         if decision.verdict == "accept":
-            self.champion.open = [one for one in self.champion.open if not one.shadow]
-            self.retired.append(self.champion)
+            self._retire(self.fallback)
+            self.fallback, self.promoted, self._served = self.champion, self.act, []
+            self.fallback.open = [one for one in self.fallback.open if not one.shadow]
             self.champion = self.challenger
             self.monitor.restart()
         self.challenger, self.act, self._paired = None, None, []
         return verdict
 
+    def _roll_back(self) -> Verdict | None:
+        """Watch a new champion in service beside the one it replaced, which goes on in the shadow: where a bet that
+        the old one is better wins, it serves again; after ``PROBATION`` blocks without, the old one is let go."""
+        if self.fallback is None or self.promoted is None or self.policy.gate is None or not self._served:
+            return None
+        gate = BettingGate(self.policy.gate.horizon_steps, patience=PROBATION)
+        decision = gate.turned(*(np.stack(losses) for losses in zip(*self._served, strict=True)))
+        if decision.verdict == "wait":
+            return None
+        verdict, failed = None, self.champion
+        if decision.verdict == "accept":
+            said = Decision("rollback", f"the version before it {decision.reason}", -decision.mean_gain,
+                            decision.p_value, decision.n)
+            verdict = Verdict(self.promoted, self.fallback.version, failed.version, said)
+            self._act_on(self.promoted.episode, f"Version {failed.version} lost in service, version "
+                                                f"{self.fallback.version} serves again: {said.reason}")
+            self._retire(failed)
+            self.champion, self._paired = self.fallback, []  # a challenger on trial has a new champion to beat
+            self.monitor.restart()
+        else:
+            self._retire(self.fallback)
+        self.fallback, self.promoted, self._served = None, None, []
+        return verdict
+
+    def _retire(self, contender: Contender | None) -> None:
+        """Keep a contender that issues no longer until what it served has closed."""
+        if contender is not None:
+            contender.open = [one for one in contender.open if not one.shadow]
+            if contender.open:
+                self.retired.append(contender)
+
     def _wish(self, now: np.datetime64) -> Act | None:
         if self.challenger is not None or self.wish is not None:
             return None
-        act = self.policy.trigger.due(now, self.last_act, self.episodes.active())
+        act = self.policy.trigger.due(now, self.last_act, self.episodes.active()) or self._rung(now)
         if act is not None:
             self.last_act, self.wish = now, act
         return act
+
+    def _rung(self, now: np.datetime64) -> Act | None:
+        """What the ladder wants done for the episodes there are, if the policy has one."""
+        ladder = self.policy.ladder
+        if ladder is None:
+            return None
+        delay = self.watched.request.leads[-1] + self.watched.cadence
+        for episode in self.episodes.active():
+            ratio = self.errors.ratio(now, episode.since)
+            self.climbs = measured(self.climbs, episode.id, ratio, now, delay + ladder.settle)
+            left = seconds_left(self.policy.budget, self.climbs, now)
+            choice = ladder.choose(now, episode, Situation(ratio, delay, left), self.climbs)
+            if choice.step is not None:
+                return Act(f"{episode.id}-{choice.step.rung}", now, choice.why, episode.id, choice.step.rung)
+        return None
 
     def state(self) -> dict[str, object]:
         """Everything but the models, which are found again by their version."""
@@ -214,6 +299,11 @@ class Loop:
             "champion": self.champion.state(),
             "challenger": None if self.challenger is None else self.challenger.state(),
             "retired": [one.state() for one in self.retired],
+            "fallback": None if self.fallback is None else self.fallback.state(),
+            "promoted": None if self.promoted is None else _act_state(self.promoted),
+            "served": [np.stack(pair) for pair in self._served],
+            "climbs": [climb.state() for climb in self.climbs],
+            "errors": self.errors.state(),
             "act": None if self.act is None else _act_state(self.act),
             "wish": None if self.wish is None else _act_state(self.wish),
             "last_act": str(self.last_act),
@@ -237,6 +327,12 @@ class Loop:
         if state["challenger"] is not None:
             loop.challenger = _contender(state["challenger"], watched.request, model)  # type: ignore[arg-type]
         loop.retired = [_contender(one, watched.request, model) for one in state["retired"]]  # type: ignore[attr-defined]
+        if state.get("fallback") is not None:
+            loop.fallback = _contender(state["fallback"], watched.request, model)  # type: ignore[arg-type]
+            loop.promoted = _act(state["promoted"])  # type: ignore[arg-type]
+            loop._served = [(pair[0], pair[1]) for pair in state["served"]]  # type: ignore[attr-defined]
+        loop.climbs = [Climb.restore(one) for one in state.get("climbs", [])]  # type: ignore[attr-defined]
+        loop.errors = ErrorLevel.restore(state["errors"]) if "errors" in state else loop.errors  # type: ignore[arg-type]
         told = [Episode.from_state(one) for one in state["told"]]  # type: ignore[attr-defined]
         loop.told = {one.id: one for one in told}
         loop.act = None if state["act"] is None else _act(state["act"])  # type: ignore[arg-type]
@@ -260,5 +356,6 @@ def _contender(state: Mapping[str, object], request: Request, model: Callable[[s
     version, calibration = str(state["version"]), state["calibration"]
     restored = None if calibration is None else OutputCalibration.restore(calibration)  # type: ignore[arg-type]
     stacking = None if state["stacking"] is None else Stacking.restore(state["stacking"])  # type: ignore[arg-type]
+    mixture = None if state.get("mixture") is None else Mixture.restore(state["mixture"])  # type: ignore[arg-type]
     opened: Sequence[dict[str, object]] = state["open"]  # type: ignore[assignment]
-    return Contender(version, model(version), restored, request, stacking, open_forecasts(list(opened)))
+    return Contender(version, model(version), restored, request, stacking, mixture, open_forecasts(list(opened)))

@@ -12,8 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
+from adapt.betting_gate import BettingGate
 from adapt.episodes import Episode
 from adapt.gate import Gate
+from adapt.ladder import Ladder, Step
 
 
 @dataclass(frozen=True)
@@ -89,26 +91,45 @@ class Either:
 
 @dataclass(frozen=True)
 class Policy:
-    """A way to run the loop. ``gate`` None lets every new version serve at once."""
+    """A way to run the loop. ``gate`` None lets every new version serve at once; ``mixes``: what is served is the
+    mixture of base and closed-form experts; ``ladder``: chooses a rung for each episode, beside the trigger, within a
+    ``budget`` of seconds for any four weeks."""
 
     name: str
     trigger: Trigger
     calibrates: bool
-    gate: Gate | None
+    gate: Gate | BettingGate | None
+    mixes: bool = False
+    ladder: Ladder | None = None
+    budget: float = math.inf
 
 
 def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
-    """Frozen, weekly, drift-only and loop for forecasts issued every ``cadence`` up to ``horizon`` ahead.
+    """Frozen, weekly, drift-only, loop and mixture for forecasts issued every ``cadence`` up to ``horizon`` ahead.
 
     The loop's gate looks after two weeks (or as many issues as its test needs) and after twice that.
     """
     week = np.timedelta64(7, "D")
     overlap = max(1, math.ceil(horizon / cadence))
     first = max(math.ceil(2 * week / cadence), 2 * overlap + 2)
+    trigger = Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week)))
+    gate = Gate(horizon_steps=overlap, looks=(first, 2 * first))
     return (
         Policy("frozen", Never(), calibrates=False, gate=None),
         Policy("weekly", Every(week), calibrates=False, gate=None),
         Policy("drift-only", OnEpisode(), calibrates=False, gate=None),
-        Policy("loop", Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week))), calibrates=True,
-               gate=Gate(horizon_steps=overlap, looks=(first, 2 * first))),
+        Policy("loop", trigger, calibrates=True, gate=gate),
+        Policy("mixture", trigger, calibrates=True, gate=BettingGate(overlap), mixes=True),
     )
+
+
+def ladder_policy(cadence: np.timedelta64, horizon: np.timedelta64, steps: tuple[Step, ...],
+                  budget: float = math.inf) -> Policy:
+    """The ladder alone decides what to do about an episode; its newcomers pass the betting gate."""
+    return Policy("ladder", Never(), calibrates=True, gate=BettingGate(max(1, math.ceil(horizon / cadence))),
+                  ladder=Ladder(steps), budget=budget)
+
+
+def always(period: np.timedelta64) -> Policy:
+    """Adapts every ``period``, whatever happens, without a gate: the costly baseline."""
+    return Policy("always", Every(period), calibrates=False, gate=None)

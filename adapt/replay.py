@@ -5,17 +5,26 @@ from __future__ import annotations
 import time as stopwatch
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from adapt.clock import clock
+from adapt.clock import Moment, clock
 from adapt.contender import Score
 from adapt.episodes import Episode
-from adapt.fine_tune import FineTune
-from adapt.loop import Loop, Verdict
+from adapt.loop import Loop, Verdict, Watched
+from adapt.policy import Act
+from stfm.forecaster import Forecaster
 from streams.known import History
+
+
+class Maker(Protocol):
+    """Carries out an act: ``FineTune``, or a ``RungMaker``."""
+
+    def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act) -> Forecaster | None:
+        """The new version, from what is known at ``moment``; None where there is none worth a trial."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Outcome:
                 "compute_seconds": self.seconds}
 
 
-def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, fine_tune: FineTune,
+def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, fine_tune: Maker,
            progress: Callable[[int], None] = lambda ticks: None) -> Outcome:
     """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock."""
     began = stopwatch.process_time()
@@ -62,8 +71,11 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
         if tick.act is not None:
             adaptations += 1
             model = fine_tune.make(loop.champion.model, loop.watched, moment, tick.act)
-            loop.admit(tick.act, tick.act.key, model)
-            promotions += loop.policy.gate is None
+            if model is None:
+                loop.decline(tick.act, "it did not help on held-back labels")
+            else:
+                loop.admit(tick.act, tick.act.key, model)
+                promotions += loop.policy.gate is None
         progress(1)
     return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                    tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)

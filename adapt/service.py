@@ -13,6 +13,7 @@ from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.episodes import Episodes
 from adapt.loop import Loop, Watched
+from adapt.mixture import Mixture
 from adapt.monitor import Monitor
 from adapt.policy import Policy
 from adapt.scores import level, residual
@@ -32,13 +33,15 @@ class ServiceError(TerracastError):
 
 @dataclass(frozen=True)
 class Beginning:
-    """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, and the
-    state of a stacking that learnt from the same cross-fitted forecasts (None: serve without)."""
+    """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
+    a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
+    known then, which a mixture's experts learn from (None: serve without a mixture)."""
 
     base: Forecaster
     times: np.ndarray
     residuals: np.ndarray
     stacking: dict[str, object] | None = None
+    known: xr.DataArray | None = None
 
 
 def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
@@ -64,7 +67,8 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     ]
     base = fit(panel, seed)
     return Beginning(base, np.concatenate([times for times, _ in blocks]),
-                     np.concatenate([rows for _, rows in blocks]), stacking.state())
+                     np.concatenate([rows for _, rows in blocks]), stacking.state(),
+                     panel[watched.request.target].transpose("time", "node"))
 
 
 def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
@@ -107,6 +111,9 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
                                                  step=request.step)
         if beginning.stacking is not None:
             champion.stacking = Stacking.restore(beginning.stacking)
+    if policy.mixes and beginning.known is not None:
+        champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
+                                         per_issue=max(1, round(watched.cadence / watched.request.step)))
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")

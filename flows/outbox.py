@@ -11,7 +11,7 @@ import json
 from adapt.loop import Loop, Verdict
 from adapt.policy import Act
 from flows.workspace import Workspace
-from registry.promotion import nominate, promote, withdraw
+from registry.promotion import nominate, promote, rollback, withdraw
 from registry.versions import Registry
 from streams.store import Transaction
 
@@ -49,6 +49,9 @@ def _deliver(registry: Registry, letter: dict[str, object]) -> None:
     elif letter["verdict"] == "accept":
         if champion in (letter["champion"], version):  # else a person moved the alias since: the loop follows that
             promote(registry, version, decision=letter, expected_champion=str(letter["champion"]))
+    elif letter["verdict"] == "rollback":
+        if champion == version:  # else it was carried out before, or a person moved the alias
+            rollback(registry, reason=str(letter["reason"]), expected_champion=version)
     else:
         registry.log_text(version, "decision.json", json.dumps(letter, indent=1, sort_keys=True))
         withdraw(registry, version)

@@ -26,7 +26,7 @@ from flows.ingest import ingest_new
 from flows.outbox import flush, follow_alias, post
 from flows.output import note
 from flows.retrain import begin_service
-from flows.saved_loop import load_loop, save_loop
+from flows.saved_loop import load_drivers, load_loop, save_drivers, save_loop
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 from streams.sources import Answer
@@ -35,7 +35,8 @@ from streams.store import Transaction
 
 @dataclass(frozen=True)
 class Step:
-    """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id."""
+    """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, ``dropped``
+    a sentence for each driver that began to hurt and is no longer used."""
 
     now: str
     champion: str | None
@@ -44,6 +45,7 @@ class Step:
     ticks: int = 0
     alarms: dict[str, str] = field(default_factory=dict)
     decisions: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     waiting: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -58,31 +60,36 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     if workspace.store.read().state("loop") is None:
         waiting = begin_service(workspace, now)
         if waiting is not None:
-            return _step(workspace, now, files, [], waiting)
+            return _step(workspace, now, files, [], (), waiting)
     ticks: list[Tick] = []
+    dropped: list[str] = []
     while True:
         carry_out_wish(workspace)  # first: a run killed before it could must not tick on without
-        done = _advance(workspace, now, progress)
+        done, gone = _advance(workspace, now, progress)
         ticks += done
+        dropped += gone
         flush(workspace)
         if not done:
-            return _step(workspace, now, files, ticks, None)
+            return _step(workspace, now, files, ticks, tuple(dropped), None)
 
 
-def _advance(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None]) -> list[Tick]:
-    """Tick up to ``now`` or to the first wish, one transaction."""
+def _advance(workspace: Workspace, now: np.datetime64,
+             progress: Callable[[int], None]) -> tuple[list[Tick], list[str]]:
+    """Tick up to ``now`` or to the first wish, one transaction; answers also which drivers were dropped."""
     with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
         first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
         if first > now:
-            return []
-        history = step.history(since=first - loop.reach)
-        ticks = []
+            return [], []
+        history, drivers = step.history(since=first - loop.reach), load_drivers(step)
+        ticks, dropped = [], []
         moment = Moment(first, history)
         while moment.now <= now:
             tick = loop.tick(moment)
             ticks.append(tick)
+            if drivers is not None:
+                dropped += [one.sentence for one in drivers.tick(loop, moment)]
             progress(1)
             if tick.verdict is not None:
                 post(step, tick.verdict)
@@ -91,7 +98,8 @@ def _advance(workspace: Workspace, now: np.datetime64, progress: Callable[[int],
             moment = Moment(moment.now + loop.watched.cadence, history)
         _record(step, loop, ticks)
         save_loop(step, loop)
-    return ticks
+        save_drivers(step, drivers)
+    return ticks, dropped
 
 
 def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
@@ -109,7 +117,7 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
 
 
 def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
-          waiting: str | None) -> Step:
+          dropped: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
     told = {} if waiting is not None else load_loop(workspace, view).told
@@ -117,7 +125,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
-                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), waiting)
+                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, waiting)
 
 
 def watch_forever(config: str) -> None:

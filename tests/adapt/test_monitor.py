@@ -11,7 +11,7 @@ from adapt.episodes import Episodes
 from adapt.false_alarms import count_episodes, resample
 from adapt.health import Silence
 from adapt.monitor import Monitor, MonitorError
-from adapt.views import Views, block_streams
+from adapt.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -130,6 +130,17 @@ def test_how_rows_are_cut_and_restarts_change_nothing(fitted, cuts):
     assert whole.state()["past"].tobytes() == parted.state()["past"].tobytes()
 
 
+def test_a_replay_says_what_the_loop_would(fitted):
+    state, start = fitted
+    times, residuals = later(start, 26, 60)
+    residuals[300:, 1] += 2
+    residuals[700:, :] -= 1.5
+    residuals[400:460, 3] = np.nan
+    said = Monitor.restore(state).replay(times, residuals)
+    assert said == tuple(one for one in Monitor.restore(state).observe(times, residuals) if one.sort != "health")
+    assert said and max(one.e_value for one in said) > 1e4
+
+
 def test_rows_count_once(fitted):
     state, start = fitted
     times, residuals = later(start, 27, 10)
@@ -137,16 +148,18 @@ def test_rows_count_once(fitted):
     one.observe(times, residuals)
     for row in range(0, len(times), 24):
         other.observe(times[:row + 24], residuals[:row + 24])
-    for part in ("counts", "sums", "buckets"):
-        assert one.state()["bank"][part].tobytes() == other.state()["bank"][part].tobytes()
+    for part in ("past", "moments"):
+        assert one.state()[part].tobytes() == other.state()[part].tobytes()
 
 
 def test_fit_is_repeatable_and_says_what_it_needs(fitted):
     state, _ = fitted
     times, residuals = network(0, 200)
-    assert Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).state()["log_delta"] == state["log_delta"]
+    assert Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).state()["threshold"] == state["threshold"]
     stricter = Monitor.fit(residuals, times, 0.25, seed=3)
-    assert stricter.calibration.log_delta < state["log_delta"]
+    limits = stricter.calibration.threshold * stricter.calibration.scan.limits
+    known = np.isfinite(limits)
+    assert (limits > state["threshold"] * state["scan"]["limits"])[known].mean() > 0.9
     with pytest.raises(MonitorError, match="longer reference"):
         Monitor.fit(residuals[:20], times[:20], block=DAY, seed=0)
     with pytest.raises(MonitorError, match="one row a time"):
@@ -156,7 +169,7 @@ def test_fit_is_repeatable_and_says_what_it_needs(fitted):
 def test_restart_forgets_but_keeps_the_scale(fitted):
     monitor = Monitor.restore(fitted[0])
     monitor.restart()
-    assert monitor.state()["log_delta"] == fitted[0]["log_delta"]
+    assert monitor.state()["threshold"] == fitted[0]["threshold"]
     times, residuals = later(fitted[1], 28, 9)
     assert monitor.observe(times, residuals + 4) == ()  # too few blocks to compare with anything
 
@@ -166,7 +179,7 @@ def test_other_clocks():
     for step, rows in ((np.timedelta64(1, "D"), 400), (np.timedelta64(5, "m"), 1500)):
         times = np.datetime64("2020-01-01", "ns") + np.arange(rows) * step
         monitor = Monitor.fit(draws.normal(size=(rows, 1)), times, seed=0)
-        json.dumps({name: monitor.state()[name] for name in ("nodes", "step", "block", "log_delta", "last")})
+        json.dumps({name: monitor.state()[name] for name in ("nodes", "step", "block", "threshold", "last")})
         values = draws.normal(size=(rows, 1)) + 5
         assert any(one.sort == "level" for one in monitor.observe(times[-1] + (times - times[0]) + step, values))
 
@@ -176,10 +189,17 @@ def test_parts_by_hand():
     rows = np.arange(10.0)[:, None]
     drawn = resample(rows, 20, 5, seed=1)[:, 0]
     assert len(drawn) == 20 and set(np.diff(drawn[:5]) % 10) == {1}
-    streams = block_streams(np.array([[1.0, np.nan], [3.0, np.nan], [2.0, 1.0], [2.0, np.nan]]), 4)
-    assert streams[0] == 2 and streams[2] == pytest.approx(np.log(0.5 + 0.05)) and np.isnan(streams[[1, 3]]).all()
     views = Views.fit(network(1, 30)[1])
     holed = np.array([[1.0, np.nan, 1.0, 1.0, 1.0, 1.0]])
-    assert np.isnan(views.of(holed)[0, [1, 7]]).all() and np.isfinite(views.of(holed)[0, 12])
+    own, local, _, common = views.of(holed)
+    assert np.isnan(own[0, 1]) and np.isnan(local[0, 1]) and np.isfinite(common[0, 0])
+    alone = Views.fit(np.array([[0.0], [1.0], [-1.0], [0.5]]))
+    z = alone.reference.standardise(np.array([[1.0], [3.0], [2.0], [np.nan]]))[:3, 0]
+    made = alone.blocks(np.array([[1.0], [3.0], [2.0], [np.nan]]), np.zeros(4, int), np.arange(4), 4, False)
+    streams = dict(zip(KINDS, made.streams[0], strict=True))
+    assert streams["own level"] == pytest.approx(z.mean()) and np.isnan(streams["local level"])
+    assert streams["own scale"] == pytest.approx(np.log(np.abs(z - z.mean()).mean() + 0.05))
+    half = alone.blocks(np.array([[1.0]]), np.zeros(1, int), np.zeros(1, int), 4, False)
+    assert np.isnan(half.streams).all()
     silence = Silence(np.array([True, False]), 3, 2)
     assert [silence.hear(np.array([False, False]))[0] for _ in range(4)] == [False, False, True, False]

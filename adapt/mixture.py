@@ -1,0 +1,248 @@
+"""The rung that serves: a base's quantiles mixed online with closed-form experts, never far behind the base.
+
+A stage after the base and its calibration, with the same two verbs: ``apply`` at an issue, ``learn`` as labels
+mature. The experts are about the stream alone, so one mixture serves whatever base is champion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from adapt.aggregation import SureMixture, crps_gradient
+from adapt.blend import Blend, Blended
+from adapt.budget import LossBudget
+from adapt.experts import NAIVES, Experts, Recipe
+from adapt.residual_quantiles import ResidualQuantiles
+from adapt.scores import crps, level
+from stfm.forecaster import Request
+from stfm.seasonal_naive import SeasonalNaive
+from streams.errors import TerracastError
+
+SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
+MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
+CAUTION = 0.03  # of the blend's learned weights, which see fewer issues than the bench's
+PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
+MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
+SKEWED = 1.0  # skewness of a network's values above which experts learn on a squashed scale
+NANOSECONDS = "timedelta64[ns]"
+
+
+class MixtureError(TerracastError):
+    """A mixture asked for another network, horizon or an issue of the past."""
+
+
+@dataclass(frozen=True)
+class _Issued:
+    """What was said at one issue: the blend, the candidates (3, lead, node, quantile), their mixture, the weight
+    (node,) with which it was served, and for which cells (lead, node) no label has come."""
+
+    said: Blended
+    candidates: np.ndarray
+    mixed: np.ndarray
+    weight: np.ndarray
+    waiting: np.ndarray
+
+    @property
+    def served(self) -> np.ndarray:
+        """Quantiles (lead, node, quantile), of which the base's are those of the first candidate."""
+        return np.asarray(self.candidates[0] + self.weight[:, None] * (self.mixed - self.candidates[0]))
+
+
+class Mixture:
+    """Base quantiles and experts of one stream, mixed for each (lead, node).
+
+    First a ``Blend`` of points (ridges, naives, the base's median as the anchor; absolute error), then a
+    ``SureMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and the blend
+    with its own matured errors' quantiles in units of the base's width. Quantile by quantile a convex combination, so
+    never crossing, and in the long run never worse than the base by more than the mixture's bound. Last a
+    ``LossBudget``: what is served departs from the base only as far as it has earned, node by node, so that no node's
+    CRPS or absolute error is ever above the base's by more than the budget's share. Start it with ``begin``;
+    ``per_issue`` is the number of rows between two issues.
+
+    >>> stamps = np.datetime64("2020-01-01", "ns") + np.arange(24 * 30) * np.timedelta64(1, "h")
+    >>> wave = np.sin(np.arange(24 * 30) * 2 * np.pi / 24)[:, None] + [0.0, 5.0]
+    >>> known = xr.DataArray(wave, dims=("time", "node"), coords={"time": stamps, "node": ["a", "b"]})
+    >>> request = Request("x", stamps[-1], 6, np.timedelta64(1, "h"), (0.1, 0.5, 0.9))
+    >>> mixture = Mixture.begin(known, request, per_issue=6)
+    >>> base = np.array([-1.0, 0.0, 1.0]) + np.zeros((6, 2, 1))
+    >>> mixture.apply(known, request, base).shape
+    (6, 2, 3)
+    """
+
+    def __init__(self, experts: Experts, quantiles: tuple[float, ...], step: np.timedelta64, *, per_issue: int) -> None:
+        horizon, nodes = experts.horizon, len(experts.tape.centre)
+        number, delay = len(experts.names), -(-horizon // per_issue)
+        ridges = number - len(NAIVES)
+        self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
+        self.per_issue = per_issue
+        self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number], averaged=range(ridges), anchor=number,
+                           delay=delay, loss="absolute", memory=MEMORY**per_issue, caution=CAUTION)
+        self.sure = SureMixture(horizon, nodes, PRIORS, delay)
+        self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
+                                        delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
+        self.budget = LossBudget(2, nodes)
+        self._open: dict[int, _Issued] = {}
+
+    @classmethod
+    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int) -> Mixture:
+        """Learn the experts from all that is known (time, node) at ``request.issue_time``."""
+        step = request.step.astype(NANOSECONDS)
+        values, first = _on_clock(known, step, request.issue_time)
+        season = SeasonalNaive().period(request.step)
+        recipe = Recipe.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
+                              squash=_skewness(values) > SKEWED)
+        experts = Experts.begin(values, first, request.horizon, recipe)
+        return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
+
+    def apply(self, known: xr.DataArray, request: Request, base: np.ndarray) -> np.ndarray:
+        """Quantiles (lead, node, quantile) to serve for the base's of that shape, and the target as known now.
+
+        ``known`` (time, node) must reach back to the last issue; older rows tell what came late.
+        """
+        wanted = (self.experts.horizon, len(self.experts.tape.centre), len(self.quantiles))
+        if np.shape(base) != wanted:
+            raise MixtureError(f"base of shape {np.shape(base)}", where="mixture",
+                               expected=f"(lead, node, quantile) = {wanted}", remedy="begin a mixture of its own")
+        ahead = self._catch_up(known, request.issue_time)
+        median = level(base, self.quantiles, 0.5)
+        said = self.blend.mix(np.concatenate([self.experts.points(ahead), median[None]]))
+        width = self._width(base)
+        own = said.served[..., None] + width[..., None] * self.widths.around(np.zeros_like(median))
+        candidates = np.stack([base, base + (said.served - median)[..., None], own])
+        mixed = (self.sure.weights()[..., None] * candidates).sum(axis=0)
+        self._forget(_stamp(request.issue_time))
+        weight = self.budget.spend(self._gaps(base, mixed).sum(axis=1))
+        issued = _Issued(said, candidates, mixed, weight, np.ones(median.shape, bool))
+        self._open[_stamp(request.issue_time)] = issued
+        while len(self._open) > 2 * wanted[0] + 64:  # labels that late are not waited for
+            self._forget(min(self._open))
+        return np.maximum.accumulate(issued.served, axis=-1)  # rounding must not cross
+
+    def learn(self, issue_time: np.datetime64, labels: np.ndarray) -> None:
+        """Learn from labels (lead, node) newly matured for what was served at ``issue_time``; NaN: not now."""
+        stamp = _stamp(issue_time)
+        if stamp not in self._open or not np.isfinite(labels).any():
+            return
+        issued = self._open[stamp]
+        said, base, mixed = issued.said, issued.candidates[0], issued.mixed
+        self.blend.learn(said, labels)
+        self.sure.learn(crps_gradient(mixed, issued.candidates, labels, self.quantiles))
+        width = self._width(base)
+        self.widths.learn(labels / width, said.served / width, issued.candidates[2] / width[..., None])
+        self._settle(issued, labels, np.isfinite(labels))
+        self._open[stamp] = replace(issued, waiting=issued.waiting & ~np.isfinite(labels))
+
+    def close(self, issue_time: np.datetime64) -> None:
+        """No more labels are waited for."""
+        self._forget(_stamp(issue_time))
+
+    def weights(self) -> dict[str, float]:
+        """Mean weight of each candidate, and how far the mixture was trusted at the newest issue, for the receipt."""
+        means = self.sure.weights().mean(axis=(1, 2))
+        trusted = float(self._open[max(self._open)].weight.mean()) if self._open else 0.0
+        return dict(zip(("base", "moved-base", "experts"), map(float, means), strict=True)) | {"trusted": trusted}
+
+    def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64) -> int:
+        """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies."""
+        issue = _stamp(issue_time) // _count(self.step)
+        values, first = _on_clock(known, self.step, issue_time)
+        newest = self.experts.newest
+        if issue < newest:
+            raise MixtureError(f"issue time {issue_time} lies before the newest row learned", where="mixture",
+                               expected="rising issue times", remedy="restore an older state")
+        seen = np.isfinite(values).mean(axis=1)
+        told = np.flatnonzero(seen >= 0.5 * min(1.0, 2 * float(seen.max(initial=0.0))))
+        told = told[seen[told] > 0]
+        last = max(first + int(told[-1]) if len(told) else newest, issue - self.experts.recipe.slack, newest)
+        overlap = values[:max(0, newest + 1 - first)]
+        self.experts.correct(overlap)
+        silent = np.full(values.shape[1], np.nan)
+        for row in range(newest + 1, last + 1):
+            self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent)
+        return issue - last
+
+    def _forget(self, stamp: int) -> None:
+        if stamp in self._open:
+            issued = self._open.pop(stamp)
+            self._settle(issued, np.full(issued.waiting.shape, np.nan), issued.waiting)
+
+    def _settle(self, issued: _Issued, labels: np.ndarray, ended: np.ndarray) -> None:
+        """Tell the budget what came of the cells (lead, node) that wait no longer; NaN labels lost nothing."""
+        base = issued.candidates[0]
+        stake = np.where(ended, issued.weight * self._gaps(base, issued.mixed), 0.0).sum(axis=1)
+        self.budget.settle(self._losses(base, labels), self._losses(issued.served, labels), stake)
+
+    def _losses(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """CRPS and absolute error of the median, (2, node), summed over the labels that there are."""
+        error = np.abs(labels - level(values, self.quantiles, 0.5))
+        return np.nansum(np.stack([crps(values, labels, self.quantiles), error]), axis=1)
+
+    def _gaps(self, base: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+        """The greatest differences of both losses that a label could make, (2, lead, node)."""
+        steepest = 2 * np.maximum(self.quantiles, 1 - np.array(self.quantiles))
+        moved = np.abs(mixed - base)
+        return np.stack([(steepest * moved).mean(axis=-1), level(moved, self.quantiles, 0.5)])
+
+    def _width(self, base: np.ndarray) -> np.ndarray:
+        """The base's own deviation (lead, node), never nothing."""
+        width = (level(base, self.quantiles, 0.9) - level(base, self.quantiles, 0.1)) / SPREAD
+        return np.asarray(np.maximum(width, 0.02 * self.experts.tape.width))
+
+    def state(self) -> dict[str, object]:
+        """Everything; most of it are the experts' sums."""
+        opened = [{"stamp": stamp, "points": one.said.points, "blended": one.said.candidates, "point": one.said.served,
+                   "candidates": one.candidates, "mixed": one.mixed, "weight": one.weight, "waiting": one.waiting}
+                  for stamp, one in sorted(self._open.items())]
+        return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(_count(self.step)),
+                "per_issue": self.per_issue, "blend": self.blend.state(), "sure": self.sure.state(),
+                "widths": self.widths.state(), "budget": self.budget.state(), "open": opened}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Mixture:
+        """Go on to the bit where ``state`` was taken."""
+        mixture = cls(Experts.restore(state["experts"]), tuple(float(one) for one in state["quantiles"]),
+                      np.timedelta64(int(state["step"]), "ns"), per_issue=int(state["per_issue"]))
+        mixture.blend, mixture.sure = Blend.restore(state["blend"]), SureMixture.restore(state["sure"])
+        mixture.widths = ResidualQuantiles.restore(state["widths"])
+        mixture.budget = LossBudget.restore(state["budget"])
+        for one in state["open"]:
+            points, blended, point, candidates, mixed, weight = (
+                np.array(one[name], dtype="float64")
+                for name in ("points", "blended", "point", "candidates", "mixed", "weight"))
+            mixture._open[int(one["stamp"])] = _Issued(Blended(points, blended, point), candidates, mixed, weight,
+                                                       np.array(one["waiting"], dtype=bool))
+        return mixture
+
+
+def _skewness(values: np.ndarray) -> float:
+    """Median over nodes of the skewness of what is known; 0 where nothing moves."""
+    centred = values - np.nanmean(values, axis=0) if len(values) else values
+    with np.errstate(all="ignore"):
+        skew = np.nanmean(centred**3, axis=0) / np.nanmean(centred**2, axis=0) ** 1.5
+    return float(np.median(skew[np.isfinite(skew)])) if np.isfinite(skew).any() else 0.0
+
+
+def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -> tuple[np.ndarray, int]:
+    """Rows (row, node) up to ``until`` on the step's clock, NaN in holes, and the first row's number on it."""
+    numbers = known["time"].values.astype("datetime64[ns]").astype(np.int64) // _count(step)
+    past = numbers <= _stamp(until) // _count(step)
+    values = known.transpose("time", "node").values[past].astype("float64")
+    if not len(values):
+        return np.full((0, known.sizes["node"]), np.nan), _stamp(until) // _count(step) + 1
+    numbers = numbers[past]
+    rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
+    rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
+    return rows, int(numbers[0])
+
+
+def _count(step: np.timedelta64) -> int:
+    return int(step.astype(NANOSECONDS).astype(np.int64))
+
+
+def _stamp(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[ns]").astype(np.int64))

@@ -1,0 +1,64 @@
+"""Where: the few nodes whose own change explains all that the neighbour residuals show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: np.ndarray, least: float = 0.5,
+              ) -> dict[int, float]:
+    """The nodes that changed and by how much, from how the local levels moved.
+
+    A node that moves by m moves the residual of each neighbour by -m × its weight there: alarms spill over. So
+    ``moved`` (node,) = (1 - W) m with few m other than 0, found greedily (matching pursuit: the node that explains
+    most is taken, all taken are fitted again). ``noise`` (node,): what normal times move; ``start`` (node,) bool:
+    where one may begin; ``least``: how much, in noise², the next node must explain. O(taken × node²).
+
+    >>> weights = np.array([[0, .5, .5], [.5, 0, .5], [.5, .5, 0]])
+    >>> explained((np.eye(3) - weights) @ np.array([2.0, 0, 0]), weights, np.full(3, .3), np.full(3, True))
+    {0: 2.0}
+    """
+    seen = np.isfinite(moved) & np.isfinite(noise) & (noise > 0)
+    effect = (np.eye(len(moved)) - weights)[seen] / noise[seen, None]
+    left = target = moved[seen] / noise[seen]
+    power = (effect**2).sum(axis=0)
+    taken: list[int] = []
+    amounts = np.zeros(0)
+    allowed = start.copy()
+    while len(taken) < len(moved) / 2:
+        gain = np.where(allowed & (power > 0), (effect.T @ left) ** 2 / np.maximum(power, 1e-12), 0.0)
+        best = int(np.argmax(gain))
+        if gain[best] < (least if taken else 1e-12):
+            break
+        taken.append(best)
+        allowed = np.ones(len(moved), bool)
+        allowed[taken] = False
+        amounts = np.linalg.lstsq(effect[:, taken], target, rcond=None)[0]
+        left = target - effect[:, taken] @ amounts
+    return {node: round(float(amount), 9) for node, amount in zip(taken, amounts, strict=True)}
+
+
+def grown(region: dict[int, float], own: np.ndarray, weights: np.ndarray, share: float = 0.5) -> dict[int, float]:
+    """The region with the nodes inside it: those whose neighbours moved too show nothing against them.
+
+    ``own`` (node,): how each node's own level moved. A node joins where at least ``share`` of its neighbours' weight
+    lies in the region and its own level moved the same way, from the median of all, by ``share`` of the region's.
+
+    >>> ring = np.roll(np.eye(7), 1, axis=0) / 2 + np.roll(np.eye(7), -1, axis=0) / 2
+    >>> sorted(grown({0: 1.0, 2: 1.0}, np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]), ring))
+    [0, 1, 2]
+    """
+    joined = dict(region)
+    if not joined:
+        return joined
+    size, middle = float(np.median(list(region.values()))), float(np.nanmedian(own))
+    pull = np.abs(weights)
+    total = np.maximum(pull.sum(axis=1), 1e-12)
+    moved = (own - middle) * np.sign(size) > share * abs(size)
+    while 2 * len(joined) < len(own):
+        near = pull[:, list(joined)].sum(axis=1) / total >= share
+        more = [node for node in np.flatnonzero(near & moved).tolist() if node not in joined]
+        if not more:
+            break
+        joined.update({node: float(own[node] - middle) for node in more})
+    return joined

@@ -1,0 +1,133 @@
+"""A scan over windows in time: is the mean of the last few blocks like that of the weeks before them?
+
+The generalised likelihood ratio of a step in the mean, for streams whose level wanders with the seasons: the reference
+is not frozen but trails, so that a change is something that happened within the last weeks. What is normal for a
+window's mean is learned from the reference period itself, for each length, because blocks depend on each other and
+their tails are heavy: limits are set on the largest of each run of blocks, since one alarm lasts as long as a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+WINDOWS = (1, 3, 7, 14)  # blocks
+WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together
+RUN = 7  # blocks within which alarms are one
+HISTORY = 56  # blocks before the window that it is compared with, at most
+FEWEST = 8  # and at least
+REACH = HISTORY + WINDOWS[-1]
+TAIL = 0.8  # beyond this quantile the size of a run's largest score is taken to fall off exponentially
+
+
+def differences(streams: np.ndarray, window: int) -> np.ndarray:
+    """Mean of the last ``window`` blocks minus that of at most ``HISTORY`` before them, (block, stream).
+
+    NaN where less than half of the window, or fewer than ``FEWEST`` blocks before it, were seen. O(values).
+
+    >>> differences(np.repeat([0.0, 1.0], [56, 2])[:, None], 2)[-1].tolist()
+    [1.0]
+    """
+    seen = np.isfinite(streams)
+    sums = np.cumsum(np.where(seen, streams, 0.0), axis=0)
+    counts = np.cumsum(seen, axis=0)
+    zero = np.zeros((1, streams.shape[1]))
+    sums, counts = np.concatenate([zero, sums]), np.concatenate([zero, counts])
+    now = np.arange(1, len(streams) + 1)
+    begin = np.maximum(now - window, 0)
+    before = np.maximum(begin - HISTORY, 0)
+    count, past = counts[now] - counts[begin], counts[begin] - counts[before]
+    mean = (sums[now] - sums[begin]) / np.maximum(count, 1)
+    reference = (sums[begin] - sums[before]) / np.maximum(past, 1)
+    # A short past makes the difference less sure; it is shrunk to the deviation that a full one would have given.
+    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / np.maximum(past, 1)))
+    return np.where((2 * count >= window) & (count > 0) & (past >= FEWEST), (mean - reference) * sure, np.nan)
+
+
+@dataclass(frozen=True)
+class WindowScan:
+    """Scores of streams (block, stream): the largest over the windows of |difference| in units of its own limit.
+
+    ``limits`` (window, stream): what a window's difference exceeds at the stated rate. A score above 1 is rarer.
+
+    >>> draws = np.random.default_rng(0)
+    >>> scan = WindowScan.fit(draws.normal(size=(400, 3)), np.zeros(3, int), np.array([0.001]))
+    >>> later = draws.normal(size=(80, 3))
+    >>> later[70:, 1] += 2.0
+    >>> (scan.scores(later)[-1] > 1).tolist()
+    [False, True, False]
+    """
+
+    limits: np.ndarray
+
+    @classmethod
+    def fit(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, shrink: float = 5.0) -> WindowScan:
+        """Limits from ``streams`` (block, stream), all normal. ``kinds`` (stream,): streams of one kind lend each
+        other strength; ``rates`` (kind,): false alarms a block that one stream may raise, those of a ``RUN`` being
+        one. A window is used where the reference holds two of it beside its history.
+        """
+        limits = np.full((len(WINDOWS), streams.shape[1]), np.inf)
+        used = [window == 1 or FEWEST + 2 * window <= len(streams) for window in WINDOWS]
+        spent = sum(weight for weight, use in zip(WEIGHTS, used, strict=True) if use) / sum(WEIGHTS)
+        for row, (window, weight) in enumerate(zip(WINDOWS, WEIGHTS, strict=True)):
+            if not used[row]:
+                continue
+            moved = np.abs(differences(streams, window))
+            count = np.isfinite(moved).sum(axis=0)
+            power = np.nansum(moved**2, axis=0)
+            for kind in range(len(rates)):
+                own = (kinds == kind) & (count > 0)
+                if not own.any():
+                    continue
+                typical = power[own].sum() / count[own].sum()
+                worth = count[own] / window
+                scale = np.sqrt((worth * power[own] / count[own] + shrink * typical) / (worth + shrink))
+                scale = np.maximum(scale, 1e-9)
+                largest = _of_runs(moved[:, own] / scale)
+                exceeded = _exceeded(largest, RUN * float(rates[kind]) * weight / spent)
+                limits[row, own] = np.maximum(scale * exceeded, 1e-6)
+        return cls(limits)
+
+    def scores(self, streams: np.ndarray) -> np.ndarray:
+        """The largest score over the windows at each block, (block, stream); 0 where there is no evidence."""
+        best = np.zeros(streams.shape)
+        for row, window in enumerate(WINDOWS):
+            best = np.fmax(best, np.abs(differences(streams, window)) / self.limits[row])
+        return best
+
+    def latest(self, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the last block of ``past`` (block, stream): each window's difference in units of its limit, signed,
+        (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
+        moved = np.stack([differences(past[-HISTORY - window:], window)[-1] for window in WINDOWS])
+        return moved / self.limits, moved
+
+    def state(self) -> dict[str, object]:
+        """The limits."""
+        return {"limits": self.limits.copy()}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> WindowScan:
+        """What ``state`` described."""
+        return cls(np.array(state["limits"], float))
+
+
+def _of_runs(sizes: np.ndarray) -> np.ndarray:
+    """The largest of ``sizes`` (block, stream) in each whole run from the end back; those without any left out."""
+    whole = len(sizes) - len(sizes) % RUN if len(sizes) >= RUN else 0
+    runs = sizes[len(sizes) - whole:].reshape(-1, RUN, sizes.shape[1]) if whole else sizes[None]
+    largest = np.fmax.reduce(runs, axis=1).ravel()
+    return largest[np.isfinite(largest)]
+
+
+def _exceeded(sizes: np.ndarray, rate: float) -> float:
+    """What the share ``rate`` of all sizes exceeds; beyond ``TAIL`` by the mean excess over it."""
+    if not len(sizes):
+        return np.inf
+    corner = float(np.quantile(sizes, TAIL))
+    if rate >= 1 - TAIL:
+        return float(np.quantile(sizes, 1 - rate))
+    excess = float((sizes[sizes > corner] - corner).mean()) if (sizes > corner).any() else 0.0
+    return corner + excess * float(np.log((1 - TAIL) / rate))

@@ -1,0 +1,62 @@
+"""Bench of cost: a step of the mixture and of the intervals beside the base's own forecast, and memory a node."""
+
+from __future__ import annotations
+
+import time as stopwatch
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from adapt.calibration import OutputCalibration
+from adapt.mixture import Mixture
+from adapt.service import INTERVALS
+from stfm.base.model import Base
+from stfm.forecaster import Request
+
+HOUR = np.timedelta64(1, "h")
+ROWS, STEPS = 24 * 40, 8
+
+
+def rows_of_cost(nodes: int, horizon: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Milliseconds of one thread for a step of an hourly stream of ``nodes`` and the bytes of state kept for each."""
+    draws = np.random.default_rng(seed)
+    waves = np.sin(2 * np.pi * (np.arange(ROWS + STEPS)[:, None] / 24 + draws.random(nodes)))
+    times = np.datetime64("2020-01-01", "ns") + np.arange(ROWS + STEPS) * HOUR
+    panel = xr.Dataset({"x": (("time", "node"), waves + 0.3 * draws.normal(size=waves.shape), {"units": "1"})},
+                       {"time": times, "node": [f"n{node}" for node in range(nodes)]},
+                       {"domain": "stream", "kind": "sensor", "step": "1h"})
+    request = Request("x", times[ROWS - 1], horizon, HOUR)
+    known = panel["x"]
+    mixture = Mixture.begin(known[:ROWS], request, per_issue=1)
+    interval = OutputCalibration(nodes, horizon, request.quantiles, INTERVALS)
+    seconds = {"frozen": 0.0, "intervals": 0.0, "mixture": 0.0}
+    opened: dict[int, np.ndarray] = {}
+    for row in range(ROWS, ROWS + STEPS):
+        begun = stopwatch.process_time()
+        said = Base.shipped().forecast(panel.isel(time=slice(row + 1)), request.at(times[row]))["x"].values[0]
+        seconds["frozen"] += stopwatch.process_time() - begun
+        labels = {issue: np.where((np.arange(horizon) == row - issue - 1)[:, None], known.values[row], np.nan)
+                  for issue in opened}
+        begun = stopwatch.process_time()
+        for issue, label in labels.items():
+            mixture.learn(times[issue], label)
+        opened[row] = mixture.apply(known[row - 2:row + 1], request.at(times[row]), said.astype("float64"))
+        seconds["mixture"] += stopwatch.process_time() - begun
+        begun = stopwatch.process_time()
+        for issue, label in labels.items():
+            interval.learn(times[issue], opened[issue], label)
+        interval.apply(opened[row], times[row])
+        seconds["intervals"] += stopwatch.process_time() - begun
+    kept = {"frozen": 0, "intervals": _bytes(interval.state()), "mixture": _bytes(mixture.state())}
+    return [{"method": name, "nodes": nodes, "horizon": horizon, "ms_per_step": 1e3 * spent / STEPS,
+             "times_the_base": spent / seconds["frozen"], "kib_per_node": kept[name] / nodes / 1024}
+            for name, spent in seconds.items()]
+
+
+def _bytes(tree: object) -> int:
+    if isinstance(tree, dict):
+        return sum(_bytes(one) for one in tree.values())
+    if isinstance(tree, list | tuple):
+        return sum(_bytes(one) for one in tree)
+    return tree.nbytes if isinstance(tree, np.ndarray) else 8

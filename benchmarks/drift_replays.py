@@ -1,0 +1,116 @@
+"""Stationary networks over a year: how many alarms are raised where nothing changes, beside how many were stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.signal import lfilter
+
+from adapt.false_alarms import count_episodes
+from adapt.health import Silence
+from adapt.monitor import COOLDOWN_BLOCKS, Monitor
+from adapt.views import Views
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+START = np.datetime64("2019-01-01", "ns")
+RATES = (1.0, 4.0, 30.0)  # a month, over the whole network
+
+
+@dataclass(frozen=True)
+class World:
+    """A network whose errors are autocorrelated (``memory`` of an hour), partly common, with seasons in their size,
+    gaps and Student tails."""
+
+    name: str
+    memory: float = 0.8
+    seasons: float = 0.0
+    gaps: float = 0.0
+    freedom: float = np.inf
+
+    def residuals(self, nodes: int, days: int, draws: np.random.Generator) -> np.ndarray:
+        """Residuals (hour, node) of so many days; stationary but for the seasons of their size."""
+        hours = 24 * days
+        shape = (hours, nodes + 1)
+        shocks = draws.normal(size=shape) if np.isinf(self.freedom) else draws.standard_t(self.freedom, size=shape)
+        shocks[1:] *= (1 - self.memory**2) ** 0.5
+        shocks = lfilter([1.0], [1.0, -self.memory], shocks, axis=0)
+        made = 0.7 * shocks[:, :1] + 0.7 * shocks[:, 1:]
+        if self.seasons:
+            hour = np.arange(hours)
+            made *= (1 + self.seasons * np.sin(2 * np.pi * hour / 8766) + self.seasons * np.sin(hour * np.pi / 12)
+                     )[:, None]
+        if self.gaps:
+            for node in range(nodes):
+                for begin in np.flatnonzero(draws.random(hours) < self.gaps):
+                    made[begin:begin + int(draws.integers(1, 36)), node] = np.nan
+        return np.asarray(made)
+
+
+WORLDS = (World("autoregressive"), World("long memory", memory=0.97), World("seasons", seasons=0.3),
+          World("gaps", gaps=0.002), World("heavy tails", freedom=3.0))
+
+
+@dataclass(frozen=True)
+class ReplayBench:
+    """Each world ``seeds`` times: ``reference`` days to calibrate on, then ``days`` in which alarms are counted."""
+
+    nodes: int = 20
+    seeds: int = 2
+    reference: int = 365
+    days: int = 365
+    worlds: tuple[World, ...] = WORLDS
+    rates: tuple[float, ...] = RATES
+
+    @property
+    def count(self) -> int:
+        """How many replays there are."""
+        return len(self.worlds) * self.seeds
+
+    def answer(self, command: str, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+        """Realised and stated alarms, a row for each world and rate; the summary pools the worlds."""
+        rows: list[dict[str, Any]] = []
+        for world in self.worlds:
+            found = np.zeros((self.seeds, len(self.rates)))
+            for seed in range(self.seeds):
+                found[seed] = self._alarms(world, seed)
+                progress(1)
+            months = self.days * self.seeds / 30.5
+            rows += [{"data": world.name, "method": "terracast", "stated_per_month": rate, "nodes": self.nodes,
+                      "alarms": int(found[:, at].sum()), "false_alarm_ratio": found[:, at].sum() / (rate * months)}
+                     for at, rate in enumerate(self.rates)]
+        summary = {f"ratio_at_{rate:g}_a_month": float(np.mean([row["false_alarm_ratio"] for row in rows
+                                                               if row["stated_per_month"] == rate]))
+                   for rate in self.rates}
+        return {"bench": "drift", "data": "stationary replays", "rows": rows, "summary": summary, "command": command,
+                "protocol": {"nodes": self.nodes, "seeds": self.seeds, "reference_days": self.reference,
+                             "days": self.days, "counted": "alarms within a week are one; above 4 a month those of "
+                             "different nodes are counted each"}}
+
+    def _alarms(self, world: World, seed: int) -> np.ndarray:
+        """How many alarms each rate gave in one replay."""
+        draws = np.random.default_rng([seed, WORLDS.index(world) if world in WORLDS else 99])
+        residuals = world.residuals(self.nodes, self.reference + self.days, draws)
+        times = START + np.arange(len(residuals)) * HOUR
+        cut, names = 24 * self.reference, tuple(map(str, range(self.nodes)))
+        views = Views.fit(residuals[:cut])
+        blocks = Views.crossed(residuals[:cut], np.arange(cut) // 24, np.arange(cut) % 24, 24, daily=True)
+        silence = Silence(np.ones(self.nodes, bool), 6, 72)
+        found = []
+        for rate in self.rates:
+            by_node = rate > 4.0  # episodes of a week cannot be thirty a month
+            monitor = Monitor.on(views, blocks, rate, nodes=names, step=HOUR, block=24, seed=seed, by_node=by_node,
+                                 silence=silence)
+            alarms = np.zeros((self.days + 1, self.nodes + 1), bool)
+            for one in monitor.replay(times[cut:], residuals[cut:]):
+                day = int((one.time - times[cut]) / DAY)
+                wide = 2 * len(one.nodes) > self.nodes
+                alarms[day, self.nodes if wide else [int(node) for node in one.nodes]] = True
+            told = alarms if by_node else np.any(alarms, axis=1)[:, None]
+            found.append(sum(count_episodes(told[:, at], COOLDOWN_BLOCKS) for at in range(told.shape[1])))
+        return np.array(found)
+
+
+SMALL, FULL = ReplayBench(), ReplayBench(nodes=1000, seeds=20)

@@ -1,0 +1,108 @@
+"""The ladder in replay: it tries the cheap rung, and climbs when that did not help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from adapt.clock import clock
+from adapt.fine_tune import FineTune
+from adapt.ladder import Step
+from adapt.loop import Loop, Watched
+from adapt.policy import Policy, ladder_policy
+from adapt.replay import replay
+from adapt.rung_maker import RungMaker
+from adapt.rungs.rung import Adapted, Receipt, RungError
+from adapt.service import Beginning, serve
+from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from streams.known import Recorded
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+DAYS, SHIFTED = 66, 50
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Says the same for ever."""
+
+    value: float
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(history=1)
+
+    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+        nodes, levels = context.sizes["node"], np.linspace(-1.6, 1.6, len(request.quantiles))
+        values = np.broadcast_to(self.value + levels, (request.horizon, nodes, len(levels)))
+        return as_forecast(values, context, request)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A rung: the mean of the newest four days; ``works`` False: its loss explodes."""
+
+    name: str
+    works: bool
+    paper: str = "none"
+    cost: str = "nothing"
+    expiry: np.timedelta64 | None = None
+
+    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
+        if not self.works:
+            raise RungError("the loss exploded", where=self.name, expected="a finite loss", remedy="drop the rung")
+        value = float(np.nanmean(known[request.target].values[-96:]))
+        receipt = Receipt(self.name, self.paper, True, "mean", 1, 0, np.nan, np.nan, request.issue_time, None)
+        return Adapted(Constant(value), receipt, forecaster)
+
+
+@pytest.fixture(scope="module")
+def history() -> Recorded:
+    time = pd.date_range("2023-01-01", periods=24 * DAYS, freq="h").to_numpy().astype("datetime64[ns]")
+    values = 10 + np.random.default_rng(3).normal(size=(len(time), 2))
+    values[24 * SHIFTED:] += 4.0
+    return Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+                                     {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
+                                     {"domain": "d", "kind": "sensor", "step": "1h"})})
+
+
+def _loop(history: Recorded, policy: Policy) -> tuple[Loop, np.datetime64]:
+    panel = history.recorded("d").panel
+    time, start = panel["time"].values, panel["time"].values[24 * 30]
+    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 5 * DAY, 6 * HOUR)
+    residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
+    return serve(watched, policy, Beginning(Constant(10.0), time[:24 * 30], residuals), "base", start,
+                 false_alarms_per_month=0.5, cooldown=30 * DAY, seed=0), start
+
+
+def _policy() -> Policy:
+    return ladder_policy(6 * HOUR, 6 * HOUR, (Step("broken", 1.0, DAY), Step("mean", 5.0, 3 * DAY)))
+
+
+def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None:
+    loop, start = _loop(history, _policy())
+    maker = RungMaker(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
+    outcome = replay(loop, history, start, start + 34 * DAY, maker)
+    assert [climb.rung for climb in loop.climbs][:2] == ["broken", "mean"]
+    assert [receipt.kept for receipt in maker.receipts][:2] == [False, True]
+    assert "exploded" in maker.receipts[0].why
+    told = [climb for climb in loop.climbs if np.isfinite(climb.after)]
+    assert told and told[0].rung == "broken" and np.isfinite(told[0].gain)
+    accepted = [one for one in outcome.verdicts if one.decision.verdict == "accept"]
+    assert outcome.promotions == len(accepted) >= 1 and accepted[0].decision.mean_gain > 0.05
+
+
+def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[object, object], None]) -> None:
+    loop, start = _loop(history, _policy())
+    for moment in clock(history, start, start + 34 * DAY, 6 * HOUR):
+        tick = loop.tick(moment)
+        if tick.act is not None:
+            loop.decline(tick.act, "a test")
+    saved = loop.state()
+    again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
+    same_trees(again.state(), saved)
+    assert again.climbs and again.climbs == loop.climbs

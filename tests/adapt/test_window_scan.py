@@ -1,0 +1,114 @@
+"""The scan in time, where and what: against counting by hand, and planted changes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapt.expectation import Expectation
+from adapt.health import Stuck
+from adapt.region import explained, grown
+from adapt.sorts import began, sort_of
+from adapt.window_scan import FEWEST, HISTORY, RUN, WindowScan, differences
+
+
+@given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))
+@settings(max_examples=60, deadline=None)
+def test_differences_are_those_of_means(values, window):
+    stream = np.array(values)
+    found = differences(stream[:, None], window)[-1, 0]
+    last, before = stream[-window:], stream[:-window][-HISTORY:]
+    last, before = last[np.isfinite(last)], before[np.isfinite(before)]
+    if len(before) < FEWEST or 2 * len(last) < window or not len(last):
+        assert np.isnan(found)
+        return
+    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / len(before)))
+    assert found == pytest.approx((last.mean() - before.mean()) * sure, abs=1e-9)
+
+
+def test_limits_are_passed_at_the_stated_rate():
+    draws = np.random.default_rng(0)
+    for tails in (draws.normal, lambda size: draws.standard_t(4, size)):
+        scan = WindowScan.fit(tails(size=(400, 40)), np.zeros(40, int), np.array([0.002]))
+        passed = scan.scores(tails(size=(4000, 40)))[64:] > 1
+        runs = passed[:len(passed) // RUN * RUN].reshape(-1, RUN, 40).any(axis=1)
+        assert 0.0008 <= runs.mean() / RUN <= 0.004
+
+
+def test_a_window_longer_than_the_reference_can_tell_is_not_used():
+    scan = WindowScan.fit(np.random.default_rng(0).normal(size=(24, 5)), np.zeros(5, int), np.array([0.01]))
+    assert np.isfinite(scan.limits).all(axis=1).tolist() == [True, True, True, False]
+
+
+def test_the_culprit_is_named_and_not_its_neighbours():
+    draws = np.random.default_rng(1)
+    weights = draws.random((8, 8)) * (1 - np.eye(8))
+    weights /= 1.05 * weights.sum(axis=1, keepdims=True)
+    amounts = np.zeros(8)
+    amounts[[2, 5]] = 3.0, -2.0
+    found = explained((np.eye(8) - weights) @ amounts, weights, np.full(8, 0.5), np.full(8, True))
+    assert found == pytest.approx({2: 3.0, 5: -2.0})
+    assert grown({}, np.zeros(8), weights) == {} and set(grown(found, np.zeros(8), weights)) == {2, 5}
+
+
+def moments(level=0.0, gain=0.0, noise=1.0, rise=None, blocks=60, age=10, seed=0):
+    """Block moments of a node that follows its neighbours, with one change ``age`` blocks before the end."""
+    draws = np.random.default_rng(seed)
+    rows, cycle = [], np.zeros((blocks, 2))
+    for block in range(blocks):
+        after = block - (blocks - age)
+        swing = draws.normal() * 2
+        expected = swing + draws.normal(size=24)
+        moved = 0.0 if after < 0 else level if rise is None else level * min((after + 1) / rise, 1.0)
+        local = draws.normal(size=24) * 0.5 * (noise if after >= 0 else 1.0) + moved
+        local = local + (gain * expected if after >= 0 else 0.0)
+        rows.append([local.mean(), expected.mean(), (local * expected).mean(), (expected**2).mean(), (local**2).mean()])
+    return np.array(rows), cycle
+
+
+@pytest.mark.parametrize(("change", "name", "direction"), [
+    ({"level": 1.0}, "level", "up"), ({"level": -1.0}, "level", "down"), ({"gain": 0.4}, "scale", "wider"),
+    ({"gain": -0.3}, "scale", "narrower"), ({"gain": -1.0}, "relation", "loose"), ({"noise": 3.0}, "scale", "wider"),
+    ({"level": 2.0, "rise": 10, "age": 14}, "trend", "up")])
+def test_sorts(change, name, direction):
+    said = [sort_of(*moments(**change, seed=seed))[0] for seed in range(5)]
+    assert sum(one.name == name and one.direction == direction for one in said) >= 4
+
+
+def test_when_it_began_lies_in_the_interval():
+    inside = 0
+    for seed in range(40):
+        levels = np.random.default_rng(seed).normal(size=50)
+        levels[-9:] += 1.5
+        when = began(levels)
+        assert when.youngest <= when.age <= when.oldest
+        inside += when.youngest <= 9 <= when.oldest
+    assert inside >= 34
+
+
+def test_stuck_sensors_are_told_once_and_state_survives():
+    draws = np.random.default_rng(2)
+    reference = np.round(draws.normal(size=(500, 2)), 1)
+    stuck = Stuck.fit(reference)
+    assert not any(stuck.hear(row).any() for row in reference)
+    told = []
+    for _ in range(40):
+        told.append(stuck.hear(np.array([7.0, draws.normal()])))
+        stuck = Stuck.restore(stuck.state())
+    assert np.sum(told, axis=0).tolist() == [1, 0] and stuck.stuck.tolist() == [True, False]
+
+
+def test_the_expectation_is_out_of_sample_and_its_state_exact():
+    draws = np.random.default_rng(3)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(24 * 40) * np.timedelta64(1, "h")
+    values = draws.normal(size=(len(times), 3)) + 4 * np.sin(np.arange(len(times)) * np.pi / 12)[:, None]
+    values[draws.random(values.shape) < 0.1] = np.nan
+    crossed = Expectation.crossed(values, times)
+    assert 0.9 < np.nanstd(crossed) < 1.2 and (np.isnan(crossed) == np.isnan(values)).all()
+    fit = Expectation.fit(values, times)
+    again = Expectation.restore(fit.state())
+    assert again.residuals(values, times).tobytes() == fit.residuals(values, times).tobytes()
+    poisoned = values.copy()
+    poisoned[-192:] = 1e6
+    assert Expectation.fit(poisoned[:-192], times[:-192]).weights.tobytes() == \
+        Expectation.fit(values[:-192], times[:-192]).weights.tobytes()
