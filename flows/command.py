@@ -273,11 +273,12 @@ def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
 
 @app.command()
 def report(config: Config = CONFIG, out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+           events: Annotated[Path | None, typer.Option(help="JSON of known changes, drawn on the timeline.")] = None,
            now: Now = None, json: Json = False) -> None:
     """One self-contained HTML file: is the forecast still true, what changed, why these inputs."""
     from flows.report import report as flow
 
-    answer = flow(str(config.resolve()), str(out.resolve()), now)
+    answer = flow(str(config.resolve()), str(out.resolve()), now, None if events is None else str(events.resolve()))
     if json:
         print_json(answer)
     else:
