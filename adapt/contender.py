@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
-from adapt.mixture import Mixture
+from adapt.mixing.mixture import Mixture
 from adapt.scores import crps, inside, level
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapt.clock import Moment
+from adapt.guard.policy import Act
 from adapt.loop import Watched
-from adapt.policy import Act
 from stfm.forecaster import Forecaster, Trainable
 from streams.errors import TerracastError
 

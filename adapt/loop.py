@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from adapt.betting_gate import BettingGate
 from adapt.calibration import OutputCalibration
 from adapt.clock import Moment
 from adapt.contender import Contender, Score, open_forecasts, rows_at
-from adapt.episodes import Episode, Episodes
-from adapt.error_level import ErrorLevel
-from adapt.gate import Decision
-from adapt.ladder import Climb, Situation, measured, seconds_left
-from adapt.mixture import Mixture
-from adapt.monitor import Evidence, Monitor
-from adapt.policy import Act, Policy
+from adapt.guard.betting_gate import BettingGate
+from adapt.guard.error_level import ErrorLevel
+from adapt.guard.gate import Decision
+from adapt.guard.ladder import Climb, Situation, measured, seconds_left
+from adapt.guard.policy import Act, Policy
+from adapt.mixing.mixture import Mixture
+from adapt.monitoring.episodes import Episode, Episodes
+from adapt.monitoring.monitor import Evidence, Monitor
 from adapt.scores import residual
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request

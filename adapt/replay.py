@@ -12,9 +12,9 @@ import pandas as pd
 
 from adapt.clock import Moment, clock
 from adapt.contender import Score
-from adapt.episodes import Episode
+from adapt.guard.policy import Act
 from adapt.loop import Loop, Verdict, Watched
-from adapt.policy import Act
+from adapt.monitoring.episodes import Episode
 from stfm.forecaster import Forecaster
 from streams.known import History
 

@@ -11,11 +11,11 @@ import xarray as xr
 from adapt.calibration import OutputCalibration, Rates
 from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
-from adapt.episodes import Episodes
+from adapt.guard.policy import Policy
 from adapt.loop import Loop, Watched
-from adapt.mixture import Mixture
-from adapt.monitor import Monitor
-from adapt.policy import Policy
+from adapt.mixing.mixture import Mixture
+from adapt.monitoring.episodes import Episodes
+from adapt.monitoring.monitor import Monitor
 from adapt.scores import level, residual
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster

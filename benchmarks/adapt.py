@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from adapt.blend import Blend, Blended
-from adapt.experts import NAIVES, Experts, Recipe
-from adapt.residual_quantiles import ResidualQuantiles
+from adapt.mixing.blend import Blend, Blended
+from adapt.mixing.experts import NAIVES, Experts, Recipe
+from adapt.mixing.residual_quantiles import ResidualQuantiles
 from benchmarks.adapt_base import BaseSaid
 from benchmarks.adapt_cell import AdaptCell, Tally
 from stfm.forecaster import QUANTILES

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
-from adapt.mixture import Mixture
+from adapt.mixing.mixture import Mixture
 from adapt.service import INTERVALS
 from stfm.base.model import Base
 from stfm.forecaster import Request

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from adapt.betting_gate import BettingGate
-from adapt.experts import Experts, Recipe
+from adapt.guard.betting_gate import BettingGate
+from adapt.mixing.experts import Experts, Recipe
 from benchmarks.adapt_cell import BenchError
 from benchmarks.adapt_series import series_of
 

@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
-from adapt.mixture import Mixture
+from adapt.mixing.mixture import Mixture
 from adapt.scores import level
 from adapt.service import INTERVALS
 from benchmarks.adapt_base import said_at

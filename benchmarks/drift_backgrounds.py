@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from adapt.expectation import Expectation
+from adapt.monitoring.expectation import Expectation
 from benchmarks.base_files import panel_of
 from streams.errors import TerracastError
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from adapt.evidence import Evidence
-from adapt.expectation import Expectation
-from adapt.known_changes import KnownChange, known_changes
-from adapt.monitor import Monitor
-from adapt.wiring import Wiring
+from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.expectation import Expectation
+from adapt.monitoring.known_changes import KnownChange, known_changes
+from adapt.monitoring.monitor import Monitor
+from adapt.monitoring.wiring import Wiring
 from benchmarks.base_files import panel_of
 from benchmarks.drift_backgrounds import LAYOUTS
 

@@ -11,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
 from adapt.bank import AdwinBank
-from adapt.monitor import Evidence, Monitor
+from adapt.monitoring.monitor import Evidence, Monitor
 from benchmarks.drift_backgrounds import DAY, WEEK, Segment
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")

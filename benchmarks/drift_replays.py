@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from adapt.false_alarms import count_episodes
-from adapt.health import Silence
-from adapt.monitor import COOLDOWN_BLOCKS, Monitor
-from adapt.views import Views
+from adapt.monitoring.false_alarms import count_episodes
+from adapt.monitoring.health import Silence
+from adapt.monitoring.monitor import COOLDOWN_BLOCKS, Monitor
+from adapt.monitoring.views import Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2019-01-01", "ns")

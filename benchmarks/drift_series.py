@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.expectation import Expectation
+from adapt.monitoring.expectation import Expectation
 
 FORGET = 0.995  # of the running scale of what surprises
 SURE = 4.5  # scales of a surprise that raise an alarm

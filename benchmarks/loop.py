@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from adapt.fine_tune import FineTune
+from adapt.guard.policy import Policy
 from adapt.loop import Watched
-from adapt.policy import Policy
 from adapt.replay import Outcome
 from adapt.replay import replay as run
 from adapt.service import Beginning, serve

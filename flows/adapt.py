@@ -10,8 +10,8 @@ from typing import Any
 from prefect import flow
 
 from adapt.clock import Moment
+from adapt.guard.policy import Act
 from adapt.loop import Loop
-from adapt.policy import Act
 from flows.outbox import flush, post_admission
 from flows.saved_loop import load_loop, save_loop
 from flows.workspace import Workspace

@@ -51,7 +51,7 @@ steps = 800
 seed = 1
 
 [adapt]
-policy = "loop"          # frozen, weekly, drift-only or loop
+policy = "loop"          # frozen, weekly, drift-only, loop, or mixture (loop with closed-form experts)
 cooldown = "14d"         # alarms of one change within this time are one episode
 window = "84d"           # past that a fine-tune learns from
 steps = 200

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from adapt.guard.policy import Act
 from adapt.loop import Loop, Verdict
-from adapt.policy import Act
 from flows.workspace import Workspace
 from registry.promotion import nominate, promote, rollback, withdraw
 from registry.versions import Registry

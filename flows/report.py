@@ -13,10 +13,10 @@ import xarray as xr
 from prefect import flow
 
 from adapt.clock import Moment
-from adapt.episodes import Episode
 from adapt.hindcast import hindcast
-from adapt.known_changes import known_changes
 from adapt.loop import Loop, Watched
+from adapt.monitoring.episodes import Episode
+from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
 from flows.as_of import as_of
 from flows.reported import reasons_of, remember

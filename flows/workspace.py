@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from adapt.fine_tune import FineTune
+from adapt.guard.policy import Policy, policies
 from adapt.loop import Watched
-from adapt.policy import Policy, policies
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.base.model import Base

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from adapt.aggregation import AggregationError, SureMixture, crps_gradient, squared_gradient
-from adapt.convex_stack import ConvexStack
+from adapt.mixing.aggregation import AggregationError, SureMixture, crps_gradient, squared_gradient
+from adapt.mixing.convex_stack import ConvexStack
 from adapt.scores import crps
 
 

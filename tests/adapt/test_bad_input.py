@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from adapt.episodes import Episodes
-from adapt.evidence import Evidence
-from adapt.monitor import Monitor
+from adapt.monitoring.episodes import Episodes
+from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.monitor import Monitor
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")

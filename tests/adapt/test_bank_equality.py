@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapt.bank import AdwinBank, PageHinkleyBank
-from adapt.detectors import RiverBank
+from adapt.monitoring.detectors import RiverBank
 
 BANKS = {"adwin": AdwinBank, "page_hinkley": PageHinkleyBank}
 STEPS, NODES = 4000, 400

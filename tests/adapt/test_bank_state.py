@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapt.bank import AdwinBank, CusumBank, PageHinkleyBank
 from adapt.bank.adwin_window import rows_for
-from adapt.detectors import DetectorError
+from adapt.monitoring.detectors import DetectorError
 
 BANKS = [(AdwinBank, {"clock": 1, "delta": 0.05}), (AdwinBank, {"max_buckets": 3}),
          (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}), (CusumBank, {"threshold": 4.0})]

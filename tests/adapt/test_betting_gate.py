@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapt.betting_gate import BettingGate, log_worth
-from adapt.gate import GateError
+from adapt.guard.betting_gate import BettingGate, log_worth
+from adapt.guard.gate import GateError
 
 OVERLAP = 6
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import drift
 
-from adapt.detectors import DetectorError, RiverBank
+from adapt.monitoring.detectors import DetectorError, RiverBank
 
 SETTINGS = {"adwin": {"delta": 0.01, "clock": 1}, "page_hinkley": {"threshold": 8.0},
             "kswin": {"alpha": 0.001, "window_size": 40, "stat_size": 12, "seed": 5}}

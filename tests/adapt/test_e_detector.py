@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.e_detector import EDetector, Sureness, e_benjamini_hochberg, in_words
+from adapt.monitoring.e_detector import EDetector, Sureness, e_benjamini_hochberg, in_words
 
 
 def waits(memory: float, limit: float, streams: int = 300, blocks: int = 600) -> float:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.episodes import EpisodeError, Episodes
-from adapt.monitor import Evidence
+from adapt.monitoring.episodes import EpisodeError, Episodes
+from adapt.monitoring.monitor import Evidence
 
 START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")

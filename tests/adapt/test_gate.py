@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.gate import Gate, GateError, long_run_variance, one_sided_p
+from adapt.guard.gate import Gate, GateError, long_run_variance, one_sided_p
 
 
 def overlapping(draws, n, overlap):

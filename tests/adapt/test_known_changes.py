@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from adapt.known_changes import known_changes
+from adapt.monitoring.known_changes import known_changes
 from streams.errors import ReadError
 
 

@@ -12,11 +12,11 @@ import xarray as xr
 
 from adapt.clock import clock
 from adapt.fine_tune import FineTune
-from adapt.ladder import Step
+from adapt.guard.ladder import Step
+from adapt.guard.policy import Policy, ladder_policy
+from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop, Watched
-from adapt.policy import Policy, ladder_policy
 from adapt.replay import replay
-from adapt.rung_maker import RungMaker
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast

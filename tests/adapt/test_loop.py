@@ -12,9 +12,9 @@ import xarray as xr
 
 from adapt.clock import Moment, clock
 from adapt.fine_tune import FineTune, RungError
-from adapt.gate import Gate
+from adapt.guard.gate import Gate
+from adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
 from adapt.loop import Loop, Tick, Watched
-from adapt.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
 from adapt.replay import replay
 from adapt.service import Beginning, ServiceError, begin, serve
 from stfm.forecaster import Capabilities, Request, as_forecast

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from adapt.mixture import Mixture
-from adapt.residual_quantiles import ResidualQuantiles
+from adapt.mixing.mixture import Mixture
+from adapt.mixing.residual_quantiles import ResidualQuantiles
 from adapt.scores import crps, inside
 from stfm.forecaster import Request
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.episodes import Episodes
-from adapt.false_alarms import count_episodes, resample
-from adapt.health import Silence
-from adapt.monitor import Monitor, MonitorError
-from adapt.views import KINDS, Views
+from adapt.monitoring.episodes import Episodes
+from adapt.monitoring.false_alarms import count_episodes, resample
+from adapt.monitoring.health import Silence
+from adapt.monitoring.monitor import Monitor, MonitorError
+from adapt.monitoring.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.reference import Reference, ReferencePeriodError
+from adapt.monitoring.reference import Reference, ReferencePeriodError
 
 
 def test_location_and_scale_are_those_of_the_normal_law():

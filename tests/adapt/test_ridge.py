@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.ridge import Moments, Ridge, RidgeError
+from adapt.mixing.ridge import Moments, Ridge, RidgeError
 
 
 def _batch(x: np.ndarray, y: np.ndarray, weights: np.ndarray, pull: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.expectation import Expectation
-from adapt.health import Stuck
-from adapt.region import explained, grown
-from adapt.sorts import began, sort_of
-from adapt.window_scan import FEWEST, HISTORY, RUN, WindowScan, differences
+from adapt.monitoring.expectation import Expectation
+from adapt.monitoring.health import Stuck
+from adapt.monitoring.region import explained, grown
+from adapt.monitoring.sorts import began, sort_of
+from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WindowScan, differences
 
 
 @given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adapt.wiring import Wiring
+from adapt.monitoring.wiring import Wiring
 
 DAY = np.timedelta64(1, "D")
 START = np.datetime64("2015-02-01", "ns")

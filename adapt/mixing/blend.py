@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adapt.aggregation import SureMixture, squared_gradient
-from adapt.convex_stack import ConvexStack
+from adapt.mixing.aggregation import SureMixture, squared_gradient
+from adapt.mixing.convex_stack import ConvexStack
 
 Loss = Literal["squared", "absolute"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
-from adapt.ridge import blocks_of
+from adapt.mixing.ridge import blocks_of
 from streams.errors import TerracastError
 
 SURE_SUM = 1e3  # how much dearer than the mean squared error it is that weights do not sum to 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt.evidence import Evidence
+from adapt.monitoring.evidence import Evidence
 
 SAME = 0.9  # share of a day's common values that must be equal to the bit
 DISTINCT = 4  # values a day must show, else equality (no rain anywhere) says nothing

@@ -67,7 +67,7 @@ def rises(levels: np.ndarray) -> tuple[float, float, int]:
 def sort_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[Sort, int]:
     """The sort of a change of one node, and how many blocks ago it began.
 
-    ``moments`` (block, 5) as ``adapt.views.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams (NaN:
+    ``moments`` (block, 5) as ``views.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams (NaN:
     not watched). For each beginning, level, gain and cycle are compared by how much of the residual's power each
     explains in all (their likelihood ratios, noise being equal); what none of them explains is a change of scale, and
     a level that rises slowly is a trend.

@@ -1,6 +1,6 @@
 """The gate that may be asked at any time: a bet that the challenger is better, worth 1 on average if it is not.
 
-Beside ``adapt.gate``, whose looks are declared beforehand, this one keeps an e-process: its promise holds at every
+Beside ``gate``, whose looks are declared beforehand, this one keeps an e-process: its promise holds at every
 instant at once, so a loop may ask after each hour and stop when it likes (Ville 1939; Shafer 2021).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.gate import Decision, GateError, paired_losses
+from adapt.guard.gate import Decision, GateError, paired_losses
 
 SHARES = (0.3, 1.0)  # of the design gain, that bets are laid for: a bet for too large a gain loses on a smaller one
 USUAL_SPREAD, SPREAD_WORTH = 0.05, 2.0  # deviation of a block's difference before any is seen, and its worth in blocks

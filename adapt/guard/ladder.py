@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt.episodes import Episode
+from adapt.monitoring.episodes import Episode
 from streams.errors import TerracastError
 from streams.instant import instant
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from adapt.clock import Moment
 from adapt.fine_tune import FineTune
+from adapt.guard.policy import Act
 from adapt.loop import Watched
-from adapt.policy import Act
 from adapt.rungs.rung import Receipt, Rung, attempt
 from stfm.forecaster import Forecaster
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from adapt.aggregation import SureMixture, crps_gradient
-from adapt.blend import Blend, Blended
-from adapt.budget import LossBudget
-from adapt.experts import NAIVES, Experts, Recipe
-from adapt.residual_quantiles import ResidualQuantiles
+from adapt.mixing.aggregation import SureMixture, crps_gradient
+from adapt.mixing.blend import Blend, Blended
+from adapt.mixing.budget import LossBudget
+from adapt.mixing.experts import NAIVES, Experts, Recipe
+from adapt.mixing.residual_quantiles import ResidualQuantiles
 from adapt.scores import crps, level
 from stfm.forecaster import Request
 from stfm.seasonal_naive import SeasonalNaive

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from adapt.e_detector import Sureness
-from adapt.evidence import Evidence
-from adapt.false_alarms import threshold
-from adapt.health import Silence, Stuck
-from adapt.news import News
-from adapt.views import KINDS, OF_NODES, Blocks, Views
-from adapt.window_scan import REACH, WindowScan
+from adapt.monitoring.e_detector import Sureness
+from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.false_alarms import threshold
+from adapt.monitoring.health import Silence, Stuck
+from adapt.monitoring.news import News
+from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
+from adapt.monitoring.window_scan import REACH, WindowScan
 from streams.errors import TerracastError
 
 __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
@@ -66,10 +66,10 @@ class Monitor:
 
     Hourly residuals are too dependent for a detector, so it sees a few numbers a day: level and scale of each node by
     itself, given its neighbours, and of the whole network, how far a node swings with its neighbours, and its daily
-    cycle (``adapt.views``). Each is compared, over one to fourteen days, with the weeks before (``adapt.window_scan``);
+    cycle (``views``). Each is compared, over one to fourteen days, with the weeks before (``window_scan``);
     the limits come from the reference, cross-fitted, and one threshold on all of them from the promise
-    (``adapt.false_alarms``). What passes is put down to the few nodes that explain it and given a sort
-    (``adapt.news``). While a change lasts, each block says so again, until the weeks before are as changed as it.
+    (``false_alarms``). What passes is put down to the few nodes that explain it and given a sort
+    (``news``). While a change lasts, each block says so again, until the weeks before are as changed as it.
 
     >>> draws = np.random.default_rng(0)
     >>> times = np.datetime64("2020-01-01", "ns") + np.arange(24 * 110) * np.timedelta64(1, "h")

@@ -19,7 +19,7 @@ class EpisodeError(TerracastError):
 
 
 class Clue(Protocol):
-    """What an episode reads of a piece of evidence (``adapt.monitor.Evidence`` is one)."""
+    """What an episode reads of a piece of evidence (``adapt.monitoring.monitor.Evidence`` is one)."""
 
     @property
     def time(self) -> np.datetime64: ...
@@ -102,7 +102,7 @@ class Episodes:
     when ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the
     cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay.
 
-    >>> from adapt.monitor import Evidence
+    >>> from adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
     >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, "errors at Dongsi moved up by 2.0 deviations")
     >>> episodes = Episodes(np.timedelta64(3, "D"), name="air-PM25")

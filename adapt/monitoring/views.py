@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt.reference import Reference
+from adapt.monitoring.reference import Reference
 
 QUIET = 0.05  # added before the logarithm, so that a stuck stream has a scale too
 SHRINK = 0.3  # share of the usual expected² that is added where the slope within one block is taken

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.e_detector import Sureness, in_words
-from adapt.evidence import Evidence
-from adapt.region import explained, grown
-from adapt.sorts import LOOK, SURE, Began, Sort, began, rises, sort_of
-from adapt.views import KINDS, OF_NODES, Views
-from adapt.window_scan import WINDOWS, WindowScan, differences
+from adapt.monitoring.e_detector import Sureness, in_words
+from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.region import explained, grown
+from adapt.monitoring.sorts import LOOK, SURE, Began, Sort, began, rises, sort_of
+from adapt.monitoring.views import KINDS, OF_NODES, Views
+from adapt.monitoring.window_scan import WINDOWS, WindowScan, differences
 
 LOCAL = KINDS.index("local level")
 ALL = len(OF_NODES)  # the first kind of the whole network

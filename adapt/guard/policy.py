@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from adapt.betting_gate import BettingGate
-from adapt.episodes import Episode
-from adapt.gate import Gate
-from adapt.ladder import Ladder, Step
+from adapt.guard.betting_gate import BettingGate
+from adapt.guard.gate import Gate
+from adapt.guard.ladder import Ladder, Step
+from adapt.monitoring.episodes import Episode
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adapt.lag_features import LagFeatures, WindowFeatures
-from adapt.ridge import Moments, Ridge
-from adapt.tape import Tape
+from adapt.mixing.lag_features import LagFeatures, WindowFeatures
+from adapt.mixing.ridge import Moments, Ridge
+from adapt.mixing.tape import Tape
 from streams.errors import TerracastError
 
 NAIVES = ("last-value", "seasonal-naive", "profile")
