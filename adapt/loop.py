@@ -204,8 +204,9 @@ class Loop:
         evidence: list[Evidence] = []
         for issued, raw in due:
             times = self.watched.request.at(issued).valid_times[: len(raw)]
-            rows = residual(raw, rows_at(labels, times), self.watched.request.quantiles)
-            evidence += self.monitor.observe(times, rows)
+            known = rows_at(labels, times)
+            rows = residual(raw, known, self.watched.request.quantiles)
+            evidence += self.monitor.observe(times, rows, known)
         changed = self.episodes.fold(now, evidence)
         self.told |= {episode.id: episode for episode in changed}
         return tuple(changed)

@@ -35,7 +35,7 @@ class ServiceError(TerracastError):
 class Beginning:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
-    known then, which a mixture's experts learn from (None: serve without a mixture)."""
+    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without)."""
 
     base: Forecaster
     times: np.ndarray
@@ -115,7 +115,7 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)))
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
-                          nodes=watched.nodes)
+                          nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")
     return Loop(watched, policy, champion, monitor, episodes, start)
 
