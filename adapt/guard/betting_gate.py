@@ -13,7 +13,8 @@ import numpy as np
 
 from adapt.guard.gate import Decision, GateError, paired_losses
 
-SHARES = (0.3, 1.0)  # of the design gain, that bets are laid for: a bet for too large a gain loses on a smaller one
+SHARES = (0.3, 1.0, 10.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,
+WORTHS = (0.45, 0.45, 0.1)  # and one for too small a gain wins little by a large: what each bet starts with
 USUAL_SPREAD, SPREAD_WORTH = 0.05, 2.0  # deviation of a block's difference before any is seen, and its worth in blocks
 USUAL_OVERLAP, OVERLAP_WORTH = 1.8, 10.0  # the same of what neighbouring blocks share
 FEWEST = 5  # blocks before the gate speaks
@@ -130,14 +131,11 @@ def log_worth(champion: np.ndarray, challenger: np.ndarray, gain: float) -> np.n
     total, apart = champion + challenger, champion - challenger
     before = np.cumsum(total) - total
     usual = np.where(before > 0, before / np.maximum(np.arange(len(total)), 1), total)
-    bets = [_log_bet(apart / np.maximum(scale, 1e-300), share * gain / (2 - gain))
-            for scale in (total, usual) for share in SHARES]
-    bets = [bet for bet in bets if len(bet)]
-    if not bets:
+    if not len(total):
         return np.zeros(0)
-    stacked = np.stack(bets)
-    top = stacked.max(axis=0)
-    return np.asarray(top + np.log(np.exp(stacked - top).mean(axis=0)))
+    bets = [math.log(worth / 2) + _log_bet(apart / np.maximum(scale, 1e-300), min(share * gain / (2 - gain), 0.5))
+            for scale in (total, usual) for share, worth in zip(SHARES, WORTHS, strict=True)]
+    return np.asarray(np.logaddexp.reduce(bets, axis=0))
 
 
 def _log_bet(shares: np.ndarray, design: float) -> np.ndarray:

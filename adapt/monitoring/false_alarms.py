@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-CAUTION = 0.8  # share of the promise that the reference period may use up; the rest is for what it does not hold
 BOOTSTRAP_BLOCKS = 28  # longer than weather, tides and weeks remember
 LOOSEST, STRICTEST = 0.6, 4.0
 MOST_VALUES = 4_000_000  # of one bootstrapped trial
@@ -31,16 +30,17 @@ def threshold(scores: Callable[[np.ndarray], np.ndarray], streams: np.ndarray, b
               per_month: float, cooldown: int, seed: int, *, by_node: bool = False) -> float:
     """The smallest threshold with which ``streams`` (block, stream), all normal, raise at most the promised episodes.
 
-    ``scores`` turns streams into (block, place); an alarm is a score above the threshold. Two trials must both keep
-    ``CAUTION`` × ``per_month``: a circular block bootstrap of all streams together (which keeps what happens at once
+    ``scores`` turns rows of ``streams``, given by their numbers, into (block, place), by limits that these rows had no
+    part in; an alarm is a score above the threshold. Two trials must both keep
+    ``per_month``: a circular block bootstrap of all streams together (which keeps what happens at once
     and within four weeks; Künsch 1989, Politis and Romano 1992) and the reference in its own order (which keeps its
     seasons). ``by_node``: alarms of different places are counted each; otherwise those of a cooldown are one episode.
     """
     months = float(np.clip(200.0 / per_month, 2.0, 120.0))
     length = min(round(months * blocks_per_month), max(2 * len(streams), MOST_VALUES // streams.shape[1]))
-    trials = [scores(streams), scores(resample(streams, length, min(BOOTSTRAP_BLOCKS, len(streams)), seed))]
-    allowed = CAUTION * per_month
-    return max(_smallest(trial, allowed * len(trial) / blocks_per_month, cooldown, by_node) for trial in trials)
+    rows = np.arange(len(streams))
+    trials = [scores(rows), scores(resample(rows, length, min(BOOTSTRAP_BLOCKS, len(streams)), seed))]
+    return max(_smallest(trial, per_month * len(trial) / blocks_per_month, cooldown, by_node) for trial in trials)
 
 
 def _smallest(trial: np.ndarray, allowed: float, cooldown: int, by_node: bool) -> float:

@@ -132,8 +132,10 @@ class Monitor:
         and its cross-fitted ``blocks`` of so many steps."""
         kinds, places = views.kinds
         per_month = float(MONTH / (step * block))
-        scan = WindowScan.fit(blocks.streams, kinds, _rates(false_alarms_per_month / per_month, len(nodes)))
-        limit = threshold(lambda streams: by_place(scan.scores(streams), places), blocks.streams, per_month,
+        rates = _rates(false_alarms_per_month / per_month, len(nodes))
+        scan = WindowScan.fit(blocks.streams, kinds, rates)
+        crossed = WindowScan.crossed(blocks.streams, kinds, rates)
+        limit = threshold(lambda rows: by_place(crossed.scores(rows), places), blocks.streams, per_month,
                           false_alarms_per_month, COOLDOWN_BLOCKS, seed, by_node=by_node)
         monitor = cls(Calibration(nodes, step, block, false_alarms_per_month, limit, views, scan,
                                   Sureness.fit(blocks.streams, kinds)), silence, stuck)

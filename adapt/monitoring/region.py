@@ -24,6 +24,8 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
     power = (effect**2).sum(axis=0)
     taken: list[int] = []
     amounts = np.zeros(0)
+    # Far from them a large network always has nodes that look moved by chance; what spills over, spills along weights.
+    near = start | (weights[start] != 0).any(axis=0) | (weights[:, start] != 0).any(axis=1)
     allowed = start.copy()
     while len(taken) < len(moved) / 2:
         gain = np.where(allowed & (power > 0), (effect.T @ left) ** 2 / np.maximum(power, 1e-12), 0.0)
@@ -31,7 +33,7 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
         if gain[best] < (least if taken else 1e-12):
             break
         taken.append(best)
-        allowed = np.ones(len(moved), bool)
+        allowed = near.copy()
         allowed[taken] = False
         amounts = np.linalg.lstsq(effect[:, taken], target, rcond=None)[0]
         left = target - effect[:, taken] @ amounts

@@ -98,6 +98,18 @@ class WindowScan:
             best = np.fmax(best, np.abs(differences(streams, window)) / self.limits[row])
         return best
 
+    @classmethod
+    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 5) -> Crossed:
+        """As ``fit``, for the scores of ``streams`` (block, stream) themselves: each of a few parts of them in units
+        of limits that were fitted on the others. Without it the strangest block of a stream widens its own limit, and
+        of thousands of streams that is the one that would have alarmed. O(folds × values)."""
+        whole = cls.fit(streams, kinds, rates)
+        part = np.arange(len(streams)) * folds // len(streams)
+        without = [cls.fit(np.where((part == out)[:, None], np.nan, streams), kinds, rates).limits
+                   for out in range(folds)]
+        # A part without which a short reference says nothing of a window is judged by the whole.
+        return Crossed(streams, part, tuple(cls(np.where(np.isfinite(one), one, whole.limits)) for one in without))
+
     def latest(self, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the last block of ``past`` (block, stream): each window's difference in units of its limit, signed,
         (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
@@ -112,6 +124,26 @@ class WindowScan:
     def restore(cls, state: Mapping[str, Any]) -> WindowScan:
         """What ``state`` described."""
         return cls(np.array(state["limits"], float))
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A reference whose blocks are scored out of sample: ``part`` (block,) says by which of the ``scans``."""
+
+    streams: np.ndarray
+    part: np.ndarray
+    scans: tuple[WindowScan, ...]
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        """Scores (block, stream) of the reference's blocks ``rows`` (block,), in that order."""
+        limits, streams, part = [scan.limits for scan in self.scans], self.streams[rows], self.part[rows]
+        best = np.zeros(streams.shape)
+        for row, window in enumerate(WINDOWS):
+            moved = np.abs(differences(streams, window))
+            for out in range(len(limits)):
+                own = part == out
+                best[own] = np.fmax(best[own], moved[own] / limits[out][row])
+        return best
 
 
 def _of_runs(sizes: np.ndarray) -> np.ndarray:

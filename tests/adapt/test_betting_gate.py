@@ -76,3 +76,10 @@ def test_gaps_are_left_out_and_nonsense_is_refused() -> None:
     with pytest.raises(GateError, match="alpha"):
         BettingGate(OVERLAP, alpha=0.0)
     assert BettingGate(OVERLAP).decide(np.ones(3), np.ones(3)).verdict == "wait"
+
+
+def test_a_much_better_challenger_does_not_wait_long():
+    draws = np.random.default_rng(8)
+    champion = 5.0 + draws.random(60)
+    decision = BettingGate(horizon_steps=1).decide(champion, 1.0 + draws.random(60))
+    assert decision.verdict == "accept" and decision.n <= 24

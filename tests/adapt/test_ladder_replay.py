@@ -23,7 +23,7 @@ from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
-DAYS, SHIFTED = 66, 50
+DAYS, SHIFTED = 82, 50
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _policy() -> Policy:
 def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None:
     loop, start = _loop(history, _policy())
     maker = RungMaker(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
-    outcome = replay(loop, history, start, start + 34 * DAY, maker)
+    outcome = replay(loop, history, start, start + 50 * DAY, maker)
     assert [climb.rung for climb in loop.climbs][:2] == ["broken", "mean"]
     assert [receipt.kept for receipt in maker.receipts][:2] == [False, True]
     assert "exploded" in maker.receipts[0].why
@@ -98,7 +98,7 @@ def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None
 
 def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[object, object], None]) -> None:
     loop, start = _loop(history, _policy())
-    for moment in clock(history, start, start + 34 * DAY, 6 * HOUR):
+    for moment in clock(history, start, start + 50 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
         if tick.act is not None:
             loop.decline(tick.act, "a test")

@@ -35,6 +35,17 @@ def test_limits_are_passed_at_the_stated_rate():
         assert 0.0008 <= runs.mean() / RUN <= 0.004
 
 
+def test_limits_from_the_other_parts_foretell_what_is_passed_later():
+    draws = np.random.default_rng(5)
+    reference, later = draws.standard_t(4, (365, 300)), draws.standard_t(4, (3650, 300))
+    kinds, rates = np.zeros(300, int), np.array([0.0003])
+    scan, rows = WindowScan.fit(reference, kinds, rates), np.arange(365)
+    crossed = WindowScan.crossed(reference, kinds, rates).scores(rows)
+    truth = (scan.scores(later)[64:] > 1).mean()
+    assert (scan.scores(reference)[64:] > 1).mean() < 0.8 * truth  # in sample: fewer than there will be
+    assert 0.75 * truth < (crossed[64:] > 1).mean() < 1.6 * truth
+
+
 def test_a_window_longer_than_the_reference_can_tell_is_not_used():
     scan = WindowScan.fit(np.random.default_rng(0).normal(size=(24, 5)), np.zeros(5, int), np.array([0.01]))
     assert np.isfinite(scan.limits).all(axis=1).tolist() == [True, True, True, False]
@@ -48,6 +59,10 @@ def test_the_culprit_is_named_and_not_its_neighbours():
     amounts[[2, 5]] = 3.0, -2.0
     found = explained((np.eye(8) - weights) @ amounts, weights, np.full(8, 0.5), np.full(8, True))
     assert found == pytest.approx({2: 3.0, 5: -2.0})
+    far = np.zeros((9, 9))
+    far[:8, :8] = weights
+    moved = (np.eye(9) - far) @ np.append(amounts, 1.0)
+    assert 8 not in explained(moved, far, np.full(9, 0.5), np.arange(9) == 2)  # moved too, but linked to nothing
     assert grown({}, np.zeros(8), weights) == {} and set(grown(found, np.zeros(8), weights)) == {2, 5}
 
 
