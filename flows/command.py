@@ -163,6 +163,16 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
 
 
 @app.command()
+def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="Of Prefect's server.")] = 4200,
+       mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
+       page_port: Annotated[int, typer.Option(help="Of the report's page.")] = 8478) -> None:
+    """Prefect's server, MLflow, the schedules and the report's page, on loopback, until interrupted."""
+    from flows.up import up as serve
+
+    serve(str(config.resolve()), prefect_port=prefect_port, mlflow_port=mlflow_port, page_port=page_port)
+
+
+@app.command()
 def replay(config: Config = CONFIG,
            policies: Annotated[str, typer.Option(help="Policies, comma-separated.")] = "frozen,weekly,drift-only,loop",
            start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,

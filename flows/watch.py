@@ -131,7 +131,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
 def watch_forever(config: str) -> None:
     """A step now and at every cadence, on the wall clock, until interrupted; a failed step is told and tried again.
 
-    For schedules that survive this process, deploy the flow (``prefect.yaml``).
+    For schedules that survive this process, see ``flows.up``.
     """
     cadence = Workspace.open(config).settings.stream.cadence
     while True:

@@ -13,7 +13,7 @@ import numpy as np
 
 from adapt.guard.gate import Decision, GateError, paired_losses
 
-SHARES = (0.3, 1.0, 10.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,
+SHARES = (0.3, 1.0, 5.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,
 WORTHS = (0.45, 0.45, 0.1)  # and one for too small a gain wins little by a large: what each bet starts with
 USUAL_SPREAD, SPREAD_WORTH = 0.05, 2.0  # deviation of a block's difference before any is seen, and its worth in blocks
 USUAL_OVERLAP, OVERLAP_WORTH = 1.8, 10.0  # the same of what neighbouring blocks share
