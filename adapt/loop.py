@@ -121,6 +121,8 @@ class Loop:
         verdict = self._roll_back() or self._judge()
         act = self._wish(moment.now)
         panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
+        if not panel.sizes["time"]:  # an outage longer than the history: the forecaster sees that nothing was seen
+            panel = panel.reindex(time=[moment.now])
         forecast = self.champion.issue(panel, moment.now, shadow=False)
         if self.challenger is not None:
             self.challenger.issue(panel, moment.now, shadow=True)
