@@ -66,3 +66,10 @@ class Climbing:
         """Go on where ``state`` was taken; a state from before there was a ladder has neither."""
         errors = ErrorLevel.restore(state["errors"]) if "errors" in state else ErrorLevel()
         return cls(policy, [Climb.restore(one) for one in state.get("climbs", [])], errors)
+
+
+def measured_since(before: Sequence[Climb], now: Sequence[Climb]) -> list[Climb]:
+    """Receipts of versions whose gain in service has been measured since ``before``; acts are only ever added."""
+    known = [np.isfinite(climb.after) for climb in before] + [False] * (len(now) - len(before))
+    return [climb for told, climb in zip(known, now, strict=True)
+            if climb.version is not None and np.isfinite(climb.after) and not told]
