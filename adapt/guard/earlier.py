@@ -26,6 +26,7 @@ EACH = 24  # issues of a stretch
 MOST = 12  # stretches kept: of 84 days, two years and nine months
 SPAN = np.timedelta64(84, "D").astype("timedelta64[ns]")
 FEWEST = 8  # issues, a horizon apart, without which a stretch of time says nothing
+ENOUGH = 4 * EACH  # issues in all from which on a challenger has to show that it is within the margin
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Earlier:
     everywhere is called worse on some stretch.
 
     Rejected where it is shown to be worse by more than the margin on any one stretch (a one-sided t-test, Bonferroni
-    over stretches), or not shown, at ``alpha``, to be within the margin over all of them. With fewer than two
-    stretches there is nothing earlier to forget.
+    over stretches), or, from ``ENOUGH`` issues on, not shown at ``alpha`` to be within the margin over all of them.
+    With fewer than two stretches there is nothing earlier to forget.
     """
 
     margin: float = 0.10
@@ -84,20 +85,23 @@ class Earlier:
         places = ((order + order * 0.618033988749895 % 1 * 0.5) / number * len(inside)).astype(int)
         self.held.append(Stretch(name, tuple(inside[np.unique(places)])))
 
-    def losses(self, model: Forecaster, watched: Watched, moment: Moment) -> list[np.ndarray]:
-        """Losses (issue, node) of ``model`` by itself on each stretch. One forecast an issue: 288 at most."""
-        every = [issue for stretch in self.held for issue in stretch.issues]
+    def losses(self, models: Sequence[Forecaster], watched: Watched, moment: Moment) -> list[list[np.ndarray]]:
+        """Losses (issue, node) of each model by itself, on each stretch. One forecast an issue and model: 288 at most;
+        what is read for an issue is read once."""
+        contenders = [Contender("earlier", model, None, watched.request) for model in models]
+        every = sorted({issue for stretch in self.held for issue in stretch.issues})
         if not every:
-            return []
-        contender = Contender("earlier", model, None, watched.request)
+            return [[] for _ in models]
         for issue in every:
-            then = moment.earlier(issue)
-            with suppress(TerracastError):  # of that time nothing is kept any more, or too little for a forecast
-                contender.issue(watched.panel(then, issue - watched.history), issue, shadow=True)
-        found = {score.issue_time: score.crps for score in contender.mature(
-            moment.now, watched.labels(moment, min(every)), np.timedelta64(0, "ns"))}
-        nothing = np.full(len(watched.nodes), np.nan)
-        return [np.stack([found.get(issue, nothing) for issue in stretch.issues]) for stretch in self.held]
+            context = watched.panel(moment.earlier(issue), issue - watched.history)
+            for one in contenders:
+                with suppress(TerracastError):  # of that time nothing is kept any more, or too little for a forecast
+                    one.issue(context, issue, shadow=True)
+        labels, nothing = watched.labels(moment, every[0]), np.full(len(watched.nodes), np.nan)
+        found = [{score.issue_time: score.crps for score in one.mature(moment.now, labels, np.timedelta64(0, "ns"))}
+                 for one in contenders]
+        return [[np.stack([scores.get(issue, nothing) for issue in stretch.issues]) for stretch in self.held]
+                for scores in found]
 
     def decide(self, champion: Sequence[np.ndarray], challenger: Sequence[np.ndarray]) -> Decision | None:
         """``reject`` with the reason, or None where nothing speaks against a trial. Losses as ``losses`` gives them."""
@@ -116,7 +120,7 @@ class Earlier:
             return Decision("reject", f"it forgot {name}: its loss there is {lost:.0%} above the champion's, beyond "
                                       f"the margin of {self.margin:.0%} (p = {worse[name]:.2g})", gain, worse[name], n)
         within = one_sided_p((1 + self.margin) * ours - theirs, 1)
-        if within >= self.alpha:
+        if within >= self.alpha and n >= ENOUGH:
             return Decision("reject", f"on {n} issues of earlier times its loss is {-gain:+.1%} of the champion's, not "
                                       f"shown to be within {self.margin:.0%} (p = {within:.2g})", gain, within, n)
         return None

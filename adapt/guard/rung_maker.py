@@ -91,7 +91,7 @@ class RungMaker:
         earlier.extend(times, moment.now - self.fine_tune.window, watched.request.leads[-1], tuple(episodes))
         if len(earlier.held) < 2:
             return None
-        return earlier.decide(*(earlier.losses(model, watched, moment) for model in (champion, newcomer)))
+        return earlier.decide(*earlier.losses((champion, newcomer), watched, moment))
 
     def remember(self, act: Act, version: str, watched: Watched, moment: Moment, serving: str = "base") -> None:
         """A version was made by the act while ``serving`` served; what was only recalled is remembered already."""
