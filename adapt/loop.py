@@ -17,9 +17,8 @@ from adapt.calibration import OutputCalibration
 from adapt.clock import Moment
 from adapt.contender import Contender, Score, open_forecasts, rows_at
 from adapt.guard.betting_gate import BettingGate
-from adapt.guard.error_level import ErrorLevel
+from adapt.guard.climbing import Climbing
 from adapt.guard.gate import Decision
-from adapt.guard.ladder import Climb, Situation, measured, seconds_left
 from adapt.guard.policy import Act, Policy
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episode, Episodes
@@ -107,8 +106,7 @@ class Loop:
         self.promoted: Act | None = None
         self._paired: list[tuple[np.ndarray, np.ndarray]] = []
         self._served: list[tuple[np.ndarray, np.ndarray]] = []
-        self.climbs: list[Climb] = []
-        self.errors = ErrorLevel()
+        self.climbing = Climbing(policy)
         self._unwatched: list[tuple[np.datetime64, np.ndarray]] = []
 
     def tick(self, moment: Moment) -> Tick:
@@ -118,7 +116,7 @@ class Loop:
         labels = panel[self.watched.request.target]
         scores = self._mature(moment.now, labels)
         changed = self._monitor(moment.now, labels)
-        verdict = self._roll_back() or self._judge()
+        verdict = self._roll_back(moment.now) or self._judge(moment.now)
         act = self._wish(moment.now)
         panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
         if not panel.sizes["time"]:  # an outage longer than the history: the forecaster sees that nothing was seen
@@ -145,7 +143,7 @@ class Loop:
         The newcomer inherits the champion's corrections as they stand and learns its own from here on.
         """
         self.wish = None
-        self._climbed(act)
+        self.climbing.acted(act, "accepted" if self.policy.gate is None else "trial", version)
         if self.policy.gate is None:
             self._act_on(act.episode, f"Version {version}, trained for it, serves instead of {self.champion.version}")
             self.champion.version, self.champion.model = version, model
@@ -163,14 +161,16 @@ class Loop:
     def decline(self, act: Act, why: str) -> None:
         """An act made nothing worth a trial: service goes on as it was, and the episode says why."""
         self.wish = None
-        self._climbed(act)
+        self.climbing.acted(act, "dropped", told=why)
         self._act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {why}")
 
-    def _climbed(self, act: Act) -> None:
-        if self.policy.ladder is not None and act.episode is not None:
-            costs = {step.rung: step.seconds for step in self.policy.ladder.steps}
-            ratio = self.errors.ratio(act.asked, self.told[act.episode].since)
-            self.climbs.append(Climb(act.episode, act.rung, act.reason, act.asked, costs.get(act.rung, 0.0), ratio))
+    def refuse(self, act: Act, version: str, decision: Decision) -> Verdict:
+        """The version that an act made does not even get a trial, for the reason given."""
+        self.wish = None
+        self.climbing.acted(act, "rejected", version, decision.reason)
+        self._act_on(act.episode, f"Version {version}, trained for it, did not replace version "
+                                  f"{self.champion.version}: {decision.reason}")
+        return Verdict(act, self.champion.version, version, decision)
 
     def _oldest(self, now: np.datetime64) -> np.datetime64:
         contenders = [*self.retired, self.champion, *([] if self.fallback is None else [self.fallback])]
@@ -196,7 +196,7 @@ class Loop:
                     self._served.append((now_serving[score.issue_time].crps, score.crps))
         served = [score for score in scores if not score.shadow]
         for score in served:
-            self.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
+            self.climbing.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
         return served
 
     def _monitor(self, now: np.datetime64, labels: xr.DataArray) -> tuple[Episode, ...]:
@@ -222,7 +222,7 @@ class Loop:
         else:
             self.told[episode_id] = self.told[episode_id].with_action(text)
 
-    def _judge(self) -> Verdict | None:
+    def _judge(self, now: np.datetime64) -> Verdict | None:
         if self.challenger is None or self.act is None or self.policy.gate is None or not self._paired:
             return None
         champion, challenger = (np.stack(losses) for losses in zip(*self._paired, strict=True))
@@ -233,6 +233,7 @@ class Loop:
         word = "replaced" if decision.verdict == "accept" else "did not replace"
         self._act_on(self.act.episode, f"Version {self.challenger.version}, trained for it, {word} version "
                                        f"{self.champion.version}: {decision.reason}")
+        self.climbing.decided(self.act, f"{decision.verdict}ed", now, decision.reason)
         if decision.verdict == "accept":
             self._retire(self.fallback)
             self.fallback, self.promoted, self._served = self.champion, self.act, []
@@ -242,7 +243,7 @@ class Loop:
         self.challenger, self.act, self._paired = None, None, []
         return verdict
 
-    def _roll_back(self) -> Verdict | None:
+    def _roll_back(self, now: np.datetime64) -> Verdict | None:
         """Watch a new champion in service beside the one it replaced, which goes on in the shadow: where a bet that
         the old one is better wins, it serves again; after ``PROBATION`` blocks without, the old one is let go."""
         if self.fallback is None or self.promoted is None or self.policy.gate is None or not self._served:
@@ -258,6 +259,7 @@ class Loop:
             verdict = Verdict(self.promoted, self.fallback.version, failed.version, said)
             self._act_on(self.promoted.episode, f"Version {failed.version} lost in service, version "
                                                 f"{self.fallback.version} serves again: {said.reason}")
+            self.climbing.decided(self.promoted, "rolled back", now, said.reason)
             self._retire(failed)
             self.champion, self._paired = self.fallback, []  # a challenger on trial has a new champion to beat
             self.monitor.restart()
@@ -276,25 +278,12 @@ class Loop:
     def _wish(self, now: np.datetime64) -> Act | None:
         if self.challenger is not None or self.wish is not None:
             return None
-        act = self.policy.trigger.due(now, self.last_act, self.episodes.active()) or self._rung(now)
+        delay = self.watched.request.leads[-1] + self.watched.cadence
+        episodes = self.episodes.active()
+        act = self.policy.trigger.due(now, self.last_act, episodes) or self.climbing.due(now, episodes, delay)
         if act is not None:
             self.last_act, self.wish = now, act
         return act
-
-    def _rung(self, now: np.datetime64) -> Act | None:
-        """What the ladder wants done for the episodes there are, if the policy has one."""
-        ladder = self.policy.ladder
-        if ladder is None:
-            return None
-        delay = self.watched.request.leads[-1] + self.watched.cadence
-        for episode in self.episodes.active():
-            ratio = self.errors.ratio(now, episode.since)
-            self.climbs = measured(self.climbs, episode.id, ratio, now, delay + ladder.settle)
-            left = seconds_left(self.policy.budget, self.climbs, now)
-            choice = ladder.choose(now, episode, Situation(ratio, delay, left), self.climbs)
-            if choice.step is not None:
-                return Act(f"{episode.id}-{choice.step.rung}", now, choice.why, episode.id, choice.step.rung)
-        return None
 
     def state(self) -> dict[str, object]:
         """Everything but the models, which are found again by their version."""
@@ -303,12 +292,11 @@ class Loop:
             "challenger": None if self.challenger is None else self.challenger.state(),
             "retired": [one.state() for one in self.retired],
             "fallback": None if self.fallback is None else self.fallback.state(),
-            "promoted": None if self.promoted is None else _act_state(self.promoted),
+            "promoted": None if self.promoted is None else self.promoted.state(),
             "served": [np.stack(pair) for pair in self._served],
-            "climbs": [climb.state() for climb in self.climbs],
-            "errors": self.errors.state(),
-            "act": None if self.act is None else _act_state(self.act),
-            "wish": None if self.wish is None else _act_state(self.wish),
+            **self.climbing.state(),
+            "act": None if self.act is None else self.act.state(),
+            "wish": None if self.wish is None else self.wish.state(),
             "last_act": str(self.last_act),
             "last_tick": None if self.last_tick is None else str(self.last_tick),
             "paired": [np.stack(pair) for pair in self._paired],
@@ -332,27 +320,18 @@ class Loop:
         loop.retired = [_contender(one, watched.request, model) for one in state["retired"]]  # type: ignore[attr-defined]
         if state.get("fallback") is not None:
             loop.fallback = _contender(state["fallback"], watched.request, model)  # type: ignore[arg-type]
-            loop.promoted = _act(state["promoted"])  # type: ignore[arg-type]
+            loop.promoted = Act.restore(state["promoted"])  # type: ignore[arg-type]
             loop._served = [(pair[0], pair[1]) for pair in state["served"]]  # type: ignore[attr-defined]
-        loop.climbs = [Climb.restore(one) for one in state.get("climbs", [])]  # type: ignore[attr-defined]
-        loop.errors = ErrorLevel.restore(state["errors"]) if "errors" in state else loop.errors  # type: ignore[arg-type]
+        loop.climbing = Climbing.restore(policy, state)
         told = [Episode.from_state(one) for one in state["told"]]  # type: ignore[attr-defined]
         loop.told = {one.id: one for one in told}
-        loop.act = None if state["act"] is None else _act(state["act"])  # type: ignore[arg-type]
-        loop.wish = None if state["wish"] is None else _act(state["wish"])  # type: ignore[arg-type]
+        loop.act = None if state["act"] is None else Act.restore(state["act"])  # type: ignore[arg-type]
+        loop.wish = None if state["wish"] is None else Act.restore(state["wish"])  # type: ignore[arg-type]
         loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
         loop._paired = [(pair[0], pair[1]) for pair in state["paired"]]  # type: ignore[attr-defined]
         loop._unwatched = [(instant(one["issue_time"]), one["raw"])
                            for one in state["unwatched"]]  # type: ignore[attr-defined]
         return loop
-
-
-def _act_state(act: Act) -> dict[str, object]:
-    return {"key": act.key, "asked": str(act.asked), "reason": act.reason, "episode": act.episode, "rung": act.rung}
-
-
-def _act(state: Mapping[str, str]) -> Act:
-    return Act(**{**state, "asked": instant(state["asked"])})  # type: ignore[arg-type]
 
 
 def _contender(state: Mapping[str, object], request: Request, model: Callable[[str], Forecaster]) -> Contender:

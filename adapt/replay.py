@@ -5,26 +5,20 @@ from __future__ import annotations
 import time as stopwatch
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from adapt.clock import Moment, clock
 from adapt.contender import Score
+from adapt.fine_tune import FineTune
 from adapt.guard.policy import Act
-from adapt.loop import Loop, Verdict, Watched
+from adapt.guard.rung_maker import RungMaker
+from adapt.hindsight import ORACLE, Hindsight
+from adapt.loop import Loop, Verdict
 from adapt.monitoring.episodes import Episode
-from stfm.forecaster import Forecaster
 from streams.known import History
-
-
-class Maker(Protocol):
-    """Carries out an act: ``FineTune``, or a ``RungMaker``."""
-
-    def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act) -> Forecaster | None:
-        """The new version, from what is known at ``moment``; None where there is none worth a trial."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -52,33 +46,54 @@ class Outcome:
         return {"method": self.policy, "mae": mean["absolute_error"], "crps": mean["crps"],
                 "coverage80": mean["hits"], "coverage80_last_lead": float(self.scores["last_hit"].mean()),
                 "alarms": len(self.episodes), "adaptations": self.adaptations, "promotions": self.promotions,
-                "compute_seconds": self.seconds}
+                "compute_seconds": self.seconds} | ({"attainable": False} if self.policy == ORACLE else {})
 
 
-def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, fine_tune: Maker,
-           progress: Callable[[int], None] = lambda ticks: None) -> Outcome:
-    """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock."""
+def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: RungMaker | FineTune,
+           progress: Callable[[int], None] = lambda ticks: None, hindsight: Hindsight | None = None) -> Outcome:
+    """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
+
+    With ``hindsight`` the scores are those of the oracle, which no policy can reach.
+    """
     began = stopwatch.process_time()
+    maker = maker if isinstance(maker, RungMaker) else RungMaker(maker, {})
+    maker.versions[loop.champion.version] = loop.champion.model
     scores: list[Score] = []
     verdicts: list[Verdict] = []
     adaptations = promotions = 0
     for moment in clock(history, start, stop, loop.watched.cadence):
         tick = loop.tick(moment)
-        scores += tick.scores
+        scores += tick.scores if hindsight is None else hindsight.after(loop, moment, tick.scores)
         if tick.verdict is not None:
             verdicts.append(tick.verdict)
             promotions += tick.verdict.decision.verdict == "accept"
         if tick.act is not None:
             adaptations += 1
-            model = fine_tune.make(loop.champion.model, loop.watched, moment, tick.act)
-            if model is None:
-                loop.decline(tick.act, "it did not help on held-back labels")
-            else:
-                loop.admit(tick.act, tick.act.key, model)
-                promotions += loop.policy.gate is None
+            refused, admitted = carried_out(loop, maker, moment, tick.act)
+            verdicts += [] if refused is None else [refused]
+            promotions += admitted and loop.policy.gate is None
         progress(1)
     return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                    tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
+
+
+def carried_out(loop: Loop, maker: RungMaker, moment: Moment, act: Act) -> tuple[Verdict | None, bool]:
+    """Make what the act asks for and admit, refuse or decline it; a refusal's verdict, and whether it was admitted."""
+    watched, champion = loop.watched, loop.champion
+    made = maker.make(champion.model, watched, moment, act, champion.version)
+    if made.forecaster is None:
+        loop.decline(act, made.receipt.why.removeprefix("dropped: "))
+        return None, False
+    maker.versions[act.key] = made.forecaster
+    if loop.policy.ladder is not None:
+        maker.remember(act, act.key, watched, moment, champion.version)
+    decision = None
+    if loop.policy.earlier:
+        decision = maker.refusal(champion.model, made.forecaster, watched, moment, loop.told.values())
+    if decision is not None:
+        return loop.refuse(act, act.key, decision), False
+    loop.admit(act, act.key, made.forecaster)
+    return None, True
 
 
 def score_table(scores: list[Score], nodes: tuple[str, ...]) -> pd.DataFrame:

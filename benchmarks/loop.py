@@ -11,6 +11,8 @@ import pandas as pd
 
 from adapt.fine_tune import FineTune
 from adapt.guard.policy import Policy
+from adapt.guard.rung_maker import RungMaker
+from adapt.hindsight import ORACLE, Hindsight
 from adapt.loop import Watched
 from adapt.replay import Outcome
 from adapt.replay import replay as run
@@ -26,7 +28,7 @@ class LoopBench:
     history: History
     watched: Watched
     beginning: Beginning
-    fine_tune: FineTune
+    maker: Callable[[], RungMaker | FineTune]
     start: np.datetime64
     stop: np.datetime64
     false_alarms_per_month: float
@@ -35,17 +37,20 @@ class LoopBench:
 
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
                  progress: Callable[[int], None]) -> list[Outcome]:
-        """Seasonal naive and last value (a season of one step), then each policy named."""
+        """Seasonal naive and last value (a season of one step), then each policy named; ``oracle`` is the best, known
+        afterwards, of all versions that the ladder made."""
         step = pd.Timedelta(self.watched.request.step)
         naives = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
         rivals = [(replace(policies["frozen"], name=name), replace(self.beginning, base=naive))
                   for name, naive in naives.items()]
-        rivals += [(policies[name], self.beginning) for name in names]
+        known = {**policies, "oracle": replace(policies["ladder"], name=ORACLE)} if "ladder" in policies else policies
+        rivals += [(known[name], self.beginning) for name in names]
         outcomes = []
         for policy, beginning in rivals:
             loop = serve(self.watched, policy, beginning, "base", self.start,
                          false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed)
-            outcomes.append(run(loop, self.history, self.start, self.stop, self.fine_tune, progress))
+            hindsight = Hindsight() if policy.name == ORACLE else None
+            outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight))
         return outcomes
 
     def protocol(self) -> dict[str, Any]:

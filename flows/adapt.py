@@ -1,18 +1,22 @@
-"""Adapt: carry out the act that the loop wishes for: train, register, admit.
+"""Adapt: carry out the act that the loop wishes for: let its rung act, register, admit.
 
-Idempotent by the act's key: killed after the version was registered, the next run finds it and admits it.
+Idempotent by the act's key: killed after the version was registered, the next run finds it and admits it. A rung that
+fails or does not help makes no version: the loop is told, and goes on.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from prefect import flow
 
 from adapt.clock import Moment
+from adapt.guard.past import Past
 from adapt.guard.policy import Act
+from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop
-from flows.outbox import flush, post_admission
+from flows.outbox import flush, post, post_admission
 from flows.saved_loop import load_loop, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
@@ -20,37 +24,63 @@ from streams.store import View
 
 
 def carry_out_wish(workspace: Workspace) -> str | None:
-    """Carry out the loop's wish, if it has one; returns the version made."""
+    """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
     loop = load_loop(workspace, view)
     if loop.wish is None:
         return None
-    version = workspace.registry.find(loop.wish.key) or _make(workspace, view, loop, loop.wish)
-    with workspace.store.transaction(f"admit {loop.wish.key}") as step:
+    act, earlier = loop.wish, workspace.policy.earlier
+    maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
+    since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
+    moment = Moment(act.asked, view.history(since=since))
+    version, why, decision = workspace.registry.find(act.key), "", None
+    if version is None:
+        version, why = _made(workspace, view, loop, act, maker, moment)
+    if version is not None and earlier:
+        decision = maker.refusal(loop.champion.model, workspace.registry.load(version), loop.watched, moment,
+                                 loop.told.values())
+    with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)
-        if current.wish != loop.wish:  # another run admitted it meanwhile
+        if current.wish != act:  # another run admitted it meanwhile
             return version
-        post_admission(step, loop.wish, version, current.champion.version, gated=workspace.policy.gate is not None)
-        current.admit(loop.wish, version, workspace.registry.load(version))
+        if version is not None and workspace.policy.ladder is not None:
+            maker.remember(act, version, loop.watched, moment, loop.champion.version)
+        if version is None:
+            current.decline(act, why)
+        elif decision is not None:
+            post(step, current.refuse(act, version, decision))
+        else:
+            post_admission(step, act, version, current.champion.version, gated=workspace.policy.gate is not None)
+            current.admit(act, version, workspace.registry.load(version))
+        if workspace.policy.ladder is not None:
+            step.set_state("past", maker.past.state())
         save_loop(step, current)
     flush(workspace)
     return version
 
 
-def _make(workspace: Workspace, view: View, loop: Loop, act: Act) -> str:
-    """Train on what was known when the act was asked for, and register under its key."""
-    since = act.asked - workspace.fine_tune.window - loop.reach
-    moment = Moment(act.asked, view.history(since=since))
-    model = workspace.fine_tune.make(loop.champion.model, loop.watched, moment, act)
+def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMaker,
+          moment: Moment) -> tuple[str | None, str]:
+    """Let the rung act on what was known when the act was asked for, and register what it made under the act's key with
+    its receipt; None and why where it made nothing."""
+    made = maker.make(loop.champion.model, loop.watched, moment, act, loop.champion.version)
+    if made.forecaster is None:
+        return None, made.receipt.why.removeprefix("dropped: ")
     kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
-    lineage = Lineage(key=act.key, snapshot=view.snapshot, parent=loop.champion.version, episode_id=act.episode,
-                      alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
+    lineage = Lineage(key=act.key, snapshot=view.snapshot, parent=made.parent or loop.champion.version,
+                      episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
                       graph_digest=graph_digest(view), config_digest=workspace.settings.digest(),
-                      known_at=act.asked, seed=workspace.fine_tune.seed(act),
-                      reference=(act.asked - workspace.fine_tune.window, act.asked),
+                      known_at=act.asked, seed=maker.seed(act),
+                      reference=(act.asked - maker.window(act, loop.watched), act.asked),
                       command="terracast adapt")
+    receipt = made.receipt.as_json()
+    measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]
+                if receipt[name] is not None}
     example = loop.watched.panel(moment, moment.now - loop.watched.history)
-    return workspace.registry.add(model, lineage, panel=example, request=workspace.request.at(moment.now))
+    version = workspace.registry.add(made.forecaster, lineage, metrics=measured, panel=example,
+                                     files={"receipt.json": json.dumps(receipt, indent=1, sort_keys=True)},
+                                     request=workspace.request.at(moment.now))
+    return version, ""
 
 
 def graph_digest(view: View) -> str | None:

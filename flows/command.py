@@ -157,7 +157,8 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         _say_files(answer["files"])  # type: ignore[arg-type]
         say(str(answer["waiting"]) if answer["waiting"] else
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
-        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"]):  # type: ignore[attr-defined]
+        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"],  # type: ignore[attr-defined]
+                     *answer["receipts"]):  # type: ignore[misc]
             say(f"- {text}")
     raise typer.Exit(DRIFT if answer["alarms"] else CALM)
 

@@ -51,7 +51,8 @@ steps = 800
 seed = 1
 
 [adapt]
-policy = "loop"          # frozen, weekly, drift-only, loop, or mixture (loop with closed-form experts)
+policy = "loop"          # frozen, weekly, drift-only, loop, mixture (loop with closed-form experts), or ladder
+# rungs = ["output-recursive", "continue"]   # of the ladder; none named: the usual ones, from cheap to dear
 cooldown = "14d"         # alarms of one change within this time are one episode
 window = "84d"           # past that a fine-tune learns from
 steps = 200

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from adapt.guard.ladder import Climb
 from adapt.guard.policy import Act
 from adapt.loop import Loop, Verdict
 from flows.workspace import Workspace
@@ -30,6 +31,12 @@ def post_admission(step: Transaction, act: Act, version: str, champion: str, *, 
     _add(step, {"key": act.key, "version": version, "champion": champion, "verdict": verdict, "reason": act.reason})
 
 
+def post_gain(step: Transaction, climb: Climb) -> None:
+    """Put what a version was worth in service, measured afterwards, into the outbox of the open transaction."""
+    _add(step, {"key": f"{climb.episode}-{climb.rung}", "version": str(climb.version), "verdict": "gain",
+                "before": float(climb.before), "after": float(climb.after), "gain": float(climb.gain)})
+
+
 def flush(workspace: Workspace) -> None:
     """Carry out what the outbox holds, in order, then empty it; safe to run again at any point."""
     letters = _letters(workspace.store.read().state("outbox"))
@@ -49,6 +56,10 @@ def _deliver(registry: Registry, letter: dict[str, object]) -> None:
     elif letter["verdict"] == "accept":
         if champion in (letter["champion"], version):  # else a person moved the alias since: the loop follows that
             promote(registry, version, decision=letter, expected_champion=str(letter["champion"]))
+    elif letter["verdict"] == "gain":
+        registry.log_text(version, "gain.json", json.dumps(letter, indent=1, sort_keys=True))
+        registry.tag(version, gain_in_service=f"{letter['gain']:.0%} of the excess error went away: from "
+                                              f"{letter['before']:.2f} to {letter['after']:.2f} of its usual")
     elif letter["verdict"] == "rollback":
         if champion == version:  # else it was carried out before, or a person moved the alias
             rollback(registry, reason=str(letter["reason"]), expected_champion=version)

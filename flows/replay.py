@@ -55,10 +55,11 @@ def bench_file(data: Path, target: str | None, start: str | None, stop: str | No
 def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | None, stop: str | None, progress: Bar,
                      data: str, command: str) -> dict[str, Any]:
     """Begin service as known at the start, then run every policy from there."""
-    unknown = [name for name in names if name not in workspace.policies]
+    known = (*workspace.policies, "oracle")
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
-                            expected="some of " + ", ".join(workspace.policies), remedy="mend --policies")
+                            expected="some of " + ", ".join(known), remedy="mend --policies")
     bench = _begun(workspace, start, stop, progress)
     ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
     with progress("replaying", ticks) as advance:
@@ -85,7 +86,7 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: 
         watched = workspace.watched(nodes, discovery.inputs())
         beginning = begin(watched, moment, workspace.fit, seed=settings.base.seed)
         advance(1)
-    return LoopBench(history, watched, beginning, workspace.fine_tune, moment.now, last,
+    return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed)
 
 

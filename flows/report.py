@@ -13,6 +13,7 @@ import xarray as xr
 from prefect import flow
 
 from adapt.clock import Moment
+from adapt.guard.ladder import Climb
 from adapt.hindcast import hindcast
 from adapt.loop import Loop, Watched
 from adapt.monitoring.episodes import Episode
@@ -68,7 +69,7 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
-        alarms=tuple(_alarm(episode) for episode in loop.told.values()),
+        alarms=tuple(_alarm(episode, loop.climbing.climbs) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
@@ -174,8 +175,12 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode) -> Alarm:
+def _alarm(episode: Episode, climbs: Sequence[Climb]) -> Alarm:
+    """Its three sentences; where the ladder acted, the third tells every act with its receipt."""
     what, where, action = episode.sentences
+    receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
+    if receipts:
+        action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
     return Alarm(episode.id, what, where, action, episode.since, end, episode.sort)
 

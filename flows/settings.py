@@ -175,12 +175,19 @@ class BaseSettings(Frozen):
 
 
 class AdaptSettings(Frozen):
-    """The policy in service and its fine-tune rung."""
+    """The policy in service, its fine-tune rung, and the ladder.
+
+    ``rungs``: those that the policy ``ladder`` climbs, cheapest first whatever the order here (none named: those that
+    are usual for the model). Intervals are always on. ``budget``: of computing for any four weeks, as the ladder
+    reckons what a rung costs.
+    """
 
     policy: str = "loop"
     cooldown: Duration = pd.Timedelta("14D")
     window: Duration = pd.Timedelta("84D")
     steps: int = Field(default=200, gt=0)
+    rungs: tuple[str, ...] = ()
+    budget: Duration = pd.Timedelta("1h")
 
 
 class DiscoverySettings(Frozen):

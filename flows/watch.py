@@ -19,11 +19,12 @@ from prefect import flow
 from prefect.events import emit_event
 
 from adapt.clock import Moment
+from adapt.guard.climbing import measured_since
 from adapt.loop import Loop, Tick
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.ingest import ingest_new
-from flows.outbox import flush, follow_alias, post
+from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
 from flows.saved_loop import load_drivers, load_loop, save_drivers, save_loop
@@ -36,7 +37,8 @@ from streams.store import Transaction
 @dataclass(frozen=True)
 class Step:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, ``dropped``
-    a sentence for each driver that began to hurt and is no longer used."""
+    a sentence for each driver that began to hurt and is no longer used, ``receipts`` one for each act of the ladder
+    that was carried out, decided, or measured in service."""
 
     now: str
     champion: str | None
@@ -46,6 +48,7 @@ class Step:
     alarms: dict[str, str] = field(default_factory=dict)
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    receipts: tuple[str, ...] = ()
     waiting: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +63,8 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     if workspace.store.read().state("loop") is None:
         waiting = begin_service(workspace, now)
         if waiting is not None:
-            return _step(workspace, now, files, [], (), waiting)
+            return _step(workspace, now, files, [], (), (), waiting)
+    before = _receipts(workspace)
     ticks: list[Tick] = []
     dropped: list[str] = []
     while True:
@@ -70,7 +74,13 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         dropped += gone
         flush(workspace)
         if not done:
-            return _step(workspace, now, files, ticks, tuple(dropped), None)
+            receipts = tuple(one for one in _receipts(workspace) if one not in before)
+            return _step(workspace, now, files, ticks, tuple(dropped), receipts, None)
+
+
+def _receipts(workspace: Workspace) -> list[str]:
+    """Every act of the ladder so far, in words."""
+    return [climb.sentence for climb in load_loop(workspace, workspace.store.read()).climbing.climbs]
 
 
 def _advance(workspace: Workspace, now: np.datetime64,
@@ -82,6 +92,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
         if first > now:
             return [], []
+        known = list(loop.climbing.climbs)
         history, drivers = step.history(since=first - loop.reach), load_drivers(step)
         ticks, dropped = [], []
         moment = Moment(first, history)
@@ -96,6 +107,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
             if tick.act is not None:
                 break
             moment = Moment(moment.now + loop.watched.cadence, history)
+        for climb in measured_since(known, loop.climbing.climbs):
+            post_gain(step, climb)
         _record(step, loop, ticks)
         save_loop(step, loop)
         save_drivers(step, drivers)
@@ -117,7 +130,7 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
 
 
 def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
-          dropped: tuple[str, ...], waiting: str | None) -> Step:
+          dropped: tuple[str, ...], receipts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
     told = {} if waiting is not None else load_loop(workspace, view).told
@@ -125,7 +138,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
-                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, waiting)
+                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, receipts, waiting)
 
 
 def watch_forever(config: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,15 @@ import pandas as pd
 import xarray as xr
 
 from adapt.fine_tune import FineTune
-from adapt.guard.policy import Policy, policies
+from adapt.guard.past import Past
+from adapt.guard.policy import Policy, ladder_policy, policies
+from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Watched
+from adapt.rungs.anew import Anew
+from adapt.rungs.continuing import Continue
+from adapt.rungs.recalled import Recalled
+from adapt.rungs.rung import Rung
+from adapt.rungs.usual import optional_rungs, steps_of, usual_rungs
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.base.model import Base
@@ -60,8 +67,10 @@ class Workspace:
     @property
     def policies(self) -> dict[str, Policy]:
         """All policies by name."""
-        stream = self.settings.stream
-        found = policies(nanoseconds(stream.cadence), nanoseconds(stream.horizon))
+        stream, adapt = self.settings.stream, self.settings.adapt
+        cadence, horizon = nanoseconds(stream.cadence), nanoseconds(stream.horizon)
+        steps = steps_of(adapt.rungs, horizon, base=self.settings.base.model == "shipped")
+        found = (*policies(cadence, horizon), ladder_policy(cadence, horizon, steps, adapt.budget.total_seconds()))
         return {policy.name: policy for policy in found}
 
     @property
@@ -77,6 +86,16 @@ class Workspace:
     def fine_tune(self) -> FineTune:
         """The fine-tune rung as set."""
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
+
+    def maker(self, past: Past | None = None, load: Callable[[str], Forecaster] | None = None) -> RungMaker:
+        """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
+        ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
+        adapt, past = self.settings.adapt, past or Past()
+        versions: dict[str, Forecaster] = {}
+        made: list[Rung] = [*usual_rungs(), *optional_rungs(), Continue(nanoseconds(adapt.window), adapt.steps),
+                Recalled(past.regimes, load or versions.__getitem__),
+                Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
+        return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
         """Fit the base that the settings name on a context panel; driver variables are those beside the target."""

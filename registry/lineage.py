@@ -153,6 +153,8 @@ def tell(name: str, version: Version, ancestors: tuple[str, ...],
                                               for key, value in sorted(version.metrics.items())) + ".")
     lines.append("Gate decision: " + ", ".join(f"{key} {value}" for key, value in decision.items()) + "."
                  if decision else "No gate decision is recorded.")
+    if "gain_in_service" in tags:
+        lines.append(f"In service {tags['gain_in_service']}.")
     if "rolled_back_to" in tags:
         reason = tags.get("rollback_reason", "")
         lines.append(f"It was rolled back to version {tags['rolled_back_to']}: {reason}")

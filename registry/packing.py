@@ -10,6 +10,7 @@ from typing import cast
 import pandas as pd
 import xarray as xr
 
+from adapt.rungs import kept
 from registry.tidy import Interface, table_of
 from registry.tracking import RegistryError
 from stfm import shelf
@@ -71,7 +72,7 @@ def _keepable(forecaster: Forecaster) -> shelf.Kept:
     if not (hasattr(forecaster, "config") and hasattr(forecaster, "weights")):
         raise RegistryError(f"a {type(forecaster).__name__} cannot be kept", where="registry",
                             expected="a forecaster with config() and weights()",
-                            remedy="add them (weights may be empty) and a builder in stfm.shelf")
+                            remedy="add them (weights may be empty) and a builder in stfm.shelf or adapt.rungs.kept")
     return cast(shelf.Kept, forecaster)
 
 
@@ -121,4 +122,4 @@ def unpack(folder: Path, expected_digest: str | None, where: str) -> Forecaster:
         raise RegistryError("the model's files were changed or damaged", where=where,
                             expected=f"digest {expected_digest}",
                             remedy="restore the artefact folder from a backup, or make the version again")
-    return shelf.load(shelved)
+    return kept.load(shelved)

@@ -11,8 +11,8 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
+from adapt.rungs import kept
 from registry.tidy import Interface, table_of_forecast
-from stfm import shelf
 
 
 class ServedForecaster(PythonModel):  # type: ignore[misc]
@@ -20,7 +20,7 @@ class ServedForecaster(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Rebuild the forecaster from safetensors and JSON."""
-        self.forecaster = shelf.load(Path(context.artifacts["forecaster"]))
+        self.forecaster = kept.load(Path(context.artifacts["forecaster"]))
         self.interface = Interface.from_json(Path(context.artifacts["interface"]).read_text(encoding="utf-8"))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:

@@ -51,8 +51,11 @@ def save(forecaster: Kept, folder: str | Path) -> Path:
     return folder
 
 
-def load(folder: str | Path) -> Forecaster:
-    """The forecaster kept in ``folder``: its forecasts are those of the one saved, to the bit."""
+def load(folder: str | Path, also: Mapping[str, Builder] | None = None) -> Forecaster:
+    """The forecaster kept in ``folder``: its forecasts are those of the one saved, to the bit.
+
+    ``also``: builders by name of forecasters that live above this room.
+    """
     folder = Path(folder)
     try:
         text, raw = (folder / CONFIG).read_bytes(), (folder / WEIGHTS).read_bytes()
@@ -73,21 +76,22 @@ def load(folder: str | Path) -> Forecaster:
     except Exception as error:  # SafetensorError is not exported by every version
         raise ForecastError(f"{WEIGHTS} is not safetensors", where=str(folder), expected="a safetensors file",
                             remedy="restore the folder or save again") from error
-    return build(config, arrays)
+    return build(config, arrays, also)
 
 
-def build(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
+def build(config: Mapping[str, object], weights: Mapping[str, np.ndarray],
+          also: Mapping[str, Builder] | None = None) -> Forecaster:
     """Rebuild a forecaster from what its ``config()`` and ``weights()`` gave.
 
     >>> build({"forecaster": "seasonal-naive", "season": "7 days"}, {})
     SeasonalNaive(season=Timedelta('7 days 00:00:00'))
     """
-    name = config.get("forecaster")
-    if name not in BUILDERS:
+    name, builders = config.get("forecaster"), {**BUILDERS, **(also or {})}
+    if name not in builders:
         raise ForecastError(f"unknown forecaster {name!r}", where=CONFIG,
-                            expected="one of " + ", ".join(BUILDERS), remedy="use the version that wrote it")
+                            expected="one of " + ", ".join(builders), remedy="use the version that wrote it")
     try:
-        return BUILDERS[str(name)](config, weights)
+        return builders[str(name)](config, weights)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise ForecastError(f"config and weights do not make a {name} ({type(error).__name__})", where=CONFIG,
                             expected="what its config() and weights() gave", remedy="save it again") from error

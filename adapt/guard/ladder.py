@@ -47,9 +47,17 @@ class Situation:
     seconds_left: float = np.inf
 
 
+FAILED = ("dropped", "rejected", "rolled back")
+
+
 @dataclass(frozen=True)
 class Climb:
-    """Receipt of one act: what, why, when, its cost, the error ratio before, and after (NaN until it is measured)."""
+    """Receipt of one act: what, why, when, its cost as the ladder reckons, the error ratio before, and after (NaN
+    until it is measured).
+
+    ``outcome``: ``trial`` until the gate has spoken; ``dropped`` (the rung made nothing worth a trial), ``rejected``,
+    ``accepted`` (at ``decided_at``), ``rolled back``. ``told``: what the rung, the gate, or service said.
+    """
 
     episode: str
     rung: str
@@ -58,20 +66,41 @@ class Climb:
     seconds: float
     before: float
     after: float = float("nan")
+    outcome: str = "trial"
+    decided_at: np.datetime64 | None = None
+    version: str | None = None
+    told: str = ""
+
+    @property
+    def serves_since(self) -> np.datetime64:
+        """From when the act could show in service."""
+        return self.acted_at if self.decided_at is None else self.decided_at
 
     @property
     def gain(self) -> float:
         """The share of the excess error that went away: 1 all of it, below 0 it grew; NaN until measured."""
         return float((self.before - self.after) / max(self.before - 1.0, 1e-9))
 
+    @property
+    def sentence(self) -> str:
+        """The receipt in words."""
+        came = {"trial": "it is on trial", "accepted": "it serves"}.get(self.outcome, f"it was {self.outcome}")
+        later = f"; the error went from {self.before:.2f} to {self.after:.2f} of its usual" \
+            if np.isfinite(self.after) else ""
+        return f"{self.rung} at {np.datetime_as_string(self.acted_at, 'h')}: {came}" \
+               f"{f' ({self.told})' if self.told else ''}{later}"
+
     def state(self) -> dict[str, object]:
         """As plain data."""
-        return {**asdict(self), "acted_at": str(self.acted_at)}
+        return {**asdict(self), "acted_at": str(self.acted_at),
+                "decided_at": None if self.decided_at is None else str(self.decided_at)}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Climb:
         """Read back what ``state`` wrote."""
-        return cls(**{**state, "acted_at": instant(str(state["acted_at"]))})
+        decided = state.get("decided_at")
+        return cls(**{**state, "acted_at": instant(str(state["acted_at"])),
+                      "decided_at": None if decided is None else instant(str(decided))})
 
 
 @dataclass(frozen=True)
@@ -116,10 +145,11 @@ class Ladder:
         if not situation.error_ratio > CALM:
             return Choice(None, f"the error is {situation.error_ratio:.2f} of its usual: nothing to mend")
         mine = [climb for climb in climbs if climb.episode == episode.id and now - climb.acted_at < MONTH]
-        if mine:
-            judged = mine[-1].acted_at + situation.label_delay + self.settle
+        if mine and mine[-1].outcome not in FAILED:  # what failed changed nothing, so there is nothing to wait for
+            judged = mine[-1].serves_since + situation.label_delay + self.settle
             if now < judged:
-                return Choice(None, f"{mine[-1].rung} acted {_days(now - mine[-1].acted_at)} ago: too early to judge")
+                return Choice(None, f"{mine[-1].rung} acted {_days(now - mine[-1].serves_since)} ago: "
+                                    "too early to judge")
             won = (mine[-1].before - situation.error_ratio) / max(mine[-1].before - 1.0, 1e-9)
             if won >= self.recovered:
                 return Choice(None, f"{mine[-1].rung} took away {won:.0%} of the excess error: no higher")
@@ -151,11 +181,12 @@ def seconds_left(budget: float, climbs: Sequence[Climb], now: np.datetime64) -> 
 
 def measured(climbs: Sequence[Climb], episode: str, error_ratio: float, now: np.datetime64,
              wait: np.timedelta64) -> list[Climb]:
-    """The receipts, with the error ratio of now in the newest of an episode that acted ``wait`` ago or longer."""
+    """The receipts, with the error ratio of now in the newest of an episode that came to serve ``wait`` ago or longer;
+    what failed has no gain."""
     told = list(climbs)
     for number in range(len(told) - 1, -1, -1):
-        if told[number].episode == episode:
-            if np.isnan(told[number].after) and now - told[number].acted_at >= wait and np.isfinite(error_ratio):
+        if told[number].episode == episode and told[number].outcome not in FAILED:
+            if np.isnan(told[number].after) and now - told[number].serves_since >= wait and np.isfinite(error_ratio):
                 told[number] = replace(told[number], after=error_ratio)
             break
     return told

@@ -6,9 +6,9 @@ Frozen, weekly and drift-only are the plain baselines that every replay prints b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,17 +16,31 @@ from adapt.guard.betting_gate import BettingGate
 from adapt.guard.gate import Gate
 from adapt.guard.ladder import Ladder, Step
 from adapt.monitoring.episodes import Episode
+from streams.instant import instant
 
 
 @dataclass(frozen=True)
 class Act:
-    """A wish to adapt: ``key`` is its idempotency key everywhere (episode or schedule, then rung)."""
+    """A wish to adapt: ``key`` is its idempotency key everywhere (episode or schedule, then rung). ``since``: when what
+    it answers seems to have begun."""
 
     key: str
     asked: np.datetime64
     reason: str
     episode: str | None = None
     rung: str = "fine-tune"
+    since: np.datetime64 | None = None
+
+    def state(self) -> dict[str, object]:
+        """As plain data."""
+        return {**asdict(self), "asked": str(self.asked), "since": None if self.since is None else str(self.since)}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Act:
+        """Read back what ``state`` wrote."""
+        since = state.get("since")
+        return cls(**{**state, "asked": instant(str(state["asked"])),
+                      "since": None if since is None else instant(str(since))})
 
 
 class Trigger(Protocol):
@@ -93,7 +107,7 @@ class Either:
 class Policy:
     """A way to run the loop. ``gate`` None lets every new version serve at once; ``mixes``: what is served is the
     mixture of base and closed-form experts; ``ladder``: chooses a rung for each episode, beside the trigger, within a
-    ``budget`` of seconds for any four weeks."""
+    ``budget`` of seconds for any four weeks; ``earlier``: a newcomer must not be worse on earlier regimes either."""
 
     name: str
     trigger: Trigger
@@ -102,6 +116,7 @@ class Policy:
     mixes: bool = False
     ladder: Ladder | None = None
     budget: float = math.inf
+    earlier: bool = False
 
 
 def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
@@ -125,9 +140,9 @@ def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, 
 
 def ladder_policy(cadence: np.timedelta64, horizon: np.timedelta64, steps: tuple[Step, ...],
                   budget: float = math.inf) -> Policy:
-    """The ladder alone decides what to do about an episode; its newcomers pass the betting gate."""
+    """The ladder alone decides what to do about an episode; its newcomers pass earlier regimes and the betting gate."""
     return Policy("ladder", Never(), calibrates=True, gate=BettingGate(max(1, math.ceil(horizon / cadence))),
-                  ladder=Ladder(steps), budget=budget)
+                  ladder=Ladder(steps), budget=budget, earlier=True)
 
 
 def always(period: np.timedelta64) -> Policy:

@@ -1,21 +1,43 @@
-"""Carries out an act with the rung that it names: what a replay trains and adapts with."""
+"""Carries out an act with the rung that it names, the same live and in replay."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
 
 from adapt.clock import Moment
 from adapt.fine_tune import FineTune
+from adapt.guard.earlier import MOST, SPAN
+from adapt.guard.gate import Decision
+from adapt.guard.past import ROWS, Past
 from adapt.guard.policy import Act
 from adapt.loop import Watched
-from adapt.rungs.rung import Receipt, Rung, attempt
-from stfm.forecaster import Forecaster
+from adapt.monitoring.episodes import Episode
+from adapt.rungs.beneath import Beneath
+from adapt.rungs.recalled import Recalled
+from adapt.rungs.rung import Adapted, Receipt, Rung, attempt
+from stfm.forecaster import Forecaster, Request
+
+LEAST = 16  # horizons (days, where the horizon is shorter) of labels that a rung is shown: a fifth of them judges
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an act came to: a forecaster worth a trial, or None; the receipt either way. ``parent``: the version that it
+    continues, where that is not the one in service."""
+
+    forecaster: Forecaster | None
+    receipt: Receipt
+    parent: str | None = None
 
 
 @dataclass
 class RungMaker:
-    """``rungs`` by name; acts of other names are fine-tuned. ``receipts`` holds what each rung told.
+    """``rungs`` by name; acts of other names are fine-tuned. ``receipts`` holds what each rung told; ``versions`` the
+    models that a replay made, by name; ``past`` what is remembered.
 
     A rung that fails, explodes or does not help on held-back pairs makes nothing, and service goes on.
     """
@@ -23,12 +45,82 @@ class RungMaker:
     fine_tune: FineTune
     rungs: Mapping[str, Rung]
     receipts: list[Receipt] = field(default_factory=list)
+    past: Past = field(default_factory=Past)
+    versions: dict[str, Forecaster] = field(default_factory=dict)
 
-    def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act) -> Forecaster | None:
-        """The forecaster that the rung proposes, from what is known at ``moment``; None where it proposes none."""
-        if act.rung not in self.rungs:
-            return self.fine_tune.make(model, watched, moment, act)
-        panel = watched.panel(moment, moment.now - self.fine_tune.window - watched.history)
-        adapted = attempt(self.rungs[act.rung], model, panel, watched.request.at(moment.now))
+    def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act, serving: str = "base") -> Made:
+        """What the rung proposes, from what is known at ``moment``, for ``model``, which is the version ``serving``."""
+        self.past.regimes.base = self.past.regimes.base or serving
+        rung = self.rungs.get(act.rung) or Tuned(self.fine_tune, watched, moment, act)
+        if isinstance(rung, Recalled):
+            rung.serving = serving
+        elif act.rung != "retrain":
+            rung = Beneath(rung, self.rungs)
+        panel = watched.panel(moment, moment.now - self.window(act, watched) - watched.history)
+        adapted = attempt(rung, model, panel, watched.request.at(moment.now))
         self.receipts.append(adapted.receipt)
-        return adapted.forecaster if adapted.kept else None
+        recalled = self.rungs.get(act.rung)
+        parent = recalled.chosen if adapted.kept and isinstance(recalled, Recalled) else None
+        return Made(adapted.forecaster if adapted.kept else None, adapted.receipt, parent)
+
+    def window(self, act: Act, watched: Watched) -> np.timedelta64:
+        """How much of the past a rung is shown: its own window, else what came since the change and a quarter more, at
+        least ``LEAST`` horizons and at most what a fine-tune learns from."""
+        rung, most = self.rungs.get(act.rung), self.fine_tune.window
+        if rung is None or hasattr(rung, "window"):
+            return getattr(rung, "window", None) or most
+        unit = max(watched.request.leads[-1], np.timedelta64(1, "D").astype("timedelta64[ns]"))
+        age = act.asked - (act.asked if act.since is None else act.since)
+        return min(max(age + age // 4, LEAST * unit), max(most, LEAST * unit))
+
+    def seed(self, act: Act) -> int:
+        """The seed that an act is carried out with."""
+        return int(getattr(self.rungs[act.rung], "seed", 0)) if act.rung in self.rungs else self.fine_tune.seed(act)
+
+    def reach(self, act: Act, watched: Watched, *, earlier: bool) -> np.timedelta64:
+        """How far back before the act anything here reads."""
+        found = max(self.window(act, watched), ROWS * watched.request.step)
+        return max(found, (MOST + 1) * SPAN if earlier else found) + watched.history
+
+    def refusal(self, champion: Forecaster, newcomer: Forecaster, watched: Watched, moment: Moment,
+                episodes: Iterable[Episode]) -> Decision | None:
+        """Why the newcomer may not even be tried: it forgot earlier times. None where nothing speaks against it."""
+        earlier = self.past.earlier
+        since = moment.now - (MOST + 1) * SPAN
+        times = watched.labels(moment, since)["time"].values
+        earlier.extend(times, moment.now - self.fine_tune.window, watched.request.leads[-1], tuple(episodes))
+        if len(earlier.held) < 2:
+            return None
+        return earlier.decide(*earlier.losses((champion, newcomer), watched, moment))
+
+    def remember(self, act: Act, version: str, watched: Watched, moment: Moment, serving: str = "base") -> None:
+        """A version was made by the act while ``serving`` served; what was only recalled is remembered already."""
+        self.past.regimes.base = self.past.regimes.base or serving
+        if act.rung != Recalled.name:
+            self.past.remember(version, watched, moment)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The fine-tune as a rung: it judges nothing, the gate does."""
+
+    fine_tune: FineTune
+    watched: Watched
+    moment: Moment
+    act: Act
+    paper: str = "continued training with early stopping: Prechelt 1998"
+    cost: str = "seconds on one core"
+    expiry: np.timedelta64 | None = None
+
+    @property
+    def name(self) -> str:
+        """The act's rung."""
+        return self.act.rung
+
+    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
+        """A trained copy."""
+        made = self.fine_tune.make(forecaster, self.watched, self.moment, self.act)
+        numbers = sum(np.asarray(value).size for value in made.weights().values())
+        why = f"{self.fine_tune.steps} steps at most, for the gate to judge"
+        receipt = Receipt(self.name, self.paper, True, why, numbers, 0, np.nan, np.nan, self.moment.now, None)
+        return Adapted(made, receipt, forecaster)

@@ -7,11 +7,12 @@ from labels that have matured, one issue at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import xarray as xr
 
+from adapt.rungs.layers import config_of, parted, weights_of
 from adapt.rungs.pairs import Pairs, hindcast, matured
 from adapt.rungs.rung import Adapted, Rung, RungError, judged
 from adapt.scores import level
@@ -23,7 +24,10 @@ FEWEST = 8  # matured issues without which nothing is learned
 
 
 class Correction(Protocol):
-    """Learns a shift for each (lead, node) and applies it; state is plain arrays."""
+    """Learns a shift for each (lead, node) and applies it; state is plain arrays. ``sort`` names it on the shelf."""
+
+    @property
+    def sort(self) -> str: ...
 
     @property
     def numbers(self) -> int:
@@ -52,7 +56,9 @@ Make = Callable[[int, Request], Correction]
 
 
 class Corrected:
-    """A forecaster with a correction behind it: itself a Forecaster, whatever the base is."""
+    """A forecaster with a correction behind it: itself a Forecaster, whatever the base is; ``rungs.kept`` loads it."""
+
+    name: ClassVar[str] = "corrected"
 
     def __init__(self, base: Forecaster, correction: Correction) -> None:
         self.base, self.correction = base, correction
@@ -90,6 +96,16 @@ class Corrected:
         median, width = located(said, quantiles)
         error = np.clip((labels - median) / width, -FARTHEST, FARTHEST)
         self.correction.learn(median, width, median + error * width, issue_time)
+
+    def config(self) -> dict[str, object]:
+        """JSON-ready: the base's config, and what of the correction's state are no arrays."""
+        return {"forecaster": self.name, "base": config_of(self.base), "correction": self.correction.sort,
+                "state": parted(self.correction.state())[0]}
+
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """The base's weights under ``base/``, the correction's arrays under ``state/``."""
+        arrays = parted(self.correction.state())[1]
+        return weights_of(self.base) | {f"state/{name}": value for name, value in arrays.items()}
 
 
 def located(said: np.ndarray, quantiles: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

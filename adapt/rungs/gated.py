@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class GatedCorrection:
     >>> bool(np.abs(told - 1).max() < 0.1)
     True
     """
+
+    sort: ClassVar[str] = "gated"
 
     def __init__(self, leads: int, nodes: int, rate: Rate | None = None) -> None:
         self.rate = rate or Rate()

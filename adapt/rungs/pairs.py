@@ -3,6 +3,7 @@ is held back to judge the learning by."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 
 from adapt.contender import rows_at
 from adapt.scores import crps
-from stfm.forecaster import Forecaster, Request
+from stfm.forecaster import Forecaster, ForecastError, Request
 from streams.instant import instant
 from streams.panel import step_of
 
@@ -84,7 +85,8 @@ def hindcast(forecaster: Forecaster, panel: xr.Dataset, request: Request, issues
         return np.empty((0, request.horizon, nodes, len(request.quantiles)))
     many = getattr(forecaster, "forecast_many", None)
     if many is not None:
-        return np.asarray(many(panel, request, issues)[request.target].values, "float64")
+        with suppress(ForecastError):  # an issue too near the panel's beginning for many at once: one by one then
+            return np.asarray(many(panel, request, issues)[request.target].values, "float64")
     times = panel["time"].values
     history = forecaster.capabilities.history * step_of(panel)
     return np.stack([forecaster.forecast(panel.isel(time=np.flatnonzero((times <= issue) & (times > issue - history))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class RecursiveCorrection:
     >>> rls.shift(np.zeros((1, 1)), np.ones((1, 1)), now).round(3).tolist()
     [[2.0]]
     """
+
+    sort: ClassVar[str] = "recursive"
 
     def __init__(self, leads: int, nodes: int, step: np.timedelta64, memory: Memory | None = None) -> None:
         self.memory, self.step = memory or Memory(), step.astype("timedelta64[ns]")

@@ -1,6 +1,6 @@
-"""Memory of regimes: adapters with the signature of the time they were learned in, for when it returns.
+"""Memory of regimes: versions with the signature of the time they were learned in, for when it returns.
 
-A remembered adapter is never trusted by itself: it is offered beside a fresh one and the base, as experts.
+A remembered version is never trusted by itself: ``recalled`` judges it beside the one in service, then the gate does.
 Paper: recurring concepts (Gama and Kosina 2014, "Recurrent concepts in data streams classification").
 """
 
@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from adapt.rungs.adapter import Adapter
 from adapt.rungs.pairs import up_to
-from stfm.base.model import Base
 from stfm.base.seasons import seasons
-from stfm.forecaster import Forecaster, Request
+from stfm.forecaster import Request
 
 FEATURES = ("level", "size", "memory", "season", "shape", "shape")
 
@@ -65,63 +63,58 @@ def signature(panel: xr.Dataset, request: Request, units: Units, rows: int = 336
 
 @dataclass(frozen=True)
 class Remembered:
-    """An adapter, its signature, when it was learned and when it was last used (a count of acts)."""
+    """A version's name, the signature of when it was learned, and that time."""
 
-    adapter: Adapter
+    version: str
     signature: np.ndarray
     learned_at: str
-    used: int
 
 
 @dataclass
 class Regimes:
-    """At most ``most`` adapters (about 0.25 MB each); the one unused for longest makes room. An adapter whose signature
-    lies nearer than ``near`` to that of another replaces it; one farther than ``far`` is not offered."""
+    """At most ``most`` versions with the signature of what they were learned in; the oldest makes room. ``far``: beyond
+    this distance of signatures a version is not offered. ``base``: the version that was served before anything was
+    adapted, which is always offered. The versions themselves stay where they are kept.
 
-    most: int = 8
-    near: float = 0.25
+    >>> regimes, now = Regimes(base="1"), np.datetime64("2024-05-01")
+    >>> regimes.remember("2", np.zeros(6), now)
+    >>> regimes.remember("3", np.full(6, 9.0), now)
+    >>> regimes.recall(np.full(6, 0.1)), regimes.recall(np.full(6, 0.1), serving="2")
+    (['2', '1'], ['1'])
+    """
+
+    most: int = 16
     far: float = 1.0
+    base: str | None = None
+    units: Units | None = None
     held: list[Remembered] = field(default_factory=list)
-    acts: int = 0
 
-    def remember(self, adapter: Adapter, sign: np.ndarray, now: np.datetime64) -> None:
-        """Keep an adapter for when its regime returns."""
-        self.acts += 1
-        new = Remembered(adapter.detached(), np.array(sign, dtype="float64"), str(now), self.acts)
-        distances = [float(np.linalg.norm(one.signature - sign)) for one in self.held]
-        if distances and min(distances) < self.near:
-            self.held[int(np.argmin(distances))] = new
-            return
-        if len(self.held) >= self.most:
-            del self.held[int(np.argmin([one.used for one in self.held]))]
-        self.held.append(new)
+    def remember(self, version: str, sign: np.ndarray, now: np.datetime64) -> None:
+        """Keep a version's name for when its regime returns; a name that is known already is left alone."""
+        if all(one.version != version for one in self.held):
+            self.held.append(Remembered(version, np.array(sign, dtype="float64"), str(now)))
+            self.held = self.held[-self.most:]
 
-    def recall(self, sign: np.ndarray, most: int = 2) -> list[Remembered]:
-        """The nearest remembered ones, nearest first; none beyond ``far``."""
-        self.acts += 1
-        distances = [float(np.linalg.norm(one.signature - sign)) for one in self.held]
+    def recall(self, sign: np.ndarray, most: int = 3, serving: str | None = None) -> list[str]:
+        """The nearest remembered versions, nearest first, none beyond ``far``; then the base; never that in service."""
+        held = [one for one in self.held if one.version not in (serving, self.base)]
+        distances = [float(np.linalg.norm(one.signature - sign)) for one in held]
         order = [place for place in np.argsort(distances, kind="stable")[:most] if distances[place] <= self.far]
-        for place in order:
-            one = self.held[place]
-            self.held[place] = Remembered(one.adapter, one.signature, one.learned_at, self.acts)
-        return [self.held[place] for place in order]
-
-    def offered(self, base: Base, sign: np.ndarray, fresh: Forecaster | None = None) -> dict[str, Forecaster]:
-        """Experts by name: the base, the fresh one if given, and what is remembered of regimes like this one."""
-        found: dict[str, Forecaster] = {"base": base} | ({} if fresh is None else {"fresh": fresh})
-        for one in self.recall(sign):
-            found[f"remembered {one.learned_at}"] = one.adapter.merged(base, {"remembered": one.learned_at})
-        return found
+        found = [held[place].version for place in order]
+        return found + ([self.base] if self.base is not None and self.base != serving else [])
 
     def state(self) -> dict[str, Any]:
         """Everything, as arrays."""
-        return {"most": self.most, "near": self.near, "far": self.far, "acts": self.acts, "held": [
-            {"adapter": one.adapter.state(), "signature": one.signature.copy(), "learned_at": one.learned_at,
-             "used": one.used} for one in self.held]}
+        units = None if self.units is None else {"centre": self.units.centre, "width": self.units.width}
+        return {"most": self.most, "far": self.far, "base": self.base, "units": units, "held": [
+            {"version": one.version, "signature": one.signature.copy(), "learned_at": one.learned_at}
+            for one in self.held]}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Regimes:
         """Go on to the bit where ``state`` was taken."""
-        held = [Remembered(Adapter.restore(one["adapter"]), np.array(one["signature"], dtype="float64"),
-                           str(one["learned_at"]), int(one["used"])) for one in state["held"]]
-        return cls(int(state["most"]), float(state["near"]), float(state["far"]), held, int(state["acts"]))
+        held = [Remembered(str(one["version"]), np.array(one["signature"], dtype="float64"), str(one["learned_at"]))
+                for one in state["held"]]
+        units = None if state["units"] is None else Units(*(np.array(state["units"][name], dtype="float64")
+                                                            for name in ("centre", "width")))
+        return cls(int(state["most"]), float(state["far"]), state["base"], units, held)

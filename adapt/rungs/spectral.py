@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class SpectralCorrection:
     >>> bool(np.abs(told - wave / 2).max() < 0.1)
     True
     """
+
+    sort: ClassVar[str] = "spectral"
 
     def __init__(self, leads: int, nodes: int, tuning: Tuning | None = None) -> None:
         self.tuning, self.leads = tuning or Tuning(), leads

@@ -6,6 +6,11 @@ one, or that did harm where it was let in, is off by default.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from adapt.guard.ladder import LadderError, Step
 from adapt.rungs.context_rung import ContextRung
 from adapt.rungs.continuing import Continue
 from adapt.rungs.gated import gated_rung
@@ -15,6 +20,15 @@ from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Rung
 from adapt.rungs.spectral import spectral_rung
 from adapt.rungs.tuning import AdapterRung
+
+DAY = np.timedelta64(1, "D")
+# About what an act costs in seconds, and the horizons (days, where the horizon is shorter) of labels from after the
+# change that it needs. ``remembered`` and ``retrain`` need more than a panel: whoever runs the ladder makes them.
+REACH = {"remembered": (1.0, 4), "output-recursive": (2.0, 7), "output-spectral": (3.0, 7), "output-gated": (4.0, 7),
+         "input-recent": (5.0, 7), "context-meta": (15.0, 10), "adapter": (20.0, 10), "continue": (40.0, 14),
+         "fine-tune": (41.0, 14), "adapter-whole": (120.0, 14), "retrain": (300.0, 28)}
+ONLY_BASE = ("context-meta", "adapter", "adapter-whole")  # rungs that change what only the pre-trained base has
+USUAL = ("remembered", "output-recursive", "adapter", "continue", "retrain")
 
 
 def usual_rungs() -> list[Rung]:
@@ -34,3 +48,20 @@ def optional_rungs() -> list[Rung]:
     """
     return [gated_rung(), spectral_rung(), RecentStatistics(), ContextRung(),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole")]
+
+
+def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tuple[Step, ...]:
+    """The steps of a ladder with these rungs (none named: the usual ones), cheapest first. ``base``: what serves is the
+    pre-trained base; rungs that change only that are refused for another, or left out where nothing was named.
+
+    >>> [step.rung for step in steps_of((), DAY, base=False)]
+    ['remembered', 'output-recursive', 'continue', 'retrain']
+    """
+    wrong = [name for name in names if name not in REACH or (name in ONLY_BASE and not base)]
+    if wrong:
+        raise LadderError(f"no rung {wrong[0]!r} for this model", where="adapt.rungs", remedy="mend adapt.rungs",
+                          expected="some of " + ", ".join(one for one in REACH if base or one not in ONLY_BASE))
+    chosen = names or tuple(name for name in USUAL if base or name not in ONLY_BASE)
+    unit = max(horizon.astype("timedelta64[ns]"), DAY.astype("timedelta64[ns]"))
+    found = [Step(name, REACH[name][0], REACH[name][1] * unit) for name in dict.fromkeys(chosen)]
+    return tuple(sorted(found, key=lambda step: step.seconds))

@@ -87,11 +87,14 @@ def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None
     loop, start = _loop(history, _policy())
     maker = RungMaker(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
     outcome = replay(loop, history, start, start + 50 * DAY, maker)
-    assert [climb.rung for climb in loop.climbs][:2] == ["broken", "mean"]
+    assert [climb.rung for climb in loop.climbing.climbs][:2] == ["broken", "mean"]
     assert [receipt.kept for receipt in maker.receipts][:2] == [False, True]
     assert "exploded" in maker.receipts[0].why
-    told = [climb for climb in loop.climbs if np.isfinite(climb.after)]
-    assert told and told[0].rung == "broken" and np.isfinite(told[0].gain)
+    first, second = loop.climbing.climbs[:2]
+    assert (first.outcome, second.outcome) == ("dropped", "accepted") and np.isnan(first.after)
+    assert second.acted_at - first.acted_at < DAY * 4  # what changed nothing is not waited for
+    assert second.gain > 0.9 and second.version == f"{second.episode}-mean"  # in service, not on trial
+    assert "it was dropped (the loss exploded" in first.sentence and "error went from" in second.sentence
     accepted = [one for one in outcome.verdicts if one.decision.verdict == "accept"]
     assert outcome.promotions == len(accepted) >= 1 and accepted[0].decision.mean_gain > 0.05
 
@@ -105,4 +108,4 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
     saved = loop.state()
     again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
     same_trees(again.state(), saved)
-    assert again.climbs and again.climbs == loop.climbs
+    assert again.climbing.climbs and again.climbing.climbs == loop.climbing.climbs

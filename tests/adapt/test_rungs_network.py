@@ -338,21 +338,20 @@ def test_the_buffer_is_bounded_and_fair_and_survives() -> None:
 
 
 def test_a_regime_that_returns_is_offered_again_and_memory_is_bounded() -> None:
-    base = Base(network())
     low, high = panel(), panel(lift=15.0)
     units = Units.of(xr.concat([low, high.assign_coords(time=high["time"] + np.timedelta64(9, "D"))], "time"), "pm25")
     signs = [signature(one, request(one), units) for one in (low, high)]
-    regimes = Regimes(most=2)
-    regimes.remember(random_adapter(base.network, 0.01), signs[0], np.datetime64("2024-01-09", "ns"))
-    regimes.remember(random_adapter(base.network, 0.02), signs[1], np.datetime64("2024-03-01", "ns"))
+    regimes = Regimes(most=2, base="1", units=units)
+    regimes.remember("2", signs[0], np.datetime64("2024-01-09", "ns"))
+    regimes.remember("3", signs[1], np.datetime64("2024-03-01", "ns"))
     again = signature(panel(seed=5), request(panel(seed=5)), units)
-    assert regimes.recall(again)[0].learned_at.startswith("2024-01-09")
-    offered = regimes.offered(base, again, fresh=base)
-    assert list(offered)[:2] == ["base", "fresh"] and len(offered) == 3  # the other regime lies too far away
-    regimes.remember(random_adapter(base.network, 0.03), signs[0] + 9, np.datetime64("2024-05-01", "ns"))
-    assert len(regimes.held) == 2 and not any(one.learned_at.startswith("2024-03") for one in regimes.held)
+    assert regimes.recall(again) == ["2", "1"]  # the other regime lies too far away
+    assert regimes.recall(again, serving="2") == ["1"]
     restored = Regimes.restore(regimes.state())
-    assert [one.learned_at for one in restored.held] == [one.learned_at for one in regimes.held]
+    assert restored.recall(again) == ["2", "1"] and restored.recall(signs[1]) == ["3", "1"]
+    regimes.remember("4", signs[0] + 9, np.datetime64("2024-05-01", "ns"))
+    regimes.remember("4", signs[0], np.datetime64("2024-05-02", "ns"))
+    assert [one.version for one in regimes.held] == ["3", "4"] and regimes.recall(again) == ["1"]
 
 
 def test_signatures_do_not_read_after_now() -> None:

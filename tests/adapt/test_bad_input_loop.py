@@ -1,0 +1,218 @@
+"""Bad input through the loop, every rung acting in turn: service goes on, forecasts are finite, receipts say why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from adapt.clock import clock
+from adapt.fine_tune import FineTune
+from adapt.guard.ladder import Ladder, Step
+from adapt.guard.past import Past
+from adapt.guard.policy import Act, Policy
+from adapt.guard.rung_maker import RungMaker
+from adapt.loop import Loop, Tick, Watched
+from adapt.monitoring.episodes import Episode
+from adapt.replay import carried_out
+from adapt.rungs.anew import Anew
+from adapt.rungs.continuing import Continue
+from adapt.rungs.gated import gated_rung
+from adapt.rungs.recalled import Recalled
+from adapt.rungs.recent import RecentStatistics
+from adapt.rungs.recursive import recursive_rung
+from adapt.rungs.rung import Adapted, Receipt, Rung
+from adapt.rungs.spectral import spectral_rung
+from adapt.service import Beginning, serve
+from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from stfm.native import NativeModel
+from streams.known import Recorded
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+DAYS, BEGUN, BAD = 76, 25, 30
+
+
+@dataclass(frozen=True)
+class Exploding:
+    """A rung whose forecaster says what is no number, too large a number, or nothing at all."""
+
+    how: str
+    name: str
+    paper: str = "none"
+    cost: str = "nothing"
+    expiry: np.timedelta64 | None = None
+
+    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
+        receipt = Receipt(self.name, self.paper, True, "rash", 1, 0, np.nan, np.nan, request.issue_time, None)
+        return Adapted(Burst(forecaster, self.how), receipt, forecaster)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A forecaster after an exploded course."""
+
+    inner: Forecaster
+    how: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.inner.capabilities
+
+    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+        told = self.inner.forecast(context, request)[request.target].values[0]
+        if self.how == "raises":
+            raise FloatingPointError("the loss exploded")
+        with np.errstate(over="ignore"):
+            burst = told * np.nan if self.how == "nan" else np.exp(told.astype("float64") * 1e6)
+        return as_forecast(burst, context, request)
+
+
+@dataclass
+class InTurn:
+    """Each rung in turn, every three days."""
+
+    names: Sequence[str]
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+        if now - last < 3 * DAY:
+            return None
+        name = self.names[int((now - np.datetime64("2023-01-01", "ns")) // (3 * DAY)) % len(self.names)]
+        return Act(f"turn-{np.datetime_as_string(now, 'h')}-{name}", now, "its turn", "e", name, now - 5 * DAY)
+
+
+def _clean() -> xr.Dataset:
+    time = pd.date_range("2023-01-01", periods=24 * DAYS, freq="h").to_numpy().astype("datetime64[ns]")
+    wave = 3 * np.sin(np.arange(len(time)) * 2 * np.pi / 24)[:, None]
+    values = 10 + wave + np.random.default_rng(3).normal(size=(len(time), 3))
+    return xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+                      {"time": time, "node": ["a", "b", "c"], "known_time": ("time", time + HOUR)},
+                      {"domain": "d", "kind": "sensor", "step": "1h"})
+
+
+def _with(change: Callable[[np.ndarray], None]) -> xr.Dataset:
+    panel = _clean()
+    change(panel["x"].values)
+    return panel
+
+
+def _never(values: np.ndarray) -> None:
+    values[24 * BAD:] = np.nan
+
+
+def _dead(values: np.ndarray) -> None:
+    values[24 * BAD:24 * (BAD + 30), 1] = np.nan
+
+
+def _constant(values: np.ndarray) -> None:
+    values[24 * BAD:] = 7.0
+
+
+def _huge(values: np.ndarray) -> None:
+    values[24 * BAD:24 * BAD + 5, 0] = 1e30
+
+
+@pytest.fixture(scope="module")
+def native() -> NativeModel:
+    panel = _clean().isel(time=slice(0, 24 * BEGUN))
+    return NativeModel.fit(panel, _watched().request, steps=60, seed=1, lookback=24)
+
+
+def _watched() -> Watched:
+    request = Request("x", np.datetime64("NaT", "ns"), 12, HOUR)
+    return Watched("d", ("a", "b", "c"), request, 12 * HOUR, 5 * DAY, 6 * HOUR)
+
+
+def _maker(watched: Watched) -> RungMaker:
+    def fit(part: xr.Dataset, seed: int) -> NativeModel:
+        return NativeModel.fit(part, watched.request, steps=3, seed=seed, lookback=24)
+
+    past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
+    made: list[Rung] = [recursive_rung(), gated_rung(), spectral_rung(), RecentStatistics(lengths=(72, 96)),
+                        Continue(steps=3), Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
+                        *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
+    return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
+
+
+Ran = tuple[Loop, RungMaker, list[Tick]]
+
+
+def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
+    history, watched = Recorded({"d": panel}), _watched()
+    maker, time = _maker(watched), panel["time"].values
+    names = ["fine-tune", *maker.rungs]
+    policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((Step("none", 1.0, 1000 * DAY),)))
+    draws = np.random.default_rng(4).normal(size=(24 * BEGUN, 3))
+    known = panel["x"].isel(time=slice(0, 24 * BEGUN))
+    loop = serve(watched, policy, Beginning(base, time[:24 * BEGUN], draws, known=known), "base", time[24 * BEGUN],
+                 false_alarms_per_month=0.5, cooldown=10 * DAY, seed=0)
+    maker.versions["base"] = base
+    ticks = []
+    for moment in clock(history, time[24 * BEGUN], time[24 * stop - 1], watched.cadence):
+        ticks.append(loop.tick(moment))
+        if (act := ticks[-1].act) is not None:
+            carried_out(loop, maker, moment, act)
+    return loop, maker, ticks
+
+
+@pytest.fixture(scope="module")
+def runs(native: NativeModel) -> Callable[[Callable[[np.ndarray], None]], Ran]:
+    """Each kind of bad input is run once."""
+    return cache(lambda change: _run(_with(change), native))
+
+
+@pytest.mark.parametrize("change", [_never, _dead, _constant, _huge], ids=lambda one: one.__name__.strip("_"))
+def test_service_goes_on_whatever_comes(change: Callable[[np.ndarray], None], runs: Callable[..., Ran]) -> None:
+    loop, maker, ticks = runs(change)
+    assert all(np.isfinite(tick.forecast["x"].values).all() for tick in ticks)
+    assert {receipt.rung for receipt in maker.receipts} == {"fine-tune", *maker.rungs}
+    for receipt in maker.receipts:
+        assert receipt.kept or receipt.why.startswith("dropped: ")
+        assert not (receipt.kept and receipt.rung.startswith("explodes"))
+    climbs = loop.climbing.climbs
+    assert len(climbs) == len(maker.receipts)
+    assert all(climb.told and climb.outcome == "dropped" for climb in climbs if climb.rung.startswith("explodes"))
+    assert not isinstance(loop.champion.model, Burst)
+
+
+def test_labels_that_never_come_close_without_a_score(runs: Callable[..., Ran]) -> None:
+    loop, _, ticks = runs(_never)
+    late = [score for tick in ticks for score in tick.scores if score.issue_time > _clean()["time"].values[24 * BAD]]
+    assert late and all((score.labels == 0).all() and np.isnan(score.crps).all() for score in late)
+    assert len(loop.champion.open) < 10  # nothing is waited for for ever
+    assert any("health" in episode.id for episode in loop.told.values())
+
+
+def test_a_node_that_comes_back_after_a_month_is_scored_again(runs: Callable[..., Ran]) -> None:
+    _, _, ticks = runs(_dead)
+    back = _clean()["time"].values[24 * (BAD + 31)]
+    dead = [score for tick in ticks for score in tick.scores if _clean()["time"].values[24 * BAD] < score.issue_time
+            < back - 2 * DAY]
+    after = [score for tick in ticks for score in tick.scores if score.issue_time > back]
+    assert dead and all(np.isnan(score.crps[1]) and np.isfinite(score.crps[0]) for score in dead)
+    assert after and np.mean([score.crps[1] for score in after]) < 1.5 * np.mean([score.crps[0] for score in after])
+
+
+def test_constant_targets_end_in_a_data_ticket(runs: Callable[..., Ran]) -> None:
+    told = runs(_constant)[0].told.values()
+    assert any(episode.sort == "health" and "repeats" in episode.words for episode in told)
+
+
+def test_poison_known_later_changes_nothing_that_any_rung_did(
+        native: NativeModel, same_trees: Callable[[object, object], None]) -> None:
+    """Promise 1 through the loop, all rungs in turn: forecasts, receipts, state."""
+    clean, stop = _clean(), BEGUN + 36
+    late = ~(clean["known_time"].values <= clean["time"].values[24 * stop - 1])
+    dirty = clean.assign(x=(("time", "node"), np.where(late[:, None], -1e6, clean["x"].values), clean["x"].attrs))
+    (one, first, ticks), (two, second, others) = (_run(panel, native, stop) for panel in (clean, dirty))
+    for left, right in zip(ticks, others, strict=True):
+        xr.testing.assert_identical(left.forecast, right.forecast)
+    same_trees(one.state(), two.state())
+    same_trees(first.past.state(), second.past.state())
+    assert [replace(receipt, seconds=0.0).as_json() for receipt in first.receipts] == [
+        replace(receipt, seconds=0.0).as_json() for receipt in second.receipts]
+    assert {receipt.rung for receipt in first.receipts} == {"fine-tune", *first.rungs}
