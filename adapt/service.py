@@ -22,7 +22,7 @@ from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
 
 # Location is stacking's task: calibration here tracks the levels beside the median and leaves the median alone.
-INTERVALS = Rates(half_lives=())
+INTERVALS = Rates(half_lives=(), interval=0.02, common=0.1)
 
 Fit = Callable[[xr.Dataset, int], Forecaster]
 

@@ -68,6 +68,7 @@ class Tally:
         self.crps: list[float] = []
         self.hits: list[float] = []
         self.origins: list[int] = []
+        self.counts: list[int] = []
 
     def score(self, origin: int, points: np.ndarray, quantiles: np.ndarray | None = None, number: int = 0) -> None:
         """Point ``number`` of (point, lead, series) issued at ``origin``, counted if it lies in the test part."""
@@ -83,6 +84,7 @@ class Tally:
             self.crps.append(float(np.nanmean(crps(quantiles, labels, QUANTILES))))
             self.hits.append(float(np.nanmean(inside(quantiles, labels, QUANTILES))))
             self.origins.append(origin)
+            self.counts.append(int(np.isfinite(labels).sum()))
 
     def row(self, frozen: Tally) -> dict[str, Any]:
         """The house row; scaled error: MAE over that of seasonal naive inside the training part, mean over series."""
@@ -95,14 +97,17 @@ class Tally:
                 "mse": float(self.squared.sum() / labels.sum()), "mae": float(absolute.sum() / labels.sum()),
                 "scaled_error": float(scaled.mean()) if len(scaled) else float("nan"),
                 "crps": float(np.mean(self.crps)) if self.crps else None,
-                "coverage80": float(np.mean(self.hits)) if self.hits else None, "worst_month": self._worst_month(),
+                "coverage80": float(np.mean(self.hits)) if self.hits else None, "worst_month": self._worst(bench.month),
+                "worst_year": self._worst(round(365 / 30 * bench.month)),
                 "ms_per_step": 1e3 * self.seconds / max(self.steps, 1),
                 "worst_node_ratio": float((absolute / np.maximum(frozen.absolute, 1e-12)).max())}
 
-    def _worst_month(self) -> float | None:
-        """The monthly coverage of the 80 % interval that is farthest from 80 %; whole months only."""
-        months = (np.array(self.origins, dtype=int) - self.bench.validated) // self.bench.month
-        whole = (len(self.bench.values) - self.bench.horizon - self.bench.validated) // self.bench.month
-        shares = [float(np.mean(np.array(self.hits)[months == month])) for month in range(whole)
-                  if (months == month).any()]
-        return max(shares, key=lambda share: abs(share - 0.8), default=None)
+    def _worst(self, rows: int) -> float | None:
+        """Of spans of so many rows (a month, a year) of the test part: the coverage of the 80 % interval that is
+        farthest from 80 %. Spans with less than half as many labels as the fullest do not count."""
+        spans = (np.array(self.origins, dtype=int) - self.bench.validated) // rows
+        hits, counts = np.array(self.hits), np.array(self.counts)
+        found = [(float(hits[spans == span].mean()), int(counts[spans == span].sum())) for span in np.unique(spans)]
+        most = max((count for _, count in found), default=0)
+        full = [share for share, count in found if 2 * count >= most]
+        return max(full, key=lambda share: abs(share - 0.8), default=None) if len(found) > 1 else None

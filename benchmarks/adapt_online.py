@@ -1,8 +1,10 @@
 """Protocol "online": the shipped base on any panel, and beside it what is served: the mixture, its widths calibrated.
 
-The base is zero-shot, the mixture begins with experts that have learned the first part. Values are standardised by
-the first part, node by node. The base sees the row of the issue time, as the mixture does; labels are learned at the
-first issue after their row. Issues at which nothing at all is known for as long as the base looks back are left out.
+The base is zero-shot and reads the target alone; the mixture begins with experts that have learned the first part, of
+which two also read the other variables that the file holds of the same nodes, as known at the issue. Values are
+standardised by the first part, node by node. The base sees the row of the issue time, as the mixture does; labels are
+learned at the first issue after their row. Issues at which nothing at all is known for as long as the base looks back
+are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pandas as pd
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
+from adapt.mixing.company import company_of
 from adapt.mixing.mixture import Mixture
 from adapt.scores import level
 from adapt.service import INTERVALS
@@ -39,9 +42,11 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class OnlineBench:
-    """One panel of standardised values with a single variable ``x``; ``every``: rows between two issues."""
+    """One panel of standardised values with a single variable ``x``, and the variables beside it (time, variable,
+    node) if it has company, which the base does not read; ``every``: rows between two issues."""
 
     panel: xr.Dataset
+    beside: xr.DataArray | None
     fitted: int
     horizon: int
     every: int
@@ -66,9 +71,11 @@ class OnlineBench:
         places = {name: ("node", panel[name].values[there]) for name in ("lat", "lon")
                   if name in panel.coords and panel[name].dims == ("node",)}
         whole = whole.assign_coords(places)
+        beside = company_of(panel.isel(node=np.flatnonzero(there)), target)
+        beside = None if beside is None else beside.reindex(time=clock)
         half_days = round(pd.Timedelta("12h") / pd.Timedelta(step))
         usual = max(1, min(half_days or horizon, horizon // 2))
-        return cls(whole, fitted, horizon, every or usual, int((~there).sum()))
+        return cls(whole, beside, fitted, horizon, every or usual, int((~there).sum()))
 
     def rows(self, progress: Progress = lambda done: None, scratch: Path | None = None) -> list[dict[str, Any]]:
         """Rows of the mixture, the frozen base, and the naives."""
@@ -86,7 +93,8 @@ class OnlineBench:
         naives = {name: Tally(name, scored) for name in ("last-value", "seasonal-naive")}
         filled, period = _filled(values), scored.season
         back = (np.arange(self.horizon) // period + 1) * period - np.arange(1, self.horizon + 1)
-        mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every)
+        mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every,
+                                beside=self._company(0, self.fitted))
         interval = OutputCalibration(values.shape[1], self.horizon, request.quantiles, INTERVALS, step)
         opened: dict[int, np.ndarray] = {}
         for number, row in enumerate(map(int, issues)):
@@ -101,7 +109,8 @@ class OnlineBench:
                     mixture.close(times[issue])
                     opened.pop(issue)
             known = self.panel["x"].isel(time=slice(max(0, before - 1), row + 1))
-            opened[row] = mixture.apply(known, request.at(times[row]), said[number])
+            opened[row] = mixture.apply(known, request.at(times[row]), said[number],
+                                        self._company(max(0, before - 1), row + 1))
             served = interval.apply(opened[row], times[row])
             ours.seconds += stopwatch.process_time() - begun
             ours.steps += 1
@@ -111,6 +120,9 @@ class OnlineBench:
             naives["seasonal-naive"].score(row + 1, filled[np.maximum(row - back, 0)][None])
             progress(1)
         return [one.row(frozen) for one in (ours, bare, frozen, *naives.values())]
+
+    def _company(self, first: int, last: int) -> xr.DataArray | None:
+        return None if self.beside is None else self.beside.isel(time=slice(first, last))
 
     def _matured(self, past: np.ndarray, row: int, before: int) -> Iterator[tuple[int, np.ndarray]]:
         """Issues and the labels (lead, node) of theirs that came after the row ``before``, NaN elsewhere."""
@@ -130,5 +142,5 @@ def _filled(values: np.ndarray) -> np.ndarray:
 def bench_online(path: Path, target: str | None, horizon: int, every: int | None = None,
                  progress: Progress = lambda done: None, scratch: Path | None = None) -> list[dict[str, Any]]:
     """Rows of one file's variable (default: its first)."""
-    panel = read(path, domain=path.stem, variables=[target] if target else None)
+    panel = read(path, domain=path.stem)
     return OnlineBench.of(panel, target or str(next(iter(panel.data_vars))), horizon, every).rows(progress, scratch)

@@ -7,11 +7,12 @@ than one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from adapt.mixing.company import PENALTY, Company
 from adapt.mixing.lag_features import LagFeatures, WindowFeatures
 from adapt.mixing.ridge import Moments, Ridge
 from adapt.mixing.tape import Tape
@@ -33,7 +34,7 @@ class Kind:
     """One ridge: what it reads, the factor with which a row's weight falls for each row that passes, and what a pair
     of another node counts."""
 
-    reads: Literal["lags", "window"]
+    reads: Literal["lags", "window", "company"]
     forgetting: float
     pooling: float
 
@@ -47,7 +48,7 @@ USUAL = (Kind("lags", 1.0, 1.0), Kind("lags", 1.0, 0.1), Kind("lags", 1.0, 0.03)
          Kind("window", 1.0, 0.1))
 
 MOST_APART = 32
-SHARED = (Kind("lags", 1.0, 1.0), Kind("lags", 0.9998, 1.0), Kind("window", 1.0, 1.0))
+IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1))  # where other variables are told
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Recipe:
     squash: bool = False
 
     @classmethod
-    def usual(cls, season: int, horizon: int, rows: int, nodes: int, slack: int = 0, *, squash: bool = False) -> Recipe:
+    def usual(cls, season: int, horizon: int, rows: int, nodes: int, slack: int = 0, *, squash: bool = False,
+              company: bool = False) -> Recipe:
         """The recipe for a history of ``rows``: it reads a quarter of them, two weeks of days at most.
 
         Without eight seasons none is told. More than ``MOST_APART`` nodes share their ridges.
@@ -77,7 +79,9 @@ class Recipe:
         """
         told = season if rows >= 8 * season else 1
         seasons = int(np.clip(rows // (4 * told), 2, 14))
-        ridges = USUAL if nodes <= MOST_APART else SHARED
+        ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if company else ()))
+        if nodes > MOST_APART:
+            ridges = tuple(dict.fromkeys(replace(kind, pooling=1.0) for kind in ridges))
         return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash)
 
     @property
@@ -89,8 +93,6 @@ class Recipe:
     def of(cls, state: Mapping[str, Any]) -> Recipe:
         """Read back what ``asdict`` wrote."""
         return cls(**{**state, "ridges": tuple(Kind(**kind) for kind in state["ridges"])})
-
-
 
 
 class Experts:
@@ -113,38 +115,44 @@ class Experts:
     True
     """
 
-    def __init__(self, tape: Tape, first: int, horizon: int, recipe: Recipe) -> None:
+    def __init__(self, tape: Tape, first: int, horizon: int, recipe: Recipe, company: Company | None = None) -> None:
         nodes = tape.scaled.shape[1]
-        self.recipe, self.horizon, self.tape = recipe, horizon, tape
+        self.recipe, self.horizon, self.tape, self.company = recipe, horizon, tape, company
         self._leads = horizon + recipe.slack
         self._features: dict[str, LagFeatures | WindowFeatures] = {
             "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
+        self._penalty = {reads: features.penalty for reads, features in self._features.items()}
+        if company is not None:
+            self._penalty["company"] = np.append(np.full(company.columns, PENALTY), self._penalty["lags"])
         pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
         apart = any(kind.pooling < 1.0 for kind in recipe.ridges)
-        self._moments = {(reads, factor): Moments(nodes, self._features[reads].width, self._leads, factor, apart=apart)
+        self._moments = {(reads, factor): Moments(nodes, len(self._penalty[reads]), self._leads, factor, apart=apart)
                          for reads, factor in pairs}
-        self._solved = [np.zeros((1 if kind.pooling == 1.0 else nodes, self._features[kind.reads].width, self._leads))
+        self._solved = [np.zeros((1 if kind.pooling == 1.0 else nodes, len(self._penalty[kind.reads]), self._leads))
                         for kind in recipe.ridges]
         self._next = first  # the clock's number of the next row
         self._learned = 0
         self._solved_at = [0] * len(recipe.ridges)
         slots = self._leads + recipe.refit
-        self._open = {reads: np.zeros((slots, nodes, self._features[reads].width)) for reads, _ in pairs}
+        self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
         self._profiles = np.zeros((slots, self._leads, nodes))
         self._worth = np.zeros((slots, nodes))
 
     @classmethod
-    def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: Recipe) -> Experts:
-        """Experts that have learned all of ``history`` (row, node). O(rows × nodes × width²) for each memory."""
+    def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: Recipe,
+              beside: np.ndarray | None = None) -> Experts:
+        """Experts that have learned all of ``history`` (row, node), and of ``beside`` (row, variable, node), the
+        company that a recipe with such ridges wants. O(rows × nodes × width²) for each memory."""
         if recipe.season < 1 or recipe.seasons < 2 or horizon < 1 or recipe.slack < 0 or recipe.refit < 1:
             raise ExpertsError(f"season {recipe.season}, {recipe.seasons} of them, horizon {horizon}",
                                where="experts", expected="a season of 1 or more, two or more of them, a horizon of 1 "
                                "or more", remedy="correct the recipe")
         length = max(recipe.season * max(recipe.seasons, 7) + 1, recipe.window + 1,
                      horizon + recipe.slack + recipe.refit + 1)
-        experts = cls(Tape(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe)
-        for row in history:
-            experts._append(row, learn=True, solve=False)
+        company = None if beside is None else Company(recipe.season, beside)
+        experts = cls(Tape(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe, company)
+        for number, row in enumerate(history):
+            experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
         experts._solve()
         return experts
 
@@ -158,9 +166,10 @@ class Experts:
         """The clock's number of the newest row."""
         return self._next - 1
 
-    def observe(self, row: np.ndarray, *, learn: bool = True) -> None:
-        """The next row (node,) of the clock, NaN where nothing is known; without ``learn`` it is only read."""
-        self._append(np.asarray(row, dtype="float64"), learn=learn, solve=learn)
+    def observe(self, row: np.ndarray, beside: np.ndarray | None = None, *, learn: bool = True) -> None:
+        """The next row (node,) of the clock, NaN where nothing is known, and of the company (variable, node), None
+        where none has come; without ``learn`` it is only read."""
+        self._append(np.asarray(row, dtype="float64"), beside, learn=learn, solve=learn)
 
     def correct(self, rows: np.ndarray) -> None:
         """The newest rows (row, node) again, with what came late; values known before stay."""
@@ -180,7 +189,7 @@ class Experts:
         said += [self._naive(name) for name in NAIVES]
         return self.tape.unscaled(np.stack(said)[:, ahead:ahead + self.horizon])
 
-    def _append(self, row: np.ndarray, *, learn: bool, solve: bool) -> None:
+    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
         tape, recipe = self.tape, self.recipe
         if row.shape != tape.centre.shape:
             raise ExpertsError(f"a row of {row.shape} values", where="experts", expected=f"{len(tape.centre)} nodes",
@@ -188,9 +197,14 @@ class Experts:
         tape.append(row)
         self._next += 1
         slot = (self._next - 1) % len(self._worth)
+        read_now = {reads: features.of(np.ascontiguousarray(tape.scaled[-features.lookback:])[None],
+                                       np.array([self._next % recipe.season]))[0]
+                    for reads, features in self._features.items()}
+        if self.company is not None:
+            self.company.append(np.full_like(self.company.centre, np.nan) if beside is None else beside)
+            read_now["company"] = np.concatenate([self.company.features(), read_now["lags"]], axis=1)
         for reads, rows in self._open.items():
-            window = np.ascontiguousarray(tape.scaled[-self._features[reads].lookback:])
-            rows[slot] = self._features[reads].of(window[None], np.array([self._next % recipe.season]))[0]
+            rows[slot] = read_now[reads]
         self._profiles[slot] = self._naive("profile")
         rough = tape.roughness()
         read = max(features.lookback for features in self._features.values())
@@ -222,7 +236,7 @@ class Experts:
                 continue
             self._solved_at[number] = self._learned
             ridge = Ridge(kind.pooling)
-            solved = ridge.solve(self._moments[kind.reads, kind.forgetting], self._features[kind.reads].penalty)
+            solved = ridge.solve(self._moments[kind.reads, kind.forgetting], self._penalty[kind.reads])
             if solved is not None:  # an unsolvable one goes on with what it knew
                 self._solved[number] = solved
 
@@ -242,6 +256,7 @@ class Experts:
         return {"recipe": asdict(self.recipe) | {"ridges": [asdict(kind) for kind in self.recipe.ridges]},
                 "horizon": self.horizon, "next": self._next, "learned": self._learned,
                 "solved_at": list(self._solved_at), "tape": self.tape.state(),
+                "company": None if self.company is None else self.company.state(),
                 "moments": [moments.state() for moments in self._moments.values()],
                 "solved": [one.copy() for one in self._solved],
                 "open": {reads: rows.copy() for reads, rows in self._open.items()},
@@ -251,7 +266,8 @@ class Experts:
     def restore(cls, state: Mapping[str, Any]) -> Experts:
         """Go on to the bit where ``state`` was taken."""
         recipe = Recipe.of(state["recipe"])
-        experts = cls(Tape.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe)
+        company = None if state.get("company") is None else Company.restore(state["company"])
+        experts = cls(Tape.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe, company)
         experts._learned = int(state["learned"])
         experts._solved_at = [int(one) for one in state["solved_at"]]
         held = [Moments.restore(one) for one in state["moments"]]

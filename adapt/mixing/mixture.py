@@ -89,26 +89,31 @@ class Mixture:
         self._open: dict[int, _Issued] = {}
 
     @classmethod
-    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int) -> Mixture:
-        """Learn the experts from all that is known (time, node) at ``request.issue_time``."""
+    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int,
+              beside: xr.DataArray | None = None) -> Mixture:
+        """Learn the experts from all that is known (time, node) at ``request.issue_time``, and two or so more from
+        ``beside`` (time, variable, node), the target's company as ``company_of`` gives it."""
         step = request.step.astype(NANOSECONDS)
         values, first = _on_clock(known, step, request.issue_time)
         season = SeasonalNaive().period(request.step)
         recipe = Recipe.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
-                              squash=_skewness(values) > SKEWED)
-        experts = Experts.begin(values, first, request.horizon, recipe)
+                              squash=_skewness(values) > SKEWED, company=beside is not None)
+        others = None if beside is None else _beside(beside, step, first, len(values))
+        experts = Experts.begin(values, first, request.horizon, recipe, others)
         return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
 
-    def apply(self, known: xr.DataArray, request: Request, base: np.ndarray) -> np.ndarray:
+    def apply(self, known: xr.DataArray, request: Request, base: np.ndarray,
+              beside: xr.DataArray | None = None) -> np.ndarray:
         """Quantiles (lead, node, quantile) to serve for the base's of that shape, and the target as known now.
 
-        ``known`` (time, node) must reach back to the last issue; older rows tell what came late.
+        ``known`` (time, node) must reach back to the last issue; older rows tell what came late. ``beside`` (time,
+        variable, node): the company's rows since the last issue, where the mixture began with one.
         """
         wanted = (self.experts.horizon, len(self.experts.tape.centre), len(self.quantiles))
         if np.shape(base) != wanted:
             raise MixtureError(f"base of shape {np.shape(base)}", where="mixture",
                                expected=f"(lead, node, quantile) = {wanted}", remedy="begin a mixture of its own")
-        ahead = self._catch_up(known, request.issue_time)
+        ahead = self._catch_up(known, request.issue_time, beside)
         median = level(base, self.quantiles, 0.5)
         said = self.blend.mix(np.concatenate([self.experts.points(ahead), median[None]]))
         width = self._width(base)
@@ -147,7 +152,7 @@ class Mixture:
         trusted = float(self._open[max(self._open)].weight.mean()) if self._open else 0.0
         return dict(zip(("base", "moved-base", "experts"), map(float, means), strict=True)) | {"trusted": trusted}
 
-    def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64) -> int:
+    def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:
         """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies."""
         issue = _stamp(issue_time) // _count(self.step)
         values, first = _on_clock(known, self.step, issue_time)
@@ -162,8 +167,10 @@ class Mixture:
         overlap = values[:max(0, newest + 1 - first)]
         self.experts.correct(overlap)
         silent = np.full(values.shape[1], np.nan)
-        for row in range(newest + 1, last + 1):
-            self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent)
+        others = None if beside is None else _beside(beside, self.step, newest + 1, last - newest)
+        for number, row in enumerate(range(newest + 1, last + 1)):
+            self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent,
+                                 None if others is None else others[number])
         return issue - last
 
     def _forget(self, stamp: int) -> None:
@@ -238,6 +245,15 @@ def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -
     rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
     rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
     return rows, int(numbers[0])
+
+
+def _beside(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
+    """The company (row, variable, node) of so many rows of the clock from ``first`` on, NaN in holes."""
+    numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // _count(step) - first
+    found = np.full((rows, beside.sizes["variable"], beside.sizes["node"]), np.nan)
+    within = (numbers >= 0) & (numbers < rows)
+    found[numbers[within]] = beside.transpose("time", "variable", "node").values[within]
+    return found
 
 
 def _count(step: np.timedelta64) -> int:

@@ -64,13 +64,17 @@ class Moments:
             return
         ages = np.arange(len(features) - 1, -1, -1)
         each = weights * self.forgetting ** ages[:, None]
-        taught = each > 0
-        x = np.where(taught[..., None], features, 0.0).transpose(1, 2, 0)  # garbage × 0 would stay garbage
+        taught = each > 0  # garbage × 0 would stay garbage, so pairs that are left out are never multiplied
+        if not self.apart:
+            root = np.sqrt(each[taught])[:, None]
+            rows_taught = features[taught] * root  # one matrix of all nodes: x'x of it is a single symmetric product
+            self.gram[0] += rows_taught.T @ rows_taught
+            self.cross[0] += rows_taught.T @ (targets[taught] * root)
+            self.experience += each.sum()
+            return
+        x = np.where(taught[..., None], features, 0.0).transpose(1, 2, 0)
         y = np.where(taught[..., None], targets, 0.0).transpose(1, 0, 2)
         weighted = x * each.T[:, None, :]
-        if not self.apart:
-            x, weighted = (np.concatenate(list(part), axis=1)[None] for part in (x, weighted))
-            y, each = y.reshape(1, -1, y.shape[2]), each.reshape(-1, 1)
         self.gram += weighted @ x.transpose(0, 2, 1)
         self.cross += weighted @ y
         self.experience += each.sum(axis=0)

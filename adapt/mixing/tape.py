@@ -28,7 +28,7 @@ class Tape:
     def __init__(self, length: int, season: int, history: np.ndarray, *, squash: bool = False) -> None:
         self.length, self.season, self.squash = length, season, squash
         nodes = history.shape[1]
-        self.centre, self.width = _measured(history)
+        self.centre, self.width = measured(history)
         self.scaled = np.zeros((length, nodes))
         self.known = np.zeros((length, nodes), bool)
         self._silent = np.full(nodes, length + 1)
@@ -94,7 +94,7 @@ class Tape:
         return tape
 
 
-def _measured(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def measured(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each node; the network's where a node has few values; 1 where nothing moves."""
     counts = np.isfinite(history).sum(axis=0)
     known = np.where(np.isfinite(history), history, 0.0)

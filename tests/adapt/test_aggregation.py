@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from scipy.linalg import cholesky
+from scipy.optimize import minimize, nnls
 
 from adapt.mixing.aggregation import AggregationError, SureMixture, crps_gradient, squared_gradient
-from adapt.mixing.convex_stack import ConvexStack
+from adapt.mixing.convex_stack import SURE_SUM, ConvexStack, least
 from adapt.scores import crps
 
 
@@ -119,6 +120,21 @@ def test_stack_is_the_simplex_optimum(seed: int) -> None:
     best = minimize(cost, np.full(4, 0.25), bounds=[(0, 1)] * 4, constraints=sums_to_one)
     assert cost(stack.weights()[:, 0, 0]) <= best.fun + 1e-3
     assert stack.weights()[:, 0, 0].sum() == pytest.approx(1.0)
+
+
+def test_all_cells_at_once_are_what_each_alone_would_be() -> None:
+    """The reference solves one cell at a time: a Cholesky factor and the non-negative least squares of scipy."""
+    draws = np.random.default_rng(5)
+    errors = draws.normal(size=(60, 6, 40)) + draws.uniform(0, 3, (60, 6, 1)) * draws.normal(size=(60, 1, 40))
+    matrices = errors @ errors.transpose(0, 2, 1)
+    matrices /= np.trace(matrices, axis1=1, axis2=2)[:, None, None] / 6
+    pulls = draws.choice([0.0, 1e-3, 0.1], 60)
+    found = least(matrices, pulls)
+    for matrix, pull, weights in zip(matrices, pulls, found, strict=True):
+        ridge = pull * 6 + 1e-9
+        upper = cholesky(matrix + ridge * np.eye(6) + SURE_SUM)
+        alone, _ = nnls(upper, np.linalg.solve(upper.T, np.full(6, ridge / 6 + SURE_SUM)))
+        np.testing.assert_allclose(weights, alone / alone.sum(), atol=1e-9)
 
 
 def test_stack_and_mixture_go_on_to_the_bit(same_trees: Callable[[object, object], None]) -> None:

@@ -63,6 +63,41 @@ def test_poison_after_t_leaves_every_forecast_up_to_t() -> None:
     assert not np.array_equal(one[-1], two[-1])
 
 
+def _in_company(rows: int, wind: np.ndarray, values: np.ndarray, restart_at: int | None = None) -> list[np.ndarray]:
+    """Forecasts of a mixture that is told of a second variable, which is 6 rows ahead of the target."""
+    panel, start, said = _panel(values), 300, []
+    beside = xr.DataArray(np.stack([wind, wind], 1)[:, None], dims=("time", "variable", "node"),
+                          coords={"time": panel["time"].values, "node": ["a", "b"]})
+    request = Request("x", panel["time"].values[start - 1], HORIZON, STEP, LEVELS)
+    mixture = Mixture.begin(panel[:start], request, per_issue=EVERY, beside=beside[:start])
+    for row in range(start - 1, rows, EVERY):
+        if row == restart_at:
+            mixture = Mixture.restore(mixture.state())
+        points = mixture.apply(panel[:row + 1], request.at(panel["time"].values[row]), _base(row, 0.0),
+                               beside[row - EVERY:row + 1])
+        said.append(np.concatenate([mixture.experts.points()[..., None].reshape(-1), points.reshape(-1)]))
+    return said
+
+
+def test_company_is_read_as_known_helps_and_survives_a_restart() -> None:
+    draws = np.random.default_rng(4)
+    wind = np.convolve(draws.normal(size=706), np.ones(6) / 6, "same")
+    values = _values() + 2.0 * np.concatenate([np.zeros(6), wind])[:700, None]
+    wind, later = wind[:700], wind[:700].copy()
+    later[402:] = 1e9
+    whole, poisoned, twice = (_in_company(450, one, values, at) for one, at in ((wind, None), (later, None),
+                                                                               (wind, 360)))
+    upto = (401 - 299) // EVERY + 1
+    for a, b in zip(whole[:upto], poisoned[:upto], strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(whole, twice, strict=True):
+        np.testing.assert_array_equal(a, b)
+    experts = np.array([one[:-HORIZON * 2 * 3].reshape(-1, HORIZON, 2) for one in whole])
+    labels = np.array([values[row + 1:row + 1 + HORIZON] for row in range(299, 450, EVERY)])
+    errors = np.abs(experts - labels[:, None]).mean(axis=(0, 2, 3))
+    assert errors[5:7].max() < 0.9 * errors[:5].min()
+
+
 def test_restart_goes_on_to_the_bit(same_trees: Callable[[object, object], None]) -> None:
     one, two = _run(_values(), 0.5, 420), _run(_values(), 0.5, 420, restart_at=359)
     np.testing.assert_array_equal(np.stack(one[0]), np.stack(two[0]))
