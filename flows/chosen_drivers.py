@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from adapt.clock import Moment
+from causal.company import with_company
 from causal.discover import DiscoverError
 from causal.discover import discover as find_graph
 from causal.drivers import choose_drivers
@@ -66,6 +67,7 @@ def candidates(workspace: Workspace, moment: Moment, graph: CausalGraph, prepare
         except DiscoverError:  # too few rows in a window
             drivers = _refused(drivers, "found, but the history is too short to tell whether the link holds at all "
                                         "times")
+    drivers = with_company(graph, drivers)
     strongest = list(dict.fromkeys(one.series for one in drivers if one.used))[:settings.most_drivers]
     return tuple(one if not one.used or one.series in strongest else replace(
         one, used=False, reason=f"found, but {settings.most_drivers} stronger ones come first "
