@@ -18,6 +18,7 @@ from causal.drivers import choose_drivers
 from causal.graph import CausalGraph, Driver, Series
 from causal.indirect import with_indirect
 from causal.knowledge import Knowledge
+from causal.marks import with_marks
 from causal.one_way import settled
 from causal.pays import Ablation, Paid, paying_drivers
 from causal.peers import correlation_picked, granger_picked
@@ -26,6 +27,7 @@ from causal.thorough import Redraws, discover_thoroughly, usual_search
 from causal.windows import steady_drivers, window_graphs
 
 REFITS = 4
+ROTATIONS = 6
 METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
 
 
@@ -64,6 +66,28 @@ class Ridge:
             weights = np.linalg.solve(gram, known.T @ wanted)
             errors.append(np.abs(design[test] @ weights - label[test]))
         return np.asarray(np.mean(errors, axis=0))
+
+    def rotated(self, prepared: Prepared, target: Series, drivers: Sequence[Series], stop: int) -> np.ndarray:
+        """Losses at the positions before ``stop``, each ``ROTATIONS``-th in a row by a model fitted on the others.
+
+        Left out of a fit is also what lies within a horizon and the memory of the part it is judged on.
+        """
+        design = self._inputs(prepared, target, drivers)[:stop]
+        effect = prepared.column(target)[:stop]
+        ahead = np.stack([np.concatenate([effect[lead:], np.full(lead, np.nan)])
+                          for lead in range(1, self.horizon + 1)], axis=1)
+        whole = np.isfinite(design).all(axis=1)
+        taught = whole & np.isfinite(ahead).all(axis=1)
+        near = self.horizon + self.memory + max(self.published.values(), default=0)
+        losses = np.full(stop, np.nan)
+        for part in np.array_split(np.arange(stop), ROTATIONS):
+            rows = taught.copy()
+            rows[max(0, part[0] - near):part[-1] + near] = False
+            known = design[rows]
+            gram = known.T @ known + self.penalty * np.eye(known.shape[1])
+            told = design[part] @ np.linalg.solve(gram, known.T @ ahead[rows])
+            losses[part] = np.abs(told - ahead[part]).mean(axis=1)
+        return losses
 
     def _inputs(self, prepared: Prepared, target: Series, drivers: Sequence[Series]) -> np.ndarray:
         columns = [np.ones(len(prepared.time)), *(() if self.calendar is None else self.calendar.T)]
@@ -146,10 +170,13 @@ def terracast_choice(made: World, protocol: Protocol, target: Series, seen: Prep
     again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha, knowledge=known)
     choose = partial(choose_drivers, graph, published=made.published, horizon=protocol.horizon,
                      min_memory=protocol.min_memory)
-    steady = with_company(graph, steady_drivers(with_indirect(graph, target, choose),
-                                                window_graphs(seen, again, windows=protocol.windows)))
-    return steady, paying_drivers(steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
-                                  alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph)
+    steady = steady_drivers(with_indirect(graph, target, choose), window_graphs(seen, again, windows=protocol.windows))
+    steady = with_marks(graph, with_company(graph, steady), panels, target, made.published)
+    model = Ridge(made.published, protocol.horizon, calendar=made.calendar)
+    return steady, paying_drivers(
+        steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
+        alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph, rotated=lambda drivers: model.rotated(
+            made.prepared, target, [one.series for one in drivers], middle.stop))
 
 
 def ablation_of(made: World, target: Series, fit: slice, test: slice, horizon: int) -> Ablation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,16 +55,20 @@ class Paid:
 
 
 def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: float = 0.05, overlap: int = 1,
-                   margin: float = 0.0, graph: CausalGraph | None = None) -> Paid:
+                   margin: float = 0.0, graph: CausalGraph | None = None, rotated: Ablation | None = None) -> Paid:
     """Try the used ones of ``candidates`` and keep those with which forecasts lose less.
 
     A series is tried with all its lags at once. First **all together** against none: where the evidence
     (``PairedEvidence``, so at any number of looks) reaches 2 / ``alpha``, the set pays, and those leave that add less
     than ``LEAST_ERRORS`` standard errors to the others (``causal.together``). Weak drivers can be shown to pay in a set
-    where none of them can alone. Otherwise **one by one**: all candidates against all but this one (there the noise
-    is least), then, where that is not enough, the kept ones with and without it, strongest first (two that tell the
-    same hide each other in the first trial), at 4 × series / ``alpha`` (2 / ``alpha`` for a single one); last, each
-    kept one is left out once more: one without which the rest loses no more goes.
+    where none of them can alone. Who leaves is read off ``rotated`` where it is given: losses over all the past, each
+    part forecast by a model fitted on the others. It teaches the past by the future and proves nothing, but among what
+    is proven it compares models that have learnt as much as the one in service will have.
+
+    Otherwise **one by one**: all candidates against all but this one (there the noise is least), then, where that is
+    not enough, the kept ones with and without it, strongest first (two that tell the same hide each other in the first
+    trial), at 4 × series / ``alpha`` (2 / ``alpha`` for a single one); last, each kept one is left out once more: one
+    without which the rest loses no more goes.
 
     With no gain anywhere, the chance to keep any series is at most ``alpha``. That a series which adds nothing rides
     along in a set that pays is not bounded by ``alpha``: it has to save a standard error by chance. ``overlap``: issue
@@ -84,16 +88,10 @@ def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: f
     groups = _by_series(candidates)
     if not groups:
         return Paid(tuple(candidates), (), 0.0)
-    memory: dict[tuple[Series, ...], np.ndarray] = {}
-
-    def losses(kept: tuple[Series, ...]) -> np.ndarray:
-        if kept not in memory:
-            chosen = tuple(driver for series in kept for driver in groups[series])
-            memory[kept] = np.asarray(ablation(chosen), float)
-        return memory[kept]
-
+    losses = _remembered(groups, ablation)
+    others = losses if rotated is None else _remembered(groups, rotated)
     how = _How(overlap, margin, graph)
-    kept, trials = _together(tuple(groups), losses, alpha / 2, how)
+    kept, trials = _together(tuple(groups), losses, others, alpha / 2, how)
     if not kept:
         share = 2 * len(groups) * (1 if len(groups) == 1 else 2)  # the trial of all together took half of the level
         kept, trials = _one_by_one(tuple(groups), losses, alpha / share, how)
@@ -109,7 +107,7 @@ class _How:
     graph: CausalGraph | None
 
 
-def _together(groups: tuple[Series, ...], losses: Losses, level: float, how: _How
+def _together(groups: tuple[Series, ...], losses: Losses, others: Losses, level: float, how: _How
               ) -> tuple[tuple[Series, ...], dict[Series, Trial]]:
     """The set that pays without those that add nothing to it; nothing where it does not."""
     if len(groups) < 2:
@@ -117,10 +115,12 @@ def _together(groups: tuple[Series, ...], losses: Losses, level: float, how: _Ho
     whole = _trial(groups[0], losses(()), losses(groups), groups[1:], level, how)
     if not whole.accepted:
         return (), {}
-    kept, stood = pruned(groups, losses, least=LEAST_ERRORS, overlap=how.overlap)
+    kept, stood = pruned(groups, others, least=LEAST_ERRORS, overlap=how.overlap)
     if not kept:
         return (), {}
     joint = _trial(kept[0], losses(()), losses(kept), kept[1:], level, how)
+    if joint.gain <= 0:
+        return (), {}
     return kept, {one: Trial(one, one in kept, stood[one].gain, whole.e_value, 1 / level, stood[one].blocks,
                              stood[one].block, _rest(kept, one), _in_set(one, kept, stood[one], joint.gain, whole, how))
                   for one in groups}
@@ -139,6 +139,18 @@ def _one_by_one(groups: tuple[Series, ...], losses: Losses, level: float, how: _
         if again.accepted:
             kept = _in_order((*kept, series), groups)
     return _without_idle(kept, losses, trials, how.graph), trials
+
+
+def _remembered(groups: Mapping[Series, tuple[Driver, ...]], ablation: Ablation) -> Losses:
+    """The ablation by sets of series, each set tried once."""
+    memory: dict[tuple[Series, ...], np.ndarray] = {}
+
+    def losses(kept: tuple[Series, ...]) -> np.ndarray:
+        if kept not in memory:
+            memory[kept] = np.asarray(ablation(tuple(driver for series in kept for driver in groups[series])), float)
+        return memory[kept]
+
+    return losses
 
 
 def _by_series(candidates: Sequence[Driver]) -> dict[Series, tuple[Driver, ...]]:

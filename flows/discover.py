@@ -80,7 +80,7 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=known.knowledge)
     story = (Story() if saved is None or not saved.known_at < moment.now else saved.story).continued(
         prepared, where_seen(find), nanoseconds(settings.window), _compared_by(workspace, known.knowledge))
-    drivers = candidates(workspace, moment, graph, prepared, assumed)
+    drivers = candidates(workspace, moment, graph, prepared, assumed, panels)
     drivers = rested(drivers, view.state("drivers"), since)
     chosen = tried(workspace, moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
     if given is not None:  # from the next run on it is kept

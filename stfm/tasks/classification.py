@@ -1,4 +1,4 @@
-"""Classification of nodes or windows: a linear map from embeddings of a frozen base, and plain statistics, to classes."""
+"""Classification of nodes or windows: a linear map from embeddings of a frozen base and statistics to classes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def fit_classes(embeddings: np.ndarray, labels: Sequence[str], strength: float =
 
     ``strength`` is the inverse of the penalty on the squared coefficients (scikit-learn's C). Of windows in other
     seasons than it was fitted on, ``PlainFeatures`` alone tell the series better than a base's embeddings alone, which
-    hold the calendar, too; ``fit_joined`` takes both (``terracast bench base --tasks``). Raises ``ForecastError`` for fewer than two classes.
+    hold the calendar, too; ``fit_joined`` takes both (``terracast bench base --tasks``). Raises ``ForecastError`` for
+    fewer than two classes.
     O(examples × width × classes) an iteration.
     """
     _check(embeddings, labels)
