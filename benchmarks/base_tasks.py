@@ -19,7 +19,7 @@ from benchmarks.base_methods import shipped
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
 from stfm.tasks.anomaly import anomaly_scores
-from stfm.tasks.classification import fit_classes
+from stfm.tasks.classification import fit_classes, fit_joined
 from stfm.tasks.clustering import cluster
 from stfm.tasks.embedder import Embedder, PlainFeatures, embed_steadily
 from stfm.tasks.imputation import impute
@@ -84,10 +84,19 @@ class TaskBench:
 
     def classification(self) -> list[Row]:
         """Windows of the test part by dataset and variable; the head is fitted on windows of the training part."""
+        series, early = self._embedded["terracast"][1:]
+        deep, plain = (self._embedded[name][0] for name in ("terracast", "plain statistics"))
+        rounds, both = self._rounds[early], np.concatenate([deep, plain], axis=1)
+        known = series[early].tolist()
+        heads = {"terracast": (fit_joined(deep[early], plain[early], known, rounds), both),
+                 "embedding alone": (fit_classes(deep[early], known), deep),
+                 "plain statistics": (fit_classes(plain[early], known), plain),
+                 "plain statistics, penalty chosen": (
+                     fit_joined(np.zeros((int(early.sum()), 1)), plain[early], known, rounds),
+                     np.concatenate([np.zeros((len(plain), 1)), plain], axis=1))}
         rows = []
-        for name, (embeddings, series, early) in self._embedded.items():
-            head = fit_classes(embeddings[early], series[early].tolist())
-            right = head.predict(embeddings[~early]) == series[~early]
+        for name, (head, examples) in heads.items():
+            right = head.predict(examples[~early]) == series[~early]
             rows.append({"task": "classification", "method": name, "value": float(right.mean()),
                          "figure": f"accuracy over {len(set(series))} series", "panels": len(self.cases)})
         largest = max(np.unique(self._embedded["terracast"][1], return_counts=True)[1])
@@ -123,6 +132,10 @@ class TaskBench:
     @cached_property
     def _nodes(self) -> np.ndarray:
         return np.concatenate([np.tile(_kept(case), WINDOWS) for case in self.cases])
+
+    @cached_property
+    def _rounds(self) -> np.ndarray:
+        return np.concatenate([np.repeat(np.arange(WINDOWS), len(_kept(case))) for case in self.cases])
 
     @cached_property
     def _embedded(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+import xarray as xr
 
 from causal.graph import Series
 from causal.prepare import Prepared
@@ -19,7 +21,7 @@ class World:
     """One world: the matrix, how late each domain is published (steps), and the series that a forecast should use.
 
     ``calendar`` (time, column) is what a forecast knows of every stamp beforehand; ``searched`` the matrix for
-    discovery where it is not the first part of ``prepared``.
+    discovery, with the ``panels`` it was made from, where it is not the first part of ``prepared``.
     """
 
     prepared: Prepared
@@ -28,6 +30,14 @@ class World:
     roles: dict[Series, str]
     calendar: np.ndarray | None = None
     searched: Prepared | None = None
+    panels: Mapping[str, xr.Dataset] | None = None
+
+    def early(self, part: slice) -> tuple[Prepared, Mapping[str, xr.Dataset]]:
+        """What discovery may see, as one matrix and as panels."""
+        if self.searched is not None and self.panels is not None:
+            return self.searched, self.panels
+        seen = replace(self.prepared, values=self.prepared.values[part], time=self.prepared.time[part])
+        return seen, panels_of(seen)
 
 
 def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
@@ -75,6 +85,20 @@ def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     return World(Prepared(values, tuple(columns), "1h", clock),
                  {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
+
+
+def panels_of(prepared: Prepared) -> dict[str, xr.Dataset]:
+    """The matrix as panels of one node, by domain.
+
+    >>> made = world(0, steps=300)
+    >>> panels_of(made.prepared)["city"]["demand"].shape
+    (300, 1)
+    """
+    domains = dict.fromkeys(one.domain for one in prepared.series)
+    return {domain: xr.Dataset(
+        {one.variable: (("time", "node"), prepared.column(one)[:, None], {"units": "1", "long_name": one.variable})
+         for one in prepared.series if one.domain == domain}, {"time": prepared.time, "node": ["all"]},
+        {"domain": domain, "kind": "sensor", "step": prepared.step}) for domain in domains}
 
 
 def _slow(random: np.random.Generator, rows: int, memory: float) -> np.ndarray:

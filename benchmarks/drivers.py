@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from benchmarks.driver_worlds import HORIZON, MAX_LAG, TARGET, World, world
-from causal.discover import discover, stability
+from causal.company import with_company
+from causal.discover import discover
 from causal.drivers import choose_drivers
-from causal.graph import Driver, Series
+from causal.graph import CausalGraph, Driver, Series
 from causal.indirect import with_indirect
 from causal.knowledge import Knowledge
+from causal.marks import with_marks
+from causal.one_way import settled
 from causal.pays import Ablation, Paid, paying_drivers
 from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared
+from causal.thorough import Redraws, discover_thoroughly, usual_search
 from causal.windows import steady_drivers, window_graphs
 
 REFITS = 4
+ROTATIONS = 6
 METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
 
 
@@ -61,6 +67,28 @@ class Ridge:
             errors.append(np.abs(design[test] @ weights - label[test]))
         return np.asarray(np.mean(errors, axis=0))
 
+    def rotated(self, prepared: Prepared, target: Series, drivers: Sequence[Series], stop: int) -> np.ndarray:
+        """Losses at the positions before ``stop``, each ``ROTATIONS``-th in a row by a model fitted on the others.
+
+        Left out of a fit is also what lies within a horizon and the memory of the part it is judged on.
+        """
+        design = self._inputs(prepared, target, drivers)[:stop]
+        effect = prepared.column(target)[:stop]
+        ahead = np.stack([np.concatenate([effect[lead:], np.full(lead, np.nan)])
+                          for lead in range(1, self.horizon + 1)], axis=1)
+        whole = np.isfinite(design).all(axis=1)
+        taught = whole & np.isfinite(ahead).all(axis=1)
+        near = self.horizon + self.memory + max(self.published.values(), default=0)
+        losses = np.full(stop, np.nan)
+        for part in np.array_split(np.arange(stop), ROTATIONS):
+            rows = taught.copy()
+            rows[max(0, part[0] - near):part[-1] + near] = False
+            known = design[rows]
+            gram = known.T @ known + self.penalty * np.eye(known.shape[1])
+            told = design[part] @ np.linalg.solve(gram, known.T @ ahead[rows])
+            losses[part] = np.abs(told - ahead[part]).mean(axis=1)
+        return losses
+
     def _inputs(self, prepared: Prepared, target: Series, drivers: Sequence[Series]) -> np.ndarray:
         columns = [np.ones(len(prepared.time)), *(() if self.calendar is None else self.calendar.T)]
         for series in dict.fromkeys((target, *drivers)):
@@ -82,7 +110,7 @@ class Protocol:
     alpha: float = 0.01
     window_alpha: float = 0.05  # short windows have less power, and the link is only to be met again
     paying_alpha: float = 0.05
-    draws: int = 6
+    draws: int = 20
     windows: int = 4
     min_memory: float | None = 0.2
     knowledge: Knowledge | None = None
@@ -121,10 +149,9 @@ class Tally:
 def choices(made: World, protocol: Protocol, target: Series = TARGET) -> dict[str, tuple[Driver, ...]]:
     """What each method would use, from the data before the last fifth only."""
     first, middle, _ = protocol.parts(len(made.prepared.time))
-    seen = made.searched or replace(made.prepared, values=made.prepared.values[first],
-                                    time=made.prepared.time[first])
+    seen, panels = made.early(first)
     others = [one for one in seen.series if one.domain != target.domain]
-    causal, paid = terracast_choice(made, protocol, target, seen, middle)
+    causal, paid = terracast_choice(made, protocol, target, seen, panels, middle)
     return {"none": (), "all": tuple(Driver(one, target, 1, 0.0, True, "all") for one in others),
             "correlation-picked": correlation_picked(seen, target, max_lag=protocol.max_lag, alpha=protocol.alpha),
             "var-granger": granger_picked(seen, target, max_lag=protocol.max_lag, alpha=protocol.alpha),
@@ -133,17 +160,23 @@ def choices(made: World, protocol: Protocol, target: Series = TARGET) -> dict[st
 
 
 def terracast_choice(made: World, protocol: Protocol, target: Series, seen: Prepared,
-                     middle: slice) -> tuple[tuple[Driver, ...], Paid]:
-    """Stable over draws and windows, published early enough, and paying: the three conditions in a row."""
-    find = partial(discover, max_lag=protocol.max_lag, alpha=protocol.alpha, knowledge=protocol.knowledge)
-    graph = stability(seen, find(seen), draws=protocol.draws)
-    again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha, knowledge=protocol.knowledge)
+                     panels: Mapping[str, xr.Dataset], middle: slice) -> tuple[tuple[Driver, ...], Paid]:
+    """Stable over draws and windows, published early enough, and paying: as ``terracast discover`` chooses."""
+    def find(known: Knowledge) -> CausalGraph:
+        return discover_thoroughly(panels, usual_search(protocol.max_lag, protocol.alpha), knowledge=known, whole=seen,
+                                   redraws=Redraws(protocol.draws))
+
+    graph, known = settled(find, target, protocol.knowledge or Knowledge())
+    again = partial(discover, max_lag=protocol.max_lag, alpha=protocol.window_alpha, knowledge=known)
     choose = partial(choose_drivers, graph, published=made.published, horizon=protocol.horizon,
                      min_memory=protocol.min_memory)
-    steady = steady_drivers(with_indirect(graph, target, choose),
-                            window_graphs(seen, again, windows=protocol.windows))
-    return steady, paying_drivers(steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
-                                  alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph)
+    steady = steady_drivers(with_indirect(graph, target, choose), window_graphs(seen, again, windows=protocol.windows))
+    steady = with_marks(graph, with_company(graph, steady), panels, target, made.published)
+    model = Ridge(made.published, protocol.horizon, calendar=made.calendar)
+    return steady, paying_drivers(
+        steady, ablation_of(made, target, slice(0, middle.start), middle, protocol.horizon),
+        alpha=protocol.paying_alpha, overlap=protocol.horizon, graph=graph, rotated=lambda drivers: model.rotated(
+            made.prepared, target, [one.series for one in drivers], middle.stop))
 
 
 def ablation_of(made: World, target: Series, fit: slice, test: slice, horizon: int) -> Ablation:

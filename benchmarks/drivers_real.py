@@ -81,13 +81,13 @@ def world_of(panels: Mapping[str, xr.Dataset], target: Series, published: dict[s
     columns = {Series(domain, str(name)): panel[name].mean("node").reindex(time=time).values.astype(float)
                for domain, panel in panels.items() for name in panel.data_vars}
     early, _, _ = protocol.parts(len(time))
-    searched = prepare({domain: panel.sel(time=slice(time[0], time[early.stop - 1]))
-                        for domain, panel in panels.items()})
+    begun = {domain: panel.sel(time=slice(time[0], time[early.stop - 1])) for domain, panel in panels.items()}
+    searched = prepare(begun)
     series = tuple(one for one in columns if one in searched.series)
     values = np.stack([columns[one] for one in series], axis=1)
     values = (values - np.nanmean(values[early], axis=0)) / np.nanstd(values[early], axis=0)
     matrix = Prepared(values, series, searched.step, time.to_numpy(), labels=searched.labels)
-    return World(matrix, published, frozenset(), {}, _calendar(time), searched)
+    return World(matrix, published, frozenset(), {}, _calendar(time), searched, begun)
 
 
 def _calendar(time: pd.DatetimeIndex) -> np.ndarray:

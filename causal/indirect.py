@@ -10,6 +10,7 @@ from causal.graph import CausalGraph, Driver, Link, Series
 
 LONGEST = 2  # links from the variable that is driven to the target
 STABLE = 0.5  # least share of the redraws in which each of them returned
+UNTOLD = 0.05  # strength of a way that is not told: links weaker than this are not
 Choose = Callable[[Series], tuple[Driver, ...]]
 
 
@@ -55,8 +56,9 @@ def with_indirect(graph: CausalGraph, target: Series, choose: Choose) -> tuple[D
 
     A forecaster of the target reads the target's own past and the drivers, but not the other variables of its domain:
     what drives those is news to it. ``choose`` gives the drivers of one series, used or refused with the reason: what
-    is asked of a link is asked of the one that crosses domains. A series is added once, by its strongest way, unless
-    it is used directly; one that is refused everywhere keeps the reason of its direct link.
+    is asked of a link is asked of the one that crosses domains. A variable of the domain without a way to the target
+    counts as one with a way too weak to be told: the ablation judges. A series is added once, by its strongest way,
+    unless it is used directly; one that is refused everywhere keeps the reason of its direct link.
 
     >>> wind, no2, pm = Series("weather", "wind"), Series("air", "no2"), Series("air", "pm25")
     >>> graph = CausalGraph((wind, no2, pm), (Link(wind, no2, 1, -0.5, 0.0), Link(no2, pm, 0, 0.4, 0.0)), "1h", "", 9)
@@ -68,11 +70,15 @@ def with_indirect(graph: CausalGraph, target: Series, choose: Choose) -> tuple[D
     direct = choose(target)
     taken = {one.series for one in direct if one.used}
     added: dict[Series, list[Driver]] = {}
-    for way in sorted(ways_to(graph, target), key=lambda way: -abs(way.strength)):
+    ways = ways_to(graph, target)
+    reached = {target, *(way.start for way in ways)}
+    beside = tuple(Way(one, UNTOLD) for one in graph.series if one.domain == target.domain and one not in reached)
+    for way in sorted((*ways, *beside), key=lambda way: -abs(way.strength)):
         of_this_way: dict[Series, list[Driver]] = {}
+        told = f"which tells of {graph.label(target)}" if way not in beside else f"beside {graph.label(target)}"
         for one in choose(way.start):
             if one.used and one.series not in taken:
-                words = f"{one.reason}, on {graph.label(way.start)}, which tells of {graph.label(target)}"
+                words = f"{one.reason}, on {graph.label(way.start)}, {told}"
                 of_this_way.setdefault(one.series, []).append(replace(
                     one, target=target, via=way.start, strength=one.strength * way.strength, reason=words))
         for series, drivers in of_this_way.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causal.graph import CausalGraph, Driver, Series
 from causal.paired import PairedError, PairedEvidence, block_length
+from causal.together import Losses, Standing, pruned
 
 Ablation = Callable[[tuple[Driver, ...]], np.ndarray]
 """Losses (n,) of forecasts that may read these drivers and no others, one per issue time, in issue order; the same
@@ -16,6 +17,7 @@ issue times whatever the drivers, NaN where no label came. The caller answers fo
 is fitted on data known before the first of these issue times, and reads at each only what was known then."""
 
 LEAST_BLOCKS = 12
+LEAST_ERRORS = 1.0  # standard errors that a series must add to the others of a set that pays
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,25 @@ class Paid:
 
 
 def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: float = 0.05, overlap: int = 1,
-                   margin: float = 0.0, graph: CausalGraph | None = None) -> Paid:
+                   margin: float = 0.0, graph: CausalGraph | None = None, rotated: Ablation | None = None) -> Paid:
     """Try the used ones of ``candidates`` and keep those with which forecasts lose less.
 
-    A series is tried with all its lags at once: first all candidates against all but this one (there the noise
-    is least), then, where that is not enough, the kept ones with and without it, strongest first (two that tell the
-    same hide each other in the first trial). It is kept when the evidence (``PairedEvidence``, so at any number of
-    looks) reaches 2 × series / ``alpha``: with no gain anywhere, the chance to keep any is at most ``alpha``. Last,
-    each kept one is left out once more: one without which the rest loses no more goes. ``overlap``: issue times that
-    one horizon spans; ``margin``: least share of the loss to save. Candidates refused earlier keep their reason.
-    Calls ``ablation`` at most 2 + 3 × series times. Raises ``PairedError``.
+    A series is tried with all its lags at once. First **all together** against none: where the evidence
+    (``PairedEvidence``, so at any number of looks) reaches 2 / ``alpha``, the set pays, and those leave that add less
+    than ``LEAST_ERRORS`` standard errors to the others (``causal.together``). Weak drivers can be shown to pay in a set
+    where none of them can alone. Who leaves is read off ``rotated`` where it is given: losses over all the past, each
+    part forecast by a model fitted on the others. It teaches the past by the future and proves nothing, but among what
+    is proven it compares models that have learnt as much as the one in service will have.
+
+    Otherwise **one by one**: all candidates against all but this one (there the noise is least), then, where that is
+    not enough, the kept ones with and without it, strongest first (two that tell the same hide each other in the first
+    trial), at 4 × series / ``alpha`` (2 / ``alpha`` for a single one); last, each kept one is left out once more: one
+    without which the rest loses no more goes.
+
+    With no gain anywhere, the chance to keep any series is at most ``alpha``. That a series which adds nothing rides
+    along in a set that pays is not bounded by ``alpha``: it has to save a standard error by chance. ``overlap``: issue
+    times that one horizon spans; ``margin``: least share of the loss to save. Candidates refused earlier keep their
+    reason. Calls ``ablation`` at most 2 + series × (series + 5) / 2 times. Raises ``PairedError``.
 
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> noise = np.random.default_rng(0).normal(size=(2, 600)) / 5
@@ -77,29 +88,69 @@ def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: f
     groups = _by_series(candidates)
     if not groups:
         return Paid(tuple(candidates), (), 0.0)
-    memory: dict[tuple[Series, ...], np.ndarray] = {}
+    losses = _remembered(groups, ablation)
+    others = losses if rotated is None else _remembered(groups, rotated)
+    how = _How(overlap, margin, graph)
+    kept, trials = _together(tuple(groups), losses, others, alpha / 2, how)
+    if not kept:
+        share = 2 * len(groups) * (1 if len(groups) == 1 else 2)  # the trial of all together took half of the level
+        kept, trials = _one_by_one(tuple(groups), losses, alpha / share, how)
+    drivers = tuple(_judged(one, trials) for one in candidates)
+    before, after = _means(losses(()), losses(kept))
+    return Paid(drivers, tuple(trials.values()), 1 - after / before if before > 0 else 0.0)
 
-    def losses(kept: tuple[Series, ...]) -> np.ndarray:
-        if kept not in memory:
-            chosen = tuple(driver for series in kept for driver in groups[series])
-            memory[kept] = np.asarray(ablation(chosen), float)
-        return memory[kept]
 
-    level = alpha / (2 * len(groups))
-    trials = {series: _trial(series, losses(_rest(tuple(groups), series)), losses(tuple(groups)),
-                             _rest(tuple(groups), series), level, overlap, margin, graph) for series in groups}
+@dataclass(frozen=True)
+class _How:
+    overlap: int
+    margin: float
+    graph: CausalGraph | None
+
+
+def _together(groups: tuple[Series, ...], losses: Losses, others: Losses, level: float, how: _How
+              ) -> tuple[tuple[Series, ...], dict[Series, Trial]]:
+    """The set that pays without those that add nothing to it; nothing where it does not."""
+    if len(groups) < 2:
+        return (), {}
+    whole = _trial(groups[0], losses(()), losses(groups), groups[1:], level, how)
+    if not whole.accepted:
+        return (), {}
+    kept, stood = pruned(groups, others, least=LEAST_ERRORS, overlap=how.overlap)
+    if not kept:
+        return (), {}
+    joint = _trial(kept[0], losses(()), losses(kept), kept[1:], level, how)
+    if joint.gain <= 0:
+        return (), {}
+    return kept, {one: Trial(one, one in kept, stood[one].gain, whole.e_value, 1 / level, stood[one].blocks,
+                             stood[one].block, _rest(kept, one), _in_set(one, kept, stood[one], joint.gain, whole, how))
+                  for one in groups}
+
+
+def _one_by_one(groups: tuple[Series, ...], losses: Losses, level: float, how: _How
+                ) -> tuple[tuple[Series, ...], dict[Series, Trial]]:
+    """Each against the rest, then those not proven so beside the ones that are."""
+    trials = {series: _trial(series, losses(_rest(groups, series)), losses(groups), _rest(groups, series), level, how)
+              for series in groups}
     kept = tuple(series for series in groups if trials[series].accepted)
     for series in [one for one in groups if one not in kept]:
-        again = _trial(series, losses(kept), losses(_in_order((*kept, series), groups)), kept, level, overlap, margin,
-                       graph)
+        again = _trial(series, losses(kept), losses(_in_order((*kept, series), groups)), kept, level, how)
         if again.accepted or again.e_value > trials[series].e_value:
             trials[series] = again
         if again.accepted:
             kept = _in_order((*kept, series), groups)
-    kept = _without_idle(kept, losses, trials, graph)
-    drivers = tuple(_judged(one, trials) for one in candidates)
-    before, after = _means(losses(()), losses(kept))
-    return Paid(drivers, tuple(trials.values()), 1 - after / before if before > 0 else 0.0)
+    return _without_idle(kept, losses, trials, how.graph), trials
+
+
+def _remembered(groups: Mapping[Series, tuple[Driver, ...]], ablation: Ablation) -> Losses:
+    """The ablation by sets of series, each set tried once."""
+    memory: dict[tuple[Series, ...], np.ndarray] = {}
+
+    def losses(kept: tuple[Series, ...]) -> np.ndarray:
+        if kept not in memory:
+            memory[kept] = np.asarray(ablation(tuple(driver for series in kept for driver in groups[series])), float)
+        return memory[kept]
+
+    return losses
 
 
 def _by_series(candidates: Sequence[Driver]) -> dict[Series, tuple[Driver, ...]]:
@@ -120,21 +171,21 @@ def _in_order(chosen: tuple[Series, ...], groups: Iterable[Series]) -> tuple[Ser
 
 
 def _trial(series: Series, without: np.ndarray, beside: np.ndarray, kept: tuple[Series, ...], alpha: float,
-           overlap: int, margin: float, graph: CausalGraph | None) -> Trial:
+           how: _How) -> Trial:
     if without.shape != beside.shape or without.ndim != 1:
         raise PairedError(f"losses of shapes {without.shape} and {beside.shape}", where=f"ablation of {series}",
                           expected="one loss per issue time, the same issue times whatever the drivers",
                           remedy="hindcast both at the same issue times")
-    block = block_length(without - beside, overlap)
-    evidence = PairedEvidence(block, margin, late=False)
+    block = block_length(without - beside, how.overlap)
+    evidence = PairedEvidence(block, how.margin, late=False)
     evidence.update(without, beside)
     trial = Trial(series, evidence.proven(alpha), evidence.gain, evidence.peak, 1 / alpha, evidence.blocks, block,
                   kept, "")
-    return replace(trial, sentence=_sentence(trial, name_of(series, graph)))
+    return replace(trial, sentence=_sentence(trial, name_of(series, how.graph)))
 
 
-def _without_idle(kept: tuple[Series, ...], losses: Callable[[tuple[Series, ...]], np.ndarray],
-                  trials: dict[Series, Trial], graph: CausalGraph | None) -> tuple[Series, ...]:
+def _without_idle(kept: tuple[Series, ...], losses: Losses, trials: dict[Series, Trial],
+                  graph: CausalGraph | None) -> tuple[Series, ...]:
     """Leave each one out once more, the weakest first: later ones may have made it idle."""
     for series in reversed(kept):
         rest = _rest(kept, series)
@@ -164,9 +215,25 @@ def _judged(driver: Driver, trials: dict[Series, Trial]) -> Driver:
     return replace(driver, used=False, reason=trial.sentence)
 
 
+def _in_set(series: Series, kept: tuple[Series, ...], stood: Standing, together: float, whole: Trial,
+            how: _How) -> str:
+    name, others = name_of(series, how.graph), " and ".join(name_of(one, how.graph) for one in _rest(kept, series))
+    if series not in kept:
+        adds = f"adds nothing to {' and '.join(name_of(one, how.graph) for one in kept)}"
+        return f"found, but {name} {adds}: {stood.errors:+.1f} standard errors ({LEAST_ERRORS:g} wanted)"
+    facts = f"(evidence {_reached(whole.e_value)}, {whole.needed:,.0f} wanted)"
+    if not others:
+        return f"with {name} forecasts lose {100 * together:.1f} % less {facts}"
+    return (f"with {name} and {others} forecasts lose {100 * together:.1f} % less {facts}, of which "
+            f"{100 * stood.gain:.1f} % are lost without {name}")
+
+
+def _reached(e_value: float) -> str:
+    return f"{e_value:,.1f}" if e_value < 1000 else "1,000 or more"
+
+
 def _sentence(trial: Trial, name: str) -> str:
-    reached = f"{trial.e_value:,.1f}" if trial.e_value < 1000 else "1,000 or more"
-    facts = f"(evidence {reached}, {trial.needed:,.0f} wanted)"
+    facts = f"(evidence {_reached(trial.e_value)}, {trial.needed:,.0f} wanted)"
     size = f"{100 * abs(trial.gain):.1f} %"
     if trial.accepted:
         return f"with {name} forecasts lose {size} less {facts}"
@@ -179,5 +246,6 @@ def _sentence(trial: Trial, name: str) -> str:
 
 
 def name_of(series: Series, graph: CausalGraph | None) -> str:
-    """The reader's name of a series, from the graph where there is one."""
-    return series.variable.replace("_", " ") if graph is None else graph.label(series)
+    """The reader's name of a series, from the graph where there is one; up to a colon, for codes are told behind it."""
+    name = series.variable.replace("_", " ") if graph is None else graph.label(series)
+    return name.partition(":")[0]

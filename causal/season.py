@@ -114,7 +114,8 @@ def anomalies(values: np.ndarray, slots: np.ndarray, spacing: float) -> np.ndarr
     """What is left of ``values`` (time,) without slow curve, seasonal mean and seasonal spread; gaps stay.
 
     ``spacing``: steps between the knots of the slow curve. Curve and slot means are fitted together by
-    backfitting, then once more with the spread as weight. O(time).
+    backfitting, then once more with the spread as weight. The slow curve may stand beside the season or swing with its
+    spread (a slow rise of a day's amplitude): of the two the likelier is taken. O(time).
 
     >>> hours = np.arange(2400.0)
     >>> noise = np.random.default_rng(0).normal(size=2400)
@@ -122,15 +123,31 @@ def anomalies(values: np.ndarray, slots: np.ndarray, spacing: float) -> np.ndarr
     >>> bool(np.corrcoef(left, noise)[0, 1] > 0.98)
     True
     """
+    apart = _parted(values, slots, spacing, swings=False)
+    along = _parted(values, slots, spacing, swings=True)
+    return min((apart, along), key=_unlikeliness)[0]
+
+
+def _parted(values: np.ndarray, slots: np.ndarray, spacing: float, swings: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What is left, and the spread it was divided by; the slow curve ``swings`` with the spread, or does not."""
     spread = np.ones(len(values))
     for _ in range(2):
-        mean = np.zeros(len(values))
+        mean, unit = np.zeros(len(values)), spread if swings else np.ones(len(values))
         for _ in range(_ROUNDS):
-            curve = slow_part(values - mean, spacing, 1.0 / spread)
+            curve = unit * slow_part((values - mean) / unit, spacing, unit / spread)
             mean = slot_statistics((values - curve)[:, None], slots)[0][:, 0]
         rest = values - curve - mean
         spread = seasonal_spread(rest, slots)
-    return np.asarray(rest / spread)
+    return rest / spread, spread
+
+
+def _unlikeliness(parted: tuple[np.ndarray, np.ndarray]) -> float:
+    """Negative log likelihood of a normal law a value, but for a constant."""
+    rest, spread = parted
+    seen = np.isfinite(rest)
+    if not seen.any():
+        return 0.0
+    return float(np.log(spread[seen]).mean() + 0.5 * np.log(max(float(rest[seen].var()), 1e-300)))
 
 
 def chosen_transform(values: np.ndarray) -> str:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+import xarray as xr
 
 from adapt.clock import Moment
+from causal.company import with_company
 from causal.discover import DiscoverError
 from causal.discover import discover as find_graph
 from causal.drivers import choose_drivers
 from causal.graph import CausalGraph, Driver, Series
 from causal.indirect import with_indirect
 from causal.knowledge import Knowledge
+from causal.marks import with_marks
 from causal.pays import paying_drivers
 from causal.prepare import Prepared
 from causal.windows import steady_drivers, window_graphs
@@ -52,8 +55,9 @@ def where_seen(find: Callable[[Prepared], CausalGraph]) -> Callable[[Prepared], 
 
 
 def candidates(workspace: Workspace, moment: Moment, graph: CausalGraph, prepared: Prepared,
-                knowledge: Knowledge) -> tuple[Driver, ...]:
-    """Drivers by stability over redraws and windows and by the clock of publication; at most so many as set."""
+               knowledge: Knowledge, panels: Mapping[str, xr.Dataset]) -> tuple[Driver, ...]:
+    """Drivers by stability over redraws and windows and by the clock of publication, what foretells them, and marks of
+    the calendar; at most so many as set."""
     settings, stream = workspace.settings.discovery, workspace.settings.stream
     published = delays_in_steps(moment, {one.domain for one in graph.series}, nanoseconds(stream.step))
     choose = partial(choose_drivers, graph, published=published, horizon=workspace.request.horizon,
@@ -66,6 +70,7 @@ def candidates(workspace: Workspace, moment: Moment, graph: CausalGraph, prepare
         except DiscoverError:  # too few rows in a window
             drivers = _refused(drivers, "found, but the history is too short to tell whether the link holds at all "
                                         "times")
+    drivers = with_marks(graph, with_company(graph, drivers), panels, Series(stream.domain, stream.target), published)
     strongest = list(dict.fromkeys(one.series for one in drivers if one.used))[:settings.most_drivers]
     return tuple(one if not one.used or one.series in strongest else replace(
         one, used=False, reason=f"found, but {settings.most_drivers} stronger ones come first "
@@ -91,6 +96,7 @@ def tried(workspace: Workspace, moment: Moment, drivers: tuple[Driver, ...], gra
     mine = len({one.series for one in drivers if one.used})
     # the candidates were found on the span that they are judged on: the level is shared by all that could have been
     others = max(mine, sum(one.domain != stream.domain for one in graph.series))
-    paid = paying_drivers(drivers, trial.losses, alpha=PAYING_ALPHA * mine / others, overlap=plan.overlap, graph=graph)
+    paid = paying_drivers(drivers, trial.losses, alpha=PAYING_ALPHA * mine / others, overlap=plan.overlap, graph=graph,
+                          rotated=trial.rotated)
     return Chosen(paid.drivers, {one.series: one.gain for one in paid.trials},
                   max(one.block for one in paid.trials) * plan.spacing)

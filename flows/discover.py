@@ -25,6 +25,7 @@ from causal.discover import discover as find_graph
 from causal.effort import effort
 from causal.graph import CausalGraph, Series
 from causal.knowledge import Knowledge
+from causal.one_way import settled
 from causal.prepare import Preparation, Prepared, PrepareError, prepare
 from causal.thorough import Redraws, discover_thoroughly, usual_search
 from flows.as_of import as_of
@@ -68,9 +69,10 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     search = usual_search(settings.max_lag, settings.alpha)
     cost = effort(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
-    graph = discover_thoroughly(panels, search, knowledge=known.knowledge, how=how, whole=prepared,
-                                redraws=Redraws(REDRAWS),
-                                progress=lambda share, words: tell(0.02 + 0.28 * share, words))
+    target = Series(workspace.settings.stream.domain, workspace.settings.stream.target)
+    graph, assumed = settled(lambda honoured: discover_thoroughly(
+        panels, search, knowledge=honoured, how=how, whole=prepared, redraws=Redraws(REDRAWS),
+        progress=lambda share, words: tell(0.02 + 0.28 * share, words)), target, known.knowledge)
     graph = replace(graph, settings={**graph.settings, "effort": cost},
                     assumptions=(*graph.assumptions, *known.notes))
     tell(0.3, "graphs of windows of time")
@@ -78,7 +80,7 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=known.knowledge)
     story = (Story() if saved is None or not saved.known_at < moment.now else saved.story).continued(
         prepared, where_seen(find), nanoseconds(settings.window), _compared_by(workspace, known.knowledge))
-    drivers = candidates(workspace, moment, graph, prepared, known.knowledge)
+    drivers = candidates(workspace, moment, graph, prepared, assumed, panels)
     drivers = rested(drivers, view.state("drivers"), since)
     chosen = tried(workspace, moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
     if given is not None:  # from the next run on it is kept

@@ -62,7 +62,7 @@ steps = 200
 max_lag = 8
 alpha = 0.01
 window = "365d"
-most_drivers = 4
+most_drivers = 6
 {sources}"""
 
 SOURCE = """

@@ -200,7 +200,7 @@ class DiscoverySettings(Frozen):
     max_lag: int = Field(default=8, gt=0)
     alpha: float = Field(default=0.01, gt=0, lt=1)
     window: Duration = pd.Timedelta("365D")
-    most_drivers: int = Field(default=4, ge=0)
+    most_drivers: int = Field(default=6, ge=0)
     trial_steps: int = Field(default=200, gt=0)
 
 

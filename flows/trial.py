@@ -122,6 +122,28 @@ class Trial:
         loss = crps(self._judged.values + shift[..., None], self._judged.labels, self.watched.request.quantiles)
         return np.array([mean_known(one) for one in loss / scale])
 
+    def rotated(self, drivers: tuple[Driver, ...]) -> np.ndarray:
+        """``losses``, but what a set adds is learnt from all issue times that are not near the one judged, later ones
+        too: as much as the model in service will have learnt from. It proves nothing; it compares sets."""
+        used = sorted({one.series for one in drivers})
+        parts, nodes = (self._learnt, self._judged), self._judged.labels.shape[2]
+        design = np.concatenate([_design(part, used) for part in parts])
+        centre, width = design.mean(axis=0), design.std(axis=0)
+        design = (design - centre) / np.where(width > 0, width, 1.0)
+        scale = self._lead_scale * self._node_scale
+        wanted = np.concatenate([np.clip(self._errors(part) / scale, -4, 4).transpose(0, 2, 1).reshape(
+            -1, len(scale)) for part in parts])
+        issues, first = len(self.plan.learnt) + len(self.plan.judged), len(self.plan.learnt)
+        shift = np.empty((len(self.plan.judged), len(scale), nodes))
+        for fold in np.array_split(np.arange(first, issues), FOLDS):
+            near = (np.arange(issues) >= fold[0] - self.plan.overlap) & (
+                np.arange(issues) <= fold[-1] + self.plan.overlap)
+            told = _ridge(design[np.repeat(~near, nodes)], wanted[np.repeat(~near, nodes)],
+                          design[np.repeat(np.isin(np.arange(issues), fold), nodes)])
+            shift[fold - first] = told.reshape(len(fold), nodes, -1).transpose(0, 2, 1) * scale
+        loss = crps(self._judged.values + shift[..., None], self._judged.labels, self.watched.request.quantiles)
+        return np.array([mean_known(one) for one in loss / scale])
+
     def _errors(self, part: Part) -> np.ndarray:
         """What the median was too low by, (issue, lead, node)."""
         return part.labels - level(part.values, self.watched.request.quantiles, 0.5)

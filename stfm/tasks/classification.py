@@ -1,17 +1,23 @@
-"""Classification of nodes or windows: a linear map from the embeddings of a frozen base to classes."""
+"""Classification of nodes or windows: a linear map from embeddings of a frozen base and statistics to classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from stfm.forecaster import ForecastError
 
 TINY = 1e-9
+STRENGTHS = (1.0, 10.0, 100.0)  # of the map from statistics: inverse of the penalty
+SHRINKAGES = (0.03, 0.1, 0.3)  # of the embeddings' covariance within a class towards a multiple of the unit matrix
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the embeddings' scores beside those of the statistics
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,12 @@ class Classes:
 
     def probabilities(self, embeddings: np.ndarray) -> np.ndarray:
         """Shape (example, class), rows sum to 1."""
+        return np.asarray(softmax(self.scores(embeddings), axis=1))
+
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """Log probabilities but for a constant of each example; shape (example, class)."""
         z = (embeddings - self.centre) / self.width
-        scores = z @ self.coefficients[:, :-1].T + self.coefficients[:, -1]
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+        return np.asarray(z @ self.coefficients[:, :-1].T + self.coefficients[:, -1])
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """The likeliest class of each example."""
@@ -58,21 +66,83 @@ def fit_classes(embeddings: np.ndarray, labels: Sequence[str], strength: float =
     """Fit a multinomial logistic regression on standardised embeddings (example, width); the base stays as it is.
 
     ``strength`` is the inverse of the penalty on the squared coefficients (scikit-learn's C). Of windows in other
-    seasons than it was fitted on, ``PlainFeatures`` tell the series better than a base's embeddings, which hold the
-    calendar, too (``terracast bench base --tasks``). Raises ``ForecastError`` for fewer than two classes.
+    seasons than it was fitted on, ``PlainFeatures`` alone tell the series better than a base's embeddings alone, which
+    hold the calendar, too; ``fit_joined`` takes both (``terracast bench base --tasks``). Raises ``ForecastError`` for
+    fewer than two classes.
     O(examples × width × classes) an iteration.
     """
-    names = tuple(sorted(set(map(str, labels))))
+    _check(embeddings, labels)
+    return _fitted(embeddings, labels, LogisticRegression(C=strength, max_iter=500))
+
+
+def fit_joined(embeddings: np.ndarray, statistics: np.ndarray, labels: Sequence[str], rounds: np.ndarray) -> Classes:
+    """A head on ``[embeddings, statistics]`` side by side (example, widths): each tells its own, and both are weighed.
+
+    A base scales away what plain statistics tell, and its embeddings hold the hour and the weather of the moment, which
+    differ within a class as much as classes do. So embeddings are read by a linear discriminant (Fisher 1936), which
+    divides by the spread within classes, statistics by a logistic regression, and the scores are added. Strength,
+    shrinkage and share are those with the highest likelihood of each of ``rounds`` (example,), windows of one time say,
+    with the map fitted on the others: nothing is chosen on what it was fitted to. A share of 0 leaves the statistics
+    alone. Raises ``ForecastError`` as ``fit_classes``, and for a single round. One fit a round and setting.
+
+    >>> draws = np.random.default_rng(0)
+    >>> labels = ["calm", "rough"] * 30
+    >>> rough = np.arange(60)[:, None] % 2
+    >>> head = fit_joined(draws.normal(rough, 1, (60, 8)), draws.normal(rough, 1, (60, 2)), labels, np.arange(60) // 10)
+    >>> head.predict(np.array([[0.0] * 10, [1.0] * 10])).tolist()
+    ['calm', 'rough']
+    """
+    both = np.concatenate([embeddings, statistics], axis=1)
+    _check(both, labels)
+    known, held = np.array(list(map(str, labels))), np.unique(rounds)
+    if len(held) < 2:
+        raise ForecastError("one round of examples", where="classification", expected="at least two",
+                            remedy="give windows of several times, or use fit_classes")
+    told: dict[tuple[float, float, float], float] = {}
+    for one in held:
+        rest, asked = rounds != one, (rounds == one) & np.isin(known, known[rounds != one])
+        if len(set(known[rest])) < 2 or not asked.any():
+            continue
+        for key, scores, names in _settings(embeddings, statistics, known, rest, asked):
+            likely = log_softmax(scores, axis=1)[np.arange(asked.sum()), np.searchsorted(names, known[asked])]
+            told[key] = told.get(key, 0.0) + float(likely.sum())
+    strength, shrinkage, share = max(told, key=lambda key: told[key]) if told else (1.0, 0.1, 0.05)
+    plain = _fitted(statistics, labels, LogisticRegression(C=strength, max_iter=500))
+    deep = _fitted(embeddings, labels, LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage))
+    joined = np.concatenate([share * deep.coefficients[:, :-1], plain.coefficients[:, :-1],
+                             share * deep.coefficients[:, -1:] + plain.coefficients[:, -1:]], axis=1)
+    return Classes(plain.names, np.concatenate([deep.centre, plain.centre]),
+                   np.concatenate([deep.width, plain.width]), joined)
+
+
+def _settings(embeddings: np.ndarray, statistics: np.ndarray, labels: np.ndarray, rest: np.ndarray, asked: np.ndarray
+              ) -> Iterator[tuple[tuple[float, float, float], np.ndarray, np.ndarray]]:
+    """Scores (asked, class) of maps fitted on ``rest``, for every setting; and the names of the classes."""
+    plain = {strength: _fitted(statistics[rest], labels[rest], LogisticRegression(C=strength, max_iter=500))
+             for strength in STRENGTHS}
+    deep = {shrinkage: _fitted(embeddings[rest], labels[rest], LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage))
+            for shrinkage in SHRINKAGES}
+    for strength, shrinkage, share in itertools.product(STRENGTHS, SHRINKAGES, SHARES):
+        scores = plain[strength].scores(statistics[asked]) + share * deep[shrinkage].scores(embeddings[asked])
+        yield (strength, shrinkage, share), scores, np.array(plain[strength].names)
+
+
+def _check(examples: np.ndarray, labels: Sequence[str]) -> None:
+    names = set(map(str, labels))
     if len(names) < 2:
         raise ForecastError(f"{len(names)} class", where="classification", expected="at least two",
                             remedy="give labels of other classes")
-    if len(labels) != len(embeddings) or not np.isfinite(embeddings).all():
-        raise ForecastError(f"{len(labels)} labels, {len(embeddings)} embeddings", where="classification",
+    if len(labels) != len(examples) or not np.isfinite(examples).all():
+        raise ForecastError(f"{len(labels)} labels, {len(examples)} embeddings", where="classification",
                             expected="a label for each, finite embeddings", remedy="mend the examples")
-    centre, width = embeddings.mean(axis=0), embeddings.std(axis=0)
+
+
+def _fitted(examples: np.ndarray, labels: Sequence[str] | np.ndarray, model: Any) -> Classes:
+    """A linear model of scikit-learn on standardised examples."""
+    centre, width = examples.mean(axis=0), examples.std(axis=0)
     width = np.where(width > TINY, width, 1.0)
-    fitted = LogisticRegression(C=strength, max_iter=500).fit((embeddings - centre) / width, list(map(str, labels)))
+    fitted = model.fit((examples - centre) / width, list(map(str, labels)))
     coefficients = np.concatenate([fitted.coef_, fitted.intercept_[:, None]], axis=1)
-    if len(names) == 2:  # scikit-learn keeps one row for two classes
+    if len(coefficients) == 1:  # scikit-learn keeps one row for two classes
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-    return Classes(names, centre, width, coefficients.astype("float64"))
+    return Classes(tuple(map(str, fitted.classes_)), centre, width, coefficients.astype("float64"))

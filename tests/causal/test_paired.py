@@ -110,7 +110,7 @@ def test_only_what_lowers_the_error_is_used_and_the_rest_is_told_why() -> None:
 def test_of_two_that_tell_the_same_one_is_used() -> None:
     paid = paying_drivers([driver(RAIN, -0.4), driver(WIND, 0.3)],
                           ablation_of({RAIN: 0.08, WIND: 0.08}, redundant=(RAIN, WIND)))
-    assert [one.used for one in paid.drivers] == [True, False]
+    assert sum(one.used for one in paid.drivers) == 1
 
 
 def test_useless_drivers_are_rarely_accepted() -> None:
