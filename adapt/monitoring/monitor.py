@@ -14,7 +14,7 @@ from adapt.monitoring.false_alarms import threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
 from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
-from adapt.monitoring.window_scan import REACH, WindowScan
+from adapt.monitoring.window_scan import REACH, WEIGHTS, WindowScan
 from streams.errors import TerracastError
 
 __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
@@ -25,8 +25,11 @@ FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most.
-SHARES = {"own level": 0.02, "own scale": 0.10, "local level": 0.42, "local scale": 0.03, "local gain": 0.24,
-          "cycle cosine": 0.015, "cycle sine": 0.015, "common level": 0.15, "common scale": 0.01}
+SHARES = {"own level": 0.02, "own scale": 0.04, "local level": 0.36, "local gain": 0.06, "swing": 0.24,
+          "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.14, "common scale": 0.01, "common jump": 0.10}
+# Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
+# by weeks, and a jump is over at once.
+WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
 
 
 class MonitorError(TerracastError):
@@ -89,6 +92,7 @@ class Monitor:
         self._times: list[np.datetime64] = []
         self._rows: list[np.ndarray] = []
         self._last: np.datetime64 | None = None
+        self._before: tuple[np.datetime64, np.ndarray] | None = None
         self._past = np.zeros((0, len(calibration.views.kinds[0])))
         self._moments = np.zeros((0, 7, len(calibration.nodes)))
 
@@ -121,7 +125,8 @@ class Monitor:
         blocks = Views.crossed(residuals, number, at, size, step * size == DAY and size >= 4)
         expected = np.isfinite(residuals).mean(axis=0) >= 0.5
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
-        return cls.on(Views.fit(residuals), blocks, false_alarms_per_month, nodes=names, step=step, block=size,
+        views = Views.fit(residuals, (number, at, size))
+        return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
                       seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values))
 
     @classmethod
@@ -180,8 +185,8 @@ class Monitor:
         """
         frozen = self.calibration
         times = np.asarray(times, "datetime64[ns]")
-        number, at = frozen.places(times)
-        made = frozen.views.blocks(np.asarray(residuals, float), number, at, frozen.block, frozen.daily)
+        number, _ = frozen.places(times)
+        made = self._made(times, np.asarray(residuals, float))
         streams = np.concatenate([self._past, made.streams])
         moments = np.concatenate([self._moments, made.moments])
         first, none = len(self._past), np.zeros(len(frozen.nodes), bool)
@@ -195,7 +200,7 @@ class Monitor:
 
     def restart(self) -> None:
         """Forget what was seen, keep what is normal and the threshold: for a new champion."""
-        self._times, self._rows = [], []
+        self._times, self._rows, self._before = [], [], None
         self._past, self._moments = self._past[:0], self._moments[:0]
 
     def _block_of(self, time: np.datetime64) -> int:
@@ -226,13 +231,21 @@ class Monitor:
     def _close(self) -> list[Evidence]:
         """End the block: add its streams to the past, compare, and put what passes into words."""
         frozen, time = self.calibration, self._times[-1]
-        number, at = frozen.places(np.array(self._times))
-        made = frozen.views.blocks(np.stack(self._rows), number, at, frozen.block, frozen.daily)
-        self._times, self._rows = [], []
+        made = self._made(np.array(self._times), np.stack(self._rows))
+        self._before, self._times, self._rows = (time, self._rows[-1]), [], []
         self._past = np.concatenate([self._past, made.streams])[-REACH:]
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
         ill = np.zeros(len(frozen.nodes), bool) if self._stuck is None else self._stuck.stuck
         return self._news.of(time, frozen.span, self._past, self._moments, ill)
+
+    def _made(self, times: np.ndarray, rows: np.ndarray) -> Blocks:
+        """The blocks of ``rows``, with the last row of the block before them at hand for what jumps between the two."""
+        frozen = self.calibration
+        led = [] if self._before is None else [self._before]
+        number, at = frozen.places(np.array([time for time, _ in led] + list(times), "datetime64[ns]"))
+        made = frozen.views.blocks(np.concatenate([*(row[None] for _, row in led), rows]), number, at, frozen.block,
+                                   frozen.daily)
+        return Blocks(made.numbers[len(led):], made.streams[len(led):], made.moments[len(led):])
 
     def state(self) -> dict[str, object]:
         """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
@@ -245,6 +258,8 @@ class Monitor:
                 "past": self._past.copy(), "moments": self._moments.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, len(frozen.nodes)),
+                "before": None if self._before is None else
+                {"time": int(self._before[0].astype(np.int64)), "row": self._before[1].copy()},
                 "last": None if self._last is None else int(self._last.astype(np.int64))}
 
     @classmethod
@@ -259,6 +274,9 @@ class Monitor:
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")
+        if state["before"] is not None:
+            monitor._before = (np.datetime64(int(state["before"]["time"]), "ns"),
+                               np.array(state["before"]["row"], float))
         monitor._past, monitor._moments = np.array(state["past"], float), np.array(state["moments"], float)
         return monitor
 
@@ -275,8 +293,10 @@ def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _rates(promised: float, nodes: int) -> np.ndarray:
-    """False alarms a block that one stream of each kind may raise, for ``promised`` a block in all."""
-    return np.array([promised * SHARES[kind] / (nodes if kind in OF_NODES else 1) for kind in KINDS])
+    """False alarms a block that one stream of each kind may raise by each window, for ``promised`` a block in all."""
+    usual = tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
+    return np.array([[promised * SHARES[kind] * share / (nodes if kind in OF_NODES else 1)
+                      for share in WINDOW_SHARES.get(kind, usual)] for kind in KINDS])
 
 
 def _places(times: np.ndarray, step: np.timedelta64, size: int) -> tuple[np.ndarray, np.ndarray]:
