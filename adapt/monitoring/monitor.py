@@ -13,6 +13,7 @@ from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.false_alarms import threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
+from adapt.monitoring.units import IN_A_ROW, Units
 from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
 from adapt.monitoring.window_scan import REACH, WEIGHTS, WindowScan
 from streams.errors import TerracastError
@@ -85,8 +86,9 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None) -> None:
-        self.calibration, self._silence, self._stuck = calibration, silence, stuck
+    def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None,
+                 units: Units | None = None) -> None:
+        self.calibration, self._silence, self._stuck, self._units = calibration, silence, stuck, units
         self._news = News(calibration.nodes, calibration.views, calibration.scan, calibration.threshold,
                           calibration.sure)
         self._times: list[np.datetime64] = []
@@ -105,8 +107,9 @@ class Monitor:
         ``residuals`` (time, node): (label - median) / spread of short leads, at rising ``times`` (time,), gaps
         allowed; they must be out of sample (cross-fitted), else every threshold is too tight: that is the caller's
         job. ``block`` defaults to a day, or the longest part of one that gives 14 blocks. ``values`` (time, node):
-        the observations themselves, to learn how long a sensor may repeat itself. ``by_node``: the promise counts the
-        alarms of each node; else all alarms within a week are one. Raises ``MonitorError`` when the period is short.
+        the observations themselves, to learn how long a sensor may repeat itself and in which unit it reports.
+        ``by_node``: the promise counts the alarms of each node; else all alarms within a week are one. Raises
+        ``MonitorError`` when the period is short.
         """
         residuals, times = np.asarray(residuals, float), np.asarray(times, "datetime64[ns]")
         names = tuple(str(node) for node in (range(residuals.shape[1]) if nodes is None else nodes))
@@ -127,12 +130,13 @@ class Monitor:
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
         views = Views.fit(residuals, (number, at, size))
         return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
-                      seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values))
+                      seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values),
+                      units=None if values is None else Units.fit(values, size))
 
     @classmethod
     def on(cls, views: Views, blocks: Blocks, false_alarms_per_month: float, *, nodes: tuple[str, ...],
            step: np.timedelta64, block: int, seed: int, by_node: bool, silence: Silence,
-           stuck: Stuck | None = None) -> Monitor:
+           stuck: Stuck | None = None, units: Units | None = None) -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already: ``views`` fitted to it
         and its cross-fitted ``blocks`` of so many steps."""
         kinds, places = views.kinds
@@ -143,7 +147,7 @@ class Monitor:
         limit = threshold(lambda rows: by_place(crossed.scores(rows), places), blocks.streams, per_month,
                           false_alarms_per_month, COOLDOWN_BLOCKS, seed, by_node=by_node)
         monitor = cls(Calibration(nodes, step, block, false_alarms_per_month, limit, views, scan,
-                                  Sureness.fit(blocks.streams, kinds)), silence, stuck)
+                                  Sureness.fit(blocks.streams, kinds)), silence, stuck, units)
         monitor._past, monitor._moments = blocks.streams[-REACH:], blocks.moments[-REACH:]
         return monitor
 
@@ -152,9 +156,9 @@ class Monitor:
         """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come.
         Where the times of one call fall, a ticket says so.
 
-        ``values`` (k, node): the observations themselves, where stuck sensors are watched for. Rows not later than
-        the last one seen are ignored (each time counts once). Rows that never come at all are noticed at the next
-        one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
+        ``values`` (k, node): the observations themselves, where stuck and converted sensors are watched for. Rows
+        not later than the last one seen are ignored (each time counts once). Rows that never come at all are noticed
+        at the next one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
         """
         found: list[Evidence] = []
         residuals = np.asarray(residuals, float)
@@ -226,6 +230,10 @@ class Monitor:
             name, runs = frozen.nodes[node], int(self._stuck.runs[node]) if self._stuck is not None else 0
             found.append(Evidence(time, time - (runs - 1) * frozen.step, (name,), "health", "none", 0.0,
                                   f"{name} repeats one value: a stuck sensor, not a drift of the world", "stuck"))
+        for node, way in ({} if self._units is None else self._units.hear(value)).items():
+            since = time - (IN_A_ROW * self._units.size - 1) * frozen.step if self._units is not None else time
+            found.append(Evidence(time, since, (frozen.nodes[node],), "health", "none", 0.0, f"{frozen.nodes[node]} "
+                                  f"reports in another unit (about {way}): the data changed, not the world", "unit"))
         return found
 
     def _close(self) -> list[Evidence]:
@@ -236,6 +244,7 @@ class Monitor:
         self._past = np.concatenate([self._past, made.streams])[-REACH:]
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
         ill = np.zeros(len(frozen.nodes), bool) if self._stuck is None else self._stuck.stuck
+        ill = ill if self._units is None else ill | self._units.converted
         return self._news.of(time, frozen.span, self._past, self._moments, ill)
 
     def _made(self, times: np.ndarray, rows: np.ndarray) -> Blocks:
@@ -255,6 +264,7 @@ class Monitor:
                 "views": frozen.views.state(), "scan": frozen.scan.state(),
                 "sure": frozen.sure.state(), "silence": self._silence.state(),
                 "stuck": None if self._stuck is None else self._stuck.state(),
+                "units": None if self._units is None else self._units.state(),
                 "past": self._past.copy(), "moments": self._moments.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, len(frozen.nodes)),
@@ -270,7 +280,8 @@ class Monitor:
                              Views.restore(state["views"]), WindowScan.restore(state["scan"]),
                              Sureness.restore(state["sure"]))
         monitor = cls(frozen, Silence.restore(state["silence"]),
-                      None if state["stuck"] is None else Stuck.restore(state["stuck"]))
+                      None if state["stuck"] is None else Stuck.restore(state["stuck"]),
+                      None if state["units"] is None else Units.restore(state["units"]))
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")

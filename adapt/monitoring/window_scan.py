@@ -101,7 +101,7 @@ class WindowScan:
         return best
 
     @classmethod
-    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 5) -> Crossed:
+    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 10) -> Crossed:
         """As ``fit``, for the scores of ``streams`` (block, stream) themselves: each of a few parts of them in units
         of limits that were fitted on the others. Without it the strangest block of a stream widens its own limit, and
         of thousands of streams that is the one that would have alarmed. O(folds × values)."""
