@@ -22,6 +22,7 @@ from adapt.guard.gate import Decision
 from adapt.guard.policy import Act, Policy
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episode, Episodes
+from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Evidence, Monitor
 from adapt.scores import residual
 from adapt.stacking import Stacking
@@ -95,6 +96,7 @@ class Loop:
                  started: np.datetime64) -> None:
         self.watched, self.policy, self.champion = watched, policy, champion
         self.monitor, self.episodes = monitor, episodes
+        self.feeds: Feeds | None = None
         self.challenger: Contender | None = None
         self.retired: list[Contender] = []
         self.told: dict[str, Episode] = {}
@@ -115,7 +117,7 @@ class Loop:
         panel = self.watched.panel(moment, min(begin, self._oldest(moment.now)))
         labels = panel[self.watched.request.target]
         scores = self._mature(moment.now, labels)
-        changed = self._monitor(moment.now, labels)
+        changed = self._monitor(moment.now, labels, panel)
         verdict = self._roll_back(moment.now) or self._judge(moment.now)
         act = self._wish(moment.now)
         panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
@@ -199,7 +201,7 @@ class Loop:
             self.climbing.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
         return served
 
-    def _monitor(self, now: np.datetime64, labels: xr.DataArray) -> tuple[Episode, ...]:
+    def _monitor(self, now: np.datetime64, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
         """Feed the residuals of short leads, a cadence after they were due so that usual lateness is over."""
         due = [one for one in self._unwatched if one[0] <= now - 2 * self.watched.cadence]
         self._unwatched = [one for one in self._unwatched if one[0] > now - 2 * self.watched.cadence]
@@ -209,6 +211,7 @@ class Loop:
             known = rows_at(labels, times)
             rows = residual(raw, known, self.watched.request.quantiles)
             evidence += self.monitor.observe(times, rows, known)
+        evidence += [] if self.feeds is None else self.feeds.hear(now, panel)
         changed = self.episodes.fold(now, evidence)
         self.told |= {episode.id: episode for episode in changed}
         return tuple(changed)
@@ -302,6 +305,7 @@ class Loop:
             "paired": [np.stack(pair) for pair in self._paired],
             "unwatched": [{"issue_time": str(time), "raw": raw} for time, raw in self._unwatched],
             "monitor": self.monitor.state(),
+            "feeds": None if self.feeds is None else self.feeds.state(),
             "episodes": self.episodes.state(),
             "told": [one.to_state() for one in self.told.values()],
             "nodes": list(self.watched.nodes),
@@ -315,6 +319,8 @@ class Loop:
         champion = _contender(state["champion"], watched.request, model)  # type: ignore[arg-type]
         loop = cls(watched, policy, champion, Monitor.restore(state["monitor"]),  # type: ignore[arg-type]
                    Episodes.restore(state["episodes"]), instant(str(state["last_act"])))  # type: ignore[arg-type]
+        if state.get("feeds") is not None:
+            loop.feeds = Feeds.restore(state["feeds"])  # type: ignore[arg-type]
         if state["challenger"] is not None:
             loop.challenger = _contender(state["challenger"], watched.request, model)  # type: ignore[arg-type]
         loop.retired = [_contender(one, watched.request, model) for one in state["retired"]]  # type: ignore[attr-defined]

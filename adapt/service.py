@@ -15,6 +15,7 @@ from adapt.guard.policy import Policy
 from adapt.loop import Loop, Watched
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
+from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Monitor
 from adapt.scores import level, residual
 from adapt.stacking import Stacking
@@ -35,13 +36,15 @@ class ServiceError(TerracastError):
 class Beginning:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
-    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without)."""
+    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), and the panel
+    of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not)."""
 
     base: Forecaster
     times: np.ndarray
     residuals: np.ndarray
     stacking: dict[str, object] | None = None
     known: xr.DataArray | None = None
+    panel: xr.Dataset | None = None
 
 
 def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
@@ -68,7 +71,7 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     base = fit(panel, seed)
     return Beginning(base, np.concatenate([times for times, _ in blocks]),
                      np.concatenate([rows for _, rows in blocks]), stacking.state(),
-                     panel[watched.request.target].transpose("time", "node"))
+                     panel[watched.request.target].transpose("time", "node"), panel)
 
 
 def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
@@ -117,7 +120,10 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")
-    return Loop(watched, policy, champion, monitor, episodes, start)
+    loop = Loop(watched, policy, champion, monitor, episodes, start)
+    if beginning.panel is not None:
+        loop.feeds = Feeds.fit(beginning.panel, watched.request.target)
+    return loop
 
 
 def days(span: np.timedelta64) -> float:

@@ -95,8 +95,9 @@ class ReplayBench:
         residuals = world.residuals(self.nodes, self.reference + self.days, draws)
         times = START + np.arange(len(residuals)) * HOUR
         cut, names = 24 * self.reference, tuple(map(str, range(self.nodes)))
-        views = Views.fit(residuals[:cut])
-        blocks = Views.crossed(residuals[:cut], np.arange(cut) // 24, np.arange(cut) % 24, 24, daily=True)
+        block, steps = np.arange(cut) // 24, np.arange(cut) % 24
+        views = Views.fit(residuals[:cut], (block, steps, 24))
+        blocks = Views.crossed(residuals[:cut], block, steps, 24, daily=True)
         silence = Silence(np.ones(self.nodes, bool), 6, 72)
         found = []
         for rate in self.rates:

@@ -14,7 +14,7 @@ class Evidence:
     ``sort``: ``level`` (errors moved one way: ``up`` or ``down``), ``trend`` (they keep moving), ``scale`` (swings
     grew or shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
     neighbours) or ``health`` (a data ticket, not a drift: ``ticket`` says ``outage``, ``silent``, ``stuck``,
-    ``appeared``, ``wiring``, ``clock``).
+    ``unit``, ``lost driver``, ``appeared``, ``wiring``, ``clock``).
     ``strength``: how many times the limit was passed that normal times pass at the promised rate; for health 0.
     ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.e_detector``), 1 where none was made.
     ``earliest`` and ``latest``: the interval in which it began, where that was worked out.

@@ -13,8 +13,9 @@ from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.false_alarms import threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
+from adapt.monitoring.units import IN_A_ROW, Units
 from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
-from adapt.monitoring.window_scan import REACH, WindowScan
+from adapt.monitoring.window_scan import REACH, WEIGHTS, WindowScan
 from streams.errors import TerracastError
 
 __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
@@ -25,8 +26,11 @@ FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most.
-SHARES = {"own level": 0.02, "own scale": 0.10, "local level": 0.42, "local scale": 0.03, "local gain": 0.24,
-          "cycle cosine": 0.015, "cycle sine": 0.015, "common level": 0.15, "common scale": 0.01}
+SHARES = {"own level": 0.02, "own scale": 0.04, "local level": 0.36, "local gain": 0.06, "swing": 0.24,
+          "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.14, "common scale": 0.01, "common jump": 0.10}
+# Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
+# by weeks, and a jump is over at once.
+WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
 
 
 class MonitorError(TerracastError):
@@ -82,13 +86,15 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None) -> None:
-        self.calibration, self._silence, self._stuck = calibration, silence, stuck
+    def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None,
+                 units: Units | None = None) -> None:
+        self.calibration, self._silence, self._stuck, self._units = calibration, silence, stuck, units
         self._news = News(calibration.nodes, calibration.views, calibration.scan, calibration.threshold,
                           calibration.sure)
         self._times: list[np.datetime64] = []
         self._rows: list[np.ndarray] = []
         self._last: np.datetime64 | None = None
+        self._before: tuple[np.datetime64, np.ndarray] | None = None
         self._past = np.zeros((0, len(calibration.views.kinds[0])))
         self._moments = np.zeros((0, 7, len(calibration.nodes)))
 
@@ -101,8 +107,9 @@ class Monitor:
         ``residuals`` (time, node): (label - median) / spread of short leads, at rising ``times`` (time,), gaps
         allowed; they must be out of sample (cross-fitted), else every threshold is too tight: that is the caller's
         job. ``block`` defaults to a day, or the longest part of one that gives 14 blocks. ``values`` (time, node):
-        the observations themselves, to learn how long a sensor may repeat itself. ``by_node``: the promise counts the
-        alarms of each node; else all alarms within a week are one. Raises ``MonitorError`` when the period is short.
+        the observations themselves, to learn how long a sensor may repeat itself and in which unit it reports.
+        ``by_node``: the promise counts the alarms of each node; else all alarms within a week are one. Raises
+        ``MonitorError`` when the period is short.
         """
         residuals, times = np.asarray(residuals, float), np.asarray(times, "datetime64[ns]")
         names = tuple(str(node) for node in (range(residuals.shape[1]) if nodes is None else nodes))
@@ -121,13 +128,15 @@ class Monitor:
         blocks = Views.crossed(residuals, number, at, size, step * size == DAY and size >= 4)
         expected = np.isfinite(residuals).mean(axis=0) >= 0.5
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
-        return cls.on(Views.fit(residuals), blocks, false_alarms_per_month, nodes=names, step=step, block=size,
-                      seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values))
+        views = Views.fit(residuals, (number, at, size))
+        return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
+                      seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values),
+                      units=None if values is None else Units.fit(values, size))
 
     @classmethod
     def on(cls, views: Views, blocks: Blocks, false_alarms_per_month: float, *, nodes: tuple[str, ...],
            step: np.timedelta64, block: int, seed: int, by_node: bool, silence: Silence,
-           stuck: Stuck | None = None) -> Monitor:
+           stuck: Stuck | None = None, units: Units | None = None) -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already: ``views`` fitted to it
         and its cross-fitted ``blocks`` of so many steps."""
         kinds, places = views.kinds
@@ -138,7 +147,7 @@ class Monitor:
         limit = threshold(lambda rows: by_place(crossed.scores(rows), places), blocks.streams, per_month,
                           false_alarms_per_month, COOLDOWN_BLOCKS, seed, by_node=by_node)
         monitor = cls(Calibration(nodes, step, block, false_alarms_per_month, limit, views, scan,
-                                  Sureness.fit(blocks.streams, kinds)), silence, stuck)
+                                  Sureness.fit(blocks.streams, kinds)), silence, stuck, units)
         monitor._past, monitor._moments = blocks.streams[-REACH:], blocks.moments[-REACH:]
         return monitor
 
@@ -147,9 +156,9 @@ class Monitor:
         """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come.
         Where the times of one call fall, a ticket says so.
 
-        ``values`` (k, node): the observations themselves, where stuck sensors are watched for. Rows not later than
-        the last one seen are ignored (each time counts once). Rows that never come at all are noticed at the next
-        one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
+        ``values`` (k, node): the observations themselves, where stuck and converted sensors are watched for. Rows
+        not later than the last one seen are ignored (each time counts once). Rows that never come at all are noticed
+        at the next one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
         """
         found: list[Evidence] = []
         residuals = np.asarray(residuals, float)
@@ -180,8 +189,8 @@ class Monitor:
         """
         frozen = self.calibration
         times = np.asarray(times, "datetime64[ns]")
-        number, at = frozen.places(times)
-        made = frozen.views.blocks(np.asarray(residuals, float), number, at, frozen.block, frozen.daily)
+        number, _ = frozen.places(times)
+        made = self._made(times, np.asarray(residuals, float))
         streams = np.concatenate([self._past, made.streams])
         moments = np.concatenate([self._moments, made.moments])
         first, none = len(self._past), np.zeros(len(frozen.nodes), bool)
@@ -195,7 +204,7 @@ class Monitor:
 
     def restart(self) -> None:
         """Forget what was seen, keep what is normal and the threshold: for a new champion."""
-        self._times, self._rows = [], []
+        self._times, self._rows, self._before = [], [], None
         self._past, self._moments = self._past[:0], self._moments[:0]
 
     def _block_of(self, time: np.datetime64) -> int:
@@ -221,18 +230,31 @@ class Monitor:
             name, runs = frozen.nodes[node], int(self._stuck.runs[node]) if self._stuck is not None else 0
             found.append(Evidence(time, time - (runs - 1) * frozen.step, (name,), "health", "none", 0.0,
                                   f"{name} repeats one value: a stuck sensor, not a drift of the world", "stuck"))
+        for node, way in ({} if self._units is None else self._units.hear(value)).items():
+            since = time - (IN_A_ROW * self._units.size - 1) * frozen.step if self._units is not None else time
+            found.append(Evidence(time, since, (frozen.nodes[node],), "health", "none", 0.0, f"{frozen.nodes[node]} "
+                                  f"reports in another unit (about {way}): the data changed, not the world", "unit"))
         return found
 
     def _close(self) -> list[Evidence]:
         """End the block: add its streams to the past, compare, and put what passes into words."""
         frozen, time = self.calibration, self._times[-1]
-        number, at = frozen.places(np.array(self._times))
-        made = frozen.views.blocks(np.stack(self._rows), number, at, frozen.block, frozen.daily)
-        self._times, self._rows = [], []
+        made = self._made(np.array(self._times), np.stack(self._rows))
+        self._before, self._times, self._rows = (time, self._rows[-1]), [], []
         self._past = np.concatenate([self._past, made.streams])[-REACH:]
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
         ill = np.zeros(len(frozen.nodes), bool) if self._stuck is None else self._stuck.stuck
+        ill = ill if self._units is None else ill | self._units.converted
         return self._news.of(time, frozen.span, self._past, self._moments, ill)
+
+    def _made(self, times: np.ndarray, rows: np.ndarray) -> Blocks:
+        """The blocks of ``rows``, with the last row of the block before them at hand for what jumps between the two."""
+        frozen = self.calibration
+        led = [] if self._before is None else [self._before]
+        number, at = frozen.places(np.array([time for time, _ in led] + list(times), "datetime64[ns]"))
+        made = frozen.views.blocks(np.concatenate([*(row[None] for _, row in led), rows]), number, at, frozen.block,
+                                   frozen.daily)
+        return Blocks(made.numbers[len(led):], made.streams[len(led):], made.moments[len(led):])
 
     def state(self) -> dict[str, object]:
         """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
@@ -242,9 +264,12 @@ class Monitor:
                 "views": frozen.views.state(), "scan": frozen.scan.state(),
                 "sure": frozen.sure.state(), "silence": self._silence.state(),
                 "stuck": None if self._stuck is None else self._stuck.state(),
+                "units": None if self._units is None else self._units.state(),
                 "past": self._past.copy(), "moments": self._moments.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, len(frozen.nodes)),
+                "before": None if self._before is None else
+                {"time": int(self._before[0].astype(np.int64)), "row": self._before[1].copy()},
                 "last": None if self._last is None else int(self._last.astype(np.int64))}
 
     @classmethod
@@ -255,10 +280,14 @@ class Monitor:
                              Views.restore(state["views"]), WindowScan.restore(state["scan"]),
                              Sureness.restore(state["sure"]))
         monitor = cls(frozen, Silence.restore(state["silence"]),
-                      None if state["stuck"] is None else Stuck.restore(state["stuck"]))
+                      None if state["stuck"] is None else Stuck.restore(state["stuck"]),
+                      None if state["units"] is None else Units.restore(state["units"]))
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")
+        if state["before"] is not None:
+            monitor._before = (np.datetime64(int(state["before"]["time"]), "ns"),
+                               np.array(state["before"]["row"], float))
         monitor._past, monitor._moments = np.array(state["past"], float), np.array(state["moments"], float)
         return monitor
 
@@ -275,8 +304,10 @@ def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _rates(promised: float, nodes: int) -> np.ndarray:
-    """False alarms a block that one stream of each kind may raise, for ``promised`` a block in all."""
-    return np.array([promised * SHARES[kind] / (nodes if kind in OF_NODES else 1) for kind in KINDS])
+    """False alarms a block that one stream of each kind may raise by each window, for ``promised`` a block in all."""
+    usual = tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
+    return np.array([[promised * SHARES[kind] * share / (nodes if kind in OF_NODES else 1)
+                      for share in WINDOW_SHARES.get(kind, usual)] for kind in KINDS])
 
 
 def _places(times: np.ndarray, step: np.timedelta64, size: int) -> tuple[np.ndarray, np.ndarray]:

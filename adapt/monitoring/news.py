@@ -8,11 +8,11 @@ from adapt.monitoring.e_detector import Sureness, in_words
 from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.region import explained, grown
 from adapt.monitoring.sorts import LOOK, SURE, Began, Sort, began, rises, sort_of
-from adapt.monitoring.views import KINDS, OF_NODES, Views
+from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES, Views
 from adapt.monitoring.window_scan import WINDOWS, WindowScan, differences
 
 LOCAL = KINDS.index("local level")
-ALL = len(OF_NODES)  # the first kind of the whole network
+JUMP = OF_ALL.index("common jump")
 HALF = 0.5
 TELLING = 20.0  # e-values a stream below this say no more than chance and are not told
 
@@ -35,8 +35,8 @@ class News:
         scores, moved = self._scan.latest(past)
         sizes = np.nan_to_num(np.abs(scores))
         nodes = len(self._nodes)
-        of_nodes = sizes[:, :-2].max(axis=0).reshape(len(OF_NODES), nodes)
-        of_all = sizes[:, -2:].max(axis=0)
+        of_nodes = sizes[:, :-len(OF_ALL)].max(axis=0).reshape(len(OF_NODES), nodes)
+        of_all = sizes[:, -len(OF_ALL):].max(axis=0)
         flagged = np.where(ill, 0.0, of_nodes.max(axis=0)) > self._threshold
         own = of_nodes[:2].max(axis=0) > self._threshold
         found = []
@@ -114,17 +114,18 @@ class News:
         """A change of the whole network: of its common level, or of its scale."""
         kind = int(np.argmax(of_all)) if of_all.max() > self._threshold else int(
             of_nodes[1].mean() > of_nodes[0].mean())
-        stream = past[:, kind - 2]
-        when = began(stream)
+        number = past.shape[1] + kind - len(OF_ALL)
+        stream = past[:, number]
+        when = Began(1, 1, 1) if kind == JUMP else began(stream)
         before, after = stream[:-when.age], stream[-when.age:]
         step = float(np.nanmean(after) - np.nanmean(before)) if np.isfinite(after).any() else 0.0
         if kind == 1:
             sort = Sort("scale", "wider" if step > 0 else "narrower", abs(step))
         else:
-            jump, rise, _ = rises(stream)
+            jump, rise, _ = (0.0, 0.0, 1) if kind == JUMP else rises(stream)
             sort = Sort("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                         "up" if step > 0 else "down", abs(step))
-        sure = float(self._sure.values(past, np.array([past.shape[1] + kind - 2]))[0])
+        sure = float(self._sure.values(past, np.array([number]))[0])
         return _evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)),
                          "across the whole network", (sure, 1))
 

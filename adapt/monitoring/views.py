@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from adapt.monitoring.reference import Reference
+from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
-QUIET = 0.05  # added before the logarithm, so that a stuck stream has a scale too
 SHRINK = 0.3  # share of the usual expected² that is added where the slope within one block is taken
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
+ALIKE = 0.9  # share of the nodes that must jump the same way within one step: instruments do, weather takes its time
 # The block streams of a node, in the order in which ``Views.streams`` lays them out, all nodes of one after another.
-OF_NODES = ("own level", "own scale", "local level", "local scale", "local gain", "cycle cosine", "cycle sine")
-OF_ALL = ("common level", "common scale")
+OF_NODES = ("own level", "own scale", "local level", "local gain", "swing", "cycle cosine", "cycle sine")
+OF_ALL = ("common level", "common scale", "common jump")
 KINDS = OF_NODES + OF_ALL
 
 
@@ -40,8 +41,10 @@ class Views:
     node, minus the same of its neighbours, because days are calm or stormy for all).
     Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day.
     *gain*: the slope of local on expected within the block, shrunk where the neighbours hardly move: +0.3 where a
-    node swings 1.3 times as far as its neighbours make one expect, -1 where it stands still. *cycle*: the local view
-    (own, where there are no neighbours) times the cosine and sine of the hour of day, in blocks of whole days.
+    node swings 1.3 times as far as its neighbours make one expect, -1 where it stands still. *swing*: by what factor
+    it swings more, from three estimates at once (``adapt.monitoring.swing``). *cycle*: the local view (own, where
+    there are no neighbours) times the cosine and sine of the hour of day, in blocks of whole days. *jump*: the
+    largest step from one instant to the next that ``ALIKE`` of all nodes made the same way.
 
     >>> draws = np.random.default_rng(0)
     >>> views = Views.fit(draws.normal(size=(500, 1)) + 0.1 * draws.normal(size=(500, 4)))
@@ -55,10 +58,13 @@ class Views:
     power: np.ndarray  # mean expected² of each node
     usual: np.ndarray  # log mean size of own and of local (2, node)
     burst: np.ndarray  # where local is clipped, of each node
+    units: np.ndarray  # deviations of a block's estimates of the swing (3, node)
 
     @classmethod
-    def fit(cls, residuals: np.ndarray, neighbours: int = 8, ridge: float = 1e-2) -> Views:
-        """Reference scale and neighbour weights from ``residuals`` (time, node); O(time × node²)."""
+    def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
+            ridge: float = 1e-2) -> Views:
+        """Reference scale and neighbour weights from ``residuals`` (time, node); O(time × node²). ``places``: block
+        (time,), step in it (time,) and steps of a block, from which the units of the swing are learned."""
         reference = Reference.fit(residuals)
         z = _filled(reference.standardise(residuals))
         nodes, count = z.shape[1], min(neighbours, z.shape[1] - 1)
@@ -72,8 +78,15 @@ class Views:
             weights[node, best] = np.linalg.solve(gram, products[best, node])
         expected = z @ weights.T
         power = np.maximum((expected**2).mean(axis=0), 1e-3)
-        usual = np.log(np.stack([np.abs(z).mean(axis=0), np.abs(z - expected).mean(axis=0)]) + QUIET)
-        return cls(reference, weights, power, usual, BURST * Reference.fit(z - expected).scale)
+        usual = np.log(np.stack([np.abs(z).mean(axis=0), ((z - expected)**2).mean(axis=0)**0.5]) + QUIET)
+        burst = BURST * Reference.fit(z - expected).scale
+        views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)))
+        if places is None or nodes == 1:
+            return views
+        block, steps, size = places
+        numbers, at = np.unique(block, return_inverse=True)
+        grids = (_grid(one, at, steps, len(numbers), size) for one in views.of(residuals)[1:3])
+        return replace(views, units=units_of(views._factors(*grids)))
 
     @classmethod
     def crossed(cls, residuals: np.ndarray, block: np.ndarray, steps: np.ndarray, size: int, daily: bool,
@@ -83,7 +96,8 @@ class Views:
         parts = []
         for out in np.array_split(numbers, min(folds, len(numbers))):
             held = np.isin(block, out)
-            views = cls.fit(residuals[~held]) if (~held).any() else cls.fit(residuals)
+            kept = ~held if (~held).any() else held
+            views = cls.fit(residuals[kept], (block[kept], steps[kept], size))
             parts.append(views.blocks(residuals[held], block[held], steps[held], size, daily))
         return Blocks(numbers, np.concatenate([one.streams for one in parts]),
                       np.concatenate([one.moments for one in parts]))
@@ -118,20 +132,50 @@ class Views:
         """
         numbers, at = np.unique(block, return_inverse=True)
         own, local, expected, common = (_grid(one, at, steps, len(numbers), size) for one in self.of(residuals))
-        level, scale = zip(*(_level_and_scale(one) for one in (own, local, common)), strict=True)
-        scale = (self._against(scale[0], self.usual[0]), self._against(scale[1], self.usual[1]), scale[2])
+        (own_level, own_scale), (common_level, common_scale) = (_level_and_scale(one) for one in (own, common))
         left, given = (local, expected) if own.shape[2] > 1 else (own, np.where(np.isfinite(own), 0.0, np.nan))
-        moments = [_mean(one) for one in (left, given, left * given, given**2, left**2)]
+        moments = [mean_of(one) for one in (left, given, left * given, given**2, left**2)]
         calm = np.clip(left, -self.burst, self.burst)
-        gain = _mean(calm * given) / (moments[3] + SHRINK * self.power)
-        none = np.full(level[0].shape, np.nan)
+        gain = mean_of(calm * given) / (moments[3] + SHRINK * self.power)
+        none = np.full(own_level.shape, np.nan)
         angle = 2 * np.pi * np.arange(size)[None, :, None] / size
         waves = (np.cos(angle), np.sin(angle))
-        cycle = [2 * _mean(calm * wave) if daily else none for wave in waves]
-        moments += [2 * _mean(left * wave) if daily else none for wave in waves]
-        local_level = _mean(calm) if own.shape[2] > 1 else none
-        streams = np.concatenate([level[0], scale[0], local_level, scale[1], gain, *cycle, level[2], scale[2]], axis=1)
-        return Blocks(numbers, streams, np.stack(moments, axis=1))
+        cycle = [2 * mean_of(calm * wave) if daily else none for wave in waves]
+        moments += [2 * mean_of(left * wave) if daily else none for wave in waves]
+        many = own.shape[2] > 1
+        of_nodes = (own_level, self._against(own_scale, self.usual[0]), mean_of(calm) if many else none,
+                    gain if many else none, self._swing(local, expected) if many else none, *cycle)
+        jump = self._jump(residuals, block * size + steps, at, len(numbers))
+        return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
+                      np.stack(moments, axis=1))
+
+    def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""
+        slope, inner, size = factors(local, expected, self.power, self.burst)
+        return np.stack([slope, inner, self._against(size, self.usual[1])])
+
+    def _swing(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """The mean of the estimates, each in units of its own deviation."""
+        return np.asarray((self._factors(local, expected) / self.units[:, None]).mean(axis=0))
+
+    def _jump(self, residuals: np.ndarray, place: np.ndarray, at: np.ndarray, blocks: int) -> np.ndarray:
+        """The largest common jump in each block, (block, 1); NaN for fewer than three nodes."""
+        z, nodes = self.reference.standardise(residuals), residuals.shape[1]
+        if nodes < 3:
+            return np.full((blocks, 1), np.nan)
+        moved = np.full(z.shape, np.nan)
+        moved[1:] = np.where((np.diff(place) == 1)[:, None], np.diff(z, axis=0), np.nan)
+        moved = np.sort(moved, axis=1)
+        seen = np.isfinite(moved).sum(axis=1)
+        few = np.floor((1 - ALIKE) * np.maximum(seen - 1, 0)).astype(int)
+        low, high = (np.take_along_axis(moved, one[:, None], axis=1)[:, 0]
+                     for one in (few, np.maximum(seen - 1, 0) - few))
+        common = np.where(2 * seen < nodes, np.nan, np.where(low > 0, low, np.where(high < 0, high, 0.0)))
+        up, down, count = np.zeros(blocks), np.zeros(blocks), np.zeros(blocks)
+        np.maximum.at(up, at, np.nan_to_num(common))
+        np.minimum.at(down, at, np.nan_to_num(common))
+        np.add.at(count, at, np.isfinite(common))
+        return np.where(count > 0, np.where(up > -down, up, down), np.nan)[:, None]
 
     def _against(self, scale: np.ndarray, usual: np.ndarray) -> np.ndarray:
         """Scales (block, node) minus what the scales of the neighbours that report are above their usual."""
@@ -143,14 +187,14 @@ class Views:
     def state(self) -> dict[str, object]:
         """Arrays from which ``restore`` rebuilds the views."""
         return {"reference": self.reference.state(), "weights": self.weights.copy(), "power": self.power.copy(),
-                "usual": self.usual.copy(), "burst": self.burst.copy()}
+                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Views:
         """What ``state`` described."""
         return cls(Reference.restore(state["reference"]), np.array(state["weights"], float),
                    np.array(state["power"], float), np.array(state["usual"], float),
-                   np.array(state["burst"], float))
+                   np.array(state["burst"], float), np.array(state["units"], float))
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:
@@ -160,19 +204,11 @@ def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size
     return grid
 
 
-def _mean(grid: np.ndarray) -> np.ndarray:
-    """Mean over the steps of (block, step, view); NaN where less than half of them were seen."""
-    seen = np.isfinite(grid)
-    count = seen.sum(axis=1)
-    total = np.where(seen, grid, 0.0).sum(axis=1)
-    return np.where(2 * count >= grid.shape[1], total / np.maximum(count, 1), np.nan)
-
-
 def _level_and_scale(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and log mean distance from it, (block, view); a block of one step is measured from normal instead."""
-    level = _mean(grid)
+    level = mean_of(grid)
     middle = level[:, None] if grid.shape[1] > 1 else 0.0
-    return level, np.log(_mean(np.abs(grid - middle)) + QUIET)
+    return level, np.log(mean_of(np.abs(grid - middle)) + QUIET)
 
 
 def _filled(z: np.ndarray) -> np.ndarray:

@@ -66,13 +66,15 @@ class WindowScan:
     @classmethod
     def fit(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, shrink: float = 5.0) -> WindowScan:
         """Limits from ``streams`` (block, stream), all normal. ``kinds`` (stream,): streams of one kind lend each
-        other strength; ``rates`` (kind,): false alarms a block that one stream may raise, those of a ``RUN`` being
-        one. A window is used where the reference holds two of it beside its history.
+        other strength; ``rates`` (kind,) or, window by window, (kind, window): false alarms a block that one stream
+        may raise, those of a ``RUN`` being one. A window is used where the reference holds two of it beside its
+        history.
         """
+        rates = rates if rates.ndim == 2 else rates[:, None] * (np.array(WEIGHTS) / sum(WEIGHTS))
         limits = np.full((len(WINDOWS), streams.shape[1]), np.inf)
         used = [window == 1 or FEWEST + 2 * window <= len(streams) for window in WINDOWS]
-        spent = sum(weight for weight, use in zip(WEIGHTS, used, strict=True) if use) / sum(WEIGHTS)
-        for row, (window, weight) in enumerate(zip(WINDOWS, WEIGHTS, strict=True)):
+        left = rates.sum(axis=1) / np.maximum(np.where(used, rates, 0.0).sum(axis=1), 1e-300)
+        for row, window in enumerate(WINDOWS):
             if not used[row]:
                 continue
             moved = np.abs(differences(streams, window))
@@ -80,14 +82,14 @@ class WindowScan:
             power = np.nansum(moved**2, axis=0)
             for kind in range(len(rates)):
                 own = (kinds == kind) & (count > 0)
-                if not own.any():
+                if not own.any() or not rates[kind, row]:
                     continue
                 typical = power[own].sum() / count[own].sum()
                 worth = count[own] / window
                 scale = np.sqrt((worth * power[own] / count[own] + shrink * typical) / (worth + shrink))
                 scale = np.maximum(scale, 1e-9)
                 largest = _of_runs(moved[:, own] / scale)
-                exceeded = _exceeded(largest, RUN * float(rates[kind]) * weight / spent)
+                exceeded = _exceeded(largest, RUN * float(rates[kind, row] * left[kind]))
                 limits[row, own] = np.maximum(scale * exceeded, 1e-6)
         return cls(limits)
 
@@ -99,7 +101,7 @@ class WindowScan:
         return best
 
     @classmethod
-    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 5) -> Crossed:
+    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 10) -> Crossed:
         """As ``fit``, for the scores of ``streams`` (block, stream) themselves: each of a few parts of them in units
         of limits that were fitted on the others. Without it the strangest block of a stream widens its own limit, and
         of thousands of streams that is the one that would have alarmed. O(folds × values)."""
