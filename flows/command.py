@@ -225,7 +225,10 @@ def adapt(config: Config = CONFIG, json: Json = False) -> None:
     if json:
         print_json(answer)
     else:
-        say("nothing to do" if answer["version"] is None else f"version {answer['version']} made")
+        made = "nothing to do" if not answer["receipts"] else "no version made"
+        say(made if answer["version"] is None else f"version {answer['version']} made")
+        for receipt in answer["receipts"]:
+            say(f"- {receipt}")
 
 
 @app.command()

@@ -9,8 +9,8 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,15 @@ import xarray as xr
 from adapt.clock import Moment
 from adapt.guard.past import Past
 from adapt.guard.policy import Act
+from adapt.hindsight import ORACLE
 from adapt.rungs.correction import Corrected
 from adapt.rungs.recursive import RecursiveCorrection
 from flows.adapt import _made, carry_out_wish
 from flows.by_hand import promote_by_hand, rollback_by_hand
+from flows.replay import run_replay
 from flows.report import report_on
 from flows.saved_loop import load_loop, save_loop
+from flows.settings import SettingsError
 from flows.watch import watch_once
 from flows.workspace import Workspace
 from registry.lineage import Lineage
@@ -143,6 +146,21 @@ def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyp
     for part in ("loop", "past", "outbox"):
         same_trees(*(view.state(part) for view in views))
     assert undisturbed.open().registry.aliases() == killed.open().registry.aliases()
+
+
+def test_replay_with_the_ladder_and_the_oracle(small_city) -> None:  # type: ignore[no-untyped-def]
+    @contextmanager
+    def bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
+        yield lambda done: None
+
+    small_city.deliver(0, 42)
+    stop = np.datetime_as_string(small_city.day(38), "s")
+    answer = run_replay(small_city.config, ["frozen", "ladder", "oracle"], None, stop, bar)
+    rows = {row["policy"]: row for row in answer["rows"]}
+    assert rows[ORACLE]["attainable"] is False and "not attainable" in ORACLE
+    assert rows[ORACLE]["crps"] <= rows["ladder"]["crps"] + 1e-9
+    with pytest.raises(SettingsError, match=r"no policy 'fortune'.*ladder, oracle"):
+        run_replay(small_city.config, ["fortune"], None, stop, bar)
 
 
 BEIJING_SETTINGS = """\
