@@ -165,7 +165,8 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
 
 @app.command()
 def replay(config: Config = CONFIG,
-           policies: Annotated[str, typer.Option(help="Policies, comma-separated.")] = "frozen,weekly,drift-only,loop",
+           policies: Annotated[str, typer.Option(
+               help="Comma-separated; also mixture, ladder, oracle.")] = "frozen,weekly,drift-only,loop",
            start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:
