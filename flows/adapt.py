@@ -17,7 +17,7 @@ from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop
 from flows.outbox import flush, post, post_admission
-from flows.saved_loop import load_loop, save_loop
+from flows.saved_loop import load_loop, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from streams.store import View
@@ -91,5 +91,8 @@ def graph_digest(view: View) -> str | None:
 
 @flow(name="adapt")
 def adapt(config: str = "terracast.toml") -> dict[str, Any]:
-    """Carry out the pending act of the loop; answers the version made, or null."""
-    return {"version": carry_out_wish(Workspace.open(config))}
+    """Carry out the pending act of the loop; answers the version made, or null, and the receipt."""
+    workspace = Workspace.open(config)
+    before = receipts(workspace)
+    version = carry_out_wish(workspace)
+    return {"version": version, "receipts": [one for one in receipts(workspace) if one not in before]}

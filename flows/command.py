@@ -175,7 +175,8 @@ def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="
 
 @app.command()
 def replay(config: Config = CONFIG,
-           policies: Annotated[str, typer.Option(help="Policies, comma-separated.")] = "frozen,weekly,drift-only,loop",
+           policies: Annotated[str, typer.Option(
+               help="Comma-separated; also mixture, ladder, oracle.")] = "frozen,weekly,drift-only,loop",
            start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:
@@ -235,7 +236,10 @@ def adapt(config: Config = CONFIG, json: Json = False) -> None:
     if json:
         print_json(answer)
     else:
-        say("nothing to do" if answer["version"] is None else f"version {answer['version']} made")
+        made = "nothing to do" if not answer["receipts"] else "no version made"
+        say(made if answer["version"] is None else f"version {answer['version']} made")
+        for receipt in answer["receipts"]:
+            say(f"- {receipt}")
 
 
 @app.command()

@@ -32,6 +32,14 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
 
 
+def receipts(workspace: Workspace) -> list[str]:
+    """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
+    view = workspace.store.read()
+    if view.state("loop") is None:
+        return []
+    return [climb.sentence for climb in load_loop(workspace, view).climbing.climbs]
+
+
 def save_loop(step: Transaction, loop: Loop) -> None:
     """Write the loop's state into the open transaction."""
     step.set_state("loop", loop.state())

@@ -27,7 +27,7 @@ from flows.ingest import ingest_new
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
-from flows.saved_loop import load_drivers, load_loop, save_drivers, save_loop
+from flows.saved_loop import load_drivers, load_loop, receipts, save_drivers, save_loop
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 from streams.sources import Answer
@@ -64,7 +64,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         waiting = begin_service(workspace, now)
         if waiting is not None:
             return _step(workspace, now, files, [], (), (), waiting)
-    before = _receipts(workspace)
+    before = receipts(workspace)
     ticks: list[Tick] = []
     dropped: list[str] = []
     while True:
@@ -74,13 +74,8 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         dropped += gone
         flush(workspace)
         if not done:
-            receipts = tuple(one for one in _receipts(workspace) if one not in before)
-            return _step(workspace, now, files, ticks, tuple(dropped), receipts, None)
-
-
-def _receipts(workspace: Workspace) -> list[str]:
-    """Every act of the ladder so far, in words."""
-    return [climb.sentence for climb in load_loop(workspace, workspace.store.read()).climbing.climbs]
+            acts = tuple(one for one in receipts(workspace) if one not in before)
+            return _step(workspace, now, files, ticks, tuple(dropped), acts, None)
 
 
 def _advance(workspace: Workspace, now: np.datetime64,
@@ -130,7 +125,7 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
 
 
 def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
-          dropped: tuple[str, ...], receipts: tuple[str, ...], waiting: str | None) -> Step:
+          dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
     told = {} if waiting is not None else load_loop(workspace, view).told
@@ -138,7 +133,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
-                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, receipts, waiting)
+                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, acts, waiting)
 
 
 def watch_forever(config: str) -> None:

@@ -41,13 +41,14 @@ class Climbing:
         return None
 
     def acted(self, act: Act, outcome: str, version: str | None = None, told: str = "") -> None:
-        """Write down an act that was carried out."""
-        if self.policy.ladder is None or act.episode is None:
+        """Write down an act that was carried out: of a ladder's all, of another policy's those that were dropped."""
+        steps = () if self.policy.ladder is None else self.policy.ladder.steps
+        if outcome != "dropped" and (not steps or act.episode is None):
             return
-        costs = {step.rung: step.seconds for step in self.policy.ladder.steps}
+        costs = {step.rung: step.seconds for step in steps}
         ratio = self.errors.ratio(act.asked, act.asked if act.since is None else act.since)
-        self.climbs.append(Climb(act.episode, act.rung, act.reason, act.asked, costs.get(act.rung, 0.0), ratio,
-                                 outcome=outcome, version=version, told=told))
+        self.climbs.append(Climb(act.episode or "schedule", act.rung, act.reason, act.asked, costs.get(act.rung, 0.0),
+                                 ratio, outcome=outcome, version=version, told=told))
 
     def decided(self, act: Act, outcome: str, now: np.datetime64, told: str) -> None:
         """What became of the newest act of this rung for this episode."""

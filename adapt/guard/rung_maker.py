@@ -21,7 +21,9 @@ from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, Rung, attempt
 from stfm.forecaster import Forecaster, Request
 
-LEAST = 16  # horizons (days, where the horizon is shorter) of labels that a rung is shown: a fifth of them judges
+# Horizons (days, where the horizon is shorter) of labels that a rung is shown. A fifth of them judges; the ladder waits
+# for 4 at least (``rungs.usual``), so that whatever judges is from after the change.
+LEAST = 16
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ import xarray as xr
 from adapt.clock import clock
 from adapt.fine_tune import FineTune
 from adapt.guard.ladder import Step
+from adapt.guard.past import Past
 from adapt.guard.policy import Policy, ladder_policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop, Watched
 from adapt.replay import replay
+from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
@@ -109,3 +111,24 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
     again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
     same_trees(again.state(), saved)
     assert again.climbing.climbs and again.climbing.climbs == loop.climbing.climbs
+
+
+def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
+    """Level 10, then 14, then 10 again: the ladder makes a version for 14, and takes the base out again for 10."""
+    time = pd.date_range("2023-01-01", periods=24 * 130, freq="h").to_numpy().astype("datetime64[ns]")
+    values = 10 + np.random.default_rng(5).normal(size=(len(time), 2))
+    values[24 * 50:24 * 90] += 4.0
+    world = Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+                                      {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
+                                      {"domain": "d", "kind": "sensor", "step": "1h"})})
+    policy = ladder_policy(6 * HOUR, 6 * HOUR, (Step("remembered", 1.0, 4 * DAY), Step("mean", 5.0, 7 * DAY)))
+    loop, start = _loop(world, policy)
+    loop.episodes.cooldown = 7 * DAY
+    past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
+    rungs = {"mean": Mean("mean", True), "remembered": Recalled(past.regimes, versions.__getitem__)}
+    maker = RungMaker(FineTune(), rungs, past=past, versions=versions)
+    outcome = replay(loop, world, start, start + 99 * DAY, maker)
+    accepted = [climb for climb in loop.climbing.climbs if climb.outcome == "accepted"]
+    assert next(climb.rung for climb in accepted) == "mean" and accepted[-1].rung == "remembered"
+    assert time[24 * 90] < accepted[-1].acted_at and loop.champion.model is versions["base"]
+    assert outcome.promotions >= 2 and past.regimes.base == "base" and past.regimes.held

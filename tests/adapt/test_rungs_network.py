@@ -290,6 +290,24 @@ def test_without_weights_to_change_service_goes_on(rung: Rung) -> None:
     assert isinstance(adapted.forecaster, SeasonalNaive)
 
 
+@pytest.mark.parametrize("rung", RUNGS, ids=["heads", "whole", "context", "continue"])
+@pytest.mark.parametrize("bad", ["constant", "dead", "no labels of late", "huge"])
+def test_bad_input_leaves_a_forecaster_that_forecasts(rung: Rung, bad: str) -> None:
+    known, base = panel(days=12), Base(network())
+    values = known["pm25"].values
+    if bad == "constant":
+        values[100:] = 7.0
+    elif bad == "dead":
+        values[:240, 1] = np.nan  # dead for long, and back
+    elif bad == "no labels of late":
+        values[-120:] = np.nan
+    else:
+        values[150:155, 0] = 1e9
+    adapted = attempt(rung, base, known, request(known))
+    assert adapted.kept or adapted.receipt.why.startswith("dropped: ")
+    assert np.isfinite(adapted.forecaster.forecast(known, request(known))["pm25"].values).all()
+
+
 def test_an_exploding_course_is_dropped() -> None:
     base = Base(network())
     adapted = attempt(AdapterRung(Effort(1e6, 0.0), steps=20), base, panel(), request(panel()))

@@ -1,0 +1,116 @@
+"""The oracle is never worse than what it looks back on, and is labelled as what nobody can reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from adapt.clock import clock
+from adapt.fine_tune import FineTune
+from adapt.guard.policy import Act, Policy
+from adapt.guard.rung_maker import RungMaker
+from adapt.hindcast import hindcast
+from adapt.hindsight import MOST, ORACLE, Hindsight
+from adapt.loop import Loop, Watched
+from adapt.monitoring.episodes import Episode
+from adapt.replay import replay
+from adapt.rungs.rung import Adapted, Receipt
+from adapt.service import Beginning, serve
+from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from streams.known import Recorded
+
+HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Says the same for ever."""
+
+    value: float
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(history=1)
+
+    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+        levels = np.linspace(-1.6, 1.6, len(request.quantiles))
+        return as_forecast(np.broadcast_to(self.value + levels, (request.horizon, context.sizes["node"], len(levels))),
+                           context, request)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A rung: the mean of the newest day."""
+
+    name: str = "newest"
+    paper: str = "none"
+    cost: str = "nothing"
+    expiry: np.timedelta64 | None = None
+
+    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
+        receipt = Receipt(self.name, self.paper, True, "mean", 1, 0, np.nan, np.nan, request.issue_time, None)
+        return Adapted(Constant(float(np.nanmean(known["x"].values[-24:]))), receipt, forecaster)
+
+
+@dataclass(frozen=True)
+class EveryThree:
+    """Asks for it every three days."""
+
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: tuple[Episode, ...]) -> Act | None:
+        if now - last < 3 * DAY:
+            return None
+        return Act(f"at-{np.datetime_as_string(now, 'h')}", now, "a test", None, "newest")
+
+
+@pytest.fixture(scope="module")
+def history() -> Recorded:
+    time = pd.date_range("2023-01-01", periods=24 * 90, freq="h").to_numpy().astype("datetime64[ns]")
+    level = np.where((np.arange(len(time)) // (24 * 12)) % 2, 16.0, 10.0)[:, None]  # two regimes in turn
+    values = level + np.random.default_rng(3).normal(size=(len(time), 2))
+    return Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+                                     {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
+                                     {"domain": "d", "kind": "sensor", "step": "1h"})})
+
+
+def _loop(history: Recorded, name: str, *, calibrates: bool) -> tuple[Loop, np.datetime64]:
+    time = history.recorded("d").panel["time"].values
+    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 2 * DAY, 6 * HOUR)
+    residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
+    policy, beginning = Policy(name, EveryThree(), calibrates, None), Beginning(Constant(10.0), time[:720], residuals)
+    return serve(watched, policy, beginning, "base", time[720], false_alarms_per_month=0.5, cooldown=30 * DAY,
+                 seed=0), time[720]
+
+
+@pytest.mark.parametrize("calibrates", [False, True])
+def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recorded, calibrates: bool) -> None:
+    outcomes, hindsight = [], Hindsight()
+    for name, seen in (("ladder", None), (ORACLE, hindsight)):
+        loop, start = _loop(history, name, calibrates=calibrates)
+        outcomes.append(replay(loop, history, start, start + 55 * DAY, RungMaker(FineTune(), {"newest": Newest()}),
+                               hindsight=seen))
+    ladder, oracle = (one.scores.set_index(["issue_time", "node"]) for one in outcomes)
+    assert ladder.index.equals(oracle.index)
+    by_issue = [scores.groupby("issue_time")["crps"].mean() for scores in (ladder, oracle)]
+    assert (by_issue[1] <= by_issue[0] + 1e-12).all() and by_issue[1].mean() < 0.9 * by_issue[0].mean()
+    rows = [one.row() for one in outcomes]
+    assert "attainable" not in rows[0] and rows[1]["attainable"] is False and "not attainable" in rows[1]["method"]
+    assert [one.adaptations for one in outcomes] == [18, 18]  # it changes nothing of what it looks at
+    assert len(hindsight.shadows) == MOST and hindsight.shadows[0].version == "base"
+    if not calibrates:  # nor worse than any one version that was there all the time, scored by itself
+        issues = list(oracle.index.get_level_values("issue_time").unique())
+        alone = hindcast(Constant(10.0), "base", loop.watched, history, issues, start + 60 * DAY)
+        assert all(by_issue[1][score.issue_time] <= score.crps.mean() + 1e-12 for score in alone)
+
+
+def test_what_it_costs_is_bounded(history: Recorded) -> None:
+    loop, start = _loop(history, ORACLE, calibrates=False)
+    hindsight = Hindsight()
+    for moment in clock(history, start, start + 4 * DAY, 6 * HOUR):
+        tick = loop.tick(moment)
+        hindsight.after(loop, moment, tick.scores)
+        loop.wish = None
+    assert len(hindsight.shadows) == 1 and len(hindsight.shadows[0].open) <= 4
