@@ -18,7 +18,7 @@ from benchmarks.drift_methods import METHODS, Alarm, Watch
 from benchmarks.drift_planted import CALLED, FACTOR, SORTS, Plant, plants
 
 HOUR = np.timedelta64(1, "h")
-TICKETS = ("stuck", "silent", "outage", "unit", "clock")
+TICKETS = ("stuck", "silent", "outage", "unit", "lost driver", "wiring", "clock")
 COUNTED = ("shift", "variance", "freeze", "ramp")  # the mean detection is over these
 
 
@@ -142,13 +142,17 @@ def _named(alarms: Sequence[Alarm], plant: Plant, segment: Segment) -> list[Alar
 
 def _said(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> str:
     """The sort an episode of these alarms would have: a data ticket where half the nodes have one (whoever has it
-    looks at the sensors), else that of the strongest alarm, of those for the whole network where there are any."""
+    looks at the sensors), else the sort with the most evidence (strength²), of the alarms for the whole network where
+    there are any."""
     tickets = [one for one in hits if one.sort in TICKETS]
     if tickets and 2 * len(frozenset().union(*(one.nodes for one in tickets)) & set(plant.nodes)) >= len(plant.nodes):
         return tickets[0].sort
     drifts = [one for one in hits if one.sort not in TICKETS]
     wide = [one for one in drifts if _wide(one, segment)]
-    return max(wide or drifts, key=lambda one: one.strength).sort if drifts else ""
+    votes: dict[str, float] = {}
+    for one in wide or drifts:
+        votes[one.sort] = votes.get(one.sort, 0.0) + one.strength**2
+    return max(votes, key=lambda sort: votes[sort]) if votes else ""
 
 
 def _wide(alarm: Alarm, segment: Segment) -> bool:

@@ -21,7 +21,7 @@ from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
 from flows.as_of import as_of
 from flows.reported import reasons_of, remember
-from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Timeline
+from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
@@ -71,7 +71,7 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
                           tuple(KnownEvent(*event) for event in events)),
         alarms=tuple(_alarm(episode, loop.climbing.climbs) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        versions=_versions(workspace), reasons=reasons_of(view, before),
+        service=_service(loop, scores, now), versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
     return write(page, out)
 
@@ -82,6 +82,15 @@ def _served_scores(view: View, domain: str) -> pd.DataFrame:
     if ledger is None:
         return score_table([], ())
     return ledger.to_dataframe().reset_index().sort_values("issue_time", kind="stable")
+
+
+def _service(loop: Loop, scores: pd.DataFrame, now: np.datetime64) -> Service | None:
+    """What the monitor did since the first forecast that was scored."""
+    if not len(scores):
+        return None
+    health = sum(episode.sort == "health" for episode in loop.told.values())
+    months = float((now - scores["issue_time"].to_numpy()[0]) / np.timedelta64(1, "D")) / 30.5
+    return Service(months, len(loop.told) - health, health)
 
 
 def _base(workspace: Workspace) -> tuple[str, Forecaster]:

@@ -42,6 +42,8 @@ class Episode:
 
     ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (an outage: a data ticket, never drift).
     ``weights`` holds the strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
+    ``said``: for each sort that evidence named, the sum of its strengths², the strongest of them and its words; the
+    sort with the most is the episode's, so that one wild day does not name what weeks say otherwise.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Episode:
     strength: float
     count: int = 1
     action: str = ""
+    said: Mapping[str, tuple[float, float, str]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -81,13 +84,16 @@ class Episode:
         times = {name: int(getattr(self, name).astype(np.int64)) for name in TIMES}
         rest = {name: getattr(self, name) for name in ("id", "sort", "state", "words", "count", "action")}
         return {**rest, **times, "strength": float(self.strength),
+                "said": {sort: [float(total), float(best), words] for sort, (total, best, words) in self.said.items()},
                 "weights": {node: float(weight) for node, weight in self.weights.items()}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Episode:
         """Read back what ``to_state`` wrote."""
         times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
-        return cls(**{**state, **times, "weights": dict(state["weights"])})
+        said = {sort: (float(total), float(best), str(words))
+                for sort, (total, best, words) in state.get("said", {}).items()}
+        return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said})
 
     def with_action(self, text: str) -> Episode:
         """The same episode, with the third sentence of its alarm set."""
@@ -161,7 +167,8 @@ class Episodes:
         prefix = f"{self.name}-health" if clue.sort == "health" else self.name
         return Episode(f"{prefix}-{np.datetime_as_string(now, 'h')}", clue.sort, "opened", now,
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
-                       clue.words, abs(clue.strength))
+                       clue.words, abs(clue.strength),
+                       said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)})
 
     def state(self) -> dict[str, object]:
         """Settings and open episodes as JSON scalars, lists and strings."""
@@ -180,18 +187,21 @@ class Episodes:
 
 
 def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
-    """The episode with one more piece of evidence; the strongest piece gives sort and words."""
+    """The episode with one more piece of evidence; the sort with the most evidence gives sort and words."""
     strength = abs(clue.strength)
     weights = dict(known.weights)
     for node in clue.nodes:
         weights[node] = max(weights.get(node, 0.0), strength)
-    stronger = strength > known.strength
+    said = dict(known.said) or {known.sort: (known.strength**2, known.strength, known.words)}
+    total, best, words = said.get(clue.sort, (0.0, -1.0, ""))
+    said[clue.sort] = (total + strength**2, max(best, strength), clue.words if strength > best else words)
+    sort = max(said, key=lambda name: (said[name][0], name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     state = "opened" if known.state == "opened" and now == known.opened else "growing"
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
                    count=known.count + 1, since=min(known.since, clue.since.astype("datetime64[ns]")),
-                   sort=clue.sort if stronger else known.sort, words=clue.words if stronger else known.words,
+                   sort=sort, words=said[sort][2], said=said,
                    strength=max(strength, known.strength))
 
 

@@ -32,9 +32,9 @@ def threshold(scores: Callable[[np.ndarray], np.ndarray], streams: np.ndarray, b
 
     ``scores`` turns rows of ``streams``, given by their numbers, into (block, place), by limits that these rows had no
     part in; an alarm is a score above the threshold. It is the mean of what two trials need to keep ``per_month``: a
-    circular block bootstrap of all streams together (which keeps what happens at once
-    and within four weeks; Künsch 1989, Politis and Romano 1992) and the reference in its own order (which keeps its
-    seasons). ``by_node``: alarms of different places are counted each; otherwise those of a cooldown are one episode.
+    circular block bootstrap of all streams together (which keeps what happens at once and within four weeks; Künsch
+    1989, Politis and Romano 1992) and the reference in its own order (which keeps its seasons). ``by_node``: alarms
+    of different places are counted each; otherwise those of a cooldown are one episode.
     """
     months = float(np.clip(200.0 / per_month, 2.0, 120.0))
     length = min(round(months * blocks_per_month), max(2 * len(streams), MOST_VALUES // streams.shape[1]))

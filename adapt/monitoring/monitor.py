@@ -26,8 +26,8 @@ FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most.
-SHARES = {"own level": 0.02, "own scale": 0.04, "local level": 0.36, "local gain": 0.06, "swing": 0.24,
-          "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.14, "common scale": 0.01, "common jump": 0.10}
+SHARES = {"own level": 0.02, "own scale": 0.03, "local level": 0.34, "local gain": 0.04, "swing": 0.30,
+          "cycle cosine": 0.015, "cycle sine": 0.015, "common level": 0.13, "common scale": 0.01, "common jump": 0.10}
 # Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
 # by weeks, and a jump is over at once.
 WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}

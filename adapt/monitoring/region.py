@@ -40,11 +40,12 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
     return {node: round(float(amount), 9) for node, amount in zip(taken, amounts, strict=True)}
 
 
-def grown(region: dict[int, float], own: np.ndarray, weights: np.ndarray, share: float = 0.5) -> dict[int, float]:
+def grown(region: dict[int, float], own: np.ndarray, weights: np.ndarray, near: float = 0.35, much: float = 0.85,
+          ) -> dict[int, float]:
     """The region with the nodes inside it: those whose neighbours moved too show nothing against them.
 
-    ``own`` (node,): how each node's own level moved. A node joins where at least ``share`` of its neighbours' weight
-    lies in the region and its own level moved the same way, from the median of all, by ``share`` of the region's.
+    ``own`` (node,): how each node's own level moved. A node joins where at least the share ``near`` of its neighbours'
+    weight lies in the region and its own level moved the same way, from the median of all, by ``much`` of the region's.
 
     >>> ring = np.roll(np.eye(7), 1, axis=0) / 2 + np.roll(np.eye(7), -1, axis=0) / 2
     >>> sorted(grown({0: 1.0, 2: 1.0}, np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]), ring))
@@ -56,10 +57,10 @@ def grown(region: dict[int, float], own: np.ndarray, weights: np.ndarray, share:
     size, middle = float(np.median(list(region.values()))), float(np.nanmedian(own))
     pull = np.abs(weights)
     total = np.maximum(pull.sum(axis=1), 1e-12)
-    moved = (own - middle) * np.sign(size) > share * abs(size)
+    moved = (own - middle) * np.sign(size) > much * abs(size)
     while 2 * len(joined) < len(own):
-        near = pull[:, list(joined)].sum(axis=1) / total >= share
-        more = [node for node in np.flatnonzero(near & moved).tolist() if node not in joined]
+        beside = pull[:, list(joined)].sum(axis=1) / total >= near
+        more = [node for node in np.flatnonzero(beside & moved).tolist() if node not in joined]
         if not more:
             break
         joined.update({node: float(own[node] - middle) for node in more})

@@ -17,10 +17,15 @@ import numpy as np
 _WAYS = ((1.8, 32.0), (1.0, 273.15), (3.6, 0.0), (1.609344, 0.0), (2.236936, 0.0), (25.4, 0.0), (3.28084, 0.0),
          (10.0, 0.0), (100.0, 0.0), (1000.0, 0.0), (1e6, 0.0))
 CONVERSIONS = np.array([*_WAYS, *((1 / factor, -offset / factor) for factor, offset in _WAYS)])
+# A level that moved looks like one of these, unless the swings show the factor too; and some of them fit any season.
+CLOSE = (CONVERSIONS[:, 0] != 1) & (np.abs(np.log(CONVERSIONS[:, 0])) < 1.0)
+MODEST = CLOSE & (CONVERSIONS[:, 1] == 0)
 FEWEST = 8  # values of a stretch
 STRANGE = 0.25  # shares of the reference's range (of stretches' medians, of their log spreads) beyond it
 CLOSER = 0.25  # share of the misfit that may be left when the conversion is undone
 MISFIT = 1.25  # times the largest misfit of the reference
+SHIFTED = 0.5  # share of the misfit that the best shift leaves: more is told as a change of level, not of unit
+JUMP = 0.5  # ranges of the reference between two stretches that are no season's doing
 IN_A_ROW = 3
 NEIGHBOURS = 3
 SMALL = 1e-9
@@ -51,7 +56,8 @@ class Units:
     usual: np.ndarray
     typical: np.ndarray
     _rows: list[np.ndarray]
-    _last: np.ndarray  # (3, node): first quartile, median, third quartile of the last normal stretch
+    _last: np.ndarray  # (3, node): quartiles of the stretch before the newest that was not converted
+    _newest: np.ndarray  # (3, node): of that one
     _suspects: np.ndarray  # stretches in a row that looked converted; below zero: that looked normal
     _converted: np.ndarray  # told, and not normal for as long again since
 
@@ -77,7 +83,7 @@ class Units:
             last[:, node] = own[-1]
             if np.isfinite(misfits[:, node]).any():
                 usual[node] = np.nanmax(misfits[:, node])
-        return cls(size, ranges, near, lines, usual, typical, [], last, np.zeros(nodes, int),
+        return cls(size, ranges, near, lines, usual, typical, [], last, last.copy(), np.zeros(nodes, int),
                    np.zeros(nodes, bool))
 
     @property
@@ -97,8 +103,8 @@ class Units:
         for node in np.flatnonzero(np.isfinite(quarters[1])).tolist():
             found, normal = self._conversion(stretch[:, node], quarters[:, node], foretold[:, node],
                                              float(misfits[node]), node)
-            if normal:
-                self._last[:, node] = quarters[:, node]
+            if found < 0:  # one back is kept too: the conversion may have begun within it
+                self._last[:, node], self._newest[:, node] = self._newest[:, node], quarters[:, node]
             run = int(self._suspects[node])
             self._suspects[node] = max(run, 0) + 1 if found >= 0 else min(run, 0) - 1 if normal else 0
             if self._suspects[node] >= IN_A_ROW and not self._converted[node]:
@@ -121,18 +127,22 @@ class Units:
             each = (values[:, None] - offsets) / factors
             misfits = _misfit(each, np.repeat(foretold[:, None], len(factors), axis=1), self.typical[node])
             best = int(np.argmin(np.nan_to_num(misfits, nan=np.inf)))
-            if misfits[best] < CLOSER * misfit and not self._strange(undone[best][None], node, STRANGE)[0]:
+            moved = foretold + np.nanmedian(values - foretold)  # had it only been shifted
+            shifted = float(_misfit(values[:, None], moved[:, None], self.typical[node])[0])
+            fits = misfits[best] * factors[best] < SHIFTED * shifted or not CLOSE[best]
+            if fits and misfits[best] < CLOSER * misfit and not self._strange(undone[best][None], node, STRANGE)[0]:
                 return best, False
         if strange:
-            away = self._away(undone, node)
-            away[self._strange(undone, node, STRANGE / 2)] = np.inf
+            # A season brings what was never seen too, but not at once, and some factor of about two always fits it.
+            away, now = self._away(undone, node), float(self._away(quarters[None], node)[0])
+            away[self._strange(undone, node, STRANGE / 2) | MODEST] = np.inf
             best = int(np.argmin(away))
-            if away[best] < CLOSER * self._away(quarters[None], node)[0]:
+            if now > JUMP and away[best] < CLOSER * now:
                 return best, False
         return -1, False
 
     def _away(self, quarters: np.ndarray, node: int) -> np.ndarray:
-        """How far median and spread of (stretch, 3) are from the last normal ones, in ranges of the reference."""
+        """How far median and spread of (stretch, 3) are from those of before, in ranges of the reference."""
         low, high, narrow, wide = self.ranges[:, node]
         moved = np.abs(quarters[:, 1] - self._last[1, node]) / max(high - low, SMALL)
         grown = np.abs(_log_spread(quarters.T) - _log_spread(self._last[:, node])) / max(wide - narrow, SMALL)
@@ -151,17 +161,18 @@ class Units:
     def state(self) -> dict[str, object]:
         """What was learned, and the open stretch."""
         return {"size": self.size, "ranges": self.ranges.copy(), "near": self.near.copy(), "lines": self.lines.copy(),
-                "usual": self.usual.copy(), "typical": self.typical.copy(), "last": self._last.copy(),
+                "usual": self.usual.copy(), "typical": self.typical.copy(),
+                "last": self._last.copy(), "newest": self._newest.copy(),
                 "rows": np.array(self._rows, float).reshape(-1, len(self.usual)),
                 "suspects": self._suspects.copy(), "converted": self._converted.copy()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Units:
         """What ``state`` described."""
-        ranges, lines, usual, typical, last = (np.array(state[name], float) for name in
-                                               ("ranges", "lines", "usual", "typical", "last"))
+        ranges, lines, usual, typical, last, newest = (np.array(state[name], float) for name in (
+            "ranges", "lines", "usual", "typical", "last", "newest"))
         return cls(int(state["size"]), ranges, np.array(state["near"], int), lines, usual, typical,
-                   [np.array(row, float) for row in state["rows"]], last,
+                   [np.array(row, float) for row in state["rows"]], last, newest,
                    np.array(state["suspects"], int), np.array(state["converted"], bool))
 
 

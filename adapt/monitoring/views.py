@@ -13,6 +13,8 @@ from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
 SHRINK = 0.3  # share of the usual expected² that is added where the slope within one block is taken
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
+CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
+NORMAL = 0.8  # mean size of a normal variable, in deviations
 ALIKE = 0.9  # share of the nodes that must jump the same way within one step: instruments do, weather takes its time
 # The block streams of a node, in the order in which ``Views.streams`` lays them out, all nodes of one after another.
 OF_NODES = ("own level", "own scale", "local level", "local gain", "swing", "cycle cosine", "cycle sine")
@@ -39,7 +41,8 @@ class Views:
     correlated nodes: blind to what is common, sharp for one drifting sensor); *common* = median over the nodes, where
     at least half report. Of each the mean over a block (level) and the log of the mean distance from it (scale; of a
     node, minus the same of its neighbours, because days are calm or stormy for all).
-    Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day.
+    Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day;
+    local level is in units of how rough the day is for most.
     *gain*: the slope of local on expected within the block, shrunk where the neighbours hardly move: +0.3 where a
     node swings 1.3 times as far as its neighbours make one expect, -1 where it stands still. *swing*: by what factor
     it swings more, from three estimates at once (``adapt.monitoring.swing``). *cycle*: the local view (own, where
@@ -143,11 +146,22 @@ class Views:
         cycle = [2 * mean_of(calm * wave) if daily else none for wave in waves]
         moments += [2 * mean_of(left * wave) if daily else none for wave in waves]
         many = own.shape[2] > 1
-        of_nodes = (own_level, self._against(own_scale, self.usual[0]), mean_of(calm) if many else none,
+        of_nodes = (own_level, self._against(own_scale, self.usual[0]),
+                    mean_of(calm) / self._storm(local) if many else none,
                     gain if many else none, self._swing(local, expected) if many else none, *cycle)
         jump = self._jump(residuals, block * size + steps, at, len(numbers))
         return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
                       np.stack(moments, axis=1))
+
+    def _storm(self, local: np.ndarray) -> np.ndarray:
+        """How much rougher than usual each block is for most nodes, (block, 1), at least a little: on rough days a
+        node strays from its neighbours without having changed. 1 for networks in which one node counts for much."""
+        nodes = local.shape[2]
+        if nodes < FEWEST_NODES:
+            return np.ones((len(local), 1))
+        rough = mean_of(np.abs(local)) * BURST / (NORMAL * self.burst)
+        middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
+        return np.sqrt((CALM + middle**2) / (CALM + 1.0))[:, None]
 
     def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""

@@ -159,6 +159,31 @@ class Making:
 
 
 @dataclass(frozen=True)
+class Service:
+    """What the monitor did while it served: for how many ``months``, how many ``episodes`` of drift and how many data
+    ``tickets`` it opened. True changes are among them, so their rate is at most what the promise allows and the world
+    adds.
+
+    >>> Service(months=4.0, episodes=2, tickets=1).a_month, Service(4.0, 2, 1).weekly
+    (0.5, 17)
+    """
+
+    months: float
+    episodes: int
+    tickets: int
+
+    @property
+    def a_month(self) -> float:
+        """Episodes of drift a month."""
+        return self.episodes / max(self.months, 1e-9)
+
+    @property
+    def weekly(self) -> int:
+        """How often an alarm a week, whatever happens, would have come."""
+        return int(self.months * 30.5 / 7)
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a report shows.
 
@@ -181,6 +206,7 @@ class Report:
     timeline: Timeline | None = None
     alarms: tuple[Alarm, ...] = ()
     false_alarms_per_month: float | None = None
+    service: Service | None = None
     versions: tuple[Version, ...] = ()
     reasons: Reasons = field(default_factory=Reasons)
     policies: pd.DataFrame | None = None

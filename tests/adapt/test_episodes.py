@@ -85,3 +85,12 @@ def test_state_is_json_and_goes_on_the_same():
         assert left.fold(now, clues) == right.fold(now, clues)
         right = Episodes.restore(json.loads(json.dumps(right.state())))
         assert left == right
+
+
+def test_weeks_outvote_the_wildest_day_and_the_count_survives_a_restart():
+    episodes = Episodes(3 * DAY, name="air")
+    for day, (sort, strength) in enumerate([("level", 1.2), ("scale", 2.0), ("level", 1.5), ("level", 1.4)]):
+        episodes.fold(START + day * DAY, [clue(START + day * DAY, sort=sort, strength=strength)])
+        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+    (one,) = episodes.active()
+    assert one.sort == "level" and one.strength == 2.0 and one.said["level"][1] == 1.5
