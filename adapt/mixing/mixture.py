@@ -26,7 +26,6 @@ from streams.errors import TerracastError
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
-CAUTION = 0.03  # of the blend's learned weights, which see fewer issues than the bench's
 BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
 PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
 MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
@@ -91,7 +90,7 @@ class Mixture:
         self.corrector = Corrector(horizon, corrector_width(ridges, horizon, company))
         self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
                            anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
-                           memory=MEMORY**per_issue, caution=CAUTION)
+                           memory=MEMORY**per_issue)
         self.sure = SureMixture(horizon, nodes, PRIORS, delay)
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
