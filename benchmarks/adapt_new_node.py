@@ -1,9 +1,10 @@
 """New nodes with a week of history: how many steps of learning the meta-learned start saves.
 
 Each case is one node of one file by itself, known for seven short seasons (a week of hours) before ``now``. The frozen
-base is fine-tuned on the pairs matured by then: plainly (Adam on its heads from where they are, at two rates), and as
-a context along the meta-learned directions. After each of ``MARKS`` steps the loss is taken on issue times of the four
-weeks that follow, which learning never sees.
+base is fine-tuned on the pairs matured by then: plainly (Adam on its heads from where they are, at two rates); as a
+context along the directions that were meta-learned on simulated worlds; and from a start that is meta-learned, at that
+time, on the stream's other nodes, half of the nodes for the other half (no node is new where there are no others).
+After each of ``MARKS`` steps the loss is taken on issue times of the four weeks that follow, which learning never sees.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from adapt.rungs.adapter import Adapter
 from adapt.rungs.context import Directions, Seen, learned
 from adapt.rungs.learning import Effort, Taught, course
 from adapt.rungs.meta import order
+from adapt.rungs.meta_nodes import node_tasks, start_of_nodes
 from adapt.rungs.pairs import spread
 from adapt.rungs.school import school
 from adapt.rungs.start import load_start
@@ -37,6 +39,8 @@ MARKS = (0, 1, 2, 3, 4, 5, 7, 10, 14, 20, 30, 40, 50)
 SEASONS, AFTER = 7, 28  # short seasons of history, and of issue times asked afterwards
 ASKED, NOWS = 16, 2  # issue times asked of a case, and cases of a node
 RATES = (3e-4, 1e-3)
+RATE = 3e-4  # of the course from a start
+BEFORE = 26  # histories (weeks of hours) before now from which a start is learned
 FILLED = 0.9  # share of the history that must be known
 
 Progress = Callable[[int], None]
@@ -114,6 +118,39 @@ def plain_curve(base: Base, lessons: Lessons, rate: float) -> np.ndarray:
     return np.array(found) / max(found[0], 1e-6)
 
 
+def start_curve(lessons: Lessons, start: Adapter) -> np.ndarray:
+    """The same for Adam on the heads from a start of the stream's other nodes."""
+    found = [lessons.asked.mean(start.values)]
+    bare = lessons.asked.mean({name: torch.zeros_like(value) for name, value in start.values.items()})
+    places = order(len(lessons.learned), MARKS[-1], np.random.default_rng(0))
+    for number, adapter in enumerate(course(lessons.learned, start, Effort(RATE), places), 1):
+        if number in MARKS:
+            found.append(lessons.asked.mean(adapter.values))
+    return np.array(found) / max(bare, 1e-6)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Starts of one case of many nodes, for each time and half of them, from the other half's history until then."""
+
+    base: Base
+    case: Case
+    made: dict[tuple[int, np.datetime64], Adapter | None]
+
+    def of(self, one: NewNode) -> Adapter | None:
+        """The start for a new node; None where the other half holds nothing to learn from."""
+        names = list(map(str, self.case.panel["node"].values))
+        half, now = names.index(one.node) % 2, one.panel["time"].values[one.now]
+        if (half, now) not in self.made:
+            others = np.flatnonzero(np.arange(len(names)) % 2 != half)
+            row = int(np.searchsorted(self.case.panel["time"].values, now, side="right"))
+            rows = one.now + 1
+            known = self.case.panel[[one.variable]].isel(time=slice(max(0, row - BEFORE * rows), row), node=others)
+            tasks = node_tasks(self.base, known, self.case.request().at(now), rows)
+            self.made[half, now] = start_of_nodes(self.base, tasks) if tasks else None
+        return self.made[half, now]
+
+
 def context_curve(base: Base, lessons: Lessons, directions: Directions) -> np.ndarray:
     """The same for a context learned along the directions."""
     support, query = Seen(base.network, lessons.learned.lessons), Seen(base.network, lessons.asked.lessons)
@@ -136,14 +173,22 @@ def bench_new_node(paths: Sequence[Path], command: str, *, start: Path | None = 
     ratios: dict[str, list[np.ndarray]] = {}
     for path in paths:
         cases = [one for case in cases_of(path, variables=variables)[0] for one in new_nodes(case, nodes=nodes)]
+        starts: dict[int, Starts] = {}
         here: dict[str, list[np.ndarray]] = {}
         spent: dict[str, float] = {}
         for one in cases:
             lessons = Lessons.of(base, one)
-            for name in (*(f"plain {rate:g}" for rate in RATES), "terracast"):
+            clock = stopwatch.process_time()
+            start_here = starts.setdefault(id(one.case), Starts(base, one.case, {})).of(one)
+            spent["terracast"] = spent.get("terracast", 0.0) + stopwatch.process_time() - clock
+            for name in (*(f"plain {rate:g}" for rate in RATES), "simulated", "terracast"):
                 clock = stopwatch.process_time()
-                told = (context_curve(base, lessons, directions) if name == "terracast" else
-                        plain_curve(base, lessons, float(name.split()[1])))
+                if name == "terracast" and start_here is not None:
+                    told = start_curve(lessons, start_here)
+                elif name in ("simulated", "terracast"):
+                    told = context_curve(base, lessons, directions)
+                else:
+                    told = plain_curve(base, lessons, float(name.split()[1]))
                 here.setdefault(name, []).append(told)
                 spent[name] = spent.get(name, 0.0) + stopwatch.process_time() - clock
             progress(1)
@@ -174,7 +219,7 @@ def told_of(ratios: np.ndarray) -> dict[str, float]:
 def summary(ratios: dict[str, list[np.ndarray]]) -> dict[str, Any]:
     """Steps to the best that plain fine-tuning reaches, from zeros and from the meta-learned start."""
     means = {name: np.exp(np.log(np.array(told)).mean(0)) for name, told in ratios.items()}
-    plain = min((name for name in means if name != "terracast"), key=lambda name: float(means[name].min()))
+    plain = min((name for name in means if name.startswith("plain")), key=lambda name: float(means[name].min()))
     best = float(means[plain].min())
     ours = np.flatnonzero(means["terracast"] <= best)
     wins = [told[5] < other.min() for told, other in zip(ratios["terracast"], ratios[plain], strict=True)]

@@ -38,7 +38,7 @@ class Blend:
     """
 
     def __init__(self, leads: int, nodes: int, *, stacked: Sequence[int], averaged: Sequence[int], anchor: int,
-                 delay: int, loss: Loss = "squared", memory: float = 0.9995, caution: float = 0.1,
+                 delay: int, loss: Loss = "squared", memory: float = 0.9995, caution: float = 0.03,
                  priors: tuple[float, float, float] = (0.8, 0.16, 0.04)) -> None:
         self.stacked, self.averaged = tuple(stacked), tuple(averaged)
         self.anchor, self.loss = int(anchor), loss

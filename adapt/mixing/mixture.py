@@ -16,6 +16,7 @@ import xarray as xr
 from adapt.mixing.aggregation import SureMixture, crps_gradient
 from adapt.mixing.blend import Blend, Blended
 from adapt.mixing.budget import LossBudget
+from adapt.mixing.corrector import Corrector, corrector_width, reading
 from adapt.mixing.experts import NAIVES, Experts, Recipe
 from adapt.mixing.residual_quantiles import ResidualQuantiles
 from adapt.scores import crps, level
@@ -25,11 +26,12 @@ from streams.errors import TerracastError
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
-CAUTION = 0.03  # of the blend's learned weights, which see fewer issues than the bench's
+BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
 PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
 MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
 SKEWED = 1.0  # skewness of a network's values above which experts learn on a squashed scale
 NANOSECONDS = "timedelta64[ns]"
+KEPT = ("read", "middle", "candidates", "mixed", "weight", "labels")  # arrays of an issue, beside what the blend said
 
 
 class MixtureError(TerracastError):
@@ -38,13 +40,17 @@ class MixtureError(TerracastError):
 
 @dataclass(frozen=True)
 class _Issued:
-    """What was said at one issue: the blend, the candidates (3, lead, node, quantile), their mixture, the weight
-    (node,) with which it was served, and for which cells (lead, node) no label has come."""
+    """What was said at one issue: the blend, what the corrector read and the middle it went from, the candidates (3,
+    lead, node, quantile), their mixture, the weight (node,) with which it was served, the labels (lead, node) that
+    have come, and for which cells none has."""
 
     said: Blended
+    read: np.ndarray
+    middle: np.ndarray
     candidates: np.ndarray
     mixed: np.ndarray
     weight: np.ndarray
+    labels: np.ndarray
     waiting: np.ndarray
 
     @property
@@ -56,7 +62,7 @@ class _Issued:
 class Mixture:
     """Base quantiles and experts of one stream, mixed for each (lead, node).
 
-    First a ``Blend`` of points (ridges, naives, the base's median as the anchor; absolute error), then a
+    First a ``Blend`` of points (ridges, the base's median as the anchor, a ``Corrector``; absolute error), then a
     ``SureMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and the blend
     with its own matured errors' quantiles in units of the base's width. Quantile by quantile a convex combination, so
     never crossing, and in the long run never worse than the base by more than the mixture's bound. Last a
@@ -80,8 +86,11 @@ class Mixture:
         ridges = number - len(NAIVES)
         self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
         self.per_issue = per_issue
-        self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number], averaged=range(ridges), anchor=number,
-                           delay=delay, loss="absolute", memory=MEMORY**per_issue, caution=CAUTION)
+        company = experts.company.columns if experts.company is not None else 0
+        self.corrector = Corrector(horizon, corrector_width(ridges, horizon, company))
+        self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
+                           anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
+                           memory=MEMORY**per_issue)
         self.sure = SureMixture(horizon, nodes, PRIORS, delay)
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
@@ -115,14 +124,18 @@ class Mixture:
                                expected=f"(lead, node, quantile) = {wanted}", remedy="begin a mixture of its own")
         ahead = self._catch_up(known, request.issue_time, beside)
         median = level(base, self.quantiles, 0.5)
-        said = self.blend.mix(np.concatenate([self.experts.points(ahead), median[None]]))
+        points = self.experts.points(ahead)
+        read, middle = self._read(points, base)
+        corrected = self.experts.tape.unscaled(self.corrector.said(read, middle))
+        said = self.blend.mix(np.concatenate([points, median[None], corrected[None]]))
         width = self._width(base)
         own = said.served[..., None] + width[..., None] * self.widths.around(np.zeros_like(median))
         candidates = np.stack([base, base + (said.served - median)[..., None], own])
         mixed = (self.sure.weights()[..., None] * candidates).sum(axis=0)
         self._forget(_stamp(request.issue_time))
         weight = self.budget.spend(self._gaps(base, mixed).sum(axis=1))
-        issued = _Issued(said, candidates, mixed, weight, np.ones(median.shape, bool))
+        issued = _Issued(said, read, middle, candidates, mixed, weight, np.full(median.shape, np.nan),
+                         np.ones(median.shape, bool))
         self._open[_stamp(request.issue_time)] = issued
         while len(self._open) > 2 * wanted[0] + 64:  # labels that late are not waited for
             self._forget(min(self._open))
@@ -140,7 +153,8 @@ class Mixture:
         width = self._width(base)
         self.widths.learn(labels / width, said.served / width, issued.candidates[2] / width[..., None])
         self._settle(issued, labels, np.isfinite(labels))
-        self._open[stamp] = replace(issued, waiting=issued.waiting & ~np.isfinite(labels))
+        self._open[stamp] = replace(issued, waiting=issued.waiting & ~np.isfinite(labels),
+                                    labels=np.where(np.isfinite(labels), labels, issued.labels))
 
     def close(self, issue_time: np.datetime64) -> None:
         """No more labels are waited for."""
@@ -173,9 +187,18 @@ class Mixture:
                                  None if others is None else others[number])
         return issue - last
 
+    def _read(self, points: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the corrector reads of the experts' points and the base, and the middle between them."""
+        experts, tape = self.experts, self.experts.tape
+        ridges = points[:len(experts.names) - len(NAIVES)]
+        three = np.stack([level(base, self.quantiles, one) for one in (0.1, 0.5, 0.9)])
+        company = None if experts.company is None else experts.company.features()
+        return reading(tape.rescaled(ridges), tape.rescaled(three), tape.scaled[-2:], company)
+
     def _forget(self, stamp: int) -> None:
         if stamp in self._open:
             issued = self._open.pop(stamp)
+            self.corrector.learn(issued.read, issued.middle, self.experts.tape.rescaled(issued.labels))
             self._settle(issued, np.full(issued.waiting.shape, np.nan), issued.waiting)
 
     def _settle(self, issued: _Issued, labels: np.ndarray, ended: np.ndarray) -> None:
@@ -203,11 +226,12 @@ class Mixture:
     def state(self) -> dict[str, object]:
         """Everything; most of it are the experts' sums."""
         opened = [{"stamp": stamp, "points": one.said.points, "blended": one.said.candidates, "point": one.said.served,
-                   "candidates": one.candidates, "mixed": one.mixed, "weight": one.weight, "waiting": one.waiting}
+                   **{name: getattr(one, name) for name in KEPT}, "waiting": one.waiting}
                   for stamp, one in sorted(self._open.items())]
         return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(_count(self.step)),
                 "per_issue": self.per_issue, "blend": self.blend.state(), "sure": self.sure.state(),
-                "widths": self.widths.state(), "budget": self.budget.state(), "open": opened}
+                "widths": self.widths.state(), "budget": self.budget.state(),
+                "corrector": self.corrector.state(), "open": opened}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Mixture:
@@ -217,12 +241,12 @@ class Mixture:
         mixture.blend, mixture.sure = Blend.restore(state["blend"]), SureMixture.restore(state["sure"])
         mixture.widths = ResidualQuantiles.restore(state["widths"])
         mixture.budget = LossBudget.restore(state["budget"])
+        mixture.corrector = Corrector.restore(state["corrector"])
         for one in state["open"]:
-            points, blended, point, candidates, mixed, weight = (
-                np.array(one[name], dtype="float64")
-                for name in ("points", "blended", "point", "candidates", "mixed", "weight"))
-            mixture._open[int(one["stamp"])] = _Issued(Blended(points, blended, point), candidates, mixed, weight,
-                                                       np.array(one["waiting"], dtype=bool))
+            points, blended, point = (np.array(one[name], dtype="float64") for name in ("points", "blended", "point"))
+            mixture._open[int(one["stamp"])] = _Issued(
+                Blended(points, blended, point), waiting=np.array(one["waiting"], dtype=bool),
+                **{name: np.array(one[name], dtype="float64") for name in KEPT})
         return mixture
 
 

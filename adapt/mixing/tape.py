@@ -37,7 +37,7 @@ class Tape:
     def append(self, values: np.ndarray) -> None:
         """One more row (node,), NaN where nothing is known."""
         there = np.isfinite(values)
-        scaled = self._scaled(np.where(there, values, 0.0))
+        scaled = self.rescaled(np.where(there, values, 0.0))
         self._silent = np.where(there, 0, np.minimum(self._silent + 1, self.length + 1))
         held = np.where(self._silent <= self.season // 4, self.scaled[-1], self.scaled[-self.season])
         scaled = np.where(there, scaled, held)
@@ -52,7 +52,7 @@ class Tape:
         fresh = np.isfinite(values) & ~self.known[self.length - rows:]
         if not fresh.any():
             return
-        scaled = self._scaled(np.where(fresh, values, 0.0))
+        scaled = self.rescaled(np.where(fresh, values, 0.0))
         self.scaled, self.known = self.scaled.copy(), self.known.copy()
         self.scaled[self.length - rows:][fresh] = scaled[fresh]
         self.known[self.length - rows:] |= fresh
@@ -63,7 +63,8 @@ class Tape:
         within = np.clip(scaled, self._lowest - beyond, self._highest + beyond)
         return np.asarray((np.sinh(within) if self.squash else within) * self.width + self.centre)
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def rescaled(self, values: np.ndarray) -> np.ndarray:
+        """Values (…, node) of the stream in the tape's scale."""
         scaled = (values - self.centre) / self.width
         return np.asarray(np.arcsinh(scaled) if self.squash else scaled)
 
