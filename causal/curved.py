@@ -1,9 +1,9 @@
 """Links that are not straight lines: partial correlation on curves of each series instead of the series alone.
 
 Given Z, does X, or a polynomial of its normal score to the fourth degree, add to the best fit of Y? Z enters with
-polynomials to the sixth, so that a curved influence of Z leaves nothing behind that X could stand for. Between ParCorr (blind to
-even links) and CMIknn (blind to nothing, ten thousand times dearer); exact F test where Y is a sum of such curves of
-its causes and Gaussian noise. At lag 0 either end may be the effect: the smaller p-value of the two, doubled.
+polynomials to the sixth, so that a curved influence of Z leaves nothing behind that X could stand for. Between ParCorr
+(blind to even links) and CMIknn (blind to nothing, ten thousand times dearer); exact F test where Y is a sum of such
+curves of its causes and Gaussian noise. At lag 0 either end may be the effect: the smaller p-value of the two, doubled.
 """
 
 from __future__ import annotations
