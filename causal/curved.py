@@ -1,9 +1,9 @@
 """Links that are not straight lines: partial correlation on curves of each series instead of the series alone.
 
-Given Z, does X, or the square of its normal score, add to the best fit of Y? Z enters with polynomials to the
-sixth degree, so that a curved influence of Z leaves nothing behind that X could stand for. Between ParCorr (blind to
-even links) and CMIknn (blind to nothing, ten thousand times dearer); exact F test where Y is a sum of such curves of
-its causes and Gaussian noise. At lag 0 either end may be the effect: the smaller p-value of the two, doubled.
+Given Z, does X, or a polynomial of its normal score to the fourth degree, add to the best fit of Y? Z enters with
+polynomials to the sixth, so that a curved influence of Z leaves nothing behind that X could stand for. Between ParCorr
+(blind to even links) and CMIknn (blind to nothing, ten thousand times dearer); exact F test where Y is a sum of such
+curves of its causes and Gaussian noise. At lag 0 either end may be the effect: the smaller p-value of the two, doubled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from causal.methods.explorer import explorer, quiet
 from causal.search import Redraw, Search
 from causal.tails import normal_scores
 
-DEGREE = 6  # of the conditions; the cause has 2
+DEGREE = 6  # of the conditions
+CAUSE = 4  # of the cause: a narrow hump is seen by no square
 LEVEL = 0.1  # of the search's own: what a polynomial misses of a curve looks like a link
 _JITTER = 1e-9
 Node = tuple[int, int]
@@ -79,20 +80,21 @@ class CurvedTest(ParCorr):  # type: ignore[misc]
 
     def _one_way(self, cause: Node, effect: Node, given: list[Node]) -> tuple[float, float]:
         known = [column for node in given for column in self._columns(node, DEGREE)]
-        asked = [*self._columns(cause, 2), *self._columns(effect, 1)]
+        asked = [*self._columns(cause, CAUSE), *self._columns(effect, 1)]
         matrix = self._found.matrix
         rest = matrix[np.ix_(asked, asked)].copy()
         if known:
             inner = matrix[np.ix_(known, known)] + _JITTER * np.eye(len(known))
             across = matrix[np.ix_(known, asked)]
             rest -= across.T @ np.linalg.solve(inner, across)
-        free = self._found.samples - len(known) - 3
-        if free < 3 or rest[2, 2] < _JITTER or rest[0, 0] < _JITTER:
+        free = self._found.samples - len(known) - CAUSE - 1
+        if free < 3 or rest[-1, -1] < _JITTER or rest[0, 0] < _JITTER:
             return 0.0, 1.0
-        share = rest[:2, 2] @ np.linalg.solve(rest[:2, :2] + _JITTER * np.eye(2), rest[:2, 2]) / rest[2, 2]
+        inner, across = rest[:-1, :-1] + _JITTER * np.eye(CAUSE), rest[:-1, -1]
+        share = across @ np.linalg.solve(inner, across) / rest[-1, -1]
         share = float(np.clip(share, 0.0, 1 - 1e-12))
-        p_value = float(stats.f.sf(share / (1 - share) * free / 2, 2, free))
-        return float(np.copysign(np.sqrt(share), rest[0, 2])), p_value
+        p_value = float(stats.f.sf(share / (1 - share) * free / CAUSE, CAUSE, free))
+        return float(np.copysign(np.sqrt(share), rest[0, -1])), p_value
 
     def _columns(self, node: Node, degrees: int) -> list[int]:
         place, lag = node

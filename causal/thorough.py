@@ -108,7 +108,7 @@ def _one(prepared: Prepared, search: Search, knowledge: Knowledge | None, redraw
                 else search_links(part, series, marks, search, None, redraw))
 
     if bent:
-        told = tuple("Links are straight lines or curves with a square; causes add up; the same over the whole span."
+        told = tuple("Links are straight lines or smooth curves; causes add up; the same over the whole span."
                      if line.startswith("Links are linear") else line for line in graph.assumptions)
         links = sorted(again(values), key=lambda one: (one.effect, one.cause, one.lag))
         graph = replace(graph, links=tuple(links), assumptions=(

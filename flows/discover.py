@@ -54,8 +54,8 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     """Discover on the window before ``moment``, as known then; all knowledge is honoured, ``given`` (of the file
     ``name``) included.
 
-    Takes the thorough search with 20 redraws and at most 16 searches of windows (seconds), then at most
-    2 + 3 × drivers fits of a small model. Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
+    Takes the thorough search with 20 redraws, again where it is open which of two domains leads (``causal.one_way``),
+    and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts. Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
     """
     settings, view = workspace.settings.discovery, workspace.store.read()
     since = moment.now - nanoseconds(settings.window)

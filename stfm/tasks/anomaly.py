@@ -16,8 +16,8 @@ NORMAL = 1.2816  # deviations of a normal law from its median to its 90 % quanti
 FLOOR = 0.02  # least deviation, as a share of the values' usual one: a calm forecast must not cry at rounding
 
 
-def anomaly_scores(panel: xr.Dataset, target: str, forecaster: Forecaster, *, start: int, every: int = 12
-                   ) -> np.ndarray:
+def anomaly_scores(panel: xr.Dataset, target: str, forecaster: Forecaster, *, start: int, every: int = 12,
+                   looks: int = 4) -> np.ndarray:
     """Scores (time, node): 0 at the median, about 3 at one value in a thousand; NaN before ``start`` and where nothing
     was observed.
 
@@ -35,19 +35,24 @@ def anomaly_scores(panel: xr.Dataset, target: str, forecaster: Forecaster, *, st
     400
     """
     values = panel[target].transpose("time", "node").values.astype("float64")
+    if looks < 1 or every < 1:
+        raise ForecastError(f"{looks} looks every {every} steps", where="anomaly scores", expected="at least one",
+                            remedy="raise them")
     if not 1 <= start < len(values):
         raise ForecastError(f"start is row {start} of {len(values)}", where="anomaly scores",
                             expected="a row after the first", remedy="leave some history before it")
     step = pd.Timedelta(panel.attrs["step"]).to_timedelta64().astype("timedelta64[ns]")
     issues = np.arange(start - 1, len(values) - 1, every)
-    request = Request(target, panel["time"].values[start - 1], every, step)
+    request = Request(target, panel["time"].values[start - 1], every * looks, step)
     quantiles = _asked(panel, forecaster, request, issues)
-    scores = np.full(values.shape, np.nan)
+    total, count = np.zeros(values.shape), np.zeros(values.shape)
     for issue, answer in zip(issues.tolist(), quantiles, strict=True):
-        came = values[issue + 1:issue + 1 + every]
+        came = values[issue + 1:issue + 1 + every * looks]
         past = values[max(0, issue + 1 - HISTORY):issue + 1]
-        scores[issue + 1:issue + 1 + every] = _distance(came, answer[:len(came)], _usual(past))
-    return scores
+        distance = _distance(came, answer[:len(came)], _usual(past))
+        total[issue + 1:issue + 1 + len(came)] += np.nan_to_num(distance)
+        count[issue + 1:issue + 1 + len(came)] += np.isfinite(distance)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _usual(past: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from tigramite.data_processing import DataFrame
 
 from causal.agreement import beside_all_others, met_again
 from causal.breaks import best_break, spans
-from causal.curved import DEGREE, CurvedTest, curvature, curves
+from causal.curved import CAUSE, DEGREE, CurvedTest, curvature, curves
 from causal.discover import discover
 from causal.graph import Link, Series
 from causal.knowledge import Knowledge
@@ -48,7 +48,7 @@ def test_the_curved_test_is_the_f_test_of_two_regressions() -> None:
         return table[rows - lag][:, [place + 3 * degree for degree in range(degrees)]]
 
     given = np.column_stack([np.ones(len(rows)), columns(2, 1, DEGREE), columns(1, 1, DEGREE)])
-    both = np.column_stack([given, columns(0, 1, 2)])
+    both = np.column_stack([given, columns(0, 1, CAUSE)])
     effect = values[rows, 1]
     less, more = (float(((effect - one @ np.linalg.lstsq(one, effect, rcond=None)[0]) ** 2).sum())
                   for one in (given, both))

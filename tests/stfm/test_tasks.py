@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from stfm.forecaster import Forecaster, ForecastError, Request
 from stfm.seasonal_naive import SeasonalNaive
 from stfm.tasks.anomaly import anomaly_scores
-from stfm.tasks.classification import Classes, fit_classes
+from stfm.tasks.classification import Classes, fit_classes, fit_joined
 from stfm.tasks.clustering import cluster
 from stfm.tasks.embedder import Embedder, PlainFeatures
 from stfm.tasks.imputation import gaps_of, impute
@@ -221,3 +221,53 @@ def test_plain_features_ignore_level_units_and_the_future() -> None:
 def test_the_interfaces_are_met() -> None:
     assert isinstance(PlainFeatures(), Embedder)
     assert Request("x", np.datetime64("2020-01-01"), 1, np.timedelta64(1, "h")).horizon == 1
+
+
+def test_the_score_of_several_looks_is_the_mean_of_their_scores() -> None:
+    values = np.random.default_rng(8).normal(size=(300, 1)) + 3 * np.sin(np.arange(300) / 24 * 2 * np.pi)[:, None]
+    panel, naive = _panel(values), SeasonalNaive()
+    new = [anomaly_scores(panel, "x", naive, start=start, every=6, looks=1) for start in (240, 246)]
+    older = anomaly_scores(panel, "x", naive, start=240, every=12, looks=1)  # the second half: leads 7 to 12
+    both = anomaly_scores(panel, "x", naive, start=240, every=6, looks=2)
+    assert np.array_equal(both[240:246], new[0][240:246])  # the first steps have one forecast only
+    assert np.allclose(both[246:252], (new[1][246:252] + older[246:252]) / 2)
+    with pytest.raises(ForecastError, match="0 looks"):
+        anomaly_scores(panel, "x", naive, start=240, looks=0)
+
+
+def _two_views(seed: int) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
+    """Classes that embeddings tell beside a strong nuisance of the round, and statistics tell a little."""
+    draws = np.random.default_rng(seed)
+    rounds, kinds = np.repeat(np.arange(8), 12), np.tile(np.arange(4), 24)
+    nuisance = draws.normal(size=(8, 20))[rounds] @ draws.normal(size=(20, 20)) * 2
+    embeddings = draws.normal(size=(4, 20))[kinds] + nuisance + draws.normal(size=(96, 20)) * 0.3
+    statistics = draws.normal(size=(4, 3))[kinds] * 0.7 + draws.normal(size=(96, 3))
+    return embeddings, statistics, [f"kind {one}" for one in kinds], rounds
+
+
+def test_embeddings_and_statistics_together_tell_more_than_either() -> None:
+    right = {"joined": 0.0, "embeddings": 0.0, "statistics": 0.0}
+    for seed in range(5):
+        embeddings, statistics, labels, rounds = _two_views(seed)
+        early, known = rounds < 5, np.array(labels)
+        joined = fit_joined(embeddings[early], statistics[early], known[early].tolist(), rounds[early])
+        heads = {"joined": (joined, np.concatenate([embeddings, statistics], axis=1)),
+                 "embeddings": (fit_classes(embeddings[early], known[early].tolist()), embeddings),
+                 "statistics": (fit_classes(statistics[early], known[early].tolist()), statistics)}
+        for name, (head, examples) in heads.items():
+            right[name] += float((head.predict(examples[~early]) == known[~early]).mean()) / 5
+    assert right["joined"] > max(right["embeddings"], right["statistics"])
+
+
+def test_embeddings_that_tell_nothing_do_not_spoil_statistics() -> None:
+    draws = np.random.default_rng(2)
+    kinds, rounds = np.tile(np.arange(3), 60), np.repeat(np.arange(6), 30)
+    statistics = draws.normal(size=(3, 4))[kinds] * 2 + draws.normal(size=(180, 4))
+    labels, noise = kinds.astype(str).tolist(), draws.normal(size=(180, 30))
+    head, alone = fit_joined(noise, statistics, labels, rounds), fit_classes(statistics, labels)
+    fresh = draws.normal(size=(3, 4))  # new examples around nothing: both maps must agree nearly everywhere
+    examples = np.concatenate([np.zeros((3, 30)), fresh], axis=1)
+    assert np.abs(head.probabilities(examples) - alone.probabilities(fresh)).max() < 0.35
+    assert Classes.restore(head.state()).predict(examples).tolist() == head.predict(examples).tolist()
+    with pytest.raises(ForecastError, match="one round"):
+        fit_joined(noise, statistics, labels, np.zeros(180))
