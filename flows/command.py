@@ -12,9 +12,10 @@ from typing import Annotated
 
 import typer
 
-from flows import bench_verbs, store_verbs
+from flows import store_verbs
+from flows.benches import verbs as bench_verbs
 from flows.output import CALM, DRIFT, ERROR, note, print_json, print_rows, progress, say
-from flows.scorecard import scorecard
+from flows.scorecards.scorecard import scorecard
 from streams.errors import TerracastError
 
 # A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.

@@ -29,14 +29,14 @@ from causal.one_way import settled
 from causal.prepare import Preparation, Prepared, PrepareError, prepare
 from causal.thorough import Redraws, discover_thoroughly, usual_search
 from flows.as_of import as_of
-from flows.chosen_drivers import candidates, tried, where_seen
-from flows.driver_service import rested
-from flows.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
-from flows.graph_story import Story, alarm_state
+from flows.discovery.chosen_drivers import candidates, tried, where_seen
+from flows.discovery.driver_service import rested
+from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
+from flows.discovery.graph_story import Story, alarm_state
+from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
+from flows.discovery.trial import Tell
 from flows.output import note, progress
-from flows.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
-from flows.trial import Tell
 from flows.workspace import Workspace
 from registry.recording import record_files
 from streams.store import View
@@ -55,7 +55,8 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     ``name``) included.
 
     Takes the thorough search with 20 redraws, again where it is open which of two domains leads (``causal.one_way``),
-    and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts. Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
+    and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts.
+    Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
     """
     settings, view = workspace.settings.discovery, workspace.store.read()
     since = moment.now - nanoseconds(settings.window)

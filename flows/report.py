@@ -20,13 +20,13 @@ from adapt.monitoring.episodes import Episode
 from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
 from flows.as_of import as_of
+from flows.discovery.saved_discovery import saved_discovery
 from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
-from flows.saved_discovery import saved_discovery
 from flows.saved_loop import load_drivers, load_loop
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster

@@ -10,10 +10,10 @@ import numpy as np
 
 from causal.drawing import draw
 from causal.graph import CausalGraph, Driver
+from flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
 from flows.reporting.content import Reasons
 from flows.reporting.reasons import Earlier, reasons_from
 from flows.reporting.wording import day
-from flows.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
 from flows.saved_loop import HasState, load_drivers
 from streams.store import Transaction
 

@@ -14,9 +14,9 @@ from adapt.loop import Loop
 from adapt.service import Beginning, begin, serve
 from flows.as_of import as_of
 from flows.discover import discovery_or_none, made_by, shown, told_now
-from flows.driver_service import DriverService
+from flows.discovery.driver_service import DriverService
+from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.output import progress
-from flows.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.saved_loop import save_drivers, save_loop
 from flows.settings import nanoseconds
 from flows.workspace import Workspace

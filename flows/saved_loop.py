@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from adapt.loop import Loop
-from flows.driver_service import DriverService
+from flows.discovery.driver_service import DriverService
 from flows.workspace import Workspace
 from streams.errors import StoreError
 from streams.store import Transaction

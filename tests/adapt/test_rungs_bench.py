@@ -11,9 +11,9 @@ import pytest
 from adapt.rungs.context import Directions
 from adapt.rungs.meta_context import ContextPlan
 from adapt.rungs.start import FILE, load_start, plan_of, save_start, shipped_directions
-from benchmarks.adapt_new_node import MARKS, NewNodeError, bench_new_node, new_nodes, summary
-from benchmarks.adapt_rungs import bench_rungs, situation
-from benchmarks.base_data import cases_of
+from benchmarks.adapt.new_node import MARKS, NewNodeError, bench_new_node, new_nodes, summary
+from benchmarks.adapt.rungs import bench_rungs, situation
+from benchmarks.base.data import cases_of
 from flows.learn_directions import learn_directions
 from stfm.base.model import Base
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from benchmarks.adapt_answer import bench_adapt
-from benchmarks.adapt_cell import AdaptCell, BenchError, Tally
-from benchmarks.adapt_cost import rows_of_cost
-from benchmarks.adapt_gate import GateBench
-from benchmarks.adapt_online import OnlineBench
+from benchmarks.adapt.answer import bench_adapt
+from benchmarks.adapt.cell import AdaptCell, BenchError, Tally
+from benchmarks.adapt.cost import rows_of_cost
+from benchmarks.adapt.gate import GateBench
+from benchmarks.adapt.online import OnlineBench
 
 COLUMNS = {"method", "horizon", "mse", "mae", "scaled_error", "crps", "coverage80", "ms_per_step", "worst_node_ratio"}
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
 
-from benchmarks.base import BaseBench, rows_of, summary
-from benchmarks.base_data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
-from benchmarks.base_etth1 import Etth1Bench, errors, long_ridge, mean_of, seasonal
-from benchmarks.base_files import found, on_even_clock, panel_of
-from benchmarks.base_methods import METHODS, asked, by_node, last_value, ridge, score, seasonal_naive
-from benchmarks.base_ridge import RidgePeer, _solved
-from benchmarks.base_tuned import answer as tuned_answer
+from benchmarks.base.bench import BaseBench, rows_of, summary
+from benchmarks.base.data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
+from benchmarks.base.etth1 import Etth1Bench, errors, long_ridge, mean_of, seasonal
+from benchmarks.base.files import found, on_even_clock, panel_of
+from benchmarks.base.methods import METHODS, asked, by_node, last_value, ridge, score, seasonal_naive
+from benchmarks.base.ridge import RidgePeer, _solved
+from benchmarks.base.tuned import answer as tuned_answer
 from stfm.forecaster import QUANTILES
 from stfm.native import NativeModel
 from stfm.seasonal_naive import SeasonalNaive

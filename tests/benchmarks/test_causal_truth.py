@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.causal_data import TruthError
-from benchmarks.causal_panels import KINDS, simulated_panel
-from benchmarks.causal_scores import auroc
-from benchmarks.causal_simulated import PanelBench
-from benchmarks.causal_simulated import answer as simulated
-from benchmarks.causal_truth import COLUMNS, answer
+from benchmarks.causal.data import TruthError
+from benchmarks.causal.panels import KINDS, simulated_panel
+from benchmarks.causal.scores import auroc
+from benchmarks.causal.simulated import PanelBench
+from benchmarks.causal.simulated import answer as simulated
+from benchmarks.causal.truth import COLUMNS, answer
 
 
 @pytest.fixture

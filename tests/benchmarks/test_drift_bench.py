@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from benchmarks.drift import DriftBench, count, overlap
-from benchmarks.drift_backgrounds import background_of
-from benchmarks.drift_known import answer as of_known
-from benchmarks.drift_labelled import answer, cover, f1_score, nab_score
-from benchmarks.drift_methods import Alarm, jensen_shannon, kolmogorov_smirnov
-from benchmarks.drift_planted import Plant, PlantError, plants
-from benchmarks.drift_replays import ReplayBench, World
+from benchmarks.drift.backgrounds import background_of
+from benchmarks.drift.bench import DriftBench, count, overlap
+from benchmarks.drift.known import answer as of_known
+from benchmarks.drift.labelled import answer, cover, f1_score, nab_score
+from benchmarks.drift.methods import Alarm, jensen_shannon, kolmogorov_smirnov
+from benchmarks.drift.planted import Plant, PlantError, plants
+from benchmarks.drift.replays import ReplayBench, World
 
 HOUR = np.timedelta64(1, "h")
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from benchmarks.base_data import Case, case_of
-from benchmarks.block_bootstrap import Pair, skill_of
-from benchmarks.scorecard import answer
-from benchmarks.scorecard_cases import coarser_space, coarser_step, earlier, half_of_nodes, valid_hours, worlds
-from flows.scorecard_drawing import draw_card
-from flows.scorecard_page import render, write
+from benchmarks.base.data import Case, case_of
+from benchmarks.scorecard.bench import answer
+from benchmarks.scorecard.block_bootstrap import Pair, skill_of
+from benchmarks.scorecard.cases import coarser_space, coarser_step, earlier, half_of_nodes, valid_hours, worlds
+from flows.scorecards.drawing import draw_card
+from flows.scorecards.page import render, write
 from streams.errors import TerracastError
 
 

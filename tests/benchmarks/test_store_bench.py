@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.store import PlainZarr, StoreBench, run
+from benchmarks.streams.store import PlainZarr, StoreBench, run
 
 
 def test_a_small_run():

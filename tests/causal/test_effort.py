@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from benchmarks.causal_speed import world
+from benchmarks.causal.speed import world
 from causal.discover import DiscoverError, discover
 from causal.effort import effort
 from causal.graph import Series

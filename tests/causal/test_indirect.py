@@ -13,7 +13,7 @@ from causal.graph import CausalGraph, Driver, Link, Series
 from causal.indirect import ways_to, with_indirect
 from causal.prepare import Prepared
 from causal.windows import steady_drivers, window_graphs
-from flows.saved_discovery import drivers_from, drivers_text
+from flows.discovery.saved_discovery import drivers_from, drivers_text
 
 WIND, RAIN, NO2, PM = (Series(*one.split(".")) for one in ("weather.wind", "weather.rain", "air.no2", "air.pm"))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.driver_worlds import TARGET, world
-from benchmarks.drivers import Ridge, bench_drivers
+from benchmarks.drivers.bench import Ridge, bench_drivers
+from benchmarks.drivers.worlds import TARGET, world
 from causal.graph import Series
 from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared

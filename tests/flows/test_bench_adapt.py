@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 from typer.testing import CliRunner
 
-from flows.bench_adapt import adapt
+from flows.benches.adapt import adapt
 
 
 def test_rows_as_json_and_as_a_table(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from flows.discover import discover
-from flows.driver_service import DriverService
+from flows.discovery.driver_service import DriverService
 from flows.ingest import ingest_new
 from flows.report import report_on
 from flows.workspace import Workspace

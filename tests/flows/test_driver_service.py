@@ -14,8 +14,8 @@ from adapt.clock import clock
 from adapt.loop import Watched
 from causal.driver_watch import Dropped
 from causal.graph import CausalGraph, Driver, Series
-from flows.driver_service import DriverService, rested
-from flows.saved_discovery import Discovery
+from flows.discovery.driver_service import DriverService, rested
+from flows.discovery.saved_discovery import Discovery
 from stfm.forecaster import Capabilities, Request, as_forecast
 from streams.known import Recorded, known_after
 

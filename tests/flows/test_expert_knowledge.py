@@ -6,7 +6,7 @@ import pytest
 
 from causal.graph import Series
 from causal.knowledge import Knowledge, KnowledgeError
-from flows.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep
+from flows.discovery.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep
 
 RAIN, FLOW, NO2 = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "no2")
 SERIES = (RAIN, FLOW, NO2)

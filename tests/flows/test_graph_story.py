@@ -10,7 +10,7 @@ import numpy as np
 from causal.discover import discover
 from causal.graph import Series
 from causal.prepare import Prepared
-from flows.graph_story import Story
+from flows.discovery.graph_story import Story
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")
 FIND = partial(discover, max_lag=2, alpha=0.01)

@@ -13,8 +13,8 @@ from adapt.clock import Moment
 from adapt.loop import Watched
 from causal.graph import Driver, Series
 from causal.pays import paying_drivers
-from flows.publication import delays_in_steps
-from flows.trial import Trial, TrialPlan, plan_trial
+from flows.discovery.publication import delays_in_steps
+from flows.discovery.trial import Trial, TrialPlan, plan_trial
 from stfm.forecaster import Request
 from streams.known import Recorded, known_after
 

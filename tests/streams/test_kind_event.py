@@ -12,7 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.events import bench_events
+from benchmarks.streams.events import bench_events
 from streams.errors import PanelError, ReadError
 from streams.kinds import counts, event, notes, plot
 from streams.kinds.cells import GridCells

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from benchmarks.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
+from benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
 from streams.city import simulate_city
 from streams.known import known_after
 from streams.quality import Settings, judge

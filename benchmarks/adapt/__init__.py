@@ -1,0 +1,1 @@
+"""Benches of adaptation: the published protocols, online streams, the gate, cost, new nodes, the rungs."""

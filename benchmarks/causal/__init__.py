@@ -1,0 +1,1 @@
+"""Benches of causal search: known graphs, simulated panels, forbidden links, speed."""

@@ -1,0 +1,1 @@
+"""Benches of drivers: in simulated worlds whose useful ones are known, and on real files."""

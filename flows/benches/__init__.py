@@ -1,0 +1,1 @@
+"""``terracast bench``: each bench's options and how its answer is told."""

@@ -1,0 +1,102 @@
+"""``terracast bench drift``: planted changes on any data file, labelled series, stationary replays, and speed."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.output import progress, tell
+from streams.errors import TerracastError
+
+COLUMNS = {"data": "data", "method": "method", "false_alarm_ratio": "false / stated", "detection": "found",
+           "detection_shift": "shift", "detection_variance": "variance", "detection_spread": "spread",
+           "detection_freeze": "freeze", "detection_ramp": "ramp", "detection_phase": "phase",
+           "detection_region": "region", "detection_all": "all", "chance": "chance", "median_delay": "delay h",
+           "jaccard": "overlap", "sort_accuracy": "sort"}
+
+
+def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file or folder; may be repeated.")] = None,
+          inject: Annotated[str, typer.Option(help="Sorts of change, comma-separated: shift, variance, spread, freeze, "
+                                              "ramp, phase, region, all (every sort).")] = "all",
+          size: Annotated[float, typer.Option(help="Size of shifts and ramps, in deviations.")] = 1.0,
+          segments: Annotated[int, typer.Option(help="Stretches of each file, at most.")] = 4,
+          methods: Annotated[str | None, typer.Option(help="Comma-separated; default: ours and peers.")] = None,
+          labels: Annotated[Path | None, typer.Option(help="NAB windows, TCPD annotations or truth.json.")] = None,
+          replays: Annotated[bool, typer.Option("--replays", help="Stationary networks: realised / stated.")] = False,
+          full: Annotated[bool, typer.Option("--full", help="With --replays: 1,000 nodes, 20 seeds (2 h).")] = False,
+          nodes: Annotated[int, typer.Option(help="Without data: nodes of the detectors' speed test.")] = 10_000,
+          steps: Annotated[int, typer.Option(help="Without data: steps timed.")] = 320,
+          json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
+          ) -> None:
+    """Changes planted into real data, found or not at a stated number of false alarms, beside peers; without --data,
+    the vectorised detectors beside a loop over river's objects."""
+    warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom|invalid value)")
+    if replays:
+        tell(_replayed(full), json, COLUMNS)
+    elif labels is not None:
+        tell(_labelled(data or [], labels), json, COLUMNS)
+    elif data:
+        tell(_planted(data, inject, size, segments, methods), json, COLUMNS)
+    else:
+        tell(_speed(nodes, steps), json, COLUMNS)
+
+
+def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None) -> dict[str, Any]:
+    from benchmarks.base.files import found
+    from benchmarks.drift.bench import DriftBench
+    from benchmarks.drift.methods import METHODS
+    from benchmarks.drift.planted import SORTS
+
+    asked = tuple(inject.split(","))
+    sorts = SORTS if inject == "all" else asked
+    chosen = tuple(METHODS) if methods is None else tuple(methods.split(","))
+    for given, known, option in ((sorts, SORTS, "--inject"), (chosen, METHODS, "--methods")):
+        if unknown := [one for one in given if one not in known]:
+            raise TerracastError(f"no {unknown[0]!r}", where=f"bench drift {option}",
+                                 expected="some of " + ", ".join(known), remedy="choose among these")
+    bench = DriftBench(tuple(found(data)), sorts, size, segments, chosen)
+    command = "terracast bench drift " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    command += f" --inject {inject} --size {size:g} --segments {segments}"
+    command += f" --methods {methods}" if methods else ""
+    backgrounds = bench.backgrounds()
+    with progress("segments", segments * len(backgrounds)) as advance:
+        return bench.answer(backgrounds, command, advance)
+
+
+def _labelled(data: list[Path], labels: Path) -> dict[str, Any]:
+    from benchmarks.drift.labelled import answer
+
+    if not data:
+        raise TerracastError("no data", where="bench drift --labels", expected="--data FOLDER of the labelled series",
+                             remedy="name the folder beside the labels")
+    named = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    command = f"terracast bench drift {named} --labels {shlex.quote(str(labels))}"
+    if labels.name == "truth.json":
+        from benchmarks.base.files import found
+        from benchmarks.drift.known import answer as of_known
+
+        return of_known(next(iter(found(data))), labels, command)
+    return answer(data[0], labels, command)
+
+
+def _replayed(full: bool) -> dict[str, Any]:
+    from benchmarks.drift.replays import FULL, SMALL
+
+    bench = FULL if full else SMALL
+    with progress("replays", bench.count) as advance:
+        return bench.answer("terracast bench drift --replays" + (" --full" if full else ""), advance)
+
+
+def _speed(nodes: int, steps: int) -> dict[str, Any]:
+    from time import process_time
+
+    from benchmarks.drift.detector_bank import BankBench
+
+    bench = BankBench(nodes, steps)
+    with progress("detectors", 3) as advance:
+        rows = bench.rows(process_time, advance)
+    return bench.answer(rows, f"terracast bench drift --nodes {nodes} --steps {steps}")

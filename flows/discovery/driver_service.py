@@ -1,0 +1,139 @@
+"""Drivers in service: once a day a shadow forecast without each of them; one that hurts is dropped, and it is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from adapt.clock import Moment
+from adapt.contender import rows_at
+from adapt.loop import Loop
+from adapt.scores import crps
+from causal.driver_watch import DriverWatch, Dropped
+from causal.graph import Driver, Series
+from flows.discovery.saved_discovery import Discovery, inputs_of
+from flows.discovery.trial import mean_known
+from streams.instant import instant
+
+EVERY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """The model's forecasts of one issue time whose labels are still to come: with all drivers in use, and without
+    each; arrays (lead, node, quantile)."""
+
+    issue_time: np.datetime64
+    whole: np.ndarray
+    without: Mapping[Series, np.ndarray]
+
+
+class DriverService:
+    """Watches the drivers that the loop serves with.
+
+    The shadow is made by the model in service from a context that lacks one driver: models are trained with silent
+    drivers, and this is exactly what is served once the driver is dropped. Both are scored by the labels known when
+    the forecast is over. Costs one forecast a day for each driver, and one more. State is exact to the bit.
+    """
+
+    def __init__(self, watch: DriverWatch, begun: Mapping[str, Sequence[str]],
+                 earlier: Sequence[Dropped] = ()) -> None:
+        self.watch = watch
+        self.begun = {domain: tuple(names) for domain, names in begun.items()}
+        self.earlier = tuple(earlier)
+        self.open: list[Shadows] = []
+        self.last: np.datetime64 | None = None
+
+    @classmethod
+    def begin(cls, discovery: Discovery, loop: Loop, before: Mapping[str, Any] | None = None) -> Self:
+        """For a loop that begins with the drivers of ``discovery``; ``before``: the state of the service that ends.
+
+        A block is longer than a horizon and than what the losses remembered in the trial.
+        """
+        pace = max(EVERY, loop.watched.cadence)
+        block = max(math.ceil(loop.watched.request.leads[-1] / pace) + 1, math.ceil(discovery.block / pace))
+        return cls(DriverWatch(discovery.drivers, block=block, graph=discovery.graph), inputs_of(discovery.drivers),
+                   () if before is None else cls.restore(before).dropped)
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """All that was dropped in this service and in those before it."""
+        return (*self.earlier, *self.watch.dropped)
+
+    def tick(self, loop: Loop, moment: Moment) -> tuple[Dropped, ...]:
+        """After the loop's own tick at ``moment``: score what is over, drop what hurts, issue what is due."""
+        dropped = self._score(loop, moment)
+        if dropped:
+            loop.watched = replace(loop.watched, drivers=_less(loop.watched.drivers, self.watch.dropped))
+        if self.watch.watched and (self.last is None or moment.now - self.last >= EVERY):
+            self.open.append(self._issued(loop, moment))
+            self.last = moment.now
+        return dropped
+
+    def _issued(self, loop: Loop, moment: Moment) -> Shadows:
+        context = loop.watched.panel(moment, moment.now - loop.watched.history)
+        request = loop.watched.request.at(moment.now)
+
+        def values(panel: Any) -> np.ndarray:
+            return np.asarray(loop.champion.model.forecast(panel, request)[request.target].values[0], "float64")
+
+        return Shadows(moment.now, values(context),
+                       {one: values(context.drop_vars(str(one))) for one in self.watch.watched})
+
+    def _score(self, loop: Loop, moment: Moment) -> tuple[Dropped, ...]:
+        request = loop.watched.request
+        until = moment.now - request.leads[-1] - loop.watched.patience
+        over = [one for one in self.open if one.issue_time <= until]
+        if not over:
+            return ()
+        self.open = [one for one in self.open if one.issue_time > until]
+        labels = loop.watched.labels(moment, over[0].issue_time)
+        dropped: list[Dropped] = []
+        for one in over:
+            known = rows_at(labels, request.at(one.issue_time).valid_times)
+
+            def loss(values: np.ndarray, known: np.ndarray = known) -> np.ndarray:
+                return np.array([mean_known(crps(values, known, request.quantiles))])
+
+            shadows = {series: loss(values) for series, values in one.without.items()}
+            dropped += self.watch.update(np.array([one.issue_time]), loss(one.whole), shadows)
+        return tuple(dropped)
+
+    def state(self) -> dict[str, object]:
+        """Everything, exact to the bit."""
+        return {"watch": self.watch.state(), "begun": {domain: list(names) for domain, names in self.begun.items()},
+                "last": None if self.last is None else str(self.last), "earlier": [one.state() for one in self.earlier],
+                "open": [{"issue_time": str(one.issue_time), "whole": one.whole,
+                          "without": {str(series): values for series, values in one.without.items()}}
+                         for one in self.open]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """From ``state()``, exact to the bit."""
+        made = cls(DriverWatch.restore(state["watch"]), state["begun"],
+                   [Dropped.restore(one) for one in state["earlier"]])
+        made.last = None if state["last"] is None else instant(str(state["last"]))
+        made.open = [Shadows(instant(str(one["issue_time"])), np.asarray(one["whole"]),
+                             {Series.parse(name): np.asarray(values) for name, values in one["without"].items()})
+                     for one in state["open"]]
+        return made
+
+
+def rested(drivers: Sequence[Driver], state: Mapping[str, Any] | None, since: np.datetime64) -> tuple[Driver, ...]:
+    """The drivers without those that service dropped after ``since``: these rest for as long as a search looks back."""
+    if state is None:
+        return tuple(drivers)
+    lately = {one.series: one.sentence for one in DriverService.restore(state).dropped if one.time >= since}
+    return tuple(replace(one, used=False, reason=lately[one.series]) if one.used and one.series in lately else one
+                 for one in drivers)
+
+
+def _less(drivers: Mapping[str, Sequence[str]], dropped: Sequence[Dropped]) -> dict[str, tuple[str, ...]]:
+    gone = {one.series for one in dropped}
+    left = {domain: tuple(name for name in names if Series(domain, name) not in gone)
+            for domain, names in drivers.items()}
+    return {domain: names for domain, names in left.items() if names}

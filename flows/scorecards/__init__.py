@@ -1,0 +1,1 @@
+"""``terracast scorecard``: the verb, its maps and its page."""
