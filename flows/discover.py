@@ -55,8 +55,8 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     ``name``) included.
 
     Takes the thorough search with 20 redraws, again where it is open which of two domains leads (``causal.one_way``),
-    and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts.
-    Raises ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
+    and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts. Raises
+    ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
     """
     settings, view = workspace.settings.discovery, workspace.store.read()
     since = moment.now - nanoseconds(settings.window)

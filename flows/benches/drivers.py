@@ -13,8 +13,7 @@ COLUMNS = {"method": "method", "mae_ratio": "MAE, none = 1", "used": "used"}
 def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.")],
             target: Annotated[str, typer.Option(help="The variable that is forecast.")],
             own: Annotated[str, typer.Option(help="Other variables of its domain, comma-separated.")] = "",
-            passive: Annotated[bool, typer.Option("--passive", help="Say beforehand that the target drives no "
-                                                                    "other domain.")] = False,
+            passive: Annotated[bool, typer.Option("--passive", help="Say so: it drives no other domain.")] = False,
             max_lag: Annotated[int, typer.Option(help="Longest lag, steps.")] = 8,
             horizon: Annotated[int, typer.Option(help="Steps ahead.")] = 24,
             json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False

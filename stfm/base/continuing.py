@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss, median_error
-from stfm.base.network import Answer, BaseNetwork
+from stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
+from stfm.base.network import BaseNetwork
 from stfm.base.scene import Scene, scene_of
 from stfm.base.window import MEMORY, PATCH
 from stfm.forecaster import ForecastError, Request
@@ -78,12 +78,12 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
         if len(folds) < 2:  # one part is one season: it would agree with anything
             return network.eval(), {**story, "steps": 0, "why": "too short to hold out parts of it"}
         far = _chosen([_losses(network, _trained_heads(network, rest, steps, seed), part) for part, rest in folds])
-    (before, median), (after, later) = exam.means(network), exam.means(mixed(network, learned, far))
-    if not far or after > before * (1 + VETO) or later > median * (1 + VETO):
+    before, after = exam.mean(network), exam.mean(mixed(network, learned, far))
+    if not far or after > before * (1 + VETO):
         return network.eval(), {**story, "steps": 0, "loss_before": before, "loss_after": before, "share": 0.0,
                                 "why": "held-out parts lose" if not far else "the newest part loses"}
-    return mixed(network, learned, far).eval(), {**story, "steps": steps, "share": far, "loss_before": float(before),
-                                                 "loss_after": float(after)}
+    return mixed(network, learned, far).eval(), {**story, "steps": steps, "share": far, "loss_before": before,
+                                                 "loss_after": after}
 
 
 def mixed(network: BaseNetwork, learned: BaseNetwork, share: float) -> BaseNetwork:
@@ -111,17 +111,15 @@ class _Taught:
 
     def loss(self, network: BaseNetwork, place: int) -> torch.Tensor:
         """The loss of one batch."""
-        return loss(self._answer(network, place), self._lessons[place])
-
-    def means(self, network: BaseNetwork) -> np.ndarray:
-        """The mean loss and the mean error of the median."""
-        with torch.no_grad():
-            answers = [(self._answer(network, place), self._lessons[place]) for place in range(len(self))]
-            return np.mean([(float(loss(*one)), float(median_error(*one))) for one in answers], axis=0)
-
-    def _answer(self, network: BaseNetwork, place: int) -> Answer:
         one = self._lessons[place]
-        return network(one.batch) if self._states is None else network.tell(self._states[place], one.batch)
+        if self._states is None:
+            return loss(network(one.batch), one)
+        return loss(network.tell(self._states[place], one.batch), one)
+
+    def mean(self, network: BaseNetwork) -> float:
+        """The mean loss."""
+        with torch.no_grad():
+            return float(np.mean([float(self.loss(network, place)) for place in range(len(self))]))
 
     def folds(self, gap: int) -> list[tuple[_Taught, _Taught]]:
         """Parts of time, each with all lessons that lie ``gap`` rows or more outside it."""
@@ -176,10 +174,9 @@ def _course(network: BaseNetwork, told: Callable[[BaseNetwork, int], torch.Tenso
 
 
 def _losses(network: BaseNetwork, learned: BaseNetwork, part: _Taught) -> dict[float, float]:
-    """By share the loss on a part that ``learned`` was not trained on, to that of the network it began as; or the error
-    of the median, if that fared worse: quantiles may gain at its cost."""
-    before = np.maximum(part.means(network), 1e-12)
-    return {share: float((part.means(mixed(network, learned, share)) / before).max()) for share in SHARES + FAR_SHARES}
+    """By share the loss on a part that ``learned`` was not trained on, to that of the network it began as."""
+    before = part.mean(network)
+    return {share: part.mean(mixed(network, learned, share)) / before for share in SHARES + FAR_SHARES}
 
 
 def _chosen(parts: list[dict[float, float]]) -> float:

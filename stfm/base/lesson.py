@@ -88,15 +88,6 @@ def loss(answer: Answer, taught: Lesson) -> torch.Tensor:
     return found + COUNTED * likely.sum() / known.sum().clamp(min=1)
 
 
-def median_error(answer: Answer, taught: Lesson) -> torch.Tensor:
-    """Mean absolute error of the median in the units of ``loss``."""
-    known = taught.truth.isfinite()
-    truth = taught.truth.nan_to_num(0.0).clamp(-4 * FARTHEST, 4 * FARTHEST)
-    scale = taught.batch.spread.mean(-1, keepdim=True) + 0.01
-    error = ((truth - answer.quantiles[..., QUANTILES.index(0.5)]) / scale).clamp(-STEEPEST, STEEPEST).abs()
-    return (error * known).sum() / known.sum().clamp(min=1)
-
-
 def hidden_by_chance(chance: np.random.Generator, nodes: int, memory: int = MEMORY) -> np.ndarray | None:
     """Gaps as networks have them (node, memory): late reports, outages of a node or of all, lost values."""
     if chance.random() < 0.4:
