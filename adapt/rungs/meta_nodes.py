@@ -35,14 +35,16 @@ STEPS = 6  # inner steps, drawn from none to so many, so that the start is good 
 
 @dataclass(frozen=True)
 class NodeTask:
-    """Another node as if new: what was known of it (support), what came after (query), and the base's loss on it."""
+    """Another node as if new: what was known of it (support), what came after (query), the base's loss on that, and
+    the row at which it began to be known wholly."""
 
     support: Taught
     query: Taught
     bare: float
+    place: int
 
 
-def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, nodes: int = 6, times: int = 4,
+def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, nodes: int = 6, times: int = 6,
                seed: int = 0) -> list[NodeTask]:
     """Tasks from the nodes of ``known``, which holds no row after ``request.issue_time`` and not the new node.
 
@@ -64,11 +66,11 @@ def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, no
                     or np.nanmax(past) <= np.nanmin(past):
                 continue
             part = known[[request.target]].isel(time=slice(place - rows, place + after), node=[node])
-            found.append(_task(base, part, request.at(part["time"].values[rows - 1]), rows))
+            found.append(_task(base, part, request.at(part["time"].values[rows - 1]), rows, int(place)))
     return [one for one in found if len(one.support)]
 
 
-def _task(base: Base, part: xr.Dataset, request: Request, rows: int) -> NodeTask:
+def _task(base: Base, part: xr.Dataset, request: Request, rows: int, place: int) -> NodeTask:
     taught = school(part.isel(time=slice(rows)), request, everything=True, masked=False)
     scene = scene_of(part, request.target, request.step.astype("timedelta64[ns]"), until=part["time"].values[-1],
                      ahead=0)
@@ -76,20 +78,23 @@ def _task(base: Base, part: xr.Dataset, request: Request, rows: int) -> NodeTask
     asked = lesson_at(scene, later, -(-request.horizon // PATCH), horizon=request.horizon)
     zero = Adapter.zero(base.network, parts=tuple(HEADS))
     query = Taught(base.network, [asked], zero, True)
-    return NodeTask(Taught(base.network, taught.labelled, zero, True), query, max(query.mean(zero.values), 1e-6))
+    return NodeTask(Taught(base.network, taught.labelled, zero, True), query, max(query.mean(zero.values), 1e-6), place)
 
 
 def start_of_nodes(base: Base, tasks: Sequence[NodeTask], *, rounds: int = 40, together: int = 6,
                    inner: float = 1e-3, outer: float = 1e-3, seed: int = 0) -> Adapter:
     """The start that up to ``rounds`` outer steps of ``together`` tasks lead to; zero, the base itself, without tasks.
 
-    The newest quarter of the tasks is held back (nodes of one time share their weather, so the last nodes would not
-    do), and the start that does best on these, before any step, is kept: the base itself where none is better.
+    The newest third of the times is held back (nodes of one time share their weather, so the last nodes would not
+    do), and the start that does best on the worst of these, before any step, is kept: the base itself where none is
+    better at all of them.
     ``inner`` and ``outer`` are rates of Adam. Each task counts by its loss over that of the bare base. Deterministic
     on one number of threads. At most ``rounds`` × ``together`` × 20 ms.
     """
     start = Adapter.zero(base.network, parts=tuple(HEADS), seed=seed)
-    held, taught = tasks[len(tasks) - len(tasks) // 4:], tasks[:len(tasks) - len(tasks) // 4]
+    times = sorted({one.place for one in tasks})
+    newest = times[len(times) - len(times) // 3:]
+    held, taught = [[one for one in tasks if (one.place in newest) is whether] for whether in (True, False)]
     if not held:
         return start
     chance = np.random.default_rng([seed, 7])
@@ -116,8 +121,11 @@ def start_of_nodes(base: Base, tasks: Sequence[NodeTask], *, rounds: int = 40, t
 
 
 def _worth(tasks: Sequence[NodeTask], start: Adapter) -> float:
-    """Mean over tasks of the log of the query's loss over the bare base's, before any step."""
-    return float(np.mean([np.log(max(one.query.mean(start.values), 1e-6) / one.bare) for one in tasks]))
+    """Mean over nodes of the log of the query's loss over the bare base's, before any step, at the worst time."""
+    told: dict[int, list[float]] = {}
+    for one in tasks:
+        told.setdefault(one.place, []).append(float(np.log(max(one.query.mean(start.values), 1e-6) / one.bare)))
+    return max(float(np.mean(logs)) for logs in told.values())
 
 
 def _outer(one: NodeTask, start: Adapter, rate: float, chance: np.random.Generator) -> Values:
