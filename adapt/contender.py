@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from adapt.calibration import OutputCalibration
+from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.scores import crps, inside, level
 from adapt.stacking import Stacking
@@ -64,7 +65,8 @@ class Score:
 
 @dataclass
 class Contender:
-    """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served."""
+    """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served; with
+    ``earned`` what they make of them is served only as far as it has earned it, node by node."""
 
     version: str
     model: Forecaster
@@ -72,7 +74,17 @@ class Contender:
     request: Request
     stacking: Stacking | None = None
     mixture: Mixture | None = None
+    earned: Earned | None = None
     open: list[OpenForecast] = field(default_factory=list)
+
+    def heir(self, version: str, model: Forecaster) -> Contender:
+        """Another model with copies of these corrections as they stand, and no open forecasts."""
+        calibration, stacking, mixture = self.calibration, self.stacking, self.mixture
+        return Contender(version, model,
+                         None if calibration is None else OutputCalibration.restore(calibration.state()), self.request,
+                         None if stacking is None else Stacking.restore(stacking.state()),
+                         None if mixture is None else Mixture.restore(mixture.state()),
+                         None if self.earned is None else self.earned.heir())
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool) -> xr.Dataset:
         """Forecast, calibrate, remember for scoring; returns the calibrated forecast."""
@@ -86,6 +98,8 @@ class Contender:
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved)
         served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
+        if self.earned is not None:
+            served = self.earned.serve(raw, served)
         labels = np.full(raw.shape[:2], np.nan)
         self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
@@ -107,15 +121,28 @@ class Contender:
                     self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
                 if self.calibration is not None:
                     self.calibration.learn(one.issue_time, one.moved, np.where(fresh, known, np.nan))
+                if self.earned is not None:
+                    self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
         closed = [one for one in self.open if self._over(one, now, patience)]
         self.open = [one for one in self.open if not self._over(one, now, patience)]
-        if self.mixture is not None:
-            for one in closed:
-                self.mixture.close(one.issue_time)
+        self._no_longer_open(closed)
         if self.stacking is not None:
             for one in closed:
                 self.stacking.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
         return [self._score(one) for one in closed]
+
+    def drop_shadows(self) -> None:
+        """Forecasts that were made to be compared are not waited for any more."""
+        self._no_longer_open([one for one in self.open if one.shadow])
+        self.open = [one for one in self.open if not one.shadow]
+
+    def _no_longer_open(self, forecasts: list[OpenForecast]) -> None:
+        for one in forecasts:
+            if self.mixture is not None:
+                self.mixture.close(one.issue_time)
+            if self.earned is not None:
+                none = np.full(one.labels.shape, np.nan)
+                self.earned.settle(one.raw, one.served, none, np.isnan(one.labels))
 
     def _over(self, one: OpenForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
         last = self.request.at(one.issue_time).valid_times[-1]
@@ -135,6 +162,7 @@ class Contender:
         stacking = None if self.stacking is None else self.stacking.state()
         mixture = None if self.mixture is None else self.mixture.state()
         return {"version": self.version, "calibration": calibration, "stacking": stacking, "mixture": mixture,
+                "earned": None if self.earned is None else self.earned.state(),
                 "open": [one.state() for one in self.open]}
 
 

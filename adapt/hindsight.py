@@ -10,12 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from adapt.calibration import OutputCalibration
 from adapt.clock import Moment
 from adapt.contender import Contender, Score
 from adapt.loop import Loop
-from adapt.mixing.mixture import Mixture
-from adapt.stacking import Stacking
 
 MOST = 8  # versions that go on beside what is served: the first (the base), and the newest others
 ORACLE = "oracle (not attainable)"
@@ -35,7 +32,7 @@ class Hindsight:
         """Take in a tick of the loop; scores of the forecasts that closed at it, each the best there was."""
         for contender in (loop.champion, loop.challenger):
             if contender is not None and contender.version not in {one.version for one in self.shadows}:
-                self.shadows.append(shadow_of(contender))
+                self.shadows.append(contender.heir(contender.version, contender.model))
                 if len(self.shadows) > MOST:
                     del self.shadows[1]
         panel = loop.watched.panel(moment, moment.now - loop.reach)
@@ -50,15 +47,6 @@ class Hindsight:
             rivals = [score, *self._rivals.pop(score.issue_time, [])]
             best.append(replace(min(rivals, key=_loss), shadow=False))
         return best
-
-
-def shadow_of(contender: Contender) -> Contender:
-    """The same model with copies of its corrections and no open forecasts."""
-    calibration, stacking, mixture = contender.calibration, contender.stacking, contender.mixture
-    return Contender(contender.version, contender.model,
-                     None if calibration is None else OutputCalibration.restore(calibration.state()),
-                     contender.request, None if stacking is None else Stacking.restore(stacking.state()),
-                     None if mixture is None else Mixture.restore(mixture.state()))
 
 
 def _loss(score: Score) -> float:

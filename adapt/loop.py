@@ -20,6 +20,7 @@ from adapt.guard.betting_gate import BettingGate
 from adapt.guard.climbing import Climbing
 from adapt.guard.gate import Decision
 from adapt.guard.policy import Act, Policy
+from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episode, Episodes
 from adapt.monitoring.feeds import Feeds
@@ -153,11 +154,7 @@ class Loop:
             return
         self._act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
                                   "gate decides")
-        calibration, stacking, mixture = self.champion.calibration, self.champion.stacking, self.champion.mixture
-        self.challenger = Contender(
-            version, model, None if calibration is None else OutputCalibration.restore(calibration.state()),
-            self.watched.request, None if stacking is None else Stacking.restore(stacking.state()),
-            None if mixture is None else Mixture.restore(mixture.state()))
+        self.challenger = self.champion.heir(version, model)
         self.act, self._paired = act, []
 
     def decline(self, act: Act, why: str) -> None:
@@ -240,7 +237,7 @@ class Loop:
         if decision.verdict == "accept":
             self._retire(self.fallback)
             self.fallback, self.promoted, self._served = self.champion, self.act, []
-            self.fallback.open = [one for one in self.fallback.open if not one.shadow]
+            self.fallback.drop_shadows()
             self.champion = self.challenger
             self.monitor.restart()
         self.challenger, self.act, self._paired = None, None, []
@@ -345,5 +342,7 @@ def _contender(state: Mapping[str, object], request: Request, model: Callable[[s
     restored = None if calibration is None else OutputCalibration.restore(calibration)  # type: ignore[arg-type]
     stacking = None if state["stacking"] is None else Stacking.restore(state["stacking"])  # type: ignore[arg-type]
     mixture = None if state.get("mixture") is None else Mixture.restore(state["mixture"])  # type: ignore[arg-type]
+    earned = None if state.get("earned") is None else Earned.restore(state["earned"])  # type: ignore[arg-type]
     opened: Sequence[dict[str, object]] = state["open"]  # type: ignore[assignment]
-    return Contender(version, model(version), restored, request, stacking, mixture, open_forecasts(list(opened)))
+    return Contender(version, model(version), restored, request, stacking, mixture, earned,
+                     open_forecasts(list(opened)))

@@ -13,6 +13,7 @@ from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.guard.policy import Policy
 from adapt.loop import Loop, Watched
+from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.feeds import Feeds
@@ -23,7 +24,7 @@ from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
 
 # Location is stacking's task: calibration here tracks the levels beside the median and leaves the median alone.
-INTERVALS = Rates(half_lives=(), interval=0.02, common=0.1)
+INTERVALS = Rates(half_lives=())
 
 Fit = Callable[[xr.Dataset, int], Forecaster]
 
@@ -114,6 +115,7 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
                                                  step=request.step)
         if beginning.stacking is not None:
             champion.stacking = Stacking.restore(beginning.stacking)
+        champion.earned = Earned(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)))

@@ -62,6 +62,12 @@ class LossBudget:
         self._lost = self._lost + served - base
         self._staked = np.maximum(self._staked - stake, 0.0)
 
+    def heir(self) -> LossBudget:
+        """The same sums, nothing staked."""
+        heir = LossBudget(*self._base.shape, self.share)
+        heir._base, heir._lost = self._base.copy(), self._lost.copy()
+        return heir
+
     def state(self) -> dict[str, object]:
         """Share and sums."""
         return {"share": self.share, "base": self._base.copy(), "lost": self._lost.copy(),

@@ -17,9 +17,10 @@ from adapt.mixing.aggregation import SureMixture, crps_gradient
 from adapt.mixing.blend import Blend, Blended
 from adapt.mixing.budget import LossBudget
 from adapt.mixing.corrector import Corrector, corrector_width, reading
+from adapt.mixing.earned import gaps, losses
 from adapt.mixing.experts import NAIVES, Experts, Recipe
 from adapt.mixing.residual_quantiles import ResidualQuantiles
-from adapt.scores import crps, level
+from adapt.scores import level
 from stfm.forecaster import Request
 from stfm.seasonal_naive import SeasonalNaive
 from streams.errors import TerracastError
@@ -133,7 +134,7 @@ class Mixture:
         candidates = np.stack([base, base + (said.served - median)[..., None], own])
         mixed = (self.sure.weights()[..., None] * candidates).sum(axis=0)
         self._forget(_stamp(request.issue_time))
-        weight = self.budget.spend(self._gaps(base, mixed).sum(axis=1))
+        weight = self.budget.spend(gaps(base, mixed, self.quantiles).sum(axis=1))
         issued = _Issued(said, read, middle, candidates, mixed, weight, np.full(median.shape, np.nan),
                          np.ones(median.shape, bool))
         self._open[_stamp(request.issue_time)] = issued
@@ -204,19 +205,8 @@ class Mixture:
     def _settle(self, issued: _Issued, labels: np.ndarray, ended: np.ndarray) -> None:
         """Tell the budget what came of the cells (lead, node) that wait no longer; NaN labels lost nothing."""
         base = issued.candidates[0]
-        stake = np.where(ended, issued.weight * self._gaps(base, issued.mixed), 0.0).sum(axis=1)
-        self.budget.settle(self._losses(base, labels), self._losses(issued.served, labels), stake)
-
-    def _losses(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """CRPS and absolute error of the median, (2, node), summed over the labels that there are."""
-        error = np.abs(labels - level(values, self.quantiles, 0.5))
-        return np.nansum(np.stack([crps(values, labels, self.quantiles), error]), axis=1)
-
-    def _gaps(self, base: np.ndarray, mixed: np.ndarray) -> np.ndarray:
-        """The greatest differences of both losses that a label could make, (2, lead, node)."""
-        steepest = 2 * np.maximum(self.quantiles, 1 - np.array(self.quantiles))
-        moved = np.abs(mixed - base)
-        return np.stack([(steepest * moved).mean(axis=-1), level(moved, self.quantiles, 0.5)])
+        stake = np.where(ended, issued.weight * gaps(base, issued.mixed, self.quantiles), 0.0).sum(axis=1)
+        self.budget.settle(losses(base, labels, self.quantiles), losses(issued.served, labels, self.quantiles), stake)
 
     def _width(self, base: np.ndarray) -> np.ndarray:
         """The base's own deviation (lead, node), never nothing."""
