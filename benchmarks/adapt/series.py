@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from benchmarks.adapt.cell import NODES_MOST
+from benchmarks.adapt.cell import NODES_MOST, BenchError
 from stfm.seasonal_naive import SeasonalNaive
 
 
@@ -40,6 +40,8 @@ def series_of(path: Path, target: str | None) -> Series:
     CSV and Parquet: every numeric column, the first other one is the time. NetCDF: the nodes of ``target``, or, if
     there is but one node, every variable.
     """
+    if not path.is_file():
+        raise BenchError("no file", where=str(path), expected="a NetCDF, CSV or Parquet file", remedy="name one")
     if path.suffix == ".nc":
         panel = xr.load_dataset(path)
         names = [target] if target else list(map(str, panel.data_vars)) if panel.sizes.get("node", 1) == 1 else \

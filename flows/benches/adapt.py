@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 COLUMNS = {name: name for name in ("data", "method", "horizon", "mse", "mae", "scaled_error", "crps", "coverage80",
-                                   "worst_month", "ms_per_step", "worst_node_ratio", "published")}
+                                   "worst_month", "worst_year", "ms_per_step", "worst_node_ratio", "published")}
 GUARD = {"gate": {name: name for name in ("data", "challenger", "accepted", "rejected", "median_weeks", "trials")},
          "cost": {name: name for name in ("method", "nodes", "horizon", "ms_per_step", "times_the_base",
                                           "kib_per_node")}}

@@ -14,6 +14,7 @@ from stfm.forecaster import ForecastError
 NEIGHBOURS = 3
 EARTH = 6371.0  # km
 ROLES = ("past_driver", "future_driver")
+LARGEST = 1e15  # what is larger is no reading: sums of its square would leave single precision
 
 
 @dataclass(frozen=True)
@@ -156,5 +157,5 @@ def _on_clock(panel: xr.Dataset, name: str, slots: np.ndarray, length: int) -> n
     placed = np.full((len(values), length), np.nan, "float32")
     inside = (slots >= 0) & (slots < length)
     placed[:, slots[inside]] = values[:, inside]
-    placed[~np.isfinite(placed)] = np.nan
+    placed[~(np.abs(placed) <= LARGEST)] = np.nan
     return placed

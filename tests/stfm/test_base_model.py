@@ -50,7 +50,7 @@ def test_what_comes_after_the_issue_time_is_not_read():
 
 
 @pytest.mark.parametrize("spoil", ["silent node", "constant", "one step", "unknown places", "unsorted",
-                                   "outlier", "gap"])
+                                   "outlier", "absurd", "gap"])
 def test_bad_input_gives_finite_forecasts_of_some_width(spoil):
     given_panel = panel(steps=300).drop_vars(["rain", "plan"])
     asked = request(given_panel)
@@ -66,6 +66,8 @@ def test_bad_input_gives_finite_forecasts_of_some_width(spoil):
         given_panel = given_panel.isel(time=np.random.default_rng(0).permutation(300))
     elif spoil == "outlier":
         given_panel["flow"][250, 2] = 1e12
+    elif spoil == "absurd":
+        given_panel["flow"][250, 2], given_panel["flow"][251, 2] = 1e30, 9e14
     elif spoil == "gap":
         given_panel["flow"][100:295] = np.nan
     told = Base.shipped().forecast(given_panel, asked)["flow"]
