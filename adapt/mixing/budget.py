@@ -52,7 +52,8 @@ class LossBudget:
             raise BudgetError(f"gaps of shape {np.shape(gap)}", where="loss budget", remedy="give what could be lost",
                               expected=f"finite (loss, node) = {self._base.shape}")
         free = np.maximum(self.share * self._base - self._lost - self._staked, 0.0)
-        weight: np.ndarray = np.where(gap > free, free / np.maximum(gap, 1e-300), 1.0).min(axis=0)
+        with np.errstate(over="ignore"):  # of gaps next to nothing, which are not looked at
+            weight: np.ndarray = np.where(gap > free, free / np.maximum(gap, 1e-300), 1.0).min(axis=0)
         self._staked = self._staked + weight * gap
         return weight
 
