@@ -69,7 +69,8 @@ def up(config: str, *, prefect_port: int = 4200, mlflow_port: int = 5000, page_p
     workspace = Workspace.open(config)
     folder = workspace.settings.path("site")
     folder.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for told in (signal.SIGTERM, signal.SIGINT):  # what is started in a shell's background begins deaf to the second
+        signal.signal(told, signal.default_int_handler)
     with ExitStack() as running:
         if "PREFECT_API_URL" not in os.environ:
             running.enter_context(_server("Prefect", ["prefect", "server", "start", "--host", HOST, "--port",
