@@ -79,8 +79,8 @@ def new_nodes(case: Case, nows: int = NOWS, nodes: int = 12) -> list[NewNode]:
         for place in places.astype(int):
             past = case.values[place - rows:place, node]
             coming = case.values[place:place + AFTER * season, node]
-            if len(past) < rows or np.isfinite(past).mean() < FILLED or np.isfinite(coming).mean() < 0.5 \
-                    or np.ptp(past[np.isfinite(past)]) == 0:
+            if len(past) < rows or np.isfinite(past).mean() < FILLED \
+                    or np.isfinite(coming).sum() < 0.5 * AFTER * season or np.ptp(past[np.isfinite(past)]) == 0:
                 continue
             panel = case.panel[[case.variable]].isel(time=slice(place - rows, place + AFTER * season + case.horizon),
                                                      node=[node])
