@@ -24,6 +24,7 @@ from adapt.scores import level
 from stfm.forecaster import Request
 from stfm.seasonal_naive import SeasonalNaive
 from streams.errors import TerracastError
+from streams.instant import nanoseconds
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
@@ -169,7 +170,7 @@ class Mixture:
 
     def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:
         """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies."""
-        issue = _stamp(issue_time) // _count(self.step)
+        issue = _stamp(issue_time) // nanoseconds(self.step)
         values, first = _on_clock(known, self.step, issue_time)
         newest = self.experts.newest
         if issue < newest:
@@ -218,7 +219,7 @@ class Mixture:
         opened = [{"stamp": stamp, "points": one.said.points, "blended": one.said.candidates, "point": one.said.served,
                    **{name: getattr(one, name) for name in KEPT}, "waiting": one.waiting}
                   for stamp, one in sorted(self._open.items())]
-        return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(_count(self.step)),
+        return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(nanoseconds(self.step)),
                 "per_issue": self.per_issue, "blend": self.blend.state(), "sure": self.sure.state(),
                 "widths": self.widths.state(), "budget": self.budget.state(),
                 "corrector": self.corrector.state(), "open": opened}
@@ -250,11 +251,11 @@ def _skewness(values: np.ndarray) -> float:
 
 def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -> tuple[np.ndarray, int]:
     """Rows (row, node) up to ``until`` on the step's clock, NaN in holes, and the first row's number on it."""
-    numbers = known["time"].values.astype("datetime64[ns]").astype(np.int64) // _count(step)
-    past = numbers <= _stamp(until) // _count(step)
+    numbers = known["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step)
+    past = numbers <= _stamp(until) // nanoseconds(step)
     values = known.transpose("time", "node").values[past].astype("float64")
     if not len(values):
-        return np.full((0, known.sizes["node"]), np.nan), _stamp(until) // _count(step) + 1
+        return np.full((0, known.sizes["node"]), np.nan), _stamp(until) // nanoseconds(step) + 1
     numbers = numbers[past]
     rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
     rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
@@ -263,15 +264,11 @@ def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -
 
 def _beside(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
     """The company (row, variable, node) of so many rows of the clock from ``first`` on, NaN in holes."""
-    numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // _count(step) - first
+    numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step) - first
     found = np.full((rows, beside.sizes["variable"], beside.sizes["node"]), np.nan)
     within = (numbers >= 0) & (numbers < rows)
     found[numbers[within]] = beside.transpose("time", "variable", "node").values[within]
     return found
-
-
-def _count(step: np.timedelta64) -> int:
-    return int(step.astype(NANOSECONDS).astype(np.int64))
 
 
 def _stamp(time: np.datetime64) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from streams.errors import TerracastError
+from streams.instant import nanoseconds
 
 TIMES = ("opened", "since", "last_evidence")
 STATES = ("opened", "growing", "recovering", "closed")
@@ -172,8 +173,8 @@ class Episodes:
 
     def state(self) -> dict[str, object]:
         """Settings and open episodes as JSON scalars, lists and strings."""
-        return {"cooldown": _nanoseconds(self.cooldown), "name": self.name,
-                "quiet_after": None if self.quiet_after is None else _nanoseconds(self.quiet_after),
+        return {"cooldown": nanoseconds(self.cooldown), "name": self.name,
+                "quiet_after": None if self.quiet_after is None else nanoseconds(self.quiet_after),
                 "open": [one.to_state() for one in self._open.values()]}
 
     @classmethod
@@ -203,7 +204,3 @@ def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
                    count=known.count + 1, since=min(known.since, clue.since.astype("datetime64[ns]")),
                    sort=sort, words=said[sort][2], said=said,
                    strength=max(strength, known.strength))
-
-
-def _nanoseconds(span: np.timedelta64) -> int:
-    return int(span.astype("timedelta64[ns]").astype(np.int64))

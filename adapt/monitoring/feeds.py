@@ -15,6 +15,7 @@ import xarray as xr
 from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.health import Stuck
 from adapt.monitoring.wiring import Wiring
+from streams.instant import nanoseconds
 
 DAY = np.timedelta64(1, "D")
 LEARNED = 28  # days from which the wiring is learned
@@ -112,9 +113,9 @@ class Feeds:
 
     def state(self) -> dict[str, object]:
         """What was learned and heard."""
-        drivers = [{"name": name, "patience": _nanoseconds(one.patience), "stuck": one.stuck.state(),
+        drivers = [{"name": name, "patience": nanoseconds(one.patience), "stuck": one.stuck.state(),
                     "newest": int(one.newest.astype(np.int64)), "lost": one.lost,
-                    "usual": None if one.usual is None else _nanoseconds(one.usual)}
+                    "usual": None if one.usual is None else nanoseconds(one.usual)}
                    for name, one in self.drivers.items()]
         return {"nodes": list(self.nodes), "heard": int(self.heard.astype(np.int64)), "drivers": drivers,
                 "wirings": [{"name": name, "wiring": one.state()} for name, one in self.wirings.items()]}
@@ -139,7 +140,3 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 def _next_day(time: np.datetime64) -> np.datetime64:
     return (time.astype("datetime64[D]") + 1).astype("datetime64[ns]")
-
-
-def _nanoseconds(span: np.timedelta64) -> int:
-    return int(span.astype("timedelta64[ns]").astype(np.int64))

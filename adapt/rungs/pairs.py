@@ -102,12 +102,6 @@ def losses_on(forecaster: Forecaster, pairs: Pairs) -> np.ndarray:
                      for one, known in zip(said, labels, strict=True)])
 
 
-def loss_on(forecaster: Forecaster, pairs: Pairs) -> float:
-    """Mean of these; NaN where nothing is held back."""
-    found = losses_on(forecaster, pairs)
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
-
-
 def in_blocks(values: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Means of ``values`` (held-back issue,) over blocks of one horizon, for issues nearer than that share labels."""
     known = np.isfinite(values)

@@ -113,5 +113,3 @@ class ReplayBench:
             found.append(sum(count_episodes(told[:, at], COOLDOWN_BLOCKS) for at in range(told.shape[1])))
         return np.array(found)
 
-
-SMALL, FULL = ReplayBench(), ReplayBench(nodes=1000, seeds=20)

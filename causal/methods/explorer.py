@@ -62,83 +62,89 @@ def explorer(values: np.ndarray, search: Search, progress: Progress | None = Non
     return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress, parts)
 
 
+_Upstream: Any = object  # tigramite takes seconds to import: its class joins when a search begins
+
+
+class _Explorer(_Upstream):  # type: ignore[misc]
+    """What is told, capped and shared out of a search; stands before tigramite's class, or its compiled twin."""
+
+    def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None,
+                 parts: Parts | None) -> None:
+        super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
+        self.search, self.progress = search, progress or (lambda share, words: None)
+        self.parts = parts
+        self.marks: dict[tuple[int, int, int, bool], tuple[Any, Any]] = {}
+        self.only: frozenset[int] | None = None  # targets of a part; None: all
+
+    def _set_link_assumptions(self, link_assumptions: Any, tau_min: int, tau_max: int,
+                              remove_contemp: bool = False) -> Any:
+        """Upstream's check copies every mark deeply, each time: half the time of a bootstrap draw."""
+        key = (id(link_assumptions), tau_min, tau_max, remove_contemp)
+        if key not in self.marks:
+            made = super()._set_link_assumptions(link_assumptions, tau_min, tau_max, remove_contemp)
+            self.marks[key] = link_assumptions, made  # held, so that no other object takes its id
+        return {target: dict(links) for target, links in self.marks[key][1].items()}
+
+    def _said(self, share: float, words: str) -> None:
+        self.progress(share, words)
+
+    def run_pc_stable(self, *given: Any, **options: Any) -> Any:
+        if self.parts is None:
+            return super().run_pc_stable(*given, **options)
+        found = self.parts.parents()
+        lags = options["tau_max"] + 1
+        self.val_matrix, self.p_matrix = np.zeros((self.N, self.N, lags)), np.ones((self.N, self.N, lags))
+        self.all_parents, self.val_min, self.pval_max = {}, {}, {}
+        self.iterations: dict[int, Any] = {}
+        for target, part in found.items():
+            self.val_matrix[:, target], self.p_matrix[:, target] = part["value"], part["p_value"]
+            self.all_parents[target] = _nodes(part["parents"])
+            self.val_min[target] = dict(zip(_nodes(part["parents"]), part["weakest"].tolist(), strict=True))
+            self.pval_max[target] = dict(zip(_nodes(part["asked"]), part["largest"].tolist(), strict=True))
+        return self.all_parents
+
+    def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
+        if self.only is not None and j not in self.only:
+            return {"parents": [], "val_min": {}, "val_dict": {}, "pval_max": {}, "iterations": {}}
+        self.progress(0.4 * j / self.N, "lagged conditions")
+        return super()._run_pc_stable_single(j, **options)
+
+    def _iter_indep_conds(self, *given: Any) -> Iterator[Any]:
+        return (one for one in super()._iter_indep_conds(*given) if self.only is None or one[0] in self.only)
+
+    def _run_mci_or_variants(self, **options: Any) -> Any:
+        if self.parts is None:
+            return super()._run_mci_or_variants(**options)
+        values = np.zeros((self.N, self.N, options["tau_max"] + 1))
+        p_found = np.ones(values.shape)
+        for target, part in self.parts.links(options["parents"]).items():
+            values[:, target], p_found[:, target] = part["value"], part["p_value"]
+        marks = self._set_link_assumptions(options["link_assumptions"], options["tau_min"], options["tau_max"])
+        graph = self.convert_to_string_graph(p_found <= options["alpha_level"])
+        return {"graph": graph, **self.symmetrize_p_and_val_matrix(
+            p_matrix=p_found, val_matrix=values, link_assumptions=marks, conf_matrix=None)}
+
+    def symmetrize_p_and_val_matrix(self, **options: Any) -> Any:
+        if self.only is None:
+            return super().symmetrize_p_and_val_matrix(**options)
+        return {name: options[name] for name in ("p_matrix", "val_matrix", "conf_matrix")}
+
+    def _pcmciplus_mci_skeleton_phase(self, *given: Any, **options: Any) -> Any:
+        self.progress(0.4, "testing links")
+        return super()._pcmciplus_mci_skeleton_phase(
+            *given, **options | {"max_conds_dim": self.search.same_time_conditions})
+
+    def _pcmciplus_collider_phase(self, skeleton_graph: Any, *rest: Any, **options: Any) -> Any:
+        self.progress(0.8, "directions")
+        degree = (skeleton_graph[:, :, 0] != "").sum(axis=1).max()
+        if degree > self.search.majority_degree:
+            options["contemp_collider_rule"] = "none"
+        return super()._pcmciplus_collider_phase(skeleton_graph, *rest, **options)
+
+
 @functools.cache
 def _capped(base: Any) -> Any:
-    class Explorer(base):  # type: ignore[misc]
-        def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None,
-                     parts: Parts | None) -> None:
-            super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
-            self.search, self.progress = search, progress or (lambda share, words: None)
-            self.parts = parts
-            self.marks: dict[tuple[int, int, int, bool], tuple[Any, Any]] = {}
-            self.only: frozenset[int] | None = None  # targets of a part; None: all
-
-        def _set_link_assumptions(self, link_assumptions: Any, tau_min: int, tau_max: int,
-                                  remove_contemp: bool = False) -> Any:
-            """Upstream's check copies every mark deeply, each time: half the time of a bootstrap draw."""
-            key = (id(link_assumptions), tau_min, tau_max, remove_contemp)
-            if key not in self.marks:
-                made = super()._set_link_assumptions(link_assumptions, tau_min, tau_max, remove_contemp)
-                self.marks[key] = link_assumptions, made  # held, so that no other object takes its id
-            return {target: dict(links) for target, links in self.marks[key][1].items()}
-
-        def _said(self, share: float, words: str) -> None:
-            self.progress(share, words)
-
-        def run_pc_stable(self, *given: Any, **options: Any) -> Any:
-            if self.parts is None:
-                return super().run_pc_stable(*given, **options)
-            found = self.parts.parents()
-            lags = options["tau_max"] + 1
-            self.val_matrix, self.p_matrix = np.zeros((self.N, self.N, lags)), np.ones((self.N, self.N, lags))
-            self.all_parents, self.val_min, self.pval_max = {}, {}, {}
-            self.iterations: dict[int, Any] = {}
-            for target, part in found.items():
-                self.val_matrix[:, target], self.p_matrix[:, target] = part["value"], part["p_value"]
-                self.all_parents[target] = _nodes(part["parents"])
-                self.val_min[target] = dict(zip(_nodes(part["parents"]), part["weakest"].tolist(), strict=True))
-                self.pval_max[target] = dict(zip(_nodes(part["asked"]), part["largest"].tolist(), strict=True))
-            return self.all_parents
-
-        def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
-            if self.only is not None and j not in self.only:
-                return {"parents": [], "val_min": {}, "val_dict": {}, "pval_max": {}, "iterations": {}}
-            self.progress(0.4 * j / self.N, "lagged conditions")
-            return super()._run_pc_stable_single(j, **options)
-
-        def _iter_indep_conds(self, *given: Any) -> Iterator[Any]:
-            return (one for one in super()._iter_indep_conds(*given) if self.only is None or one[0] in self.only)
-
-        def _run_mci_or_variants(self, **options: Any) -> Any:
-            if self.parts is None:
-                return super()._run_mci_or_variants(**options)
-            values = np.zeros((self.N, self.N, options["tau_max"] + 1))
-            p_found = np.ones(values.shape)
-            for target, part in self.parts.links(options["parents"]).items():
-                values[:, target], p_found[:, target] = part["value"], part["p_value"]
-            marks = self._set_link_assumptions(options["link_assumptions"], options["tau_min"], options["tau_max"])
-            graph = self.convert_to_string_graph(p_found <= options["alpha_level"])
-            return {"graph": graph, **self.symmetrize_p_and_val_matrix(
-                p_matrix=p_found, val_matrix=values, link_assumptions=marks, conf_matrix=None)}
-
-        def symmetrize_p_and_val_matrix(self, **options: Any) -> Any:
-            if self.only is None:
-                return super().symmetrize_p_and_val_matrix(**options)
-            return {name: options[name] for name in ("p_matrix", "val_matrix", "conf_matrix")}
-
-        def _pcmciplus_mci_skeleton_phase(self, *given: Any, **options: Any) -> Any:
-            self.progress(0.4, "testing links")
-            return super()._pcmciplus_mci_skeleton_phase(
-                *given, **options | {"max_conds_dim": self.search.same_time_conditions})
-
-        def _pcmciplus_collider_phase(self, skeleton_graph: Any, *rest: Any, **options: Any) -> Any:
-            self.progress(0.8, "directions")
-            degree = (skeleton_graph[:, :, 0] != "").sum(axis=1).max()
-            if degree > self.search.majority_degree:
-                options["contemp_collider_rule"] = "none"
-            return super()._pcmciplus_collider_phase(skeleton_graph, *rest, **options)
-
-    return Explorer
+    return type("Explorer", (_Explorer, base), {})
 
 
 def _nodes(table: np.ndarray) -> list[tuple[int, int]]:

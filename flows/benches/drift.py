@@ -27,8 +27,9 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
           methods: Annotated[str | None, typer.Option(help="Comma-separated; default: ours and peers.")] = None,
           labels: Annotated[Path | None, typer.Option(help="NAB windows, TCPD annotations or truth.json.")] = None,
           replays: Annotated[bool, typer.Option("--replays", help="Stationary networks: realised / stated.")] = False,
-          full: Annotated[bool, typer.Option("--full", help="With --replays: 1,000 nodes, 20 seeds (2 h).")] = False,
-          nodes: Annotated[int, typer.Option(help="Without data: nodes of the detectors' speed test.")] = 10_000,
+          seeds: Annotated[int, typer.Option(help="With --replays: years of each world.")] = 2,
+          nodes: Annotated[int | None, typer.Option(help="Without data: 20 of each replay, 10,000 of the speed "
+                                                         "test.")] = None,
           steps: Annotated[int, typer.Option(help="Without data: steps timed.")] = 320,
           json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
           ) -> None:
@@ -36,13 +37,13 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
     the vectorised detectors beside a loop over river's objects."""
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom|invalid value)")
     if replays:
-        tell(_replayed(full), json, COLUMNS)
+        tell(_replayed(nodes or 20, seeds), json, COLUMNS)
     elif labels is not None:
         tell(_labelled(data or [], labels), json, COLUMNS)
     elif data:
         tell(_planted(data, inject, size, segments, methods), json, COLUMNS)
     else:
-        tell(_speed(nodes, steps), json, COLUMNS)
+        tell(_speed(nodes or 10_000, steps), json, COLUMNS)
 
 
 def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None) -> dict[str, Any]:
@@ -83,12 +84,12 @@ def _labelled(data: list[Path], labels: Path) -> dict[str, Any]:
     return answer(data[0], labels, command)
 
 
-def _replayed(full: bool) -> dict[str, Any]:
-    from benchmarks.drift.replays import FULL, SMALL
+def _replayed(nodes: int, seeds: int) -> dict[str, Any]:
+    from benchmarks.drift.replays import ReplayBench
 
-    bench = FULL if full else SMALL
+    bench = ReplayBench(nodes=nodes, seeds=seeds)
     with progress("replays", bench.count) as advance:
-        return bench.answer("terracast bench drift --replays" + (" --full" if full else ""), advance)
+        return bench.answer(f"terracast bench drift --replays --nodes {nodes} --seeds {seeds}", advance)
 
 
 def _speed(nodes: int, steps: int) -> dict[str, Any]:

@@ -20,26 +20,11 @@ from adapt.monitoring.episodes import Episode
 from adapt.replay import replay
 from adapt.rungs.rung import Adapted, Receipt
 from adapt.service import Beginning, serve
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from stfm.forecaster import Forecaster, Request
 from streams.known import Recorded
+from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
-
-
-@dataclass(frozen=True)
-class Constant:
-    """Says the same for ever."""
-
-    value: float
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(history=1)
-
-    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
-        levels = np.linspace(-1.6, 1.6, len(request.quantiles))
-        return as_forecast(np.broadcast_to(self.value + levels, (request.horizon, context.sizes["node"], len(levels))),
-                           context, request)
 
 
 @dataclass(frozen=True)

@@ -21,27 +21,12 @@ from adapt.replay import replay
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from stfm.forecaster import Forecaster, Request
 from streams.known import Recorded
+from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, SHIFTED = 82, 50
-
-
-@dataclass(frozen=True)
-class Constant:
-    """Says the same for ever."""
-
-    value: float
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(history=1)
-
-    def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
-        nodes, levels = context.sizes["node"], np.linspace(-1.6, 1.6, len(request.quantiles))
-        values = np.broadcast_to(self.value + levels, (request.horizon, nodes, len(levels)))
-        return as_forecast(values, context, request)
 
 
 @dataclass(frozen=True)

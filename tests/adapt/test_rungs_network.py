@@ -1,4 +1,4 @@
-"""Rungs 3 to 5: adapters, contexts, their meta-learning, memory and the adversary, on small networks and panels."""
+"""Rungs 3 to 5: adapters, contexts and their meta-learning, on small networks and panels."""
 
 from __future__ import annotations
 
@@ -6,68 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-import xarray as xr
 
 from adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from adapt.rungs.context import Directions, Seen, learned, merged, step
 from adapt.rungs.context_rung import ContextRung
 from adapt.rungs.continuing import Continue
-from adapt.rungs.domains import DomainAdversary
 from adapt.rungs.learning import Effort, Taught, course, gradient
 from adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
 from adapt.rungs.meta_context import ContextPlan, meta_learn_context
 from adapt.rungs.meta_context import outer_gradient as context_gradient
-from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.rungs.replay_buffer import ReplayBuffer
 from adapt.rungs.rung import Rung, attempt
 from adapt.rungs.school import school
 from adapt.rungs.start import load_start, plan_of, save_start
-from adapt.rungs.tasks import Task, task
+from adapt.rungs.tasks import Task
 from adapt.rungs.tuning import AdapterRung
-from stfm.base.lesson import loss
 from stfm.base.model import Base
-from stfm.base.network import BaseNetwork, Size
-from stfm.forecaster import Request
 from stfm.shelf import load, save
-
-HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
-SMALL = Size(width=16, layers=2, heads=2, inducing=2)
-
-
-def network(seed: int = 0) -> BaseNetwork:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = BaseNetwork(SMALL).eval()
-        for parameter in made.parameters():  # heads begin at zero: give every path something to say
-            parameter.data += 0.05 * torch.randn(parameter.shape)
-    return made
-
-
-def small_task(number: int = 0) -> Task:
-    return task(3, number, steps=400)
-
-
-def random_adapter(made: BaseNetwork, size: float = 0.05) -> Adapter:
-    chance = torch.Generator().manual_seed(1)
-    return Adapter({name: value + size * torch.randn(value.shape, generator=chance)
-                    for name, value in Adapter.zero(made).values.items()})
-
-
-def panel(days: int = 9, nodes: int = 2, seed: int = 0, lift: float = 0.0) -> xr.Dataset:
-    draws = np.random.default_rng(seed)
-    stamps = pd.date_range("2024-01-01", periods=24 * days, freq="h")
-    wave = np.sin(np.arange(len(stamps)) * 2 * np.pi / 24)[:, None] * np.linspace(1, 2, nodes)
-    values = 10 + lift + wave + 0.3 * draws.normal(size=(len(stamps), nodes))
-    return xr.Dataset({"pm25": (("time", "node"), values, {"units": "1"})},
-                      {"time": stamps, "node": [f"n{node}" for node in range(nodes)]},
-                      {"domain": "air", "kind": "sensor", "step": "1h"})
-
-
-def request(known: xr.Dataset, row: int = -1, horizon: int = 6) -> Request:
-    return Request("pm25", known["time"].values[row], horizon, HOUR)
+from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 
 def test_a_merged_adapter_says_what_the_functional_one_says(tmp_path: Path) -> None:
@@ -323,83 +280,3 @@ def test_masked_patches_teach_before_any_label_has_come() -> None:
     with_context = attempt(ContextRung(Directions.random(16), steps=2, unlabelled=True), base, known, asked)
     assert not attempt(AdapterRung(Effort(1e-3)), base, known, asked).kept  # off by default
     assert with_context.kept and "masked" in with_context.receipt.why
-
-
-def test_replay_holds_back_forgetting() -> None:
-    made, first, second = network(), small_task(0).query, small_task(1).query
-    start = Adapter.zero(made)
-    taught = Taught(made, [second], start, True)
-    old = Taught(made, [first], start, True)
-    plain = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20))[-1]
-    kept = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
-    assert old.mean(kept.values) < old.mean(plain.values)
-
-
-def test_the_buffer_is_bounded_and_fair_and_survives() -> None:
-    one, other = small_task(0).query, small_task(1).query
-    counts = np.zeros(12)
-    for seed in range(300):
-        buffer = ReplayBuffer(most=3, seed=seed)
-        for number in range(12):
-            buffer.offer(replace(one, centre=torch.full((1, 1), number)))
-        for held in buffer.lessons:
-            counts[int(held.centre)] += 1
-    assert len(buffer.lessons) == 3 and np.abs(counts / 300 - 3 / 12).max() < 0.09
-    buffer = ReplayBuffer(most=2)
-    buffer.offer(one)
-    buffer.offer(other)
-    again = ReplayBuffer.restore(buffer.state())
-    made = network()
-    with torch.no_grad():
-        wanted, found = (float(loss(made(held.lessons[1].batch), held.lessons[1])) for held in (buffer, again))
-    assert wanted == found and again.offered == 2
-
-
-def test_a_regime_that_returns_is_offered_again_and_memory_is_bounded() -> None:
-    low, high = panel(), panel(lift=15.0)
-    units = Units.of(xr.concat([low, high.assign_coords(time=high["time"] + np.timedelta64(9, "D"))], "time"), "pm25")
-    signs = [signature(one, request(one), units) for one in (low, high)]
-    regimes = Regimes(most=2, base="1", units=units)
-    regimes.remember("2", signs[0], np.datetime64("2024-01-09", "ns"))
-    regimes.remember("3", signs[1], np.datetime64("2024-03-01", "ns"))
-    again = signature(panel(seed=5), request(panel(seed=5)), units)
-    assert regimes.recall(again) == ["2", "1"]  # the other regime lies too far away
-    assert regimes.recall(again, serving="2") == ["1"]
-    restored = Regimes.restore(regimes.state())
-    assert restored.recall(again) == ["2", "1"] and restored.recall(signs[1]) == ["3", "1"]
-    regimes.remember("4", signs[0] + 9, np.datetime64("2024-05-01", "ns"))
-    regimes.remember("4", signs[0], np.datetime64("2024-05-02", "ns"))
-    assert [one.version for one in regimes.held] == ["3", "4"] and regimes.recall(again) == ["1"]
-
-
-def test_signatures_do_not_read_after_now() -> None:
-    known = panel()
-    units = Units.of(known, "pm25")
-    poisoned = known.copy(deep=True)
-    poisoned["pm25"].values[-10:] = 1e9
-    first, second = (signature(one, request(known, -11), units) for one in (known, poisoned))
-    np.testing.assert_array_equal(first, second)
-
-
-def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
-    made = network()
-    lessons = [[small_task(number).query] for number in range(2)]
-    adversary = DomainAdversary(made, lessons, strength=0.0)
-    values = {name: value.clone().requires_grad_() for name, value in random_adapter(made).values.items()}
-    losses = []
-    for _ in range(60):
-        found = adversary(values)
-        found.backward()
-        losses.append(float(found.detach()))
-    assert np.mean(losses[-5:]) < 0.7 * losses[0] and adversary.told > 0.7
-    assert all(value.grad is None or not value.grad.any() for value in values.values())  # strength 0: body untouched
-
-    def slope(strength: float) -> torch.Tensor:
-        one = DomainAdversary(made, lessons, strength=strength)
-        held = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
-        one(held).backward()
-        return held["time.0.mix.weight|up"].grad
-
-    torch.testing.assert_close(slope(2.0), -2.0 * slope(-1.0))
-    with pytest.raises(AdapterError):
-        DomainAdversary(made, lessons[:1])
