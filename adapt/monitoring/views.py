@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adapt.monitoring.reference import Reference
+from adapt.monitoring.roughness import Roughness
 from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
 SHRINK = 0.3  # share of the usual expected² that is added where the slope within one block is taken
@@ -41,8 +42,9 @@ class Views:
     correlated nodes: blind to what is common, sharp for one drifting sensor); *common* = median over the nodes, where
     at least half report. Of each the mean over a block (level) and the log of the mean distance from it (scale; of a
     node, minus the same of its neighbours, because days are calm or stormy for all).
-    Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day;
-    local level is in units of how rough the day is for most.
+    Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day.
+    In the local level calm hours count for more (``adapt.monitoring.roughness``), and days by how rough they are for
+    most nodes, squared: rough days say as little about a level as rough hours.
     *gain*: the slope of local on expected within the block, shrunk where the neighbours hardly move: +0.3 where a
     node swings 1.3 times as far as its neighbours make one expect, -1 where it stands still. *swing*: by what factor
     it swings more, from three estimates at once (``adapt.monitoring.swing``). *cycle*: the local view (own, where
@@ -62,6 +64,7 @@ class Views:
     usual: np.ndarray  # log mean size of own and of local (2, node)
     burst: np.ndarray  # where local is clipped, of each node
     units: np.ndarray  # deviations of a block's estimates of the swing (3, node)
+    roughness: Roughness
 
     @classmethod
     def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
@@ -83,10 +86,11 @@ class Views:
         power = np.maximum((expected**2).mean(axis=0), 1e-3)
         usual = np.log(np.stack([np.abs(z).mean(axis=0), ((z - expected)**2).mean(axis=0)**0.5]) + QUIET)
         burst = BURST * Reference.fit(z - expected).scale
-        views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)))
+        views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)), Roughness.even(nodes))
         if places is None or nodes == 1:
             return views
         block, steps, size = places
+        views = replace(views, roughness=Roughness.fit(z - expected, expected, steps, size))
         numbers, at = np.unique(block, return_inverse=True)
         grids = (_grid(one, at, steps, len(numbers), size) for one in views.of(residuals)[1:3])
         return replace(views, units=units_of(views._factors(*grids)))
@@ -134,7 +138,9 @@ class Views:
         a block is a day of several steps. A stream with less than half a block of values is NaN: no evidence.
         """
         numbers, at = np.unique(block, return_inverse=True)
-        own, local, expected, common = (_grid(one, at, steps, len(numbers), size) for one in self.of(residuals))
+        seen = self.of(residuals)
+        own, local, expected, common = (_grid(one, at, steps, len(numbers), size) for one in seen)
+        rough = _grid(self.roughness.of(seen[2], steps), at, steps, len(numbers), size)
         (own_level, own_scale), (common_level, common_scale) = (_level_and_scale(one) for one in (own, common))
         left, given = (local, expected) if own.shape[2] > 1 else (own, np.where(np.isfinite(own), 0.0, np.nan))
         moments = [mean_of(one) for one in (left, given, left * given, given**2, left**2)]
@@ -147,21 +153,28 @@ class Views:
         moments += [2 * mean_of(left * wave) if daily else none for wave in waves]
         many = own.shape[2] > 1
         of_nodes = (own_level, self._against(own_scale, self.usual[0]),
-                    mean_of(calm) / self._storm(local) if many else none,
+                    self._level(local, rough) if many else none,
                     gain if many else none, self._swing(local, expected) if many else none, *cycle)
         jump = self._jump(residuals, block * size + steps, at, len(numbers))
         return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
                       np.stack(moments, axis=1))
 
+    def _level(self, local: np.ndarray, rough: np.ndarray) -> np.ndarray:
+        """The mean of each block (block, node) weighted by 1 / ``rough``² (block, step, node), rough days divided."""
+        burst = self.burst * rough
+        weight = np.where(np.isfinite(local), rough**-2.0, np.nan)
+        level = mean_of(weight * np.clip(local, -burst, burst)) / mean_of(weight)
+        return np.asarray(level / self._storm(local))
+
     def _storm(self, local: np.ndarray) -> np.ndarray:
-        """How much rougher than usual each block is for most nodes, (block, 1), at least a little: on rough days a
+        """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough days a
         node strays from its neighbours without having changed. 1 for networks in which one node counts for much."""
         nodes = local.shape[2]
         if nodes < FEWEST_NODES:
             return np.ones((len(local), 1))
         rough = mean_of(np.abs(local)) * BURST / (NORMAL * self.burst)
         middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
-        return np.sqrt((CALM + middle**2) / (CALM + 1.0))[:, None]
+        return ((CALM + middle**2) / (CALM + 1.0))[:, None]
 
     def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""
@@ -201,14 +214,16 @@ class Views:
     def state(self) -> dict[str, object]:
         """Arrays from which ``restore`` rebuilds the views."""
         return {"reference": self.reference.state(), "weights": self.weights.copy(), "power": self.power.copy(),
-                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy()}
+                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy(),
+                "roughness": self.roughness.state()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Views:
         """What ``state`` described."""
         return cls(Reference.restore(state["reference"]), np.array(state["weights"], float),
                    np.array(state["power"], float), np.array(state["usual"], float),
-                   np.array(state["burst"], float), np.array(state["units"], float))
+                   np.array(state["burst"], float), np.array(state["units"], float),
+                   Roughness.restore(state["roughness"]))
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:

@@ -42,9 +42,22 @@ def differences(streams: np.ndarray, window: int) -> np.ndarray:
     count, past = counts[now] - counts[begin], counts[begin] - counts[before]
     mean = (sums[now] - sums[begin]) / np.maximum(count, 1)
     reference = (sums[begin] - sums[before]) / np.maximum(past, 1)
+    return _judged(mean - reference, window, count, past)
+
+
+def _difference(streams: np.ndarray, window: int) -> np.ndarray:
+    """The last row of ``differences``, (stream,), of rows that reach back no further than its history."""
+    seen = np.isfinite(streams)
+    held = np.where(seen, streams, 0.0)
+    count, past = seen[-window:].sum(axis=0), seen[:-window].sum(axis=0)
+    mean, reference = held[-window:].sum(axis=0), held[:-window].sum(axis=0)
+    return _judged(mean / np.maximum(count, 1) - reference / np.maximum(past, 1), window, count, past)
+
+
+def _judged(moved: np.ndarray, window: int, count: np.ndarray, past: np.ndarray) -> np.ndarray:
     # A short past makes the difference less sure; it is shrunk to the deviation that a full one would have given.
     sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / np.maximum(past, 1)))
-    return np.where((2 * count >= window) & (count > 0) & (past >= FEWEST), (mean - reference) * sure, np.nan)
+    return np.where((2 * count >= window) & (count > 0) & (past >= FEWEST), moved * sure, np.nan)
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ class WindowScan:
     def latest(self, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the last block of ``past`` (block, stream): each window's difference in units of its limit, signed,
         (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
-        moved = np.stack([differences(past[-HISTORY - window:], window)[-1] for window in WINDOWS])
+        moved = np.stack([_difference(past[-HISTORY - window:], window) for window in WINDOWS])
         return moved / self.limits, moved
 
     def state(self) -> dict[str, object]:
