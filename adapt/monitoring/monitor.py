@@ -25,8 +25,8 @@ DAY = np.timedelta64(1, "D")
 FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
-# Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to those
-# that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
+# Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
+# those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
 SHARES = {"local level": 0.40, "swing": 0.34, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.12,
           "common scale": 0.02, "common jump": 0.08}
 ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}

@@ -1,7 +1,7 @@
 """How rough a node's residual given its neighbours usually is at an hour: a calm hour says more about its level.
 
-What a node does that its neighbours do not is small by night and large at the rush hour, small in clean air and large in
-smoke. A day's level is the mean of its hours weighted by 1 / roughness², as weighted least squares has it; on ozone,
+What a node does that its neighbours do not is small by night and large at the rush hour, small in clean air and large
+in smoke. A day's level is the mean of its hours weighted by 1 / roughness², as weighted least squares has it; on ozone,
 nitrogen dioxide and sulphur dioxide a shift of a quarter of a deviation stands out by up to a third more for it.
 """
 
@@ -46,20 +46,20 @@ class Roughness:
 
     @classmethod
     def fit(cls, local: np.ndarray, expected: np.ndarray, steps: np.ndarray, size: int) -> Roughness:
-        """From ``local`` and ``expected`` (time, node) at the ``steps`` (time,) of blocks of ``size``; O(time × node)."""
+        """From ``local`` and ``expected`` (time, node) at ``steps`` (time,) of blocks of ``size``; O(time × node)."""
         every = -(-len(local) // MOST_ROWS)
         every += every > 1 and size % every == 0  # all hours of the day must come up
         local, expected, steps = local[::every], expected[::every], steps[::every]
         power = np.maximum((expected**2).mean(axis=0), 1e-9)
-        shaped = cls(np.zeros((1, 0)), power, size)
         rough = np.abs(local)
         seen = np.isfinite(rough)
         typical = np.where(seen, rough, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         target = np.log(rough / np.maximum(typical, 1e-9) + QUIET)
-        columns = []
+        waves, columns = cls(np.zeros((1, 0)), power, size)._waves(steps), []
         for node in range(local.shape[1]):
             rows = seen[:, node]
-            features = shaped._features(expected[rows, node], steps[rows], node)
+            level = _level(expected[rows, node], power[node])
+            features = np.column_stack([np.ones(len(level)), level, np.abs(level), level**2, waves[rows]])
             shrink = PENALTY * np.eye(features.shape[1])
             shrink[0, 0] = 1e-9 if rows.any() else 1.0
             columns.append(np.linalg.solve(features.T @ features + shrink, features.T @ target[rows, node]))
@@ -71,18 +71,16 @@ class Roughness:
         """Roughness (time, node), about 1, where this much is ``expected`` (time, node) at ``steps`` (time,)."""
         if len(self.weights) == 1:
             return np.ones(expected.shape)
-        logs = np.stack([self._features(expected[:, node], steps, node) @ self.weights[:, node]
-                         for node in range(expected.shape[1])], axis=1)
-        return np.exp(np.clip(logs, -WIDEST, WIDEST))
+        level = _level(expected, self.power)
+        logs = (self.weights[1] + self.weights[3] * level) * level + self.weights[2] * np.abs(level)
+        return np.exp(np.clip(logs + self._waves(steps) @ self.weights[4:], -WIDEST, WIDEST))
 
-    def _features(self, expected: np.ndarray, steps: np.ndarray, node: int) -> np.ndarray:
-        """Columns (time, feature): one, the expected in three shapes, two harmonics of the block where it has steps."""
-        level = np.clip(expected / self.power[node] ** 0.5, -FURTHEST, FURTHEST)
-        columns = [np.ones(len(level)), level, np.abs(level), level**2]
-        if self.size >= SEVERAL:
-            angle = 2 * np.pi * steps / self.size
-            columns += [wave(times * angle) for times in (1, 2) for wave in (np.cos, np.sin)]
-        return np.stack(columns, axis=1)
+    def _waves(self, steps: np.ndarray) -> np.ndarray:
+        """Two harmonics of the block (time, wave), none where it has few steps."""
+        if self.size < SEVERAL:
+            return np.zeros((len(steps), 0))
+        angle = 2 * np.pi * np.asarray(steps) / self.size
+        return np.stack([wave(times * angle) for times in (1, 2) for wave in (np.cos, np.sin)], axis=1)
 
     def state(self) -> dict[str, object]:
         """Arrays from which ``restore`` rebuilds it."""
@@ -92,3 +90,8 @@ class Roughness:
     def restore(cls, state: Mapping[str, Any]) -> Roughness:
         """What ``state`` described."""
         return cls(np.array(state["weights"], float), np.array(state["power"], float), int(state["size"]))
+
+
+def _level(expected: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """What is expected, in deviations."""
+    return np.clip(expected / power**0.5, -FURTHEST, FURTHEST)

@@ -168,7 +168,7 @@ class Views:
 
     def _storm(self, local: np.ndarray) -> np.ndarray:
         """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough
-        days a node strays from its neighbours without having changed. 1 for networks in which one node counts for much."""
+        days a node strays from its neighbours without having changed. 1 where one node counts for much."""
         nodes = local.shape[2]
         if nodes < FEWEST_NODES:
             return np.ones((len(local), 1))
