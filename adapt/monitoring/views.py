@@ -129,7 +129,8 @@ class Views:
             local = z - expected
             enough = 2 * np.isfinite(z).sum(axis=1) >= z.shape[1]
             if enough.any():
-                common[enough, 0] = np.nanmedian(z[enough], axis=1)
+                median = np.median if np.isfinite(z).all() else np.nanmedian  # ten times slower for many nodes
+                common[enough, 0] = median(z[enough], axis=1)
         return z, local, expected, common
 
     def blocks(self, residuals: np.ndarray, block: np.ndarray, steps: np.ndarray, size: int, daily: bool) -> Blocks:

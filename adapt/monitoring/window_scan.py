@@ -8,11 +8,13 @@ their tails are heavy: limits are set on the largest of each run of blocks, sinc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 WINDOWS = (1, 3, 7, 14)  # blocks
 WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together
@@ -31,33 +33,33 @@ def differences(streams: np.ndarray, window: int) -> np.ndarray:
     >>> differences(np.repeat([0.0, 1.0], [56, 2])[:, None], 2)[-1].tolist()
     [1.0]
     """
-    seen = np.isfinite(streams)
-    sums = np.cumsum(np.where(seen, streams, 0.0), axis=0)
-    counts = np.cumsum(seen, axis=0)
-    zero = np.zeros((1, streams.shape[1]))
-    sums, counts = np.concatenate([zero, sums]), np.concatenate([zero, counts])
-    now = np.arange(1, len(streams) + 1)
-    begin = np.maximum(now - window, 0)
-    before = np.maximum(begin - HISTORY, 0)
-    count, past = counts[now] - counts[begin], counts[begin] - counts[before]
-    mean = (sums[now] - sums[begin]) / np.maximum(count, 1)
-    reference = (sums[begin] - sums[before]) / np.maximum(past, 1)
-    return _judged(mean - reference, window, count, past)
+    return np.asarray(_differences(np.ascontiguousarray(streams, float), window))
 
 
-def _difference(streams: np.ndarray, window: int) -> np.ndarray:
-    """The last row of ``differences``, (stream,), of rows that reach back no further than its history."""
-    seen = np.isfinite(streams)
-    held = np.where(seen, streams, 0.0)
-    count, past = seen[-window:].sum(axis=0), seen[:-window].sum(axis=0)
-    mean, reference = held[-window:].sum(axis=0), held[:-window].sum(axis=0)
-    return _judged(mean / np.maximum(count, 1) - reference / np.maximum(past, 1), window, count, past)
-
-
-def _judged(moved: np.ndarray, window: int, count: np.ndarray, past: np.ndarray) -> np.ndarray:
-    # A short past makes the difference less sure; it is shrunk to the deviation that a full one would have given.
-    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / np.maximum(past, 1)))
-    return np.where((2 * count >= window) & (count > 0) & (past >= FEWEST), moved * sure, np.nan)
+@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+def _differences(streams: np.ndarray, window: int) -> np.ndarray:
+    """``differences`` by sums that move along: over the window and over the history before it, for all streams."""
+    found = np.full(streams.shape, np.nan)
+    many = streams.shape[1]
+    now, before, count, past = np.zeros(many), np.zeros(many), np.zeros(many), np.zeros(many)
+    for at in range(len(streams)):
+        for stream in range(many):
+            if np.isfinite(streams[at, stream]):
+                now[stream] += streams[at, stream]
+                count[stream] += 1
+            if at >= window and np.isfinite(streams[at - window, stream]):
+                now[stream] -= streams[at - window, stream]
+                before[stream] += streams[at - window, stream]
+                count[stream] -= 1
+                past[stream] += 1
+            if at >= window + HISTORY and np.isfinite(streams[at - window - HISTORY, stream]):
+                before[stream] -= streams[at - window - HISTORY, stream]
+                past[stream] -= 1
+            if count[stream] > 0 and 2 * count[stream] >= window and past[stream] >= FEWEST:
+                # A short past makes the difference less sure: it is shrunk to the deviation of a full one.
+                sure = math.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / past[stream]))
+                found[at, stream] = (now[stream] / count[stream] - before[stream] / past[stream]) * sure
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class WindowScan:
     def latest(self, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the last block of ``past`` (block, stream): each window's difference in units of its limit, signed,
         (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
-        moved = np.stack([_difference(past[-HISTORY - window:], window) for window in WINDOWS])
+        moved = np.stack([differences(past[-HISTORY - window:], window)[-1] for window in WINDOWS])
         return moved / self.limits, moved
 
     def state(self) -> dict[str, object]:
