@@ -14,6 +14,7 @@ from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
+WORST = 2.5  # square of the roughness beyond which a day is not believed to say less
 NORMAL = 0.8  # mean size of a normal variable, in deviations
 ALIKE = 0.9  # share of the nodes that must jump the same way within one step: instruments do, weather takes its time
 # The block streams of a node, in the order in which ``Views.streams`` lays them out, all nodes of one after another.
@@ -169,13 +170,14 @@ class Views:
 
     def _storm(self, local: np.ndarray) -> np.ndarray:
         """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough
-        days a node strays from its neighbours without having changed. 1 where one node counts for much."""
+        days a node strays from its neighbours without having changed, but large changes must show on them too. 1 where
+        one node counts for much."""
         nodes = local.shape[2]
         if nodes < FEWEST_NODES:
             return np.ones((len(local), 1))
         rough = mean_of(np.abs(local)) * BURST / (NORMAL * self.burst)
         middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
-        return ((CALM + middle**2) / (CALM + 1.0))[:, None]
+        return np.minimum((CALM + middle**2) / (CALM + 1.0), WORST)[:, None]
 
     def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""
