@@ -17,10 +17,10 @@ from adapt.rungs.replay_buffer import ReplayBuffer
 from adapt.rungs.rung import attempt
 from adapt.rungs.school import school
 from adapt.rungs.tuning import AdapterRung
-from adapt.rungs.usual import ALIKE
+from adapt.rungs.usual import ALIKE, steps_of
 from stfm.base.lesson import loss
 from stfm.base.model import Base
-from tests.adapt.small_networks import network, panel, random_adapter, request, small_task
+from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 
 def test_replay_holds_back_forgetting() -> None:
@@ -124,3 +124,4 @@ def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together(
     adapted = attempt(AdapterRung(Effort(1e-2, heads=False), steps=4, masked=0.0, alike=ALIKE), Base(made), known,
                       asked)
     assert adapted.receipt.parameters > 0 and "steps from" in adapted.receipt.why
+    assert [step.rung for step in steps_of(("adapter-alike",), 6 * HOUR, base=True)] == ["adapter-alike"]

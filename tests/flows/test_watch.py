@@ -101,8 +101,17 @@ def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ig
     assert loop["beside"]["air"] and loop["champion"]["mixture"]["experts"]["company"] is not None
 
 
-def _serve_by(config: Path, policy: str) -> None:
-    config.write_text(config.read_text().replace("[adapt]", f'[adapt]\npolicy = "{policy}"'))
+def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
+    _serve_by(small_city.config, "mixture", "company = false")
+    small_city.deliver(0, SEED_DAYS)
+    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    loop = small_city.open().store.read().state("loop")
+    assert loop["beside"] == {} and loop["champion"]["mixture"]["experts"]["company"] is None
+
+
+def _serve_by(config: Path, policy: str, *more: str) -> None:
+    lines = ["[adapt]", f'policy = "{policy}"', *more]
+    config.write_text(config.read_text().replace("[adapt]", "\n".join(lines)))
 
 
 def _poison(folder: Path, now: np.datetime64) -> None:
