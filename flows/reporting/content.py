@@ -63,7 +63,7 @@ class Alarm:
     """One episode told to a person: what changed; where and since when; what the system did or proposes.
 
     ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
-    outage (health).
+    outage (health). ``evidence``: sentences on what it rests on, a kind of evidence each: which windows were compared.
     """
 
     episode: str
@@ -73,6 +73,7 @@ class Alarm:
     start: np.datetime64
     end: np.datetime64 | None = None
     sort: str = "drift"
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
