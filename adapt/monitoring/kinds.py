@@ -53,15 +53,15 @@ def together(heard: Collection[str], watched: Collection[str]) -> str:
     """What it means which kinds spoke, of those that are ``watched``; nothing where the context is not watched.
 
     >>> together({"error"}, ("error", "input"))
-    'the context is as before, so what changed is how observations follow from it'
+    'the context shows nothing new, so what changed is how observations follow from it'
     """
     if "input" not in watched or "health" in heard:
         return ""
     if "input" not in heard:
-        return ("the context is as before, so what changed is how observations follow from it" if "error" in heard
-                else "neither errors nor the context moved, only how well intervals hold")
+        return ("the context shows nothing new, so what changed is how observations follow from it" if "error" in heard
+                else "neither errors nor the context show anything new, only how well intervals hold does")
     if "error" in heard:
         return "the context moved too: the world went where forecasts do not cope"
     if "calibration" in heard:
-        return "the context moved, and intervals do not hold there; errors have not moved so far"
-    return "errors have not moved: the world went where forecasts cope, and nothing is trained for it"
+        return "the context moved, and intervals do not hold there; errors show nothing new"
+    return "errors show nothing new: the world went where forecasts cope, and nothing is trained for it"

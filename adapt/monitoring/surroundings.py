@@ -18,7 +18,7 @@ SHRINK = 0.3  # share of the covariance between features that is not believed
 QUIET = 0.1  # added before the logarithm, deviations
 FAR = 0.95  # a context is unlike the reference where this share of the reference's own lay nearer
 TOLD = 1.5  # deviations from which a feature is named
-TENTH = 10.0  # ten per cent of the window missing count as one
+MISSING, GAPPY = OF_TARGET.index("share missing"), 0.2  # of a window, more than usual there: a matter of the data
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
 
 
@@ -59,7 +59,7 @@ def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
             swing = 2 * np.hypot(_mean(off * wave.real), _mean(off * wave.imag))
             rough = _mean(np.diff(off, axis=0) ** 2) if len(off) > 1 else np.full(len(level), np.nan)
             made += [np.where(power > 0, rough / np.where(power > 0, power, 1.0), np.nan) ** 0.5, swing**0.5,
-                     TENTH * (1.0 - np.isfinite(values).mean(axis=0))]
+                     1.0 - np.isfinite(values).mean(axis=0)]
     return np.stack(made)
 
 
@@ -67,9 +67,10 @@ def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
 class Surroundings:
     """The frozen reference of the context: ``location`` and ``scale`` (feature, node), robust, and ``whitening``
     (feature, feature), the root of the inverse of the features' shrunk covariance; ``known`` (feature,) bool: those
-    that the reference saw.
+    that the reference saw and that are compared.
 
-    The distance of a context is Mahalanobis' over the root of the number of features: about 1 in the reference.
+    The distance of a context is Mahalanobis' over the root of the number of features: about 1 in the reference. A
+    context that misses much more than usual says nothing: an outage is a data ticket and no drift.
     """
 
     variables: tuple[str, ...]
@@ -94,7 +95,9 @@ class Surroundings:
         for number in np.flatnonzero(known):
             reference = Reference.fit(means[:, number], FLATTEST)
             location[number], scale[number] = reference.location, reference.scale
+        known[MISSING], scale[MISSING] = False, 1.0
         z = np.nan_to_num(cls(variables, location, scale, np.eye(count), known).told(means))
+        z = np.where(known[:, None], z, 0.0)
         covariance = np.einsum("bfn,bgn->fg", z, z) / (z.shape[0] * z.shape[2])
         variance = np.where(known, np.maximum(np.diag(covariance), FLATTEST**2), 1.0)
         shrunk = (1 - SHRINK) * covariance + SHRINK * np.diag(np.diag(covariance))
@@ -113,12 +116,12 @@ class Surroundings:
         return np.clip((means - self.location) / self.scale, -CLIP, CLIP)
 
     def distances(self, told: np.ndarray) -> np.ndarray:
-        """The log of the distance of each context, (block, node); NaN where less than half of the features were
-        seen."""
-        seen = np.isfinite(told)
+        """The log of the distance of each context, (block, node); NaN where it misses much, or most features."""
+        seen = np.isfinite(told) & self.known[:, None]
+        judged = (2 * seen.sum(axis=1) >= self.known.sum()) & ~(told[:, MISSING] > GAPPY)
         white = np.einsum("fg,bgn->bfn", self.whitening, np.where(seen, told, 0.0))
         size = np.log(np.sqrt((white**2).sum(axis=1) / max(int(self.known.sum()), 1)) + QUIET)
-        return np.where(2 * seen.sum(axis=1) >= self.known.sum(), size, np.nan)
+        return np.where(judged, size, np.nan)
 
     def enough(self, size: int) -> int:
         """One context is enough for a block: the next one shares most of its window."""
@@ -131,7 +134,7 @@ class Surroundings:
     def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
                  ) -> tuple[str, str]:
         """Words and direction, from the features (feature,) of the window in deviations from the reference."""
-        sizes = np.abs(np.nan_to_num(now))
+        sizes = np.where(self.known, np.abs(np.nan_to_num(now)), 0.0)
         order = np.argsort(-sizes, kind="stable")
         named = [at for at in order[:2] if sizes[at] >= TOLD] or [int(order[0])]
         moved = " and ".join(f"its {self.names[at]} is {sizes[at]:.1f} deviations "

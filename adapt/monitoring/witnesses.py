@@ -21,7 +21,7 @@ from adapt.monitoring.windows import Span, windows_at
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.
-SHARES = {"input": (0.04, 0.02), "calibration": (0.04, 0.02)}
+SHARES = {"input": (0.02, 0.01), "calibration": (0.02, 0.01)}
 RANKS = np.linspace(0.0, 1.0, 201)
 
 

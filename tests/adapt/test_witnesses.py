@@ -160,11 +160,14 @@ def test_features_by_hand() -> None:
                     features(panel, ("x", "d.w", "gone")), strict=True))
     np.testing.assert_allclose(made["level"], [5.0, 7.0, np.nan])
     np.testing.assert_allclose(made["spread"][:2], [0.5**0.25, 0.0], atol=1e-9)
-    np.testing.assert_allclose(made["share missing"], [0.0, 2.5, 10.0])
+    np.testing.assert_allclose(made["share missing"], [0.0, 0.25, 1.0])
     assert made["daily swing"][0] == pytest.approx(1.0) and np.isnan(made["roughness"][1])
     assert made["level of d.w"][0] == 5.0 and np.isnan(made["level of gone"]).all()
     frozen = Surroundings.fit(np.random.default_rng(0).normal(size=(60, 9, 3)), ("x", "d.w", "gone"))
     assert np.isnan(frozen.distances(frozen.told(np.full((1, 9, 3), np.nan)))).all()
+    context = np.zeros((1, 9, 3))
+    context[0, frozen.names.index("share missing"), 1] = 0.5
+    assert np.isnan(frozen.distances(frozen.told(context))[0]).tolist() == [False, True, False]
 
 
 def test_where_labels_fall_by_hand() -> None:
