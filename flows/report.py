@@ -73,7 +73,8 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
         alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot)) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        service=_service(loop, scores, now), versions=_versions(workspace), reasons=reasons_of(view, before),
+        service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
+        versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
     return write(page, out)
 

@@ -54,6 +54,10 @@ class Confidence:
         """Whether a move of a stream leads away from intervals that hold; back to them is no news."""
         return abs(now - HONEST) > abs(before - HONEST)
 
+    def standing(self, told: np.ndarray, rank: float) -> str:
+        """How things stand, change or not, from what is told (statistic,) of the last blocks."""
+        return f"80 % intervals cover {100 * (1 - float(told[1] + told[2])):.0f} %"
+
     def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
                  ) -> tuple[str, str]:
         """Words and direction, from what is told (statistic,) of the window, the weeks before and the reference."""

@@ -180,6 +180,11 @@ class Monitor:
         return ("error", *(() if self._witnesses is None else self._witnesses.kinds))
 
     @property
+    def standing(self) -> dict[str, str]:
+        """A sentence for each kind that is watched beside errors: how it stands, change or not."""
+        return {} if self._witnesses is None else self._witnesses.standing()
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The variables by whose features the context is known (``surroundings.features``); none: not watched."""
         return () if self._witnesses is None else self._witnesses.variables

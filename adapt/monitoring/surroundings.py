@@ -50,14 +50,14 @@ def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
             made += [np.full(panel.sizes["node"], np.nan)] * len(OF_DRIVER)
             continue
         values = panel[name].transpose("time", "node").values.astype(float)
-        level = _mean(values)
+        level = mean_seen(values)
         off = values - level
-        power = _mean(off**2)
+        power = mean_seen(off**2)
         made += [level, power**0.25]  # the root of the spread: its tail is long, and it may be none at all
         if number == 0:
             wave = np.exp(2j * np.pi * (clock % DAY) / DAY)[:, None]
-            swing = 2 * np.hypot(_mean(off * wave.real), _mean(off * wave.imag))
-            rough = _mean(np.diff(off, axis=0) ** 2) if len(off) > 1 else np.full(len(level), np.nan)
+            swing = 2 * np.hypot(mean_seen(off * wave.real), mean_seen(off * wave.imag))
+            rough = mean_seen(np.diff(off, axis=0) ** 2) if len(off) > 1 else np.full(len(level), np.nan)
             made += [np.where(power > 0, rough / np.where(power > 0, power, 1.0), np.nan) ** 0.5, swing**0.5,
                      1.0 - np.isfinite(values).mean(axis=0)]
     return np.stack(made)
@@ -131,6 +131,11 @@ class Surroundings:
         """Whether a context moved away to where the reference has hardly been; one that comes back is no news."""
         return now > before and rank >= FAR
 
+    def standing(self, told: np.ndarray, rank: float) -> str:
+        """How things stand, change or not: how far off the context is, as a share of the reference."""
+        like = "unlike" if rank >= FAR else "like"
+        return f"the context is {like} the reference: it lies farther off than {_share(rank)} of it"
+
     def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
                  ) -> tuple[str, str]:
         """Words and direction, from the features (feature,) of the window in deviations from the reference."""
@@ -139,8 +144,8 @@ class Surroundings:
         named = [at for at in order[:2] if sizes[at] >= TOLD] or [int(order[0])]
         moved = " and ".join(f"its {self.names[at]} is {sizes[at]:.1f} deviations "
                              f"{'above' if now[at] > 0 else 'below'} what is usual there" for at in named)
-        farther = "any" if rank >= 1 else f"{int(100 * rank)} %"
-        return f"the context {where} is unlike the reference: {moved}; it lies farther off than {farther} of it", "away"
+        words = f"the context {where} is unlike the reference: {moved}; it lies farther off than {_share(rank)} of it"
+        return words, "away"
 
     def state(self) -> dict[str, object]:
         """What was frozen."""
@@ -154,8 +159,12 @@ class Surroundings:
                    np.array(state["whitening"], float), np.array(state["known"], bool))
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over time of what was seen, (node,); NaN where nothing was."""
+def _share(rank: float) -> str:
+    return "any" if rank >= 1 else f"{int(100 * rank)} %"
+
+
+def mean_seen(values: np.ndarray, enough: int = 1) -> np.ndarray:
+    """Mean over the first axis of what was seen; NaN where fewer than ``enough`` were."""
     seen = np.isfinite(values)
     count = seen.sum(axis=0)
-    return np.where(count > 0, np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    return np.where(count >= enough, np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)

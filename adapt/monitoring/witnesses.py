@@ -1,7 +1,8 @@
 """Witnesses beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
 
-Each gives a number a block for each node and one for all, which are compared with the weeks before as the streams of
-the errors are; their scores join one threshold, so that the promise holds for all kinds of evidence together.
+Each gives a number a block for all nodes together and one for each node beside it (days are strange or stormy for all),
+which are compared with the weeks before as the streams of the errors are; their scores join one threshold, so that the
+promise holds for all kinds of evidence together.
 """
 
 from __future__ import annotations
@@ -15,33 +16,35 @@ import numpy as np
 from adapt.monitoring.confidence import Confidence
 from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.sorts import Began, began
-from adapt.monitoring.surroundings import Contexts, Surroundings
+from adapt.monitoring.surroundings import Contexts, Surroundings, mean_seen
 from adapt.monitoring.window_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
 from adapt.monitoring.windows import Span, windows_at
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.
-SHARES = {"input": (0.02, 0.01), "calibration": (0.02, 0.01)}
+SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02)}
+LATELY = 7  # blocks
 RANKS = np.linspace(0.0, 1.0, 201)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a reference says of one kind: block means (block, statistic, node), and its streams, cross-fitted, of each
-    node and of all (block, node + 1)."""
+    """What a reference says of one kind: block means (block, statistic, node), and how far off its blocks were,
+    cross-fitted, at each node and for all (block, node + 1)."""
 
     witness: Surroundings | Confidence
     means: np.ndarray
-    streams: np.ndarray
+    distances: np.ndarray
 
     @classmethod
     def of_contexts(cls, contexts: Contexts, block: np.ndarray, numbers: np.ndarray) -> Record:
         """From contexts in these blocks (issue,), laid out along the blocks ``numbers`` of the errors."""
         means = _block_means(contexts.features, block, numbers, 1)
         seen = np.isfinite(means).any(axis=(1, 2))
-        streams = np.full((len(means), means.shape[2]), np.nan)
-        streams[seen] = Surroundings.crossed(means[seen], contexts.variables)
-        return cls(Surroundings.fit(means, contexts.variables), means, with_common(streams))
+        distances = np.full((len(means), means.shape[2]), np.nan)
+        if seen.sum() > 1:
+            distances[seen] = Surroundings.crossed(means[seen], contexts.variables)
+        return cls(Surroundings.fit(means, contexts.variables), means, with_common(distances))
 
     @classmethod
     def of_pits(cls, pits: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
@@ -56,7 +59,7 @@ def share_of(records: tuple[Record, ...]) -> float:
     return sum(sum(SHARES[one.witness.kind]) for one in records)
 
 
-class Clock(Protocol):
+class Frozen(Protocol):
     """What a monitor has frozen of blocks, names and limits."""
 
     @property
@@ -76,7 +79,7 @@ class Witnesses:
     """Several kinds of evidence, watched side by side; made by ``fit``.
 
     ``usual``: of each kind what is told in the reference (statistic, node + 1) on average, and the quantiles of its
-    streams (of nodes, of all); ``past``: the latest block means of each.
+    distances (of nodes, of all); ``past``: the latest block means of each.
     """
 
     witnesses: tuple[Surroundings | Confidence, ...]
@@ -93,14 +96,14 @@ class Witnesses:
         What was served in the reference is not known, only cross-fitted forecasts are: intervals are compared with
         what is served from now on.
         """
-        streams = np.concatenate([one.streams for one in records], axis=1)
+        streams = np.concatenate([compared(one.distances) for one in records], axis=1)
         nodes = records[0].means.shape[2]
         rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
                           for one in records
                           for share in (SHARES[one.witness.kind][0] / nodes, SHARES[one.witness.kind][1])])
         kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
-        usual = tuple((_average(with_common(one.witness.told(one.means))),
-                       np.stack([_quantiles(one.streams[:, :nodes]), _quantiles(one.streams[:, nodes:])]))
+        usual = tuple((mean_seen(with_common(one.witness.told(one.means))),
+                       np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
                       for one in records)
         past = [one.means[-REACH:].copy() for one in records]
         made = cls(tuple(one.witness for one in records), WindowScan.fit(streams, kinds, rates), usual, past)
@@ -132,26 +135,39 @@ class Witnesses:
         self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
                       for (sums, counts), row in zip(self._open, rows, strict=True)]
 
-    def close(self, time: np.datetime64, end: np.datetime64, frozen: Clock, ill: np.ndarray) -> list[Evidence]:
+    def close(self, time: np.datetime64, end: np.datetime64, frozen: Frozen, ill: np.ndarray) -> list[Evidence]:
         """End the block, whose last instant is ``time`` and which ends at ``end``: compare, and put what passes the
         threshold into words; ``ill`` (node,): nodes that have a data ticket already."""
         self._close_block(frozen.block)
         told = [with_common(one.told(past)) for one, past in zip(self.witnesses, self.past, strict=True)]
-        streams = [with_common(one.distances(one.told(past)))
-                   for one, past in zip(self.witnesses, self.past, strict=True)]
-        scores, _ = self.scan.latest(np.concatenate(streams, axis=1))
-        scores = np.nan_to_num(scores).reshape(len(WINDOWS), len(streams), -1)
+        distances = [with_common(one.distances(one.told(past)))
+                     for one, past in zip(self.witnesses, self.past, strict=True)]
+        scores, _ = self.scan.latest(np.concatenate([compared(one) for one in distances], axis=1))
+        scores = np.nan_to_num(scores).reshape(len(WINDOWS), len(distances), -1)
         scores[:, :, :-1] = np.where(ill, 0.0, scores[:, :, :-1])
         found: list[Evidence] = []
         for at, witness in enumerate(self.witnesses):
             averages, quantiles = self.usual[at]
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
-            moved = [_moved(int(place), scores[:, at, place], streams[at][:, place], told[at][..., place],
+            moved = [_moved(int(place), scores[:, at, place], distances[at], told[at][..., place],
                             quantiles[int(place == len(frozen.nodes))]) for place in loud]
             telling = [one for one in moved if witness.tells(one.now, one.before, one.rank)]
-            found += [_evidence(witness, group, averages, frozen, time, end, len(streams[at]))
+            found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
                       for group in _grouped(telling, len(frozen.nodes))]
         return found
+
+    def standing(self) -> dict[str, str]:
+        """A sentence for each kind on how the network has stood over the last ``LATELY`` blocks, change or not: a
+        season that the reference has not seen comes slowly, and is no news on any day of it."""
+        told = {}
+        for witness, past, (_, quantiles) in zip(self.witnesses, self.past, self.usual, strict=True):
+            latest = witness.told(past[-LATELY:])
+            alone = latest.shape[2] == 1
+            distance = mean_seen(with_common(witness.distances(latest)))[0 if alone else -1]
+            if np.isfinite(distance):
+                rank = _rank(quantiles[0 if alone else 1], float(distance))
+                told[witness.kind] = witness.standing(mean_seen(with_common(latest))[..., 0 if alone else -1], rank)
+        return told
 
     def _close_block(self, size: int) -> None:
         for at, witness in enumerate(self.witnesses):
@@ -184,8 +200,9 @@ class Witnesses:
 
 @dataclass(frozen=True)
 class _Moved:
-    """A stream that moved more than normal weeks do: its place (a node, or all), the window that says so, its mean and
-    what is told in that window and in the weeks before, and which share of the reference lay below it."""
+    """A stream that moved more than normal weeks do: its place (a node, or all), the window that says so, the mean
+    distance there and what is told in that window and in the weeks before, and which share of the reference lay below
+    it."""
 
     place: int
     window: int
@@ -198,15 +215,16 @@ class _Moved:
     began: Began
 
 
-def _moved(place: int, scores: np.ndarray, stream: np.ndarray, told: np.ndarray, quantiles: np.ndarray) -> _Moved:
-    """Of one place's ``scores`` (window,), ``stream`` (block,) and what is ``told`` (block, statistic)."""
+def _moved(place: int, scores: np.ndarray, distances: np.ndarray, told: np.ndarray, quantiles: np.ndarray) -> _Moved:
+    """Of one place's ``scores`` (window,), all ``distances`` (block, node + 1) and what is ``told`` (block, statistic)
+    there."""
     loudest = int(np.argmax(np.abs(scores)))
     window = WINDOWS[loudest]
     parts = slice(-window, None), slice(-HISTORY - window, -window)
-    now, before = (float(_average(stream[part])) for part in parts)
-    rank = float(np.searchsorted(quantiles, now)) / len(quantiles)
-    return _Moved(place, window, float(abs(scores[loudest])), now, before, _average(told[parts[0]]),
-                  _average(told[parts[1]]), rank, began(stream))
+    now, before = (float(mean_seen(distances[part, place])) for part in parts)
+    rank = _rank(quantiles, now)
+    return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(told[parts[0]]),
+                  mean_seen(told[parts[1]]), rank, began(compared(distances)[:, place]))
 
 
 def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
@@ -218,7 +236,7 @@ def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
     return [group for group in ways if group]
 
 
-def _evidence(witness: Surroundings | Confidence, group: list[_Moved], usual: np.ndarray, frozen: Clock,
+def _evidence(witness: Surroundings | Confidence, group: list[_Moved], usual: np.ndarray, frozen: Frozen,
               time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
     """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
     best = max(group, key=lambda one: one.strength)
@@ -247,24 +265,26 @@ def with_common(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
 
 
+def compared(distances: np.ndarray) -> np.ndarray:
+    """What the scan compares of ``distances`` (block, node + 1): those of all, and what the nodes' are beside them;
+    where there are less than three nodes, those of each as they are.
+
+    >>> compared(with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
+    [[-1.0, 0.0, 3.0, 2.0]]
+    """
+    common = distances[:, -1:]
+    return distances if distances.shape[1] < 4 else np.concatenate([distances[:, :-1] - common, common], axis=1)
+
+
 def _block_means(rows: np.ndarray, block: np.ndarray, numbers: np.ndarray, enough: int) -> np.ndarray:
     """Means (block, statistic, node) of ``rows`` (row, statistic, node) in the blocks ``numbers``; NaN where fewer than
     ``enough`` were seen."""
-    means = np.full((len(numbers), *rows.shape[1:]), np.nan)
-    for at, number in enumerate(numbers):
-        own = rows[block == number]
-        seen = np.isfinite(own)
-        count = seen.sum(axis=0)
-        mean = np.where(seen, own, 0.0).sum(axis=0) / np.maximum(count, 1)
-        means[at] = np.where(count >= enough, mean, np.nan)
-    return means
+    return np.stack([mean_seen(rows[block == number], enough) for number in numbers])
 
 
-def _average(values: np.ndarray) -> np.ndarray:
-    """Mean over the first axis of what was seen; NaN where nothing was."""
-    seen = np.isfinite(values)
-    count = seen.sum(axis=0)
-    return np.where(count > 0, np.where(seen, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+def _rank(quantiles: np.ndarray, value: float) -> float:
+    """Which share of the reference lies below."""
+    return float(np.searchsorted(quantiles, value)) / len(quantiles)
 
 
 def _quantiles(streams: np.ndarray) -> np.ndarray:

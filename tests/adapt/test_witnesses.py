@@ -90,6 +90,18 @@ def test_a_context_never_seen_is_told_where_errors_are_as_before(calm: World, mo
     assert alarms(told, FITTED, END) <= 7  # one change, told while it lasts
 
 
+def test_a_season_that_the_reference_never_saw_is_stated_and_is_no_storm() -> None:
+    """It comes slowly, so that on no day it is news; how far off it is by now is said without an alarm."""
+    world = World.of(6, 365, yearly=6.0)
+    monitor = world.fit(120, 1.0)
+    assert "is like the reference" in monitor.standing["input"]
+    assert set(monitor.standing) == {"input"}  # nothing was served yet
+    found = [one for one in world.watched(monitor, 120, 275) if one.kind == "input"]
+    assert alarms(found, 120, 275) <= 5
+    assert "is unlike the reference: it lies farther off than" in monitor.standing["input"]
+    assert "80 % intervals cover" in monitor.standing["calibration"]
+
+
 def test_what_comes_back_to_normal_is_no_news() -> None:
     changed = World.of(5, 330, width=lambda day: 1 - at(1, 0.5)(day) + at(1, 0.5, 300)(day))
     found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, 329) if one.kind == "calibration"]

@@ -117,11 +117,12 @@ def test_an_alarm_states_its_windows_and_snapshots(  # type: ignore[no-untyped-d
         assert windows["reference"][1] <= windows["current"][0] < windows["current"][1]
         assert windows["before"][1] == windows["current"][0] and windows["overlap"] == 0.0
         assert said["words"].lower() in answer["alarms"][episode].lower()
+    assert answer["standing"]["input"].startswith("the context is ")
     assert "context" in answer["alarms"][episode]  # and what it means that it moved, or did not
     report_on(in_service.open(), in_service.day(SEED_DAYS + 4), in_service.folder / "report.html")
     page = (in_service.folder / "report.html").read_text(encoding="utf-8")
     assert f"The reference was frozen on data snapshot {frozen_on} and is compared on {answer['snapshot']}." in page
-    assert "0 % of it in the reference" in page
+    assert "0 % of it in the reference" in page and f"Lately {answer['standing']['input']}" in page
 
 
 def _shift(path: Path) -> None:
