@@ -1,8 +1,7 @@
 """Witnesses beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
 
-Each gives a number a block for all nodes together and one for each node beside it (days are strange or stormy for all),
-which are compared with the weeks before as the streams of the errors are; their scores join one threshold, so that the
-promise holds for all kinds of evidence together.
+Each gives a number a block for each node and one for all together, which are compared with the weeks before as the
+streams of the errors are; their scores join one threshold, so that the promise holds for all kinds together.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class Witnesses:
         What was served in the reference is not known, only cross-fitted forecasts are: intervals are compared with
         what is served from now on.
         """
-        streams = np.concatenate([compared(one.distances) for one in records], axis=1)
+        streams = np.concatenate([compared(one.witness, one.distances) for one in records], axis=1)
         nodes = records[0].means.shape[2]
         rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
                           for one in records
@@ -142,15 +141,16 @@ class Witnesses:
         told = [with_common(one.told(past)) for one, past in zip(self.witnesses, self.past, strict=True)]
         distances = [with_common(one.distances(one.told(past)))
                      for one, past in zip(self.witnesses, self.past, strict=True)]
-        scores, _ = self.scan.latest(np.concatenate([compared(one) for one in distances], axis=1))
+        streams = [compared(*each) for each in zip(self.witnesses, distances, strict=True)]
+        scores, _ = self.scan.latest(np.concatenate(streams, axis=1))
         scores = np.nan_to_num(scores).reshape(len(WINDOWS), len(distances), -1)
         scores[:, :, :-1] = np.where(ill, 0.0, scores[:, :, :-1])
         found: list[Evidence] = []
         for at, witness in enumerate(self.witnesses):
             averages, quantiles = self.usual[at]
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
-            moved = [_moved(int(place), scores[:, at, place], distances[at], told[at][..., place],
-                            quantiles[int(place == len(frozen.nodes))]) for place in loud]
+            moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], told[at][..., place],
+                            quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
             telling = [one for one in moved if witness.tells(one.now, one.before, one.rank)]
             found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
                       for group in _grouped(telling, len(frozen.nodes))]
@@ -215,16 +215,17 @@ class _Moved:
     began: Began
 
 
-def _moved(place: int, scores: np.ndarray, distances: np.ndarray, told: np.ndarray, quantiles: np.ndarray) -> _Moved:
-    """Of one place's ``scores`` (window,), all ``distances`` (block, node + 1) and what is ``told`` (block, statistic)
-    there."""
+def _moved(place: int, scores: np.ndarray, distances: np.ndarray, told: np.ndarray, quantiles: np.ndarray,
+           stream: np.ndarray) -> _Moved:
+    """Of one place's ``scores`` (window,), ``distances`` (block,), what is ``told`` (block, statistic) and the
+    ``stream`` (block,) that was compared."""
     loudest = int(np.argmax(np.abs(scores)))
     window = WINDOWS[loudest]
     parts = slice(-window, None), slice(-HISTORY - window, -window)
-    now, before = (float(mean_seen(distances[part, place])) for part in parts)
+    now, before = (float(mean_seen(distances[part])) for part in parts)
     rank = _rank(quantiles, now)
     return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(told[parts[0]]),
-                  mean_seen(told[parts[1]]), rank, began(compared(distances)[:, place]))
+                  mean_seen(told[parts[1]]), rank, began(stream))
 
 
 def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
@@ -265,15 +266,16 @@ def with_common(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
 
 
-def compared(distances: np.ndarray) -> np.ndarray:
-    """What the scan compares of ``distances`` (block, node + 1): those of all, and what the nodes' are beside them;
-    where there are less than three nodes, those of each as they are.
+def compared(witness: Surroundings | Confidence, distances: np.ndarray) -> np.ndarray:
+    """What the scan compares of ``distances`` (block, node + 1): of intervals those of all, and what the nodes' are
+    beside them, for days are hard to forecast for all at once; contexts, and less than three nodes, as they are.
 
-    >>> compared(with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
+    >>> compared(Confidence(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
     [[-1.0, 0.0, 3.0, 2.0]]
     """
-    common = distances[:, -1:]
-    return distances if distances.shape[1] < 4 else np.concatenate([distances[:, :-1] - common, common], axis=1)
+    if isinstance(witness, Surroundings) or distances.shape[1] < 4:
+        return distances
+    return np.concatenate([distances[:, :-1] - distances[:, -1:], distances[:, -1:]], axis=1)
 
 
 def _block_means(rows: np.ndarray, block: np.ndarray, numbers: np.ndarray, enough: int) -> np.ndarray:
