@@ -50,7 +50,7 @@ class Episode:
     ``said``: for each sort that evidence named, the sum of its strengths², the strongest of them and its words; the
     sort with the most is the episode's, so that one wild day does not name what weeks say otherwise, and what errors
     say names it before context and intervals do. ``heard``: what each kind of evidence said, ``watched``: the kinds
-    that could have spoken.
+    that could have spoken; ``since`` is when what errors and intervals say began, once they spoke.
     """
 
     id: str
@@ -194,7 +194,7 @@ class Episodes:
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
                        clue.words, abs(clue.strength),
                        said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},
-                       heard={kind_of(clue.sort): Heard(now, abs(clue.strength), clue.words, clue.windows)},
+                       heard={kind_of(clue.sort): _heard_first(now, clue)},
                        watched=self.watched)
 
     def state(self) -> dict[str, object]:
@@ -226,18 +226,28 @@ def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
     sort = max(said, key=lambda name: (kind_of(name) == "error", said[name][0], name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     state = "opened" if known.state == "opened" and now == known.opened else "growing"
+    heard = _heard(known, now, clue)
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
-                   count=known.count + 1, since=min(known.since, clue.since.astype("datetime64[ns]")),
-                   sort=sort, words=said[sort][2], said=said, heard=_heard(known, now, clue),
+                   count=known.count + 1, since=_since(heard), sort=sort, words=said[sort][2], said=said, heard=heard,
                    strength=max(strength, known.strength))
 
 
 def _heard(known: Episode, now: np.datetime64, clue: Clue) -> dict[str, Heard]:
     """What each kind has said so far, with the clue: the words of the strongest, but when it was first heard."""
-    heard = dict(known.heard) or {kind_of(known.sort): Heard(known.opened, known.strength, known.words)}
-    kind, strength = kind_of(clue.sort), abs(clue.strength)
-    before = heard.get(kind)
-    if before is None or strength > before.strength:
-        heard[kind] = Heard(now if before is None else before.first, strength, clue.words, clue.windows)
+    heard = dict(known.heard) or {kind_of(known.sort): Heard(known.opened, known.since, known.strength, known.words)}
+    new = _heard_first(now, clue)
+    before = heard.get(kind_of(clue.sort), new)
+    best = new if new.strength > before.strength else before
+    heard[kind_of(clue.sort)] = replace(best, first=before.first, since=min(before.since, new.since))
     return heard
+
+
+def _heard_first(now: np.datetime64, clue: Clue) -> Heard:
+    return Heard(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
+
+
+def _since(heard: Mapping[str, Heard]) -> np.datetime64:
+    """Since when it costs something, once labels have spoken: a context may have moved long before."""
+    cost = [one.since for kind, one in heard.items() if kind in COSTS]
+    return min(cost or [one.since for one in heard.values()])

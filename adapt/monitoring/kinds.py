@@ -25,28 +25,33 @@ def kind_of(sort: str) -> str:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one kind said of an episode: when ``first``, and the words, strength and windows of its strongest."""
+    """What one kind said of an episode: when ``first``, since when it goes on (``since``), and the words, strength and
+    windows of its strongest evidence."""
 
     first: np.datetime64
+    since: np.datetime64
     strength: float
     words: str
     windows: Windows | None = None
 
     def state(self) -> dict[str, object]:
         """As JSON scalars and lists."""
-        return {"first": int(self.first.astype("datetime64[ns]").astype(np.int64)), "strength": float(self.strength),
-                "words": self.words, "windows": None if self.windows is None else self.windows.state()}
+        first, since = (int(one.astype("datetime64[ns]").astype(np.int64)) for one in (self.first, self.since))
+        return {"first": first, "since": since, "strength": float(self.strength), "words": self.words,
+                "windows": None if self.windows is None else self.windows.state()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Heard:
         """Read back what ``state`` wrote."""
-        return cls(np.datetime64(int(state["first"]), "ns"), float(state["strength"]), str(state["words"]),
+        return cls(np.datetime64(int(state["first"]), "ns"), np.datetime64(int(state["since"]), "ns"),
+                   float(state["strength"]), str(state["words"]),
                    None if state["windows"] is None else Windows.restore(state["windows"]))
 
     def to_json(self) -> dict[str, object]:
         """As a program reads it: instants as text."""
-        return {"first": np.datetime_as_string(self.first, "s"), "strength": float(self.strength),
-                "words": self.words, "windows": None if self.windows is None else self.windows.to_json()}
+        return {"first": np.datetime_as_string(self.first, "s"), "since": np.datetime_as_string(self.since, "s"),
+                "strength": float(self.strength), "words": self.words,
+                "windows": None if self.windows is None else self.windows.to_json()}
 
 
 def together(heard: Collection[str], watched: Collection[str]) -> str:

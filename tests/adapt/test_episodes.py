@@ -123,6 +123,7 @@ def test_an_episode_says_which_kinds_spoke_and_what_that_means(sorts, says, cost
     assert says in one.sentences[0] and set(one.heard) == {"error" if sort == "level" else sort for sort in sorts}
     assert all(SAID[sort] in one.sentences[0].lower() for sort in sorts)
     assert one.costs_since == (None if costs is None else START + costs * DAY)
+    assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
     assert one.sort == ("level" if "level" in sorts else one.sort)  # what errors say names it
     assert len(one.sentences) == 3
 
