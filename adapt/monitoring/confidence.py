@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 HONEST = 0.5  # mean way from the middle, of the way to the edge, where intervals hold
+LEAST = 0.05  # off from that, about four points of coverage: less is no news
 LOW, HIGH = 0.1, 0.9  # the 80 % interval
 ONE_SIDED = 2.0  # misses on one side that are so many times those on the other are told to be on that side
 
@@ -52,7 +53,7 @@ class Confidence:
 
     def tells(self, now: float, before: float, rank: float) -> bool:
         """Whether a move of a stream leads away from intervals that hold; back to them is no news."""
-        return abs(now - HONEST) > abs(before - HONEST)
+        return abs(now - HONEST) > max(abs(before - HONEST), LEAST)
 
     def standing(self, told: np.ndarray, rank: float) -> str:
         """How things stand, change or not, from what is told (statistic,) of the last blocks."""
