@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -26,7 +27,8 @@ from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episode, Episodes
 from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Evidence, Monitor
-from adapt.scores import residual
+from adapt.monitoring.surroundings import features
+from adapt.scores import pit, residual
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster, Request
 from streams.align import context
@@ -89,6 +91,22 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Unwatched:
+    """A forecast that the monitor has not seen yet, its short leads (lead, node, quantile): the model's own ``raw`` and
+    the ``served``; and the features (feature, node) of its context (None: not watched)."""
+
+    issue_time: np.datetime64
+    raw: np.ndarray
+    served: np.ndarray | None
+    context: np.ndarray | None
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Unwatched:
+        """What was saved; one from before intervals and context were watched has neither."""
+        return cls(instant(str(state["issue_time"])), state["raw"], state.get("served"), state.get("context"))
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The gate's answer on a challenger, and which version it would replace; of a ``rollback``: the version taken out
     of service as ``challenger``, and as ``champion`` the one that serves again."""
@@ -132,7 +150,7 @@ class Loop:
         self._paired: list[tuple[np.ndarray, np.ndarray]] = []
         self._served: list[tuple[np.ndarray, np.ndarray]] = []
         self.climbing = Climbing(policy)
-        self._unwatched: list[tuple[np.datetime64, np.ndarray]] = []
+        self._unwatched: list[Unwatched] = []
 
     def tick(self, moment: Moment) -> Tick:
         """One step at ``moment``; call with rising moments, one cadence apart."""
@@ -153,7 +171,9 @@ class Loop:
         if self.fallback is not None:
             self.fallback.issue(panel, moment.now, shadow=True, beside=beside)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
-        self._unwatched.append((moment.now, self.champion.open[-1].raw[:short]))
+        newest, variables = self.champion.open[-1], self.monitor.variables
+        self._unwatched.append(Unwatched(moment.now, newest.raw[:short], newest.served[:short],
+                                         features(panel, variables) if variables else None))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
 
@@ -203,7 +223,7 @@ class Loop:
     def _oldest(self, now: np.datetime64) -> np.datetime64:
         contenders = [*self.retired, self.champion, *([] if self.fallback is None else [self.fallback])]
         times = [one.issue_time for contender in contenders for one in contender.open]
-        return min(times + [time for time, _ in self._unwatched], default=now)
+        return min(times + [one.issue_time for one in self._unwatched], default=now)
 
     def _mature(self, now: np.datetime64, labels: xr.DataArray) -> list[Score]:
         """Scores of what was served; a retired champion is kept until its last served forecast has closed."""
@@ -228,15 +248,16 @@ class Loop:
         return served
 
     def _monitor(self, now: np.datetime64, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
-        """Feed the residuals of short leads, a cadence after they were due so that usual lateness is over."""
-        due = [one for one in self._unwatched if one[0] <= now - 2 * self.watched.cadence]
-        self._unwatched = [one for one in self._unwatched if one[0] > now - 2 * self.watched.cadence]
+        """Feed what short leads show, a cadence after they were due so that usual lateness is over."""
+        due = [one for one in self._unwatched if one.issue_time <= now - 2 * self.watched.cadence]
+        self._unwatched = [one for one in self._unwatched if one.issue_time > now - 2 * self.watched.cadence]
         evidence: list[Evidence] = []
-        for issued, raw in due:
-            times = self.watched.request.at(issued).valid_times[: len(raw)]
+        quantiles = self.watched.request.quantiles
+        for one in due:
+            times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
-            rows = residual(raw, known, self.watched.request.quantiles)
-            evidence += self.monitor.observe(times, rows, known)
+            pits = None if one.served is None else pit(one.served, known, quantiles)
+            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), known, pits, one.context)
         evidence += [] if self.feeds is None else self.feeds.hear(now, panel)
         changed = self.episodes.fold(now, evidence)
         self.told |= {episode.id: episode for episode in changed}
@@ -329,7 +350,8 @@ class Loop:
             "last_act": str(self.last_act),
             "last_tick": None if self.last_tick is None else str(self.last_tick),
             "paired": [np.stack(pair) for pair in self._paired],
-            "unwatched": [{"issue_time": str(time), "raw": raw} for time, raw in self._unwatched],
+            "unwatched": [{"issue_time": str(one.issue_time), "raw": one.raw, "served": one.served,
+                           "context": one.context} for one in self._unwatched],
             "monitor": self.monitor.state(),
             "feeds": None if self.feeds is None else self.feeds.state(),
             "episodes": self.episodes.state(),
@@ -362,8 +384,7 @@ class Loop:
         loop.wish = None if state["wish"] is None else Act.restore(state["wish"])  # type: ignore[arg-type]
         loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
         loop._paired = [(pair[0], pair[1]) for pair in state["paired"]]  # type: ignore[attr-defined]
-        loop._unwatched = [(instant(one["issue_time"]), one["raw"])
-                           for one in state["unwatched"]]  # type: ignore[attr-defined]
+        loop._unwatched = [Unwatched.restore(one) for one in state["unwatched"]]  # type: ignore[attr-defined]
         return loop
 
 

@@ -1,4 +1,4 @@
-"""Losses of quantile forecasts: absolute error of the median, CRPS, and hits of the 80 % interval."""
+"""Losses of quantile forecasts: absolute error of the median, CRPS, hits of the 80 % interval; where labels fell."""
 
 from __future__ import annotations
 
@@ -36,6 +36,29 @@ def inside(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float], m
     low = level(values, quantiles, (1.0 - mass) / 2)
     high = level(values, quantiles, (1.0 + mass) / 2)
     return np.where(np.isnan(labels), np.nan, ((labels >= low) & (labels <= high)).astype("float64"))
+
+
+def pit(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
+    """Probability integral transform of ``labels`` (...) by the rising quantiles ``values`` (..., quantile): where in
+    the forecast each label fell, from 0 to 1, interpolated between the levels; NaN labels give NaN.
+
+    Beyond the outermost level it is halfway to 0 or 1; where several quantiles equal the label, the middle of them.
+
+    >>> pit(np.array([[1.0, 2.0, 3.0]] * 3), np.array([1.5, 9.0, np.nan]), (0.1, 0.5, 0.9)).round(2).tolist()
+    [0.3, 0.95, nan]
+    """
+    levels = np.asarray(quantiles, dtype="float64")
+    last = len(levels) - 1
+    middle = np.zeros(labels.shape)
+    for below in (values < labels[..., None], values <= labels[..., None]):
+        count = below.sum(axis=-1)
+        at = np.clip(count, 1, max(last, 1))  # between the levels at - 1 and at, where it is between two
+        low, high = (np.take_along_axis(values, np.minimum(one, last)[..., None], axis=-1)[..., 0]
+                     for one in (at - 1, at))
+        share = (labels - low) / np.where(high > low, high - low, 1.0)
+        inner = levels[at - 1] + share * (levels[np.minimum(at, last)] - levels[at - 1])
+        middle += np.where(count == 0, levels[0] / 2, np.where(count > last, (1.0 + levels[-1]) / 2, inner)) / 2
+    return np.where(np.isnan(labels), np.nan, middle)
 
 
 def residual(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:

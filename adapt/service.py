@@ -18,7 +18,8 @@ from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Monitor
-from adapt.scores import level, residual
+from adapt.monitoring.surroundings import Contexts, features
+from adapt.scores import level, pit, residual
 from adapt.stacking import Stacking
 from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
@@ -37,9 +38,11 @@ class ServiceError(TerracastError):
 class Beginning:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
-    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), the panel
-    of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not), and what
-    a mixture reads beside the target (time, variable, node) as known then (None: nothing)."""
+    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), and the panel
+    of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not). Of the
+    same forecasts: where in them the labels fell, ``pits`` (time, node), and the contexts they were made from,
+    ``inputs`` (None: intervals, or contexts, are not watched). ``beside``: what a mixture reads beside the target
+    (time, variable, node) as known then (None: nothing)."""
 
     base: Forecaster
     times: np.ndarray
@@ -47,7 +50,21 @@ class Beginning:
     stacking: dict[str, object] | None = None
     known: xr.DataArray | None = None
     panel: xr.Dataset | None = None
+    pits: np.ndarray | None = None
+    inputs: Contexts | None = None
     beside: xr.DataArray | None = None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one half of the past says, forecast by the other: rows (time, node) at ``times``, features (issue, feature,
+    node)."""
+
+    times: np.ndarray
+    residuals: np.ndarray
+    pits: np.ndarray
+    issued: np.ndarray
+    features: np.ndarray
 
 
 def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
@@ -67,24 +84,26 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     first = fit(panel.sel(time=slice(None, middle)), seed)
     second = fit(panel.sel(time=slice(middle, None)), seed)
     stacking = Stacking.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
-    blocks = [
-        _residuals(watched, moment, second, time[0] + watched.history, middle, stacking),
-        _residuals(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking),
-    ]
+    variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
+    parts = (
+        _crossed(watched, moment, second, time[0] + watched.history, middle, stacking, variables),
+        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking, variables),
+    )
     base = fit(panel, seed)
-    return Beginning(base, np.concatenate([times for times, _ in blocks]),
-                     np.concatenate([rows for _, rows in blocks]), stacking.state(),
-                     panel[watched.request.target].transpose("time", "node"), panel, watched.company(moment, ALWAYS))
+    times, residuals, pits, issued, seen = (np.concatenate([getattr(part, name) for part in parts])
+                                            for name in ("times", "residuals", "pits", "issued", "features"))
+    return Beginning(base, times, residuals, stacking.state(), panel[watched.request.target].transpose("time", "node"),
+                     panel, pits, Contexts(issued, seen, variables), watched.company(moment, ALWAYS))
 
 
-def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
-               stacking: Stacking) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals of the short leads of forecasts issued from ``start`` to ``stop``, as the loop will feed them;
-    ``stacking`` learns from all leads."""
+def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
+             stacking: Stacking, variables: tuple[str, ...]) -> _Part:
+    """What the short leads of forecasts issued from ``start`` to ``stop`` show, as the loop will feed it to the
+    monitor; ``stacking`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
     labels = watched.labels(moment, start)
     first = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
-    times, rows = [], []
+    times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
         context = watched.panel(then, then.now - watched.history)
         request = watched.request.at(then.now)
@@ -92,8 +111,11 @@ def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.da
         known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
         stacking.learn(stacking.features(context, request, median), median, known)
         rows.append(residual(values[:short], known[:short], request.quantiles))
+        pits.append(pit(values[:short], known[:short], request.quantiles))
         times.append(request.valid_times[:short])
-    return np.concatenate(times), np.concatenate(rows)
+        seen.append(features(context, variables))
+    return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
+                 np.array([one[0] for one in times]), np.stack(seen))
 
 
 class _Earlier:
@@ -123,8 +145,9 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),
                                          beside=beginning.beside)
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
-                          nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values)
-    episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")
+                          nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values,
+                          inputs=beginning.inputs, pits=beginning.pits)
+    episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
     if beginning.panel is not None:
         loop.feeds = Feeds.fit(beginning.panel, watched.request.target)

@@ -21,13 +21,14 @@ from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
 from flows.as_of import as_of
 from flows.discovery.saved_discovery import saved_discovery
+from flows.evidence import evidence_in_words
 from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
-from flows.saved_loop import load_drivers, load_loop
+from flows.saved_loop import load_drivers, load_loop, reference_snapshot
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
@@ -69,9 +70,11 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
-        alarms=tuple(_alarm(episode, loop.climbing.climbs) for episode in loop.told.values()),
+        alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
+            episode, reference_snapshot(view), view.snapshot)) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        service=_service(loop, scores, now), versions=_versions(workspace), reasons=reasons_of(view, before),
+        service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
+        versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
     return write(page, out)
 
@@ -184,14 +187,14 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Climb]) -> Alarm:
-    """Its three sentences; where the ladder acted, the third tells every act with its receipt."""
+def _alarm(episode: Episode, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
+    """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
-    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort)
+    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:

@@ -17,7 +17,7 @@ from flows.discover import discovery_or_none, made_by, shown, told_now
 from flows.discovery.driver_service import DriverService
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.output import progress
-from flows.saved_loop import save_drivers, save_loop
+from flows.saved_loop import save_drivers, save_loop, save_reference
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
 from registry.lineage import Lineage
@@ -47,6 +47,7 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
         save_discovery(step, discovery)
         save_drivers(step, DriverService.begin(discovery, loop, step.state("drivers")))
         save_loop(step, loop)
+        save_reference(step, view.snapshot)
     return None
 
 

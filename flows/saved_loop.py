@@ -47,6 +47,17 @@ def save_loop(step: Transaction, loop: Loop) -> None:
     step.set_state("loop", loop.state())
 
 
+def save_reference(step: Transaction, snapshot: str) -> None:
+    """Write down, beside the loop, which data the monitor's reference was frozen on."""
+    step.set_state("reference", {"snapshot": snapshot})
+
+
+def reference_snapshot(held: HasState) -> str | None:
+    """The store's snapshot that the monitor's reference was frozen on; None where it was not kept."""
+    state = held.state("reference")
+    return None if state is None else str(state["snapshot"])
+
+
 def load_drivers(held: HasState) -> DriverService | None:
     """The watch over the drivers in service as saved; None before service, or where it began without one."""
     state = held.state("drivers")

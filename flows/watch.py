@@ -23,11 +23,12 @@ from adapt.guard.climbing import measured_since
 from adapt.loop import Loop, Tick
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
+from flows.evidence import evidence_of
 from flows.ingest import ingest_new
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
-from flows.saved_loop import load_drivers, load_loop, receipts, save_drivers, save_loop
+from flows.saved_loop import load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 from streams.sources import Answer
@@ -36,9 +37,11 @@ from streams.store import Transaction
 
 @dataclass(frozen=True)
 class Step:
-    """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, ``dropped``
-    a sentence for each driver that began to hurt and is no longer used, ``receipts`` one for each act of the ladder
-    that was carried out, decided, or measured in service."""
+    """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
+    ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
+    context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
+    is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
+    service."""
 
     now: str
     champion: str | None
@@ -46,6 +49,8 @@ class Step:
     files: tuple[Answer, ...] = ()
     ticks: int = 0
     alarms: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    standing: dict[str, str] = field(default_factory=dict)
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
@@ -128,12 +133,16 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
-    told = {} if waiting is not None else load_loop(workspace, view).told
+    loop = None if waiting is not None else load_loop(workspace, view)
+    told, standing = ({}, {}) if loop is None else (loop.told, loop.monitor.standing)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
+    frozen_on = reference_snapshot(view)
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
-                {name: told[name].alarm for name in sorted(opened)}, tuple(decisions), dropped, acts, waiting)
+                {name: told[name].alarm for name in sorted(opened)},
+                {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
+                tuple(decisions), dropped, acts, waiting)
 
 
 def watch_forever(config: str) -> None:

@@ -142,6 +142,8 @@ class Ladder:
         """The next step for an episode; ``climbs`` are all acts so far, of any episode."""
         if episode.sort == "health":
             return Choice(None, "an outage is a data ticket: nothing to adapt")
+        if episode.costs_since is None:
+            return Choice(None, "only the context moved and errors did not: nothing to mend")
         if not situation.error_ratio > CALM:
             return Choice(None, f"the error is {situation.error_ratio:.2f} of its usual: nothing to mend")
         mine = [climb for climb in climbs if climb.episode == episode.id and now - climb.acted_at < MONTH]

@@ -81,13 +81,17 @@ AT_ONCE = np.timedelta64(0, "h")
 
 @dataclass(frozen=True)
 class OnEpisode:
-    """Adapts once per episode, ``settle`` after its first evidence so that there is something new to learn from."""
+    """Adapts once per episode, ``settle`` after labels first told of it so that there is something new to learn from.
+
+    A context that moved while errors and intervals are as before costs nothing, and is no reason to train.
+    """
 
     settle: np.timedelta64 = AT_ONCE
 
     def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
         for episode in episodes:
-            if episode.sort != "health" and episode.opened > last - self.settle and now - episode.opened >= self.settle:
+            since = episode.costs_since
+            if since is not None and since > last - self.settle and now - since >= self.settle:
                 return Act(f"{episode.id}-fine-tune", now, f"episode {episode.id}", episode.id)
         return None
 

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from adapt.monitoring.kinds import COSTS, KINDS, Heard, kind_of, together
+from adapt.monitoring.windows import Windows
 from streams.errors import TerracastError
 from streams.instant import nanoseconds
 
@@ -34,6 +36,8 @@ class Clue(Protocol):
     def strength(self) -> float: ...
     @property
     def words(self) -> str: ...
+    @property
+    def windows(self) -> Windows | None: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class Episode:
     ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (an outage: a data ticket, never drift).
     ``weights`` holds the strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
     ``said``: for each sort that evidence named, the sum of its strengths², the strongest of them and its words; the
-    sort with the most is the episode's, so that one wild day does not name what weeks say otherwise.
+    sort with the most is the episode's, so that one wild day does not name what weeks say otherwise, and what errors
+    say names it before context and intervals do. ``heard``: what each kind of evidence said, ``watched``: the kinds
+    that could have spoken; ``since`` is when what errors and intervals say began, once they spoke.
     """
 
     id: str
@@ -59,6 +65,16 @@ class Episode:
     count: int = 1
     action: str = ""
     said: Mapping[str, tuple[float, float, str]] = field(default_factory=dict)
+    heard: Mapping[str, Heard] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
+
+    @property
+    def costs_since(self) -> np.datetime64 | None:
+        """When labels first told of it, by errors or by intervals that do not hold; None: it has cost nothing yet (only
+        the context moved, or it is a data ticket), so that there is nothing to train for."""
+        if not self.heard:
+            return None if self.sort == "health" else self.opened
+        return min((one.first for kind, one in self.heard.items() if kind in COSTS), default=None)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -71,7 +87,10 @@ class Episode:
         """Three sentences to a person: what changed; where and since when; what the system did or proposes."""
         places = self.nodes
         where = ", ".join(places[:5]) + (f" and {len(places) - 5} more nodes" if len(places) > 5 else "")
-        return (f"{self.words[:1].upper()}{self.words[1:]}.",
+        own = kind_of(self.sort)
+        others = [self.heard[kind].words for kind in KINDS if kind in self.heard and kind != own]
+        what = "; ".join(one for one in (self.words, *others, together(self.heard.keys(), self.watched)) if one)
+        return (f"{what[:1].upper()}{what[1:]}.",
                 f"It concerns {where or 'no particular node'} since {np.datetime_as_string(self.since, 'h')}.",
                 self.action or "Nothing has been done yet.")
 
@@ -84,7 +103,8 @@ class Episode:
         """As JSON scalars and a dict of them."""
         times = {name: int(getattr(self, name).astype(np.int64)) for name in TIMES}
         rest = {name: getattr(self, name) for name in ("id", "sort", "state", "words", "count", "action")}
-        return {**rest, **times, "strength": float(self.strength),
+        return {**rest, **times, "strength": float(self.strength), "watched": list(self.watched),
+                "heard": {kind: one.state() for kind, one in self.heard.items()},
                 "said": {sort: [float(total), float(best), words] for sort, (total, best, words) in self.said.items()},
                 "weights": {node: float(weight) for node, weight in self.weights.items()}}
 
@@ -94,7 +114,9 @@ class Episode:
         times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
         said = {sort: (float(total), float(best), str(words))
                 for sort, (total, best, words) in state.get("said", {}).items()}
-        return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said})
+        heard = {kind: Heard.restore(one) for kind, one in state.get("heard", {}).items()}
+        return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said, "heard": heard,
+                      "watched": tuple(state.get("watched", ()))})
 
     def with_action(self, text: str) -> Episode:
         """The same episode, with the third sentence of its alarm set."""
@@ -107,7 +129,8 @@ class Episodes:
 
     An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering``
     when ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the
-    cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay.
+    cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``:
+    the kinds of evidence that there could be, for what it means that one is missing.
 
     >>> from adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
@@ -122,6 +145,7 @@ class Episodes:
     cooldown: np.timedelta64
     quiet_after: np.timedelta64 | None = None
     name: str = "drift"
+    watched: tuple[str, ...] = ()
     _open: dict[str, Episode] = field(default_factory=dict)
 
     def fold(self, now: np.datetime64, evidence: Iterable[Clue]) -> tuple[Episode, ...]:
@@ -169,11 +193,13 @@ class Episodes:
         return Episode(f"{prefix}-{np.datetime_as_string(now, 'h')}", clue.sort, "opened", now,
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
                        clue.words, abs(clue.strength),
-                       said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)})
+                       said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},
+                       heard={kind_of(clue.sort): _heard_first(now, clue)},
+                       watched=self.watched)
 
     def state(self) -> dict[str, object]:
         """Settings and open episodes as JSON scalars, lists and strings."""
-        return {"cooldown": nanoseconds(self.cooldown), "name": self.name,
+        return {"cooldown": nanoseconds(self.cooldown), "name": self.name, "watched": list(self.watched),
                 "quiet_after": None if self.quiet_after is None else nanoseconds(self.quiet_after),
                 "open": [one.to_state() for one in self._open.values()]}
 
@@ -184,6 +210,7 @@ class Episodes:
         opened = [Episode.from_state(one) for one in state["open"]]
         return cls(np.timedelta64(int(state["cooldown"]), "ns"),
                    None if quiet is None else np.timedelta64(int(quiet), "ns"), str(state["name"]),
+                   tuple(state.get("watched", ())),
                    {"health" if one.sort == "health" else "drift": one for one in opened})
 
 
@@ -196,11 +223,31 @@ def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
     said = dict(known.said) or {known.sort: (known.strength**2, known.strength, known.words)}
     total, best, words = said.get(clue.sort, (0.0, -1.0, ""))
     said[clue.sort] = (total + strength**2, max(best, strength), clue.words if strength > best else words)
-    sort = max(said, key=lambda name: (said[name][0], name == known.sort))
+    sort = max(said, key=lambda name: (kind_of(name) == "error", said[name][0], name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     state = "opened" if known.state == "opened" and now == known.opened else "growing"
+    heard = _heard(known, now, clue)
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
-                   count=known.count + 1, since=min(known.since, clue.since.astype("datetime64[ns]")),
-                   sort=sort, words=said[sort][2], said=said,
+                   count=known.count + 1, since=_since(heard), sort=sort, words=said[sort][2], said=said, heard=heard,
                    strength=max(strength, known.strength))
+
+
+def _heard(known: Episode, now: np.datetime64, clue: Clue) -> dict[str, Heard]:
+    """What each kind has said so far, with the clue: the words of the strongest, but when it was first heard."""
+    heard = dict(known.heard) or {kind_of(known.sort): Heard(known.opened, known.since, known.strength, known.words)}
+    new = _heard_first(now, clue)
+    before = heard.get(kind_of(clue.sort), new)
+    best = new if new.strength > before.strength else before
+    heard[kind_of(clue.sort)] = replace(best, first=before.first, since=min(before.since, new.since))
+    return heard
+
+
+def _heard_first(now: np.datetime64, clue: Clue) -> Heard:
+    return Heard(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
+
+
+def _since(heard: Mapping[str, Heard]) -> np.datetime64:
+    """Since when it costs something, once labels have spoken: a context may have moved long before."""
+    cost = [one.since for kind, one in heard.items() if kind in COSTS]
+    return min(cost or [one.since for one in heard.values()])

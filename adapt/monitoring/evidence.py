@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from adapt.monitoring.kinds import kind_of
+from adapt.monitoring.views import OF_ALL
+from adapt.monitoring.window_scan import WINDOWS
+from adapt.monitoring.windows import Span, Windows, windows_at
 
 
 @dataclass(frozen=True)
@@ -13,11 +19,14 @@ class Evidence:
 
     ``sort``: ``level`` (errors moved one way: ``up`` or ``down``), ``trend`` (they keep moving), ``scale`` (swings
     grew or shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
-    neighbours) or ``health`` (a data ticket, not a drift: ``ticket`` says ``outage``, ``silent``, ``stuck``,
-    ``unit``, ``lost driver``, ``appeared``, ``wiring``, ``clock``).
+    neighbours), ``input`` (what the forecaster sees is unlike the reference), ``calibration`` (intervals became too
+    ``narrow`` or too ``wide``) or ``health`` (a data ticket, not a drift: ``ticket`` says ``outage``, ``silent``,
+    ``stuck``, ``unit``, ``lost driver``, ``appeared``, ``wiring``, ``clock``). Its ``kind`` follows from the
+    sort.
     ``strength``: how many times the limit was passed that normal times pass at the promised rate; for health 0.
     ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.e_detector``), 1 where none was made.
-    ``earliest`` and ``latest``: the interval in which it began, where that was worked out.
+    ``earliest`` and ``latest``: the interval in which it began, where that was worked out. ``windows``: what was
+    compared with what (none for a data ticket).
     """
 
     time: np.datetime64
@@ -31,3 +40,23 @@ class Evidence:
     earliest: np.datetime64 | None = None
     latest: np.datetime64 | None = None
     e_value: float = 1.0
+    windows: Windows | None = None
+
+    @property
+    def kind(self) -> str:
+        """``error``, ``input``, ``calibration`` or ``health``."""
+        return kind_of(self.sort)
+
+
+def with_windows(found: Iterable[Evidence], scores: np.ndarray, nodes: tuple[str, ...], end: np.datetime64,
+                 span: np.timedelta64, blocks: int, reference: Span) -> list[Evidence]:
+    """``found`` with the windows that it is about: of the ``scores`` (window, stream) of its nodes, as ``Views`` lays
+    streams out, the window of the loudest; ``blocks`` there were, the last of which ended at ``end``."""
+    sizes = np.nan_to_num(np.abs(scores))
+    of_nodes = sizes[:, :-len(OF_ALL)].reshape(len(sizes), -1, len(nodes)).max(axis=1)
+    stated = []
+    for one in found:
+        wide = len(one.nodes) == len(nodes)
+        loud = sizes.max(axis=1) if wide else of_nodes[:, [nodes.index(node) for node in one.nodes]].max(axis=1)
+        stated.append(replace(one, windows=windows_at(end, span, WINDOWS[int(np.argmax(loud))], blocks, reference)))
+    return stated

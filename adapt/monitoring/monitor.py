@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from adapt.monitoring.e_detector import Sureness
-from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.evidence import Evidence, with_windows
 from adapt.monitoring.false_alarms import threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
+from adapt.monitoring.surroundings import Contexts
 from adapt.monitoring.units import IN_A_ROW, Units
 from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
 from adapt.monitoring.window_scan import REACH, WEIGHTS, WindowScan
+from adapt.monitoring.windows import Span
+from adapt.monitoring.witnesses import Record, Witnesses, share_of
 from streams.errors import TerracastError
 
 __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
@@ -41,7 +44,8 @@ class MonitorError(TerracastError):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What ``Monitor.fit`` froze: names, clock and promise, the views, the limits of their streams, the threshold."""
+    """What ``Monitor.fit`` froze: names, clock and promise, the views, the limits of their streams, the threshold, and
+    the span of the reference (None: not known)."""
 
     nodes: tuple[str, ...]
     step: np.timedelta64
@@ -51,6 +55,7 @@ class Calibration:
     views: Views
     scan: WindowScan
     sure: Sureness
+    reference: Span | None = None
 
     @property
     def span(self) -> np.timedelta64:
@@ -76,6 +81,8 @@ class Monitor:
     the limits come from the reference, cross-fitted, and one threshold on all of them from the promise
     (``false_alarms``). What passes is put down to the few nodes that explain it and given a sort
     (``news``). While a change lasts, each block says so again, until the weeks before are as changed as it.
+    Where it was fitted with them, it watches the context of the forecasts and their intervals beside the errors
+    (``witnesses``), within the same promise.
 
     >>> draws = np.random.default_rng(0)
     >>> times = np.datetime64("2020-01-01", "ns") + np.arange(24 * 110) * np.timedelta64(1, "h")
@@ -89,8 +96,9 @@ class Monitor:
     """
 
     def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None,
-                 units: Units | None = None) -> None:
+                 units: Units | None = None, witnesses: Witnesses | None = None) -> None:
         self.calibration, self._silence, self._stuck, self._units = calibration, silence, stuck, units
+        self._witnesses = witnesses
         self._news = News(calibration.nodes, calibration.views, calibration.scan, calibration.threshold,
                           calibration.sure)
         self._times: list[np.datetime64] = []
@@ -103,15 +111,17 @@ class Monitor:
     @classmethod
     def fit(cls, residuals: np.ndarray, times: np.ndarray, false_alarms_per_month: float = 1.0, *, seed: int,
             nodes: Sequence[str] | None = None, block: np.timedelta64 | None = None,
-            values: np.ndarray | None = None, by_node: bool = False) -> Monitor:
+            values: np.ndarray | None = None, by_node: bool = False, inputs: Contexts | None = None,
+            pits: np.ndarray | None = None) -> Monitor:
         """Freeze what is normal and set the one threshold, from a reference period in which nothing changed.
 
         ``residuals`` (time, node): (label - median) / spread of short leads, at rising ``times`` (time,), gaps
         allowed; they must be out of sample (cross-fitted), else every threshold is too tight: that is the caller's
         job. ``block`` defaults to a day, or the longest part of one that gives 14 blocks. ``values`` (time, node):
         the observations themselves, to learn how long a sensor may repeat itself and in which unit it reports.
-        ``by_node``: the promise counts the alarms of each node; else all alarms within a week are one. Raises
-        ``MonitorError`` when the period is short.
+        ``by_node``: the promise counts the alarms of each node; else all alarms within a week are one. ``inputs``: the
+        contexts of those forecasts, and ``pits`` (time, node): where in them the labels fell (``adapt.scores.pit``);
+        without them neither kind is watched. Raises ``MonitorError`` when the period is short.
         """
         residuals, times = np.asarray(residuals, float), np.asarray(times, "datetime64[ns]")
         names = tuple(str(node) for node in (range(residuals.shape[1]) if nodes is None else nodes))
@@ -131,46 +141,76 @@ class Monitor:
         expected = np.isfinite(residuals).mean(axis=0) >= 0.5
         silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
         views = Views.fit(residuals, (number, at, size))
+        records = [] if inputs is None else [
+            Record.of_contexts(inputs, _places(inputs.times, step, size)[0], blocks.numbers)]
+        records += [] if pits is None else [Record.of_pits(np.asarray(pits, float), number, blocks.numbers, size)]
         return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
                       seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values),
-                      units=None if values is None else Units.fit(values, size))
+                      units=None if values is None else Units.fit(values, size), records=tuple(records),
+                      reference=(times[0], times[-1] + step))
 
     @classmethod
     def on(cls, views: Views, blocks: Blocks, false_alarms_per_month: float, *, nodes: tuple[str, ...],
            step: np.timedelta64, block: int, seed: int, by_node: bool, silence: Silence,
-           stuck: Stuck | None = None, units: Units | None = None) -> Monitor:
+           stuck: Stuck | None = None, units: Units | None = None, records: tuple[Record, ...] = (),
+           reference: Span | None = None) -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already: ``views`` fitted to it
-        and its cross-fitted ``blocks`` of so many steps."""
+        and its cross-fitted ``blocks`` of so many steps, and the ``records`` of what is watched beside the errors."""
         kinds, places = views.kinds
         per_month = float(MONTH / (step * block))
-        rates = _rates(false_alarms_per_month / per_month, blocks.streams, kinds)
+        promised = false_alarms_per_month / per_month
+        rates = _rates(promised * (1.0 - share_of(records)), blocks.streams, kinds)
         scan = WindowScan.fit(blocks.streams, kinds, rates)
         crossed = WindowScan.crossed(blocks.streams, kinds, rates)
-        limit = threshold(lambda rows: by_place(crossed.scores(rows), places), blocks.streams, per_month,
-                          false_alarms_per_month, COOLDOWN_BLOCKS, seed, by_node=by_node)
+        witnesses, beside = (None, None) if not records else Witnesses.fit(records, promised)
+
+        def scores(rows: np.ndarray) -> np.ndarray:
+            own = by_place(crossed.scores(rows), places)
+            return own if beside is None else np.maximum(own, by_place(
+                beside.scores(rows), np.tile(np.arange(len(nodes) + 1), len(records))))
+
+        limit = threshold(scores, blocks.streams, per_month, false_alarms_per_month, COOLDOWN_BLOCKS, seed,
+                          by_node=by_node)
         monitor = cls(Calibration(nodes, step, block, false_alarms_per_month, limit, views, scan,
-                                  Sureness.fit(blocks.streams, kinds)), silence, stuck, units)
+                                  Sureness.fit(blocks.streams, kinds), reference), silence, stuck, units, witnesses)
         monitor._past, monitor._moments = blocks.streams[-REACH:], blocks.moments[-REACH:]
         return monitor
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of evidence are watched, data tickets aside."""
+        return ("error", *(() if self._witnesses is None else self._witnesses.kinds))
+
+    @property
+    def standing(self) -> dict[str, str]:
+        """A sentence for each kind that is watched beside errors: how it stands, change or not."""
+        return {} if self._witnesses is None else self._witnesses.standing()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables by whose features the context is known (``surroundings.features``); none: not watched."""
+        return () if self._witnesses is None else self._witnesses.variables
+
     def observe(self, times: np.ndarray, residuals: np.ndarray, values: np.ndarray | None = None,
-                ) -> tuple[Evidence, ...]:
+                pits: np.ndarray | None = None, context: np.ndarray | None = None) -> tuple[Evidence, ...]:
         """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come.
         Where the times of one call fall, a ticket says so.
 
-        ``values`` (k, node): the observations themselves, where stuck and converted sensors are watched for. Rows
-        not later than the last one seen are ignored (each time counts once). Rows that never come at all are noticed
+        ``values`` (k, node): the observations themselves, where stuck and converted sensors are watched for;
+        ``pits`` (k, node) and ``context`` (feature, node) of the issue that the rows are of, where those are. Rows not
+        later than the last one seen are ignored (each time counts once). Rows that never come at all are noticed
         at the next one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
         """
         found: list[Evidence] = []
         residuals = np.asarray(residuals, float)
         shown = np.full(residuals.shape, np.nan) if values is None else np.asarray(values, float)
+        placed = [None] * len(residuals) if pits is None else list(np.asarray(pits, float))
         times = np.asarray(times, "datetime64[ns]")
         if (back := np.flatnonzero(np.diff(times.astype(np.int64)) < 0)).size:
             now = np.max(times) if self._last is None else max(np.max(times), self._last)
             found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "the clock "
                                   "went back: rows that are not later than the last one are left out", "clock"))
-        for time, row, value in zip(times, residuals, shown, strict=True):
+        for time, row, value, fell in zip(times, residuals, shown, placed, strict=True):
             if self._last is not None and time <= self._last:
                 continue
             found += self._health(time, np.isfinite(row), value)
@@ -179,12 +219,15 @@ class Monitor:
             self._times.append(time)
             self._rows.append(row)
             self._last = time
+            if self._witnesses is not None:
+                self._witnesses.hear(fell, context)
+                context = None  # the rows of an issue share it
             if self._block_of(time + self.calibration.step) != self._block_of(time):
                 found += self._close()
         return tuple(found)
 
     def replay(self, times: np.ndarray, residuals: np.ndarray) -> tuple[Evidence, ...]:
-        """What ``observe`` would say of whole blocks that follow what was seen, health aside; takes nothing in.
+        """What ``observe`` would say of errors in whole blocks that follow what was seen; takes nothing in.
 
         All blocks are compared at once, and only those with news are put into words: a year of a thousand nodes in
         seconds. Rows as for ``observe``, gaps allowed inside blocks.
@@ -201,13 +244,15 @@ class Monitor:
         found: list[Evidence] = []
         for row in loud[loud >= first].tolist():
             past = slice(max(0, row + 1 - REACH), row + 1)
-            found += self._news.of(ends[row - first], frozen.span, streams[past], moments[past], none)
+            found += self._errors(ends[row - first], streams[past], moments[past], none)
         return tuple(found)
 
     def restart(self) -> None:
         """Forget what was seen, keep what is normal and the threshold: for a new champion."""
         self._times, self._rows, self._before = [], [], None
         self._past, self._moments = self._past[:0], self._moments[:0]
+        if self._witnesses is not None:
+            self._witnesses.serve_anew()
 
     def _block_of(self, time: np.datetime64) -> int:
         return int(time.astype(np.int64) // self.calibration.span.astype(np.int64))
@@ -247,7 +292,19 @@ class Monitor:
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
         ill = np.zeros(len(frozen.nodes), bool) if self._stuck is None else self._stuck.stuck
         ill = ill if self._units is None else ill | self._units.converted
-        return self._news.of(time, frozen.span, self._past, self._moments, ill)
+        found = self._errors(time, self._past, self._moments, ill)
+        if self._witnesses is not None:
+            found += self._witnesses.close(time, time + frozen.step, frozen, ill)
+        return found
+
+    def _errors(self, time: np.datetime64, past: np.ndarray, moments: np.ndarray, ill: np.ndarray) -> list[Evidence]:
+        """What errors say at the end of a block, with the windows that it is about."""
+        frozen = self.calibration
+        found = self._news.of(time, frozen.span, past, moments, ill)
+        if not found or frozen.reference is None:
+            return found
+        scores, _ = frozen.scan.latest(past)
+        return with_windows(found, scores, frozen.nodes, time + frozen.step, frozen.span, len(past), frozen.reference)
 
     def _made(self, times: np.ndarray, rows: np.ndarray) -> Blocks:
         """The blocks of ``rows``, with the last row of the block before them at hand for what jumps between the two."""
@@ -267,6 +324,9 @@ class Monitor:
                 "sure": frozen.sure.state(), "silence": self._silence.state(),
                 "stuck": None if self._stuck is None else self._stuck.state(),
                 "units": None if self._units is None else self._units.state(),
+                "witnesses": None if self._witnesses is None else self._witnesses.state(),
+                "reference": None if frozen.reference is None else [
+                    int(at.astype(np.int64)) for at in frozen.reference],
                 "past": self._past.copy(), "moments": self._moments.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, len(frozen.nodes)),
@@ -276,14 +336,18 @@ class Monitor:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Monitor:
-        """A monitor that goes on where ``state`` was taken."""
+        """A monitor that goes on where ``state`` was taken; one saved before there were witnesses has none."""
+        reference = state.get("reference")
+        witnesses = state.get("witnesses")
         frozen = Calibration(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), int(state["block"]),
                              float(state["false_alarms_per_month"]), float(state["threshold"]),
                              Views.restore(state["views"]), WindowScan.restore(state["scan"]),
-                             Sureness.restore(state["sure"]))
+                             Sureness.restore(state["sure"]), None if reference is None else (
+                                 np.datetime64(int(reference[0]), "ns"), np.datetime64(int(reference[1]), "ns")))
         monitor = cls(frozen, Silence.restore(state["silence"]),
                       None if state["stuck"] is None else Stuck.restore(state["stuck"]),
-                      None if state["units"] is None else Units.restore(state["units"]))
+                      None if state["units"] is None else Units.restore(state["units"]),
+                      None if witnesses is None else Witnesses.restore(witnesses))
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")

@@ -63,7 +63,7 @@ class Alarm:
     """One episode told to a person: what changed; where and since when; what the system did or proposes.
 
     ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
-    outage (health).
+    outage (health). ``evidence``: sentences on what it rests on, a kind of evidence each: which windows were compared.
     """
 
     episode: str
@@ -73,6 +73,7 @@ class Alarm:
     start: np.datetime64
     end: np.datetime64 | None = None
     sort: str = "drift"
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Report:
     reference_error (the same of ``reference``), skill (1 − error / error of the seasonal naive forecast),
     coverage (share of values inside the 80 % interval), state (calm, episode or outage); all but ``node``
     may be missing. ``policies``: columns policy, mae, crps, coverage, alarms, adaptations, seconds.
-    ``place`` is what a node is called here.
+    ``place`` is what a node is called here; ``standing``: sentences on context and intervals as they are now.
     """
 
     title: str
@@ -213,6 +214,7 @@ class Report:
     making: Making = field(default_factory=Making)
     reference: str = "the frozen base"
     place: str = "station"
+    standing: tuple[str, ...] = ()
 
 
 def with_columns(table: pd.DataFrame | None, columns: tuple[str, ...], needed: tuple[str, ...],

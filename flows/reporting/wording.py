@@ -140,7 +140,8 @@ def sort_in_words(sort: str) -> str:
     >>> sort_in_words("health"), sort_in_words("level"), sort_in_words("drift")
     ('outage', 'shift of the level', 'drift')
     """
-    words = {"health": "outage", "level": "shift of the level", "scale": "change of the spread"}
+    words = {"health": "outage", "level": "shift of the level", "scale": "change of the spread",
+             "input": "context not seen before", "calibration": "intervals that do not hold"}
     return words.get(sort, sort)
 
 

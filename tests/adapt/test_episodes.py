@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.monitoring.episodes import EpisodeError, Episodes
+from adapt.guard.ladder import Ladder, Situation, Step
+from adapt.guard.policy import OnEpisode
+from adapt.monitoring.episodes import Episode, EpisodeError, Episodes
 from adapt.monitoring.monitor import Evidence
 
 START = np.datetime64("2015-03-04T06", "ns")
@@ -94,3 +96,65 @@ def test_weeks_outvote_the_wildest_day_and_the_count_survives_a_restart():
         episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
     (one,) = episodes.active()
     assert one.sort == "level" and one.strength == 2.0 and one.said["level"][1] == 1.5
+
+
+WATCHED = ("error", "input", "calibration")
+SAID = {"level": "errors moved", "input": "the context is unlike", "calibration": "intervals cover 61 %"}
+
+
+def heard(*sorts, watched=WATCHED):
+    episodes = Episodes(3 * DAY, name="air", watched=watched)
+    for day, sort in enumerate(sorts):
+        at = START + day * DAY
+        episodes.fold(at, [Evidence(at, at, ("a",), sort, "up", 1.5, SAID.get(sort, sort))])
+        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+    return episodes.active()[0]
+
+
+@pytest.mark.parametrize(("sorts", "says", "costs"), [
+    (("level",), "what changed is how observations follow from it", 0),
+    (("input",), "the world went where forecasts cope, and nothing is trained for it", None),
+    (("input", "level"), "the world went where forecasts do not cope", 1),
+    (("input", "calibration"), "intervals do not hold there", 1),
+    (("calibration",), "only how well intervals hold", 0),
+    (("input", "input", "calibration", "level"), "the world went where forecasts do not cope", 2)])
+def test_an_episode_says_which_kinds_spoke_and_what_that_means(sorts, says, costs):
+    one = heard(*sorts)
+    assert says in one.sentences[0] and set(one.heard) == {"error" if sort == "level" else sort for sort in sorts}
+    assert all(SAID[sort] in one.sentences[0].lower() for sort in sorts)
+    assert one.costs_since == (None if costs is None else START + costs * DAY)
+    assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
+    assert one.sort == ("level" if "level" in sorts else one.sort)  # what errors say names it
+    assert len(one.sentences) == 3
+
+
+def test_what_was_not_watched_is_not_said_to_be_steady():
+    assert heard("level", watched=("error",)).sentences[0] == "Errors moved."
+    assert heard("health").costs_since is None
+
+
+def test_an_episode_saved_before_there_were_kinds_goes_on():
+    old = heard("level", watched=()).to_state()
+    del old["heard"], old["watched"]
+    one = Episode.from_state(old)
+    assert one.costs_since == one.opened
+    state = {"cooldown": int(3 * DAY / np.timedelta64(1, "ns")), "name": "air", "quiet_after": None, "open": [old]}
+    episodes = Episodes.restore(state)
+    (grown,) = episodes.fold(START + DAY, [clue(START + DAY, sort="input")])
+    assert grown.heard["error"].first == START and grown.costs_since == START and grown.sort == "level"
+
+
+def test_a_context_that_moved_alone_trains_nothing():
+    """Errors are what costs: the trigger waits for labels, and counts from when they spoke."""
+    trigger, week = OnEpisode(2 * DAY), 7 * DAY
+    moved, costly = heard("input", "input"), heard("input", "input", "input", "level")
+    for day in range(30):
+        assert trigger.due(START + day * DAY, START - week, (moved, heard("health"))) is None
+    # a scheduled training between the two does not use it up
+    acts = [trigger.due(START + day * DAY, START + DAY, (costly,)) for day in range(3, 9)]
+    assert [act is not None for act in acts] == [False, False, True, True, True, True]
+    ladder = Ladder((Step("output", 1.0, DAY),))
+    for one, rung in ((moved, None), (costly, "output")):
+        choice = ladder.choose(START + 20 * DAY, one, Situation(1.6, DAY), ())
+        assert (None if choice.step is None else choice.step.rung) == rung
+    assert "only the context moved" in ladder.choose(START + 20 * DAY, moved, Situation(1.6, DAY), ()).why

@@ -96,6 +96,8 @@ def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
         xr.testing.assert_identical(one.forecast, two.forecast)
         assert one.act == two.act and len(one.scores) == len(two.scores)
     same_trees(clean.state(), dirty.state())
+    assert clean.monitor.kinds == ("error", "input", "calibration")
+    assert clean.monitor.variables == ("no2", "weather.wind_speed")  # their features are part of the states
     acts = sum(tick.act is not None for tick in ticks)
     assert acts == 0 if name == "frozen" else acts >= 1
     assert any(tick.scores for tick in ticks)
@@ -109,6 +111,9 @@ def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: B
 
     again = begin(watched, Moment(START, poisoned(history, START)), fit, seed=1)
     np.testing.assert_array_equal(beginning.residuals, again.residuals)
+    assert beginning.pits is not None and again.pits is not None and beginning.inputs is not None
+    np.testing.assert_array_equal(beginning.pits, again.pits)
+    np.testing.assert_array_equal(beginning.inputs.features, again.inputs.features)  # type: ignore[union-attr]
     for name, weights in beginning.base.weights().items():  # type: ignore[attr-defined]
         np.testing.assert_array_equal(weights, again.base.weights()[name])  # type: ignore[attr-defined]
 
@@ -164,6 +169,25 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
         restarted = Loop.restore(restarted.watched, restarted.policy, saved, models.__getitem__)  # type: ignore[arg-type]
         same_trees(restarted.state(), saved)
     same_trees(steady.state(), restarted.state())
+
+
+def test_a_loop_saved_before_context_and_intervals_were_watched_goes_on(
+        history: Recorded, beginning: Beginning) -> None:
+    models, policy = {"base": beginning.base}, policies(6 * HOUR, 12 * HOUR)[0]
+    loop = fresh(history, replace(beginning, pits=None, inputs=None), policy)
+    run(loop, history, START, START + DAY)
+    saved = loop.state()
+    saved["monitor"] = {name: part for name, part in saved["monitor"].items()  # type: ignore[attr-defined]
+                        if name not in ("witnesses", "reference")}
+    saved["episodes"] = {name: part for name, part in saved["episodes"].items()  # type: ignore[attr-defined]
+                         if name != "watched"}
+    saved["unwatched"] = [{"issue_time": one["issue_time"], "raw": one["raw"]}
+                          for one in saved["unwatched"]]  # type: ignore[attr-defined]
+    old = Loop.restore(loop.watched, policy, saved, models.__getitem__)
+    ticks, others = (run(one, history, START + 30 * HOUR, START + 5 * DAY) for one in (loop, old))
+    for one, two in zip(ticks, others, strict=True):
+        xr.testing.assert_identical(one.forecast, two.forecast)
+    assert old.monitor.kinds == ("error",)
 
 
 def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded, beginning: Beginning) -> None:

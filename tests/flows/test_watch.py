@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
+from flows.command import app
+from flows.report import report_on
 from flows.watch import watch_once
 from stfm.base.model import Base
 
@@ -123,3 +127,40 @@ def _poison(folder: Path, now: np.datetime64) -> None:
             panel[name].values[later & np.isfinite(panel[name].values)] = 6666.0
         path.unlink()
         panel.to_netcdf(path)
+
+
+def test_an_alarm_states_its_windows_and_snapshots(  # type: ignore[no-untyped-def]
+        in_service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the answer of the command and on the page: what was compared with what, on which data."""
+    frozen_on = in_service.open().store.read().state("reference")["snapshot"]
+    in_service.deliver(SEED_DAYS, SEED_DAYS + 4)
+    _shift(in_service.folder / "incoming" / "air" / f"days-{SEED_DAYS:03d}-{SEED_DAYS + 4:03d}.nc")
+    monkeypatch.chdir(in_service.folder)
+    now = np.datetime_as_string(in_service.day(SEED_DAYS + 4), "s")
+    told = CliRunner().invoke(app, ["watch", "--once", "--json", "--now", now])
+    assert told.exit_code == 3
+    answer = json.loads(told.stdout)
+    (episode,) = [name for name in answer["alarms"] if "health" not in name]
+    rests_on = answer["evidence"][episode]
+    assert rests_on["snapshots"] == {"reference": frozen_on, "current": answer["snapshot"]}
+    assert frozen_on != answer["snapshot"] and rests_on["watched"] == ["error", "input", "calibration"]
+    for said in rests_on["kinds"].values():
+        windows = said["windows"]
+        assert windows["reference"][1] <= windows["current"][0] < windows["current"][1]
+        assert windows["before"][1] == windows["current"][0] and windows["overlap"] == 0.0
+        assert said["words"].lower() in answer["alarms"][episode].lower()
+    assert answer["standing"]["input"].startswith("the context is ")
+    assert "context" in answer["alarms"][episode]  # and what it means that it moved, or did not
+    report_on(in_service.open(), in_service.day(SEED_DAYS + 4), in_service.folder / "report.html")
+    page = (in_service.folder / "report.html").read_text(encoding="utf-8")
+    assert f"The reference was frozen on data snapshot {frozen_on} and is compared on {answer['snapshot']}." in page
+    assert "0 % of it in the reference" in page and f"Lately {answer['standing']['input']}" in page
+
+
+def _shift(path: Path) -> None:
+    """All stations report three times as much."""
+    with xr.open_dataset(path) as opened:
+        panel = opened.load()
+    panel["no2"].values[:] = 3 * panel["no2"].values + 20
+    path.unlink()
+    panel.to_netcdf(path)
