@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+ECHO = 0.4  # of the largest move among the nodes it is linked to: less is what the weights do not explain of that
+
+
 
 def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: np.ndarray, least: float = 0.5,
               ) -> dict[int, float]:
@@ -11,8 +14,10 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
 
     A node that moves by m moves the residual of each neighbour by -m × its weight there: alarms spill over. So
     ``moved`` (node,) = (1 - W) m with few m other than 0, found greedily (matching pursuit: the node that explains
-    most is taken, all taken are fitted again). ``noise`` (node,): what normal times move; ``start`` (node,) bool:
-    where one may begin; ``least``: how much, in noise², the next node must explain. O(taken × node²).
+    most is taken, all taken are fitted again). What moved by less than ``ECHO`` of the nodes it is linked to is left
+    out: weights are never exact, and of a large move more is left at the neighbours. ``noise`` (node,): what normal
+    times move; ``start`` (node,) bool: where one may begin; ``least``: how much, in noise², the next node must
+    explain. O(taken × node²).
 
     >>> weights = np.array([[0, .5, .5], [.5, 0, .5], [.5, .5, 0]])
     >>> explained((np.eye(3) - weights) @ np.array([2.0, 0, 0]), weights, np.full(3, .3), np.full(3, True))
@@ -37,7 +42,24 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
         allowed[taken] = False
         amounts = np.linalg.lstsq(effect[:, taken], target, rcond=None)[0]
         left = target - effect[:, taken] @ amounts
-    return {node: round(float(amount), 9) for node, amount in zip(taken, amounts, strict=True)}
+    sizes = dict(zip(taken, np.abs(amounts).tolist(), strict=True))
+    most = {node: max(sizes[one] for one in part) for part in linked(taken, weights) for node in part}
+    return {node: round(float(amount), 9) for node, amount in zip(taken, amounts, strict=True)
+            if sizes[node] >= ECHO * most[node]}
+
+
+def linked(nodes: list[int], weights: np.ndarray) -> list[list[int]]:
+    """``nodes``, parted into those that are linked by weights, be it by way of others of them.
+
+    >>> linked([0, 1, 2], np.array([[0, 0, .5], [0, 0, 0], [0, 0, 0]]))
+    [[1], [0, 2]]
+    """
+    parts: list[list[int]] = []
+    for node in nodes:
+        beside = [part for part in parts if weights[node, part].any() or weights[part, node].any()]
+        parts = [part for part in parts if part not in beside]
+        parts.append([*(one for part in beside for one in part), node])
+    return parts
 
 
 def grown(region: dict[int, float], own: np.ndarray, weights: np.ndarray, near: float = 0.35, much: float = 0.85,
