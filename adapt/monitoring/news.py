@@ -78,10 +78,7 @@ class News:
         # Of what was not clipped: else a large change is as large at the neighbours that it spills over to.
         local = differences(moments[:, 0], WINDOWS[window])[-1]
         culprits = grown(explained(local, weights, self._scan.limits[window, part], start), own, weights)
-        # What another stream than the local level flags too is no echo of a neighbour's level.
-        others = np.nan_to_num(np.abs(scores[:, :nodes * len(OF_NODES)])).max(axis=0).reshape(len(OF_NODES), nodes)
-        besides = np.delete(others, LOCAL, axis=0).max(axis=0) > self._threshold
-        kept = {node: one for node, one in sorts.items() if node not in levels or besides[node]}
+        kept = {node: one for node, one in sorts.items() if node not in levels}
         sure = [node for node in culprits if node in levels]
         for node, amount in culprits.items():
             if node in levels:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+CLOSE = 0.55  # weight of a neighbour that moves with a node as one
+TOLD = 0.2  # weight by way of which a move echoes
 ECHO = 0.4  # of the largest move among the nodes it is linked to: less is what the weights do not explain of that
 
 
@@ -27,6 +29,9 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
     effect = (np.eye(len(moved)) - weights)[seen] / noise[seen, None]
     left = target = moved[seen] / noise[seen]
     power = (effect**2).sum(axis=0)
+    pairs = np.argwhere(np.triu(np.maximum(weights, weights.T) >= CLOSE, 1))
+    both = effect[:, pairs[:, 0]] + effect[:, pairs[:, 1]]
+    strong = np.maximum((both**2).sum(axis=0), 1e-12)
     taken: list[int] = []
     amounts = np.zeros(0)
     # Far from them a large network always has nodes that look moved by chance; what spills over, spills along weights.
@@ -34,16 +39,22 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
     allowed = start.copy()
     while len(taken) < len(moved) / 2:
         gain = np.where(allowed & (power > 0), (effect.T @ left) ** 2 / np.maximum(power, 1e-12), 0.0)
-        best = int(np.argmax(gain))
-        if gain[best] < (least if taken else 1e-12):
+        best = [int(np.argmax(gain))]
+        # Two close nodes that moved together hide each other: their outer neighbours would seem to have moved away.
+        beside = np.where(allowed[pairs].any(axis=1) & ~np.isin(pairs, taken).any(axis=1),
+                          (both.T @ left) ** 2 / strong, 0.0) if len(pairs) else np.zeros(1)
+        if beside.max() > max(float(gain[best[0]]), least):
+            best = pairs[int(np.argmax(beside))].tolist()
+        elif gain[best[0]] < (least if taken else 1e-12):
             break
-        taken.append(best)
+        taken += best
         allowed = near.copy()
         allowed[taken] = False
         amounts = np.linalg.lstsq(effect[:, taken], target, rcond=None)[0]
         left = target - effect[:, taken] @ amounts
     sizes = dict(zip(taken, np.abs(amounts).tolist(), strict=True))
-    most = {node: max(sizes[one] for one in part) for part in linked(taken, weights) for node in part}
+    parts = linked(taken, np.where(np.abs(weights) >= TOLD, weights, 0.0))
+    most = {node: max(sizes[one] for one in part) for part in parts for node in part}
     return {node: round(float(amount), 9) for node, amount in zip(taken, amounts, strict=True)
             if sizes[node] >= ECHO * most[node]}
 
