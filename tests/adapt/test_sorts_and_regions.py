@@ -79,7 +79,7 @@ def test_too_few_blocks_and_gaps():
 
 def chain(nodes):
     """Weights along a river: each node is expected to do what the ones above and below it do."""
-    return 0.48 * (np.eye(nodes, k=1) + np.eye(nodes, k=-1))
+    return 0.6 * np.eye(nodes, k=1) + 0.35 * np.eye(nodes, k=-1)
 
 
 def test_regions_of_a_chain():
