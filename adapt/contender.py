@@ -86,8 +86,10 @@ class Contender:
                          None if mixture is None else Mixture.restore(mixture.state()),
                          None if self.earned is None else self.earned.heir())
 
-    def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool) -> xr.Dataset:
-        """Forecast, calibrate, remember for scoring; returns the calibrated forecast."""
+    def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
+              beside: xr.DataArray | None = None) -> xr.Dataset:
+        """Forecast, calibrate, remember for scoring; returns the calibrated forecast. ``beside`` (time, variable,
+        node): the company that the mixture began with, on the same clock."""
         forecast = self.model.forecast(context, self.request.at(issue_time))
         raw = forecast[self.request.target].values[0].astype("float64")
         moved, features = raw, np.empty((raw.shape[1], 0))
@@ -96,7 +98,7 @@ class Contender:
             features = self.stacking.features(context, self.request.at(issue_time), median)
             moved = self.stacking.apply(raw, median, features)
         if self.mixture is not None:
-            moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved)
+            moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
         served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
         if self.earned is not None:
             served = self.earned.serve(raw, served)

@@ -38,10 +38,11 @@ class Hindsight:
         panel = loop.watched.panel(moment, moment.now - loop.reach)
         labels = panel[loop.watched.request.target]
         context = panel.isel(time=panel["time"].values >= moment.now - loop.watched.history)
+        beside = loop.company(moment)
         for one in self.shadows:
             for score in one.mature(moment.now, labels, loop.watched.patience):
                 self._rivals.setdefault(score.issue_time, []).append(score)
-            one.issue(context, moment.now, shadow=True)
+            one.issue(context, moment.now, shadow=True, beside=beside)
         best = []
         for score in served:
             rivals = [score, *self._rivals.pop(score.issue_time, [])]

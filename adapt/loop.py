@@ -8,7 +8,7 @@ to a few arrays, killed, and continued to the bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,7 @@ from adapt.guard.betting_gate import BettingGate
 from adapt.guard.climbing import Climbing
 from adapt.guard.gate import Decision
 from adapt.guard.policy import Act, Policy
+from adapt.mixing.company import MOST, company_names, stacked
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episode, Episodes
@@ -31,6 +32,7 @@ from stfm.forecaster import Forecaster, Request
 from streams.align import context
 from streams.instant import instant
 
+ALWAYS = np.datetime64("1678-01-01", "ns")
 PROBATION = 56  # blocks of a horizon during which a new champion may be rolled back
 
 
@@ -39,7 +41,8 @@ class Watched:
     """What the loop forecasts: a variable of a domain at fixed nodes, the drivers used, and the times that matter.
 
     ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``patience``: how long
-    after its stamp a late label is still waited for. ``request.issue_time`` is not used.
+    after its stamp a late label is still waited for. ``request.issue_time`` is not used. ``beside``: by domain, what a
+    mixture reads beside the target, fixed when service begins.
     """
 
     domain: str
@@ -49,6 +52,25 @@ class Watched:
     history: np.timedelta64
     patience: np.timedelta64
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def in_company(self, moment: Moment) -> Watched:
+        """The same where a mixture reads the drivers and all that is known by now to move in the target's domain."""
+        drivers = {domain: names for domain, names in self.drivers.items() if domain != self.domain}
+        others = company_names(self._own_nodes(moment, ALWAYS), self.request.target)
+        return replace(self, beside={self.domain: others[:MOST - sum(map(len, drivers.values()))], **drivers})
+
+    def company(self, moment: Moment, since: np.datetime64) -> xr.DataArray | None:
+        """What a mixture reads (time, variable, node) as known at the moment; None without any. A driver that has been
+        dropped since service began is silent."""
+        names = [f"{domain}.{name}" for domain, names in self.beside.items() for name in names]
+        if not names:
+            return None
+        own = self._own_nodes(moment, since)
+        read = {self.domain: (own, self.beside.get(self.domain, ()))}
+        read |= {domain: (moment.known(domain, since), names) for domain, names in self.drivers.items()
+                 if domain != self.domain}
+        return stacked(context(own, self.request.target, read)).reindex(variable=names)
 
     def panel(self, moment: Moment, since: np.datetime64) -> xr.Dataset:
         """The forecaster's context as known at the moment: target and drivers on the watched nodes."""
@@ -124,11 +146,12 @@ class Loop:
         panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
         if not panel.sizes["time"]:  # an outage longer than the history: the forecaster sees that nothing was seen
             panel = panel.reindex(time=[moment.now])
-        forecast = self.champion.issue(panel, moment.now, shadow=False)
+        beside = self.company(moment)
+        forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
         if self.challenger is not None:
-            self.challenger.issue(panel, moment.now, shadow=True)
+            self.challenger.issue(panel, moment.now, shadow=True, beside=beside)
         if self.fallback is not None:
-            self.fallback.issue(panel, moment.now, shadow=True)
+            self.fallback.issue(panel, moment.now, shadow=True, beside=beside)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
         self._unwatched.append((moment.now, self.champion.open[-1].raw[:short]))
         self.last_tick = moment.now
@@ -139,6 +162,12 @@ class Loop:
         """How far back before its instant a tick may read."""
         watched = self.watched
         return max(watched.history, watched.request.leads[-1] + watched.patience + 3 * watched.cadence)
+
+    def company(self, moment: Moment) -> xr.DataArray | None:
+        """What the mixture in service reads beside the target, as known at the moment; None without a mixture."""
+        if self.champion.mixture is None:
+            return None
+        return self.watched.company(moment, moment.now - self.watched.history)
 
     def admit(self, act: Act, version: str, model: Forecaster) -> None:
         """Take in the version that an act made: a challenger behind the gate, or the new champion without one.
@@ -307,6 +336,7 @@ class Loop:
             "told": [one.to_state() for one in self.told.values()],
             "nodes": list(self.watched.nodes),
             "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
+            "beside": {domain: list(names) for domain, names in self.watched.beside.items()},
         }
 
     @classmethod

@@ -12,7 +12,7 @@ from adapt.calibration import OutputCalibration, Rates
 from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.guard.policy import Policy
-from adapt.loop import Loop, Watched
+from adapt.loop import ALWAYS, Loop, Watched
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
@@ -37,8 +37,9 @@ class ServiceError(TerracastError):
 class Beginning:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
-    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), and the panel
-    of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not)."""
+    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), the panel
+    of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not), and what
+    a mixture reads beside the target (time, variable, node) as known then (None: nothing)."""
 
     base: Forecaster
     times: np.ndarray
@@ -46,6 +47,7 @@ class Beginning:
     stacking: dict[str, object] | None = None
     known: xr.DataArray | None = None
     panel: xr.Dataset | None = None
+    beside: xr.DataArray | None = None
 
 
 def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
@@ -53,7 +55,7 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
 
     In-sample residuals are too small and would make every threshold wrong, hence the two extra fits.
     """
-    panel = watched.panel(moment, np.datetime64("1678-01-01", "ns"))
+    panel = watched.panel(moment, ALWAYS)
     time = panel["time"].values
     needed = 4 * (watched.history + watched.request.leads[-1])
     if len(time) < 2 or time[-1] - time[0] < needed:
@@ -72,7 +74,7 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     base = fit(panel, seed)
     return Beginning(base, np.concatenate([times for times, _ in blocks]),
                      np.concatenate([rows for _, rows in blocks]), stacking.state(),
-                     panel[watched.request.target].transpose("time", "node"), panel)
+                     panel[watched.request.target].transpose("time", "node"), panel, watched.company(moment, ALWAYS))
 
 
 def _residuals(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
@@ -118,7 +120,8 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
         champion.earned = Earned(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
-                                         per_issue=max(1, round(watched.cadence / watched.request.step)))
+                                         per_issue=max(1, round(watched.cadence / watched.request.step)),
+                                         beside=beginning.beside)
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}")

@@ -60,14 +60,15 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     if unknown:
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
                             expected="some of " + ", ".join(known), remedy="mend --policies")
-    bench = _begun(workspace, start, stop, progress)
+    mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
+    bench = _begun(workspace, start, stop, progress, company=mixes and workspace.settings.adapt.company)
     ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
     return answer(bench, data, outcomes, command)
 
 
-def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar) -> LoopBench:
+def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar, *, company: bool) -> LoopBench:
     settings = workspace.settings
     history = workspace.store.read().history()
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
@@ -84,6 +85,7 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: 
         advance(1)
         nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
         watched = workspace.watched(nodes, discovery.inputs())
+        watched = watched.in_company(moment) if company else watched
         beginning = begin(watched, moment, workspace.fit, seed=settings.base.seed)
         advance(1)
     return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,

@@ -78,6 +78,8 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery) -> tu
     settings = workspace.settings
     nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
     watched = workspace.watched(nodes, discovery.inputs())
+    if workspace.policy.mixes and settings.adapt.company:
+        watched = watched.in_company(moment)
     beginning = begin(watched, moment, workspace.fit, seed=settings.base.seed)
     loop = serve(watched, workspace.policy, beginning, "base", moment.now,
                  false_alarms_per_month=settings.stream.false_alarms_per_month,

@@ -28,7 +28,9 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
                          expected="a stream in service", remedy="run `terracast watch --once` first")
     nodes: list[str] = state["nodes"]  # type: ignore[assignment]
     drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
-    watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()})
+    beside: Mapping[str, list[str]] = state.get("beside", {})  # type: ignore[assignment]
+    watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
+                                {domain: tuple(names) for domain, names in beside.items()})
     return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
 
 

@@ -55,14 +55,15 @@ class Workspace:
         return Request(stream.target, np.datetime64("NaT", "ns"), round(stream.horizon / stream.step),
                        nanoseconds(stream.step), stream.quantiles)
 
-    def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]]) -> Watched:
-        """The watched target with these nodes and drivers."""
+    def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
+                beside: Mapping[str, tuple[str, ...]] | None = None) -> Watched:
+        """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         if self.settings.base.model == "shipped":
             most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
             history = max(history, min(MEMORY * nanoseconds(stream.step), most))
         return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
-                       nanoseconds(stream.patience), dict(drivers))
+                       nanoseconds(stream.patience), dict(drivers), dict(beside or {}))
 
     @property
     def policies(self) -> dict[str, Policy]:

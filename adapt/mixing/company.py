@@ -85,18 +85,33 @@ class Company:
         return company
 
 
-def company_of(panel: xr.Dataset, target: str) -> xr.DataArray | None:
-    """The variables (time, variable, node) of a panel beside its target, ``MOST`` at most; None without any.
+def company_names(panel: xr.Dataset, target: str) -> tuple[str, ...]:
+    """The variables of a panel that can be a target's company, ``MOST`` at most.
 
     Only numbers measured at every (time, node) count; those that never move are left out.
+
+    >>> values = np.arange(6.0).reshape(3, 2)
+    >>> panel = xr.Dataset({name: (("time", "node"), values) for name in ("x", "rain")} | {"flat": values[0, 0]})
+    >>> company_names(panel, "x")
+    ('rain',)
+    """
+    return tuple(str(name) for name, values in panel.data_vars.items()
+                 if name != target and set(values.dims) == {"time", "node"} and values.dtype.kind in "fiu"
+                 and float(values.max()) > float(values.min()))[:MOST]
+
+
+def company_of(panel: xr.Dataset, target: str) -> xr.DataArray | None:
+    """The company (time, variable, node) of a panel's target; None without any.
 
     >>> values = np.arange(6.0).reshape(3, 2)
     >>> panel = xr.Dataset({"x": (("time", "node"), values), "rain": (("time", "node"), values**2)})
     >>> company_of(panel, "x").sizes["variable"], company_of(panel[["x"]], "x")
     (1, None)
     """
-    names = [name for name, values in panel.data_vars.items() if name != target and set(values.dims) == {"time", "node"}
-             and values.dtype.kind in "fiu" and float(values.max()) > float(values.min())][:MOST]
-    if not names:
-        return None
-    return panel[names].to_dataarray("variable").transpose("time", "variable", "node").astype("float64")
+    names = company_names(panel, target)
+    return stacked(panel[list(names)]) if names else None
+
+
+def stacked(panel: xr.Dataset) -> xr.DataArray:
+    """All variables of a panel as one array (time, variable, node)."""
+    return panel.to_dataarray("variable").transpose("time", "variable", "node").astype("float64")

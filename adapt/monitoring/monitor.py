@@ -25,9 +25,11 @@ DAY = np.timedelta64(1, "D")
 FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
-# Which share of the promised false alarms each kind of stream may raise: most to those that find most.
-SHARES = {"own level": 0.02, "own scale": 0.03, "local level": 0.34, "local gain": 0.04, "swing": 0.30,
-          "cycle cosine": 0.015, "cycle sine": 0.015, "common level": 0.13, "common scale": 0.01, "common jump": 0.10}
+# Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
+# those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
+SHARES = {"local level": 0.40, "swing": 0.34, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.12,
+          "common scale": 0.02, "common jump": 0.08}
+ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}
 # Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
 # by weeks, and a jump is over at once.
 WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
@@ -141,7 +143,7 @@ class Monitor:
         and its cross-fitted ``blocks`` of so many steps."""
         kinds, places = views.kinds
         per_month = float(MONTH / (step * block))
-        rates = _rates(false_alarms_per_month / per_month, len(nodes))
+        rates = _rates(false_alarms_per_month / per_month, blocks.streams, kinds)
         scan = WindowScan.fit(blocks.streams, kinds, rates)
         crossed = WindowScan.crossed(blocks.streams, kinds, rates)
         limit = threshold(lambda rows: by_place(crossed.scores(rows), places), blocks.streams, per_month,
@@ -303,11 +305,16 @@ def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
     return best
 
 
-def _rates(promised: float, nodes: int) -> np.ndarray:
-    """False alarms a block that one stream of each kind may raise by each window, for ``promised`` a block in all."""
+def _rates(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """False alarms a block that one of the ``streams`` (block, stream) of each kind may raise by each window, for
+    ``promised`` a block in all: kinds without any evidence leave their share to the others."""
+    each = np.bincount(kinds)[0]
+    watched = {KINDS[kind] for kind in np.unique(kinds[np.isfinite(streams).any(axis=0)])}
+    shares = {kind: share for kind, share in (SHARES if each > 1 else ALONE).items() if kind in watched}
     usual = tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
-    return np.array([[promised * SHARES[kind] * share / (nodes if kind in OF_NODES else 1)
-                      for share in WINDOW_SHARES.get(kind, usual)] for kind in KINDS])
+    return np.array([[promised * shares.get(kind, 0.0) / max(sum(shares.values()), 1e-9) * share
+                      / (each if kind in OF_NODES else 1) for share in WINDOW_SHARES.get(kind, usual)]
+                     for kind in KINDS])
 
 
 def _places(times: np.ndarray, step: np.timedelta64, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from adapt.monitoring.reference import Reference
+from adapt.monitoring.roughness import Roughness
 from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
-SHRINK = 0.3  # share of the usual expected² that is added where the slope within one block is taken
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
+WORST = 2.5  # square of the roughness beyond which a day is not believed to say less
 NORMAL = 0.8  # mean size of a normal variable, in deviations
 ALIKE = 0.9  # share of the nodes that must jump the same way within one step: instruments do, weather takes its time
 # The block streams of a node, in the order in which ``Views.streams`` lays them out, all nodes of one after another.
-OF_NODES = ("own level", "own scale", "local level", "local gain", "swing", "cycle cosine", "cycle sine")
+OF_NODES = ("own level", "own scale", "local level", "swing", "cycle cosine", "cycle sine")
 OF_ALL = ("common level", "common scale", "common jump")
 KINDS = OF_NODES + OF_ALL
 
@@ -41,11 +42,11 @@ class Views:
     correlated nodes: blind to what is common, sharp for one drifting sensor); *common* = median over the nodes, where
     at least half report. Of each the mean over a block (level) and the log of the mean distance from it (scale; of a
     node, minus the same of its neighbours, because days are calm or stormy for all).
-    Local level and gain are of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day;
-    local level is in units of how rough the day is for most.
-    *gain*: the slope of local on expected within the block, shrunk where the neighbours hardly move: +0.3 where a
-    node swings 1.3 times as far as its neighbours make one expect, -1 where it stands still. *swing*: by what factor
-    it swings more, from three estimates at once (``adapt.monitoring.swing``). *cycle*: the local view (own, where
+    The local level is of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day.
+    In it calm hours count for more (``adapt.monitoring.roughness``), and days by how rough they are for
+    most nodes, squared: rough days say as little about a level as rough hours.
+    *swing*: by what factor a node swings more than its neighbours make one expect, from three estimates at once
+    (``adapt.monitoring.swing``), rough hours made as small as calm ones. *cycle*: the local view (own, where
     there are no neighbours) times the cosine and sine of the hour of day, in blocks of whole days. *jump*: the
     largest step from one instant to the next that ``ALIKE`` of all nodes made the same way.
 
@@ -58,10 +59,11 @@ class Views:
 
     reference: Reference
     weights: np.ndarray
-    power: np.ndarray  # mean expected² of each node
-    usual: np.ndarray  # log mean size of own and of local (2, node)
-    burst: np.ndarray  # where local is clipped, of each node
+    power: np.ndarray  # mean (expected / roughness)² of each node
+    usual: np.ndarray  # log mean size of own and of local / roughness (2, node)
+    burst: np.ndarray  # where local / roughness is clipped, of each node
     units: np.ndarray  # deviations of a block's estimates of the swing (3, node)
+    roughness: Roughness
 
     @classmethod
     def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
@@ -80,15 +82,19 @@ class Views:
             gram = products[np.ix_(best, best)] + ridge * np.eye(count)
             weights[node, best] = np.linalg.solve(gram, products[best, node])
         expected = z @ weights.T
-        power = np.maximum((expected**2).mean(axis=0), 1e-3)
-        usual = np.log(np.stack([np.abs(z).mean(axis=0), ((z - expected)**2).mean(axis=0)**0.5]) + QUIET)
-        burst = BURST * Reference.fit(z - expected).scale
-        views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)))
+        local, roughness, rough = z - expected, Roughness.even(nodes), np.ones(1)
+        if places is not None and nodes > 1:
+            roughness = Roughness.fit(local, expected, *places[1:])
+            rough = roughness.of(expected, places[1])
+        power = np.maximum(((expected / rough)**2).mean(axis=0), 1e-3)
+        usual = np.log(np.stack([np.abs(z).mean(axis=0), ((local / rough)**2).mean(axis=0)**0.5]) + QUIET)
+        burst = BURST * Reference.fit(local / rough).scale
+        views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)), roughness)
         if places is None or nodes == 1:
             return views
         block, steps, size = places
         numbers, at = np.unique(block, return_inverse=True)
-        grids = (_grid(one, at, steps, len(numbers), size) for one in views.of(residuals)[1:3])
+        grids = (_grid(one / rough, at, steps, len(numbers), size) for one in views.of(residuals)[1:3])
         return replace(views, units=units_of(views._factors(*grids)))
 
     @classmethod
@@ -124,7 +130,8 @@ class Views:
             local = z - expected
             enough = 2 * np.isfinite(z).sum(axis=1) >= z.shape[1]
             if enough.any():
-                common[enough, 0] = np.nanmedian(z[enough], axis=1)
+                median = np.median if np.isfinite(z).all() else np.nanmedian  # ten times slower for many nodes
+                common[enough, 0] = median(z[enough], axis=1)
         return z, local, expected, common
 
     def blocks(self, residuals: np.ndarray, block: np.ndarray, steps: np.ndarray, size: int, daily: bool) -> Blocks:
@@ -134,12 +141,13 @@ class Views:
         a block is a day of several steps. A stream with less than half a block of values is NaN: no evidence.
         """
         numbers, at = np.unique(block, return_inverse=True)
-        own, local, expected, common = (_grid(one, at, steps, len(numbers), size) for one in self.of(residuals))
+        seen = self.of(residuals)
+        own, local, expected, common = (_grid(one, at, steps, len(numbers), size) for one in seen)
+        rough = _grid(self.roughness.of(seen[2], steps), at, steps, len(numbers), size)
         (own_level, own_scale), (common_level, common_scale) = (_level_and_scale(one) for one in (own, common))
         left, given = (local, expected) if own.shape[2] > 1 else (own, np.where(np.isfinite(own), 0.0, np.nan))
         moments = [mean_of(one) for one in (left, given, left * given, given**2, left**2)]
         calm = np.clip(left, -self.burst, self.burst)
-        gain = mean_of(calm * given) / (moments[3] + SHRINK * self.power)
         none = np.full(own_level.shape, np.nan)
         angle = 2 * np.pi * np.arange(size)[None, :, None] / size
         waves = (np.cos(angle), np.sin(angle))
@@ -147,21 +155,29 @@ class Views:
         moments += [2 * mean_of(left * wave) if daily else none for wave in waves]
         many = own.shape[2] > 1
         of_nodes = (own_level, self._against(own_scale, self.usual[0]),
-                    mean_of(calm) / self._storm(local) if many else none,
-                    gain if many else none, self._swing(local, expected) if many else none, *cycle)
+                    self._level(local, rough) if many else none,
+                    self._swing(local / rough, expected / rough) if many else none, *cycle)
         jump = self._jump(residuals, block * size + steps, at, len(numbers))
         return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
                       np.stack(moments, axis=1))
 
+    def _level(self, local: np.ndarray, rough: np.ndarray) -> np.ndarray:
+        """The mean of each block (block, node) weighted by 1 / ``rough``² (block, step, node), rough days divided."""
+        burst = self.burst * rough
+        weight = np.where(np.isfinite(local), rough**-2.0, np.nan)
+        level = mean_of(weight * np.clip(local, -burst, burst)) / mean_of(weight)
+        return np.asarray(level / self._storm(local))
+
     def _storm(self, local: np.ndarray) -> np.ndarray:
-        """How much rougher than usual each block is for most nodes, (block, 1), at least a little: on rough days a
-        node strays from its neighbours without having changed. 1 for networks in which one node counts for much."""
+        """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough
+        days a node strays from its neighbours without having changed, but large changes must show on them too. 1 where
+        one node counts for much."""
         nodes = local.shape[2]
         if nodes < FEWEST_NODES:
             return np.ones((len(local), 1))
         rough = mean_of(np.abs(local)) * BURST / (NORMAL * self.burst)
         middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
-        return np.sqrt((CALM + middle**2) / (CALM + 1.0))[:, None]
+        return np.minimum((CALM + middle**2) / (CALM + 1.0), WORST)[:, None]
 
     def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""
@@ -201,14 +217,16 @@ class Views:
     def state(self) -> dict[str, object]:
         """Arrays from which ``restore`` rebuilds the views."""
         return {"reference": self.reference.state(), "weights": self.weights.copy(), "power": self.power.copy(),
-                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy()}
+                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy(),
+                "roughness": self.roughness.state()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Views:
         """What ``state`` described."""
         return cls(Reference.restore(state["reference"]), np.array(state["weights"], float),
                    np.array(state["power"], float), np.array(state["usual"], float),
-                   np.array(state["burst"], float), np.array(state["units"], float))
+                   np.array(state["burst"], float), np.array(state["units"], float),
+                   Roughness.restore(state["roughness"]))
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:

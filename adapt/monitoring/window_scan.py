@@ -8,11 +8,13 @@ their tails are heavy: limits are set on the largest of each run of blocks, sinc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 WINDOWS = (1, 3, 7, 14)  # blocks
 WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together
@@ -31,20 +33,33 @@ def differences(streams: np.ndarray, window: int) -> np.ndarray:
     >>> differences(np.repeat([0.0, 1.0], [56, 2])[:, None], 2)[-1].tolist()
     [1.0]
     """
-    seen = np.isfinite(streams)
-    sums = np.cumsum(np.where(seen, streams, 0.0), axis=0)
-    counts = np.cumsum(seen, axis=0)
-    zero = np.zeros((1, streams.shape[1]))
-    sums, counts = np.concatenate([zero, sums]), np.concatenate([zero, counts])
-    now = np.arange(1, len(streams) + 1)
-    begin = np.maximum(now - window, 0)
-    before = np.maximum(begin - HISTORY, 0)
-    count, past = counts[now] - counts[begin], counts[begin] - counts[before]
-    mean = (sums[now] - sums[begin]) / np.maximum(count, 1)
-    reference = (sums[begin] - sums[before]) / np.maximum(past, 1)
-    # A short past makes the difference less sure; it is shrunk to the deviation that a full one would have given.
-    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / np.maximum(past, 1)))
-    return np.where((2 * count >= window) & (count > 0) & (past >= FEWEST), (mean - reference) * sure, np.nan)
+    return np.asarray(_differences(np.ascontiguousarray(streams, float), window))
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+def _differences(streams: np.ndarray, window: int) -> np.ndarray:
+    """``differences`` by sums that move along: over the window and over the history before it, for all streams."""
+    found = np.full(streams.shape, np.nan)
+    many = streams.shape[1]
+    now, before, count, past = np.zeros(many), np.zeros(many), np.zeros(many), np.zeros(many)
+    for at in range(len(streams)):
+        for stream in range(many):
+            if np.isfinite(streams[at, stream]):
+                now[stream] += streams[at, stream]
+                count[stream] += 1
+            if at >= window and np.isfinite(streams[at - window, stream]):
+                now[stream] -= streams[at - window, stream]
+                before[stream] += streams[at - window, stream]
+                count[stream] -= 1
+                past[stream] += 1
+            if at >= window + HISTORY and np.isfinite(streams[at - window - HISTORY, stream]):
+                before[stream] -= streams[at - window - HISTORY, stream]
+                past[stream] -= 1
+            if count[stream] > 0 and 2 * count[stream] >= window and past[stream] >= FEWEST:
+                # A short past makes the difference less sure: it is shrunk to the deviation of a full one.
+                sure = math.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / past[stream]))
+                found[at, stream] = (now[stream] / count[stream] - before[stream] / past[stream]) * sure
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Domain-adversarial learning: states that do not tell of which domain or regime they are.
 
 Ganin et al. (2016), "Domain-adversarial training of neural networks": a classifier learns to tell the domain from the
-states, and its gradient reaches the body with the sign turned. An option beside the loss on labels (``also`` of
-``learning.course``), off by default: that it lowers an error of the base has not been shown.
+states, and its gradient reaches the body with the sign turned. Beside the loss on labels in the rung ``adapter-alike``
+(``AdapterRung.alike``), where each node is a domain; off by default (what it gave: docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -40,40 +40,37 @@ class Reversed(torch.autograd.Function):  # type: ignore[misc]
 class DomainAdversary:
     """A loss to be added in a ``course`` that learns the body: how well a classifier tells the domain, reversed.
 
-    ``domains``: lessons of each domain (or regime); each call takes the next lesson of each. The classifier (a layer of
+    ``lessons`` of the same nodes, of which each is a domain; a call takes the next lesson. The classifier (a layer of
     32 units) takes one step of Adam a call, by the gradient that the call before left it. ``told`` is its running
-    accuracy: 1 / domains is what the body is driven to.
+    accuracy: 1 / nodes is what the body is driven to.
     """
 
-    def __init__(self, network: BaseNetwork, domains: Sequence[Sequence[Lesson]], *, strength: float = 0.1,
+    def __init__(self, network: BaseNetwork, lessons: Sequence[Lesson], *, strength: float = 0.1,
                  rate: float = 1e-2, seed: int = 0) -> None:
-        if len(domains) < 2 or not all(domains):
-            raise AdapterError(f"{len(domains)} domains", where="domain adversary",
-                               expected="lessons of two domains or more", remedy="leave the option off")
-        self._network, self._domains, self._strength = network, domains, strength
+        nodes = lessons[0].truth.shape[1] if lessons else 0
+        if nodes < 2:
+            raise AdapterError(f"{nodes} nodes", where="domain adversary",
+                               expected="lessons of two nodes or more", remedy="leave the option off")
+        self._network, self._lessons, self._strength = network, lessons, strength
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._classifier = nn.Sequential(nn.Linear(network.size.width, 32), nn.GELU(), nn.Linear(32, len(domains)))
+            self._classifier = nn.Sequential(nn.Linear(network.size.width, 32), nn.GELU(), nn.Linear(32, nodes))
         self._optimiser = torch.optim.Adam(self._classifier.parameters(), lr=rate)
         self._frozen = dict(network.named_parameters())
         self._turn = 0
-        self.told = 1 / len(domains)
+        self.told = 1 / nodes
 
     def __call__(self, values: Values) -> torch.Tensor:
-        """Cross-entropy of the classifier on the next lesson of each domain, under an adapter's ``values``."""
+        """Cross-entropy of the classifier on the next lesson, under an adapter's ``values``."""
         if self._turn:
             self._optimiser.step()
         self._optimiser.zero_grad()
         weights = corrected(self._frozen, values)
-        states, labels = [], []
-        for number, lessons in enumerate(self._domains):
-            batch = lessons[self._turn % len(lessons)].batch
-            pooled = look(self._network, weights, batch).mean(2)[batch.real]
-            states.append(pooled)
-            labels.append(torch.full((len(pooled),), number))
+        batch = self._lessons[self._turn % len(self._lessons)].batch
         self._turn += 1
-        wanted = torch.cat(labels)
-        said = self._classifier(Reversed.apply(torch.cat(states), self._strength))
+        states = look(self._network, weights, batch).mean(2)[batch.real]
+        wanted = torch.arange(batch.real.shape[1]).expand(batch.real.shape)[batch.real]
+        said = self._classifier(Reversed.apply(states, self._strength))
         hit = float((said.argmax(1) == wanted).float().mean())
         self.told = 0.9 * self.told + 0.1 * hit
         return functional.cross_entropy(said, wanted)

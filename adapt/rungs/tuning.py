@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 
 from adapt.rungs.adapter import Adapter, Values
+from adapt.rungs.domains import DomainAdversary
 from adapt.rungs.learning import Effort, Taught, course
 from adapt.rungs.meta import order
 from adapt.rungs.replay_buffer import ReplayBuffer
@@ -42,7 +43,8 @@ class AdapterRung:
     """``start``: where the adapter begins (``meta.meta_learn`` finds one); None: zeros, which are the base itself.
     ``masked``: weight of the masked patches beside labels (alone where there are no labels; 0: never).
     ``replay``: lessons of earlier regimes. ``again``: when kept, learn once more with the held-back pairs too.
-    ``unlabelled``: act on masked patches alone where no label has come; off: CRPS fell by 0.1 %, which is chance."""
+    ``unlabelled``: act on masked patches alone where no label has come; off: CRPS fell by 0.1 %, which is chance.
+    ``alike``: how hard the body is driven to states that do not tell the node (``DomainAdversary``); 0: not at all."""
 
     effort: Effort = field(default_factory=Effort)
     steps: int = 40
@@ -52,6 +54,7 @@ class AdapterRung:
     nodes: np.ndarray | None = None
     again: bool = True
     unlabelled: bool = False
+    alike: float = 0.0
     seed: int = 0
     name: str = "adapter"
     expiry: np.timedelta64 | None = np.timedelta64(28, "D")  # noqa: RUF009 - a value, not a factory
@@ -120,20 +123,25 @@ class AdapterRung:
         return Tuned(best, kept, tuple(curve))
 
     def _also(self, base: Base, start: Adapter, taught: School) -> Callable[[Values], torch.Tensor] | None:
-        """Masked patches and replayed lessons, one of each a step in turn."""
+        """Masked patches and replayed lessons, one of each a step in turn, and the adversary that tells nodes apart."""
         parts: list[tuple[float, list[Lesson]]] = []
         if self.masked and taught.labelled and taught.masked:
             parts.append((self.masked, taught.masked))
         if self.replay is not None and self.replay.lessons:
             parts.append((1.0, self.replay.lessons))
-        if not parts:
+        adversary = None
+        if self.alike and not self.effort.heads and len(taught.scene.target) > 1:  # heads do not change the states
+            adversary = DomainAdversary(base.network, taught.labelled or taught.masked, strength=self.alike,
+                                        seed=self.seed)
+        if not parts and adversary is None:
             return None
         held = [(weight, Taught(base.network, lessons, start, self.effort.heads)) for weight, lessons in parts]
         turn = [0]
 
         def also(values: Values) -> torch.Tensor:
             turn[0] += 1
-            return torch.stack([weight * one.loss(values, turn[0] % len(one)) for weight, one in held]).sum()
+            terms = [weight * one.loss(values, turn[0] % len(one)) for weight, one in held]
+            return torch.stack(terms if adversary is None else [*terms, adversary(values)]).sum()
 
         return also
 

@@ -26,8 +26,10 @@ DAY = np.timedelta64(1, "D")
 # change that it needs. ``remembered`` and ``retrain`` need more than a panel: whoever runs the ladder makes them.
 REACH = {"remembered": (1.0, 4), "output-recursive": (2.0, 7), "output-spectral": (3.0, 7), "output-gated": (4.0, 7),
          "input-recent": (5.0, 7), "context-meta": (15.0, 10), "adapter": (20.0, 10), "continue": (40.0, 14),
-         "fine-tune": (41.0, 14), "adapter-whole": (120.0, 14), "retrain": (300.0, 28)}
-ONLY_BASE = ("context-meta", "adapter", "adapter-whole")  # rungs that change what only the pre-trained base has
+         "fine-tune": (41.0, 14), "adapter-whole": (120.0, 14), "adapter-alike": (200.0, 14), "retrain": (300.0, 28)}
+# Rungs that change what only the pre-trained base has.
+ONLY_BASE = ("context-meta", "adapter", "adapter-whole", "adapter-alike")
+ALIKE = 0.1  # how hard ``adapter-alike`` drives the states to tell no node
 USUAL = ("remembered", "output-recursive", "adapter", "continue", "retrain")
 
 
@@ -44,10 +46,11 @@ def optional_rungs() -> list[Rung]:
     """Available, off by default: none of them beat the usual ones.
 
     >>> [rung.name for rung in optional_rungs()]
-    ['output-gated', 'output-spectral', 'input-recent', 'context-meta', 'adapter-whole']
+    ['output-gated', 'output-spectral', 'input-recent', 'context-meta', 'adapter-whole', 'adapter-alike']
     """
     return [gated_rung(), spectral_rung(), RecentStatistics(), ContextRung(),
-            AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole")]
+            AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole"),
+            AdapterRung(Effort(heads=False), steps=10, masked=0.0, alike=ALIKE, name="adapter-alike")]
 
 
 def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tuple[Step, ...]:

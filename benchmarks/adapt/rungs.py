@@ -27,6 +27,7 @@ from adapt.rungs.rung import Rung, attempt
 from adapt.rungs.spectral import spectral_rung
 from adapt.rungs.start import load_start, shipped_directions
 from adapt.rungs.tuning import AdapterRung
+from adapt.rungs.usual import ALIKE
 from benchmarks.adapt.new_node import NewNodeError
 from benchmarks.base.data import Case, cases_of
 from stfm.base.model import Base
@@ -74,6 +75,8 @@ def rungs(directions: Directions | None, nodes: np.ndarray | None) -> list[Rung]
             ContextRung(directions, nodes=nodes, unlabelled=True),
             AdapterRung(Effort(1e-3), nodes=nodes, unlabelled=True),
             AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, name="adapter-whole"),
+            AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, alike=ALIKE,
+                        name="adapter-alike"),
             Continue(window=None)]
 
 

@@ -35,7 +35,8 @@ def history() -> Recorded:
 def watched_of(history: Recorded) -> Watched:
     nodes = tuple(str(node) for node in history.recorded("air").panel["node"].values)
     request = Request("no2", np.datetime64("NaT", "ns"), 12, HOUR)
-    return Watched("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
+    watched = Watched("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
+    return watched.in_company(Moment(START, history))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,39 @@ def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: B
     np.testing.assert_array_equal(beginning.residuals, again.residuals)
     for name, weights in beginning.base.weights().items():  # type: ignore[attr-defined]
         np.testing.assert_array_equal(weights, again.base.weights()[name])  # type: ignore[attr-defined]
+
+
+def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
+        history: Recorded, beginning: Beginning) -> None:
+    moment, company = Moment(START, history), watched_of(history)
+    assert company.beside["weather"] == ("wind_speed",) and "no2" not in company.beside["air"]
+    known = company.company(moment, START - DAY)
+    less = replace(company, drivers={}).company(moment, START - DAY)
+    assert known is not None and less is not None and beginning.beside is not None
+    assert list(known["variable"].values) == list(less["variable"].values) == list(beginning.beside["variable"].values)
+    assert np.isfinite(known.sel(variable="weather.wind_speed")).any()
+    assert not np.isfinite(less.sel(variable="weather.wind_speed")).any()
+    xr.testing.assert_identical(known[:, :-1], less[:, :-1])
+    for mixes in (False, True):
+        one = fresh(history, beginning, weekly_gated(mixes=mixes))
+        two = serve(replace(company, beside={}), weekly_gated(mixes=mixes), replace(beginning, beside=None), "base",
+                    START, false_alarms_per_month=4.0, cooldown=5 * DAY, seed=1)
+        ticks, alone = (run(loop, history, START, START + 12 * DAY) for loop in (one, two))
+        same = [np.array_equal(mine.forecast["no2"], theirs.forecast["no2"])
+                for mine, theirs in zip(ticks, alone, strict=True)]
+        assert all(same) if not mixes else not all(same)
+
+
+def test_a_loop_saved_before_there_was_company_goes_on_without(history: Recorded, beginning: Beginning) -> None:
+    watched = replace(watched_of(history), beside={})
+    loop = serve(watched, weekly_gated(mixes=True), replace(beginning, beside=None), "base", START,
+                 false_alarms_per_month=4.0, cooldown=5 * DAY, seed=1)
+    run(loop, history, START, START + DAY)
+    saved = loop.state()
+    assert saved.pop("beside") == {}
+    again = Loop.restore(watched, loop.policy, saved, lambda version: beginning.base)
+    later = Moment(START + DAY + 6 * HOUR, history)
+    xr.testing.assert_identical(loop.tick(later).forecast, again.tick(later).forecast)
 
 
 @pytest.mark.parametrize("mixes", [False, True])

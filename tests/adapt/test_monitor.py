@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
 from adapt.monitoring.health import Silence
-from adapt.monitoring.monitor import Monitor, MonitorError
+from adapt.monitoring.monitor import Monitor, MonitorError, _rates
 from adapt.monitoring.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -203,3 +203,16 @@ def test_parts_by_hand():
     assert np.isnan(half.streams).all()
     silence = Silence(np.array([True, False]), 3, 2)
     assert [silence.hear(np.array([False, False]))[0] for _ in range(4)] == [False, False, True, False]
+
+
+def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others():
+    draws = np.random.default_rng(0)
+    for nodes, daily in ((1, False), (1, True), (6, False), (6, True)):
+        views = Views.fit(draws.normal(size=(24 * 30, nodes)), (np.arange(720) // 24, np.arange(720) % 24, 24))
+        blocks = views.blocks(draws.normal(size=(24 * 30, nodes)), np.arange(720) // 24, np.arange(720) % 24, 24, daily)
+        kinds, _ = views.kinds
+        rates = _rates(0.5, blocks.streams, kinds)
+        assert (rates.sum(axis=1) @ np.bincount(kinds)) == pytest.approx(0.5)
+        shared = {KINDS[kind] for kind in np.flatnonzero(rates.sum(axis=1))}
+        assert ("own level" in shared) == (nodes == 1) and ("local level" in shared) == (nodes > 1)
+        assert ("cycle sine" in shared) == daily

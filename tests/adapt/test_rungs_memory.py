@@ -9,13 +9,18 @@ import pytest
 import torch
 import xarray as xr
 
-from adapt.rungs.adapter import Adapter, AdapterError
+from adapt.rungs.adapter import Adapter, AdapterError, look
 from adapt.rungs.domains import DomainAdversary
 from adapt.rungs.learning import Effort, Taught, course
 from adapt.rungs.regimes import Regimes, Units, signature
 from adapt.rungs.replay_buffer import ReplayBuffer
+from adapt.rungs.rung import attempt
+from adapt.rungs.school import school
+from adapt.rungs.tuning import AdapterRung
+from adapt.rungs.usual import ALIKE, steps_of
 from stfm.base.lesson import loss
-from tests.adapt.small_networks import network, panel, random_adapter, request, small_task
+from stfm.base.model import Base
+from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 
 def test_replay_holds_back_forgetting() -> None:
@@ -75,8 +80,8 @@ def test_signatures_do_not_read_after_now() -> None:
 
 
 def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
-    made = network()
-    lessons = [[small_task(number).query] for number in range(2)]
+    made, known = network(), panel()
+    lessons = school(known, request(known)).labelled
     adversary = DomainAdversary(made, lessons, strength=0.0)
     values = {name: value.clone().requires_grad_() for name, value in random_adapter(made).values.items()}
     losses = []
@@ -95,4 +100,28 @@ def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
 
     torch.testing.assert_close(slope(2.0), -2.0 * slope(-1.0))
     with pytest.raises(AdapterError):
-        DomainAdversary(made, lessons[:1])
+        DomainAdversary(made, [])
+
+
+def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together() -> None:
+    made, known = network(), panel()
+    asked = request(known)
+    taught = school(known, asked, masked=False)
+
+    def tuned(alike: float) -> Adapter:
+        rung = AdapterRung(Effort(3e-3, 0.0, heads=False), steps=20, masked=0.0, alike=alike)
+        return rung.tuned(Base(made), Adapter.zero(made), replace(taught, held=[]), steps=20).adapter
+
+    def apart(adapter: Adapter) -> float:
+        with torch.no_grad():
+            weights = adapter.weights(made)
+            states = torch.cat([look(made, weights, one.batch).mean(2) for one in taught.labelled])
+        return float((states[:, 0] - states[:, 1]).mean(0).norm())
+
+    plain, alike, again = tuned(0.0), tuned(ALIKE), tuned(ALIKE)
+    assert apart(alike) < 0.8 * apart(plain)
+    assert all(torch.equal(value, again.values[name]) for name, value in alike.values.items())
+    adapted = attempt(AdapterRung(Effort(1e-2, heads=False), steps=4, masked=0.0, alike=ALIKE), Base(made), known,
+                      asked)
+    assert adapted.receipt.parameters > 0 and "steps from" in adapted.receipt.why
+    assert [step.rung for step in steps_of(("adapter-alike",), 6 * HOUR, base=True)] == ["adapter-alike"]

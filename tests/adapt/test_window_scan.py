@@ -9,7 +9,7 @@ from adapt.monitoring.expectation import Expectation
 from adapt.monitoring.health import Stuck
 from adapt.monitoring.region import explained, grown
 from adapt.monitoring.sorts import began, sort_of
-from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WindowScan, differences
+from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
 
 
 @given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))
@@ -24,6 +24,16 @@ def test_differences_are_those_of_means(values, window):
         return
     sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / len(before)))
     assert found == pytest.approx((last.mean() - before.mean()) * sure, abs=1e-9)
+
+
+@given(st.integers(1, 90), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_the_last_block_alone_is_compared_as_all_are(blocks, seed):
+    draws = np.random.default_rng(seed)
+    streams = np.where(draws.random((blocks, 5)) < 0.3, np.nan, draws.normal(size=(blocks, 5)))
+    _, moved = WindowScan(np.ones((len(WINDOWS), 5))).latest(streams)
+    for at, window in enumerate(WINDOWS):
+        assert moved[at] == pytest.approx(differences(streams, window)[-1], abs=1e-12, nan_ok=True)
 
 
 def test_limits_are_passed_at_the_stated_rate():

@@ -63,11 +63,13 @@ def test_the_pretrained_base_serves_where_the_settings_say_so(small_city) -> Non
     assert isinstance(champion, Base)
 
 
+@pytest.mark.parametrize("policy", ["loop", "mixture"])
 def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-untyped-def]
-        build_city: Callable, same_trees: Callable) -> None:
+        build_city: Callable, same_trees: Callable, policy: str) -> None:
     """Promise 1: garbage in every value known later leaves forecasts, scores and state bit-identical."""
     clean, dirty = build_city("clean"), build_city("dirty")
     for city, poison in ((clean, False), (dirty, True)):
+        _serve_by(city.config, policy)
         city.deliver(0, SEED_DAYS + 2)
         if poison:
             _poison(city.folder, city.day(SEED_DAYS + 1))
@@ -80,6 +82,36 @@ def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-un
     # and the poison is really in the store, waiting to be known
     late = two.as_known_at("air", dirty.day(SEED_DAYS + 3))["no2"]
     assert (late == 6666.0).any()
+
+
+def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ignore[no-untyped-def]
+        build_city: Callable, same_trees: Callable) -> None:
+    steps, once = build_city("steps"), build_city("once")
+    for city in (steps, once):
+        _serve_by(city.config, "mixture")
+        city.deliver(0, SEED_DAYS + 1)
+        watch_once(city.open(), city.day(SEED_DAYS))
+    for hours in (6, 12, 18, 24):
+        watch_once(steps.open(), steps.day(SEED_DAYS) + np.timedelta64(hours, "h"))
+    watch_once(once.open(), once.day(SEED_DAYS + 1))
+    one, two = (city.open().store.read() for city in (steps, once))
+    xr.testing.assert_identical(one.ledger("forecasts/air"), two.ledger("forecasts/air"))
+    same_trees(one.state("loop"), two.state("loop"))
+    loop = one.state("loop")
+    assert loop["beside"]["air"] and loop["champion"]["mixture"]["experts"]["company"] is not None
+
+
+def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
+    _serve_by(small_city.config, "mixture", "company = false")
+    small_city.deliver(0, SEED_DAYS)
+    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    loop = small_city.open().store.read().state("loop")
+    assert loop["beside"] == {} and loop["champion"]["mixture"]["experts"]["company"] is None
+
+
+def _serve_by(config: Path, policy: str, *more: str) -> None:
+    lines = ["[adapt]", f'policy = "{policy}"', *more]
+    config.write_text(config.read_text().replace("[adapt]", "\n".join(lines)))
 
 
 def _poison(folder: Path, now: np.datetime64) -> None:
