@@ -6,8 +6,9 @@ import numpy as np
 
 from adapt.monitoring.e_detector import Sureness, in_words
 from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.explanations import LOOK
 from adapt.monitoring.region import explained, grown
-from adapt.monitoring.sorts import LOOK, SURE, Began, Sort, began, rises, sort_of
+from adapt.monitoring.sorts import SURE, Began, Sort, began, rises, sort_of
 from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES, Views
 from adapt.monitoring.window_scan import WINDOWS, WindowScan, differences
 
@@ -60,26 +61,33 @@ class News:
 
     def _settled(self, sorts: dict[int, tuple[Sort, Began]], scores: np.ndarray, moved: np.ndarray,
                  past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[Sort, Began]]:
-        """Level and trend put down to the few nodes whose own move explains the residuals of all."""
+        """Level and trend put down to the few nodes whose own move explains the residuals of all.
+
+        A node whose local level moved too may be one of them whatever its sort: inside a region that moves, what its
+        neighbours make one expect is as unheard of as what it does. Where no other is linked to it, its sort stands.
+        """
         nodes = len(self._nodes)
         levels = [node for node, (sort, _) in sorts.items() if sort.name in ("level", "trend")]
         if nodes < 3 or not levels:
             return sorts
         part = slice(LOCAL * nodes, (LOCAL + 1) * nodes)
         window = int(np.argmax(np.nan_to_num(np.abs(scores[:, part])).max(axis=1)))
-        start = np.zeros(nodes, bool)
-        start[levels] = True
+        loud = np.nan_to_num(np.abs(scores[:, part])).max(axis=0) > self._threshold
+        start = np.array([node in levels or (node in sorts and bool(loud[node])) for node in range(nodes)])
         weights, own = self._views.weights, moved[window, :nodes]
         # Of what was not clipped: else a large change is as large at the neighbours that it spills over to.
         local = differences(moments[:, 0], WINDOWS[window])[-1]
         culprits = grown(explained(local, weights, self._scan.limits[window, part], start), own, weights)
         kept = {node: one for node, one in sorts.items() if node not in levels}
+        sure = [node for node in culprits if node in levels]
         for node, amount in culprits.items():
-            sort, when = sorts.get(node, (None, None))
-            if sort is None or when is None or sort.name not in ("level", "trend"):
-                when = began(past[:, LOCAL * nodes + node])
-                sort = Sort("level", "", 0.0)
-            kept[node] = (Sort(sort.name, "up" if amount > 0 else "down", abs(amount)), when)
+            if node in levels:
+                name, when = sorts[node][0].name, sorts[node][1]
+            elif node not in sorts or weights[node, sure].any() or weights[sure, node].any():
+                name, when = "level", began(past[:, LOCAL * nodes + node])
+            else:
+                continue
+            kept[node] = (Sort(name, "up" if amount > 0 else "down", abs(amount)), when)
         return kept
 
     def _grouped(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, of_nodes: np.ndarray,

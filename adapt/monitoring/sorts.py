@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-LOOK = 28  # blocks looked back at for when it began
-SLOWEST = 4  # blocks: what takes at least so long to rise is a trend
-SURE = 4.0  # how much better, in residual variances, a slow rise must fit than a step
+from adapt.monitoring.explanations import FEWEST, LOOK, best, shapes_of
+
+SURE = 4.0  # how much better, in residual variances, a slow rise of the whole network must fit than a step
 LOOSE = -0.6  # of the slope on the neighbours: a node that follows them hardly or not at all
-LONE = 0.35  # share of the growth of errors that a cause must explain to be named
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def rises(levels: np.ndarray) -> tuple[float, float, int]:
     before = before[np.isfinite(before)]
     seen = np.isfinite(after)
     moved = np.where(seen, after - (before.mean() if len(before) >= 4 else np.nanmedian(levels)), 0.0)
-    shapes, slow, starts = _shapes(len(after))
+    shapes, slow, starts = shapes_of(len(after), 0)
     masked = np.where(seen, shapes, 0.0)
     explained = (masked @ moved) ** 2 / np.maximum((masked**2).sum(axis=1), 1e-12)
     total = float((moved**2).sum())
@@ -68,66 +66,25 @@ def sort_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[Sort, int]:
     """The sort of a change of one node, and how many blocks ago it began.
 
     ``moments`` (block, 5) as ``views.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams (NaN:
-    not watched). For each beginning, level, gain and cycle are compared by how much of the residual's power each
-    explains in all (their likelihood ratios, noise being equal); what none of them explains is a change of scale, and
-    a level that rises slowly is a trend.
+    not watched); what explains them best (``adapt.monitoring.explanations``) gives the sort.
     """
-    off = cycle - _middle(cycle)
-    ages, was, now = _either_side(np.concatenate([moments, cycle, (off**2).sum(axis=1, keepdims=True)], axis=1))
-    if not len(ages):
+    seen = np.flatnonzero(np.isfinite(moments).all(axis=1))
+    if len(seen) < FEWEST:
         return Sort("level", "up", 0.0), 1
-    level = now[:, 0] - was[:, 0]
-    slope = now[:, 2] / np.maximum(now[:, 3], 1e-9)
-    gain = slope - was[:, 2] / np.maximum(was[:, 3], 1e-9)
-    turned = np.nan_to_num(now[:, 5:7] - was[:, 5:7])
-    # Each day of dependent hours has some cycle; only what the days have in common is another cycle, and one day
-    # alone cannot tell: the power of their mean, less what days that have nothing in common would leave in it.
-    shared = (ages * (turned**2).sum(axis=1) - np.nan_to_num(now[:, 7])) / np.maximum(ages - 1, 1)
-    powers = np.nan_to_num(np.stack([level**2, gain**2 * now[:, 3], np.where(ages > 1, shared, 0.0) / 2]))
-    powers[2] = np.maximum(powers[2], 0.0)
-    kind, at = np.unravel_index(int(np.argmax(powers * ages)), powers.shape)
-    grown, age = float(now[at, 4] - was[at, 4]), int(ages[at])
-    if powers[kind, at] < LONE * abs(grown):
-        return Sort("scale", "wider" if grown > 0 else "narrower", abs(grown) ** 0.5), age
-    if kind == 2:
-        return Sort("seasonality", "moved", float(np.hypot(*turned[at]))), age
-    if kind == 1:
-        name, direction = ("relation", "loose") if slope[at] < LOOSE else ("scale", "wider" if gain[at] > 0 else
-                                                                           "narrower")
-        return Sort(name, direction, abs(float(gain[at]))), age
-    step, rise, _ = rises(moments[:, 0])
-    slow = step - rise > SURE * rise / LOOK
-    return Sort("trend" if slow else "level", "up" if level[at] > 0 else "down", abs(float(level[at]))), age
-
-
-def _middle(cycle: np.ndarray) -> np.ndarray:
-    """The usual cycle, (column,): the mean of all blocks but the last ``LOOK``, of all where that leaves too few."""
-    before = cycle[:-LOOK] if len(cycle) >= 2 * LOOK else cycle
-    seen = np.isfinite(before)
-    return np.where(seen, before, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-
-
-def _either_side(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ages, and the means of ``blocks`` (block, column) before and after each; NaN left out."""
-    seen = np.isfinite(blocks)
-    sums, counts = (np.cumsum(one, axis=0) for one in (np.where(seen, blocks, 0.0), seen))
-    ages = np.arange(1, min(LOOK, len(blocks) - 4) + 1)
-    ends = len(blocks) - ages - 1
-    was = sums[ends] / np.maximum(counts[ends], 1)
-    now = (sums[-1] - sums[ends]) / np.maximum(counts[-1] - counts[ends], 1)
-    return ages, was, np.where(counts[-1] > counts[ends], now, np.nan)
+    found = best(moments[seen], cycle[seen])
+    begins = int(seen[found.start])
+    age, size = len(moments) - begins, abs(found.amount)
+    if found.name == "cycle":
+        return Sort("seasonality", "moved", size), age
+    if found.name in ("level", "trend"):
+        return Sort(found.name, "up" if found.amount > 0 else "down", size), age
+    after = moments[seen[found.start:]]
+    slope = after[:, 2].sum() / max(float(after[:, 3].sum()), 1e-9)
+    if found.amount < 0 and slope < LOOSE:
+        return Sort("relation", "loose", size), age
+    return Sort("scale", "wider" if found.amount > 0 else "narrower", size), age
 
 
 def _cost(values: np.ndarray) -> float:
     seen = values[np.isfinite(values)]
     return float(((seen - seen.mean()) ** 2).sum()) if len(seen) else 0.0
-
-
-@lru_cache(maxsize=8)
-def _shapes(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All rises from 0 to 1 within ``length`` blocks (shape, block), whether each is slow, and where it starts."""
-    at = np.arange(length)
-    pairs = [(start, end) for start in range(length) for end in range(start + 1, length + SLOWEST + 1)
-             if end == start + 1 or end >= start + SLOWEST]
-    shapes = np.array([np.clip((at - start + 1) / (end - start), 0.0, 1.0) for start, end in pairs])
-    return shapes, np.array([end > start + 1 for start, end in pairs]), np.array([start for start, _ in pairs])

@@ -19,7 +19,7 @@ _WAYS = ((1.8, 32.0), (1.0, 273.15), (3.6, 0.0), (1.609344, 0.0), (2.236936, 0.0
 CONVERSIONS = np.array([*_WAYS, *((1 / factor, -offset / factor) for factor, offset in _WAYS)])
 # A level that moved looks like one of these, unless the swings show the factor too; and some of them fit any season.
 CLOSE = (CONVERSIONS[:, 0] != 1) & (np.abs(np.log(CONVERSIONS[:, 0])) < 1.0)
-MODEST = CLOSE & (CONVERSIONS[:, 1] == 0)
+SLIGHT = 0.1  # of a value's usual size: an offset below it tells no factor from another
 FEWEST = 8  # values of a stretch
 STRANGE = 0.25  # shares of the reference's range (of stretches' medians, of their log spreads) beyond it
 CLOSER = 0.25  # share of the misfit that may be left when the conversion is undone
@@ -135,7 +135,8 @@ class Units:
         if strange:
             # A season brings what was never seen too, but not at once, and some factor of about two always fits it.
             away, now = self._away(undone, node), float(self._away(quarters[None], node)[0])
-            away[self._strange(undone, node, STRANGE / 2) | MODEST] = np.inf
+            modest = CLOSE & (np.abs(CONVERSIONS[:, 1]) < SLIGHT * self.typical[node])
+            away[self._strange(undone, node, STRANGE / 2) | modest] = np.inf
             best = int(np.argmin(away))
             if now > JUMP and away[best] < CLOSER * now:
                 return best, False

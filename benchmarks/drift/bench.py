@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift.backgrounds import WEEK, Background, Segment, background_of
+from benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
 from benchmarks.drift.methods import METHODS, Alarm, Watch
 from benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
 
@@ -79,6 +79,8 @@ class DriftBench:
         tally.alarms += count(clean, segment)
         tally.stated += segment.layout.rate * segment.sensor_weeks
         ahead = [one for one in clean if one.row in range(*segment.ahead.indices(len(segment.times)))]
+        # An outage that the background has anyway is told rightly, and names no change.
+        own = {(one.row, one.sort) for one in ahead if one.sort in TICKETS}
         tally.chance += [_named(ahead, Plant("shift", (int(node),)), segment) != [] for node in segment.chosen]
         times = segment.times[segment.ahead]
         expected, later = segment.expectation.mean(times), segment.expectation.mean(times + 6 * HOUR)
@@ -93,7 +95,10 @@ class DriftBench:
             tally.trials.setdefault(plant.sort, []).append(min(rows) * float(step / HOUR) if rows else np.inf)
             if plant.sort == "region":
                 tally.overlaps.append(overlap(alarms, plant, segment))
-            if said := _said(hits, plant, segment):
+            # A daily cycle is what the days have in common: within one day, none can be named.
+            nameable = plant.sort != "phase" or segment.layout.horizon >= 2 * DAY
+            named = [one for one in hits if (one.row, one.sort) not in own]
+            if nameable and (said := _said(named, plant, segment)):
                 tally.called.setdefault(plant.sort, []).append(said in CALLED[plant.sort])
 
     def answer(self, backgrounds: Sequence[Background], command: str,
