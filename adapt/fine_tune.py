@@ -14,7 +14,7 @@ import numpy as np
 
 from adapt.clock import Moment
 from adapt.guard.policy import Act
-from adapt.loop import Watched
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster, Trainable
 from streams.errors import TerracastError
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from adapt.clock import Moment
 from adapt.contender import Contender, Score
-from adapt.loop import Watched
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster
 from streams.known import History
 

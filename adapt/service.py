@@ -12,7 +12,7 @@ from adapt.calibration import OutputCalibration, Rates
 from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.guard.policy import Policy
-from adapt.loop import ALWAYS, Loop, Watched
+from adapt.loop import Loop
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
@@ -21,6 +21,7 @@ from adapt.monitoring.monitor import Monitor
 from adapt.monitoring.surroundings import Contexts, features
 from adapt.scores import level, pit, residual
 from adapt.stacking import Stacking
+from adapt.watched import ALWAYS, Watched
 from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
 

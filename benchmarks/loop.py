@@ -13,10 +13,10 @@ from adapt.fine_tune import FineTune
 from adapt.guard.policy import Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindsight import ORACLE, Hindsight
-from adapt.loop import Watched
 from adapt.replay import Outcome
 from adapt.replay import replay as run
 from adapt.service import Beginning, serve
+from adapt.watched import Watched
 from stfm.seasonal_naive import SeasonalNaive
 from streams.known import History
 

@@ -15,10 +15,11 @@ from prefect import flow
 from adapt.clock import Moment
 from adapt.guard.ladder import Climb
 from adapt.hindcast import hindcast
-from adapt.loop import Loop, Watched
+from adapt.loop import Loop
 from adapt.monitoring.episodes import Episode
 from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
+from adapt.watched import Watched
 from flows.as_of import as_of
 from flows.discovery.saved_discovery import saved_discovery
 from flows.evidence import evidence_in_words

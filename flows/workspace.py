@@ -14,12 +14,12 @@ from adapt.fine_tune import FineTune
 from adapt.guard.past import Past
 from adapt.guard.policy import Policy, ladder_policy, policies
 from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Watched
 from adapt.rungs.anew import Anew
 from adapt.rungs.continuing import Continue
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Rung
 from adapt.rungs.usual import optional_rungs, steps_of, usual_rungs
+from adapt.watched import Watched
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.base.model import Base

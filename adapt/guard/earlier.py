@@ -16,8 +16,8 @@ import numpy as np
 from adapt.clock import Moment
 from adapt.contender import Contender
 from adapt.guard.gate import Decision, one_sided_p
-from adapt.loop import Watched
 from adapt.monitoring.episodes import Episode
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
 from streams.instant import instant

@@ -8,8 +8,8 @@ from typing import Any
 
 from adapt.clock import Moment
 from adapt.guard.earlier import Earlier
-from adapt.loop import Watched
 from adapt.rungs.regimes import Regimes, Units, signature
+from adapt.watched import Watched
 
 ROWS = 336  # newest steps that a signature tells of
 

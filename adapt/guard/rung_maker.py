@@ -14,11 +14,11 @@ from adapt.guard.earlier import MOST, SPAN
 from adapt.guard.gate import Decision
 from adapt.guard.past import ROWS, Past
 from adapt.guard.policy import Act
-from adapt.loop import Watched
 from adapt.monitoring.episodes import Episode
 from adapt.rungs.beneath import Beneath
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, Rung, attempt
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster, Request
 
 # Horizons (days, where the horizon is shorter) of labels that a rung is shown. A fifth of them judges; the ladder waits

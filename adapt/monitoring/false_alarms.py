@@ -62,3 +62,14 @@ def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndar
     starts = draws.integers(0, len(streams), size=-(-length // block))
     rows = (starts[:, None] + np.arange(block)).ravel()[:length] % len(streams)
     return streams[rows]
+
+
+def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The largest of the scores (block, stream) of each place, (block, place)."""
+    best = np.zeros((len(scores), int(places.max()) + 1))
+    last = best.shape[1] - 1
+    nodes = np.flatnonzero(places < last)
+    # All nodes of one kind lie together: kinds become an axis of their own.
+    best[:, :last] = scores[:, nodes].reshape(len(scores), -1, last).max(axis=1)
+    best[:, last] = scores[:, places == last].max(axis=1)
+    return best

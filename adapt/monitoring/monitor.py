@@ -10,13 +10,14 @@ import numpy as np
 
 from adapt.monitoring.e_detector import Sureness
 from adapt.monitoring.evidence import Evidence, with_windows
-from adapt.monitoring.false_alarms import threshold
+from adapt.monitoring.false_alarms import by_place, threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
+from adapt.monitoring.shares import rates_of
 from adapt.monitoring.surroundings import Contexts
 from adapt.monitoring.units import IN_A_ROW, Units
-from adapt.monitoring.views import KINDS, OF_NODES, Blocks, Views
-from adapt.monitoring.window_scan import REACH, WEIGHTS, WindowScan
+from adapt.monitoring.views import Blocks, Views
+from adapt.monitoring.window_scan import REACH, WindowScan
 from adapt.monitoring.windows import Span
 from adapt.monitoring.witnesses import Record, Witnesses, share_of
 from streams.errors import TerracastError
@@ -28,14 +29,6 @@ DAY = np.timedelta64(1, "D")
 FEWEST_BLOCKS = 14
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
-# Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
-# those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
-SHARES = {"local level": 0.40, "swing": 0.34, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.12,
-          "common scale": 0.02, "common jump": 0.08}
-ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}
-# Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
-# by weeks, and a jump is over at once.
-WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
 
 
 class MonitorError(TerracastError):
@@ -159,7 +152,7 @@ class Monitor:
         kinds, places = views.kinds
         per_month = float(MONTH / (step * block))
         promised = false_alarms_per_month / per_month
-        rates = _rates(promised * (1.0 - share_of(records)), blocks.streams, kinds)
+        rates = rates_of(promised * (1.0 - share_of(records)), blocks.streams, kinds)
         scan = WindowScan.fit(blocks.streams, kinds, rates)
         crossed = WindowScan.crossed(blocks.streams, kinds, rates)
         witnesses, beside = (None, None) if not records else Witnesses.fit(records, promised)
@@ -356,29 +349,6 @@ class Monitor:
                                np.array(state["before"]["row"], float))
         monitor._past, monitor._moments = np.array(state["past"], float), np.array(state["moments"], float)
         return monitor
-
-
-def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The largest of the scores (block, stream) of each place, (block, place)."""
-    best = np.zeros((len(scores), int(places.max()) + 1))
-    last = best.shape[1] - 1
-    nodes = np.flatnonzero(places < last)
-    # All nodes of one kind lie together: kinds become an axis of their own.
-    best[:, :last] = scores[:, nodes].reshape(len(scores), -1, last).max(axis=1)
-    best[:, last] = scores[:, places == last].max(axis=1)
-    return best
-
-
-def _rates(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """False alarms a block that one of the ``streams`` (block, stream) of each kind may raise by each window, for
-    ``promised`` a block in all: kinds without any evidence leave their share to the others."""
-    each = np.bincount(kinds)[0]
-    watched = {KINDS[kind] for kind in np.unique(kinds[np.isfinite(streams).any(axis=0)])}
-    shares = {kind: share for kind, share in (SHARES if each > 1 else ALONE).items() if kind in watched}
-    usual = tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
-    return np.array([[promised * shares.get(kind, 0.0) / max(sum(shares.values()), 1e-9) * share
-                      / (each if kind in OF_NODES else 1) for share in WINDOW_SHARES.get(kind, usual)]
-                     for kind in KINDS])
 
 
 def _places(times: np.ndarray, step: np.timedelta64, size: int) -> tuple[np.ndarray, np.ndarray]:

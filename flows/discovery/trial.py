@@ -12,8 +12,8 @@ import xarray as xr
 
 from adapt.clock import Moment
 from adapt.contender import rows_at
-from adapt.loop import Watched
 from adapt.scores import crps, level
+from adapt.watched import Watched
 from causal.graph import Driver, Series
 from causal.pays import LEAST_BLOCKS
 from stfm.native import NativeModel

@@ -17,7 +17,7 @@ from adapt.guard.ladder import Ladder, Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Act, Policy
 from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop, Tick, Watched
+from adapt.loop import Loop, Tick
 from adapt.monitoring.episodes import Episode
 from adapt.replay import carried_out
 from adapt.rungs.anew import Anew
@@ -29,6 +29,7 @@ from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Adapted, Receipt, Rung
 from adapt.rungs.spectral import spectral_rung
 from adapt.service import Beginning, serve
+from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from stfm.native import NativeModel
 from streams.known import Recorded

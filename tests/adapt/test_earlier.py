@@ -12,8 +12,8 @@ import xarray as xr
 
 from adapt.clock import Moment
 from adapt.guard.earlier import EACH, MOST, Earlier, Stretch
-from adapt.loop import Watched
 from adapt.monitoring.episodes import Episode
+from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Request, as_forecast
 from streams.known import Recorded
 

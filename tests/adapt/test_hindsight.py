@@ -15,11 +15,12 @@ from adapt.guard.policy import Act, Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindcast import hindcast
 from adapt.hindsight import MOST, ORACLE, Hindsight
-from adapt.loop import Loop, Watched
+from adapt.loop import Loop
 from adapt.monitoring.episodes import Episode
 from adapt.replay import replay
 from adapt.rungs.rung import Adapted, Receipt
 from adapt.service import Beginning, serve
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster, Request
 from streams.known import Recorded
 from tests.adapt.constant import Constant

@@ -16,11 +16,12 @@ from adapt.guard.ladder import Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Policy, ladder_policy
 from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop, Watched
+from adapt.loop import Loop
 from adapt.replay import replay
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve
+from adapt.watched import Watched
 from stfm.forecaster import Forecaster, Request
 from streams.known import Recorded
 from tests.adapt.constant import Constant

@@ -14,9 +14,10 @@ from adapt.clock import Moment, clock
 from adapt.fine_tune import FineTune, RungError
 from adapt.guard.gate import Gate
 from adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
-from adapt.loop import Loop, Tick, Watched
+from adapt.loop import Loop, Tick
 from adapt.replay import replay
 from adapt.service import Beginning, ServiceError, begin, serve
+from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Request, as_forecast
 from stfm.native import NativeModel
 from stfm.seasonal_naive import SeasonalNaive

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
 from adapt.monitoring.health import Silence
-from adapt.monitoring.monitor import Monitor, MonitorError, _rates
+from adapt.monitoring.monitor import Monitor, MonitorError
+from adapt.monitoring.shares import rates_of
 from adapt.monitoring.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -211,7 +212,7 @@ def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others()
         views = Views.fit(draws.normal(size=(24 * 30, nodes)), (np.arange(720) // 24, np.arange(720) % 24, 24))
         blocks = views.blocks(draws.normal(size=(24 * 30, nodes)), np.arange(720) // 24, np.arange(720) % 24, 24, daily)
         kinds, _ = views.kinds
-        rates = _rates(0.5, blocks.streams, kinds)
+        rates = rates_of(0.5, blocks.streams, kinds)
         assert (rates.sum(axis=1) @ np.bincount(kinds)) == pytest.approx(0.5)
         shared = {KINDS[kind] for kind in np.flatnonzero(rates.sum(axis=1))}
         assert ("own level" in shared) == (nodes == 1) and ("local level" in shared) == (nodes > 1)

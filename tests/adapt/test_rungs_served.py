@@ -13,7 +13,6 @@ from adapt.guard.ladder import LadderError
 from adapt.guard.past import Past
 from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Watched
 from adapt.rungs.anew import Anew
 from adapt.rungs.beneath import Beneath
 from adapt.rungs.continuing import Continue
@@ -25,6 +24,7 @@ from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.regimes import Regimes, Units, signature
 from adapt.rungs.rung import Rung, RungError, attempt
 from adapt.rungs.usual import steps_of
+from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from stfm.native import NativeModel
 from streams.known import Recorded

@@ -11,10 +11,11 @@ import xarray as xr
 from adapt.clock import clock
 from adapt.guard.gate import Gate
 from adapt.guard.policy import OnEpisode, Policy
-from adapt.loop import Loop, Watched
+from adapt.loop import Loop
 from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.units import CONVERSIONS, IN_A_ROW, Units
 from adapt.service import Beginning, serve
+from adapt.watched import Watched
 from stfm.forecaster import Request
 from stfm.seasonal_naive import SeasonalNaive
 from streams.known import Recorded

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from adapt.clock import clock
-from adapt.loop import Watched
+from adapt.watched import Watched
 from causal.driver_watch import Dropped
 from causal.graph import CausalGraph, Driver, Series
 from flows.discovery.driver_service import DriverService, rested

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from adapt.clock import Moment
-from adapt.loop import Watched
+from adapt.watched import Watched
 from causal.graph import Driver, Series
 from causal.pays import paying_drivers
 from flows.discovery.publication import delays_in_steps
