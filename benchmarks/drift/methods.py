@@ -1,4 +1,4 @@
-"""What watches the backgrounds: the monitor, river's ADWIN on raw values, Jensen-Shannon and KS on weekly chunks."""
+"""What watches the backgrounds: the monitor; ADWIN and weekly chunks, on raw values or given neighbours; schedules."""
 
 from __future__ import annotations
 
@@ -93,11 +93,14 @@ class ScheduleWatch:
 
 class AdwinWatch:
     """One ADWIN a node on raw values (flags equal to river's); ``delta`` None: the loosest that keeps the rate in
-    the training."""
+    the training. ``neighbours``: instead, on what ridge regression on all other nodes at the same time leaves."""
 
-    def __init__(self, segment: Segment, delta: float | None) -> None:
-        self._segment = segment
+    def __init__(self, segment: Segment, delta: float | None, neighbours: bool = False) -> None:
+        self._segment, self._weights = segment, None
         training = _filled(segment.values[:segment.cut])
+        if neighbours:
+            self._weights = _given_others(training)
+            training = _left(training, self._weights)
         step = segment.times[1] - segment.times[0]
         weeks = training.size * float(step / WEEK)
         if delta is None:
@@ -118,7 +121,8 @@ class AdwinWatch:
         return self._found(self._segment.onset, values)
 
     def _found(self, begin: int, values: np.ndarray) -> list[Alarm]:
-        rows, nodes = np.nonzero(self._bank.update_many(_filled(values)))
+        values = _filled(values) if self._weights is None else _left(_filled(values), self._weights)
+        rows, nodes = np.nonzero(self._bank.update_many(values))
         return [Alarm(begin + int(row), frozenset({int(node)})) for row, node in zip(rows, nodes, strict=True)]
 
 
@@ -216,6 +220,7 @@ METHODS: dict[str, Callable[[Segment], Watch]] = {
     "terracast": MonitorWatch,
     "river-adwin": lambda segment: AdwinWatch(segment, 0.002),
     "river-adwin-calibrated": lambda segment: AdwinWatch(segment, None),
+    "adwin-neighbours-calibrated": lambda segment: AdwinWatch(segment, None, neighbours=True),
     "js-weekly": lambda segment: ChunkWatch(segment, jensen_shannon),
     "js-weekly-neighbours": lambda segment: ChunkWatch(segment, jensen_shannon, neighbours=True),
     "ks-weekly": lambda segment: ChunkWatch(segment, kolmogorov_smirnov),
