@@ -94,7 +94,7 @@ class DriftBench:
             rows = [one.row - segment.onset + 1 for one in hits]
             tally.trials.setdefault(plant.sort, []).append(min(rows) * float(step / HOUR) if rows else np.inf)
             if plant.sort == "region":
-                tally.overlaps.append(overlap(alarms, plant, segment))
+                tally.overlaps.append(overlap(hits, plant, segment))
             # A daily cycle is what the days have in common: within one day, none can be named.
             nameable = plant.sort != "phase" or segment.layout.horizon >= 2 * DAY
             named = [one for one in hits if (one.row, one.sort) not in own]
@@ -110,8 +110,10 @@ class DriftBench:
         return {"bench": "drift", "data": ", ".join(one.name for one in backgrounds),
                 "protocol": {"size": self.size, "segments": self.segments, "inject": list(self.inject),
                              "thresholds": "training data only",
-                             "ramp": "to full size by the middle of the horizon", "variance": FACTOR,
+                             "ramp": "to full size by the middle of the horizon",
                              "detection": "mean of " + ", ".join(COUNTED),
+                             "variance": f"× {FACTOR}; spread: deviations × {FACTOR}",
+                             "jaccard": "of the strongest alarm that found the region",
                              "chance": "share of clean segments with an alarm at the node within the horizon",
                              "layouts": {one.name: {name: str(value) for name, value in vars(one.layout).items()}
                                          for one in backgrounds}},
@@ -131,10 +133,11 @@ def count(alarms: Sequence[Alarm], segment: Segment) -> int:
     return len(told)
 
 
-def overlap(alarms: Sequence[Alarm], plant: Plant, segment: Segment) -> float:
+def overlap(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> float:
     """Jaccard index of the changed nodes and the region that is reported: the nodes of the alarm with the most
-    evidence in all (strength² × nodes), of those for less than the whole network; data tickets aside."""
-    regions = [one for one in alarms if not _wide(one, segment) and one.sort not in TICKETS]
+    evidence in all (strength² × nodes), of those that found the change, for less than the whole network; data tickets
+    aside. Alarms elsewhere are false alarms, counted as such. 0 where the change was not found."""
+    regions = [one for one in hits if not _wide(one, segment) and one.sort not in TICKETS]
     named = max(regions, key=lambda one: one.strength**2 * len(one.nodes)).nodes if regions else frozenset()
     return len(named & set(plant.nodes)) / len(named | set(plant.nodes))
 
