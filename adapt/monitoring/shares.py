@@ -9,7 +9,7 @@ from adapt.monitoring.window_scan import WEIGHTS
 
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
 # those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
-SHARES = {"local level": 0.40, "swing": 0.34, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.12,
+SHARES = {"local level": 0.38, "swing": 0.32, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.16,
           "common scale": 0.02, "common jump": 0.08}
 ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}
 # Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
