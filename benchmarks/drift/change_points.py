@@ -1,38 +1,8 @@
-"""One labelled series at a time: alarms as the rows come (NAB), and change points in hindsight (TCPD)."""
+"""Change points of one series in hindsight (TCPD), by optimal partitioning."""
 
 from __future__ import annotations
 
 import numpy as np
-
-from adapt.monitoring.expectation import Expectation
-
-FORGET = 0.995  # of the running scale of what surprises
-SURE = 4.5  # scales of a surprise that raise an alarm
-PAUSE = 0.1  # share of a series that an alarm speaks for
-
-
-def series_alarms(values: np.ndarray, times: np.ndarray, probation: int) -> np.ndarray:
-    """Rows with an alarm, each decided from the rows before it alone: what the series' own climatology and the last
-    values do not expect, in units of the running size of such surprises.
-
-    ``values`` and rising ``times`` (time,); the first ``probation`` rows are the reference. NAB's labels are single
-    anomalies within minutes or hours, which the monitor's blocks of a day are not made for: this is the residual the
-    monitor is fed, with a threshold fixed beforehand for all series.
-    """
-    grid = np.asarray(values, float)[:, None]
-    expectation = Expectation.fit(grid[:probation], times[:probation])
-    residual = expectation.residuals(grid, times)[:, 0]
-    surprise = np.abs(np.diff(residual, prepend=residual[0]))
-    level = np.abs(residual)
-    alarms, last, scale = [], -len(values), max(float(np.nanmean(surprise[:probation])), 1e-6)
-    usual = max(float(np.nanquantile(level[:probation], 0.99)), 1e-6)
-    for row in range(probation, len(grid)):
-        strange = surprise[row] / scale > 2.5 * SURE or level[row] > SURE * usual
-        if strange and row - last >= PAUSE * len(grid):
-            alarms.append(row)
-            last = row
-        scale = FORGET * scale + (1 - FORGET) * min(float(surprise[row]), 3 * scale)
-    return np.array(alarms, int)
 
 
 def change_points(values: np.ndarray) -> list[int]:
