@@ -11,8 +11,8 @@ from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
 from adapt.monitoring.health import Silence
 from adapt.monitoring.monitor import Monitor, MonitorError
-from adapt.monitoring.shares import rates_of
-from adapt.monitoring.views import KINDS, Views
+from adapt.monitoring.shares import MOST, rates_of
+from adapt.monitoring.views import KINDS, OF_ALL, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -214,6 +214,7 @@ def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others()
         kinds, _ = views.kinds
         rates = rates_of(0.5, blocks.streams, kinds)
         assert (rates.sum(axis=1) @ np.bincount(kinds)) == pytest.approx(0.5)
+        assert rates[[KINDS.index(kind) for kind in OF_ALL]].sum(axis=1).max() <= MOST + 1e-12
         shared = {KINDS[kind] for kind in np.flatnonzero(rates.sum(axis=1))}
         assert ("own level" in shared) == (nodes == 1) and ("local level" in shared) == (nodes > 1)
         assert ("cycle sine" in shared) == daily
