@@ -16,7 +16,7 @@ from adapt.monitoring.news import News
 from adapt.monitoring.shares import rates_of
 from adapt.monitoring.surroundings import Contexts
 from adapt.monitoring.units import IN_A_ROW, Units
-from adapt.monitoring.views import Blocks, Views
+from adapt.monitoring.views import KINDS, Blocks, Views
 from adapt.monitoring.window_scan import REACH, WindowScan
 from adapt.monitoring.windows import Span
 from adapt.monitoring.witnesses import Record, Witnesses, share_of
@@ -311,7 +311,8 @@ class Monitor:
     def state(self) -> dict[str, object]:
         """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
         frozen = self.calibration
-        return {"nodes": list(frozen.nodes), "step": int(frozen.step.astype(np.int64)), "block": frozen.block,
+        return {"kinds": list(KINDS), "nodes": list(frozen.nodes),
+                "step": int(frozen.step.astype(np.int64)), "block": frozen.block,
                 "false_alarms_per_month": frozen.false_alarms_per_month, "threshold": frozen.threshold,
                 "views": frozen.views.state(), "scan": frozen.scan.state(),
                 "sure": frozen.sure.state(), "silence": self._silence.state(),
@@ -329,7 +330,12 @@ class Monitor:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Monitor:
-        """A monitor that goes on where ``state`` was taken; one saved before there were witnesses has none."""
+        """A monitor that goes on where ``state`` was taken; one saved before there were witnesses has none. Raises
+        ``MonitorError`` for one that watched other streams than this version does."""
+        if list(state.get("kinds", ())) != list(KINDS):
+            raise MonitorError("a monitor that was saved by another version", where="saved loop",
+                               expected="the streams " + ", ".join(KINDS),
+                               remedy="begin service anew on all that is known: terracast retrain")
         reference = state.get("reference")
         witnesses = state.get("witnesses")
         frozen = Calibration(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), int(state["block"]),

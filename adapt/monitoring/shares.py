@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES
+from adapt.monitoring.views import KINDS, OF_NODES
 from adapt.monitoring.window_scan import WEIGHTS
 
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
 # those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.
 SHARES = {"local level": 0.38, "swing": 0.32, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.16,
           "common scale": 0.02, "common jump": 0.08}
-MOST = 1 / 60  # false alarms a block of each kind of all nodes: where many are promised, a share would be no limit
 ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}
 # Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
 # by weeks, and a jump is over at once.
@@ -32,9 +31,6 @@ def rates_of(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndar
     watched = {KINDS[kind] for kind in np.unique(kinds[np.isfinite(streams).any(axis=0)])}
     shares = {kind: share for kind, share in (SHARES if each > 1 else ALONE).items() if kind in watched}
     whole = max(sum(shares.values()), 1e-9)
-    rates = {kind: min(promised * share / whole, MOST) for kind, share in shares.items() if kind in OF_ALL}
-    of_nodes = {kind: share for kind, share in shares.items() if kind in OF_NODES}
-    left = (promised - sum(rates.values())) / max(each * sum(of_nodes.values()), 1e-9)
-    rates |= {kind: left * share for kind, share in of_nodes.items()}
     usual = tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
-    return np.array([[rates.get(kind, 0.0) * share for share in WINDOW_SHARES.get(kind, usual)] for kind in KINDS])
+    return np.array([[promised * shares.get(kind, 0.0) / whole * share / (each if kind in OF_NODES else 1)
+                      for share in WINDOW_SHARES.get(kind, usual)] for kind in KINDS])

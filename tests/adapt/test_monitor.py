@@ -11,8 +11,8 @@ from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
 from adapt.monitoring.health import Silence
 from adapt.monitoring.monitor import Monitor, MonitorError
-from adapt.monitoring.shares import MOST, rates_of
-from adapt.monitoring.views import KINDS, OF_ALL, Views
+from adapt.monitoring.shares import rates_of
+from adapt.monitoring.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -214,7 +214,15 @@ def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others()
         kinds, _ = views.kinds
         rates = rates_of(0.5, blocks.streams, kinds)
         assert (rates.sum(axis=1) @ np.bincount(kinds)) == pytest.approx(0.5)
-        assert rates[[KINDS.index(kind) for kind in OF_ALL]].sum(axis=1).max() <= MOST + 1e-12
         shared = {KINDS[kind] for kind in np.flatnonzero(rates.sum(axis=1))}
         assert ("own level" in shared) == (nodes == 1) and ("local level" in shared) == (nodes > 1)
         assert ("cycle sine" in shared) == daily
+
+
+def test_a_monitor_of_another_version_is_refused_with_the_way_out():
+    times, residuals = network(1, 60)
+    state = Monitor.fit(residuals, times, seed=0).state()
+    with pytest.raises(MonitorError, match="terracast retrain"):
+        Monitor.restore({**state, "kinds": ["own level"]})
+    with pytest.raises(MonitorError, match="another version"):
+        Monitor.restore({name: value for name, value in state.items() if name != "kinds"})
