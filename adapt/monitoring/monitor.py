@@ -213,7 +213,7 @@ class Monitor:
             self._rows.append(row)
             self._last = time
             if self._witnesses is not None:
-                self._witnesses.hear(fell, context)
+                self._witnesses.hear(None if fell is None else np.where(self._ill(), np.nan, fell), context)
                 context = None  # the rows of an issue share it
             if self._block_of(time + self.calibration.step) != self._block_of(time):
                 found += self._close()
@@ -276,15 +276,21 @@ class Monitor:
                                   f"reports in another unit (about {way}): the data changed, not the world", "unit"))
         return found
 
+    def _ill(self) -> np.ndarray:
+        """Which nodes have a data ticket for what they report."""
+        ill = np.zeros(len(self.calibration.nodes), bool) if self._stuck is None else self._stuck.stuck
+        return ill if self._units is None else ill | self._units.converted
+
     def _close(self) -> list[Evidence]:
         """End the block: add its streams to the past, compare, and put what passes into words."""
         frozen, time = self.calibration, self._times[-1]
-        made = self._made(np.array(self._times), np.stack(self._rows))
-        self._before, self._times, self._rows = (time, self._rows[-1]), [], []
+        ill = self._ill()
+        # What a sick sensor shows says nothing of its neighbours either.
+        rows = np.where(ill, np.nan, np.stack(self._rows))
+        made = self._made(np.array(self._times), rows)
+        self._before, self._times, self._rows = (time, rows[-1]), [], []
         self._past = np.concatenate([self._past, made.streams])[-REACH:]
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
-        ill = np.zeros(len(frozen.nodes), bool) if self._stuck is None else self._stuck.stuck
-        ill = ill if self._units is None else ill | self._units.converted
         found = self._errors(time, self._past, self._moments, ill)
         if self._witnesses is not None:
             found += self._witnesses.close(time, time + frozen.step, frozen, ill)

@@ -226,3 +226,14 @@ def test_a_monitor_of_another_version_is_refused_with_the_way_out():
         Monitor.restore({**state, "kinds": ["own level"]})
     with pytest.raises(MonitorError, match="another version"):
         Monitor.restore({name: value for name, value in state.items() if name != "kinds"})
+
+
+def test_a_stuck_sensor_says_nothing_of_its_neighbours():
+    times, residuals = network(2, 150)
+    cut = 24 * 120
+    monitor = Monitor.fit(residuals[:cut], times[:cut], 1.0, seed=0, values=residuals[:cut])
+    stuck = residuals[cut:].copy()
+    stuck[:, :2] = 6.0
+    found = monitor.observe(times[cut:], stuck, stuck)
+    assert {one.nodes for one in found if one.ticket == "stuck"} == {("0",), ("1",)}
+    assert not [one for one in found if not one.ticket]
