@@ -270,7 +270,8 @@ class Monitor:
             name, runs = frozen.nodes[node], int(self._stuck.runs[node]) if self._stuck is not None else 0
             found.append(Evidence(time, time - (runs - 1) * frozen.step, (name,), "health", "none", 0.0,
                                   f"{name} repeats one value: a stuck sensor, not a drift of the world", "stuck"))
-        for node, way in ({} if self._units is None else self._units.hear(value)).items():
+        moving = value if self._stuck is None else np.where(self._stuck.stuck, np.nan, value)
+        for node, way in ({} if self._units is None else self._units.hear(moving)).items():
             since = time - (IN_A_ROW * self._units.size - 1) * frozen.step if self._units is not None else time
             found.append(Evidence(time, since, (frozen.nodes[node],), "health", "none", 0.0, f"{frozen.nodes[node]} "
                                   f"reports in another unit (about {way}): the data changed, not the world", "unit"))
