@@ -130,7 +130,7 @@ class News:
         if kind == 1:
             sort = Sort("scale", "wider" if step > 0 else "narrower", abs(step))
         else:
-            jump, rise, _ = (0.0, 0.0, 1) if kind == JUMP else rises(stream)
+            jump, rise = (0.0, 0.0) if kind == JUMP else rises(stream)
             sort = Sort("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                         "up" if step > 0 else "down", abs(step))
         sure = float(self._sure.values(past, np.array([number]))[0])

@@ -9,7 +9,6 @@ TOLD = 0.2  # weight by way of which a move echoes
 ECHO = 0.4  # of the largest move among the nodes it is linked to: less is what the weights do not explain of that
 
 
-
 def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: np.ndarray, least: float = 0.5,
               ) -> dict[int, float]:
     """The nodes that changed and by how much, from how the local levels moved.

@@ -40,26 +40,25 @@ def began(levels: np.ndarray, most: int = LOOK) -> Began:
     costs = np.array([_cost(levels[:-age]) + _cost(levels[-age:]) for age in ages])
     if not len(costs) or not np.isfinite(costs).any():
         return Began(1, 1, 1)
-    best = float(np.nanmin(costs))
-    noise = max(best / max(np.isfinite(levels).sum() - 2, 1), 1e-12)
-    good = ages[costs <= best + 4 * noise]  # twice the log likelihood ratio of one parameter at 95 %
+    least = float(np.nanmin(costs))
+    noise = max(least / max(np.isfinite(levels).sum() - 2, 1), 1e-12)
+    good = ages[costs <= least + 4 * noise]  # twice the log likelihood ratio of one parameter at 95 %
     return Began(int(ages[np.nanargmin(costs)]), int(good.max()), int(good.min()))
 
 
-def rises(levels: np.ndarray) -> tuple[float, float, int]:
+def rises(levels: np.ndarray) -> tuple[float, float]:
     """Least squares costs of the best step and of the best slow rise (0, then linear, then flat) of ``levels``
-    (block,) over its last ``LOOK`` blocks, from the mean before; and how long ago the rise begins."""
+    (block,) over its last ``LOOK`` blocks, from the mean before."""
     before, after = levels[:-LOOK], levels[-LOOK:]
     before = before[np.isfinite(before)]
     seen = np.isfinite(after)
     moved = np.where(seen, after - (before.mean() if len(before) >= 4 else np.nanmedian(levels)), 0.0)
-    shapes, slow, starts = shapes_of(len(after), 0)
+    shapes, slow, _ = shapes_of(len(after), 0)
     masked = np.where(seen, shapes, 0.0)
     explained = (masked @ moved) ** 2 / np.maximum((masked**2).sum(axis=1), 1e-12)
     total = float((moved**2).sum())
     step, rise = (float(explained[one].max(initial=0.0)) for one in (~slow, slow))
-    age = len(after) - int(starts[slow][np.argmax(explained[slow])]) if slow.any() else 1
-    return total - step, total - rise, age
+    return total - step, total - rise
 
 
 def sort_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[Sort, int]:
