@@ -14,6 +14,7 @@ import typer
 
 from flows import store_verbs
 from flows.benches import verbs as bench_verbs
+from flows.cli import forecast as forecast_verb
 from flows.output import CALM, DRIFT, ERROR, note, print_json, print_rows, progress, say
 from flows.scorecards.scorecard import scorecard
 from streams.errors import TerracastError
@@ -33,6 +34,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(bench_verbs.app, name="bench")
 app.add_typer(store_verbs.app, name="store")
 app.command()(scorecard)
+forecast_verb.register(app)
 
 Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -161,6 +163,7 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"],  # type: ignore[attr-defined]
                      *answer["receipts"]):  # type: ignore[misc]
             say(f"- {text}")
+        forecast_verb.say_short(config, now)
     raise typer.Exit(DRIFT if answer["alarms"] else CALM)
 
 

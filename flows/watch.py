@@ -24,6 +24,7 @@ from adapt.loop import Loop, Tick
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.evidence import evidence_of
+from flows.forecast import as_json, newest_forecast
 from flows.ingest import ingest_new
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
@@ -41,7 +42,7 @@ class Step:
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
     is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service."""
+    service; ``forecast`` is the newest forecast, as ``terracast forecast --json`` prints it."""
 
     now: str
     champion: str | None
@@ -55,6 +56,7 @@ class Step:
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
     waiting: str | None = None
+    forecast: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -138,11 +140,11 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
-    frozen_on = reference_snapshot(view)
+    frozen_on, newest = reference_snapshot(view), newest_forecast(workspace, now)
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting)
+                tuple(decisions), dropped, acts, waiting, None if newest is None else as_json(newest))
 
 
 def watch_forever(config: str) -> None:

@@ -96,6 +96,19 @@ def instant(time: object) -> str:
     return f"{day(time)}, {pd.Timestamp(time).strftime('%H:%M')} UTC"  # type: ignore[arg-type]
 
 
+def stamp(time: object, zone: str | None = None, *, weekday: bool = False) -> str:
+    """A stamp of UTC as ``2024-03-01 06:00``, in the zone's local time where one is given.
+
+    >>> stamp(pd.Timestamp("2024-07-01T06:00")), stamp(pd.Timestamp("2024-07-01T22:00"), "Europe/Berlin", weekday=True)
+    ('2024-07-01 06:00', 'Tue 2024-07-02 00:00')
+    """
+    if not is_known(time):
+        return MISSING
+    at = pd.Timestamp(time)  # type: ignore[arg-type]
+    at = at if zone is None else at.tz_localize("UTC").tz_convert(zone)
+    return at.strftime(("%a " if weekday else "") + "%Y-%m-%d %H:%M" + (":%S" if at.second else ""))
+
+
 def duration(length: pd.Timedelta) -> str:
     """A length of time in the largest unit that divides it; empty for none.
 
@@ -107,6 +120,21 @@ def duration(length: pd.Timedelta) -> str:
         return ""
     name, size = next((name, size) for name, size in DURATIONS if seconds % size == 0 and name != "week")
     return counted(seconds // size, name)
+
+
+def age(length: object) -> str:
+    """How old something is, roughly: in the unit a person would use.
+
+    >>> age(pd.Timedelta("50min")), age(pd.Timedelta("26h")), age(pd.Timedelta("697D 5h")), age(pd.Timedelta("-1h"))
+    ('50 minutes', '26 hours', '697 days', '0 minutes')
+    """
+    if not is_known(length):
+        return MISSING
+    seconds = max(0.0, pd.Timedelta(length).total_seconds())  # type: ignore[arg-type]
+    name, size = next((name, size) for name, size, most in (
+        ("minute", 60, 120), ("hour", 3600, 48), ("day", 86400, math.inf))
+        if seconds / size < most)
+    return counted(int(seconds // size), name)
 
 
 def counted(count: int, noun: str) -> str:
