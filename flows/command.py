@@ -185,13 +185,15 @@ def replay(config: Config = CONFIG,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:
     """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
-    from flows.replay import COLUMNS, run_replay
+    from flows.replay import run_replay
+    from flows.replay_words import lines
 
     answer = run_replay(config, policies.split(","), start, stop, progress)
     if json:
         print_json(answer)
         return
-    print_rows(f"{answer['data']}: {answer['protocol']['target']}", answer["rows"], COLUMNS)
+    for line in lines(answer):
+        say(line)
 
 
 @app.command()

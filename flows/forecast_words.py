@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
 
 from flows.forecast import HIGH, LOW, MEDIAN, Issued
-from flows.freshness import SourceFreshness
 from flows.output import WIDTH, table_lines
-from flows.reporting.wording import age, counted, stamp, units_in_words
+from flows.reporting.wording import age, counted, silence_words, stamp, unit_words
 
 BLOCKS = 5  # so many nodes are shown lead by lead; more side by side, a line each
 LINES = 20  # of nodes side by side
@@ -18,9 +18,10 @@ LINES = 20  # of nodes side by side
 
 def title_lines(issued: Issued) -> list[str]:
     """What is forecast, when it was issued, how old the newest value is; a source that is silent is marked."""
-    return [f"{target_words(issued)}: median and {issued.interval}",
+    told = [f"{target_words(issued)}: median and {issued.interval}",
             f"issued {stamp(issued.issue_time)} UTC; {newest_words(issued)}",
             *(f"! {line}" for source in issued.sources if (line := silence_words(source)))]
+    return [line for one in told for line in wrap(one, WIDTH, subsequent_indent="  ")]
 
 
 def target_words(issued: Issued) -> str:
@@ -29,35 +30,11 @@ def target_words(issued: Issued) -> str:
     return f"Forecast of {name}{unit_words(issued.units)} in {issued.domain}"
 
 
-def unit_words(units: str) -> str:
-    """A unit in brackets, as a heading wants it.
-
-    >>> unit_words("ug m-3"), unit_words("1"), unit_words("unknown")
-    (' (µg m⁻³)', '', ' (unit not stated)')
-    """
-    words = "unit not stated" if units == "unknown" else units_in_words(units)
-    return f" ({words})" if words else ""
-
-
 def newest_words(issued: Issued) -> str:
     """The newest value's stamp and age in one line."""
     if issued.newest is None:
         return "newest value: none"
     return f"newest value: {stamp(issued.newest)} UTC, {age(pd.Timedelta(issued.now - issued.newest))} old"
-
-
-def silence_words(source: SourceFreshness) -> str:
-    """Which nodes of a source are silent and since when, in one line; empty where none is."""
-    silent = [one for one in source.nodes if one.overdue]
-    if not silent and not source.overdue:
-        return ""
-    if not source.nodes or len(silent) == len(source.nodes):
-        since = "nothing ever came" if source.newest is None else f"nothing since {stamp(source.newest)} UTC"
-        whole = f" from all {len(source.nodes)} stations" if len(source.nodes) > 1 else ""
-        return f"{source.domain} is silent: {since}{whole}"
-    named = [f"{one.node} since {'ever' if one.newest is None else stamp(one.newest) + ' UTC'}" for one in silent[:3]]
-    more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
-    return f"{len(silent)} of {len(source.nodes)} stations of {source.domain} are silent: {', '.join(named)}{more}"
 
 
 def all_lines(issued: Issued) -> list[str]:
@@ -86,11 +63,12 @@ def side_by_side(issued: Issued, leads: Sequence[int], most: int) -> list[str]:
     times = issued.valid_times[places]
     heads = [f"{stamp(time)} UTC" for time in times] if issued.zone is None else [
         f"{issued.zone}\n{stamp(time, issued.zone)}\n{stamp(time)} UTC" for time in times]
-    table = table_lines(["node", *heads], rows)
-    if max(map(len, table)) > WIDTH and len(places) > 1:
+    widest = max(len(text) for text in [*(cell for row in rows for cell in row[1:]), *"\n".join(heads).split("\n")])
+    named = min(24, max(map(len, shown_nodes)))  # a name that can be told apart counts more than the lead in the middle
+    if named + (widest + 2) * len(places) > WIDTH and len(places) > 1:
         return side_by_side(issued, places[:-2] + places[-1:], most)
     left = len(issued.nodes) - len(shown_nodes)
-    return [*table, *([f"… and {counted(left, 'further node')}"] if left else [])]
+    return [*table_lines(["node", *heads], rows), *([f"… and {counted(left, 'further node')}"] if left else [])]
 
 
 def _block(issued: Issued, column: int) -> list[str]:

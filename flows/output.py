@@ -49,14 +49,14 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     """A table as plain lines of at most ``width`` signs, the same on a terminal and in a file.
 
     The first ``left`` columns stand to the left, the others to the right; a heading may have several lines. The first
-    column is cut where the lines would be too long.
+    column loses its middle where the lines would be too long.
 
     >>> rows = [("Dongsi", "34.2"), ("a rather long name", "8.1")]
     >>> print(*table_lines(("node", "NO2\\nµg m⁻³"), rows, width=20), sep="\\n")
                      NO2
     node          µg m⁻³
     Dongsi          34.2
-    a rather lo…     8.1
+    a rathe…name     8.1
     """
     tall = max(heading.count("\n") for heading in headings) + 1
     heads = [[""] * (tall - len(split)) + split for split in (heading.split("\n") for heading in headings)]
@@ -64,7 +64,7 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     widths[0] = max(4, min(widths[0], width - sum(widths[1:]) - 2 * (len(widths) - 1)))
     for line in lines:
-        line[0] = line[0] if len(line[0]) <= widths[0] else line[0][:widths[0] - 1] + "…"
+        line[0] = _cut(line[0], widths[0])
     placed = [[text.ljust(size) if column < left else text.rjust(size)
                for column, (text, size) in enumerate(zip(line, widths, strict=True))] for line in lines]
     return ["  ".join(line).rstrip() for line in placed]
@@ -107,6 +107,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
     return str(value)
+
+
+def _cut(text: str, width: int) -> str:
+    """The text without its middle where it is too long: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) * 2 // 5
+    return f"{text[:width - 1 - tail]}…{text[len(text) - tail:]}"
 
 
 def _plain(value: Any) -> Any:

@@ -14,10 +14,14 @@ import pandas as pd
 from adapt.clock import Moment
 from adapt.service import begin
 from benchmarks.loop import LoopBench, answer
+from flows.advice import advice
 from flows.discover import discover_now
 from flows.ingest import ingest_new
 from flows.initial import write_settings
+from flows.replay_words import alarms
+from flows.reporting.wording import duration
 from flows.retrain import too_early
+from flows.saved_replay import keep
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
 from streams.sources import Answer
@@ -34,7 +38,9 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
     workspace = Workspace.open(config)
     _refuse_if_nothing(ingest_new(workspace))
     command = f"terracast replay --config {config} --policies {','.join(names)}"
-    return replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
+    found = replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
+    keep(workspace, found)
+    return found
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,
@@ -62,10 +68,14 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
                             expected="some of " + ", ".join(known), remedy="mend --policies")
     mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
     bench = _begun(workspace, start, stop, progress, company=mixes and workspace.settings.adapt.company)
-    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
+    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
-    return answer(bench, data, outcomes, command)
+    found = answer(bench, data, outcomes, command)
+    stream = workspace.settings.stream
+    found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
+    told = advice(outcomes, tuple(bench.baselines), stream.horizon, found["protocol"]["units"])
+    return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
 
 
 def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar, *, company: bool) -> LoopBench:

@@ -23,6 +23,9 @@ from adapt.watched import Watched
 from flows.as_of import as_of
 from flows.discovery.saved_discovery import saved_discovery
 from flows.evidence import evidence_in_words
+from flows.forecast import newest_forecast
+from flows.freshness import freshness
+from flows.outlook import outlook_of
 from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
@@ -30,27 +33,46 @@ from flows.reporting.daily import network_daily
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
 from flows.saved_loop import load_drivers, load_loop, reference_snapshot
+from flows.saved_replay import last_replay
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
 from streams.known import History
 from streams.store import View
 
-RECENT = np.timedelta64(28, "D")
+RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
 Event = tuple[np.datetime64, np.datetime64, str]
 
 
-def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = ()) -> Path:
-    """Write the report as known at ``now`` to ``out``; frozen base and seasonal naive are hindcast for comparison.
+def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = (),
+              seen_at: np.datetime64 | None = None) -> Path:
+    """Write the report to ``out``: scores as of the step at ``now``, past, forecast and silence as known at ``seen_at``
+    (default: the same instant). Frozen base and seasonal naive are hindcast for comparison.
 
-    Before service has begun it tells only what discovery found. What the page showed is remembered in the store, so
-    that the next report can tell what changed.
+    Before service has begun it tells what was observed and what discovery found. What the page showed is remembered in
+    the store, so that the next report can tell what changed.
     """
+    seen_at = now if seen_at is None else seen_at
     view = workspace.store.read()
     with workspace.store.transaction("reported") as step:
         before = remember(step, now)
-    if view.state("loop") is None:
-        return write(_without_service(workspace, view, now, before), out)
+    page = _without_service if view.state("loop") is None else _in_service
+    return write(_as_seen(page(workspace, view, now, before, events), workspace, view, seen_at), out)
+
+
+def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64) -> Report:
+    """The page with what is seen at ``now``: the past and what follows, who is silent, and the last replay."""
+    sources = freshness(workspace, view, now)
+    silent = {one.node for source in sources if source.domain == page.domain for one in source.nodes if one.overdue}
+    nodes = page.nodes
+    if nodes is not None:
+        nodes = nodes.assign(state=nodes["state"].mask(nodes["node"].isin(silent), "outage"))
+    return replace(page, as_known_at=now, nodes=nodes, sources=sources, replayed=last_replay(workspace),
+                   outlook=outlook_of(workspace, view, now, newest_forecast(workspace, now)))
+
+
+def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+                events: Sequence[Event]) -> Report:
     loop = load_loop(workspace, view)
     service = load_drivers(view)
     if service is not None:  # the base was fitted with the drivers that service began with
@@ -64,7 +86,7 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
     naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
     panel = Moment(now, history).known(loop.watched.domain)
     target = panel[loop.watched.request.target]
-    page = Report(
+    return Report(
         title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
         domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
         snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen),
@@ -77,7 +99,6 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
         service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
-    return write(page, out)
 
 
 def _served_scores(view: View, domain: str) -> pd.DataFrame:
@@ -140,18 +161,22 @@ def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive:
 
 
 def _values(view: View, loop: Loop, target: xr.DataArray) -> pd.DataFrame | None:
-    """Observed against forecast at the longest leads that cover every stamp once."""
+    """All that was observed since a year before service, and the forecast at the longest leads that cover every stamp
+    once."""
     ledger = view.ledger(f"forecasts/{loop.watched.domain}")
     if ledger is None:
         return None
     request = loop.watched.request
+    target = target.sel(time=slice(ledger["issue_time"].values.min() - YEAR, None))
     last = ledger.isel(lead=slice(-max(1, int(loop.watched.cadence / request.step)), None))
     flat = last.stack(time=("issue_time", "lead"), create_index=False)
     flat = flat.assign_coords(time=("time", flat["valid_time"].values)).drop_vars("valid_time")
     forecast = flat[request.target].sortby("time").drop_duplicates("time")
-    low, median, high = (forecast.sel(quantile=wanted, method="nearest", drop=True) for wanted in (0.1, 0.5, 0.9))
-    observed = target.reindex(time=forecast["time"], node=forecast["node"])
-    return network_daily(observed, low, median, high)
+    times = np.union1d(target["time"].values, forecast["time"].values)
+    low, median, high = (forecast.sel(quantile=wanted, method="nearest", drop=True).reindex(time=times)
+                         for wanted in (0.1, 0.5, 0.9))
+    observed = target.reindex(time=times, node=forecast["node"])
+    return network_daily(observed, low, median, high, request.step)
 
 
 def _weekly(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame | None:
@@ -207,7 +232,8 @@ def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
     return tuple(rows)
 
 
-def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None) -> Report:
+def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+                     events: Sequence[Event]) -> Report:
     """The page before the first forecast."""
     stream = workspace.settings.stream
     known = {} if stream.domain not in view.domains else dict(
@@ -223,11 +249,12 @@ def report(config: str = "terracast.toml", out: str = "report.html", now: str | 
            events: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""
     workspace = Workspace.open(config)
-    view, moment = workspace.store.read(), as_of(now)
+    view, seen_at = workspace.store.read(), as_of(now)
+    moment = seen_at
     if view.state("loop") is not None:
         moment = min(moment, load_loop(workspace, view).last_tick or np.datetime64("NaT"))
     elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
         moment = found.known_at
     known = known_changes(Path(events), np.datetime64("1678", "ns"), moment) if events is not None else ()
     spans = [(one.start, one.end + np.timedelta64(1, "D"), one.what) for one in known]
-    return {"report": str(report_on(workspace, moment, Path(out), events=spans))}
+    return {"report": str(report_on(workspace, moment, Path(out), events=spans, seen_at=seen_at))}

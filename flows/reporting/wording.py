@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from flows.reporting.content import CausalLink
+
+if TYPE_CHECKING:
+    from flows.freshness import SourceFreshness
 
 MISSING = "–"
 DURATIONS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -160,6 +164,32 @@ def units_in_words(units: str) -> str:
     words = re.sub(r"\bu(?=[gm]\b)", "µ", re.sub(r"\bdeg_?([CF])\b", r"°\1", units))
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return re.sub(r"(?<=[A-Za-zµ])\^?(-?\d+)", lambda found: found.group(1).translate(raised), words)
+
+
+def silence_words(source: SourceFreshness, place: str = "station") -> str:
+    """Which nodes of a source are silent, and since when by their own last stamps; empty where none is."""
+    silent = [one for one in source.nodes if one.overdue]
+    if not silent and not source.overdue:
+        return ""
+    if source.overdue or len(silent) == len(source.nodes):
+        since = "nothing ever came" if source.newest is None else f"nothing came after {stamp(source.newest)} UTC"
+        which = f"all {counted(len(silent), place)} of " if len(silent) > 1 else ""
+        return f"{which}{source.domain} {'are' if which else 'is'} silent: {since}"
+    named = [f"{one.node} ({'never heard' if one.newest is None else f'since {stamp(one.newest)} UTC'})"
+             for one in silent[:3]]
+    more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
+    told = f"{len(silent)} of {counted(len(source.nodes), place)} of {source.domain}"
+    return f"{told} {'is' if len(silent) == 1 else 'are'} silent: {', '.join(named)}{more}"
+
+
+def unit_words(units: str) -> str:
+    """A unit in brackets, as a heading wants it.
+
+    >>> unit_words("ug m-3"), unit_words("1"), unit_words("unknown")
+    (' (µg m⁻³)', '', ' (unit not stated)')
+    """
+    words = "unit not stated" if units == "unknown" else units_in_words(units)
+    return f" ({words})" if words else ""
 
 
 def sort_in_words(sort: str) -> str:
