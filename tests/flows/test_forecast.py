@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +16,35 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from flows.command import main
 from flows.forecast import as_json, forecast
 from flows.forecast_words import all_lines, short_lines
 from flows.freshness import NodeFreshness, SourceFreshness
 
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
 NOW = "2024-01-25T01:30"
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def typed(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     return subprocess.run([*COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same command in this process, for what a process of its own would only make slower."""
+    def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["terracast", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(list(arguments), int(ended.value.code or 0), shown.out, shown.err)
+
+    return command
 
 
 def instant(text: str) -> np.datetime64:
@@ -33,7 +52,7 @@ def instant(text: str) -> np.datetime64:
 
 
 def test_the_table_has_every_lead_in_both_times_with_units_in_80_columns(berlin: Path) -> None:
-    done = run("forecast", "--now", NOW, folder=berlin)
+    done = typed("forecast", "--now", NOW, folder=berlin)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "Forecast of no2 (µg m⁻³) in air: median and 80 % interval"
@@ -47,7 +66,7 @@ def test_the_table_has_every_lead_in_both_times_with_units_in_80_columns(berlin:
 
 
 def test_json_holds_what_the_store_holds(berlin: Path) -> None:
-    answer = json.loads(run("forecast", "--now", NOW, "--json", folder=berlin).stdout)
+    answer = json.loads(typed("forecast", "--now", NOW, "--json", folder=berlin).stdout)
     assert (answer["issue_time"], answer["target"], answer["units"]) == ("2024-01-25T00:00:00", "no2", "ug m-3")
     assert answer["newest_value"] == "2024-01-25T00:00:00" and answer["newest_value_age_seconds"] == 5400
     rows = pd.DataFrame(answer["rows"])
@@ -61,7 +80,7 @@ def test_json_holds_what_the_store_holds(berlin: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".nc"])
-def test_files_hold_the_same_numbers(berlin: Path, tmp_path: Path, suffix: str) -> None:
+def test_files_hold_the_same_numbers(run: Run, berlin: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / "deep" / f"forecast{suffix}"
     done = run("forecast", "--now", NOW, "--out", str(out), "--json", folder=berlin)
     rows = pd.DataFrame(json.loads(done.stdout)["rows"])
@@ -91,35 +110,35 @@ def test_files_hold_the_same_numbers(berlin: Path, tmp_path: Path, suffix: str) 
     (("--issue-time", "2024-01-24T12:00"), "no forecast was issued of 2024-01-24 12:00 UTC"),
     (("--now", "2023-01-01"), "no forecast was issued by 2023-01-01 00:00 UTC"),
 ])
-def test_mistakes_are_one_line(berlin: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_mistakes_are_one_line(run: Run, berlin: Path, arguments: tuple[str, ...], words: str) -> None:
     done = run("forecast", *arguments, folder=berlin)
     assert done.returncode == 1 and done.stdout == ""
     assert words in done.stderr and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 
-def test_before_the_first_forecast_it_says_what_to_do(berlin: Path, tmp_path: Path) -> None:
+def test_before_the_first_forecast_it_says_what_to_do(run: Run, berlin: Path, tmp_path: Path) -> None:
     shutil.copy(berlin / "terracast.toml", tmp_path)
     done = run("forecast", folder=tmp_path)
     assert done.returncode == 1 and "no forecast yet" in done.stderr and "`terracast watch --once`" in done.stderr
 
 
-def test_what_a_person_asks_for_alone(berlin: Path) -> None:
+def test_what_a_person_asks_for_alone(run: Run, berlin: Path) -> None:
     done = run("forecast", "--now", NOW, "--node", "W*", "--lead", "3h", "--json", folder=berlin)
     rows = json.loads(done.stdout)["rows"]
     assert [row["valid_time"] for row in rows] == [f"2024-01-25T0{hour}:00:00" for hour in (1, 2, 3)]
     assert {row["node"] for row in rows} == {"Wedding"}
 
 
-def test_a_silent_source_is_marked_beside_the_forecast(berlin: Path) -> None:
+def test_a_silent_source_is_marked_beside_the_forecast(run: Run, berlin: Path) -> None:
     done = run("forecast", "--now", "2024-03-20T00:00", folder=berlin)
     assert "newest value: 2024-02-04 22:00 UTC, 44 days old" in done.stdout
     assert "! all 2 stations of air are silent: nothing came after 2024-02-04 22:00 UTC" in done.stdout
 
 
-def test_watch_ends_with_a_short_forecast_and_holds_it_in_json(berlin: Path, tmp_path: Path) -> None:
+def test_watch_ends_with_a_short_forecast_and_holds_it_in_json(run: Run, berlin: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(berlin, folder)
-    done = run("watch", "--once", "--now", "2024-01-25T06:30", folder=folder)
+    done = typed("watch", "--once", "--now", "2024-01-25T06:30", folder=folder)
     lines = done.stdout.splitlines()
     assert lines[-1] == "more: terracast forecast" and max(map(len, lines)) <= 80, done.stdout
     assert "issued 2024-01-25 06:00 UTC; newest value: 2024-01-25 05:00 UTC, 90 minutes old" in lines
