@@ -13,7 +13,6 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from prefect import flow
 from prefect.events import emit_event
@@ -29,7 +28,9 @@ from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
 from flows.saved_loop import load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
+from flows.settings import nanoseconds
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.errors import TerracastError
 from streams.sources import Answer
 from streams.store import Transaction
@@ -65,6 +66,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
     flush(workspace)
     files = ingest_new(workspace)
+    now = workspace.clock.even(now)
     if workspace.store.read().state("loop") is None:
         waiting = begin_service(workspace, now)
         if waiting is not None:
@@ -93,7 +95,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         if first > now:
             return [], []
         known = list(loop.climbing.climbs)
-        history, drivers = step.history(since=first - loop.reach), load_drivers(step)
+        history, drivers = workspace.history(step, first - loop.reach), load_drivers(step)
         ticks, dropped = [], []
         moment = Moment(first, history)
         while moment.now <= now:
@@ -109,23 +111,28 @@ def _advance(workspace: Workspace, now: np.datetime64,
             moment = Moment(moment.now + loop.watched.cadence, history)
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
-        _record(step, loop, ticks)
+        _record(step, loop, ticks, workspace.clock)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped
 
 
-def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
-    """Append the forecasts served and the scores of those that closed."""
+def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> None:
+    """Append the forecasts served and the scores of those that closed, under their true stamps."""
     domain = loop.watched.domain
-    step.append(f"forecasts/{domain}", xr.concat([tick.forecast for tick in ticks], "issue_time"), along="issue_time")
+    made = xr.concat([tick.forecast for tick in ticks], "issue_time")
+    if clock.calendar:
+        made = made.assign_coords({name: (made[name].dims, clock.shown(made[name].values), made[name].attrs)
+                                   for name in ("issue_time", "valid_time")})
+    step.append(f"forecasts/{domain}", made, along="issue_time")
     scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
     if scores:
         table = xr.Dataset(
             {name: (("issue_time", "node"), np.stack([getattr(score, name) for score in scores]))
              for name in ("absolute_error", "crps", "hits", "last_hit", "labels")}
             | {"version": ("issue_time", np.array([score.version for score in scores]))},
-            {"issue_time": np.array([score.issue_time for score in scores]), "node": list(loop.watched.nodes)})
+            {"issue_time": clock.shown(np.array([score.issue_time for score in scores])),
+             "node": list(loop.watched.nodes)})
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
@@ -139,7 +146,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
     frozen_on = reference_snapshot(view)
-    return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
+    return Step(np.datetime_as_string(workspace.clock.shown(now), "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
                 tuple(decisions), dropped, acts, waiting)
@@ -159,8 +166,9 @@ def watch_forever(config: str) -> None:
                 note(f"alarm: {alarm}")
         except TerracastError as error:
             note(f"error: {error}")
-        now = pd.Timestamp.now("UTC")
-        Event().wait((now.floor(cadence) + cadence - now).total_seconds())
+        workspace, now = Workspace.open(config), as_of(None)
+        due = workspace.clock.shown(workspace.floor(workspace.clock.even(now)) + nanoseconds(cadence))
+        Event().wait(max(0.0, float((due - now) / np.timedelta64(1, "s"))))
 
 
 @flow(name="watch")
