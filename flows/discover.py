@@ -33,8 +33,9 @@ from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_k
 from flows.discovery.graph_story import Story, alarm_state
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.discovery.trial import Tell
-from flows.events import GRAPH, deliver, post
+from flows.events import deliver, post
 from flows.output import note, progress
+from flows.prefect_api import GRAPH
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
 from registry.recording import record_files

@@ -7,7 +7,6 @@ twice by a kill in between is one at the server, which takes an id once.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,13 +14,10 @@ import numpy as np
 
 from adapt.monitoring.episodes import Episode
 from flows.output import note
-from flows.prefect_api import ServerAwayError, ask, server
+from flows.prefect_api import EPISODE, ServerAwayError, ask, letter, server
 from flows.workspace import Workspace
 from streams.store import Transaction
 
-EPISODE = "terracast.drift-alarm"
-GRAPH = "terracast.graph-alarm"
-MISSED = "terracast.step-missed"
 STATE = "events"
 STRONGER = 1.5  # by so much evidence must be stronger than when it was last told, to be told again
 MOST = 100  # letters kept where no server takes them: the newest
@@ -55,13 +51,6 @@ def post(step: Transaction, event: str, stream: str, key: str, occurred: np.date
     new = letter(event, stream, key, str(np.datetime_as_string(occurred, "s")) + "+00:00", told)
     if all(one["id"] != new["id"] for one in letters):
         step.set_state(STATE, {**state, "letters": [*letters, new][-MOST:]})
-
-
-def letter(event: str, stream: str, key: str, occurred: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as Prefect's server takes it."""
-    return {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{event}/{stream}/{key}")), "event": event, "occurred": occurred,
-            "resource": {"prefect.resource.id": f"terracast.stream.{stream}", "prefect.resource.name": stream},
-            "payload": dict(told)}
 
 
 def deliver(workspace: Workspace) -> None:

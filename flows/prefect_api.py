@@ -12,10 +12,14 @@ import json
 import os
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 PATIENCE = 5.0  # seconds
+EPISODE = "terracast.drift-alarm"
+GRAPH = "terracast.graph-alarm"
+MISSED = "terracast.step-missed"
 
 
 class ServerAwayError(Exception):
@@ -44,6 +48,13 @@ def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ServerAwayError(f"{api} does not answer: {reason}") from None
+
+
+def letter(event: str, stream: str, key: str, occurred: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as Prefect's server takes it."""
+    return {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{event}/{stream}/{key}")), "event": event, "occurred": occurred,
+            "resource": {"prefect.resource.id": f"terracast.stream.{stream}", "prefect.resource.name": stream},
+            "payload": dict(told)}
 
 
 def _authorization(environment: Mapping[str, str]) -> dict[str, str]:
