@@ -108,6 +108,7 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)
+        running.callback(place.remove, RUNS)
         running.enter_context(_running(children))
         _await(children, place)
         for child in children:
