@@ -13,8 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from typing import Any
 
 from flows.output import note, say
 from flows.prefect_api import MISSED, ServerAwayError, ask, letter
+from flows.running.health import answers
 from flows.running.page import HOST, served
 from flows.running.place import RUNS, UP, Place, UpError
 from flows.running.standing import missed, now, stamp, trouble, waiting
@@ -82,13 +81,7 @@ class Child:
     @property
     def answers(self) -> bool:
         """Whether it is ready."""
-        if self.health is None:
-            return True
-        try:
-            with urllib.request.urlopen(self.health, timeout=5):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+        return self.health is None or answers(self.health)
 
 
 def up(config: Path, ports: Ports = Ports()) -> None:
@@ -137,7 +130,9 @@ def _children(config: Path, settings: Settings, place: Place, ports: Ports, api:
         found.append(Child("MLflow", [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port",
                                       str(ports.mlflow), "--workers", "1"], told, place.log("mlflow"),
                            f"http://{HOST}:{ports.mlflow}/health"))
-    found.append(Child("steps", [sys.executable, "-m", "flows.running.runs", str(config)], quiet, place.log("steps")))
+    awaited = [one.health for one in found if one.health is not None]
+    found.append(Child("steps", [sys.executable, "-m", "flows.running.runs", str(config), *awaited], quiet,
+                       place.log("steps")))
     return found
 
 

@@ -25,7 +25,8 @@ from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
 from flows.one_line import in_one_line
-from flows.prefect_api import ServerAwayError, ask, server
+from flows.prefect_api import server
+from flows.running.health import answers
 from flows.running.place import RUNS, Place, UpError
 from flows.running.standing import now, stamp
 from flows.scheduled import FLOWS, deployments, report
@@ -148,27 +149,24 @@ def _clock() -> datetime:
     return now()
 
 
-def _await(api: str) -> None:
-    """Until the server answers."""
+def _await(addresses: Sequence[str]) -> None:
+    """Until the servers answer: two processes that make MLflow's tables at once would hurt each other."""
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            ask(api, "/health")
-            return
-        except ServerAwayError:
-            time.sleep(0.5)
-    raise UpError("Prefect does not answer", where=api, expected=f"an answer within {PATIENCE:g} s",
-                  remedy="see .terracast/logs/prefect.log")
+    while silent := [one for one in addresses if not answers(one)]:
+        if time.monotonic() > deadline:
+            raise UpError("nobody answers", where=silent[0], expected=f"an answer within {PATIENCE:g} s",
+                          remedy="see .terracast/logs")
+        time.sleep(0.5)
 
 
 def _warm() -> None:
     """Import what a step needs, while the servers come up."""
-    for name in ("mlflow", "adapt.loop", "flows.retrain", "flows.reporting.page"):
+    for name in ("adapt.loop", "flows.retrain", "flows.reporting.page"):
         import_module(name)
 
 
 def main() -> None:
-    """Serve the workspace whose settings file is named."""
+    """Serve the workspace whose settings file is named first, when the servers whose addresses follow answer."""
     config, api = Path(sys.argv[1]), server()
     if api is None:
         raise UpError("PREFECT_API_URL is not set", where="the runner", expected="the address of Prefect's server",
@@ -176,7 +174,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Place.of(config).remove(RUNS)
     _warm()
-    _await(api)
+    _await(sys.argv[2:] or [f"{api}/health"])
     with get_client(sync_client=True) as client:
         runner = Runner(config, client)
         runner.begin()
