@@ -26,6 +26,7 @@ from flows.running.page import HOST, served
 from flows.running.place import RUNS, UP, Place, UpError
 from flows.running.standing import missed, now, stamp, trouble, waiting
 from flows.settings import Settings, read_settings
+from registry.reading import Database
 
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly
 ENDING = 4.0  # seconds that a child has to end by itself
@@ -139,9 +140,11 @@ def _children(config: Path, settings: Settings, place: Place, ports: Ports, api:
 def _tracking(settings: Settings) -> str:
     """MLflow's address; a relative SQLite file lies beside the settings."""
     address = settings.registry.address
-    if address.startswith("sqlite:///") and not address.startswith("sqlite:////"):
-        return f"sqlite:///{settings.path(address.removeprefix('sqlite:///'))}"
-    return address
+    if not address.startswith("sqlite:///"):
+        return address
+    path = settings.path(address.removeprefix("sqlite:///"))
+    Database(path).aliases("")  # a damaged file is told at once, where the server would try for minutes
+    return f"sqlite:///{path}"
 
 
 def _refuse_a_taken_port(child: Child, ports: Ports) -> None:

@@ -25,6 +25,7 @@ from flows.as_of import as_of
 from flows.events import deliver, post_episodes
 from flows.evidence import evidence_of
 from flows.ingest import ingest_new, refusal
+from flows.one_line import in_one_line
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.saved_loop import HasState, load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
@@ -192,8 +193,10 @@ def watch_forever(config: str) -> None:
             note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
             for alarm in answer["alarms"]:  # type: ignore[attr-defined]
                 note(f"alarm: {alarm}")
-        except TerracastError as error:
-            note(f"error: {error}")
+            if answer["refused"] or answer["behind"]:
+                note(f"error: {answer['refused'] or answer['behind']}")
+        except Exception as error:  # whatever it is, the next step may do better: a disk that has room again
+            note(f"error: {error if isinstance(error, TerracastError) else in_one_line(error, 'watch')}")
         now = pd.Timestamp.now("UTC")
         Event().wait((now.floor(cadence) + cadence - now).total_seconds())
 

@@ -8,10 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,20 +124,17 @@ def test_a_step_that_did_not_come_is_told_within_two_cadences_of_when_it_was_due
         "The last run of `watch` failed: the disk is full"]
 
 
-def test_what_a_server_says_last_is_told_where_it_does_not_come_up(small_city) -> None:  # type: ignore[no-untyped-def]
-    """A broken ``mlflow.db`` keeps MLflow from coming up: one line that names its log, and nothing is left behind."""
-    (small_city.folder / "mlflow.db").write_bytes(b"SQLite format 3\x00" + b"damaged" * 200)
-    ports = [part for name in ("prefect", "mlflow", "page") for part in (f"--{name}-port", str(_free()))]
-    with subprocess.Popen([*COMMAND, "up", *ports], cwd=small_city.folder, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
-        try:
-            _, said = running.communicate(timeout=170)
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGINT)
-            _, said = running.communicate(timeout=30)
-    assert running.returncode == 1 and said.count("\n") == 1, said
-    assert "mlflow.db" in said or "mlflow.log" in said
-    with suppress(OSError), socket.socket() as probe:
-        deadline = time.monotonic() + 10
-        while probe.connect_ex(("127.0.0.1", int(ports[1]))) == 0 and time.monotonic() < deadline:
-            threading.Event().wait(0.2)
+def test_a_damaged_mlflow_file_keeps_up_from_starting_anything(small_city) -> None:  # type: ignore[no-untyped-def]
+    (small_city.folder / "mlflow.db").write_bytes(b"no database" * 200)
+    done = subprocess.run([*COMMAND, "up"], cwd=small_city.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "mlflow.db" in done.stderr
+    assert not Place.of(small_city.config).alive
+
+
+def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
+    from flows.up import Child, _await, _running
+
+    child = Child("Python", [sys.executable, "-c", "print('cannot bind'); raise SystemExit(1)"], dict(os.environ),
+                  tmp_path / "python.log", f"http://127.0.0.1:{_free()}/health")
+    with pytest.raises(TerracastError, match="Python ended: cannot bind"), _running([child]):
+        _await([child], Place(tmp_path))

@@ -88,7 +88,7 @@ class Tank:
     @property
     def last_step(self) -> np.datetime64 | None:
         state = open_store(self.folder / "terracast.toml").read().state("loop")
-        return None if state is None else np.datetime64(str(state["last_tick"]))
+        return None if state is None or state["last_tick"] is None else np.datetime64(str(state["last_tick"]))
 
     @property
     def champion(self) -> int | None:
