@@ -7,28 +7,30 @@ fails or does not help makes no version: the loop is told, and goes on.
 from __future__ import annotations
 
 import json
-from typing import Any
-
-from prefect import flow
+from typing import TYPE_CHECKING, Any
 
 from adapt.clock import Moment
-from adapt.guard.past import Past
 from adapt.guard.policy import Act
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop
 from flows.outbox import flush, post, post_admission
-from flows.saved_loop import load_loop, receipts, save_loop
+from flows.saved_loop import HasState, load_loop, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from streams.store import View
+
+if TYPE_CHECKING:
+    from adapt.guard.rung_maker import RungMaker
+    from adapt.loop import Loop
 
 
 def carry_out_wish(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
-    loop = load_loop(workspace, view)
-    if loop.wish is None:
+    if not wishes(view):
         return None
+    from adapt.guard.past import Past
+
+    loop = load_loop(workspace, view)
+    assert loop.wish is not None, "the saved loop has one"
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
@@ -57,6 +59,12 @@ def carry_out_wish(workspace: Workspace) -> str | None:
         save_loop(step, current)
     flush(workspace)
     return version
+
+
+def wishes(view: HasState) -> bool:
+    """Whether the saved loop wishes for an act; read without its models, which take seconds to load."""
+    state = view.state("loop")
+    return state is not None and state["wish"] is not None
 
 
 def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMaker,
@@ -90,7 +98,6 @@ def graph_digest(view: View) -> str | None:
     return None if state is None else str(state["digest"])
 
 
-@flow(name="adapt")
 def adapt(config: str = "terracast.toml") -> dict[str, Any]:
     """Carry out the pending act of the loop; answers the version made, or null, and the receipt."""
     workspace = Workspace.open(config)

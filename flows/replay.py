@@ -15,7 +15,7 @@ from adapt.clock import Moment
 from adapt.service import begin
 from benchmarks.loop import LoopBench, answer
 from flows.discover import discover_now
-from flows.ingest import ingest_new
+from flows.ingest import ingest_new, refusal
 from flows.initial import write_settings
 from flows.retrain import too_early
 from flows.settings import SettingsError, nanoseconds
@@ -32,9 +32,12 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
                progress: Bar) -> dict[str, Any]:
     """Replay the policies named over the workspace's history; ingests what is new first."""
     workspace = Workspace.open(config)
-    _refuse_if_nothing(ingest_new(workspace))
+    files = ingest_new(workspace)
+    _refuse_if_nothing(files)
     command = f"terracast replay --config {config} --policies {','.join(names)}"
-    return replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
+    name = workspace.settings.stream.name
+    return {**replay_workspace(workspace, tuple(names), start, stop, progress, name, command),
+            "refused": refusal(files)}
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import flow
 
 from adapt.clock import Moment
 from adapt.guard.ladder import Climb
@@ -218,7 +217,6 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
                   making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
 
 
-@flow(name="report")
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
            events: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import flow
 
 from adapt.clock import Moment
 from adapt.loop import Loop
@@ -102,7 +101,6 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: B
                                   panel=example, request=workspace.request.at(moment.now))
 
 
-@flow(name="retrain")
 def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """Fit the base anew as known at ``now`` and begin service with it; the former champion stays as ``previous``."""
     workspace = Workspace.open(config)

@@ -7,6 +7,7 @@ Addresses of an outside MLflow or object store may also come from the environmen
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -178,10 +180,29 @@ class StoreSettings(Frozen):
 
 
 class RegistrySettings(Frozen):
-    """Where versions live: MLflow's tracking address and the folder of artefacts."""
+    """Where versions live: MLflow's tracking address and the folder of artefacts; ``$NAME`` is read from the
+    environment, so that no password stands in the file."""
 
     tracking: str = "sqlite:///mlflow.db"
     artifacts: str = "artifacts"
+
+    @field_validator("tracking")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        if re.search(r"://[^/@]*:[^/@]+@", value):
+            raise ValueError('a password stands in tracking; write tracking = "$NAME" and set NAME in the environment')
+        return value
+
+    @property
+    def address(self) -> str:
+        """The tracking address; of ``$NAME`` what the environment says."""
+        if not self.tracking.startswith("$"):
+            return self.tracking
+        name = self.tracking[1:]
+        if not os.environ.get(name):
+            raise SettingsError(f"{name} is not set", where="registry.tracking", expected="MLflow's address in it",
+                                remedy=f"export {name}=…")
+        return os.environ[name]
 
 
 class BaseSettings(Frozen):
@@ -285,3 +306,16 @@ def read_settings(path: str | Path) -> Settings:
 def nanoseconds(span: pd.Timedelta) -> np.timedelta64:
     """A duration as numpy counts it."""
     return span.to_timedelta64().astype("timedelta64[ns]")
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be printed: user and password of every address are masked."""
+    return dict(_masked(settings.model_dump(mode="json")))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return re.sub(r"://[^/\s@]*@", "://***@", value) if isinstance(value, str) else value
