@@ -103,7 +103,10 @@ def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.date
     monitor; ``stacking`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
     labels = watched.labels(moment, start)
-    first = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    if 2 * (morning - start) > stop - start:  # of so short a past a day cannot be spared to begin at midnight
+        morning = start + watched.cadence
+    first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence  # on the ticks that service has
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
         context = watched.panel(then, then.now - watched.history)

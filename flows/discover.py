@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prefect import flow
-from prefect.events import emit_event
 from pydantic import ValidationError
 
 from adapt.clock import Moment
@@ -35,7 +33,9 @@ from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_k
 from flows.discovery.graph_story import Story, alarm_state
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.discovery.trial import Tell
+from flows.events import deliver, post
 from flows.output import note, progress
+from flows.prefect_api import GRAPH
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
 from registry.recording import record_files
@@ -138,7 +138,6 @@ def discovery_or_none(workspace: Workspace, moment: Moment, tell: Tell = _silent
         return Discovery(nothing, (), moment.now)
 
 
-@flow(name="discover")
 def discover(config: str = "terracast.toml", now: str | None = None, knowledge: str | None = None,
              max_lag: int | None = None, window: str | None = None) -> dict[str, Any]:
     """Find the graph as known at ``now`` and save it; the next retrain uses its drivers.
@@ -150,16 +149,19 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
     given = None if knowledge is None else Knowledge.read(knowledge)
     view = workspace.store.read()
     with progress("discovering", 1000) as advance:
-        discovery = discover_now(workspace, Moment(as_of(now), view.history()), given=given,
+        moment = Moment(workspace.clock.even(as_of(now)), workspace.history(view))
+        discovery = discover_now(workspace, moment, given=given,
                                  name="" if knowledge is None else Path(knowledge).name, tell=shown(advance))
     with workspace.store.transaction("discover") as step:
         save_discovery(step, discovery)
         if given is not None:
             step.set_state("knowledge", to_keep(kept_knowledge(step.state("knowledge")), given))
+        for alarm in discovery.story.news:
+            told = alarm_state(alarm)
+            post(step, GRAPH, workspace.settings.stream.name, json.dumps(told, sort_keys=True, default=str),
+                 discovery.known_at, told)
     record_discovery(workspace, discovery, view.snapshot)
-    stream = {"prefect.resource.id": f"terracast.stream.{workspace.settings.stream.name}"}
-    for alarm in discovery.story.news:
-        emit_event("terracast.graph-alarm", stream, payload=alarm_state(alarm))
+    deliver(workspace)
     return discovery.answer()
 
 

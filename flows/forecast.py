@@ -17,6 +17,7 @@ from flows.freshness import SourceFreshness, freshness
 from flows.reporting.wording import duration, stamp
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
+from streams.instant import instant
 from streams.store import View
 
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
@@ -88,8 +89,8 @@ def newest_forecast(workspace: Workspace, now: np.datetime64, issue_time: np.dat
                    reach=4 * nanoseconds(settings.stream.cadence))
     if entry is None:
         return None
-    values = entry[target].assign_coords(valid_time=("lead", shown(workspace, entry["valid_time"].values)))
-    return Issued(values, shown(workspace, entry["issue_time"].values[None])[0], domain, zone_of(workspace), now,
+    values = entry[target].assign_coords(valid_time=("lead", entry["valid_time"].values))
+    return Issued(values, instant(entry["issue_time"].values[()]), domain, zone_of(workspace), now,
                   freshness(workspace, view, now))
 
 
@@ -114,11 +115,6 @@ def _entry(view: View, name: str, upto: np.datetime64, *, exact: bool, reach: np
         if since is None or exact:
             return None
         reach = 8 * reach
-
-
-def shown(workspace: Workspace, times: np.ndarray) -> np.ndarray:
-    """Stamps of the store as people and files know them."""
-    return times
 
 
 def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def write_forecast(issued: Issued, out: Path) -> Path:
         WRITERS[out.suffix](issued, unfinished)
         return unfinished.replace(out)
     except OSError as failed:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise TerracastError(f"the forecast cannot be written ({failed.strerror or failed})", where=str(out),
                              expected="a place that can be written to", remedy="name another with --out") from failed
 

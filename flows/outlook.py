@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.forecast import Issued, shown, zone_of
+from flows.forecast import Issued, zone_of
 from flows.reporting.content import FAN_LEVELS, Fan, Outlook
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
@@ -30,7 +30,7 @@ def outlook_of(workspace: Workspace, view: View, now: np.datetime64, issued: Iss
                                  else slice(0, 0))
     nodes = [str(node) for node in panel["node"].values] if issued is None else issued.nodes
     values = observed.reindex(node=nodes).values
-    times = shown(workspace, observed["time"].values)
+    times = observed["time"].values
     valid = np.array([], "datetime64[ns]") if issued is None else issued.valid_times
     levels = np.zeros((0, len(nodes), len(FAN_LEVELS))) if issued is None else np.stack(
         [issued.at(level) for level in FAN_LEVELS], axis=2)

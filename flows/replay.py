@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from adapt.clock import Moment
 from adapt.service import begin
 from benchmarks.loop import LoopBench, answer
 from flows.advice import advice
+from flows.as_of import as_of
 from flows.discover import discover_now
-from flows.ingest import ingest_new
+from flows.ingest import ingest_new, refusal
 from flows.initial import write_settings
 from flows.replay_words import alarms
 from flows.reporting.wording import duration
@@ -24,6 +24,7 @@ from flows.retrain import too_early
 from flows.saved_replay import keep
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
@@ -36,11 +37,13 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
                progress: Bar) -> dict[str, Any]:
     """Replay the policies named over the workspace's history; ingests what is new first."""
     workspace = Workspace.open(config)
-    _refuse_if_nothing(ingest_new(workspace))
+    files = ingest_new(workspace)
+    _refuse_if_nothing(files)
     command = f"terracast replay --config {config} --policies {','.join(names)}"
-    found = replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
+    name = workspace.settings.stream.name
+    found = replay_workspace(workspace, tuple(names), start, stop, progress, name, command)
     keep(workspace, found)
-    return found
+    return {**found, "refused": refusal(files)}
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,
@@ -74,17 +77,28 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     found = answer(bench, data, outcomes, command)
     stream = workspace.settings.stream
     found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
+    _show_true_stamps(found, workspace.clock)
     told = advice(outcomes, tuple(bench.baselines), stream.horizon, found["protocol"]["units"])
     return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
 
 
+def _show_true_stamps(found: dict[str, Any], clock: Clock) -> None:
+    """The loop counts on an even axis; people read the calendar."""
+    told = [(found["protocol"], ("start", "stop")), *((one, ("opened", "start")) for row in found["rows"]
+                                                      for one in row["episodes"])]
+    for where, names in told:
+        for name in names:
+            where[name] = str(np.datetime_as_string(clock.shown(np.datetime64(where[name], "ns")), "s"))
+
+
 def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar, *, company: bool) -> LoopBench:
     settings = workspace.settings
-    history = workspace.store.read().history()
+    history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
-    first = pd.Timestamp(start) if start else pd.Timestamp(time[0]) + settings.base.first_fit
-    moment = Moment(workspace.floor(first.to_datetime64()), history)
-    last = workspace.floor(pd.Timestamp(stop).to_datetime64() if stop else time[-1])
+    even = workspace.clock.even
+    first = even(as_of(start, "--start")) if start else time[0] + nanoseconds(settings.base.first_fit)
+    moment = Moment(workspace.floor(first), history)
+    last = workspace.floor(even(as_of(stop, "--stop")) if stop else time[-1])
     waiting = too_early(workspace, moment)
     if waiting is not None or last <= moment.now:
         raise SettingsError(waiting or f"replay would stop at {last}, before it starts", where=settings.stream.name,

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import flow
 
-from adapt.clock import Moment
 from adapt.guard.ladder import Climb
 from adapt.hindcast import hindcast
 from adapt.loop import Loop
@@ -32,11 +30,13 @@ from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
+from flows.reporting.wording import duration
 from flows.saved_loop import load_drivers, load_loop, reference_snapshot
 from flows.saved_replay import last_replay
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
+from streams.clock import Clock
 from streams.known import History
 from streams.store import View
 
@@ -79,12 +79,13 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         begun = replace(loop.watched, drivers=service.begun)
     else:
         begun = loop.watched
-    history = view.history()
+    history, clock = workspace.history(view), workspace.clock
     scores = _served_scores(view, loop.watched.domain)
     base = _base(workspace)
-    frozen = _hindcast(begun, base[1], base[0], history, scores, now)
-    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
-    panel = Moment(now, history).known(loop.watched.domain)
+    frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
+    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now,
+                      clock)
+    panel = view.as_known_at(loop.watched.domain, now)
     target = panel[loop.watched.request.target]
     return Report(
         title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
@@ -93,7 +94,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
-        alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
+        alarms=tuple(_alarm(episode, clock, loop.climbing.climbs, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot)) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
@@ -126,9 +127,11 @@ def _base(workspace: Workspace) -> tuple[str, Forecaster]:
 
 
 def _hindcast(watched: Watched, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
-              now: np.datetime64) -> pd.DataFrame:
+              now: np.datetime64, clock: Clock) -> pd.DataFrame:
     issue_times = np.unique(scores["issue_time"].to_numpy())
-    return score_table(hindcast(model, version, watched, history, list(issue_times), now), watched.nodes)
+    made = hindcast(model, version, watched, history, list(clock.even(issue_times)), clock.even(now))
+    table = score_table(made, watched.nodes)
+    return table.assign(issue_time=clock.shown(table["issue_time"].to_numpy())) if clock.calendar else table
 
 
 def _since(scores: pd.DataFrame, start: np.datetime64) -> pd.DataFrame:
@@ -188,8 +191,9 @@ def _weekly(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _lead(loop: Loop) -> str:
-    hours = loop.watched.request.leads[-1] / np.timedelta64(1, "h")
-    return f"{hours:g} hours ahead" if hours < 72 else f"{hours / 24:g} days ahead"
+    horizon = pd.Timedelta(loop.watched.request.leads[-1])
+    hours = horizon / pd.Timedelta("1h")
+    return f"{duration(horizon)} ahead" if hours < 72 or hours % 24 else f"{hours / 24:g} days ahead"
 
 
 def _headline(scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
@@ -213,14 +217,15 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
+def _alarm(episode: Episode, clock: Clock, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
     """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
-    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
+    return Alarm(episode.id, what, where, action, clock.shown(episode.since), None if end is None else clock.shown(end),
+                 episode.sort, evidence)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
@@ -244,7 +249,6 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
                   making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
 
 
-@flow(name="report")
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
            events: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""
@@ -252,7 +256,8 @@ def report(config: str = "terracast.toml", out: str = "report.html", now: str | 
     view, seen_at = workspace.store.read(), as_of(now)
     moment = seen_at
     if view.state("loop") is not None:
-        moment = min(moment, load_loop(workspace, view).last_tick or np.datetime64("NaT"))
+        last = load_loop(workspace, view).last_tick
+        moment = moment if last is None else min(moment, workspace.clock.shown(last))
     elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
         moment = found.known_at
     known = known_changes(Path(events), np.datetime64("1678", "ns"), moment) if events is not None else ()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from adapt.loop import Loop
-from flows.discovery.driver_service import DriverService
+from adapt.guard.climbing import Climbing
 from flows.workspace import Workspace
 from streams.errors import StoreError
 from streams.store import Transaction
+
+if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
+    from adapt.loop import Loop
+    from flows.discovery.driver_service import DriverService
 
 
 class HasState(Protocol):
@@ -29,6 +32,8 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     nodes: list[str] = state["nodes"]  # type: ignore[assignment]
     drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
     beside: Mapping[str, list[str]] = state.get("beside", {})  # type: ignore[assignment]
+    from adapt.loop import Loop
+
     watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
                                 {domain: tuple(names) for domain, names in beside.items()})
     return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
@@ -36,10 +41,10 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
 
 def receipts(workspace: Workspace) -> list[str]:
     """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
-    view = workspace.store.read()
-    if view.state("loop") is None:
+    state = workspace.store.read().state("loop")
+    if state is None:
         return []
-    return [climb.sentence for climb in load_loop(workspace, view).climbing.climbs]
+    return [climb.sentence for climb in Climbing.restore(workspace.policy, state).climbs]
 
 
 def save_loop(step: Transaction, loop: Loop) -> None:
@@ -60,6 +65,8 @@ def reference_snapshot(held: HasState) -> str | None:
 
 def load_drivers(held: HasState) -> DriverService | None:
     """The watch over the drivers in service as saved; None before service, or where it began without one."""
+    from flows.discovery.driver_service import DriverService
+
     state = held.state("drivers")
     return None if state is None else DriverService.restore(state)
 

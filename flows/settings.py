@@ -7,6 +7,7 @@ Addresses of an outside MLflow or object store may also come from the environmen
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -22,10 +23,12 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from stfm.forecaster import QUANTILES
+from streams.clock import span, span_text
 from streams.errors import TerracastError
 from streams.panel import KINDS
 
@@ -36,17 +39,33 @@ class SettingsError(TerracastError):
 
 def _duration(value: Any) -> pd.Timedelta:
     try:
-        span = pd.Timedelta(re.sub(r"(?<=\d)\s*d$", "D", value) if isinstance(value, str) else value)
+        length = span(value)
     except (ValueError, TypeError):
-        raise ValueError(f"{value!r} is not a duration such as '6h' or '7d'") from None
-    if span <= pd.Timedelta(0):
+        raise ValueError(f"{value!r} is not a duration such as '6h', '7d' or '1mo'") from None
+    if length <= pd.Timedelta(0):
         raise ValueError(f"{value!r} is not a positive duration")
-    return span
+    return length
 
 
-def _whole_hours(span: pd.Timedelta) -> str:
-    hours = span / pd.Timedelta("1h")
-    return f"{hours / 24:g}d" if hours % 24 == 0 else f"{hours:g}h" if hours % 1 == 0 else f"{span.total_seconds():g}s"
+def _stamp(value: Any) -> str:
+    try:
+        return str(pd.Timestamp(value).isoformat())
+    except (ValueError, TypeError):
+        raise ValueError(f"{value!r} is not a stamp such as 2019-01-07T00:00") from None
+
+
+def _calendar(value: str) -> str:
+    try:
+        if value != "month":
+            pd.DatetimeIndex([]).tz_localize(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is neither month nor a time zone such as Europe/Berlin") from None
+    return value
+
+
+def in_words(length: pd.Timedelta) -> str:
+    """A duration as it stands in the settings."""
+    return span_text(length).lower()
 
 
 def _kind(value: str) -> str:
@@ -55,7 +74,9 @@ def _kind(value: str) -> str:
     return value
 
 
-Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(_whole_hours, return_type=str)]
+Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(in_words, return_type=str)]
+Stamp = Annotated[str, PlainValidator(_stamp)]
+Calendar = Annotated[str, AfterValidator(_calendar)]
 Kind = Annotated[str, AfterValidator(_kind)]
 Model = Literal["native", "shipped"]
 
@@ -67,7 +88,10 @@ class Frozen(BaseModel):
 
 
 class SourceSettings(Frozen):
-    """Where a domain's data come from and when their values became known.
+    """Where a domain's data come from, which stamps they have, and when their values became known.
+
+    ``step``, ``anchor`` (one stamp, UTC) and ``calendar`` ("month", or a time zone whose days are counted) are the
+    domain's clock; what is not given is found in the data.
 
     ``sort``: ``files`` (``path``: a file, a folder, a pattern), ``mqtt`` (``topics`` at ``host``), ``push`` (what was
     posted to ``terracast listen``) or ``sql`` (``url``, growing ``column``, ``table`` or ``query``).
@@ -79,6 +103,8 @@ class SourceSettings(Frozen):
     variables: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     step: Duration | None = None
+    anchor: Stamp | None = None
+    calendar: Calendar | None = None
     delay: Duration | None = None
     known_time: str | None = None
     time_zone: str | None = None
@@ -95,7 +121,7 @@ class SourceSettings(Frozen):
     separator: str | None = None
     encoding: str | None = None
     # mqtt, push and sql: rows
-    stamps: Literal["exact", "floor"] = "exact"
+    stamps: Literal["exact", "nearest", "floor"] = "nearest"
     variable: str | None = None
     value: str | None = None
     # mqtt
@@ -154,10 +180,29 @@ class StoreSettings(Frozen):
 
 
 class RegistrySettings(Frozen):
-    """Where versions live: MLflow's tracking address and the folder of artefacts."""
+    """Where versions live: MLflow's tracking address and the folder of artefacts; ``$NAME`` is read from the
+    environment, so that no password stands in the file."""
 
     tracking: str = "sqlite:///mlflow.db"
     artifacts: str = "artifacts"
+
+    @field_validator("tracking")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        if re.search(r"://[^/@]*:[^/@]+@", value):
+            raise ValueError('a password stands in tracking; write tracking = "$NAME" and set NAME in the environment')
+        return value
+
+    @property
+    def address(self) -> str:
+        """The tracking address; of ``$NAME`` what the environment says."""
+        if not self.tracking.startswith("$"):
+            return self.tracking
+        name = self.tracking[1:]
+        if not os.environ.get(name):
+            raise SettingsError(f"{name} is not set", where="registry.tracking", expected="MLflow's address in it",
+                                remedy=f"export {name}=…")
+        return os.environ[name]
 
 
 class BaseSettings(Frozen):
@@ -261,3 +306,16 @@ def read_settings(path: str | Path) -> Settings:
 def nanoseconds(span: pd.Timedelta) -> np.timedelta64:
     """A duration as numpy counts it."""
     return span.to_timedelta64().astype("timedelta64[ns]")
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be printed: user and password of every address are masked."""
+    return dict(_masked(settings.model_dump(mode="json")))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return re.sub(r"://[^/\s@]*@", "://***@", value) if isinstance(value, str) else value

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.options import CONFIG, Config, Json, Now
 from flows.output import note, print_json, say
-
-Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,13 +16,13 @@ def register(app: typer.Typer) -> None:
     app.command()(forecast)
 
 
-def forecast(config: Config = Path("terracast.toml"),
+def forecast(config: Config = CONFIG,
              node: Annotated[list[str] | None, typer.Option(
                  help="Only this node, lead by lead; a pattern such as 'north-*'; may be repeated.")] = None,
              lead: Annotated[str | None, typer.Option(help="Only so far ahead, such as 6h.")] = None,
              issue_time: Annotated[str | None, typer.Option(
                  help="The forecast issued then, UTC; default: the newest.")] = None,
-             now: Annotated[str | None, typer.Option(help="The instant to act as of, UTC; default: the clock.")] = None,
+             now: Now = None,
              out: Annotated[Path | None, typer.Option(help="Write it to FILE: .csv, .parquet or .nc.")] = None,
              json: Json = False) -> None:
     """The newest forecast: each node and lead, median and 80 % interval, and how old the newest value is."""

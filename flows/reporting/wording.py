@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from flows.reporting.content import CausalLink
+from streams.clock import MONTH
 
 if TYPE_CHECKING:
     from flows.freshness import SourceFreshness
@@ -116,12 +117,14 @@ def stamp(time: object, zone: str | None = None, *, weekday: bool = False) -> st
 def duration(length: pd.Timedelta) -> str:
     """A length of time in the largest unit that divides it; empty for none.
 
-    >>> duration(pd.Timedelta("2h")), duration(pd.Timedelta("1D")), duration(pd.Timedelta("90min"))
-    ('2 hours', '1 day', '90 minutes')
+    >>> duration(pd.Timedelta("2h")), duration(pd.Timedelta("1D")), duration(pd.Timedelta("90min")), duration(3 * MONTH)
+    ('2 hours', '1 day', '90 minutes', '3 months')
     """
     seconds = round(length.total_seconds())
     if not seconds:
         return ""
+    if length % MONTH == pd.Timedelta(0):
+        return counted(length // MONTH, "month")
     name, size = next((name, size) for name, size in DURATIONS if seconds % size == 0 and name != "week")
     return counted(seconds // size, name)
 

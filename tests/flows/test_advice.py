@@ -19,8 +19,8 @@ def outcome(name: str, mae: float, trained: int = 0, seed: int = 0, days: int = 
     times = np.repeat(pd.date_range("2024-01-01", periods=days), 2)
     shared, own = np.random.default_rng(5), np.random.default_rng(seed)
     noise = np.repeat(shared.normal(0, 1, days), 2) + own.normal(0, 0.1, 2 * days)
-    scores = pd.DataFrame({"issue_time": times, "node": ["a", "b"] * days, "absolute_error": mae + noise - noise.mean(), "crps": mae,
-                           "hits": 0.8, "last_hit": 0.8, "labels": 24})
+    scores = pd.DataFrame({"issue_time": times, "node": ["a", "b"] * days, "crps": mae,
+                           "absolute_error": mae + noise - noise.mean(), "hits": 0.8, "last_hit": 0.8, "labels": 24})
     return Outcome(name, scores, (), (), trained, 0, 1.0)
 
 
