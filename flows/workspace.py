@@ -20,6 +20,8 @@ from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Rung
 from adapt.rungs.usual import optional_rungs, steps_of, usual_rungs
 from adapt.watched import Watched
+from flows.names import as_model
+from flows.secrets import from_environment
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.base.model import Base
@@ -41,11 +43,11 @@ class Workspace:
     def open(cls, config: str | Path) -> Workspace:
         """Read the settings and open (or create) store and registry; relative places lie beside the file."""
         settings = read_settings(config)
-        tracking = settings.registry.tracking
+        tracking = _tracking(settings.registry.tracking)
         if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
             tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
         registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
-                            name=f"{settings.stream.name}-{settings.stream.target}")
+                            name=as_model(f"{settings.stream.name}-{settings.stream.target}"))
         return cls(settings, open_store(config), registry)
 
     @property
@@ -98,16 +100,27 @@ class Workspace:
                 Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
         return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
-    def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
-        """Fit the base that the settings name on a context panel; driver variables are those beside the target."""
+    def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
+        """Fit the base that the settings name on a context panel; driver variables are those beside the target.
+        ``progress`` hears the share that is done."""
         if self.settings.base.model == "shipped":
-            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed)
+            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
+                                              progress=progress)
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
-        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
+        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,
+                               progress=progress)
 
     def floor(self, now: np.datetime64) -> np.datetime64:
         """The last tick of the cadence at or before ``now``."""
         return pd.Timestamp(now).floor(self.settings.stream.cadence).to_datetime64().astype("datetime64[ns]")
+
+
+def _tracking(text: str) -> str:
+    try:
+        return from_environment(text)
+    except LookupError as error:
+        raise SettingsError(str(error), where="registry.tracking", expected="an address of MLflow in it",
+                            remedy=f"export {text[1:].strip('{}')}=ADDRESS") from None
 
 
 def open_store(config: str | Path) -> Store:
