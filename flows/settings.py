@@ -47,8 +47,10 @@ def _duration(value: Any) -> pd.Timedelta:
 
 
 def _whole_hours(span: pd.Timedelta) -> str:
-    hours = span / pd.Timedelta("1h")
-    return f"{hours / 24:g}d" if hours % 24 == 0 else f"{hours:g}h" if hours % 1 == 0 else f"{span.total_seconds():g}s"
+    hours, rest = divmod(span.value, 3600 * 10**9)
+    if rest:
+        return f"{span.value / 10**9:.9f}".rstrip("0").rstrip(".") + "s"
+    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
 
 
 def _kind(value: str) -> str:

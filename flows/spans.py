@@ -103,4 +103,4 @@ def span_text(span: pd.Timedelta) -> str:
     for unit, size in (("d", pd.Timedelta("1D")), ("h", pd.Timedelta("1h")), ("min", pd.Timedelta("1min"))):
         if span % size == pd.Timedelta(0):
             return f"{span // size}{unit}"
-    return f"{span.total_seconds():g}s"
+    return f"{span.value / 10**9:.9f}".rstrip("0").rstrip(".") + "s"
