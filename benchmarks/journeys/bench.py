@@ -22,6 +22,7 @@ from benchmarks.journeys.files import Data, files_of, looked_into
 COMMAND = (sys.executable, "-c", "from flows.command import main; main()")
 CALM, DRIFT = 0, 3
 STEPS_REPLAYED = 40
+_FRAME = " ─━│┃┏┓┗┛└┘┡┩╇┴┳┻╭╮╰╯"  # what tables and boxes are drawn with
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _typed(arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int 
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return None, f"not done within {seconds:.0f} s"
-    lines = [line.strip() for line in (out if process.returncode in (CALM, DRIFT) else err).splitlines()
-             if line.strip(" ─━│┃┏┓┗┛└┘┡┩╇┴┳┻\n")]
-    told = lines[-1] if lines else ""
-    return process.returncode, f"traceback, {told}" if "Traceback (most recent" in err else told
+    told = out if process.returncode in (CALM, DRIFT) else err
+    lines = [line for line in (drawn.strip(_FRAME) for drawn in told.splitlines()) if line]
+    last = lines[-1] if lines else ""
+    return process.returncode, f"traceback, {last}" if "Traceback (most recent" in err else last

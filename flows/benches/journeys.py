@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+VERBS = ("init", "replay", "watch", "forecast", "discover", "report", "status")
 COLUMNS = {"data": "data", "target": "target", "steps": "steps", "nodes": "nodes", "seconds": "seconds",
-           "told": "what failed, or was said"}
+           "outcome": "outcome"}
 
 
 def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or folder; may be repeated.")],
@@ -33,10 +34,17 @@ def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or 
     if json:
         print_json(answer)
         return
-    print_rows("journeys", [row | {"told": _told(row)} for row in answer["rows"]], COLUMNS)
+    print_rows("journeys", [row | {"outcome": _outcome(row)} for row in answer["rows"]], COLUMNS)
     for name, value in answer["summary"].items():
         say(f"{name}: {value}")
     say(f"repeat: {answer['command']}")
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    if row["left_out"]:
+        return "left out"
+    return "worked" if not row["failed"] else "failed: " + ", ".join(
+        one.partition(":")[0] for one in row["failed"].split("; ") if one.partition(":")[0] in VERBS)
 
 
 def _told(row: dict[str, Any]) -> str:
