@@ -19,12 +19,12 @@ import zarr
 from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
-from streams.storage.arrays import CODEC, safe_name
+from streams.storage.arrays import safe_name
 from streams.storage.ledger import append_entries, ledger_names, read_entries
 from streams.storage.lock import only_writer
 from streams.storage.observations import StoredDomain, domains_in, find_domain
 from streams.storage.place import BRANCH, first_line, local_folder, repository_at, shown, without_secrets
-from streams.storage.tree import pack, unpack
+from streams.storage.states import read_state, write_state
 
 Result = TypeVar("Result")
 
@@ -95,6 +95,14 @@ class View:
         """What ``set_state`` was last given, None where nothing was."""
         return cast("dict[str, object] | None", self._tree("states", name))
 
+    def state_part(self, name: str, part: str) -> object:
+        """One entry of a state, None where there is none: reads no more of the state than it must."""
+        return self._tree("states", name, part)
+
+    def has_state(self, name: str) -> bool:
+        """Whether ``set_state`` was ever called for this name."""
+        return f"states/{safe_name(name)}" in self.root
+
     def cursor(self, source: str) -> dict[str, object] | None:
         """How far ``source`` was read, None where it never was."""
         return cast("dict[str, object] | None", self._tree("cursors", source))
@@ -113,10 +121,8 @@ class View:
         self._opened[domain] = held
         return held
 
-    def _tree(self, folder: str, name: str) -> object:
-        path = f"{folder}/{safe_name(name)}"
-        array = self.root.get(path)
-        return None if array is None else unpack(array[:].tobytes(), path)
+    def _tree(self, folder: str, name: str, part: str | None = None) -> object:
+        return read_state(self.root, f"{folder}/{safe_name(name)}", part)
 
 
 class Transaction(View):
@@ -142,20 +148,11 @@ class Transaction(View):
 
     def set_state(self, name: str, tree: Mapping[str, object]) -> None:
         """Keep a component's state: nested dicts of JSON values and numpy arrays, exact to the bit."""
-        self._keep("states", name, tree)
+        write_state(self.root, f"states/{safe_name(name)}", tree)
 
     def set_cursor(self, source: str, cursor: Mapping[str, object]) -> None:
         """Keep how far ``source`` was read."""
-        self._keep("cursors", source, cursor)
-
-    def _keep(self, folder: str, name: str, tree: Mapping[str, object]) -> None:
-        root, path = self.root, f"{folder}/{safe_name(name)}"
-        data, held = pack(tree, path), root.get(path)
-        if held is not None and held[:].tobytes() == data:
-            return
-        array = root.create_array(path, shape=(len(data),), chunks=(len(data),), dtype="uint8", compressors=CODEC,
-                                  overwrite=True)
-        array[:] = np.frombuffer(data, np.uint8)
+        write_state(self.root, f"cursors/{safe_name(source)}", cursor)
 
     def _commit(self, message: str) -> None:
         if not self._session.has_uncommitted_changes:

@@ -1,0 +1,56 @@
+"""A state's bytes cut into pieces, so that of the next state only the pieces that are new need to be written.
+
+A long array is cut between its rows, all else where its content says: where the last eight bytes have a rare digest.
+What is moved within the state, by rows that came or went before it, keeps its cuts, and so its pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+LONG = 1 << 16  # bytes of an array from which on its rows are pieces
+ROW = 1 << 10  # bytes of a row that may be a piece
+LEAST, RARE, MOST = 512, 11, 1 << 14  # bytes of other pieces: at least, two to this power more on average, at most
+ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def cut(arrays: Iterable[np.ndarray]) -> Iterator[bytes]:
+    """The bytes of all arrays, one after the other, in pieces. O(bytes).
+
+    >>> one, two = (np.random.default_rng(0).integers(0, 256, 50_000, np.uint8) for _ in range(2))
+    >>> held = set(cut([one]))
+    >>> sum(len(piece) for piece in cut([np.concatenate([one[1000:], one[:100]])]) if piece not in held) < 15_000
+    True
+    """
+    run: list[bytes] = []
+    for array in arrays:
+        data = array.tobytes()
+        if len(data) >= LONG and len(data) // array.shape[0] >= ROW:
+            yield from _by_content(b"".join(run))
+            run = []
+            row = len(data) // array.shape[0]
+            yield from (data[start:start + row] for start in range(0, len(data), row))
+        else:
+            run.append(data)
+    yield from _by_content(b"".join(run))
+
+
+def _by_content(data: bytes) -> Iterator[bytes]:
+    start = 0
+    for stop in [*_rare_places(data), len(data)]:
+        while stop - start > MOST:
+            yield data[start:start + MOST]
+            start += MOST
+        if stop - start >= LEAST or (stop == len(data) and stop > start):
+            yield data[start:stop]
+            start = stop
+
+
+def _rare_places(data: bytes) -> list[int]:
+    """Places behind eight bytes whose digest is one of 2 to the power ``RARE``; none in a run of zeros."""
+    if len(data) < 8:
+        return []
+    words = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))
+    return (np.flatnonzero((words * ODD) >> np.uint64(64 - RARE) == 1) + 8).tolist()
