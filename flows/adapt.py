@@ -17,7 +17,7 @@ from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop
 from flows.outbox import flush, post, post_admission
-from flows.saved_loop import load_loop, receipts, save_loop
+from flows.saved_loop import load_loop, loop_part, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from streams.store import View
@@ -26,9 +26,10 @@ from streams.store import View
 def carry_out_wish(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
-    loop = load_loop(workspace, view)
-    if loop.wish is None:
+    if loop_part(workspace, view, "wish") is None:
         return None
+    loop = load_loop(workspace, view)
+    assert loop.wish is not None, "the loop and its part are of one snapshot"
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach

@@ -25,12 +25,24 @@ from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.evidence import evidence_of
 from flows.ingest import ingest_new
+from flows.maintenance import maintain
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
-from flows.saved_loop import load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
+from flows.saved_loop import (
+    load_drivers,
+    load_loop,
+    loop_part,
+    receipts,
+    reference_snapshot,
+    save_drivers,
+    save_loop,
+    what_is_told,
+)
+from flows.settings import nanoseconds
 from flows.workspace import Workspace
 from streams.errors import TerracastError
+from streams.instant import instant
 from streams.sources import Answer
 from streams.store import Transaction
 
@@ -63,9 +75,10 @@ class Step:
 
 def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None] = lambda ticks: None) -> Step:
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
+    maintain(workspace)
     flush(workspace)
     files = ingest_new(workspace)
-    if workspace.store.read().state("loop") is None:
+    if not workspace.store.read().has_state("loop"):
         waiting = begin_service(workspace, now)
         if waiting is not None:
             return _step(workspace, now, files, [], (), (), waiting)
@@ -87,6 +100,9 @@ def _advance(workspace: Workspace, now: np.datetime64,
              progress: Callable[[int], None]) -> tuple[list[Tick], list[str]]:
     """Tick up to ``now`` or to the first wish, one transaction; answers also which drivers were dropped."""
     with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
+        last = loop_part(workspace, step, "last_tick")
+        if last is not None and instant(str(last)) + nanoseconds(workspace.settings.stream.cadence) > now:
+            return [], []
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
         first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
@@ -133,8 +149,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
-    loop = None if waiting is not None else load_loop(workspace, view)
-    told, standing = ({}, {}) if loop is None else (loop.told, loop.monitor.standing)
+    told, standing = ({}, {}) if waiting is not None else what_is_told(workspace, view)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()

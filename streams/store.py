@@ -20,10 +20,11 @@ from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
 from streams.storage.arrays import safe_name
+from streams.storage.failures import first_line, reading, without_secrets, writing
 from streams.storage.ledger import append_entries, ledger_names, read_entries
 from streams.storage.lock import only_writer
 from streams.storage.observations import StoredDomain, domains_in, find_domain
-from streams.storage.place import BRANCH, first_line, local_folder, repository_at, shown, without_secrets
+from streams.storage.place import BRANCH, local_folder, repository_at, shown
 from streams.storage.states import read_state, write_state
 
 Result = TypeVar("Result")
@@ -62,7 +63,8 @@ class View:
             raise StoreError("the transaction has ended", where=self._where, expected="use inside its with block",
                              remedy="open another transaction, or use store.read()")
         if self._group is None:
-            self._group = zarr.open_group(self._session.store, mode="r" if self._session.read_only else "r+")
+            with reading(self._where, "the list of contents"):
+                self._group = zarr.open_group(self._session.store, mode="r" if self._session.read_only else "r+")
         return self._group
 
     @property
@@ -80,14 +82,16 @@ class View:
 
         Reads only the rows with since <= time <= now (nothing is known before its own time).
         """
-        return known_part(self._held(domain).recorded(since, now), now)
+        with reading(self._where, domain):
+            return known_part(self._held(domain).recorded(since, now), now)
 
     def history(self, since: Mapping[str, np.datetime64] | np.datetime64 | None = None) -> Recorded:
         """All domains in memory, rows from ``since`` (one instant, or one per domain; default: all rows)."""
         held = {}
         for domain in self.domains:
             first = since.get(domain) if isinstance(since, Mapping) else since
-            held[domain] = self._held(domain).recorded(first)
+            with reading(self._where, domain):
+                held[domain] = self._held(domain).recorded(first)
         return Recorded({domain: one.panel for domain, one in held.items()},
                         {domain: one.revisions for domain, one in held.items()})
 
@@ -109,7 +113,8 @@ class View:
 
     def ledger(self, name: str, since: Any = None) -> xr.Dataset | None:
         """A ledger's entries (from ``since`` on), None where nothing was ever added."""
-        return read_entries(self.root, name, since)
+        with reading(self._where, name):
+            return read_entries(self.root, name, since)
 
     def _held(self, domain: str) -> StoredDomain:
         root = self.root
@@ -122,7 +127,9 @@ class View:
         return held
 
     def _tree(self, folder: str, name: str, part: str | None = None) -> object:
-        return read_state(self.root, f"{folder}/{safe_name(name)}", part)
+        path = f"{folder}/{safe_name(name)}"
+        with reading(self._where, path):
+            return read_state(self.root, path, part)
 
 
 class Transaction(View):
@@ -163,10 +170,6 @@ class Transaction(View):
             raise ConflictError("another writer has changed the same things meanwhile", where=self._where,
                            expected="one writer at a time on a domain, state or ledger",
                            remedy="nothing of this step was kept: run it again") from failed
-        except icechunk.IcechunkError as failed:
-            raise StoreError(f"the step was not committed ({first_line(failed)})", where=self._where,
-                             expected="a store that can be reached and is sound",
-                             remedy="nothing was changed: run the step again") from without_secrets(failed)
 
     def _end(self) -> None:
         self._committed = self._committed or super().snapshot
@@ -215,8 +218,9 @@ class Store:
         with only_writer(self._folder, self.wait_seconds) if self._folder else nullcontext():
             step = Transaction(self._writable(), self.location)
             try:
-                yield step
-                step._commit(message)
+                with writing(self.location):
+                    yield step
+                    step._commit(message)
             finally:
                 step._end()
 
@@ -272,6 +276,14 @@ class Store:
             raise StoreError(f"no step can begin ({first_line(failed)})", where=self.location,
                              expected="a store that can be reached and is sound",
                              remedy="check the location") from without_secrets(failed)
+
+    def holds(self, snapshot: str) -> bool:
+        """Whether a snapshot can still be read."""
+        try:
+            self._repository.lookup_snapshot(snapshot)
+        except (icechunk.IcechunkError, ValueError):
+            return False
+        return True
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All commits, the newest first."""

@@ -1,7 +1,7 @@
 """A state's bytes cut into pieces, so that of the next state only the pieces that are new need to be written.
 
-A long array is cut between its rows, all else where its content says: where the last eight bytes have a rare digest.
-What is moved within the state, by rows that came or went before it, keeps its cuts, and so its pieces.
+An array of many bytes is cut between its rows; one of some bytes, and what lies between such arrays, where its content
+says: where the last eight bytes have a rare digest. What is moved within the state keeps its cuts, and so its pieces.
 """
 
 from __future__ import annotations
@@ -10,31 +10,33 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-LONG = 1 << 16  # bytes of an array from which on its rows are pieces
-ROW = 1 << 10  # bytes of a row that may be a piece
-LEAST, RARE, MOST = 512, 11, 1 << 14  # bytes of other pieces: at least, two to this power more on average, at most
+SOME, MANY = 1 << 10, 1 << 16  # bytes of an array
+LEAST, RARE, MOST = 512, 11, 1 << 14  # bytes of a piece: at least, two to this power more on average, at most
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def cut(arrays: Iterable[np.ndarray]) -> Iterator[bytes]:
     """The bytes of all arrays, one after the other, in pieces. O(bytes).
 
-    >>> one, two = (np.random.default_rng(0).integers(0, 256, 50_000, np.uint8) for _ in range(2))
+    >>> one = np.random.default_rng(0).integers(0, 256, 50_000, np.uint8)
     >>> held = set(cut([one]))
     >>> sum(len(piece) for piece in cut([np.concatenate([one[1000:], one[:100]])]) if piece not in held) < 15_000
     True
     """
-    run: list[bytes] = []
+    small: list[bytes] = []
     for array in arrays:
-        data = array.tobytes()
-        if len(data) >= LONG and len(data) // array.shape[0] >= ROW:
-            yield from _by_content(b"".join(run))
-            run = []
-            row = len(data) // array.shape[0]
+        if array.nbytes < SOME:
+            small.append(array.tobytes())
+            continue
+        yield from _by_content(b"".join(small))
+        small = []
+        row = array.nbytes // array.shape[0] if array.ndim else 0
+        if array.nbytes >= MANY and row >= SOME:
+            data = array.tobytes()
             yield from (data[start:start + row] for start in range(0, len(data), row))
         else:
-            run.append(data)
-    yield from _by_content(b"".join(run))
+            yield from _by_content(array.tobytes())
+    yield from _by_content(b"".join(small))
 
 
 def _by_content(data: bytes) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from streams.storage.tree import parts_of, unpack_from
 
 MAGIC = b"TCPACK02"
 HEAD = 16  # bytes: magic, length of the table
-PLACE = np.dtype([("digest", "V16"), ("pack", "<u4"), ("start", "<u8"), ("length", "<u8")])
+PLACE = np.dtype([("digest", "V12"), ("pack", "<u4"), ("start", "<u8"), ("length", "<u4")])
 CHUNK = 4 << 20
 IN_USE = 0.25  # share of a pack below which what is left of it is moved
 MOST_PACKS = 24
@@ -93,7 +93,7 @@ def state_names(root: zarr.Group, folder: str) -> list[str]:
 def write_state(root: zarr.Group, path: str, tree: object) -> None:
     """Keep a state; writes what the state held there did not have, and nothing where it is the same. O(bytes)."""
     pieces = list(cut(parts_of(tree, path)))
-    digests = [hashlib.blake2b(piece, digest_size=16).digest() for piece in pieces]
+    digests = [hashlib.blake2b(piece, digest_size=12).digest() for piece in pieces]
     found = root.get(path)
     group = found if isinstance(found, zarr.Group) else root.create_group(path, overwrite=True)
     packs = Packs(group)
