@@ -81,7 +81,8 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
     last = workspace.floor(clock.even(as_of(stop)) if stop else time[-1])
     waiting = too_early(workspace, moment)
     if waiting is not None or last <= moment.now:
-        raise SettingsError(waiting or f"replay would stop at {clock.shown(last)}, before it starts", where=settings.stream.name,
+        raise SettingsError(waiting or f"replay would stop at {clock.shown(last)}, before it starts",
+                            where=settings.stream.name,
                             remedy="ingest more, or mend what is named, --start or --stop",
                             expected="a start after enough data and before the stop; the store holds "
                                      + " to ".join(np.datetime_as_string(clock.shown(time[[0, -1]]), "m")))
