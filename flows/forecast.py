@@ -89,7 +89,7 @@ def newest_forecast(workspace: Workspace, now: np.datetime64, issue_time: np.dat
     if entry is None:
         return None
     values = entry[target].assign_coords(valid_time=("lead", entry["valid_time"].values))
-    return Issued(values, np.datetime64(entry["issue_time"].values[()], "ns"), domain, zone_of(workspace), now,
+    return Issued(values, instant(str(entry["issue_time"].values)), domain, zone_of(workspace), now,
                   freshness(workspace, view, now))
 
 

@@ -230,5 +230,5 @@ def test_damage_is_one_line(tmp_path):
     for chunk in (tmp_path / "data" / "chunks").iterdir():
         chunk.write_bytes(b"\0" * chunk.stat().st_size)
     for read in (lambda view: view.state("loop"), lambda view: view.ledger("forecasts/air")):
-        with pytest.raises(StoreError, match="cannot be read .*terracast store check"):
+        with pytest.raises(StoreError, match=r"cannot be read .*terracast store check"):
             read(Store.open(tmp_path).read())
