@@ -17,6 +17,7 @@ from flows.freshness import SourceFreshness, freshness
 from flows.reporting.wording import duration, stamp
 from flows.settings import SettingsError, nanoseconds
 from flows.workspace import Workspace
+from streams.instant import instant
 from streams.store import View
 
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
