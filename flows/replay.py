@@ -12,14 +12,19 @@ import numpy as np
 
 from adapt.clock import Moment
 from benchmarks.loop import LoopBench, answer
+from flows.advice import advice
 from flows.as_of import as_of
 from flows.discover import discover_now
 from flows.first_service import begun, first_start, note_short_past, too_early
 from flows.ingest import ingest_new, refusal
 from flows.initial import write_settings
+from flows.replay_words import alarms
+from flows.reporting.wording import duration
+from flows.saved_replay import keep
 from flows.settings import SettingsError, nanoseconds
 from flows.share_shown import share_shown, within
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
@@ -36,8 +41,9 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
     _refuse_if_nothing(files)
     command = f"terracast replay --config {config} --policies {','.join(names)}"
     name = workspace.settings.stream.name
-    return {**replay_workspace(workspace, tuple(names), start, stop, progress, name, command),
-            "refused": refusal(files)}
+    found = replay_workspace(workspace, tuple(names), start, stop, progress, name, command)
+    keep(workspace, found)
+    return {**found, "refused": refusal(files)}
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,
@@ -65,10 +71,24 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
                             expected="some of " + ", ".join(known), remedy="mend --policies")
     mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
     bench = _begun(workspace, start, stop, company=mixes and workspace.settings.adapt.company)
-    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
+    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
-    return answer(bench, data, outcomes, command)
+    found = answer(bench, data, outcomes, command)
+    stream = workspace.settings.stream
+    found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
+    _show_true_stamps(found, workspace.clock)
+    told = advice(outcomes, tuple(bench.baselines), stream.horizon, found["protocol"]["units"])
+    return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
+
+
+def _show_true_stamps(found: dict[str, Any], clock: Clock) -> None:
+    """The loop counts on an even axis; people read the calendar."""
+    told = [(found["protocol"], ("start", "stop")), *((one, ("opened", "start")) for row in found["rows"]
+                                                      for one in row["episodes"])]
+    for where, names in told:
+        for name in names:
+            where[name] = str(np.datetime_as_string(clock.shown(np.datetime64(where[name], "ns")), "s"))
 
 
 def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company: bool) -> LoopBench:
@@ -76,9 +96,9 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
     history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
     clock = workspace.clock
-    first = workspace.floor(clock.even(as_of(start))) if start else first_start(workspace, history)
+    first = workspace.floor(clock.even(as_of(start, "--start"))) if start else first_start(workspace, history)
     moment = Moment(first, history)
-    last = workspace.floor(clock.even(as_of(stop)) if stop else time[-1])
+    last = workspace.floor(clock.even(as_of(stop, "--stop")) if stop else time[-1])
     waiting = too_early(workspace, moment)
     if waiting is not None or last <= moment.now:
         raise SettingsError(waiting or f"replay would stop at {clock.shown(last)}, before it starts",

@@ -21,6 +21,7 @@ from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.events import deliver, post_episodes
 from flows.evidence import evidence_of
+from flows.forecast import as_json, newest_forecast
 from flows.ingest import ingest_new, refusal
 from flows.maintenance import maintain
 from flows.one_line import in_one_line
@@ -54,7 +55,8 @@ class Step:
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
     is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service. ``refused`` is one line where part of the data was not taken, ``behind`` where the clock went back."""
+    service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one line where
+    part of the data was not taken, ``behind`` where the clock went back."""
 
     now: str
     champion: str | None
@@ -68,6 +70,7 @@ class Step:
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
     waiting: str | None = None
+    forecast: dict[str, Any] | None = None
     refused: str | None = None
     behind: str | None = None
 
@@ -167,11 +170,13 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
-    frozen_on = reference_snapshot(view)
-    return Step(np.datetime_as_string(workspace.clock.shown(now), "s"), champion, view.snapshot, files, len(ticks),
+    frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
+    newest = newest_forecast(workspace, at)
+    return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting, refusal(files), _behind(workspace, now))
+                tuple(decisions), dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                _behind(workspace, now))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:
