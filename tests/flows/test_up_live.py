@@ -39,7 +39,7 @@ patience = "{4 * STEP}s"
 false_alarms_per_month = 100
 
 [base]
-first_fit = "{400 * STEP}s"
+first_fit = "{250 * STEP}s"
 steps = 10
 
 [adapt]
@@ -65,7 +65,7 @@ class Tank:
         (folder / "incoming").mkdir(parents=True)
         (folder / "terracast.toml").write_text(SETTINGS)
         self.next = int(time.time()) // STEP * STEP
-        self._deliver("history", range(self.next - 500 * STEP, self.next, STEP), 0.0)
+        self._deliver("history", range(self.next - 320 * STEP, self.next, STEP), 0.0)
         self.thread = threading.Thread(target=self._arrive, daemon=True)
         self.thread.start()
 
