@@ -34,7 +34,7 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
-    moment = Moment(act.asked, view.history(since=since))
+    moment = Moment(act.asked, workspace.history(view, since))
     version, why, decision = workspace.registry.find(act.key), "", None
     if version is None:
         version, why = _made(workspace, view, loop, act, maker, moment)
@@ -74,12 +74,13 @@ def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMak
     made = maker.make(loop.champion.model, loop.watched, moment, act, loop.champion.version)
     if made.forecaster is None:
         return None, made.receipt.why.removeprefix("dropped: ")
+    shown = workspace.clock.shown
     kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
     lineage = Lineage(key=act.key, snapshot=view.snapshot, parent=made.parent or loop.champion.version,
                       episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
                       graph_digest=graph_digest(view), config_digest=workspace.settings.digest(),
-                      known_at=act.asked, seed=maker.seed(act),
-                      reference=(act.asked - maker.window(act, loop.watched), act.asked),
+                      known_at=shown(act.asked), seed=maker.seed(act),
+                      reference=(shown(act.asked - maker.window(act, loop.watched)), shown(act.asked)),
                       command="terracast adapt")
     receipt = made.receipt.as_json()
     measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]

@@ -149,7 +149,8 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
     given = None if knowledge is None else Knowledge.read(knowledge)
     view = workspace.store.read()
     with progress("discovering", 1000) as advance:
-        discovery = discover_now(workspace, Moment(as_of(now), view.history()), given=given,
+        moment = Moment(workspace.clock.even(as_of(now)), workspace.history(view))
+        discovery = discover_now(workspace, moment, given=given,
                                  name="" if knowledge is None else Path(knowledge).name, tell=shown(advance))
     with workspace.store.transaction("discover") as step:
         save_discovery(step, discovery)

@@ -17,10 +17,11 @@ from streams.sources import Answer, FilesSource, Source, Terms, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
 Clock = Callable[[], np.datetime64]
-READING = ("kind", "step", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
-           "time_zone", "decimal", "separator", "encoding")
-TERMS = ("kind", "variables", "units", "known_time", "delay", "time", "node", "lat", "lon", "time_zone", "stamps",
-         "variable", "value")
+CLOCK = ("step", "anchor", "calendar", "time_zone")
+READING = (*CLOCK, "kind", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
+           "decimal", "separator", "encoding")
+TERMS = ("kind", "variables", "units", "anchor", "calendar", "known_time", "delay", "time", "node", "lat", "lon",
+         "time_zone", "stamps", "variable", "value")
 
 
 def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:

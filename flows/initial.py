@@ -10,8 +10,8 @@ from typing import get_args
 import pandas as pd
 import xarray as xr
 
-from flows.settings import Model, SettingsError
-from streams.panel import step_of
+from flows.settings import Model, SettingsError, in_words
+from streams.clock import DAY, MONTH, Clock, span
 from streams.readers import read
 
 # CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
@@ -35,7 +35,7 @@ horizon = "{horizon}"        # the largest lead
 cadence = "{cadence}"         # a forecast is issued, and the loop takes a step, this often
 history = "{history}"         # how much of the past the model sees
 patience = "{patience}"        # how long a late label is waited for before a forecast is scored without it
-false_alarms_per_month = 1.0   # over the whole network: the one number behind every threshold
+false_alarms_per_month = {alarms}   # over the whole network: the one number behind every threshold
 
 [store]
 location = "store"       # a folder, or s3://bucket/prefix
@@ -70,7 +70,7 @@ SOURCE = """
 domain = "{domain}"
 path = "{path}"          # a file, a folder, or a pattern
 variables = [{variables}]
-delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"
+{clock}delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"
 """
 
 
@@ -91,10 +91,11 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     panel = read(data, domain=name)
     domains = _domains(panel, name)
     target = _target(panel, domains[name], target, data)
-    step = pd.Timedelta(step_of(panel))
+    clock = Clock.of(panel.attrs)
+    step = pd.Timedelta(clock.step)
     out.mkdir(parents=True, exist_ok=True)
     path = os.path.relpath(data.resolve(), out.resolve())
-    sources = "".join(SOURCE.format(domain=domain, path=path, step=_text(step),
+    sources = "".join(SOURCE.format(domain=domain, path=path, step=in_words(step), clock=_clock_lines(clock),
                                     variables=", ".join(f'"{variable}"' for variable in variables))
                       for domain, variables in domains.items())
     config.write_text(TEMPLATE.format(name=name, domain=name, target=target, model=model, sources=sources,
@@ -123,7 +124,9 @@ def _target(panel: xr.Dataset, own: list[str], target: str | None, data: Path) -
 
 def _times(step: pd.Timedelta) -> dict[str, str]:
     """Times that fit the step: a day ahead for hourly data, 24 steps for minutes, 7 or 4 steps for days or weeks."""
-    if step >= pd.Timedelta("7D"):
+    if step >= MONTH:
+        horizon, cadence, history, first = max(6 * MONTH // step, 2) * step, step, 48 * step, 96 * step
+    elif step >= pd.Timedelta("7D"):
         horizon, cadence, history, first = 4 * step, step, 52 * step, 156 * step
     elif step >= pd.Timedelta("1D"):
         horizon, cadence, history, first = 7 * step, step, 60 * step, pd.Timedelta("730D")
@@ -132,12 +135,20 @@ def _times(step: pd.Timedelta) -> dict[str, str]:
                                             pd.Timedelta("365D"))
     else:
         horizon, cadence, history, first = 12 * step, 3 * step, 288 * step, 1152 * step
-    return {"step": _text(step), "horizon": _text(horizon), "cadence": _text(cadence), "history": _text(history),
-            "patience": _text(max(2 * horizon, pd.Timedelta(step))), "first_fit": _text(first)}
+    spans = {"step": step, "horizon": horizon, "cadence": cadence, "history": history,
+             "patience": max(2 * horizon, step), "first_fit": first}
+    # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
+    alarms = 1.0 if step <= DAY else round(DAY / step, 2)
+    return {name: in_words(length) for name, length in spans.items()} | {"alarms": f"{alarms:g}"}
 
 
-def _text(span: pd.Timedelta) -> str:
-    for unit, size in (("d", pd.Timedelta("1D")), ("h", pd.Timedelta("1h")), ("min", pd.Timedelta("1min"))):
-        if span % size == pd.Timedelta(0):
-            return f"{span // size}{unit}"
-    return f"{span.total_seconds():g}s"
+def _clock_lines(clock: Clock) -> str:
+    """What is written of a source's clock: the step, and what is not plain about it."""
+    told = clock.attrs
+    lines = [f'step = "{in_words(span(told["step"]))}"']
+    if "anchor" in told:
+        lines.append(f'anchor = "{told["anchor"]}"   # one stamp of the clock, UTC: the others lie whole steps away')
+    if "calendar" in told:
+        what = "steps are calendar months" if clock.calendar == "month" else "days are counted in this time zone"
+        lines.append(f'calendar = "{told["calendar"]}"   # {what}')
+    return "".join(f"{line}\n" for line in lines)

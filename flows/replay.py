@@ -73,7 +73,7 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
 
 def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar, *, company: bool) -> LoopBench:
     settings = workspace.settings
-    history = workspace.store.read().history()
+    history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
     first = pd.Timestamp(start) if start else pd.Timestamp(time[0]) + settings.base.first_fit
     moment = Moment(workspace.floor(first.to_datetime64()), history)

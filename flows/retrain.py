@@ -32,7 +32,7 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     Idempotent by its key: killed half-way, the next run finds the version and goes on.
     """
     view = workspace.store.read()
-    moment = Moment(workspace.floor(now), view.history())
+    moment = Moment(workspace.floor(now), workspace.history(view))
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting
@@ -90,12 +90,13 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery) -> tu
 def register_base(workspace: Workspace, view: View, moment: Moment, beginning: Beginning,
                   discovery: Discovery, example: xr.Dataset) -> str:
     """Register the base under its instant's key, or find it there."""
-    key = f"base-{np.datetime_as_string(moment.now, 'h')}"
+    shown = workspace.clock.shown
+    key = f"base-{np.datetime_as_string(shown(moment.now), 'h')}"
     lineage = Lineage(key=key, snapshot=view.snapshot, policy_rung="fit", graph_digest=discovery.digest,
-                      config_digest=workspace.settings.digest(), known_at=moment.now,
+                      config_digest=workspace.settings.digest(), known_at=shown(moment.now),
                       seed=workspace.settings.base.seed,
-                      reference=(beginning.times[0], beginning.times[-1]),
-                      command=f"terracast retrain --now {np.datetime_as_string(moment.now, 's')}")
+                      reference=(shown(beginning.times[0]), shown(beginning.times[-1])),
+                      command=f"terracast retrain --now {np.datetime_as_string(shown(moment.now), 's')}")
     return workspace.registry.add(beginning.base, lineage, files=discovery.files(),
                                   panel=example, request=workspace.request.at(moment.now))
 
@@ -103,5 +104,5 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: B
 def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """Fit the base anew as known at ``now`` and begin service with it; the former champion stays as ``previous``."""
     workspace = Workspace.open(config)
-    waiting = begin_service(workspace, as_of(now))
+    waiting = begin_service(workspace, workspace.clock.even(as_of(now)))
     return {"champion": workspace.registry.champion(), "waiting": waiting}

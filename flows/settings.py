@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from stfm.forecaster import QUANTILES
+from streams.clock import span, span_text
 from streams.errors import TerracastError
 from streams.panel import KINDS
 
@@ -38,17 +39,33 @@ class SettingsError(TerracastError):
 
 def _duration(value: Any) -> pd.Timedelta:
     try:
-        span = pd.Timedelta(re.sub(r"(?<=\d)\s*d$", "D", value) if isinstance(value, str) else value)
+        length = span(value)
     except (ValueError, TypeError):
-        raise ValueError(f"{value!r} is not a duration such as '6h' or '7d'") from None
-    if span <= pd.Timedelta(0):
+        raise ValueError(f"{value!r} is not a duration such as '6h', '7d' or '1mo'") from None
+    if length <= pd.Timedelta(0):
         raise ValueError(f"{value!r} is not a positive duration")
-    return span
+    return length
 
 
-def _whole_hours(span: pd.Timedelta) -> str:
-    hours = span / pd.Timedelta("1h")
-    return f"{hours / 24:g}d" if hours % 24 == 0 else f"{hours:g}h" if hours % 1 == 0 else f"{span.total_seconds():g}s"
+def _stamp(value: Any) -> str:
+    try:
+        return str(pd.Timestamp(value).isoformat())
+    except (ValueError, TypeError):
+        raise ValueError(f"{value!r} is not a stamp such as 2019-01-07T00:00") from None
+
+
+def _calendar(value: str) -> str:
+    try:
+        if value != "month":
+            pd.DatetimeIndex([]).tz_localize(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is neither month nor a time zone such as Europe/Berlin") from None
+    return value
+
+
+def in_words(length: pd.Timedelta) -> str:
+    """A duration as it stands in the settings."""
+    return span_text(length).lower()
 
 
 def _kind(value: str) -> str:
@@ -57,7 +74,9 @@ def _kind(value: str) -> str:
     return value
 
 
-Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(_whole_hours, return_type=str)]
+Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(in_words, return_type=str)]
+Stamp = Annotated[str, PlainValidator(_stamp)]
+Calendar = Annotated[str, AfterValidator(_calendar)]
 Kind = Annotated[str, AfterValidator(_kind)]
 Model = Literal["native", "shipped"]
 
@@ -69,7 +88,10 @@ class Frozen(BaseModel):
 
 
 class SourceSettings(Frozen):
-    """Where a domain's data come from and when their values became known.
+    """Where a domain's data come from, which stamps they have, and when their values became known.
+
+    ``step``, ``anchor`` (one stamp, UTC) and ``calendar`` ("month", or a time zone whose days are counted) are the
+    domain's clock; what is not given is found in the data.
 
     ``sort``: ``files`` (``path``: a file, a folder, a pattern), ``mqtt`` (``topics`` at ``host``), ``push`` (what was
     posted to ``terracast listen``) or ``sql`` (``url``, growing ``column``, ``table`` or ``query``).
@@ -81,6 +103,8 @@ class SourceSettings(Frozen):
     variables: tuple[str, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     step: Duration | None = None
+    anchor: Stamp | None = None
+    calendar: Calendar | None = None
     delay: Duration | None = None
     known_time: str | None = None
     time_zone: str | None = None
@@ -97,7 +121,7 @@ class SourceSettings(Frozen):
     separator: str | None = None
     encoding: str | None = None
     # mqtt, push and sql: rows
-    stamps: Literal["exact", "floor"] = "exact"
+    stamps: Literal["exact", "nearest", "floor"] = "nearest"
     variable: str | None = None
     value: str | None = None
     # mqtt

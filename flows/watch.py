@@ -13,7 +13,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from adapt.clock import Moment
@@ -31,6 +30,7 @@ from flows.output import note
 from flows.saved_loop import HasState, load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.errors import TerracastError
 from streams.instant import instant
 from streams.sources import Answer
@@ -73,6 +73,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     flush(workspace)
     deliver(workspace)
     files = ingest_new(workspace)
+    now = workspace.clock.even(now)
     if workspace.store.read().state("loop") is None:
         from flows.retrain import begin_service
 
@@ -107,7 +108,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         if first > now:
             return [], []
         known = list(loop.climbing.climbs)
-        history, drivers = step.history(since=first - loop.reach), load_drivers(step)
+        history, drivers = workspace.history(step, first - loop.reach), load_drivers(step)
         ticks, dropped = [], []
         moment = Moment(first, history)
         while moment.now <= now:
@@ -123,24 +124,29 @@ def _advance(workspace: Workspace, now: np.datetime64,
             moment = Moment(moment.now + loop.watched.cadence, history)
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
-        _record(step, loop, ticks)
+        _record(step, loop, ticks, workspace.clock)
         post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped
 
 
-def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
-    """Append the forecasts served and the scores of those that closed."""
+def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> None:
+    """Append the forecasts served and the scores of those that closed, under their true stamps."""
     domain = loop.watched.domain
-    step.append(f"forecasts/{domain}", xr.concat([tick.forecast for tick in ticks], "issue_time"), along="issue_time")
+    made = xr.concat([tick.forecast for tick in ticks], "issue_time")
+    if clock.calendar:
+        made = made.assign_coords({name: (made[name].dims, clock.shown(made[name].values), made[name].attrs)
+                                   for name in ("issue_time", "valid_time")})
+    step.append(f"forecasts/{domain}", made, along="issue_time")
     scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
     if scores:
         table = xr.Dataset(
             {name: (("issue_time", "node"), np.stack([getattr(score, name) for score in scores]))
              for name in ("absolute_error", "crps", "hits", "last_hit", "labels")}
             | {"version": ("issue_time", np.array([score.version for score in scores]))},
-            {"issue_time": np.array([score.issue_time for score in scores]), "node": list(loop.watched.nodes)})
+            {"issue_time": clock.shown(np.array([score.issue_time for score in scores])),
+             "node": list(loop.watched.nodes)})
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
@@ -153,7 +159,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
     frozen_on = reference_snapshot(view)
-    return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
+    return Step(np.datetime_as_string(workspace.clock.shown(now), "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
                 tuple(decisions), dropped, acts, waiting, refusal(files), _behind(workspace, now))
@@ -176,7 +182,7 @@ def _behind(workspace: Workspace, now: np.datetime64) -> str | None:
     last = _last_tick(workspace)
     if last is None or now >= last:
         return None
-    at, until = (np.datetime_as_string(one, "s") for one in (now, last))
+    at, until = (np.datetime_as_string(workspace.clock.shown(one), "s") for one in (now, last))
     return (f"the clock says {at}, but the last step was at {until} UTC: nothing is done before {until}; "
             "set the clock, or mend --now")
 
@@ -197,8 +203,9 @@ def watch_forever(config: str) -> None:
                 note(f"error: {answer['refused'] or answer['behind']}")
         except Exception as error:  # whatever it is, the next step may do better: a disk that has room again
             note(f"error: {error if isinstance(error, TerracastError) else in_one_line(error, 'watch')}")
-        now = pd.Timestamp.now("UTC")
-        Event().wait((now.floor(cadence) + cadence - now).total_seconds())
+        workspace, now = Workspace.open(config), as_of(None)
+        due = workspace.clock.shown(workspace.floor(workspace.clock.even(now)) + nanoseconds(cadence))
+        Event().wait(max(0.0, float((due - now) / np.timedelta64(1, "s"))))
 
 
 def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,10 @@ import xarray as xr
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.forecaster import Forecaster, Request
-from streams.store import Store
+from streams.clock import Clock, span_text
+from streams.even_history import EvenHistory
+from streams.known import History
+from streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
     from adapt.fine_tune import FineTune
@@ -121,9 +124,28 @@ class Workspace:
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
         return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
 
+    @property
+    def clock(self) -> Clock:
+        """Which stamps the target has: as its source's settings say, else as the store found."""
+        stream = self.settings.stream
+        told: dict[str, str] = {"step": span_text(stream.step)}
+        for source in self.settings.sources:
+            if source.domain == stream.domain and (source.anchor or source.calendar):
+                told |= {"anchor": source.anchor} if source.anchor else {}
+                told |= {"calendar": source.calendar} if source.calendar else {}
+                return Clock.of(told)
+        held = self.store.read().clock(stream.domain)
+        return held if held is not None and pd.Timedelta(held.step) == stream.step else Clock.of(told)
+
     def floor(self, now: np.datetime64) -> np.datetime64:
-        """The last tick of the cadence at or before ``now``."""
-        return pd.Timestamp(now).floor(self.settings.stream.cadence).to_datetime64().astype("datetime64[ns]")
+        """The last tick of the cadence at or before ``now``, both on the loop's even axis (see ``streams.clock``)."""
+        return self.clock.floor(now, nanoseconds(self.settings.stream.cadence))
+
+    def history(self, view: View, since: np.datetime64 | None = None) -> History:
+        """All domains held, rows from the even instant ``since`` on, with stamps on the loop's even axis."""
+        clock = self.clock
+        held = view.history(None if since is None else clock.shown(since))
+        return EvenHistory(held, clock) if clock.calendar else held
 
 
 def open_store(config: str | Path) -> Store:
