@@ -91,11 +91,12 @@ def status(config: Path, now: str | None = None) -> Status:
     runs = place.read(RUNS) if place.alive else {}
     last = None if not state.get("last_tick") else instant(str(state["last_tick"]))
     sources = freshness(workspace, view, at)
-    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, at if runs.get("ready") else None)
+    even = workspace.clock.even(at) if runs.get("ready") else None
+    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)
     return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
                   None if last is None else _true(workspace, last), sources, _open(workspace, state),
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
-                  tuple("" if one.newest is None else _aged(workspace, one.newest, at) for one in sources))
+                  tuple("" if one.newest is None else _aged(one.newest, at) for one in sources))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
@@ -107,13 +108,16 @@ def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64
 
 
 def _true(workspace: Workspace, stamp: np.datetime64) -> str:
-    """A stamp as the calendar has it."""
-    shown = workspace.clock.shown(np.array([stamp]))[0] if hasattr(workspace, "clock") else stamp
-    return f"{np.datetime_as_string(shown, 's')}Z"
+    """A stamp of the loop as the calendar has it."""
+    return _text(workspace.clock.shown(stamp))
 
 
-def _aged(workspace: Workspace, newest: np.datetime64, now: np.datetime64) -> str:
-    return f"{_true(workspace, newest)} ({_age(now - newest)} old)"
+def _text(stamp: np.datetime64) -> str:
+    return f"{np.datetime_as_string(stamp, 's')}Z"
+
+
+def _aged(newest: np.datetime64, now: np.datetime64) -> str:
+    return f"{_text(newest)} ({_age(now - newest)} old)"
 
 
 def _age(span: np.timedelta64) -> str:

@@ -29,7 +29,7 @@ from flows.prefect_api import server
 from flows.running.health import answers
 from flows.running.place import RUNS, Place, UpError
 from flows.running.standing import now, stamp
-from flows.scheduled import FLOWS, deployments, report
+from flows.scheduled import FLOWS, deployments, every, report
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 
@@ -45,8 +45,8 @@ class Runner:
         self.config, self.client, self.place = config, client, Place.of(config)
         self.verbs: dict[UUID, str] = {}
         self.report_seconds = 0.0
-        cadence = Workspace.open(config).settings.stream.cadence
-        self.told: dict[str, Any] = {"cadence_seconds": cadence.total_seconds(), "running": None, "failed": {}}
+        cadence = every(Workspace.open(config)).total_seconds()
+        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
