@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.clock import Moment
 from adapt.guard.policy import Act
 from flows.outbox import flush, post, post_admission
-from flows.saved_loop import HasState, load_loop, receipts, save_loop
+from flows.saved_loop import load_loop, loop_part, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from streams.store import View
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 def carry_out_wish(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
-    if not wishes(view):
+    if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
     from adapt.guard.past import Past
 
     loop = load_loop(workspace, view)
-    assert loop.wish is not None, "the saved loop has one"
+    assert loop.wish is not None, "the loop and its part are of one snapshot"
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
@@ -59,12 +59,6 @@ def carry_out_wish(workspace: Workspace) -> str | None:
         save_loop(step, current)
     flush(workspace)
     return version
-
-
-def wishes(view: HasState) -> bool:
-    """Whether the saved loop wishes for an act; read without its models, which take seconds to load."""
-    state = view.state("loop")
-    return state is not None and state["wish"] is not None
 
 
 def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMaker,

@@ -14,7 +14,7 @@ import typer
 
 from flows import store_verbs
 from flows.benches import verbs as bench_verbs
-from flows.cli import begin, data, loop, models, reading
+from flows.cli import begin, data, forecast, loop, models, reading
 from flows.one_line import in_one_line
 from flows.output import ERROR, note
 from flows.scorecards.scorecard import scorecard
@@ -27,7 +27,7 @@ for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGG
     os.environ.setdefault(_name, _value)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for _group in (begin, data, loop, models, reading):
+for _group in (begin, data, loop, forecast, models, reading):
     _group.register(app)
 app.add_typer(bench_verbs.app, name="bench")
 app.add_typer(store_verbs.app, name="store")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from adapt.guard.climbing import Climbing
+from adapt.guard.ladder import Climb
+from adapt.monitoring.episodes import Episode
 from flows.workspace import Workspace
 from streams.errors import StoreError
 from streams.store import Transaction
@@ -13,6 +14,8 @@ from streams.store import Transaction
 if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
     from adapt.loop import Loop
     from flows.discovery.driver_service import DriverService
+
+FORMAT = 2  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
@@ -22,16 +25,21 @@ class HasState(Protocol):
         """A named state tree, or None."""
         ...
 
+    def state_part(self, name: str, part: str) -> object:
+        """One entry of a state tree, or None."""
+        ...
+
 
 def load_loop(workspace: Workspace, held: HasState) -> Loop:
     """The loop as saved; its models come from the registry by version."""
+    _refuse_other_format(workspace, held)
     state = held.state("loop")
     if state is None:
         raise StoreError("no loop in this store", where=workspace.settings.store.location,
                          expected="a stream in service", remedy="run `terracast watch --once` first")
     nodes: list[str] = state["nodes"]  # type: ignore[assignment]
     drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
-    beside: Mapping[str, list[str]] = state.get("beside", {})  # type: ignore[assignment]
+    beside: Mapping[str, list[str]] = state["beside"]  # type: ignore[assignment]
     from adapt.loop import Loop
 
     watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
@@ -39,17 +47,36 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
 
 
+def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
+    """One entry of the loop's state, None before service: a few milliseconds, where the whole loop takes many."""
+    _refuse_other_format(workspace, held)
+    return held.state_part("loop", part)
+
+
 def receipts(workspace: Workspace) -> list[str]:
     """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
-    state = workspace.store.read().state("loop")
-    if state is None:
-        return []
-    return [climb.sentence for climb in Climbing.restore(workspace.policy, state).climbs]
+    return [Climb.restore(one).sentence for one in loop_part(workspace, workspace.store.read(), "climbs") or ()]
+
+
+def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
+    """The episodes told of so far by their ids, and how context and intervals are lately, in words."""
+    from adapt.monitoring.monitor import Monitor
+
+    told = [Episode.from_state(one) for one in loop_part(workspace, held, "told")]
+    return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
+
+
+def _refuse_other_format(workspace: Workspace, held: HasState) -> None:
+    """The one place where a loop that another version of Terracast saved is refused."""
+    if held.state_part("loop", "nodes") is not None and held.state_part("loop", "format") != FORMAT:
+        raise StoreError(f"the service was saved in format {held.state_part('loop', 'format') or 1}",
+                         where=workspace.settings.store.location, expected=f"format {FORMAT}, of this version",
+                         remedy="begin service anew on all that is known: terracast retrain")
 
 
 def save_loop(step: Transaction, loop: Loop) -> None:
     """Write the loop's state into the open transaction."""
-    step.set_state("loop", loop.state())
+    step.set_state("loop", {"format": FORMAT, **loop.state()})
 
 
 def save_reference(step: Transaction, snapshot: str) -> None:

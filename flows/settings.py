@@ -7,7 +7,6 @@ Addresses of an outside MLflow or object store may also come from the environmen
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -23,10 +22,11 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
+from flows.names import domain_name, stream_name, variable_name
+from flows.secrets import from_environment, refuse_secrets
 from stfm.forecaster import QUANTILES
 from streams.clock import span, span_text
 from streams.errors import TerracastError
@@ -78,6 +78,9 @@ Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(in
 Stamp = Annotated[str, PlainValidator(_stamp)]
 Calendar = Annotated[str, AfterValidator(_calendar)]
 Kind = Annotated[str, AfterValidator(_kind)]
+StreamName = Annotated[str, AfterValidator(stream_name)]
+DomainName = Annotated[str, AfterValidator(domain_name)]
+VariableName = Annotated[str, AfterValidator(variable_name)]
 Model = Literal["native", "shipped"]
 
 
@@ -97,10 +100,10 @@ class SourceSettings(Frozen):
     posted to ``terracast listen``) or ``sql`` (``url``, growing ``column``, ``table`` or ``query``).
     """
 
-    domain: str
+    domain: DomainName
     sort: Literal["files", "mqtt", "push", "sql"] = "files"
     kind: Kind = "sensor"
-    variables: tuple[str, ...] = ()
+    variables: tuple[VariableName, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     step: Duration | None = None
     anchor: Stamp | None = None
@@ -141,22 +144,20 @@ class SourceSettings(Frozen):
 
     @model_validator(mode="after")
     def _has_its_place(self) -> SourceSettings:
-        """Each sort needs its own place; a password never stands in the file."""
+        """Each sort needs its own place."""
         needed = {"files": ("path",), "mqtt": ("topics", "step"), "push": ("step",), "sql": ("url", "column", "step")}
         for name in needed[self.sort]:
             if not getattr(self, name):
                 raise ValueError(f"a source of sort {self.sort!r} needs {name}")
-        if re.search(r"://[^/@]*:[^/@]+@", self.url):
-            raise ValueError("a password stands in url; write url = \"$NAME\" and set NAME in the environment")
         return self
 
 
 class StreamSettings(Frozen):
     """What is forecast, how far ahead, how often; and how many false alarms the operator accepts."""
 
-    name: str
-    domain: str
-    target: str
+    name: StreamName
+    domain: DomainName
+    target: VariableName
     step: Duration = pd.Timedelta("1h")
     horizon: Duration = pd.Timedelta("24h")
     cadence: Duration = pd.Timedelta("6h")
@@ -180,29 +181,20 @@ class StoreSettings(Frozen):
 
 
 class RegistrySettings(Frozen):
-    """Where versions live: MLflow's tracking address and the folder of artefacts; ``$NAME`` is read from the
-    environment, so that no password stands in the file."""
+    """Where versions live: MLflow's tracking address (``$NAME``: the one that the environment holds) and the folder of
+    artefacts."""
 
     tracking: str = "sqlite:///mlflow.db"
     artifacts: str = "artifacts"
 
-    @field_validator("tracking")
-    @classmethod
-    def _no_password(cls, value: str) -> str:
-        if re.search(r"://[^/@]*:[^/@]+@", value):
-            raise ValueError('a password stands in tracking; write tracking = "$NAME" and set NAME in the environment')
-        return value
-
     @property
     def address(self) -> str:
         """The tracking address; of ``$NAME`` what the environment says."""
-        if not self.tracking.startswith("$"):
-            return self.tracking
-        name = self.tracking[1:]
-        if not os.environ.get(name):
-            raise SettingsError(f"{name} is not set", where="registry.tracking", expected="MLflow's address in it",
-                                remedy=f"export {name}=…")
-        return os.environ[name]
+        try:
+            return from_environment(self.tracking)
+        except LookupError as error:
+            raise SettingsError(str(error), where="registry.tracking", expected="MLflow's address in it",
+                                remedy=f"export {self.tracking[1:].strip('{}')}=ADDRESS") from None
 
 
 class BaseSettings(Frozen):
@@ -263,6 +255,19 @@ class Settings(Frozen):
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
 
+    @model_validator(mode="after")
+    def _target_has_a_source(self) -> Settings:
+        """The target is a variable of a source of the stream's own domain, where the sources say what they hold."""
+        stream, own = self.stream, [one for one in self.sources if one.domain == self.stream.domain]
+        if not own and self.sources:
+            domains = ", ".join(sorted({one.domain for one in self.sources}))
+            raise ValueError(f"stream.domain is {stream.domain!r}, and no [[sources]] has it (they have {domains})")
+        named = [name for one in own for name in one.variables]
+        if named and stream.target not in named and all(one.variables for one in own):
+            raise ValueError(f"stream.target is {stream.target!r}, and the sources of domain {stream.domain!r} hold "
+                             + ", ".join(named))
+        return self
+
     def path(self, text: str) -> Path:
         """A path of the file, taken from the folder the file lies in."""
         return (self.folder / text).resolve()
@@ -291,16 +296,26 @@ def read_settings(path: str | Path) -> Settings:
         raise SettingsError("no settings file", where=str(path), expected="a terracast.toml",
                             remedy="run `terracast init NAME --from FILE` or name one with --config")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        refuse_secrets(raw)
         return Settings.model_validate({**raw, "folder": path.resolve().parent})
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not TOML: {error}", where=str(path), expected="a TOML file",
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"not TOML: {error}", where=str(path), expected="a TOML file in UTF-8",
                             remedy="mend the line named") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{key}: {first['msg'].removeprefix('Value error, ')}", where=str(path),
-                            expected="the keys that `terracast config show` prints", remedy=f"mend {key}") from None
+        raise _in_words(error, path) from None
+    except ValueError as error:
+        raise SettingsError(str(error), where=str(path), expected="no secret in the file",
+                            remedy="then run it again") from None
+
+
+def _in_words(error: ValidationError, path: Path) -> SettingsError:
+    """The first mistake of a file that is TOML but not settings."""
+    first = error.errors()[0]
+    key, words = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{key}: {words}" if key else words, where=str(path),
+                         expected="the keys that `terracast config show` prints",
+                         remedy=f"mend {key or 'stream or [[sources]]'}")
 
 
 def nanoseconds(span: pd.Timedelta) -> np.timedelta64:

@@ -63,15 +63,14 @@ def compact(config: Config = CONFIG, now: Now = None,
     import pandas as pd
 
     from flows.as_of import as_of
+    from flows.maintenance import snapshots_in_use
     from flows.settings import nanoseconds
     from flows.workspace import Workspace
     from streams.storage.compaction import compact as rewrite
 
     workspace = Workspace.open(config)
-    there = {one.id for one in workspace.store.snapshots()}
-    keep = {version.lineage.snapshot for version in workspace.registry.versions()} & there
     limit = as_of(now) - nanoseconds(pd.Timedelta(older_than.replace("d", "D")))
-    _tell(asdict(rewrite(workspace.store, older_than=limit, keep=sorted(keep))), json)
+    _tell(asdict(rewrite(workspace.store, older_than=limit, keep=snapshots_in_use(workspace))), json)
 
 
 def _store(config: Path) -> Any:

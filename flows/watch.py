@@ -7,7 +7,7 @@ step ends there, ``adapt`` carries it out, and the steps go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -17,17 +17,26 @@ import xarray as xr
 
 from adapt.clock import Moment
 from adapt.guard.climbing import measured_since
-from adapt.monitoring.episodes import Episode
-from adapt.monitoring.monitor import Monitor
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.events import deliver, post_episodes
 from flows.evidence import evidence_of
+from flows.forecast import as_json, newest_forecast
 from flows.ingest import ingest_new, refusal
+from flows.maintenance import maintain
 from flows.one_line import in_one_line
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
-from flows.saved_loop import HasState, load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
+from flows.saved_loop import (
+    load_drivers,
+    load_loop,
+    loop_part,
+    receipts,
+    reference_snapshot,
+    save_drivers,
+    save_loop,
+    what_is_told,
+)
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
 from streams.clock import Clock
@@ -46,7 +55,8 @@ class Step:
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
     is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service. ``refused`` is one line where part of the data was not taken, ``behind`` where the clock went back."""
+    service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one line where
+    part of the data was not taken, ``behind`` where the clock went back."""
 
     now: str
     champion: str | None
@@ -60,6 +70,7 @@ class Step:
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
     waiting: str | None = None
+    forecast: dict[str, Any] | None = None
     refused: str | None = None
     behind: str | None = None
 
@@ -70,11 +81,12 @@ class Step:
 
 def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None] = lambda ticks: None) -> Step:
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
+    maintain(workspace)
     flush(workspace)
     deliver(workspace)
     files = ingest_new(workspace)
     now = workspace.clock.even(now)
-    if workspace.store.read().state("loop") is None:
+    if not workspace.store.read().has_state("loop"):
         from flows.retrain import begin_service
 
         waiting = begin_service(workspace, now)
@@ -98,10 +110,10 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
 def _advance(workspace: Workspace, now: np.datetime64,
              progress: Callable[[int], None]) -> tuple[list[Tick], list[str]]:
     """Tick up to ``now`` or to the first wish, one transaction; answers also which drivers were dropped."""
-    last = _last_tick(workspace)
-    if last is not None and last + nanoseconds(workspace.settings.stream.cadence) > now:
-        return [], []
     with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
+        last = loop_part(workspace, step, "last_tick")
+        if last is not None and instant(str(last)) + nanoseconds(workspace.settings.stream.cadence) > now:
+            return [], []
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
         first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
@@ -155,27 +167,22 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes}
-    told, standing = ({}, {}) if waiting is not None else _told(view, opened)
+    told, standing = ({}, {}) if waiting is not None else what_is_told(workspace, view)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
-    frozen_on = reference_snapshot(view)
-    return Step(np.datetime_as_string(workspace.clock.shown(now), "s"), champion, view.snapshot, files, len(ticks),
+    frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
+    newest = newest_forecast(workspace, at)
+    return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting, refusal(files), _behind(workspace, now))
-
-
-def _told(view: HasState, wanted: Collection[str]) -> tuple[dict[str, Episode], dict[str, str]]:
-    """The episodes wanted, and how context and intervals stand: of the saved loop, without its models."""
-    state: Mapping[str, Any] = view.state("loop") or {"told": (), "monitor": None}
-    told = {str(one["id"]): Episode.from_state(one) for one in state["told"] if one["id"] in wanted}
-    return told, dict(Monitor.restore(state["monitor"]).standing)
+                tuple(decisions), dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                _behind(workspace, now))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:
-    state = workspace.store.read().state("loop")
-    return None if state is None or state["last_tick"] is None else instant(str(state["last_tick"]))
+    last = loop_part(workspace, workspace.store.read(), "last_tick")
+    return None if last is None else instant(str(last))
 
 
 def _behind(workspace: Workspace, now: np.datetime64) -> str | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flows.names import as_model
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.forecaster import Forecaster, Request
@@ -44,7 +45,7 @@ class Workspace:
         if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
             tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
         registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
-                            name=f"{settings.stream.name}-{settings.stream.target}")
+                            name=as_model(f"{settings.stream.name}-{settings.stream.target}"))
         return cls(settings, open_store(config), registry)
 
     @property
@@ -113,16 +114,19 @@ class Workspace:
                 Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
         return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
-    def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
-        """Fit the base that the settings name on a context panel; driver variables are those beside the target."""
+    def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
+        """Fit the base that the settings name on a context panel; driver variables are those beside the target.
+        ``progress`` hears the share that is done."""
         if self.settings.base.model == "shipped":
             from stfm.base.model import Base
 
-            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed)
+            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
+                                              progress=progress)
         from stfm.native import NativeModel
 
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
-        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
+        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,
+                               progress=progress)
 
     @property
     def clock(self) -> Clock:

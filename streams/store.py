@@ -20,12 +20,13 @@ from streams.clock import Clock
 from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
-from streams.storage.arrays import CODEC, safe_name
+from streams.storage.arrays import safe_name
+from streams.storage.failures import first_line, reading, without_secrets, writing
 from streams.storage.ledger import append_entries, ledger_names, read_entries
 from streams.storage.lock import only_writer
 from streams.storage.observations import StoredDomain, domains_in, find_domain
-from streams.storage.place import BRANCH, first_line, local_folder, repository_at, shown, without_secrets
-from streams.storage.tree import pack, unpack
+from streams.storage.place import BRANCH, local_folder, repository_at, shown
+from streams.storage.states import read_state, write_state
 
 Result = TypeVar("Result")
 
@@ -63,7 +64,8 @@ class View:
             raise StoreError("the transaction has ended", where=self._where, expected="use inside its with block",
                              remedy="open another transaction, or use store.read()")
         if self._group is None:
-            self._group = zarr.open_group(self._session.store, mode="r" if self._session.read_only else "r+")
+            with reading(self._where, "the list of contents"):
+                self._group = zarr.open_group(self._session.store, mode="r" if self._session.read_only else "r+")
         return self._group
 
     @property
@@ -81,14 +83,16 @@ class View:
 
         Reads only the rows with since <= time <= now (nothing is known before its own time).
         """
-        return known_part(self._held(domain).recorded(since, now), now)
+        with reading(self._where, domain):
+            return known_part(self._held(domain).recorded(since, now), now)
 
     def history(self, since: Mapping[str, np.datetime64] | np.datetime64 | None = None) -> Recorded:
         """All domains in memory, rows from ``since`` (one instant, or one per domain; default: all rows)."""
         held = {}
         for domain in self.domains:
             first = since.get(domain) if isinstance(since, Mapping) else since
-            held[domain] = self._held(domain).recorded(first)
+            with reading(self._where, domain):
+                held[domain] = self._held(domain).recorded(first)
         return Recorded({domain: one.panel for domain, one in held.items()},
                         {domain: one.revisions for domain, one in held.items()})
 
@@ -101,13 +105,22 @@ class View:
         """What ``set_state`` was last given, None where nothing was."""
         return cast("dict[str, object] | None", self._tree("states", name))
 
+    def state_part(self, name: str, part: str) -> object:
+        """One entry of a state, None where there is none: reads no more of the state than it must."""
+        return self._tree("states", name, part)
+
+    def has_state(self, name: str) -> bool:
+        """Whether ``set_state`` was ever called for this name."""
+        return f"states/{safe_name(name)}" in self.root
+
     def cursor(self, source: str) -> dict[str, object] | None:
         """How far ``source`` was read, None where it never was."""
         return cast("dict[str, object] | None", self._tree("cursors", source))
 
     def ledger(self, name: str, since: Any = None) -> xr.Dataset | None:
         """A ledger's entries (from ``since`` on), None where nothing was ever added."""
-        return read_entries(self.root, name, since)
+        with reading(self._where, name):
+            return read_entries(self.root, name, since)
 
     def _held(self, domain: str) -> StoredDomain:
         root = self.root
@@ -119,10 +132,10 @@ class View:
         self._opened[domain] = held
         return held
 
-    def _tree(self, folder: str, name: str) -> object:
+    def _tree(self, folder: str, name: str, part: str | None = None) -> object:
         path = f"{folder}/{safe_name(name)}"
-        array = self.root.get(path)
-        return None if array is None else unpack(array[:].tobytes(), path)
+        with reading(self._where, path):
+            return read_state(self.root, path, part)
 
 
 class Transaction(View):
@@ -148,20 +161,11 @@ class Transaction(View):
 
     def set_state(self, name: str, tree: Mapping[str, object]) -> None:
         """Keep a component's state: nested dicts of JSON values and numpy arrays, exact to the bit."""
-        self._keep("states", name, tree)
+        write_state(self.root, f"states/{safe_name(name)}", tree)
 
     def set_cursor(self, source: str, cursor: Mapping[str, object]) -> None:
         """Keep how far ``source`` was read."""
-        self._keep("cursors", source, cursor)
-
-    def _keep(self, folder: str, name: str, tree: Mapping[str, object]) -> None:
-        root, path = self.root, f"{folder}/{safe_name(name)}"
-        data, held = pack(tree, path), root.get(path)
-        if held is not None and held[:].tobytes() == data:
-            return
-        array = root.create_array(path, shape=(len(data),), chunks=(len(data),), dtype="uint8", compressors=CODEC,
-                                  overwrite=True)
-        array[:] = np.frombuffer(data, np.uint8)
+        write_state(self.root, f"cursors/{safe_name(source)}", cursor)
 
     def _commit(self, message: str) -> None:
         if not self._session.has_uncommitted_changes:
@@ -172,10 +176,6 @@ class Transaction(View):
             raise ConflictError("another writer has changed the same things meanwhile", where=self._where,
                            expected="one writer at a time on a domain, state or ledger",
                            remedy="nothing of this step was kept: run it again") from failed
-        except icechunk.IcechunkError as failed:
-            raise StoreError(f"the step was not committed ({first_line(failed)})", where=self._where,
-                             expected="a store that can be reached and is sound",
-                             remedy="nothing was changed: run the step again") from without_secrets(failed)
 
     def _end(self) -> None:
         self._committed = self._committed or super().snapshot
@@ -224,8 +224,9 @@ class Store:
         with only_writer(self._folder, self.wait_seconds) if self._folder else nullcontext():
             step = Transaction(self._writable(), self.location)
             try:
-                yield step
-                step._commit(message)
+                with writing(self.location):
+                    yield step
+                    step._commit(message)
             finally:
                 step._end()
 
@@ -281,6 +282,14 @@ class Store:
             raise StoreError(f"no step can begin ({first_line(failed)})", where=self.location,
                              expected="a store that can be reached and is sound",
                              remedy="check the location") from without_secrets(failed)
+
+    def holds(self, snapshot: str) -> bool:
+        """Whether a snapshot can still be read."""
+        try:
+            self._repository.lookup_snapshot(snapshot)
+        except (icechunk.IcechunkError, ValueError):
+            return False
+        return True
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All commits, the newest first."""

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from flows.cli.data import refuse, say_files
+from flows.cli.forecast import say_short
 from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import CALM, DRIFT, print_json, print_rows, progress, say
+from flows.output import CALM, DRIFT, print_json, progress, say
 from flows.recorded import recorded
 
 
@@ -36,6 +37,7 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
         for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"], *answer["receipts"]):
             say(f"- {text}")
+        say_short(config, now)
     refuse(answer["refused"] or answer["behind"])
     raise typer.Exit(DRIFT if answer["alarms"] else CALM)
 
@@ -70,12 +72,14 @@ def replay(config: Config = CONFIG,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:
     """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
-    from flows.replay import COLUMNS, run_replay
+    from flows.replay import run_replay
+    from flows.replay_words import lines
 
     answer = run_replay(config, policies.split(","), start, stop, progress)
     refused = answer.pop("refused", None)
     if json:
         print_json(answer)
     else:
-        print_rows(f"{answer['data']}: {answer['protocol']['target']}", answer["rows"], COLUMNS)
+        for line in lines(answer):
+            say(line)
     refuse(refused)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from streams.errors import StoreError
 
@@ -21,6 +21,7 @@ NAT = np.iinfo(np.int64).min
 STAMP_ATTRS = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
 DURATION_ATTRS = {"units": "nanoseconds", "dtype": "timedelta64[ns]"}
 CODEC = ZstdCodec(level=1, checksum=True)  # a flipped bit is an error when read, not another value
+CLOCK_CODEC = (BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=8), Crc32cCodec())  # of stamps
 KIND = "kind_of_values"  # our own mark on the array: "stamp", "duration"; absent for all else
 
 
@@ -95,7 +96,8 @@ def create_array(group: zarr.Group, name: str, like: np.ndarray, shape: tuple[in
     if kind in ("stamp", "duration"):
         marks |= {**(STAMP_ATTRS if kind == "stamp" else DURATION_ATTRS), KIND: kind}
     return group.create_array(safe_name(name), shape=shape, chunks=chunks, fill_value=fill, attributes=marks,
-                              compressors=CODEC, dimension_names=dims, dtype="string" if kind == "text" else stored)
+                              compressors=CLOCK_CODEC if KIND in marks else CODEC, dimension_names=dims,
+                              dtype="string" if kind == "text" else stored)
 
 
 def write_array(array: zarr.Array, selection: Any, values: np.ndarray) -> None:
@@ -148,6 +150,7 @@ def create_like(group: zarr.Group, source: zarr.Array, shape: tuple[int, ...],
     """An array of another shape or chunking in the place of ``source``, all missing."""
     text = np.dtype(source.dtype).kind in "OT"
     return group.create_array(source.basename, shape=shape, chunks=chunks, fill_value=source.fill_value,
-                              attributes=dict(source.attrs), compressors=CODEC, overwrite=True,
+                              attributes=dict(source.attrs), overwrite=True,
+                              compressors=CLOCK_CODEC if KIND in source.attrs else CODEC,
                               dimension_names=source.metadata.dimension_names,
                               dtype="string" if text else source.dtype)

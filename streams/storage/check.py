@@ -10,11 +10,11 @@ import numpy as np
 import zarr
 
 from streams.errors import TerracastError
-from streams.storage.arrays import plain_name, read_array
+from streams.storage.arrays import read_array, safe_name
 from streams.storage.check_domain import check_domain
 from streams.storage.findings import Finding, unreadable_rows
 from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, REPEATS, arrays_of, dims_of, ledger_path
-from streams.storage.tree import unpack
+from streams.storage.states import read_state, state_names
 from streams.store import Store, View
 
 Progress = Callable[[str], None]
@@ -70,11 +70,9 @@ def _parts(view: View) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     for ledger in view.ledgers:
         yield ledger, lambda ledger=ledger: _safely(ledger, lambda: _check_ledger(view, ledger))  # type: ignore[misc]
     for folder in ("states", "cursors"):
-        held = view.root.get(folder)
-        for stored in sorted(held.array_keys()) if held is not None else ():
-            name = f"{folder}/{plain_name(stored)}"
-            yield name, lambda name=name, folder=folder, array=held[stored]: _safely(  # type: ignore[misc]
-                name, lambda: _check_tree(name, array, folder == "cursors"))
+        for state in state_names(view.root, folder):
+            yield f"{folder}/{state}", lambda folder=folder, state=state: _safely(  # type: ignore[misc]
+                f"{folder}/{state}", lambda: _check_tree(view.root, folder, state))
 
 
 def _safely(where: str, found: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -94,11 +92,11 @@ def _check_history(store: Store) -> Iterator[Finding]:
         yield Finding("there is none", "snapshots", "restore the folder from a backup")
 
 
-def _check_tree(where: str, array: zarr.Array, plain: bool) -> Iterator[Finding]:
-    tree = unpack(array[:].tobytes(), where)
+def _check_tree(root: zarr.Group, folder: str, name: str) -> Iterator[Finding]:
+    where, tree = f"{folder}/{name}", read_state(root, f"{folder}/{safe_name(name)}")
     if not isinstance(tree, dict):
         yield Finding(f"a {type(tree).__name__} instead of names and values", where, "set it anew")
-    elif plain:
+    elif folder == "cursors":
         try:
             json.dumps(tree)
         except TypeError as failed:

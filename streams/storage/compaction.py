@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import icechunk
 import numpy as np
 
-from streams.errors import StoreError
 from streams.instant import instant
 from streams.storage.arrays import safe_name
+from streams.storage.failures import writing
 from streams.storage.ledger import ledger_path
-from streams.storage.place import first_line, without_secrets
 from streams.storage.rewriting import rewrite_scattered
 from streams.store import Store, Transaction, View
 
 KEEP = "keep-"
 EVER = datetime(9000, 1, 1, tzinfo=UTC)
+NEWEST = 3  # snapshots that always stay, for readers under way
+MANY, MANY_REMOTE = 8, 64  # snapshots after which a store is tidied; a look at object storage is dear
+UNDER_WAY = np.timedelta64(1, "h")  # no transaction on object storage lasts longer
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,35 @@ def compact(store: Store, *, older_than: np.datetime64, keep: Iterable[str] = ()
     ...     compact(Store.open(folder), older_than=np.datetime64("2024-01-01")).rewritten
     ()
     """
-    wanted = tuple(dict.fromkeys(keep))
+    return _compacted(store, instant(older_than), tuple(dict.fromkeys(keep)))
+
+
+def may_go_before(store: Store) -> np.datetime64 | None:
+    """When the oldest snapshot that must stay was written, if the store holds so many older ones that it is time to
+    ``compact`` it; else None. Looks at the list of snapshots alone: a few milliseconds.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     may_go_before(Store.open(folder)) is None
+    True
+    """
+    held = store.snapshots()
+    if len(held) <= NEWEST:
+        return None
+    limit = held[NEWEST - 1].time if store.is_local else min(held[NEWEST - 1].time, held[0].time - UNDER_WAY)
+    old = sum(one.time < limit for one in held)
+    return limit if old > (MANY if store.is_local else MANY_REMOTE) - NEWEST else None
+
+
+def _compacted(store: Store, older_than: np.datetime64, wanted: tuple[str, ...]) -> Compacted:
     for snapshot in wanted:
         store.read(snapshot)  # an unknown one is refused before anything is done
     rewritten = store.repeated("compaction", lambda step: _rewrite(step, store.read(step.snapshot)))
-    limit = datetime.fromtimestamp(int(instant(older_than).astype(np.int64)) / 1e9, UTC)
-    with store.maintained() as repository:
-        try:
-            _keep(repository, wanted)
-            expired = repository.expire_snapshots(limit) - set(wanted)
-            freed = repository.garbage_collect(EVER if store.is_local else limit)
-        except icechunk.IcechunkError as failed:
-            raise StoreError(f"compaction stopped ({first_line(failed)})", where=store.location,
-                             expected="a sound store that nobody else compacts",
-                             remedy="run it again: what was done is kept") from without_secrets(failed)
+    limit = datetime.fromtimestamp(int(older_than.astype(np.int64)) / 1e9, UTC)
+    with store.maintained() as repository, writing(store.location):
+        _keep(repository, wanted)
+        expired = repository.expire_snapshots(limit) - set(wanted)
+        freed = repository.garbage_collect(EVER if store.is_local else limit)
     return Compacted(tuple(rewritten), len(expired), wanted, freed.chunks_deleted, freed.bytes_deleted)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 
 from streams.storage.arrays import plain_name, read_array
-from streams.storage.place import first_line
+from streams.storage.failures import first_line
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """How arrays are cut into chunks, so that a step costs the same on a long history as on a short one.
 
-An append rewrites the last chunk of each array and nothing else, so a chunk is a few hundred kilobytes: a day of
-10,000 nodes, a week of 500. What was laid out for a small network is laid out anew by compaction.
+An append rewrites the last chunk of each array and nothing else. A chunk of observations is a few hundred kilobytes at
+most: a day of 10,000 nodes, a week of 500. Entries of a ledger come one by one, so their chunks are smaller. What was
+laid out for a small network is laid out anew by compaction.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ MOST_NODES = 4096  # in one chunk
 CHUNK_CELLS = 24 * MOST_NODES
 DAY, WEEK = 24, 168  # rows of an hourly domain
 ENTRY_CHUNK = 8192
-CHUNK_BYTES = 1 << 20
+LEDGER_BYTES, LEDGER_ROWS = 1 << 14, 128  # at most, in a chunk of a ledger of more than one entry
 
 
 def chunks_for(nodes: int) -> tuple[int, int]:
@@ -28,12 +29,12 @@ def chunks_for(nodes: int) -> tuple[int, int]:
 
 
 def rows_per_chunk(row_shape: Sequence[int], itemsize: int) -> int:
-    """How many rows of this shape make a chunk of about one MiB (1 … 1024).
+    """How many entries of this shape make a chunk of a ledger.
 
-    >>> rows_per_chunk((12, 207, 11), 4)
-    9
+    >>> rows_per_chunk((24, 5, 11), 4), rows_per_chunk((5,), 8)
+    (3, 128)
     """
-    return max(1, min(1024, CHUNK_BYTES // max(1, itemsize * math.prod(row_shape))))
+    return max(1, min(LEDGER_ROWS, LEDGER_BYTES // max(1, itemsize * math.prod(row_shape))))
 
 
 def count_chunks(shape: Sequence[int], chunks: Sequence[int]) -> int:

@@ -49,7 +49,7 @@ def append_entries(root: zarr.Group, name: str, dataset: xr.Dataset, along: str)
     """Add the dataset's entries along ``along`` to the ledger, which the first call creates.
 
     ``StoreError`` names the first thing in which the dataset differs from the ledger's schema; then nothing was
-    written. Costs one chunk (about 1 MiB) per variable.
+    written. Costs one chunk (16 KiB, or one entry) per variable.
     """
     if along not in dataset.dims:
         raise StoreError(f"no dimension {along!r}", where=name, expected=f"entries along {along!r}",
@@ -124,7 +124,7 @@ def dims_of(array: zarr.Array) -> tuple[str, ...]:
 
 
 def chunks_of_ledger(shape: tuple[int, ...], dims: tuple[str, ...], along: str, itemsize: int) -> tuple[int, ...]:
-    """Chunks of about one MiB along the axis that grows; the other axes whole."""
+    """Chunks of some entries along the axis that grows; the other axes whole."""
     other = tuple(size for dim, size in zip(dims, shape, strict=True) if dim != along)
     depth = rows_per_chunk(other, itemsize)
     return tuple(depth if dim == along else max(1, size, 64 if dim == GROWING else 1)

@@ -19,16 +19,17 @@ import icechunk
 import zarr
 
 from streams.errors import StoreError
+from streams.storage.failures import first_line, in_words, without_secrets
 from streams.storage.lock import only_writer
 
 BRANCH = "main"
 DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
 FOLDERS = ("observations", "revisions", "states", "cursors")  # there from the start: no two writers create them
-MANIFEST_CHUNKS = 1024  # a commit rewrites the lists of chunks that it changed: none is longer than this
+MANIFEST_CHUNKS = 128  # a commit rewrites the lists of chunks that it changed: none is longer than this
+KEPT_IN_MEMORY = 2000  # entries of snapshots and of logs: icechunk's own limits let a process grow for months
 CREATION_WAITS = 20  # tenths of a second
 ANSWER_SECONDS = 5.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 
 
 def local_folder(location: str | Path) -> Path | None:
@@ -56,7 +57,10 @@ def repository_at(location: str | Path, folder: Path | None, wait_seconds: float
             return _created(_object_storage(str(location)))
         if not (folder / DATA).exists():
             with only_writer(folder, wait_seconds):
-                _create_in(folder)
+                try:
+                    _create_in(folder)
+                except (icechunk.IcechunkError, OSError) as failed:
+                    raise in_words(failed, shown(location)) from failed
         return icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder / DATA)), _settings())
     except icechunk.IcechunkError as failed:
         raise StoreError(f"the store cannot be opened ({first_line(failed)})", where=shown(location),
@@ -75,21 +79,6 @@ def shown(location: str | Path) -> str:
     scheme, mark, rest = text.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://***@{host.rpartition('@')[2]}{slash}{path}" if mark and "@" in host else text
-
-
-def first_line(failed: Exception) -> str:
-    """What an icechunk error says, in one line and without the secrets of the environment."""
-    lines = [line.strip(" |x") for line in str(failed).splitlines()]
-    text = next((line for line in lines if line), type(failed).__name__)
-    for name in SECRETS:
-        secret = os.environ.get(name)
-        text = text.replace(secret, "***") if secret else text
-    return text
-
-
-def without_secrets(failed: Exception) -> Exception | None:
-    """The error as a cause to chain, None where its text holds a secret of the environment."""
-    return None if any(secret in str(failed) for name in SECRETS if (secret := os.environ.get(name))) else failed
 
 
 def _object_storage(location: str) -> Any:
@@ -127,6 +116,7 @@ def _refuse_silent(endpoint: str) -> None:
 
 def _settings() -> Any:
     settings = icechunk.RepositoryConfig.default()
+    settings.caching = icechunk.CachingConfig(num_snapshot_nodes=KEPT_IN_MEMORY, num_transaction_changes=KEPT_IN_MEMORY)
     every_axis = {icechunk.ManifestSplitDimCondition.Any(): MANIFEST_CHUNKS}
     settings.manifest = icechunk.ManifestConfig(splitting=icechunk.ManifestSplittingConfig.from_dict(
         {icechunk.ManifestSplitCondition.AnyArray(): every_axis}))

@@ -1,13 +1,15 @@
 """A component's state as bytes and back: nested dicts of JSON values and numpy arrays, exact to the bit.
 
 Layout: 8 bytes magic, 8 bytes little-endian length of the header, the header (JSON), the arrays' bytes one after
-the other. Nothing in it can run code when read.
+the other. Nothing in it can run code when read. An array of float64 whose every value is one of float32 lies there as
+float32.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import prod
 
 import numpy as np
 
@@ -15,39 +17,73 @@ from streams.errors import StoreError
 
 MAGIC = b"TCTREE01"
 MARK = "~"  # keys that start with it are tags of this format; a user's own such key gets one more
+Read = Callable[[int, int], bytes]
 
 
-def pack(tree: object, where: str = "state") -> bytes:
-    """``tree`` as bytes.
+def parts_of(tree: object, where: str = "state") -> list[np.ndarray]:
+    """``tree`` as the arrays that ``pack`` joins: magic, length and header as bytes, then what the tree holds.
 
     Dicts with text keys, lists, tuples, None, bool, int, float (NaN and infinities too), str, numpy scalars and
     arrays of any plain dtype. ``StoreError`` names the place of anything else.
+    """
+    arrays: list[np.ndarray] = []
+    encoded = _encoded(tree, arrays, where)
+    kept = [_halved(array) for array in arrays]
+    header = {"tree": encoded, "arrays": [[array.dtype.str, list(array.shape), *([half.dtype.str] if half is not array
+                                          else [])] for array, half in zip(arrays, kept, strict=True)]}
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    return [np.frombuffer(MAGIC + len(text).to_bytes(8, "little") + text, np.uint8), *kept]
+
+
+def pack(tree: object, where: str = "state") -> bytes:
+    """``tree`` as one run of bytes; what it may hold, see ``parts_of``.
 
     >>> unpack(pack({"mean": np.float32(0.1), "seen": [1, float("inf")], "mask": np.zeros(0, bool)}))
     {'mean': np.float32(0.1), 'seen': [1, inf], 'mask': array([], dtype=bool)}
     """
-    arrays: list[np.ndarray] = []
-    header = {"tree": _encoded(tree, arrays, where),
-              "arrays": [[array.dtype.str, list(array.shape)] for array in arrays]}
-    text = json.dumps(header, separators=(",", ":")).encode("ascii")
-    return b"".join([MAGIC, len(text).to_bytes(8, "little"), text, *(array.tobytes() for array in arrays)])
+    return b"".join(part.tobytes() for part in parts_of(tree, where))
 
 
 def unpack(data: bytes, where: str = "state") -> object:
     """What ``pack`` was given; arrays are fresh and writable."""
-    if data[:8] != MAGIC:
+    return unpack_from(lambda start, stop: data[start:stop], where)
+
+
+def unpack_from(read: Read, where: str = "state", part: str | None = None) -> object:
+    """What ``pack`` was given, or the entry ``part`` of it (None where there is none), from bytes that ``read(start,
+    stop)`` answers: only the header and the arrays that are wanted are read.
+
+    >>> data = pack({"name": "air", "past": np.arange(3)})
+    >>> unpack_from(lambda start, stop: data[start:stop], part="name")
+    'air'
+    """
+    if read(0, 8) != MAGIC:
         raise StoreError("not a packed state", where=where, expected=f"bytes that begin with {MAGIC.decode()}",
                          remedy="restore the store from an earlier snapshot")
-    start = 16 + int.from_bytes(data[8:16], "little")
-    header = json.loads(data[16:start])
-    arrays = []
-    for dtype_text, shape in header["arrays"]:
-        dtype = np.dtype(dtype_text)
-        stop = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        array = np.ndarray(tuple(shape), dtype, buffer=bytearray(data[start:stop]) if stop > start else None)
-        arrays.append(array)
-        start = stop
-    return _decoded(header["tree"], arrays)
+    first = 16 + int.from_bytes(read(8, 16), "little")
+    header = json.loads(read(16, first))
+    tree, places = header["tree"], header["arrays"]
+    sizes = [np.dtype(place[-1] if len(place) > 2 else place[0]).itemsize * prod(place[1]) for place in places]
+    starts = first + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    def array(at: int) -> np.ndarray:
+        dtype, shape, *half = places[at]
+        data = bytearray(read(int(starts[at]), int(starts[at + 1])))
+        values = np.ndarray(tuple(shape), np.dtype(half[0] if half else dtype), buffer=data or None)
+        return values.astype(dtype) if half else values
+
+    if part is not None:
+        tree = tree.get(MARK + part if part.startswith(MARK) else part) if isinstance(tree, dict) else None
+    return _decoded(tree, array)
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    """The array as float32 where that loses no bit."""
+    if array.dtype != np.float64 or not array.size:
+        return array
+    with np.errstate(all="ignore"):
+        half = array.astype(np.float32)
+    return half if half.astype(np.float64).tobytes() == array.tobytes() else array
 
 
 def _encoded(value: object, arrays: list[np.ndarray], where: str) -> object:
@@ -71,19 +107,19 @@ def _encoded(value: object, arrays: list[np.ndarray], where: str) -> object:
     raise _refusal(f"a {type(value).__name__}", where)
 
 
-def _decoded(value: object, arrays: list[np.ndarray]) -> object:
+def _decoded(value: object, array: Callable[[int], np.ndarray]) -> object:
     if isinstance(value, list):
-        return [_decoded(item, arrays) for item in value]
+        return [_decoded(item, array) for item in value]
     if not isinstance(value, dict):
         return value
     match list(value.items()):
         case [("~array", int(at))]:
-            return arrays[at]
+            return array(at)
         case [("~scalar", int(at))]:
-            return arrays[at][()]
+            return array(at)[()]
         case [("~tuple", list(items))]:
-            return tuple(_decoded(item, arrays) for item in items)
-    return {key[1:] if key.startswith(MARK) else key: _decoded(item, arrays) for key, item in value.items()}
+            return tuple(_decoded(item, array) for item in items)
+    return {key[1:] if key.startswith(MARK) else key: _decoded(item, array) for key, item in value.items()}
 
 
 def _refusal(what: str, where: str) -> StoreError:
