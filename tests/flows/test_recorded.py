@@ -25,7 +25,7 @@ from flows.recorded import recorded
 from flows.workspace import Workspace
 
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
-AT = np.datetime64("now", "h").astype("datetime64[ns]")  # the server looks back some months
+AT = np.datetime64("now", "h").astype("datetime64[ns]") - np.timedelta64(3, "h")  # what the server looks back on
 
 
 def _runs(api: str, verb: str) -> list[str]:
