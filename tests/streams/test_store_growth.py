@@ -49,7 +49,7 @@ def test_a_state_writes_only_what_is_new(tmp_path):
     # new in a step: a row of the tape (1.6 kB), a forecast (9.6 kB), and what lies beside them
     assert written[0] > 1_600_000 and max(written[1:]) < 45_000, written
     packs = Packs(store.read().root["states/loop"])
-    used = {number: 0 for number in packs.arrays}
+    used = dict.fromkeys(packs.arrays, 0)
     for place in packs.table:
         used[int(place["pack"])] += int(place["length"])
     assert all(used[number] >= IN_USE * array.shape[0] for number, array in packs.arrays.items())
@@ -230,5 +230,5 @@ def test_damage_is_one_line(tmp_path):
     for chunk in (tmp_path / "data" / "chunks").iterdir():
         chunk.write_bytes(b"\0" * chunk.stat().st_size)
     for read in (lambda view: view.state("loop"), lambda view: view.ledger("forecasts/air")):
-        with pytest.raises(StoreError, match="cannot be read .*terracast store check"):
+        with pytest.raises(StoreError, match=r"cannot be read .*terracast store check"):
             read(Store.open(tmp_path).read())
