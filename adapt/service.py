@@ -17,7 +17,7 @@ from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.feeds import Feeds
-from adapt.monitoring.monitor import Monitor
+from adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
 from adapt.monitoring.surroundings import Contexts, features
 from adapt.scores import level, pit, residual
 from adapt.stacking import Stacking
@@ -68,14 +68,16 @@ class _Part:
     features: np.ndarray
 
 
-def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning:
+def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int,
+          progress: Callable[[float], None] = lambda share: None) -> Beginning:
     """Fit the base on all that is known at ``moment``; fit it on each half for the residuals of the other.
 
-    In-sample residuals are too small and would make every threshold wrong, hence the two extra fits.
+    In-sample residuals are too small and would make every threshold wrong, hence the two extra fits. ``progress``
+    hears the share of the residuals that are there, after the three fits.
     """
     panel = watched.panel(moment, ALWAYS)
     time = panel["time"].values
-    needed = 4 * (watched.history + watched.request.leads[-1])
+    needed = past_needed(watched.request.step, watched.cadence, watched.history, watched.request.leads[-1])
     if len(time) < 2 or time[-1] - time[0] < needed:
         have = days(time[-1] - time[0]) if len(time) else 0.0
         raise ServiceError(f"{have:.1f} days of {watched.domain} known at {np.datetime_as_string(moment.now, 'h')}",
@@ -84,26 +86,39 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int) -> Beginning
     middle = time[len(time) // 2]
     first = fit(panel.sel(time=slice(None, middle)), seed)
     second = fit(panel.sel(time=slice(middle, None)), seed)
+    base = fit(panel, seed)
     stacking = Stacking.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
     variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
     parts = (
-        _crossed(watched, moment, second, time[0] + watched.history, middle, stacking, variables),
-        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking, variables),
+        _crossed(watched, moment, second, time[0] + watched.history, middle, stacking, variables,
+                 lambda share: progress(share / 2)),
+        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking, variables,
+                 lambda share: progress((1 + share) / 2)),
     )
-    base = fit(panel, seed)
     times, residuals, pits, issued, seen = (np.concatenate([getattr(part, name) for part in parts])
                                             for name in ("times", "residuals", "pits", "issued", "features"))
     return Beginning(base, times, residuals, stacking.state(), panel[watched.request.target].transpose("time", "node"),
                      panel, pits, Contexts(issued, seen, variables), watched.company(moment, ALWAYS))
 
 
+def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timedelta64,
+                horizon: np.timedelta64) -> np.timedelta64:
+    """The past that service needs to begin: each half must hold a history and a horizon twice, and both together the
+    blocks that the monitor is calibrated on, behind a history and a started day each."""
+    blocks = 2 * (history + max(DAY, step)) + cadence + FEWEST_BLOCKS * max(np.timedelta64(1, "h"), step)
+    return max(4 * (history + horizon), blocks)
+
+
 def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
-             stacking: Stacking, variables: tuple[str, ...]) -> _Part:
+             stacking: Stacking, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
     """What the short leads of forecasts issued from ``start`` to ``stop`` show, as the loop will feed it to the
     monitor; ``stacking`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
     labels = watched.labels(moment, start)
-    first = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    if 2 * (morning - start) > stop - start:  # of so short a past a day cannot be spared to begin at midnight
+        morning = start + watched.cadence
+    first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence  # on the ticks that service has
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
         context = watched.panel(then, then.now - watched.history)
@@ -115,6 +130,7 @@ def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.date
         pits.append(pit(values[:short], known[:short], request.quantiles))
         times.append(request.valid_times[:short])
         seen.append(features(context, variables))
+        progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
     return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
                  np.array([one[0] for one in times]), np.stack(seen))
 

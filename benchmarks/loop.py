@@ -13,12 +13,15 @@ from adapt.fine_tune import FineTune
 from adapt.guard.policy import Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindsight import ORACLE, Hindsight
+from adapt.monitoring.episodes import Episode
 from adapt.replay import Outcome
 from adapt.replay import replay as run
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.seasonal_naive import SeasonalNaive
 from streams.known import History
+
+WEEK, WEEKLY = pd.Timedelta("7D"), "seasonal-naive-week"
 
 
 @dataclass(frozen=True)
@@ -37,26 +40,43 @@ class LoopBench:
 
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
                  progress: Callable[[int], None]) -> list[Outcome]:
-        """Seasonal naive and last value (a season of one step), then each policy named; ``oracle`` is the best, known
-        afterwards, of all versions that the ladder made."""
-        step = pd.Timedelta(self.watched.request.step)
-        naives = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
+        """The plain baselines, then each policy named; ``oracle`` is the best, known afterwards, of all versions that
+        the ladder made."""
         rivals = [(replace(policies["frozen"], name=name), replace(self.beginning, base=naive))
-                  for name, naive in naives.items()]
+                  for name, naive in self.baselines.items()]
         known = {**policies, "oracle": replace(policies["ladder"], name=ORACLE)} if "ladder" in policies else policies
         rivals += [(known[name], self.beginning) for name in names]
         outcomes = []
         for policy, beginning in rivals:
-            loop = serve(self.watched, policy, beginning, "base", self.start,
+            loop = serve(self._seen_by(policy.name), policy, beginning, "base", self.start,
                          false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed)
             hindsight = Hindsight() if policy.name == ORACLE else None
             outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight))
         return outcomes
 
+    @property
+    def baselines(self) -> dict[str, SeasonalNaive]:
+        """Seasonal naive, last value (a season of one step), and the value of a week ago where the season is a day and
+        two weeks were known at the start."""
+        step = pd.Timedelta(self.watched.request.step)
+        found = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
+        if step < pd.Timedelta("1D") and not WEEK % step and self.beginning.times[0] + 2 * WEEK <= self.start:
+            found[WEEKLY] = SeasonalNaive(WEEK)
+        return found
+
+    def _seen_by(self, name: str) -> Watched:
+        """What is watched, with enough of the past for a season of a week."""
+        if name != WEEKLY:
+            return self.watched
+        enough = (2 * WEEK).to_timedelta64() + self.watched.request.leads[-1]
+        return replace(self.watched, history=max(self.watched.history, enough))
+
     def protocol(self) -> dict[str, Any]:
         """What was asked, so that another can repeat it."""
         request = self.watched.request
-        return {"target": f"{self.watched.domain}.{request.target}", "nodes": len(self.watched.nodes),
+        target = self.beginning.known
+        units = "unknown" if target is None else str(target.attrs.get("units", "unknown"))
+        return {"target": f"{self.watched.domain}.{request.target}", "units": units, "nodes": len(self.watched.nodes),
                 "horizon": str(pd.Timedelta(request.leads[-1])), "cadence": str(pd.Timedelta(self.watched.cadence)),
                 "start": str(self.start), "stop": str(self.stop),
                 "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
@@ -65,7 +85,7 @@ class LoopBench:
 
 def answer(bench: LoopBench, data: str, outcomes: list[Outcome], command: str) -> dict[str, Any]:
     """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``."""
-    rows = [outcome.row() for outcome in outcomes]
+    rows = [outcome.row() | {"episodes": [_told(one) for one in outcome.episodes]} for outcome in outcomes]
     for row in rows:
         row["policy"], row["method"] = row["method"], "terracast" if row["method"] == "loop" else row["method"]
     by_name = {str(row["policy"]): row for row in rows}
@@ -78,6 +98,13 @@ def answer(bench: LoopBench, data: str, outcomes: list[Outcome], command: str) -
             summary["worst_node_ratio"] = worst_node_ratio(outcomes)
     return {"bench": "loop", "data": data, "protocol": bench.protocol(), "rows": rows, "summary": summary,
             "command": command}
+
+
+def _told(episode: Episode) -> dict[str, Any]:
+    """An alarm as a program reads it: when it came, since when the change seems to be, where, and in words."""
+    return {"id": episode.id, "sort": episode.sort, "opened": str(np.datetime_as_string(episode.opened, "s")),
+            "start": str(np.datetime_as_string(episode.since, "s")), "nodes": list(episode.nodes),
+            "alarm": " ".join(episode.sentences[:2])}
 
 
 def worst_node_ratio(outcomes: list[Outcome]) -> float:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from causal.graph import Series
 from causal.methods.explorer import explorer, quiet
 from causal.prepare import Prepared
-from causal.search import DiscoverError, Search
+from causal.search import AloneError, DiscoverError, Search
 
 Clock = Callable[[], float]
 _KEPT = 0.8  # share of same-time neighbours that each further condition leaves, as seen on real air quality
@@ -63,12 +64,15 @@ def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: i
         raise DiscoverError(f"the tests of {search.method} cannot be counted beforehand", where="effort",
                             expected="PCMCI or PCMCI+", remedy="run it with few series and lags first")
     values = np.asarray(prepared.values, dtype=np.float64)
-    moving = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(values, axis=0, initial=np.inf)
-    values = values[:, moving]
+    values = values[:, _varying(values)]
     steps, series = values.shape
-    if series < 2 or steps <= 2 * search.max_lag + 2:
-        raise DiscoverError(f"{series} series of {steps} steps", where="effort", expected="at least 2 that vary",
-                            remedy="select more variables or a longer span")
+    if series < 2:
+        raise AloneError(f"{series} series of {steps} steps", where="effort", expected="at least 2 that vary",
+                         remedy="select more variables or a longer span")
+    if steps <= 2 * search.max_lag + 2:
+        raise DiscoverError(f"{steps} steps for lags up to {search.max_lag}", where="effort",
+                            expected=f"at least {2 * search.max_lag + 3} steps",
+                            remedy="take a longer span or a smaller max_lag")
     with quiet(), threadpool_limits(1):
         began = 0.0 if clock is None else clock()
         pilot = _piloted(values, search, min(targets, series))
@@ -86,6 +90,23 @@ def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: i
             seconds *= _slower(values, search, pilot, clock)
     tests, memory = sum(counts.values()), processes * _memory(search, steps, series, pilot)
     return Effort(tests, seconds, memory, _sentence(tests, steps, seconds, memory, processes))
+
+
+def refuse_if_alone(prepared: Prepared, target: Series) -> None:
+    """Raise ``AloneError``, in words about ``target``, where no two series vary: then nothing can drive it."""
+    moving = [one for one, moves in zip(prepared.series, _varying(prepared.values), strict=True) if moves]
+    if len(moving) >= 2:
+        return
+    only = ("no series varies" if not moving else f"{target} is the only series that varies" if moving == [target]
+            else f"{moving[0]} is the only series that varies, and it is not the target {target}")
+    raise AloneError(only, where=", ".join(sorted({one.domain for one in prepared.series})) or target.domain,
+                     expected="a second series that varies", remedy="add a source of what could drive it")
+
+
+def _varying(values: np.ndarray) -> np.ndarray:
+    """Which columns (time, series) hold at least two different values."""
+    moves: np.ndarray = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(values, axis=0, initial=np.inf)
+    return moves
 
 
 def _piloted(values: np.ndarray, search: Search, targets: int) -> Pilot:

@@ -19,6 +19,10 @@ class DiscoverError(TerracastError):
     """A search that cannot give an honest graph."""
 
 
+class AloneError(DiscoverError):
+    """No second series varies: nothing can drive anything, whatever the search."""
+
+
 @dataclass(frozen=True)
 class Search:
     """The settings of a search, all of them stated in the graph.

@@ -7,33 +7,34 @@ fails or does not help makes no version: the loop is told, and goes on.
 from __future__ import annotations
 
 import json
-from typing import Any
-
-from prefect import flow
+from typing import TYPE_CHECKING, Any
 
 from adapt.clock import Moment
-from adapt.guard.past import Past
 from adapt.guard.policy import Act
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop
 from flows.outbox import flush, post, post_admission
 from flows.saved_loop import load_loop, loop_part, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from streams.store import View
 
+if TYPE_CHECKING:
+    from adapt.guard.rung_maker import RungMaker
+    from adapt.loop import Loop
+
 
 def carry_out_wish(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
-    if loop_part(workspace, view, "wish") is None:
+    if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
+    from adapt.guard.past import Past
+
     loop = load_loop(workspace, view)
     assert loop.wish is not None, "the loop and its part are of one snapshot"
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
-    moment = Moment(act.asked, view.history(since=since))
+    moment = Moment(act.asked, workspace.history(view, since))
     version, why, decision = workspace.registry.find(act.key), "", None
     if version is None:
         version, why = _made(workspace, view, loop, act, maker, moment)
@@ -67,12 +68,13 @@ def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMak
     made = maker.make(loop.champion.model, loop.watched, moment, act, loop.champion.version)
     if made.forecaster is None:
         return None, made.receipt.why.removeprefix("dropped: ")
+    shown = workspace.clock.shown
     kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
     lineage = Lineage(key=act.key, snapshot=view.snapshot, parent=made.parent or loop.champion.version,
                       episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
                       graph_digest=graph_digest(view), config_digest=workspace.settings.digest(),
-                      known_at=act.asked, seed=maker.seed(act),
-                      reference=(act.asked - maker.window(act, loop.watched), act.asked),
+                      known_at=shown(act.asked), seed=maker.seed(act),
+                      reference=(shown(act.asked - maker.window(act, loop.watched)), shown(act.asked)),
                       command="terracast adapt")
     receipt = made.receipt.as_json()
     measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]
@@ -90,7 +92,6 @@ def graph_digest(view: View) -> str | None:
     return None if state is None else str(state["digest"])
 
 
-@flow(name="adapt")
 def adapt(config: str = "terracast.toml") -> dict[str, Any]:
     """Carry out the pending act of the loop; answers the version made, or null, and the receipt."""
     workspace = Workspace.open(config)

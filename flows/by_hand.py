@@ -10,15 +10,14 @@ from registry.promotion import promote, rollback
 
 
 def promote_by_hand(config: Path, version: str, reason: str) -> str:
-    """Promote a version; the loop follows the alias at its next step."""
+    """Promote a version and answer its number; the loop follows the alias at its next step."""
     registry = Workspace.open(config).registry
-    number = promote(registry, version, decision={"reason": reason, "by": "hand"}, despite_rollback=True)
-    return f"version {number} is champion"
+    return promote(registry, version, decision={"reason": reason, "by": "hand"}, despite_rollback=True)
 
 
 def rollback_by_hand(config: Path, reason: str) -> str:
-    """Put the previous champion back; the loop follows at its next step."""
-    return f"version {rollback(Workspace.open(config).registry, reason=reason)} is champion again"
+    """Put the previous champion back and answer its number; the loop follows at its next step."""
+    return rollback(Workspace.open(config).registry, reason=reason)
 
 
 def version_rows(config: Path) -> list[dict[str, Any]]:

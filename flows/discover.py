@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prefect import flow
-from prefect.events import emit_event
 from pydantic import ValidationError
 
 from adapt.clock import Moment
 from causal.discover import DiscoverError
 from causal.discover import discover as find_graph
-from causal.effort import effort
+from causal.effort import effort, refuse_if_alone
 from causal.graph import CausalGraph, Series
 from causal.knowledge import Knowledge
 from causal.one_way import settled
 from causal.prepare import Preparation, Prepared, PrepareError, prepare
+from causal.search import AloneError, Search
 from causal.thorough import Redraws, discover_thoroughly, usual_search
 from flows.as_of import as_of
 from flows.discovery.chosen_drivers import candidates, tried, where_seen
@@ -35,10 +34,14 @@ from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_k
 from flows.discovery.graph_story import Story, alarm_state
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.discovery.trial import Tell
+from flows.events import deliver, post
 from flows.output import note, progress
+from flows.prefect_api import GRAPH
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
 from registry.recording import record_files
+from stfm.forecaster import ForecastError
+from streams.errors import TerracastError
 from streams.store import View
 
 REDRAWS = 20
@@ -52,41 +55,77 @@ def _silent(share: float, words: str) -> None:
 def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | None = None, name: str = "",
                  tell: Tell = _silent) -> Discovery:
     """Discover on the window before ``moment``, as known then; all knowledge is honoured, ``given`` (of the file
-    ``name``) included.
+    ``name``) included. Data in which nothing can be found are no reason not to forecast: then the answer is a graph
+    without links, and one line says why there are no drivers.
 
     Takes the thorough search with 20 redraws, again where it is open which of two domains leads (``causal.one_way``),
     and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts. Raises
-    ``DiscoverError``, ``PrepareError``, ``KnowledgeError``.
+    ``KnowledgeError``: wrong knowledge is told.
     """
-    settings, view = workspace.settings.discovery, workspace.store.read()
+    view = workspace.store.read()
+    told = told_now(workspace, view) + ([] if given is None else [Told(name or "the file handed over", given)])
+    try:
+        found = _found(workspace, moment, view, told, tell)
+    except (DiscoverError, PrepareError, ForecastError) as error:
+        found = _without_links(workspace, moment, view, error)
+    if given is not None:  # from the next run on it is kept
+        told = [Told(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
+    return replace(found, made_by=made_by(workspace, told))
+
+
+def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Told], tell: Tell) -> Discovery:
+    """What the search finds; raises ``DiscoverError``, ``PrepareError`` or ``ForecastError`` where the data do not
+    carry one."""
+    settings = workspace.settings.discovery
     since = moment.now - nanoseconds(settings.window)
+    target = Series(workspace.settings.stream.domain, workspace.settings.stream.target)
     tell(0.0, "preparing")
     panels = {domain: moment.known(domain, since) for domain in moment.domains}
     panels = {domain: panel for domain, panel in panels.items() if panel.sizes["time"]}
     how = Preparation(step=str(workspace.settings.stream.step))
     prepared = prepare(panels, how=how)
-    told = told_now(workspace, view) + ([] if given is None else [Told(name or "the file handed over", given)])
     known = in_force(told, prepared, settings.max_lag)
+    refuse_if_alone(prepared, target)
     search = usual_search(settings.max_lag, settings.alpha)
     cost = effort(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
-    target = Series(workspace.settings.stream.domain, workspace.settings.stream.target)
     graph, assumed = settled(lambda honoured: discover_thoroughly(
         panels, search, knowledge=honoured, how=how, whole=prepared, redraws=Redraws(REDRAWS),
         progress=lambda share, words: tell(0.02 + 0.28 * share, words)), target, known.knowledge)
     graph = replace(graph, settings={**graph.settings, "effort": cost},
                     assumptions=(*graph.assumptions, *known.notes))
     tell(0.3, "graphs of windows of time")
-    saved = saved_discovery(view.state("causal"))
-    find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=known.knowledge)
-    story = (Story() if saved is None or not saved.known_at < moment.now else saved.story).continued(
-        prepared, where_seen(find), nanoseconds(settings.window), _compared_by(workspace, known.knowledge))
+    story = _continued(workspace, moment, view, prepared, known.knowledge, search)
     drivers = candidates(workspace, moment, graph, prepared, assumed, panels)
     drivers = rested(drivers, view.state("drivers"), since)
     chosen = tried(workspace, moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
-    if given is not None:  # from the next run on it is kept
-        told = [Told(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
-    return Discovery(graph, chosen.drivers, moment.now, made_by(workspace, told), chosen.gains, chosen.block, story)
+    return Discovery(graph, chosen.drivers, moment.now, "", chosen.gains, chosen.block, story)
+
+
+def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepared, knowledge: Knowledge,
+               search: Search) -> Story:
+    """The graph's story up to now; a window in which nothing can be searched leaves graph and drivers as they are."""
+    settings, saved = workspace.settings.discovery, saved_discovery(view.state("causal"))
+    story, key = _told_before(saved, moment), _compared_by(workspace, knowledge)
+    find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=knowledge)
+    try:
+        return story.continued(prepared, where_seen(find), nanoseconds(settings.window), key)
+    except DiscoverError as error:
+        return Story(key, note=f"Windows cannot be compared: {error}.")
+
+
+def _told_before(saved: Discovery | None, moment: Moment) -> Story:
+    return Story() if saved is None or not saved.known_at < moment.now else saved.story
+
+
+def _without_links(workspace: Workspace, moment: Moment, view: View, error: TerracastError) -> Discovery:
+    """A graph of the target alone that says why no drivers are used; what was told of earlier graphs is kept."""
+    stream = workspace.settings.stream
+    words = f"No drivers are used: {error.what if isinstance(error, AloneError) else error}."
+    note(words)
+    nothing = CausalGraph((Series(stream.domain, stream.target),), (), str(stream.step), "", 0, assumptions=(words,))
+    story = _told_before(saved_discovery(view.state("causal")), moment)
+    return Discovery(nothing, (), moment.now, story=replace(story, fresh=(False,) * len(story.alarms)))
 
 
 def told_now(workspace: Workspace, view: View) -> list[Told]:
@@ -124,21 +163,6 @@ def _digest(words: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(list(words)).encode()).hexdigest()[:12]
 
 
-def discovery_or_none(workspace: Workspace, moment: Moment, tell: Tell = _silent) -> Discovery:
-    """For the beginning of service: a discovery, or one without links that says why there is none.
-
-    Data that no graph can be found from are no reason not to forecast; wrong knowledge is told.
-    """
-    try:
-        return discover_now(workspace, moment, tell=tell)
-    except (DiscoverError, PrepareError) as error:
-        stream = workspace.settings.stream
-        nothing = CausalGraph((Series(stream.domain, stream.target),), (), str(stream.step), "", 0,
-                              assumptions=(f"No graph was found, and no drivers are used: {error}.",))
-        return Discovery(nothing, (), moment.now)
-
-
-@flow(name="discover")
 def discover(config: str = "terracast.toml", now: str | None = None, knowledge: str | None = None,
              max_lag: int | None = None, window: str | None = None) -> dict[str, Any]:
     """Find the graph as known at ``now`` and save it; the next retrain uses its drivers.
@@ -149,18 +173,41 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
     workspace = _set(Workspace.open(config), {"max_lag": max_lag, "window": window})
     given = None if knowledge is None else Knowledge.read(knowledge)
     view = workspace.store.read()
+    moment = Moment(workspace.clock.even(as_of(now)), workspace.history(view))
+    refuse_if_silent(workspace, moment)
     with progress("discovering", 1000) as advance:
-        discovery = discover_now(workspace, Moment(as_of(now), view.history()), given=given,
+        discovery = discover_now(workspace, moment, given=given,
                                  name="" if knowledge is None else Path(knowledge).name, tell=shown(advance))
     with workspace.store.transaction("discover") as step:
         save_discovery(step, discovery)
         if given is not None:
             step.set_state("knowledge", to_keep(kept_knowledge(step.state("knowledge")), given))
+        for alarm in discovery.story.news:
+            told = alarm_state(alarm)
+            post(step, GRAPH, workspace.settings.stream.name, json.dumps(told, sort_keys=True, default=str),
+                 discovery.known_at, told)
     record_discovery(workspace, discovery, view.snapshot)
-    stream = {"prefect.resource.id": f"terracast.stream.{workspace.settings.stream.name}"}
-    for alarm in discovery.story.news:
-        emit_event("terracast.graph-alarm", stream, payload=alarm_state(alarm))
+    deliver(workspace)
     return discovery.answer()
+
+
+def refuse_if_silent(workspace: Workspace, moment: Moment) -> None:
+    """Refuse to search a window in which the stream said nothing: name its newest stamp, and the way back to it."""
+    settings = workspace.settings
+    domain, since = settings.stream.domain, moment.now - nanoseconds(settings.discovery.window)
+    shown = workspace.clock.shown
+    if domain not in moment.domains:
+        raise DiscoverError(f"nothing of domain {domain} is in the store", where=settings.stream.name,
+                            expected="data", remedy="run `terracast ingest` first")
+    time = moment.known(domain)["time"].values
+    if not len(time):
+        raise DiscoverError(f"nothing of domain {domain} is known at {shown(moment.now).astype('datetime64[m]')}",
+                            where=settings.stream.name, expected="data that came before", remedy="give a later --now")
+    if time[-1] < since:
+        newest = np.datetime_as_string(shown(time[-1]), "m")
+        raise DiscoverError(f"the newest value is of {newest}", where=domain,
+                            expected=f"values since {shown(since).astype('datetime64[D]')} (discovery.window)",
+                            remedy=f"give --now {newest}")
 
 
 def _set(workspace: Workspace, wanted: Mapping[str, object]) -> Workspace:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import flow
 
 from flows.as_of import as_of
 from flows.settings import Settings, SourceSettings
 from flows.workspace import Workspace
 from streams.sources import Answer, FilesSource, Source, Terms, drain
 
+REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
 Clock = Callable[[], np.datetime64]
-READING = ("kind", "step", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
-           "time_zone", "decimal", "separator", "encoding")
-TERMS = ("kind", "variables", "units", "known_time", "delay", "time", "node", "lat", "lon", "time_zone", "stamps",
-         "variable", "value")
+CLOCK = ("step", "anchor", "calendar", "time_zone")
+READING = (*CLOCK, "kind", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
+           "decimal", "separator", "encoding")
+TERMS = ("kind", "variables", "units", "anchor", "calendar", "known_time", "delay", "time", "node", "lat", "lon",
+         "time_zone", "stamps", "variable", "value")
 
 
 def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
@@ -35,6 +36,24 @@ def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
     finally:
         for source in sources:
             source.close()
+
+
+def refusal(answers: Iterable[Answer]) -> str | None:
+    """One line where a piece was refused, or more than ``REJECTED`` of its rows were rejected; None: all was taken.
+
+    >>> refusal([Answer("a", "air", "x.csv", new=90, rejected={"off the clock": 10})])
+    '10.0 % of the rows of x.csv are rejected (off the clock); the others are kept: mend the file or its [[sources]]'
+    """
+    told = []
+    for one in answers:
+        lost = sum(one.rejected.values())
+        rows = one.new + one.late + one.duplicate + one.revised + lost
+        if one.refused:
+            told.append(f"refused: {one.refused}")
+        elif lost > REJECTED * rows:
+            told.append(f"{lost / rows:.1%} of the rows of {one.item} are rejected ({', '.join(one.rejected)}); the "
+                        "others are kept: mend the file or its [[sources]]".replace("%", " %", 1))
+    return None if not told else told[0] + (f" (and {len(told) - 1} more pieces)" if len(told) > 1 else "")
 
 
 def sources_of(settings: Settings, clock: Clock) -> list[Source]:
@@ -88,9 +107,9 @@ def listen(config: str | Path, host: str, port: int) -> None:
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
-@flow(name="ingest")
 def ingest(config: str = "terracast.toml") -> dict[str, Any]:
     """Ingest what is new; answers rows new, late, duplicate, revised, rejected, and the snapshot."""
     workspace = Workspace.open(config)
     answers = ingest_new(workspace)
-    return {"files": [asdict(answer) for answer in answers], "snapshot": workspace.store.read().snapshot}
+    return {"files": [asdict(answer) for answer in answers], "refused": refusal(answers),
+            "snapshot": workspace.store.read().snapshot}

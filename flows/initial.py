@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import get_args
 import pandas as pd
 import xarray as xr
 
-from flows.settings import Model, SettingsError
-from streams.panel import step_of
+from flows.names import as_domain, stream_name
+from flows.output import note
+from flows.settings import Model, SettingsError, in_words
+from flows.spans import YEAR, Spans, spans_for
+from streams.clock import DAY, Clock, span
 from streams.readers import read
 
 # CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
@@ -23,19 +27,20 @@ WEATHER = frozenset({
     "surface_downwelling_shortwave_flux_in_air",
 })
 
+SEARCHED = 1461  # steps that discovery reads, at least: a year of days is too few for a dozen series
 TEMPLATE = """\
-# Settings of the watched stream {name!r}. `terracast config show` prints every setting in force.
+# Settings of the watched stream {name}. `terracast config show` prints every setting in force.
 
 [stream]
-name = "{name}"
-domain = "{domain}"
-target = "{target}"          # the variable that is forecast
+name = {name}
+domain = {domain}
+target = {target}          # the variable that is forecast
 step = "{step}"
 horizon = "{horizon}"        # the largest lead
 cadence = "{cadence}"         # a forecast is issued, and the loop takes a step, this often
 history = "{history}"         # how much of the past the model sees
 patience = "{patience}"        # how long a late label is waited for before a forecast is scored without it
-false_alarms_per_month = 1.0   # over the whole network: the one number behind every threshold
+false_alarms_per_month = {alarms}   # over the whole network: the one number behind every threshold
 
 [store]
 location = "store"       # a folder, or s3://bucket/prefix
@@ -46,7 +51,7 @@ artifacts = "artifacts"
 
 [base]
 model = "{model}"         # native: fitted anew to this stream; shipped: the pre-trained base, continued on it
-first_fit = "{first_fit}"   # past needed before service begins
+first_fit = "{first_fit}"   # past needed before service begins{waits}
 steps = 800
 seed = 1
 
@@ -61,16 +66,16 @@ steps = 200
 # knowledge = "knowledge.txt"   # lines such as: air.* never causes weather.*
 max_lag = 8
 alpha = 0.01
-window = "365d"
+window = "{window}"        # how much of the past a search reads
 most_drivers = 6
 {sources}"""
 
 SOURCE = """
 [[sources]]
-domain = "{domain}"
-path = "{path}"          # a file, a folder, or a pattern
+domain = {domain}
+path = {path}          # a file, a folder, or a pattern
 variables = [{variables}]
-delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"
+{clock}delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"
 """
 
 
@@ -79,7 +84,8 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
 
     ``model``: what is forecast with, native or shipped.
 
-    Variables whose CF standard name is of the atmosphere become the domain ``weather``, the others ``name``.
+    The target and whatever is not weather become the domain that bears the stream's name, other variables whose CF
+    standard name is of the atmosphere the domain ``weather``.
     """
     config = out / "terracast.toml"
     if config.exists():
@@ -88,56 +94,91 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     if model not in get_args(Model):
         raise SettingsError(f"no model {model!r}", where="--model", expected=" or ".join(get_args(Model)),
                             remedy="name one of them")
-    panel = read(data, domain=name)
-    domains = _domains(panel, name)
-    target = _target(panel, domains[name], target, data)
-    step = pd.Timedelta(step_of(panel))
+    name, domain = _named(name)
+    panel = read(data, domain=domain)
+    target = _target(panel, target, data)
+    domains = _domains(panel, domain, target)
+    clock = Clock.of(panel.attrs)
+    step = pd.Timedelta(clock.step)
+    length = pd.Timedelta(panel["time"].values[-1] - panel["time"].values[0]) + step
+    spans = spans_for(step, length)
     out.mkdir(parents=True, exist_ok=True)
     path = os.path.relpath(data.resolve(), out.resolve())
-    sources = "".join(SOURCE.format(domain=domain, path=path, step=_text(step),
-                                    variables=", ".join(f'"{variable}"' for variable in variables))
-                      for domain, variables in domains.items())
-    config.write_text(TEMPLATE.format(name=name, domain=name, target=target, model=model, sources=sources,
-                                      **_times(step)),
-                      encoding="utf-8")
+    sources = "".join(SOURCE.format(domain=_quoted(held), path=_quoted(path), step=in_words(step),
+                                    clock=_clock_lines(clock),
+                                    variables=", ".join(map(_quoted, variables)))
+                      for held, variables in domains.items())
+    config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(domain), target=_quoted(target),
+                                      model=model, sources=sources, **_times(step, spans)), encoding="utf-8")
+    _say_what_was_chosen(name, domain, spans, length)
     return config
 
 
-def _domains(panel: xr.Dataset, name: str) -> Mapping[str, list[str]]:
-    weather = [str(variable) for variable in panel.data_vars
-               if panel[variable].attrs.get("standard_name") in WEATHER]
-    own = [str(variable) for variable in panel.data_vars if str(variable) not in weather]
-    if not own or not weather:
-        return {name: own or weather}
+def _named(name: str) -> tuple[str, str]:
+    """The stream's name, checked, and the domain that bears it."""
+    try:
+        name = stream_name(name)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise SettingsError(what, where="terracast init NAME", remedy=remedy,
+                            expected="letters, digits, spaces, and . , ( ) + - _") from None
+    return name, as_domain(name)
+
+
+def _say_what_was_chosen(name: str, domain: str, spans: Spans, length: pd.Timedelta) -> None:
+    if domain != name:
+        note(f"the domain is {domain}: a domain's name holds no spaces or dots")
+    if spans.first_fit > length:
+        note(f"the file holds {length / DAY:.3g} days: service begins once {spans.first_fit / DAY:.3g} are known")
+    elif not spans.yearly and length < pd.Timedelta("365D"):
+        note(f"the file holds {length / DAY:.3g} days, less than a year: yearly seasons are not known yet")
+
+
+def _domains(panel: xr.Dataset, name: str, target: str) -> Mapping[str, list[str]]:
+    """Variables by domain. The target stays in its own domain, weather or not, with what is not weather; where only
+    weather is there, or the stream itself is called weather, it is one domain."""
+    every = [str(variable) for variable in panel.data_vars]
+    weather = [variable for variable in every
+               if panel[variable].attrs.get("standard_name") in WEATHER and variable != target]
+    own = [variable for variable in every if variable not in weather]
+    if not weather or name == "weather" or all(panel[one].attrs.get("standard_name") in WEATHER for one in own):
+        return {name: every}
     return {name: own, "weather": weather}
 
 
-def _target(panel: xr.Dataset, own: list[str], target: str | None, data: Path) -> str:
+def _target(panel: xr.Dataset, target: str | None, data: Path) -> str:
+    """The variable asked for, or the first that is not weather, or the first."""
+    every = [str(variable) for variable in panel.data_vars]
     if target is None:
-        return own[0]
-    if target not in panel.data_vars:
-        raise SettingsError(f"no variable {target!r}", where=str(data), expected="one of " + ", ".join(own),
+        return next((one for one in every if panel[one].attrs.get("standard_name") not in WEATHER), every[0])
+    if target not in every:
+        raise SettingsError(f"no variable {target!r}", where=str(data), expected="one of " + ", ".join(every),
                             remedy="name one of them with --target")
     return target
 
 
-def _times(step: pd.Timedelta) -> dict[str, str]:
-    """Times that fit the step: a day ahead for hourly data, 24 steps for minutes, 7 or 4 steps for days or weeks."""
-    if step >= pd.Timedelta("7D"):
-        horizon, cadence, history, first = 4 * step, step, 52 * step, 156 * step
-    elif step >= pd.Timedelta("1D"):
-        horizon, cadence, history, first = 7 * step, step, 60 * step, pd.Timedelta("730D")
-    elif step >= pd.Timedelta("30min"):
-        horizon, cadence, history, first = (pd.Timedelta("1D"), pd.Timedelta("6h"), pd.Timedelta("7D"),
-                                            pd.Timedelta("365D"))
-    else:
-        horizon, cadence, history, first = 12 * step, 3 * step, 288 * step, 1152 * step
-    return {"step": _text(step), "horizon": _text(horizon), "cadence": _text(cadence), "history": _text(history),
-            "patience": _text(max(2 * horizon, pd.Timedelta(step))), "first_fit": _text(first)}
+def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
+    waits = "" if spans.yearly else "; less than a year: yearly seasons are not known yet"
+    # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
+    alarms = 1.0 if step <= DAY else round(DAY / step, 2)
+    lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
+               "patience": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
+               "window": max(YEAR, SEARCHED * step)}
+    return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
 
 
-def _text(span: pd.Timedelta) -> str:
-    for unit, size in (("d", pd.Timedelta("1D")), ("h", pd.Timedelta("1h")), ("min", pd.Timedelta("1min"))):
-        if span % size == pd.Timedelta(0):
-            return f"{span // size}{unit}"
-    return f"{span.total_seconds():g}s"
+def _clock_lines(clock: Clock) -> str:
+    """What is written of a source's clock: the step, and what is not plain about it."""
+    told = clock.attrs
+    lines = [f'step = "{in_words(span(told["step"]))}"']
+    if "anchor" in told:
+        lines.append(f'anchor = "{told["anchor"]}"   # one stamp of the clock, UTC: the others lie whole steps away')
+    if "calendar" in told:
+        what = "steps are calendar months" if clock.calendar == "month" else "days are counted in this time zone"
+        lines.append(f'calendar = "{told["calendar"]}"   # {what}')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML writes it."""
+    return json.dumps(text, ensure_ascii=False)

@@ -7,14 +7,17 @@ may be repeated without harm. If a person moved the champion alias by hand, the 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from adapt.guard.ladder import Climb
 from adapt.guard.policy import Act
-from adapt.loop import Loop, Verdict
 from flows.workspace import Workspace
 from registry.promotion import nominate, promote, rollback, withdraw
 from registry.versions import Registry
 from streams.store import Transaction
+
+if TYPE_CHECKING:
+    from adapt.loop import Loop, Verdict
 
 
 def post(step: Transaction, verdict: Verdict) -> None:

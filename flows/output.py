@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 CALM, ERROR, DRIFT = 0, 1, 3
+WIDTH = 80  # of a table, on a terminal or not
 
 _notes = Console(stderr=True)
 _out = Console()
@@ -42,6 +43,31 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[s
     for row in rows:
         table.add_row(*(_cell(row.get(key)) for key in columns))
     _out.print(table)
+
+
+def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, width: int = WIDTH) -> list[str]:
+    """A table as plain lines of at most ``width`` signs, the same on a terminal and in a file.
+
+    The first ``left`` columns stand to the left, the others to the right; a heading may have several lines. The first
+    column loses its middle where the lines would be too long.
+
+    >>> rows = [("Dongsi", "34.2"), ("a rather long name", "8.1")]
+    >>> print(*table_lines(("node", "NO2\\nµg m⁻³"), rows, width=20), sep="\\n")
+                     NO2
+    node          µg m⁻³
+    Dongsi          34.2
+    a rathe…name     8.1
+    """
+    tall = max(heading.count("\n") for heading in headings) + 1
+    heads = [[""] * (tall - len(split)) + split for split in (heading.split("\n") for heading in headings)]
+    lines = [[head[at] for head in heads] for at in range(tall)] + [list(row) for row in rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    widths[0] = max(4, min(widths[0], width - sum(widths[1:]) - 2 * (len(widths) - 1)))
+    for line in lines:
+        line[0] = _cut(line[0], widths[0])
+    placed = [[text.ljust(size) if column < left else text.rjust(size)
+               for column, (text, size) in enumerate(zip(line, widths, strict=True))] for line in lines]
+    return ["  ".join(line).rstrip() for line in placed]
 
 
 @contextmanager
@@ -81,6 +107,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
     return str(value)
+
+
+def _cut(text: str, width: int) -> str:
+    """The text without its middle where it is too long: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) * 2 // 5
+    return f"{text[:width - 1 - tail]}…{text[len(text) - tail:]}"
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import flow
 
 from flows.as_of import as_of
 from flows.workspace import Workspace
@@ -43,7 +42,6 @@ def _known(held: RecordedDomain, now: np.datetime64) -> tuple[Any, pd.DataFrame]
     return panel, held.revisions[held.revisions["known_time"] <= now]
 
 
-@flow(name="quality")
 def quality(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """Judge and record the flags; answers how many entries were recorded, and the tickets."""
     return judge_quality(Workspace.open(config), as_of(now))

@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from adapt.clock import Moment
-from adapt.service import begin
 from benchmarks.loop import LoopBench, answer
+from flows.advice import advice
+from flows.as_of import as_of
 from flows.discover import discover_now
-from flows.ingest import ingest_new
+from flows.first_service import begun, first_start, note_short_past, too_early
+from flows.ingest import ingest_new, refusal
 from flows.initial import write_settings
-from flows.retrain import too_early
+from flows.replay_words import alarms
+from flows.reporting.wording import duration
+from flows.saved_replay import keep
 from flows.settings import SettingsError, nanoseconds
+from flows.share_shown import share_shown, within
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
@@ -32,9 +37,13 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
                progress: Bar) -> dict[str, Any]:
     """Replay the policies named over the workspace's history; ingests what is new first."""
     workspace = Workspace.open(config)
-    _refuse_if_nothing(ingest_new(workspace))
+    files = ingest_new(workspace)
+    _refuse_if_nothing(files)
     command = f"terracast replay --config {config} --policies {','.join(names)}"
-    return replay_workspace(workspace, tuple(names), start, stop, progress, workspace.settings.stream.name, command)
+    name = workspace.settings.stream.name
+    found = replay_workspace(workspace, tuple(names), start, stop, progress, name, command)
+    keep(workspace, found)
+    return {**found, "refused": refusal(files)}
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,
@@ -61,33 +70,49 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
                             expected="some of " + ", ".join(known), remedy="mend --policies")
     mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
-    bench = _begun(workspace, start, stop, progress, company=mixes and workspace.settings.adapt.company)
-    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + 2)
+    bench = _begun(workspace, start, stop, company=mixes and workspace.settings.adapt.company)
+    ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
-    return answer(bench, data, outcomes, command)
+    found = answer(bench, data, outcomes, command)
+    stream = workspace.settings.stream
+    found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
+    _show_true_stamps(found, workspace.clock)
+    told = advice(outcomes, tuple(bench.baselines), stream.horizon, found["protocol"]["units"])
+    return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
 
 
-def _begun(workspace: Workspace, start: str | None, stop: str | None, progress: Bar, *, company: bool) -> LoopBench:
+def _show_true_stamps(found: dict[str, Any], clock: Clock) -> None:
+    """The loop counts on an even axis; people read the calendar."""
+    told = [(found["protocol"], ("start", "stop")), *((one, ("opened", "start")) for row in found["rows"]
+                                                      for one in row["episodes"])]
+    for where, names in told:
+        for name in names:
+            where[name] = str(np.datetime_as_string(clock.shown(np.datetime64(where[name], "ns")), "s"))
+
+
+def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company: bool) -> LoopBench:
     settings = workspace.settings
-    history = workspace.store.read().history()
+    history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
-    first = pd.Timestamp(start) if start else pd.Timestamp(time[0]) + settings.base.first_fit
-    moment = Moment(workspace.floor(first.to_datetime64()), history)
-    last = workspace.floor(pd.Timestamp(stop).to_datetime64() if stop else time[-1])
+    clock = workspace.clock
+    first = workspace.floor(clock.even(as_of(start, "--start"))) if start else first_start(workspace, history)
+    moment = Moment(first, history)
+    last = workspace.floor(clock.even(as_of(stop, "--stop")) if stop else time[-1])
     waiting = too_early(workspace, moment)
     if waiting is not None or last <= moment.now:
-        raise SettingsError(waiting or f"replay would stop at {last}, before it starts", where=settings.stream.name,
-                            expected=f"a start after {settings.base.first_fit} of data and before the stop",
-                            remedy="ingest more, or set base.first_fit, --start or --stop")
-    with progress("discovering drivers, fitting the base", 2) as advance:
-        discovery = discover_now(workspace, moment)
-        advance(1)
+        raise SettingsError(waiting or f"replay would stop at {clock.shown(last)}, before it starts",
+                            where=settings.stream.name,
+                            remedy="ingest more, or mend what is named, --start or --stop",
+                            expected="a start after enough data and before the stop; the store holds "
+                                     + " to ".join(np.datetime_as_string(clock.shown(time[[0, -1]]), "m")))
+    note_short_past(workspace, moment)
+    with share_shown("beginning service") as tell:
+        discovery = discover_now(workspace, moment, tell=within(tell, 0.0, 0.3))
         nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
         watched = workspace.watched(nodes, discovery.inputs())
         watched = watched.in_company(moment) if company else watched
-        beginning = begin(watched, moment, workspace.fit, seed=settings.base.seed)
-        advance(1)
+        beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
     return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed)
 

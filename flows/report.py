@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from prefect import flow
 
-from adapt.clock import Moment
 from adapt.guard.ladder import Climb
 from adapt.hindcast import hindcast
 from adapt.loop import Loop
@@ -23,61 +21,85 @@ from adapt.watched import Watched
 from flows.as_of import as_of
 from flows.discovery.saved_discovery import saved_discovery
 from flows.evidence import evidence_in_words
+from flows.forecast import newest_forecast
+from flows.freshness import freshness
+from flows.outlook import outlook_of
 from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
+from flows.reporting.wording import duration
 from flows.saved_loop import load_drivers, load_loop, reference_snapshot
+from flows.saved_replay import last_replay
 from flows.workspace import Workspace
 from stfm.forecaster import Forecaster
 from stfm.seasonal_naive import SeasonalNaive
+from streams.clock import Clock
 from streams.known import History
 from streams.store import View
 
-RECENT = np.timedelta64(28, "D")
+RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
 Event = tuple[np.datetime64, np.datetime64, str]
 
 
-def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = ()) -> Path:
-    """Write the report as known at ``now`` to ``out``; frozen base and seasonal naive are hindcast for comparison.
+def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = (),
+              seen_at: np.datetime64 | None = None) -> Path:
+    """Write the report to ``out``: scores as of the step at ``now``, past, forecast and silence as known at ``seen_at``
+    (default: the same instant). Frozen base and seasonal naive are hindcast for comparison.
 
-    Before service has begun it tells only what discovery found. What the page showed is remembered in the store, so
-    that the next report can tell what changed.
+    Before service has begun it tells what was observed and what discovery found. What the page showed is remembered in
+    the store, so that the next report can tell what changed.
     """
+    seen_at = now if seen_at is None else seen_at
     view = workspace.store.read()
     with workspace.store.transaction("reported") as step:
         before = remember(step, now)
-    if view.state("loop") is None:
-        return write(_without_service(workspace, view, now, before), out)
+    page = _without_service if view.state("loop") is None else _in_service
+    return write(_as_seen(page(workspace, view, now, before, events), workspace, view, seen_at), out)
+
+
+def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64) -> Report:
+    """The page with what is seen at ``now``: the past and what follows, who is silent, and the last replay."""
+    sources = freshness(workspace, view, now)
+    silent = {one.node for source in sources if source.domain == page.domain for one in source.nodes if one.overdue}
+    nodes = page.nodes
+    if nodes is not None:
+        nodes = nodes.assign(state=nodes["state"].mask(nodes["node"].isin(silent), "outage"))
+    return replace(page, as_known_at=now, nodes=nodes, sources=sources, replayed=last_replay(workspace),
+                   outlook=outlook_of(workspace, view, now, newest_forecast(workspace, now)))
+
+
+def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+                events: Sequence[Event]) -> Report:
     loop = load_loop(workspace, view)
     service = load_drivers(view)
     if service is not None:  # the base was fitted with the drivers that service began with
         begun = replace(loop.watched, drivers=service.begun)
     else:
         begun = loop.watched
-    history = view.history()
+    history, clock = workspace.history(view), workspace.clock
     scores = _served_scores(view, loop.watched.domain)
     base = _base(workspace)
-    frozen = _hindcast(begun, base[1], base[0], history, scores, now)
-    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now)
-    panel = Moment(now, history).known(loop.watched.domain)
+    frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
+    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now,
+                      clock)
+    panel = view.as_known_at(loop.watched.domain, now)
     target = panel[loop.watched.request.target]
-    page = Report(
+    return Report(
         title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
         domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
         snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen),
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
-        alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
+        alarms=tuple(_alarm(episode, clock, loop.climbing.climbs, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot)) for episode in loop.told.values()),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
-    return write(page, out)
 
 
 def _served_scores(view: View, domain: str) -> pd.DataFrame:
@@ -105,9 +127,11 @@ def _base(workspace: Workspace) -> tuple[str, Forecaster]:
 
 
 def _hindcast(watched: Watched, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
-              now: np.datetime64) -> pd.DataFrame:
+              now: np.datetime64, clock: Clock) -> pd.DataFrame:
     issue_times = np.unique(scores["issue_time"].to_numpy())
-    return score_table(hindcast(model, version, watched, history, list(issue_times), now), watched.nodes)
+    made = hindcast(model, version, watched, history, list(clock.even(issue_times)), clock.even(now))
+    table = score_table(made, watched.nodes)
+    return table.assign(issue_time=clock.shown(table["issue_time"].to_numpy())) if clock.calendar else table
 
 
 def _since(scores: pd.DataFrame, start: np.datetime64) -> pd.DataFrame:
@@ -140,18 +164,22 @@ def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive:
 
 
 def _values(view: View, loop: Loop, target: xr.DataArray) -> pd.DataFrame | None:
-    """Observed against forecast at the longest leads that cover every stamp once."""
+    """All that was observed since a year before service, and the forecast at the longest leads that cover every stamp
+    once."""
     ledger = view.ledger(f"forecasts/{loop.watched.domain}")
     if ledger is None:
         return None
     request = loop.watched.request
+    target = target.sel(time=slice(ledger["issue_time"].values.min() - YEAR, None))
     last = ledger.isel(lead=slice(-max(1, int(loop.watched.cadence / request.step)), None))
     flat = last.stack(time=("issue_time", "lead"), create_index=False)
     flat = flat.assign_coords(time=("time", flat["valid_time"].values)).drop_vars("valid_time")
     forecast = flat[request.target].sortby("time").drop_duplicates("time")
-    low, median, high = (forecast.sel(quantile=wanted, method="nearest", drop=True) for wanted in (0.1, 0.5, 0.9))
-    observed = target.reindex(time=forecast["time"], node=forecast["node"])
-    return network_daily(observed, low, median, high)
+    times = np.union1d(target["time"].values, forecast["time"].values)
+    low, median, high = (forecast.sel(quantile=wanted, method="nearest", drop=True).reindex(time=times)
+                         for wanted in (0.1, 0.5, 0.9))
+    observed = target.reindex(time=times, node=forecast["node"])
+    return network_daily(observed, low, median, high, request.step)
 
 
 def _weekly(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame | None:
@@ -163,8 +191,9 @@ def _weekly(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _lead(loop: Loop) -> str:
-    hours = loop.watched.request.leads[-1] / np.timedelta64(1, "h")
-    return f"{hours:g} hours ahead" if hours < 72 else f"{hours / 24:g} days ahead"
+    horizon = pd.Timedelta(loop.watched.request.leads[-1])
+    hours = horizon / pd.Timedelta("1h")
+    return f"{duration(horizon)} ahead" if hours < 72 or hours % 24 else f"{hours / 24:g} days ahead"
 
 
 def _headline(scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
@@ -188,14 +217,15 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
+def _alarm(episode: Episode, clock: Clock, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
     """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
-    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
+    return Alarm(episode.id, what, where, action, clock.shown(episode.since), None if end is None else clock.shown(end),
+                 episode.sort, evidence)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
@@ -207,7 +237,8 @@ def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
     return tuple(rows)
 
 
-def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None) -> Report:
+def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+                     events: Sequence[Event]) -> Report:
     """The page before the first forecast."""
     stream = workspace.settings.stream
     known = {} if stream.domain not in view.domains else dict(
@@ -218,16 +249,17 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
                   making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
 
 
-@flow(name="report")
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
            events: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""
     workspace = Workspace.open(config)
-    view, moment = workspace.store.read(), as_of(now)
+    view, seen_at = workspace.store.read(), as_of(now)
+    moment = seen_at
     if view.state("loop") is not None:
-        moment = min(moment, load_loop(workspace, view).last_tick or np.datetime64("NaT"))
+        last = load_loop(workspace, view).last_tick
+        moment = moment if last is None else min(moment, workspace.clock.shown(last))
     elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
         moment = found.known_at
     known = known_changes(Path(events), np.datetime64("1678", "ns"), moment) if events is not None else ()
     spans = [(one.start, one.end + np.timedelta64(1, "D"), one.what) for one in known]
-    return {"report": str(report_on(workspace, moment, Path(out), events=spans))}
+    return {"report": str(report_on(workspace, moment, Path(out), events=spans, seen_at=seen_at))}

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from prefect import flow
 
 from adapt.clock import Moment
 from adapt.loop import Loop
-from adapt.service import Beginning, begin, serve
+from adapt.service import Beginning, serve
 from flows.as_of import as_of
-from flows.discover import discovery_or_none, made_by, shown, told_now
+from flows.discover import discover_now, made_by, told_now
 from flows.discovery.driver_service import DriverService
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from flows.output import progress
+from flows.first_service import begun, note_short_past, too_early
 from flows.saved_loop import save_drivers, save_loop, save_reference
 from flows.settings import nanoseconds
+from flows.share_shown import Told, share_shown, silent, within
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from registry.promotion import promote
@@ -33,12 +32,14 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     Idempotent by its key: killed half-way, the next run finds the version and goes on.
     """
     view = workspace.store.read()
-    moment = Moment(workspace.floor(now), view.history())
+    moment = Moment(workspace.floor(now), workspace.history(view))
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting
-    discovery = _fresh(workspace, view, moment)
-    loop, beginning = fresh_loop(workspace, moment, discovery)
+    note_short_past(workspace, moment)
+    with share_shown("first service") as tell:
+        discovery = _fresh(workspace, view, moment, within(tell, 0.0, 0.3))
+        loop, beginning = fresh_loop(workspace, moment, discovery, within(tell, 0.3, 1.0))
     example = loop.watched.panel(moment, moment.now - loop.watched.history)
     version = register_base(workspace, view, moment, beginning, discovery, example)
     promote(workspace.registry, version, decision={"reason": "base: service begins, or was begun anew, by command"})
@@ -51,37 +52,25 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     return None
 
 
-def _fresh(workspace: Workspace, view: View, moment: Moment) -> Discovery:
+def _fresh(workspace: Workspace, view: View, moment: Moment, tell: Told) -> Discovery:
     """The saved discovery where it is at most ``FRESH`` old and was made with the same settings and knowledge, or a
     new one."""
     saved = saved_discovery(view.state("causal"))
     if saved is not None and moment.now - FRESH <= saved.known_at <= moment.now and saved.made_by == made_by(
             workspace, told_now(workspace, view)):
         return saved
-    with progress("discovering causes", 1000) as advance:
-        return discovery_or_none(workspace, moment, tell=shown(advance))
+    return discover_now(workspace, moment, tell=tell)
 
 
-def too_early(workspace: Workspace, moment: Moment) -> str | None:
-    """Why service cannot begin yet, in words, or None."""
-    domain, needed = workspace.settings.stream.domain, workspace.settings.base.first_fit
-    if domain not in moment.domains:
-        return f"nothing of domain {domain} is in the store; put files where [[sources]] looks"
-    time = moment.known(domain)["time"].values
-    have = pd.Timedelta(time[-1] - time[0]) if len(time) else pd.Timedelta(0)
-    if have + workspace.settings.stream.cadence < needed:
-        return f"{have / pd.Timedelta('1D'):.0f} of {needed / pd.Timedelta('1D'):.0f} days of {domain} are known"
-    return None
-
-
-def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery) -> tuple[Loop, Beginning]:
+def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery,
+               tell: Told = silent) -> tuple[Loop, Beginning]:
     """A loop that begins at ``moment`` with the policy in service, and what it was begun with."""
     settings = workspace.settings
     nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
     watched = workspace.watched(nodes, discovery.inputs())
     if workspace.policy.mixes and settings.adapt.company:
         watched = watched.in_company(moment)
-    beginning = begin(watched, moment, workspace.fit, seed=settings.base.seed)
+    beginning = begun(workspace, watched, moment, tell)
     loop = serve(watched, workspace.policy, beginning, "base", moment.now,
                  false_alarms_per_month=settings.stream.false_alarms_per_month,
                  cooldown=nanoseconds(settings.adapt.cooldown), seed=settings.base.seed)
@@ -91,19 +80,19 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery) -> tu
 def register_base(workspace: Workspace, view: View, moment: Moment, beginning: Beginning,
                   discovery: Discovery, example: xr.Dataset) -> str:
     """Register the base under its instant's key, or find it there."""
-    key = f"base-{np.datetime_as_string(moment.now, 'h')}"
+    shown = workspace.clock.shown
+    key = f"base-{np.datetime_as_string(shown(moment.now), 'h')}"
     lineage = Lineage(key=key, snapshot=view.snapshot, policy_rung="fit", graph_digest=discovery.digest,
-                      config_digest=workspace.settings.digest(), known_at=moment.now,
+                      config_digest=workspace.settings.digest(), known_at=shown(moment.now),
                       seed=workspace.settings.base.seed,
-                      reference=(beginning.times[0], beginning.times[-1]),
-                      command=f"terracast retrain --now {np.datetime_as_string(moment.now, 's')}")
+                      reference=(shown(beginning.times[0]), shown(beginning.times[-1])),
+                      command=f"terracast retrain --now {np.datetime_as_string(shown(moment.now), 's')}")
     return workspace.registry.add(beginning.base, lineage, files=discovery.files(),
                                   panel=example, request=workspace.request.at(moment.now))
 
 
-@flow(name="retrain")
 def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """Fit the base anew as known at ``now`` and begin service with it; the former champion stays as ``previous``."""
     workspace = Workspace.open(config)
-    waiting = begin_service(workspace, as_of(now))
+    waiting = begin_service(workspace, workspace.clock.even(as_of(now)))
     return {"champion": workspace.registry.champion(), "waiting": waiting}

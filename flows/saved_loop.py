@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from adapt.guard.ladder import Climb
-from adapt.loop import Loop
 from adapt.monitoring.episodes import Episode
-from adapt.monitoring.monitor import Monitor
-from flows.discovery.driver_service import DriverService
 from flows.workspace import Workspace
 from streams.errors import StoreError
 from streams.store import Transaction
+
+if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
+    from adapt.loop import Loop
+    from flows.discovery.driver_service import DriverService
 
 FORMAT = 2  # of the saved loop: raise it where a loop of old cannot go on
 
@@ -39,6 +40,8 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     nodes: list[str] = state["nodes"]  # type: ignore[assignment]
     drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
     beside: Mapping[str, list[str]] = state["beside"]  # type: ignore[assignment]
+    from adapt.loop import Loop
+
     watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
                                 {domain: tuple(names) for domain, names in beside.items()})
     return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
@@ -57,6 +60,8 @@ def receipts(workspace: Workspace) -> list[str]:
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
     """The episodes told of so far by their ids, and how context and intervals are lately, in words."""
+    from adapt.monitoring.monitor import Monitor
+
     told = [Episode.from_state(one) for one in loop_part(workspace, held, "told")]
     return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
 
@@ -87,6 +92,8 @@ def reference_snapshot(held: HasState) -> str | None:
 
 def load_drivers(held: HasState) -> DriverService | None:
     """The watch over the drivers in service as saved; None before service, or where it began without one."""
+    from flows.discovery.driver_service import DriverService
+
     state = held.state("drivers")
     return None if state is None else DriverService.restore(state)
 

@@ -25,7 +25,10 @@ from pydantic import (
     model_validator,
 )
 
+from flows.names import domain_name, stream_name, variable_name
+from flows.secrets import from_environment, refuse_secrets
 from stfm.forecaster import QUANTILES
+from streams.clock import span, span_text
 from streams.errors import TerracastError
 from streams.panel import KINDS
 
@@ -36,17 +39,33 @@ class SettingsError(TerracastError):
 
 def _duration(value: Any) -> pd.Timedelta:
     try:
-        span = pd.Timedelta(re.sub(r"(?<=\d)\s*d$", "D", value) if isinstance(value, str) else value)
+        length = span(value)
     except (ValueError, TypeError):
-        raise ValueError(f"{value!r} is not a duration such as '6h' or '7d'") from None
-    if span <= pd.Timedelta(0):
+        raise ValueError(f"{value!r} is not a duration such as '6h', '7d' or '1mo'") from None
+    if length <= pd.Timedelta(0):
         raise ValueError(f"{value!r} is not a positive duration")
-    return span
+    return length
 
 
-def _whole_hours(span: pd.Timedelta) -> str:
-    hours = span / pd.Timedelta("1h")
-    return f"{hours / 24:g}d" if hours % 24 == 0 else f"{hours:g}h" if hours % 1 == 0 else f"{span.total_seconds():g}s"
+def _stamp(value: Any) -> str:
+    try:
+        return str(pd.Timestamp(value).isoformat())
+    except (ValueError, TypeError):
+        raise ValueError(f"{value!r} is not a stamp such as 2019-01-07T00:00") from None
+
+
+def _calendar(value: str) -> str:
+    try:
+        if value != "month":
+            pd.DatetimeIndex([]).tz_localize(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is neither month nor a time zone such as Europe/Berlin") from None
+    return value
+
+
+def in_words(length: pd.Timedelta) -> str:
+    """A duration as it stands in the settings."""
+    return span_text(length).lower()
 
 
 def _kind(value: str) -> str:
@@ -55,8 +74,13 @@ def _kind(value: str) -> str:
     return value
 
 
-Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(_whole_hours, return_type=str)]
+Duration = Annotated[pd.Timedelta, PlainValidator(_duration), PlainSerializer(in_words, return_type=str)]
+Stamp = Annotated[str, PlainValidator(_stamp)]
+Calendar = Annotated[str, AfterValidator(_calendar)]
 Kind = Annotated[str, AfterValidator(_kind)]
+StreamName = Annotated[str, AfterValidator(stream_name)]
+DomainName = Annotated[str, AfterValidator(domain_name)]
+VariableName = Annotated[str, AfterValidator(variable_name)]
 Model = Literal["native", "shipped"]
 
 
@@ -67,18 +91,23 @@ class Frozen(BaseModel):
 
 
 class SourceSettings(Frozen):
-    """Where a domain's data come from and when their values became known.
+    """Where a domain's data come from, which stamps they have, and when their values became known.
+
+    ``step``, ``anchor`` (one stamp, UTC) and ``calendar`` ("month", or a time zone whose days are counted) are the
+    domain's clock; what is not given is found in the data.
 
     ``sort``: ``files`` (``path``: a file, a folder, a pattern), ``mqtt`` (``topics`` at ``host``), ``push`` (what was
     posted to ``terracast listen``) or ``sql`` (``url``, growing ``column``, ``table`` or ``query``).
     """
 
-    domain: str
+    domain: DomainName
     sort: Literal["files", "mqtt", "push", "sql"] = "files"
     kind: Kind = "sensor"
-    variables: tuple[str, ...] = ()
+    variables: tuple[VariableName, ...] = ()
     units: dict[str, str] = Field(default_factory=dict)
     step: Duration | None = None
+    anchor: Stamp | None = None
+    calendar: Calendar | None = None
     delay: Duration | None = None
     known_time: str | None = None
     time_zone: str | None = None
@@ -95,7 +124,7 @@ class SourceSettings(Frozen):
     separator: str | None = None
     encoding: str | None = None
     # mqtt, push and sql: rows
-    stamps: Literal["exact", "floor"] = "exact"
+    stamps: Literal["exact", "nearest", "floor"] = "nearest"
     variable: str | None = None
     value: str | None = None
     # mqtt
@@ -115,22 +144,20 @@ class SourceSettings(Frozen):
 
     @model_validator(mode="after")
     def _has_its_place(self) -> SourceSettings:
-        """Each sort needs its own place; a password never stands in the file."""
+        """Each sort needs its own place."""
         needed = {"files": ("path",), "mqtt": ("topics", "step"), "push": ("step",), "sql": ("url", "column", "step")}
         for name in needed[self.sort]:
             if not getattr(self, name):
                 raise ValueError(f"a source of sort {self.sort!r} needs {name}")
-        if re.search(r"://[^/@]*:[^/@]+@", self.url):
-            raise ValueError("a password stands in url; write url = \"$NAME\" and set NAME in the environment")
         return self
 
 
 class StreamSettings(Frozen):
     """What is forecast, how far ahead, how often; and how many false alarms the operator accepts."""
 
-    name: str
-    domain: str
-    target: str
+    name: StreamName
+    domain: DomainName
+    target: VariableName
     step: Duration = pd.Timedelta("1h")
     horizon: Duration = pd.Timedelta("24h")
     cadence: Duration = pd.Timedelta("6h")
@@ -154,10 +181,20 @@ class StoreSettings(Frozen):
 
 
 class RegistrySettings(Frozen):
-    """Where versions live: MLflow's tracking address and the folder of artefacts."""
+    """Where versions live: MLflow's tracking address (``$NAME``: the one that the environment holds) and the folder of
+    artefacts."""
 
     tracking: str = "sqlite:///mlflow.db"
     artifacts: str = "artifacts"
+
+    @property
+    def address(self) -> str:
+        """The tracking address; of ``$NAME`` what the environment says."""
+        try:
+            return from_environment(self.tracking)
+        except LookupError as error:
+            raise SettingsError(str(error), where="registry.tracking", expected="MLflow's address in it",
+                                remedy=f"export {self.tracking[1:].strip('{}')}=ADDRESS") from None
 
 
 class BaseSettings(Frozen):
@@ -218,6 +255,19 @@ class Settings(Frozen):
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
 
+    @model_validator(mode="after")
+    def _target_has_a_source(self) -> Settings:
+        """The target is a variable of a source of the stream's own domain, where the sources say what they hold."""
+        stream, own = self.stream, [one for one in self.sources if one.domain == self.stream.domain]
+        if not own and self.sources:
+            domains = ", ".join(sorted({one.domain for one in self.sources}))
+            raise ValueError(f"stream.domain is {stream.domain!r}, and no [[sources]] has it (they have {domains})")
+        named = [name for one in own for name in one.variables]
+        if named and stream.target not in named and all(one.variables for one in own):
+            raise ValueError(f"stream.target is {stream.target!r}, and the sources of domain {stream.domain!r} hold "
+                             + ", ".join(named))
+        return self
+
     def path(self, text: str) -> Path:
         """A path of the file, taken from the folder the file lies in."""
         return (self.folder / text).resolve()
@@ -246,18 +296,41 @@ def read_settings(path: str | Path) -> Settings:
         raise SettingsError("no settings file", where=str(path), expected="a terracast.toml",
                             remedy="run `terracast init NAME --from FILE` or name one with --config")
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        refuse_secrets(raw)
         return Settings.model_validate({**raw, "folder": path.resolve().parent})
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not TOML: {error}", where=str(path), expected="a TOML file",
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"not TOML: {error}", where=str(path), expected="a TOML file in UTF-8",
                             remedy="mend the line named") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{key}: {first['msg'].removeprefix('Value error, ')}", where=str(path),
-                            expected="the keys that `terracast config show` prints", remedy=f"mend {key}") from None
+        raise _in_words(error, path) from None
+    except ValueError as error:
+        raise SettingsError(str(error), where=str(path), expected="no secret in the file",
+                            remedy="then run it again") from None
+
+
+def _in_words(error: ValidationError, path: Path) -> SettingsError:
+    """The first mistake of a file that is TOML but not settings."""
+    first = error.errors()[0]
+    key, words = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{key}: {words}" if key else words, where=str(path),
+                         expected="the keys that `terracast config show` prints",
+                         remedy=f"mend {key or 'stream or [[sources]]'}")
 
 
 def nanoseconds(span: pd.Timedelta) -> np.timedelta64:
     """A duration as numpy counts it."""
     return span.to_timedelta64().astype("timedelta64[ns]")
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be printed: user and password of every address are masked."""
+    return dict(_masked(settings.model_dump(mode="json")))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return re.sub(r"://[^/\s@]*@", "://***@", value) if isinstance(value, str) else value

@@ -1,153 +1,225 @@
-"""Up: Prefect's server, MLflow's pages, the schedules and the report's page, on loopback, until interrupted."""
+"""Up: Prefect's server, MLflow's pages, the schedules and the report's page, on loopback, until interrupted.
+
+This process starts the others, each behind a guard (``flows.running.guard``) so that none outlives it, starts again
+what ended by itself, and tells when a step does not come. It imports nothing heavy itself. All state and logs lie
+in ``.terracast`` beside the settings.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
-from prefect.events import DeploymentEventTrigger
-
 from flows.output import note, say
-from flows.workspace import Workspace
-from streams.errors import TerracastError
+from flows.prefect_api import MISSED, ServerAwayError, ask, letter
+from flows.running.health import answers
+from flows.running.page import HOST, served
+from flows.running.place import RUNS, UP, Place, UpError
+from flows.running.standing import missed, now, stamp, trouble, waiting
+from flows.settings import Settings, read_settings
+from registry.reading import Database
 
-HOST = "127.0.0.1"
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly
-ALARM = "terracast.drift-alarm"
+ENDING = 4.0  # seconds that a child has to end by itself
+POLL = 0.5
+AGAIN = 5.0  # seconds before what ended by itself is started again
 
 
-class UpError(TerracastError):
-    """A server that does not come up."""
+@dataclass(frozen=True)
+class Ports:
+    """Where on loopback each part listens."""
+
+    prefect: int = 4200
+    mlflow: int = 5000
+    page: int = 8478
 
 
-def deployments(config: str, page: Path) -> list[RunnerDeployment]:
-    """What runs when: a step at every cadence, the report each morning, the graph each week, the act on an alarm.
+@dataclass
+class Child:
+    """A process behind its guard, with a log; ``health`` (an address) answers when it is ready."""
 
-    A step that has nothing to do costs nothing, so a missed one is made up by the next.
-    """
-    from flows.adapt import adapt
-    from flows.discover import discover
-    from flows.ingest import ingest
-    from flows.report import report
-    from flows.retrain import retrain
-    from flows.watch import watch
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    health: str | None = None
+    guard: subprocess.Popen[bytes] | None = None
+    ended: float = field(default=0.0)
 
-    settings = {"config": config}
-    # By module: from a script's path, ``flows`` itself would stand on the import path and its ``adapt`` hide ours.
-    shared: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH}
-    cadence = Workspace.open(config).settings.stream.cadence
-    alarm = DeploymentEventTrigger(name="act on a drift alarm", expect={ALARM}, for_each={"prefect.resource.id"})
-    return [
-        watch.to_deployment("watch", interval=cadence.to_pytimedelta(), parameters=settings, **shared,
-                            description="One step of the loop, at every cadence."),
-        adapt.to_deployment("adapt", triggers=[alarm], parameters=settings, **shared,
-                            description="Carries out the act that the loop wishes for, when an alarm was raised."),
-        discover.to_deployment("discover", cron="30 3 * * 0", parameters=settings, **shared,
-                               description="The causal graph, once a week."),
-        report.to_deployment("report", cron="0 6 * * *", parameters={**settings, "out": str(page)}, **shared,
-                             description="The page for people, every morning."),
-        retrain.to_deployment("retrain", parameters=settings, **shared, description="Fits the base anew; by hand."),
-        ingest.to_deployment("ingest", parameters=settings, **shared, description="New files without a step; by hand."),
-    ]
+    def start(self) -> None:
+        """Start it, the end of the guard's pipe held by this process alone."""
+        command = [sys.executable, "-m", "flows.running.guard", str(ENDING), *self.command]
+        with self.log.open("ab") as log:
+            self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                          env=dict(self.environment), start_new_session=True)
+
+    def tell_to_end(self) -> None:
+        """Close the pipe: the guard ends the child and all that it started."""
+        if self.guard is not None and self.guard.stdin is not None:
+            with suppress(OSError):
+                self.guard.stdin.close()
+
+    def wait(self) -> None:
+        """Until nothing of it lives."""
+        if self.guard is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.guard.wait(2 * ENDING)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it runs."""
+        return self.guard is not None and self.guard.poll() is None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is ready."""
+        return self.health is None or answers(self.health)
 
 
-def up(config: str, *, prefect_port: int = 4200, mlflow_port: int = 5000, page_port: int = 8478) -> None:
-    """Serve until interrupted (or SIGTERM); children are ended by pid. Where ``PREFECT_API_URL`` names a server
-    already, that one is used; where MLflow is a server already, none is started."""
-    workspace = Workspace.open(config)
-    folder = workspace.settings.path("site")
-    folder.mkdir(exist_ok=True)
+def up(config: Path, ports: Ports = Ports()) -> None:
+    """Serve until interrupted (or SIGTERM). Where ``PREFECT_API_URL`` names a server already, that one is used; where
+    MLflow is a server already, none is started. Raises ``UpError``, also where an ``up`` runs here already."""
+    settings, place = read_settings(config), Place.of(config)
     for told in (signal.SIGTERM, signal.SIGINT):  # what is started in a shell's background begins deaf to the second
         signal.signal(told, signal.default_int_handler)
-    with ExitStack() as running:
-        if "PREFECT_API_URL" not in os.environ:
-            running.enter_context(_server("Prefect", ["prefect", "server", "start", "--host", HOST, "--port",
-                                                      str(prefect_port)], f"http://{HOST}:{prefect_port}/api/health"))
-            os.environ["PREFECT_API_URL"] = f"http://{HOST}:{prefect_port}/api"
-            say(f"Prefect: http://{HOST}:{prefect_port}")
-        tracking = workspace.registry.tracking.uri
-        if not tracking.startswith("http"):
-            running.enter_context(_server("MLflow", ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port),
-                                                     "--workers", "1"], f"http://{HOST}:{mlflow_port}/health",
-                                          # not an argument: every user of the machine could read a password there
-                                          {"MLFLOW_BACKEND_STORE_URI": tracking}))
-            say(f"MLflow: http://{HOST}:{mlflow_port}")
-        running.enter_context(_page(folder, page_port))
-        say(f"report: http://{HOST}:{page_port}")
-        _serve(config, folder / "index.html")
+    with ExitStack() as running, suppress(KeyboardInterrupt):
+        running.enter_context(place.only_one())
+        api = os.environ.get("PREFECT_API_URL", "").rstrip("/") or f"http://{HOST}:{ports.prefect}/api"
+        children = _children(config, settings, place, ports, api)
+        for child in children:
+            _refuse_a_taken_port(child, ports)
+        place.remove(RUNS)
+        running.enter_context(served(place.page, lambda: _standing(place), ports.page))
+        place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
+                         "page": f"http://{HOST}:{ports.page}"})
+        running.callback(place.remove, UP)
+        running.callback(place.remove, RUNS)
+        running.enter_context(_running(children))
+        _await(children, place)
+        for child in children:
+            if child.health is not None:
+                say(f"{child.name}: {child.health.rpartition('/health')[0].removesuffix('/api')}")
+        say(f"report: http://{HOST}:{ports.page}")
+        say("schedules are on; interrupt to stop")
+        _keep(children, place, api, settings.stream.name)
+    say("ended")
 
 
-def _serve(config: str, page: Path) -> None:
-    """The first report, then the schedules, in this process."""
-    from prefect import serve
+def _children(config: Path, settings: Settings, place: Place, ports: Ports, api: str) -> list[Child]:
+    """What is started: the servers that are not there already, and the runner."""
+    place.prefect.mkdir(parents=True, exist_ok=True)
+    quiet = {**os.environ, "PREFECT_HOME": str(place.prefect), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+             "PREFECT_API_URL": api, "PREFECT_LOGGING_LEVEL": "WARNING", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+             "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
+    found = []
+    if "PREFECT_API_URL" not in os.environ:
+        found.append(Child("Prefect", [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port",
+                                       str(ports.prefect)], quiet, place.log("prefect"), f"{api}/health"))
+    tracking = _tracking(settings)
+    if not tracking.startswith("http"):
+        # not an argument: every user of the machine could read a password there
+        told = {**quiet, "MLFLOW_BACKEND_STORE_URI": tracking, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        found.append(Child("MLflow", [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port",
+                                      str(ports.mlflow), "--workers", "1"], told, place.log("mlflow"),
+                           f"http://{HOST}:{ports.mlflow}/health"))
+    awaited = [one.health for one in found if one.health is not None]
+    found.append(Child("steps", [sys.executable, "-m", "flows.running.runs", str(config), *awaited], quiet,
+                       place.log("steps")))
+    return found
 
-    from flows.report import report
 
-    try:
-        report(config, str(page))
-    except TerracastError as error:
-        note(f"no report yet: {error}")
-    say("schedules are on; interrupt to stop")
-    # One run at a time: they write to one store. (Prefect's own limits give a slow start's slot to another run.)
-    serve(*deployments(config, page), print_starting_message=False, limit=1)
+def _tracking(settings: Settings) -> str:
+    """MLflow's address; a relative SQLite file lies beside the settings."""
+    address = settings.registry.address
+    if not address.startswith("sqlite:///"):
+        return address
+    path = settings.path(address.removeprefix("sqlite:///"))
+    Database(path).aliases("")  # a damaged file is told at once, where the server would try for minutes
+    return f"sqlite:///{path}"
+
+
+def _refuse_a_taken_port(child: Child, ports: Ports) -> None:
+    """Say at once what a server would say into its log."""
+    port = {"Prefect": ports.prefect, "MLflow": ports.mlflow}.get(child.name)
+    if port is None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UpError(f"{child.name}: {error.strerror}", where=f"{HOST}:{port}", expected="a free port",
+                          remedy=f"choose another with --{child.name.lower()}-port") from None
 
 
 @contextmanager
-def _server(name: str, module: list[str], health: str, told: Mapping[str, str] | None = None) -> Iterator[None]:
-    """A child process that runs a Python module's command, awaited until ``health`` answers, ended on the way out."""
-    quiet = {**os.environ, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **(told or {})}
-    with subprocess.Popen([sys.executable, "-m", *module], env=quiet, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, start_new_session=True) as child:
-        try:
-            _await(name, health, child)
-            yield
-        finally:
-            with suppress(ProcessLookupError):  # it ended by itself
-                os.killpg(child.pid, signal.SIGTERM)
-
-
-def _await(name: str, health: str, child: subprocess.Popen[bytes]) -> None:
-    pause = Event()
-    for _ in range(2 * PATIENCE):
-        if child.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(health, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            pause.wait(0.5)
-    raise UpError(f"{name} does not answer", where=health, expected=f"an answer within {PATIENCE} s",
-                  remedy="see whether the port is taken; choose another with its option")
-
-
-@contextmanager
-def _page(folder: Path, port: int) -> Iterator[None]:
-    """The folder over HTTP, in a thread of its own."""
+def _running(children: list[Child]) -> Iterator[None]:
+    """All of them, side by side; on the way out the runner is told to end first, then the servers it speaks with."""
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_Quiet, directory=str(folder)))
-    except OSError as error:
-        raise UpError(f"the report's page: {error.strerror}", where=f"{HOST}:{port}", expected="a free port",
-                      remedy="choose another with --page-port") from None
-    with server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield
-        finally:
-            server.shutdown()
+        for child in children:
+            child.start()
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them
+        children[-1].tell_to_end()
+        with suppress(subprocess.TimeoutExpired):
+            if children[-1].guard is not None:
+                children[-1].guard.wait(1.0)
+        for child in children:
+            child.tell_to_end()
+        for child in children:
+            child.wait()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a person's terminal is not an access log."""
+def _await(children: list[Child], place: Place) -> None:
+    """Until every server answers and the schedules are on."""
+    deadline = time.monotonic() + PATIENCE
+    while not (all(child.answers for child in children) and place.read(RUNS).get("ready")):
+        gone = [child for child in children if not child.lives]
+        if gone or time.monotonic() > deadline:
+            child = gone[0] if gone else next((one for one in children if not one.answers), children[-1])
+            raise UpError(f"{child.name} {'ended' if gone else 'does not answer'}: {_last_line(child.log)}",
+                          where=str(child.log), expected=f"an answer within {PATIENCE} s",
+                          remedy="read that log; free the port or choose another with its option")
+        time.sleep(POLL)
+
+
+def _keep(children: list[Child], place: Place, api: str, stream: str) -> None:
+    """Start again what ended by itself, and tell of steps that do not come, until interrupted."""
+    told: str | None = None
+    while True:
+        for child in children:
+            if not child.lives and time.monotonic() - child.ended > AGAIN:
+                child.ended = time.monotonic()
+                note(f"{child.name} ended: {_last_line(child.log)}; it is started again (see {child.log})")
+                child.start()
+        runs = place.read(RUNS)
+        due = missed(runs, now())
+        if due is not None and due != told:
+            note(f"the step that was due at {due} has not run")
+            with suppress(ServerAwayError):
+                ask(api, "/events", [letter(MISSED, stream, due, due, {"due": due, "trouble": trouble(runs, now())})])
+                told = due
+        time.sleep(POLL)
+
+
+def _standing(place: Place) -> dict[str, Any]:
+    runs = place.read(RUNS)
+    return {"trouble": trouble(runs, now()), "waiting": waiting(runs), **runs}
+
+
+def _last_line(log: Path) -> str:
+    """What a child said last."""
+    with suppress(OSError):
+        lines = [one.strip() for one in log.read_text(encoding="utf-8", errors="replace").splitlines() if one.strip()]
+        return lines[-1][:200] if lines else "without a word"
+    return "without a word"

@@ -10,25 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from prefect import flow
-from prefect.events import emit_event
 
 from adapt.clock import Moment
 from adapt.guard.climbing import measured_since
-from adapt.loop import Loop, Tick
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
+from flows.events import deliver, post_episodes
 from flows.evidence import evidence_of
-from flows.ingest import ingest_new
+from flows.forecast import as_json, newest_forecast
+from flows.ingest import ingest_new, refusal
 from flows.maintenance import maintain
+from flows.one_line import in_one_line
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
-from flows.retrain import begin_service
 from flows.saved_loop import (
     load_drivers,
     load_loop,
@@ -41,10 +39,14 @@ from flows.saved_loop import (
 )
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.errors import TerracastError
 from streams.instant import instant
 from streams.sources import Answer
 from streams.store import Transaction
+
+if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do does without
+    from adapt.loop import Loop, Tick
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Step:
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
     is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service."""
+    service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one line where
+    part of the data was not taken, ``behind`` where the clock went back."""
 
     now: str
     champion: str | None
@@ -67,6 +70,9 @@ class Step:
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
     waiting: str | None = None
+    forecast: dict[str, Any] | None = None
+    refused: str | None = None
+    behind: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -77,8 +83,12 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
     maintain(workspace)
     flush(workspace)
+    deliver(workspace)
     files = ingest_new(workspace)
+    now = workspace.clock.even(now)
     if not workspace.store.read().has_state("loop"):
+        from flows.retrain import begin_service
+
         waiting = begin_service(workspace, now)
         if waiting is not None:
             return _step(workspace, now, files, [], (), (), waiting)
@@ -91,6 +101,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         ticks += done
         dropped += gone
         flush(workspace)
+        deliver(workspace)
         if not done:
             acts = tuple(one for one in receipts(workspace) if one not in before)
             return _step(workspace, now, files, ticks, tuple(dropped), acts, None)
@@ -109,7 +120,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         if first > now:
             return [], []
         known = list(loop.climbing.climbs)
-        history, drivers = step.history(since=first - loop.reach), load_drivers(step)
+        history, drivers = workspace.history(step, first - loop.reach), load_drivers(step)
         ticks, dropped = [], []
         moment = Moment(first, history)
         while moment.now <= now:
@@ -125,23 +136,29 @@ def _advance(workspace: Workspace, now: np.datetime64,
             moment = Moment(moment.now + loop.watched.cadence, history)
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
-        _record(step, loop, ticks)
+        _record(step, loop, ticks, workspace.clock)
+        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped
 
 
-def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
-    """Append the forecasts served and the scores of those that closed."""
+def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> None:
+    """Append the forecasts served and the scores of those that closed, under their true stamps."""
     domain = loop.watched.domain
-    step.append(f"forecasts/{domain}", xr.concat([tick.forecast for tick in ticks], "issue_time"), along="issue_time")
+    made = xr.concat([tick.forecast for tick in ticks], "issue_time")
+    if clock.calendar:
+        made = made.assign_coords({name: (made[name].dims, clock.shown(made[name].values), made[name].attrs)
+                                   for name in ("issue_time", "valid_time")})
+    step.append(f"forecasts/{domain}", made, along="issue_time")
     scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
     if scores:
         table = xr.Dataset(
             {name: (("issue_time", "node"), np.stack([getattr(score, name) for score in scores]))
              for name in ("absolute_error", "crps", "hits", "last_hit", "labels")}
             | {"version": ("issue_time", np.array([score.version for score in scores]))},
-            {"issue_time": np.array([score.issue_time for score in scores]), "node": list(loop.watched.nodes)})
+            {"issue_time": clock.shown(np.array([score.issue_time for score in scores])),
+             "node": list(loop.watched.nodes)})
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
@@ -153,11 +170,28 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()
-    frozen_on = reference_snapshot(view)
-    return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
+    frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
+    newest = newest_forecast(workspace, at)
+    return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting)
+                tuple(decisions), dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                _behind(workspace, now))
+
+
+def _last_tick(workspace: Workspace) -> np.datetime64 | None:
+    last = loop_part(workspace, workspace.store.read(), "last_tick")
+    return None if last is None else instant(str(last))
+
+
+def _behind(workspace: Workspace, now: np.datetime64) -> str | None:
+    """One line where the clock stands before the last step."""
+    last = _last_tick(workspace)
+    if last is None or now >= last:
+        return None
+    at, until = (np.datetime_as_string(workspace.clock.shown(one), "s") for one in (now, last))
+    return (f"the clock says {at}, but the last step was at {until} UTC: nothing is done before {until}; "
+            "set the clock, or mend --now")
 
 
 def watch_forever(config: str) -> None:
@@ -172,18 +206,16 @@ def watch_forever(config: str) -> None:
             note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
             for alarm in answer["alarms"]:  # type: ignore[attr-defined]
                 note(f"alarm: {alarm}")
-        except TerracastError as error:
-            note(f"error: {error}")
-        now = pd.Timestamp.now("UTC")
-        Event().wait((now.floor(cadence) + cadence - now).total_seconds())
+            if answer["refused"] or answer["behind"]:
+                note(f"error: {answer['refused'] or answer['behind']}")
+        except Exception as error:  # whatever it is, the next step may do better: a disk that has room again
+            note(f"error: {error if isinstance(error, TerracastError) else in_one_line(error, 'watch')}")
+        workspace, now = Workspace.open(config), as_of(None)
+        due = workspace.clock.shown(workspace.floor(workspace.clock.even(now)) + nanoseconds(cadence))
+        Event().wait(max(0.0, float((due - now) / np.timedelta64(1, "s"))))
 
 
-@flow(name="watch")
 def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
-    """One step of the loop at ``now`` (default: the clock on the wall, UTC); an alarm is emitted as an event."""
+    """One step of the loop at ``now`` (default: the clock on the wall, UTC)."""
     workspace = Workspace.open(config)
-    step = watch_once(workspace, as_of(now))
-    stream = {"prefect.resource.id": f"terracast.stream.{workspace.settings.stream.name}"}
-    for episode, alarm in step.alarms.items():
-        emit_event("terracast.drift-alarm", stream, payload={"episode": episode, "alarm": alarm})
-    return step.to_json()
+    return watch_once(workspace, as_of(now)).to_json()

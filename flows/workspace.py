@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from adapt.fine_tune import FineTune
-from adapt.guard.past import Past
-from adapt.guard.policy import Policy, ladder_policy, policies
-from adapt.guard.rung_maker import RungMaker
-from adapt.rungs.anew import Anew
-from adapt.rungs.continuing import Continue
-from adapt.rungs.recalled import Recalled
-from adapt.rungs.rung import Rung
-from adapt.rungs.usual import optional_rungs, steps_of, usual_rungs
-from adapt.watched import Watched
+from flows.names import as_model
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
-from stfm.base.model import Base
-from stfm.base.window import MEMORY
 from stfm.forecaster import Forecaster, Request
-from stfm.native import NativeModel
-from streams.store import Store
+from streams.clock import Clock, span_text
+from streams.even_history import EvenHistory
+from streams.known import History
+from streams.store import Store, View
+
+if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
+    from adapt.fine_tune import FineTune
+    from adapt.guard.past import Past
+    from adapt.guard.policy import Policy
+    from adapt.guard.rung_maker import RungMaker
+    from adapt.rungs.rung import Rung
+    from adapt.watched import Watched
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Workspace:
     def open(cls, config: str | Path) -> Workspace:
         """Read the settings and open (or create) store and registry; relative places lie beside the file."""
         settings = read_settings(config)
-        tracking = settings.registry.tracking
+        tracking = settings.registry.address
         if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
             tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
         registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
-                            name=f"{settings.stream.name}-{settings.stream.target}")
+                            name=as_model(f"{settings.stream.name}-{settings.stream.target}"))
         return cls(settings, open_store(config), registry)
 
     @property
@@ -58,8 +58,12 @@ class Workspace:
     def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
                 beside: Mapping[str, tuple[str, ...]] | None = None) -> Watched:
         """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
+        from adapt.watched import Watched
+
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         if self.settings.base.model == "shipped":
+            from stfm.base.window import MEMORY
+
             most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
             history = max(history, min(MEMORY * nanoseconds(stream.step), most))
         return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
@@ -68,6 +72,9 @@ class Workspace:
     @property
     def policies(self) -> dict[str, Policy]:
         """All policies by name."""
+        from adapt.guard.policy import ladder_policy, policies
+        from adapt.rungs.usual import steps_of
+
         stream, adapt = self.settings.stream, self.settings.adapt
         cadence, horizon = nanoseconds(stream.cadence), nanoseconds(stream.horizon)
         steps = steps_of(adapt.rungs, horizon, base=self.settings.base.model == "shipped")
@@ -86,11 +93,20 @@ class Workspace:
     @property
     def fine_tune(self) -> FineTune:
         """The fine-tune rung as set."""
+        from adapt.fine_tune import FineTune
+
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
 
     def maker(self, past: Past | None = None, load: Callable[[str], Forecaster] | None = None) -> RungMaker:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
+        from adapt.guard.past import Past
+        from adapt.guard.rung_maker import RungMaker
+        from adapt.rungs.anew import Anew
+        from adapt.rungs.continuing import Continue
+        from adapt.rungs.recalled import Recalled
+        from adapt.rungs.usual import optional_rungs, usual_rungs
+
         adapt, past = self.settings.adapt, past or Past()
         versions: dict[str, Forecaster] = {}
         made: list[Rung] = [*usual_rungs(), *optional_rungs(), Continue(nanoseconds(adapt.window), adapt.steps),
@@ -98,16 +114,42 @@ class Workspace:
                 Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
         return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
-    def fit(self, panel: xr.Dataset, seed: int) -> Forecaster:
-        """Fit the base that the settings name on a context panel; driver variables are those beside the target."""
+    def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
+        """Fit the base that the settings name on a context panel; driver variables are those beside the target.
+        ``progress`` hears the share that is done."""
         if self.settings.base.model == "shipped":
-            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed)
+            from stfm.base.model import Base
+
+            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
+                                              progress=progress)
+        from stfm.native import NativeModel
+
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
-        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed)
+        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,
+                               progress=progress)
+
+    @property
+    def clock(self) -> Clock:
+        """Which stamps the target has: as its source's settings say, else as the store found."""
+        stream = self.settings.stream
+        told: dict[str, str] = {"step": span_text(stream.step)}
+        for source in self.settings.sources:
+            if source.domain == stream.domain and (source.anchor or source.calendar):
+                told |= {"anchor": source.anchor} if source.anchor else {}
+                told |= {"calendar": source.calendar} if source.calendar else {}
+                return Clock.of(told)
+        held = self.store.read().clock(stream.domain)
+        return held if held is not None and pd.Timedelta(held.step) == stream.step else Clock.of(told)
 
     def floor(self, now: np.datetime64) -> np.datetime64:
-        """The last tick of the cadence at or before ``now``."""
-        return pd.Timestamp(now).floor(self.settings.stream.cadence).to_datetime64().astype("datetime64[ns]")
+        """The last tick of the cadence at or before ``now``, both on the loop's even axis (see ``streams.clock``)."""
+        return self.clock.floor(now, nanoseconds(self.settings.stream.cadence))
+
+    def history(self, view: View, since: np.datetime64 | None = None) -> History:
+        """All domains held, rows from the even instant ``since`` on, with stamps on the loop's even axis."""
+        clock = self.clock
+        held = view.history(None if since is None else clock.shown(since))
+        return EvenHistory(held, clock) if clock.calendar else held
 
 
 def open_store(config: str | Path) -> Store:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from registry.lineage import Lineage
-from registry.packing import pack, terracast_version
 from registry.tidy import Interface
 from registry.tracking import RegistryError, in_words
 from stfm.forecaster import Forecaster
@@ -44,6 +43,8 @@ class Recorded:
 def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecaster, interface: Interface,
            panel: xr.Dataset | None) -> Recorded:
     """Write run and model under explicit ids and close the run; where that fails the run is marked FAILED."""
+    from registry.packing import pack, terracast_version
+
     tags = {**evidence.lineage.tags(), "terracast_version": terracast_version()}
     run_id = client.create_run(experiment, tags=tags, run_name=evidence.lineage.key).info.run_id
     try:
@@ -78,6 +79,8 @@ def record_files(registry: Registry, key: str, snapshot: str, files: Mapping[str
         found = client.search_runs([experiment], asked, max_results=1)
         if found:
             return str(found[0].info.run_id)
+        from registry.packing import terracast_version
+
         said = {**lineage.tags(), **(tags or {}), "evidence_key": key, "terracast_version": terracast_version()}
         run_id = str(client.create_run(experiment, tags=said, run_name=key).info.run_id)
         try:

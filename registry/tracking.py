@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -65,16 +66,26 @@ def quiet() -> None:
 @contextmanager
 def in_words(doing: str, where: str) -> Iterator[None]:
     """Turn what MLflow, its database or the disk raises into one ``RegistryError`` without secrets."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except RegistryError:
+        raise
+    except Exception as error:
+        if not isinstance(error, _expected()):
+            raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise RegistryError(f"cannot {doing}: {redacted(lines[0])[:300]}", where=redacted(where),
                             expected="a working MLflow registry",
                             remedy="check its address, its database and the artefact folder") from None
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What MLflow, its database or the disk raises, as far as they were imported: what was not, cannot have raised."""
+    found: list[type[Exception]] = [OSError]
+    for module, name in (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError")):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

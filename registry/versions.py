@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from registry.lineage import TAGS, Lineage, Story, Version, tell
-from registry.packing import FORECASTER, unpack
+from registry.reading import Database, Held, local_path
 from registry.recording import Evidence, inside, record
 from registry.tidy import Interface
 from registry.tracking import RegistryError, Tracking, in_words, redacted
@@ -50,9 +50,13 @@ class Registry:
         self.tracking = Tracking.at(tracking, artifacts)
         if artifacts is None and self.tracking.database is not None:
             artifacts = self.tracking.folder / "artifacts"
-        with self.lock(), self._words("open the registry"):
-            self._client = self.tracking.client()
-            self._experiment = self._opened(artifacts)
+        self._artifacts = artifacts
+        self._database = None if self.tracking.database is None else Database(self.tracking.database)
+        self._opened: tuple[Any, str] | None = None
+        if self._database is None:
+            self._open()
+        else:
+            self._database.aliases(name)  # what is no database is told at once
 
     def __repr__(self) -> str:
         return f"Registry({redacted(self.tracking.uri)!r}, name={self.name!r})"
@@ -68,6 +72,7 @@ class Registry:
         say) and has an input example. Under a second for a small model (plus 1.5 s for the first one in a
         process).
         """
+        self._open()
         interface = Interface.of(panel, request) if panel is not None and request is not None else Interface()
         with self.lock():
             found = self.find(lineage.key)
@@ -92,18 +97,23 @@ class Registry:
         """The forecaster of a version number or alias, rebuilt from safetensors and JSON, digest checked."""
         held = self._get(version)
         where = f"{self.name} version {held.version}"
-        from mlflow.artifacts import download_artifacts
+        from registry.packing import FORECASTER, unpack
 
         with self._words(f"load version {held.version}"), tempfile.TemporaryDirectory() as scratch:
-            source = self._client.get_model_version_download_uri(self.name, held.version)
-            folder = _local(source)
+            source = held.source if isinstance(held, Held) else self._client.get_model_version_download_uri(
+                self.name, held.version)
+            folder = local_path(source)
             if folder is None:
+                from mlflow.artifacts import download_artifacts
+
                 folder = Path(download_artifacts(artifact_uri=f"{source}/{FORECASTER}", dst_path=scratch,
                                                  tracking_uri=self.tracking.uri))
             return unpack(folder, held.tags.get("model_digest"), where)
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the version it points to, read in one go."""
+        if self._database is not None:
+            return self._database.aliases(self.name)
         with self._words("read the aliases"):
             return {str(alias): str(number)
                     for alias, number in self._client.get_registered_model(self.name).aliases.items()}
@@ -124,10 +134,16 @@ class Registry:
         """One version, by number or alias, as a value."""
         held = self._get(version)
         with self._words(f"read version {held.version}"):
-            return _as_version(held, self.aliases(), self._client.get_run(held.run_id).data.metrics)
+            metrics = (self._client.get_run(held.run_id).data.metrics if self._database is None
+                       else self._database.metrics(held.run_id))
+            return _as_version(held, self.aliases(), metrics)
 
     def versions(self) -> tuple[Version, ...]:
         """All versions, oldest first. Two reads for every hundred versions."""
+        if self._database is not None:
+            aliases = self._database.aliases(self.name)
+            return tuple(_as_version(one, aliases, self._database.metrics(one.run_id))
+                         for one in self._database.versions(self.name))
         with self._words("list the versions"):
             held = _pages(self._client.search_model_versions, filter_string=f"name='{self.name}'")
             runs = _pages(self._client.search_runs, experiment_ids=[self._experiment])
@@ -144,9 +160,11 @@ class Registry:
         while parent is not None and parent not in ancestors:
             ancestors.append(parent)
             parent = self.version(parent).lineage.parent
+        folder = None if self._database is None else self._database.artifacts(told.run_id)
         with self._words(f"read the evidence of version {told.number}"):
-            kept = {one.path for one in self._client.list_artifacts(told.run_id)}
-        text = self.read_text(told.number, DECISION) if DECISION in kept else None
+            kept = (folder / DECISION).exists() if folder is not None else (
+                DECISION in {one.path for one in self._client.list_artifacts(told.run_id)})
+        text = self.read_text(told.number, DECISION) if kept else None
         return tell(self.name, told, tuple(ancestors), None if text is None else json.loads(text))
 
     def log_text(self, version: str, name: str, text: str) -> None:
@@ -158,6 +176,10 @@ class Registry:
     def read_text(self, version: str, name: str) -> str:
         """Read back what ``log_text`` or ``files`` kept."""
         held = self._get(version)
+        folder = None if self._database is None else self._database.artifacts(held.run_id)
+        if folder is not None:
+            with self._words(f"read {name}"):
+                return (folder / inside(name)).read_text("utf-8")
         with self._words(f"read {name}"), tempfile.TemporaryDirectory() as scratch:
             path = self._client.download_artifacts(held.run_id, inside(name), scratch)
             return Path(path).read_text("utf-8")
@@ -186,6 +208,7 @@ class Registry:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only writer of this model; not reentrant."""
+        self._open()
         with self.tracking.lock(self.name):
             yield
 
@@ -194,22 +217,26 @@ class Registry:
         with in_words(doing, f"{self.name} in {self.tracking.uri}"):
             yield
 
-    def _opened(self, artifacts: Path | None) -> str:
-        """Make sure that experiment and registered model are there; answers the experiment's id."""
-        from mlflow.exceptions import MlflowException
+    @property
+    def _client(self) -> Any:
+        return self._open()[0]
 
-        place = None if artifacts is None else Path(artifacts).absolute().as_uri()
-        experiment = self._client.get_experiment_by_name(self.name)
-        number = experiment.experiment_id if experiment else self._client.create_experiment(self.name, place)
-        try:
-            self._client.get_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            self._client.create_registered_model(self.name)
-        return str(number)
+    @property
+    def _experiment(self) -> str:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Any, str]:
+        """MLflow's client and the experiment's id, opened once, when first something is to be written or asked that
+        MLflow alone can answer; makes sure that experiment and registered model are there."""
+        if self._opened is None:
+            with self.tracking.lock(self.name), self._words("open the registry"):
+                client = self.tracking.client()
+                self._opened = client, _experiment_of(client, self.name, self._artifacts)
+        return self._opened
 
     def _having(self, key: str) -> list[Any]:
+        if self._database is not None:
+            return [one for one in self._database.versions(self.name) if one.tags.get(TAGS["key"]) == key]
         return _pages(self._client.search_model_versions,
                       filter_string=f"name='{self.name}' and tags.`{TAGS['key']}` = '{key}'")
 
@@ -226,6 +253,8 @@ class Registry:
         return held[0]
 
     def _search_number(self, number: str) -> list[Any]:
+        if self._database is not None:
+            return [one for one in self._database.versions(self.name) if one.version == str(int(number))]
         with self._words(f"read version {number}"):
             return _pages(self._client.search_model_versions,
                           filter_string=f"name='{self.name}' and version_number = {int(number)}")
@@ -249,12 +278,19 @@ class Registry:
         return first
 
 
-def _local(uri: str) -> Path | None:
-    """The folder of a local artefact address, or None."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
+def _experiment_of(client: Any, name: str, artifacts: Path | None) -> str:
+    from mlflow.exceptions import MlflowException
 
-    return Path(local_file_uri_to_path(uri)) if is_local_uri(uri) else None
+    place = None if artifacts is None else Path(artifacts).absolute().as_uri()
+    experiment = client.get_experiment_by_name(name)
+    number = experiment.experiment_id if experiment else client.create_experiment(name, place)
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(name)
+    return str(number)
 
 
 def _pages(search: Any, **asked: object) -> list[Any]:

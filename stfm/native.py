@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, cast
 
@@ -79,13 +79,15 @@ class NativeModel:
 
     @classmethod
     def fit(cls, panel: xr.Dataset, request: Request, *, drivers: tuple[str, ...] = (), steps: int = 800,
-            seed: int = 0, delay: pd.Timedelta | None = None, lookback: int = 96) -> NativeModel:
+            seed: int = 0, delay: pd.Timedelta | None = None, lookback: int = 96,
+            progress: Callable[[float], None] | None = None) -> NativeModel:
         """Fit anew on ``panel`` (all of it known): ``request`` says target, horizon, step and quantiles.
 
         ``drivers`` are variables of the panel; attr ``role`` = ``future_driver`` lets rows after the issue time be
         read, attr ``lag`` (steps) adds the steps that tell of a lead at that lag. ``delay`` is how late values become
-        known (default one step). ``request.issue_time`` is not read. O(steps): about 8 s per 1000 steps on one core,
-        whatever the panel's size. Settings were chosen on the last months of one year of hourly PM2.5.
+        known (default one step). ``progress`` hears the share that is done. ``request.issue_time`` is not read.
+        O(steps): about 8 s per 1000 steps on one core, whatever the panel's size. Settings were chosen on the last
+        months of one year of hourly PM2.5.
         """
         _check_columns(panel, request.target, drivers)
         step = pd.Timedelta(request.step)
@@ -98,7 +100,8 @@ class NativeModel:
             Scale(np.array([float(one.centre[0]) if np.isfinite(one.centre[0]) else 0.0 for one in pooled]),
                   np.array([float(one.width[0]) for one in pooled])), np.full(len(pooled), 10**6), 1.0)
         model = cls(design, scales, driver_scale, _network(design, seed))
-        return replace_network(model, train(model._network, model._lesson(panel), Effort(steps, 2e-3, seed)))
+        return replace_network(model, train(model._network, model._lesson(panel), Effort(steps, 2e-3, seed),
+                                            progress))
 
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 300, seed: int = 0,
                     rate: float = 3e-4) -> NativeModel:

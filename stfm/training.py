@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,9 +74,15 @@ def training(network: Network, lesson: Lesson, effort: Effort) -> Iterator[Netwo
         yield mean
 
 
-def train(network: Network, lesson: Lesson, effort: Effort) -> Network:
-    """Train to the end; see ``training``."""
-    return deque(training(network, lesson, effort), maxlen=1).pop() if effort.steps else network
+def train(network: Network, lesson: Lesson, effort: Effort,
+          progress: Callable[[float], None] | None = None) -> Network:
+    """Train to the end; see ``training``. ``progress`` hears the share that is done."""
+    trained = network
+    for step, mean in enumerate(training(network, lesson, effort), start=1):
+        trained = mean
+        if progress is not None:
+            progress(step / effort.steps)
+    return trained
 
 
 def examined(network: Network, lesson: Lesson, windows: int = 1024) -> float:

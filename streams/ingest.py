@@ -8,13 +8,14 @@ missing in a report and comes with the same known time (another file of the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
 
+from streams.clock import EPOCH, Clock
 from streams.errors import PanelError
 from streams.panel import check_panel, step_of
 from streams.storage.arrays import read_array, write_array
@@ -26,6 +27,7 @@ OFF_CLOCK = "off the domain's clock"
 NEVER_KNOWN = "no known time"
 DROPPED = "older than what is kept"
 NAT = np.datetime64("NaT", "ns")
+TOLERANCE = 0.25  # share of a step that another file's clock may run beside the stored one
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,11 @@ def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
     held = find_domain(root, domain)
     if held is not None:
         _refuse_other_terms(held, panel)
-    reports, rejected = _reports(panel, held)
+        panel = _on_held_clock(panel, held.clock)
+    clock = _clock_of(panel) if held is None else held.clock
+    reports, rejected = _reports(panel, held, clock)
     if held is None:
-        held = create_domain(root, panel, _clock_origin(reports, step_of(panel)))
+        held = create_domain(root, panel, clock)
     columns = held.join_nodes(panel["node"].values)
     notes = _join(held, panel, columns)
     counted = _write_reports(held, panel, reports, columns)
@@ -126,7 +130,35 @@ def _refuse_other_terms(held: StoredDomain, panel: xr.Dataset) -> None:
                          remedy="use a domain of its own for moving nodes")
 
 
-def _reports(panel: xr.Dataset, held: StoredDomain | None) -> tuple[Reports, dict[str, int]]:
+def _on_held_clock(panel: xr.Dataset, clock: Clock) -> xr.Dataset:
+    """A panel whose own clock runs a little beside the stored one (another file, another jitter): onto that one."""
+    own, time = _clock_of(panel), panel["time"].values
+    ticks = clock.nearest(time)
+    apart = np.abs((time - ticks).astype(np.int64))
+    beside = own.phase != clock.phase or own.calendar != clock.calendar
+    if not beside or not len(time) or (apart > TOLERANCE * int(clock.step.astype(np.int64))).any() \
+            or (np.diff(ticks) <= np.timedelta64(0)).any():
+        return panel
+    known = panel["known_time"].values
+    beside_nodes = (slice(None), *(None,) * (known.ndim - 1))
+    later = (known >= time[beside_nodes]) & (known < ticks[beside_nodes])
+    return panel.assign_coords(time=ticks, known_time=(panel["known_time"].dims, np.where(
+        later, ticks[beside_nodes], known)))
+
+
+def _clock_of(panel: xr.Dataset) -> Clock:
+    """The clock that a panel says, or that most of its stamps keep."""
+    clock = Clock.of(panel.attrs)
+    if "anchor" in panel.attrs or clock.calendar:
+        return clock
+    said = np.zeros(panel.sizes["time"], bool)
+    for name in panel.data_vars:
+        said |= np.isfinite(panel[name].values).any(axis=1)
+    stamps = panel["time"].values[said] if said.any() else panel["time"].values
+    return replace(clock, anchor=EPOCH + np.timedelta64(_common_phase(stamps, clock.step), "ns"))
+
+
+def _reports(panel: xr.Dataset, held: StoredDomain | None, clock: Clock) -> tuple[Reports, dict[str, int]]:
     """The panel's reports without those that cannot be placed, and why those cannot."""
     shape = (panel.sizes["time"], panel.sizes["node"])
     values = {str(name): panel[name].values for name in panel.data_vars}
@@ -138,8 +170,7 @@ def _reports(panel: xr.Dataset, held: StoredDomain | None) -> tuple[Reports, dic
     reports = Reports(panel["time"].values, panel["node"].values, known, values)
     unknown = said & np.isnat(known)
     known[~said] = NAT
-    origin = int(held.attrs["clock_origin"]) if held else _clock_origin(reports, step_of(panel))
-    off = (reports.time.astype(np.int64) - origin) % int(step_of(panel).astype(np.int64)) != 0
+    off = clock.nearest(reports.time) != reports.time
     dropped = reports.time < held.kept_from if held else np.zeros(shape[0], dtype=bool)  # NaT compares False
     counts = {OFF_CLOCK: int(said[off].sum()), DROPPED: int(said[dropped & ~off].sum()),
               NEVER_KNOWN: int(unknown[~off & ~dropped].sum())}
@@ -147,11 +178,8 @@ def _reports(panel: xr.Dataset, held: StoredDomain | None) -> tuple[Reports, dic
     return reports, {reason: count for reason, count in counts.items() if count}
 
 
-def _clock_origin(reports: Reports, step: np.timedelta64) -> int:
-    """The phase that most stamps with a report share, in ns modulo the step; the earliest of equals."""
-    stamps = reports.time[~np.isnat(reports.known).all(axis=1)]
-    if not len(stamps):
-        stamps = reports.time
+def _common_phase(stamps: np.ndarray, step: np.timedelta64) -> int:
+    """The phase that most stamps share, in ns modulo the step; the earliest of equals."""
     phases = stamps.astype(np.int64) % int(step.astype(np.int64))
     names, first, counts = np.unique(phases, return_index=True, return_counts=True)
     if not len(names):

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from streams.clock import Clock
 from streams.errors import PanelError
 from streams.instant import instant
-from streams.panel import check_panel, step_of
+from streams.panel import check_panel
 
 REVISION_COLUMNS = ("time", "node", "variable", "value", "known_time")
 
@@ -103,7 +104,7 @@ class Recorded:
 def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
     """The part of a recorded domain that was known at ``now``: later reports and revisions removed."""
     now = instant(now)
-    panel, step = held.panel, step_of(held.panel)
+    panel = held.panel
     time = panel["time"].values
     first = 0 if since is None else int(np.searchsorted(time, instant(since)))
     last = int(np.searchsorted(time, now, side="right"))  # nothing is known before its own time
@@ -119,7 +120,7 @@ def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | 
     part = xr.Dataset({name: hidden[name] for name in panel.data_vars},
                       {name: (hidden | plain)[name] for name in panel.coords if name != "known_time"}, panel.attrs)
     _apply_revisions(part, held.revisions, now)
-    return _on_regular_clock(part, step)
+    return _on_regular_clock(part)
 
 
 def _with_row_known_times(panel: xr.Dataset) -> xr.Dataset:
@@ -146,8 +147,11 @@ def _apply_revisions(part: xr.Dataset, revisions: pd.DataFrame, now: np.datetime
             part[name].values[rows[mine], columns[mine]] = values[mine]
 
 
-def _on_regular_clock(part: xr.Dataset, step: np.timedelta64) -> xr.Dataset:
-    time = part["time"].values
-    if len(time) < 2 or bool((np.diff(time) == step).all()):
+def _on_regular_clock(part: xr.Dataset) -> xr.Dataset:
+    time, clock = part["time"].values, Clock.of(part.attrs)
+    if len(time) < 2 or (not clock.calendar and bool((np.diff(time) == clock.step).all())):
         return part
-    return part.reindex(time=np.arange(time[0], time[-1] + step, step))
+    if not clock.calendar:
+        return part.reindex(time=np.arange(time[0], time[-1] + clock.step, clock.step))
+    ticks = clock.between(time[0], time[-1])
+    return part if np.array_equal(ticks, time) else part.reindex(time=ticks)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from streams.clock import span
 from streams.errors import PanelError
 
 KINDS = ("sensor", "raster", "point", "trajectory", "event")
@@ -23,7 +24,7 @@ def step_of(panel: xr.Dataset) -> np.timedelta64:
     >>> step_of(xr.Dataset(attrs={"step": "1h"})) == np.timedelta64(1, "h")
     np.True_
     """
-    return pd.Timedelta(panel.attrs["step"]).to_timedelta64().astype("timedelta64[ns]")
+    return span(str(panel.attrs["step"])).to_timedelta64().astype("timedelta64[ns]")
 
 
 def check_panel(panel: xr.Dataset) -> xr.Dataset:
@@ -60,7 +61,7 @@ def _check_attrs(panel: xr.Dataset, where: str) -> None:
         raise PanelError(f"kind is {panel.attrs['kind']!r}", where=where,
                          expected="one of " + ", ".join(KINDS), remedy="set panel.attrs['kind']")
     try:
-        positive = pd.Timedelta(panel.attrs["step"]) > pd.Timedelta(0)
+        positive = span(str(panel.attrs["step"])) > pd.Timedelta(0)
     except (ValueError, TypeError):
         positive = False
     if not positive:

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from streams.clock import Clock
 from streams.errors import PanelError, StoreError
 from streams.ingest import Ingested, ingest
 from streams.known import Recorded, known_part
@@ -94,6 +95,11 @@ class View:
                 held[domain] = self._held(domain).recorded(first)
         return Recorded({domain: one.panel for domain, one in held.items()},
                         {domain: one.revisions for domain, one in held.items()})
+
+    def clock(self, domain: str) -> Clock | None:
+        """Which stamps a domain has, None where nothing of it was ingested."""
+        held = find_domain(self.root, domain)
+        return None if held is None else held.clock
 
     def state(self, name: str) -> dict[str, object] | None:
         """What ``set_state`` was last given, None where nothing was."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from streams.errors import TerracastError
 
@@ -125,6 +124,8 @@ def one_sided_p(gains: np.ndarray, overlap: int) -> float:
     variance = long_run_variance(gains, lags) / n / (1 - share + share**2 / 3)
     if variance <= 1e-24 * max(1e-12, mean * mean):
         return 0.0 if mean > 0 else 1.0
+    from scipy import stats  # most of a second to import, and only a verdict needs it
+
     small_sample = np.sqrt(max(n + 1 - 2 * overlap + overlap * (overlap - 1) / n, 1.0) / n)
     return float(stats.t.sf(small_sample * mean / np.sqrt(variance), max(1.5 / share, 1.0)))
 

@@ -7,19 +7,14 @@ one, or that did harm where it was let in, is off by default.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adapt.guard.ladder import LadderError, Step
-from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
-from adapt.rungs.gated import gated_rung
-from adapt.rungs.learning import Effort
-from adapt.rungs.recent import RecentStatistics
-from adapt.rungs.recursive import recursive_rung
-from adapt.rungs.rung import Rung
-from adapt.rungs.spectral import spectral_rung
-from adapt.rungs.tuning import AdapterRung
+
+if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for without carrying one out
+    from adapt.rungs.rung import Rung
 
 DAY = np.timedelta64(1, "D")
 # About what an act costs in seconds, and the horizons (days, where the horizon is shorter) of labels from after the
@@ -39,6 +34,10 @@ def usual_rungs() -> list[Rung]:
     >>> [rung.name for rung in usual_rungs()]
     ['output-recursive', 'adapter', 'continue']
     """
+    from adapt.rungs.continuing import Continue
+    from adapt.rungs.recursive import recursive_rung
+    from adapt.rungs.tuning import AdapterRung
+
     return [recursive_rung(), AdapterRung(), Continue()]
 
 
@@ -48,6 +47,13 @@ def optional_rungs() -> list[Rung]:
     >>> [rung.name for rung in optional_rungs()]
     ['output-gated', 'output-spectral', 'input-recent', 'context-meta', 'adapter-whole', 'adapter-alike']
     """
+    from adapt.rungs.context_rung import ContextRung
+    from adapt.rungs.gated import gated_rung
+    from adapt.rungs.learning import Effort
+    from adapt.rungs.recent import RecentStatistics
+    from adapt.rungs.spectral import spectral_rung
+    from adapt.rungs.tuning import AdapterRung
+
     return [gated_rung(), spectral_rung(), RecentStatistics(), ContextRung(),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole"),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, alike=ALIKE, name="adapter-alike")]

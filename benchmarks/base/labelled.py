@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from streams.readers.wanted import duration
+from streams.clock import span_text
 
 LONGEST = 8000  # rows of a series that are read
 REAL = ("realKnownCause", "realTraffic")  # the labelled series of the benchmark that people measured somewhere
@@ -54,5 +54,5 @@ def _series(file: Path, windows: list[list[str]]) -> tuple[xr.Dataset, np.ndarra
     clock = stamps[0] + np.arange(len(values)) * step.to_timedelta64()
     panel = xr.Dataset({"value": (("time", "node"), values[:, None], {"units": "unknown", "long_name": file.stem})},
                        {"time": clock, "node": [file.stem]},
-                       {"domain": "labelled", "kind": "sensor", "step": duration(step)})
+                       {"domain": "labelled", "kind": "sensor", "step": span_text(step)})
     return (panel, rows) if len(rows) else None

@@ -11,11 +11,13 @@ from flows.benches.adapt import adapt
 from flows.benches.base import base
 from flows.benches.drift import drift
 from flows.benches.drivers import drivers
+from flows.benches.journeys import journeys
 from flows.benches.rungs import rungs
+from flows.benches.startup import startup
 from flows.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
-for _verb in (base, adapt, rungs, drift, drivers):  # each in a file of its own
+for _verb in (base, adapt, rungs, drift, drivers, journeys, startup):  # each in a file of its own
     app.command()(_verb)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

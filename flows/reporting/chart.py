@@ -115,13 +115,15 @@ def _values_panel(rows: TimelineRows, title: str) -> Any:
     scale = altair.Scale(zero=False, nice=True)
     band = base.mark_area(opacity=0.22, color=FORECAST).encode(
         x=_time(rows, axis=True), y=altair.Y("low:Q", title=None, axis=height, scale=scale), y2="high:Q")
-    median = base.mark_line(color=FORECAST, strokeWidth=1.8).encode(
+    few = sum(row["median"] is not None for row in rows.values) < 40
+    median = base.mark_line(color=FORECAST, strokeWidth=1.8, point=altair.OverlayMarkDef(
+        color=FORECAST, size=16) if few else False).encode(
         x=_time(rows), y=altair.Y("median:Q", title=None, scale=scale))
     dots = altair.OverlayMarkDef(color=OBSERVED, size=16) if len(rows.values) < 40 else False
     observed = base.mark_line(color=OBSERVED, strokeWidth=1.3, point=dots).encode(
         x=_time(rows), y=altair.Y("observed:Q", title=None, scale=scale))
     pointed = _pointed(base, rows, "pointed_value", [
-        altair.Tooltip("day:N", title="day"), altair.Tooltip("seen:N", title="observed"),
+        altair.Tooltip("day:N", title="time"), altair.Tooltip("seen:N", title="observed"),
         altair.Tooltip("forecast:N", title="forecast"), altair.Tooltip("interval:N", title="80 % interval")])
     marks = altair.Chart(_data(rows.changes)).mark_point(size=70, filled=True, opacity=1, clip=False).encode(
         x=_time(rows), y=altair.value(7), color=_change_colour(), shape=altair.condition(

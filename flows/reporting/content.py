@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from streams.errors import TerracastError
 
+if TYPE_CHECKING:
+    from flows.freshness import SourceFreshness
+
 NODE_COLUMNS = ("node", "lat", "lon", "error", "reference_error", "skill", "coverage", "state")
 POLICY_COLUMNS = ("policy", "mae", "crps", "coverage", "alarms", "adaptations", "seconds")
 VALUE_COLUMNS = ("time", "observed", "median", "low", "high")
 ERROR_COLUMNS = ("time", "frozen", "champion")
+FAN_LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 class ReportError(TerracastError):
@@ -185,14 +190,53 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Fan:
+    """One node: what was observed lately, and the newest forecast of what follows.
+
+    ``observed`` (time) at ``times``, NaN where nothing came; ``quantiles`` (lead, level) at ``valid_times``, levels
+    ``FAN_LEVELS``; both may be empty. Times are UTC.
+    """
+
+    node: str
+    times: np.ndarray
+    observed: np.ndarray
+    valid_times: np.ndarray
+    quantiles: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What comes next: a fan per node, forecasts of ``issue_time`` (None: none yet); times are drawn in ``zone`` (None:
+    UTC). ``left_out`` counts the nodes that are not drawn."""
+
+    fans: tuple[Fan, ...]
+    issue_time: np.datetime64 | None = None
+    zone: str | None = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The last replay of the policies over the stream's own past: when it was ``made``, its ``protocol`` and its
+    ``advice`` in words, ``policies`` with ``POLICY_COLUMNS``, and the alarms it would have raised, a sentence each."""
+
+    made: np.datetime64
+    protocol: str
+    advice: str
+    policies: pd.DataFrame
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a report shows.
 
     ``nodes``: columns node, lat, lon (degrees), error (mean absolute error of the last 28 days),
     reference_error (the same of ``reference``), skill (1 − error / error of the seasonal naive forecast),
     coverage (share of values inside the 80 % interval), state (calm, episode or outage); all but ``node``
-    may be missing. ``policies``: columns policy, mae, crps, coverage, alarms, adaptations, seconds.
+    may be missing.
     ``place`` is what a node is called here; ``standing``: sentences on context and intervals as they are now.
+    ``sources``: how fresh each domain is, the target's among them.
     """
 
     title: str
@@ -210,7 +254,9 @@ class Report:
     service: Service | None = None
     versions: tuple[Version, ...] = ()
     reasons: Reasons = field(default_factory=Reasons)
-    policies: pd.DataFrame | None = None
+    outlook: Outlook | None = None
+    sources: tuple[SourceFreshness, ...] = ()
+    replayed: Replayed | None = None
     making: Making = field(default_factory=Making)
     reference: str = "the frozen base"
     place: str = "station"

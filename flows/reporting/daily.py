@@ -9,12 +9,14 @@ import xarray as xr
 from flows.reporting.content import VALUE_COLUMNS
 
 MOST_ROWS = 4500
+SHORT = pd.Timedelta("14D")
 LONGER = ("1D", "7D", "28D")
 
 
 def network_daily(observed: xr.DataArray, low: xr.DataArray, median: xr.DataArray,
-                  high: xr.DataArray) -> pd.DataFrame:
-    """Columns time, observed, median, low, high: means over all nodes, a row per day without holes.
+                  high: xr.DataArray, step: np.timedelta64 | None = None) -> pd.DataFrame:
+    """Columns time, observed, median, low, high: means over all nodes, a row per day without holes; a row per
+    ``step``, if given, where all is shorter than two weeks.
 
     All arguments have dims (time, node) on the same clock. A day's means run over the cells where both an
     observation and a forecast exist, so that a silent station cannot make the two lines differ; a day that
@@ -32,7 +34,7 @@ def network_daily(observed: xr.DataArray, low: xr.DataArray, median: xr.DataArra
     columns = {name: part.to_numpy() for name, part in parts.items()}
     both = np.isfinite(columns["observed"]) & np.isfinite(columns["median"])
     clock = pd.DatetimeIndex(seen["time"].to_numpy())
-    length = _length(clock)
+    length = _length(clock, step)
     means = {name: _means(clock, np.where(both, values, np.nan), length) for name, values in columns.items()}
     alone = {name: _means(clock, values, length) for name, values in columns.items()}
     empty = means["observed"].isna()
@@ -41,13 +43,15 @@ def network_daily(observed: xr.DataArray, low: xr.DataArray, median: xr.DataArra
     return table.reset_index(drop=True)[list(VALUE_COLUMNS)]
 
 
-def _length(clock: pd.DatetimeIndex) -> str:
+def _length(clock: pd.DatetimeIndex, step: np.timedelta64 | None) -> str | pd.Timedelta:
     """The shortest length of a row that keeps the table under ``MOST_ROWS``."""
     span = clock[-1] - clock[0] if len(clock) else pd.Timedelta(0)
+    if step is not None and span < SHORT and span / step < MOST_ROWS:
+        return pd.Timedelta(step)
     return next((length for length in LONGER if span / pd.Timedelta(length) < MOST_ROWS), LONGER[-1])
 
 
-def _means(clock: pd.DatetimeIndex, values: np.ndarray, length: str) -> pd.Series:
+def _means(clock: pd.DatetimeIndex, values: np.ndarray, length: str | pd.Timedelta) -> pd.Series:
     finite = np.isfinite(values)
     totals = np.where(finite, values, 0.0).sum(axis=1)
     sums = pd.DataFrame({"total": totals, "count": finite.sum(axis=1)}, clock).resample(length).sum()

@@ -9,15 +9,19 @@ from markupsafe import Markup
 
 from flows.reporting.chart import chart_of, vega_script
 from flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
+from flows.reporting.fan import draw_fan
 from flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
 from flows.reporting.svg import harmless
 from flows.reporting.timeline import rows_of, spoken
 from flows.reporting.wording import (
+    age,
     comparison,
     counted,
+    instant,
     is_known,
     number,
     percent,
+    silence_words,
     sort_in_words,
     units_in_words,
 )
@@ -26,6 +30,7 @@ NOMINAL_COVERAGE = 0.8
 # more rows than this start folded away
 LONG_TABLE = 16
 MOST_FIRST_LOOKS = 5
+FIRST_FANS = 6  # of them are open at once; those that deserve a look come first
 
 
 def sections_of(report: Report) -> dict[str, Any]:
@@ -34,8 +39,10 @@ def sections_of(report: Report) -> dict[str, Any]:
     picture = draw_map(nodes, report.place) if len(nodes) else NodeMap("", (), 0)
     rows = rows_of(report.timeline, report.alarms) if report.timeline else None
     open_alarms = [alarm for alarm in report.alarms if is_open(alarm)]
+    fans = fans_of(report, nodes)
     return {
         "status": status_of(report, nodes, open_alarms),
+        "fans": fans[:FIRST_FANS], "more_fans": fans[FIRST_FANS:], "newest": newest_of(report),
         "facts": facts_of(report, nodes),
         "nodes": nodes.to_dict("records"),
         "map": Markup(picture.drawing), "unnamed": picture.unnamed,
@@ -49,7 +56,7 @@ def sections_of(report: Report) -> dict[str, Any]:
                          reverse=True),
         "is_open": is_open,
         "causal_drawing": Markup(harmless(report.reasons.drawing)) if report.reasons.drawing.strip() else "",
-        "policies": policies_of(report.policies),
+        "policies": policies_of(report.replayed.policies if report.replayed else None),
         "vega": Markup(vega_script()) if rows else "",
     }
 
@@ -60,8 +67,14 @@ def is_open(alarm: Alarm) -> bool:
 
 
 def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> dict[str, str]:
-    """The state of the whole network in a word and a sentence: drift before outage before calm."""
-    if not len(nodes) and not report.alarms and report.timeline is None:
+    """The state of the whole network in a word and a sentence: a feed that is silent as a whole before drift, drift
+    before outage, outage before calm."""
+    silences = [f"{words[:1].upper()}{words[1:]}." for source in report.sources
+                if (words := silence_words(source, report.place))]
+    heard = " ".join(silences)
+    if any(source.overdue for source in report.sources if source.domain == report.domain):
+        return {"word": "outage", "name": "outage", "sentence": heard}
+    if not len(nodes) and not report.alarms and report.timeline is None and not silences:
         return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
     drifting = [alarm for alarm in open_alarms if sort_in_words(alarm.sort) != "outage"]
     changed = int((nodes["state"] == "episode").sum())
@@ -69,11 +82,12 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> 
     if drifting or changed:
         told = counted(len(drifting), "episode") + (" is" if len(drifting) == 1 else " are") + " open"
         where = f"; {counted(changed, report.place)} affected" if changed else ""
-        return {"word": "changed", "name": "episode", "sentence": f"{told}{where}."}
+        return {"word": "changed", "name": "episode", "sentence": f"{told}{where}. {heard}".strip()}
+    if silences:
+        return {"word": "outage", "name": "outage", "sentence": heard}
     if silent or open_alarms:
-        told = counted(silent, report.place) if silent else counted(len(open_alarms), "outage")
-        return {"word": "outage", "name": "outage",
-                "sentence": f"{told} without trustworthy data; the forecasts elsewhere are not affected."}
+        told = f"{silent} of {counted(len(nodes), report.place)}" if silent else counted(len(open_alarms), "outage")
+        return {"word": "outage", "name": "outage", "sentence": f"{told} without trustworthy data."}
     return {"word": "calm", "name": "calm", "sentence": "No episode is open."}
 
 
@@ -102,6 +116,28 @@ def facts_of(report: Report, nodes: pd.DataFrame) -> list[dict[str, str]]:
                       "note": f"{int((nodes['state'] == 'episode').sum())} in an episode, "
                               f"{int((nodes['state'] == 'outage').sum())} in an outage"})
     return facts
+
+
+def fans_of(report: Report, nodes: pd.DataFrame) -> list[Markup]:
+    """A drawing per node, those in an episode or outage first; only the first ones answer the pointer."""
+    if report.outlook is None:
+        return []
+    state = dict(zip(nodes["node"], nodes["state"], strict=True))
+    ordered = sorted(report.outlook.fans, key=lambda fan: state.get(fan.node, "calm") == "calm")
+    units = "unit not stated" if report.units == "unknown" else units_in_words(report.units)
+    return [Markup(draw_fan(fan, report.outlook.issue_time, units, report.outlook.zone, pointed=place < FIRST_FANS))
+            for place, fan in enumerate(ordered)]
+
+
+def newest_of(report: Report) -> str:
+    """How old the newest value of the target's domain is, in words; empty where that is not known."""
+    source = next((one for one in report.sources if one.domain == report.domain), None)
+    if source is None:
+        return ""
+    if source.newest is None:
+        return f"No value of {source.domain} ever came."
+    old = age(pd.Timestamp(report.as_known_at) - pd.Timestamp(source.newest))
+    return f"The newest value is of {instant(source.newest)}: {old} old."
 
 
 def _beside(error: float, reference: float, name: str) -> str:

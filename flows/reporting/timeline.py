@@ -18,11 +18,12 @@ from flows.reporting.content import (
     Timeline,
     with_columns,
 )
-from flows.reporting.wording import counted, day, is_known, number, sort_in_words
+from flows.reporting.wording import counted, day, instant, is_known, number, sort_in_words
 
 MOST_ROWS = 5000
 # share of the time axis that a letter of a label takes where the chart is 600 pixels wide
 SHARE_OF_A_LETTER = 0.0105
+DAY = 86_400_000
 Row = dict[str, object]
 
 
@@ -147,7 +148,8 @@ def _mark(change: Change) -> Row:
 
 def _value_rows(values: pd.DataFrame) -> list[Row]:
     step = _step(values)
-    return [{"at": _milliseconds(time), "until": _milliseconds(time) + step, "day": day(time),
+    told = instant if step < DAY else day
+    return [{"at": _milliseconds(time), "until": _milliseconds(time) + step, "day": told(time),
              "observed": _short(observed), "median": _short(median), "low": _short(low), "high": _short(high),
              "seen": number(observed), "forecast": number(median), "interval": f"{number(low)} to {number(high)}"}
             for time, observed, median, low, high in values.itertuples(index=False)]

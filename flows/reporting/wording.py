@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from flows.reporting.content import CausalLink
+from streams.clock import MONTH
+
+if TYPE_CHECKING:
+    from flows.freshness import SourceFreshness
 
 MISSING = "–"
 DURATIONS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -96,17 +101,47 @@ def instant(time: object) -> str:
     return f"{day(time)}, {pd.Timestamp(time).strftime('%H:%M')} UTC"  # type: ignore[arg-type]
 
 
+def stamp(time: object, zone: str | None = None, *, weekday: bool = False) -> str:
+    """A stamp of UTC as ``2024-03-01 06:00``, in the zone's local time where one is given.
+
+    >>> stamp(pd.Timestamp("2024-07-01T06:00")), stamp(pd.Timestamp("2024-07-01T22:00"), "Europe/Berlin", weekday=True)
+    ('2024-07-01 06:00', 'Tue 2024-07-02 00:00')
+    """
+    if not is_known(time):
+        return MISSING
+    at = pd.Timestamp(time)  # type: ignore[arg-type]
+    at = at if zone is None else at.tz_localize("UTC").tz_convert(zone)
+    return at.strftime(("%a " if weekday else "") + "%Y-%m-%d %H:%M" + (":%S" if at.second else ""))
+
+
 def duration(length: pd.Timedelta) -> str:
     """A length of time in the largest unit that divides it; empty for none.
 
-    >>> duration(pd.Timedelta("2h")), duration(pd.Timedelta("1D")), duration(pd.Timedelta("90min"))
-    ('2 hours', '1 day', '90 minutes')
+    >>> duration(pd.Timedelta("2h")), duration(pd.Timedelta("1D")), duration(pd.Timedelta("90min")), duration(3 * MONTH)
+    ('2 hours', '1 day', '90 minutes', '3 months')
     """
     seconds = round(length.total_seconds())
     if not seconds:
         return ""
+    if length % MONTH == pd.Timedelta(0):
+        return counted(length // MONTH, "month")
     name, size = next((name, size) for name, size in DURATIONS if seconds % size == 0 and name != "week")
     return counted(seconds // size, name)
+
+
+def age(length: object) -> str:
+    """How old something is, roughly: in the unit a person would use.
+
+    >>> age(pd.Timedelta("50min")), age(pd.Timedelta("26h")), age(pd.Timedelta("697D 5h")), age(pd.Timedelta("-1h"))
+    ('50 minutes', '26 hours', '697 days', '0 minutes')
+    """
+    if not is_known(length):
+        return MISSING
+    seconds = max(0.0, pd.Timedelta(length).total_seconds())  # type: ignore[arg-type]
+    name, size = next((name, size) for name, size, most in (
+        ("minute", 60, 120), ("hour", 3600, 48), ("day", 86400, math.inf))
+        if seconds / size < most)
+    return counted(int(seconds // size), name)
 
 
 def counted(count: int, noun: str) -> str:
@@ -132,6 +167,32 @@ def units_in_words(units: str) -> str:
     words = re.sub(r"\bu(?=[gm]\b)", "µ", re.sub(r"\bdeg_?([CF])\b", r"°\1", units))
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return re.sub(r"(?<=[A-Za-zµ])\^?(-?\d+)", lambda found: found.group(1).translate(raised), words)
+
+
+def silence_words(source: SourceFreshness, place: str = "station") -> str:
+    """Which nodes of a source are silent, and since when by their own last stamps; empty where none is."""
+    silent = [one for one in source.nodes if one.overdue]
+    if not silent and not source.overdue:
+        return ""
+    if source.overdue or len(silent) == len(source.nodes):
+        since = "nothing ever came" if source.newest is None else f"nothing came after {stamp(source.newest)} UTC"
+        which = f"all {counted(len(silent), place)} of " if len(silent) > 1 else ""
+        return f"{which}{source.domain} {'are' if which else 'is'} silent: {since}"
+    named = [f"{one.node} ({'never heard' if one.newest is None else f'since {stamp(one.newest)} UTC'})"
+             for one in silent[:3]]
+    more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
+    told = f"{len(silent)} of {counted(len(source.nodes), place)} of {source.domain}"
+    return f"{told} {'is' if len(silent) == 1 else 'are'} silent: {', '.join(named)}{more}"
+
+
+def unit_words(units: str) -> str:
+    """A unit in brackets, as a heading wants it.
+
+    >>> unit_words("ug m-3"), unit_words("1"), unit_words("unknown")
+    (' (µg m⁻³)', '', ' (unit not stated)')
+    """
+    words = "unit not stated" if units == "unknown" else units_in_words(units)
+    return f" ({words})" if words else ""
 
 
 def sort_in_words(sort: str) -> str:

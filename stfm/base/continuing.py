@@ -36,14 +36,15 @@ VETO = 0.01  # ... and on the newest examination alone, which is one season
 
 
 def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, steps: int, seed: int,
-              whole: bool) -> tuple[BaseNetwork, dict[str, object]]:
+              whole: bool, progress: Callable[[float], None] | None = None
+              ) -> tuple[BaseNetwork, dict[str, object]]:
     """Train a copy of ``network`` on ``panel`` and return what it became, with the story.
 
     The newest fifth of the issue times is held out, with a horizon between; the past before it is cut in three, and
     each part is forecast by heads trained on the others: that says how far to go. Back to the beginning where no share
     keeps the loss, in the parts or on the newest fifth. (The whole network is trained once; the newest fifth alone
     says how far.) About 10 ms a step for the heads, four times over, and 2 ms per node and issue time looked at, once;
-    0.5 s a step for the whole, on one core.
+    0.5 s a step for the whole, on one core. ``progress`` hears the share that is done.
     """
     scene = scene_of(panel, request.target, request.step, until=panel["time"].values.max(), ahead=0)
     patches = -(-request.horizon // PATCH)
@@ -55,13 +56,15 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     if not len(past) or not steps:
         return network.eval(), {**story, "steps": 0, "why": "nothing to train on"}
     share = max(1, min(8, SERIES // len(scene.target)))
+    done = progress or (lambda share: None)
 
-    def school(chosen: np.ndarray) -> _Taught:
+    def school(chosen: np.ndarray, first: float, last: float) -> _Taught:
         groups = [chosen[start:start + share] for start in range(0, len(chosen), share)]
         return _Taught(network, [_lesson(scene, group, patches, request.horizon, None) for group in groups],
-                       not whole, [(int(group[0]), int(group[-1])) for group in groups])
+                       not whole, [(int(group[0]), int(group[-1])) for group in groups],
+                       lambda part: done(first + (last - first) * part))
 
-    exam = school(_spread(newest, EXAMINED))
+    exam = school(_spread(newest, EXAMINED), 0.0, 0.1)
     if whole:
         chance = np.random.default_rng(seed)
 
@@ -72,8 +75,9 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
         learned = _course(network, told, steps, "whole")
         far = _chosen([_losses(network, learned, exam)])
     else:
-        lessons = school(_spread(past, LOOKED_AT))
+        lessons = school(_spread(past, LOOKED_AT), 0.1, 0.5)
         learned = _trained_heads(network, lessons, steps, seed)
+        done(0.6)
         folds = lessons.folds(request.horizon)
         if len(folds) < 2:  # one part is one season: it would agree with anything
             return network.eval(), {**story, "steps": 0, "why": "too short to hold out parts of it"}
@@ -99,12 +103,15 @@ class _Taught:
     """Lessons in the order of time, with, if asked, the states of the network at the start: all that heads need."""
 
     def __init__(self, network: BaseNetwork, lessons: list[Lesson], keep_states: bool,
-                 spans: list[tuple[int, int]]) -> None:
+                 spans: list[tuple[int, int]], progress: Callable[[float], None]) -> None:
         self._lessons, self._spans = lessons, spans
         self._states: list[torch.Tensor] | None = None
         if keep_states:
+            self._states = []
             with torch.no_grad():
-                self._states = [network.look(one.batch) for one in lessons]
+                for number, one in enumerate(lessons, start=1):
+                    self._states.append(network.look(one.batch))
+                    progress(number / len(lessons))
 
     def __len__(self) -> int:
         return len(self._lessons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -127,14 +127,15 @@ class Base:
         return np.concatenate([states[:, :-1].mean(1).numpy(), states[:, -1].numpy()], axis=1)
 
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 200, seed: int = 0,
-                    whole: bool = False) -> Base:
+                    whole: bool = False, progress: Callable[[float], None] | None = None) -> Base:
         """A copy trained further on ``panel`` (all of it known), or self again where held-out parts of it lose.
 
         The heads alone by default (seconds), every weight with ``whole`` (minutes); the newest fifth of the issue
-        times is not trained on. ``lineage`` tells how it went.
+        times is not trained on. ``lineage`` tells how it went. ``progress`` hears the share that is done.
         """
         self._check(request)
-        network, story = continued(copy.deepcopy(self._network), panel, request, steps=steps, seed=seed, whole=whole)
+        network, story = continued(copy.deepcopy(self._network), panel, request, steps=steps, seed=seed, whole=whole,
+                                   progress=progress)
         stories = [*cast(list[object], self.lineage.get("continued", [])), story]
         return Base(network, {**self.lineage, "continued": stories})
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from streams.clock import span_text
 from streams.errors import ReadError
 from streams.kinds.model_calendar import on_own_calendar, on_panel_clock
-from streams.readers.wanted import duration
 
 OUR_NAMES = {"latitude": "lat", "longitude": "lon", "valid_time": "time"}
 LEVELS = ("level", "isobaricInhPa", "plev", "pressure_level", "height", "depth", "model_level_number")
@@ -157,4 +157,4 @@ def _step(grid: xr.Dataset, where: str) -> str:
     if not len(gaps):
         raise ReadError("one step has no length", where=where, expected="two or more steps, or step=",
                         remedy="give step='1h' or the like")
-    return duration(pd.Timedelta(np.median(gaps.astype(np.int64)).astype("timedelta64[ns]")))
+    return span_text(pd.Timedelta(np.median(gaps.astype(np.int64)).astype("timedelta64[ns]")))

@@ -22,6 +22,7 @@ TABLES = (read_csv, read_parquet)
 
 
 def read(path: str | Path, *, domain: str, kind: str = "sensor", step: str | pd.Timedelta | None = None,
+         anchor: str | None = None, calendar: str | None = None,
          delay: str | pd.Timedelta | None = None, known_time: str | None = None,
          variables: Sequence[str] | None = None, time: str | None = None, node: str | None = None,
          lat: str | None = None, lon: str | None = None, wide: str | None = None, start: str | None = None,
@@ -30,15 +31,17 @@ def read(path: str | Path, *, domain: str, kind: str = "sensor", step: str | pd.
          units: Mapping[str, str] | None = None) -> xr.Dataset:
     """Read a file as a checked panel with ``known_time``; the file is never changed, values are bit-identical.
 
-    ``step``: default the median difference of stamps. ``delay``: when a value becomes known, after its stamp
-    (default one step); or ``known_time``: the column that says so. ``variables``: default all numeric ones.
-    ``time``, ``node``, ``lat``, ``lon``: names of the axes where they are not plain. Tables only: ``wide``, the
-    one variable of a table that has a column per node; ``start`` (with ``step``), the first stamp of a table
-    without a time column; ``time_format``, where stamps are not ISO 8601; ``time_zone``, where stamps without an
-    offset are local time (see ``local_time`` for the hours of a clock change); ``decimal`` ",", ``separator`` and
-    ``encoding`` of CSV. ``units``: per variable, where the
-    file does not say ("unknown" if nobody does). Attrs ``duplicates_dropped`` counts identical repeated rows,
-    ``not_read`` names what was left out and why. Raises ``ReadError``.
+    ``step``: default as the stamps of a node say. ``anchor``, one stamp of the clock, and ``calendar``, "month" or a
+    time zone whose days are counted: default as the stamps say (see ``streams.readers.ticks``; stamps that jitter are
+    taken to the clock, counted in the attrs ``stamps_moved`` and ``same_step_dropped``). ``delay``: when a value
+    becomes known, after its stamp (default one step); or ``known_time``: the column that says so. ``variables``:
+    default all numeric ones. ``time``, ``node``, ``lat``, ``lon``: names of the axes where they are not plain. Tables
+    only: ``wide``, the one variable of a table that has a column per node; ``start`` (with ``step``), the first stamp
+    of a table without a time column; ``time_format``, where stamps are not ISO 8601; ``time_zone``, where stamps
+    without an offset are local time (see ``local_time`` for the hours of a clock change); ``decimal`` ",",
+    ``separator`` and ``encoding`` of CSV. ``units``: per variable, where the file does not say ("unknown" if nobody
+    does). Attrs ``duplicates_dropped`` counts identical repeated rows, ``not_read`` names what was left out and why.
+    Raises ``ReadError``.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -49,10 +52,11 @@ def read(path: str | Path, *, domain: str, kind: str = "sensor", step: str | pd.
     ('1h', [1.5, nan], '2020-01-01T01:00')
     """
     path = Path(path)
-    wanted = Wanted(where=path.name, domain=domain, kind=kind, step=step, delay=delay, known_time=known_time,
-                    variables=None if variables is None else tuple(variables), time=time, node=node, lat=lat,
-                    lon=lon, wide=wide, start=start, time_format=time_format, time_zone=time_zone,
-                    decimal=decimal, separator=separator, encoding=encoding, units=dict(units or {}))
+    wanted = Wanted(where=path.name, domain=domain, kind=kind, step=step, anchor=anchor, calendar=calendar,
+                    delay=delay, known_time=known_time, time=time, node=node, lat=lat, lon=lon, wide=wide,
+                    variables=None if variables is None else tuple(variables), start=start,
+                    time_format=time_format, time_zone=time_zone, decimal=decimal, separator=separator,
+                    encoding=encoding, units=dict(units or {}))
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ReadError(f"files {path.suffix or 'without ending'!r} are not read", where=str(path),

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.io import netcdf_file
 
+from streams.readers.ticks import on_ticks
 from streams.readers.wanted import Wanted, finish, in_order
 
 CF_AXES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -73,16 +74,20 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
             order = [dim for dim in ("time", "node") if dim in held.dims]
             coords[name] = (order or ["node"], np.atleast_1d(held.transpose(*order).values), held.attrs)
     keep, dropped = in_order(file_time, data | ({} if known is None else {"known_time": known}), wanted)
+    ticks = on_ticks(file_time[keep].astype("datetime64[ns]"), np.zeros(int(keep.sum()), int), wanted)
+    if known is not None:
+        known[keep] = ticks.known(file_time[keep].astype("datetime64[ns]"), known[keep])
+    keep = np.flatnonzero(keep)[ticks.keep]
     if known is not None:
         coords["known_time"] = (("time", "node"), known[keep])
     coords = {name: (value[0], value[1][keep], *value[2:]) if "time" in value[0] else value  # type: ignore[index]
               for name, value in coords.items()}
-    attrs: dict[Hashable, object] = {**file.attrs, "duplicates_dropped": dropped}
+    attrs: dict[Hashable, object] = {**file.attrs, "duplicates_dropped": dropped, **ticks.attrs}
     if left_out:
         attrs["not_read"] = ", ".join(left_out)
     panel = finish({name: values[keep] for name, values in data.items()},
-                   {name: file[name].attrs for name in names}, file_time[keep], file["node"].values, coords, wanted,
-                   attrs)
+                   {name: file[name].attrs for name in names}, ticks.time[ticks.keep], file["node"].values, coords,
+                   wanted, attrs)
     panel["time"].attrs = {key: value for key, value in file["time"].attrs.items() if isinstance(value, str)}
     return panel
 

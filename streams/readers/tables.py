@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
+from streams.clock import span
 from streams.readers.local_time import in_utc
+from streams.readers.ticks import on_ticks
 from streams.readers.wanted import Wanted, finish, in_order
 
 PLAIN_NAMES = {
@@ -187,11 +189,14 @@ def _wide_panel(table: Table) -> xr.Dataset:
         known = table.stamps(str(table.column("known_time", wanted.known_time)), gaps=True)
         blocks["known_time"] = known[:, None]
     keep, dropped = in_order(time, blocks, wanted, table.lines)
+    rows = np.flatnonzero(keep)
+    ticks = on_ticks(time[rows], np.zeros(len(rows), int), wanted)
+    rows = rows[ticks.keep]
     coords: dict[Hashable, object] = {}
     if wanted.known_time is not None:
-        coords["known_time"] = ("time", known[keep])
-    return finish({str(wanted.wide): values[keep]}, {}, time[keep], np.array(nodes, dtype=str), coords, wanted,
-                  {"duplicates_dropped": dropped})
+        coords["known_time"] = ("time", ticks.known(time[keep], known[keep])[ticks.keep])
+    return finish({str(wanted.wide): values[rows]}, {}, ticks.time[ticks.keep], np.array(nodes, dtype=str), coords,
+                  wanted, {"duplicates_dropped": dropped, **ticks.attrs})
 
 
 def _time(table: Table) -> tuple[str | None, np.ndarray]:
@@ -205,7 +210,7 @@ def _time(table: Table) -> tuple[str | None, np.ndarray]:
                              + ", ".join(list(table.columns)[:8]),
                              remedy="name it (time='...'), or give start and step for a table without stamps")
     try:
-        first, step = np.datetime64(wanted.start, "ns"), pd.Timedelta(wanted.step).to_timedelta64()
+        first, step = np.datetime64(wanted.start, "ns"), span(wanted.step).to_timedelta64()
     except ValueError as wrong:
         raise wanted.refusal(f"start or step is no time ({wrong})", expected="e.g. '2020-01-01' and '1h'",
                              remedy="correct it") from wrong
@@ -228,7 +233,11 @@ def _long_panel(table: Table) -> xr.Dataset:
     codes, nodes = pd.factorize(texts)
     keep, dropped = _rows_in_order(table, time, codes, nodes, columns | places
                                    | ({} if known is None else {"known_time": known}))
-    time, codes = time[keep], codes[keep]
+    ticks = on_ticks(time[keep], codes[keep], wanted)
+    if known is not None:
+        known[keep] = ticks.known(time[keep], known[keep])
+    keep = np.flatnonzero(keep)[ticks.keep]
+    time, codes = ticks.time[ticks.keep], codes[keep]
     stamps, rows = np.unique(time, return_inverse=True)
     shape = (len(stamps), len(nodes))
 
@@ -244,7 +253,7 @@ def _long_panel(table: Table) -> xr.Dataset:
     if known is not None:
         coords["known_time"] = (("time", "node"), spread(known))
     return finish({name: spread(values) for name, values in columns.items()}, {}, stamps,
-                  np.array(nodes, dtype=str), coords, wanted, {"duplicates_dropped": dropped})
+                  np.array(nodes, dtype=str), coords, wanted, {"duplicates_dropped": dropped, **ticks.attrs})
 
 
 def _long_variables(table: Table, axes: dict[str, str | None]) -> list[str]:

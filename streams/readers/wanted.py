@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from streams.clock import span
 from streams.errors import PanelError, ReadError
 from streams.known import known_after
 from streams.panel import check_panel
@@ -22,6 +23,8 @@ class Wanted:
     domain: str
     kind: str = "sensor"
     step: str | pd.Timedelta | None = None
+    anchor: str | None = None
+    calendar: str | None = None
     delay: str | pd.Timedelta | None = None
     known_time: str | None = None
     variables: tuple[str, ...] | None = None
@@ -47,39 +50,25 @@ class Wanted:
 def finish(data: Mapping[str, np.ndarray], attrs: Mapping[str, Mapping[Hashable, object]], time: np.ndarray,
            nodes: np.ndarray, coords: Mapping[Hashable, object], wanted: Wanted,
            file_attrs: Mapping[Hashable, object]) -> xr.Dataset:
-    """Arrays (time, node) as a checked panel with attrs, step and known time.
+    """Arrays (time, node) as a checked panel with attrs and known time.
 
-    ``coords`` may hold ``lat``, ``lon`` and ``known_time``; ``file_attrs`` are kept.
+    ``coords`` may hold ``lat``, ``lon`` and ``known_time``; ``file_attrs`` are kept; they hold the clock.
     """
     unknown = [name for name in wanted.units if name not in data]
     if unknown:
         raise wanted.refusal(f"units are given for {unknown[0]!r}", expected="one of " + ", ".join(data),
                              remedy="name a variable that is read")
-    step = _step(time, wanted)
     panel = xr.Dataset(
         {name: (("time", "node"), values, _attrs(name, attrs.get(name, {}), wanted))
          for name, values in data.items()},
         {"time": time, "node": nodes, **coords},
-        {**file_attrs, "domain": wanted.domain, "kind": wanted.kind, "step": duration(step)})
+        {**file_attrs, "domain": wanted.domain, "kind": wanted.kind})
     if "known_time" not in panel.coords:
-        panel = known_after(panel, _delay(step, wanted))
+        panel = known_after(panel, _delay(span(str(file_attrs["step"])), wanted))
     try:
         return check_panel(panel)
     except PanelError as wrong:
         raise ReadError(wrong.what, where=wanted.where, expected=wrong.expected, remedy=wrong.remedy) from wrong
-
-
-def duration(step: pd.Timedelta) -> str:
-    """A step in few characters.
-
-    >>> duration(pd.Timedelta(hours=1)), duration(pd.Timedelta(days=7)), duration(pd.Timedelta("90s"))
-    ('1h', '7D', '90s')
-    """
-    for word in ("D", "h", "min", "s", "ms", "us"):
-        length = pd.Timedelta(1, word)
-        if step % length == pd.Timedelta(0):
-            return f"{step // length}{word}"
-    return f"{step.value}ns"
 
 
 def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
@@ -115,28 +104,16 @@ def _attrs(name: str, attrs: Mapping[Hashable, object], wanted: Wanted) -> dict[
     return given
 
 
-def _step(time: np.ndarray, wanted: Wanted) -> pd.Timedelta:
-    if not len(time):
-        raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
-    if wanted.step is not None:
-        return _duration_of("step", wanted.step, wanted)
-    if len(time) < 2:
-        raise wanted.refusal("one stamp alone has no step", expected="two stamps or the argument step",
-                             remedy="give step, e.g. step='1h'")
-    return pd.Timedelta(np.median(np.diff(time).astype(np.int64)).astype(np.int64), "ns")
-
-
 def _delay(step: pd.Timedelta, wanted: Wanted) -> pd.Timedelta:
     return step if wanted.delay is None else _duration_of("delay", wanted.delay, wanted)
 
 
 def _duration_of(word: str, value: str | pd.Timedelta, wanted: Wanted) -> pd.Timedelta:
     try:
-        length = pd.Timedelta(value)
+        length = span(value)
     except ValueError:
         length = pd.NaT
-    least = pd.Timedelta(0 if word == "delay" else 1, "ns")
-    if length is pd.NaT or length < least:
+    if length is pd.NaT or length < pd.Timedelta(0):
         raise wanted.refusal(f"{word} is {value!r}", expected="a duration such as '1h'",
                              remedy=f"give another {word}")
     return length

@@ -27,6 +27,7 @@ from streams.readers.local_time import DROPPED
 from streams.sources.contract import Batch, Cursor
 
 UNFINISHED = "unfinished"
+SAME_STEP = "another reading of the same step"
 SETTLE = pd.Timedelta("1min")
 TEXT_TABLES = {".csv"}
 PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
@@ -119,8 +120,13 @@ class FilesSource:
         if panel is None:
             return Batch(self.domain, None, dict(held), str(path), refused=refused)
         rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
-        return Batch(self.domain, panel, dict(held), str(path), rejected=rejected,
-                     notes=(NO_LINE_END,) if cut else ())
+        notes = [NO_LINE_END] if cut else []
+        if panel.attrs.get("same_step_dropped"):
+            rejected[SAME_STEP] = int(panel.attrs["same_step_dropped"])
+        if panel.attrs.get("stamps_moved"):
+            notes.append(f"{panel.attrs['stamps_moved']} rows lay off the clock, by up to "
+                         f"{panel.attrs['stamps_moved_by']}: they were taken to the nearest step")
+        return Batch(self.domain, panel, dict(held), str(path), rejected=rejected, notes=tuple(notes))
 
     def _stands_still(self, path: Path, before: Seen | None, seen: Seen) -> bool:
         if self._clock is None:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from streams.readers.wanted import duration
 from streams.sources.rows import Report, Terms
 
 STRETCH = 168  # steps: a longer gap between stamps starts another panel, so that one late row does not open years
@@ -29,7 +28,7 @@ def arranged(reports: Iterable[Report], terms: Terms) -> Arranged:
     """Reports as panels. A (time, node) reported again later is in a later panel, so that the store sees a revision.
 
     Reports of one (time, node) known at the same instant are merged where they do not contradict each other. With
-    stamps "floor" only the last reading of a step is kept, the others are counted. O(reports log reports).
+    stamps "nearest" or "floor" only the last reading of a step is kept, the others are counted. O(reports log reports).
 
     >>> import pandas as pd
     >>> hour = 3_600_000_000_000
@@ -44,7 +43,7 @@ def arranged(reports: Iterable[Report], terms: Terms) -> Arranged:
         if told and told[-1].known == report.known and _agree(told[-1], report):
             repeated += set(report.values) <= set(told[-1].values)
             told[-1] = _merged(told[-1], report)
-        elif told and terms.stamps == "floor":
+        elif told and terms.stamps != "exact":
             replaced += 1
             told[-1] = report._replace(values={**told[-1].values, **_said(report)})
         else:
@@ -112,7 +111,7 @@ def _panel(reports: Sequence[Report], terms: Terms) -> xr.Dataset:
          for name, values in data.items()},
         {"time": np.array(stamps, dtype="datetime64[ns]"), "node": np.array(list(columns), dtype=str),
          "known_time": (("time", "node"), known)},
-        {"domain": terms.domain, "kind": terms.kind, "step": duration(terms.step)})
+        {"domain": terms.domain, "kind": terms.kind, **terms.clock.attrs})
     if np.isnan(places).all():
         return panel
     if terms.kind in ("point", "trajectory"):

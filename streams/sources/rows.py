@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from streams.clock import Clock, span_text
 from streams.errors import PanelError, ReadError
 from streams.panel import KINDS
 from streams.readers.local_time import DROPPED
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 EPOCH = datetime(1970, 1, 1)
+TOLERANCE = 0.25  # share of a step that a stamp may lie off the clock
 NO_TIME = "no time stamp"
 NO_NODE = "no node"
 AHEAD = "more than a step ahead of the clock here"
@@ -53,7 +55,9 @@ class Terms:
     ``variables``: the fields that are measured (none given: every other field). ``time`` None: a row is stamped
     when it arrives. ``known_time``: the field that says when it was known; else ``delay`` after its time; else on
     arrival. ``time_zone``: of stamps without an offset (default UTC); a stamp in the doubled or the skipped hour of
-    a clock change cannot be placed and is left out. ``stamps`` "floor" puts a stamp on the step it lies in, where
+    a clock change cannot be placed and is left out. ``anchor`` (one stamp) and ``calendar`` ("month" or a zone) say the
+    clock with ``step``; ``stamps`` "nearest" puts a stamp on the nearest tick if that is at most a quarter of a step
+    away (else the store refuses it), "floor" on the step it lies in, "exact" leaves it. Of the first two only
     the last reading of a step counts. ``variable`` and ``value``: the fields of a table with one row per variable.
 
     >>> Terms("air", pd.Timedelta("1h"), time_zone="Europe/Berlin").zone.key
@@ -72,7 +76,9 @@ class Terms:
     known_time: str | None = None
     delay: pd.Timedelta | None = None
     time_zone: str = "UTC"
-    stamps: Literal["exact", "floor"] = "exact"
+    stamps: Literal["exact", "nearest", "floor"] = "exact"
+    anchor: str | None = None
+    calendar: str = ""
     variable: str | None = None
     value: str = "value"
 
@@ -84,8 +90,8 @@ class Terms:
             wrong = (f"step is {self.step}", "a positive duration")
         elif self.delay is not None and self.delay < pd.Timedelta(0):
             wrong = (f"delay is {self.delay}", "no negative duration")
-        elif self.stamps not in ("exact", "floor"):
-            wrong = (f"stamps is {self.stamps!r}", "'exact' or 'floor'")
+        elif self.stamps not in ("exact", "nearest", "floor"):
+            wrong = (f"stamps is {self.stamps!r}", "'exact', 'nearest' or 'floor'")
         else:
             try:
                 ZoneInfo(self.time_zone)
@@ -98,6 +104,22 @@ class Terms:
     def zone(self) -> ZoneInfo:
         """The zone of stamps without an offset."""
         return ZoneInfo(self.time_zone)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Which stamps the domain has."""
+        told = {"step": span_text(self.step), "calendar": self.calendar}
+        return Clock.of(told if self.anchor is None else {**told, "anchor": self.anchor})
+
+    def placed(self, time: int) -> int:
+        """A stamp (ns) on the clock, as ``stamps`` says."""
+        if self.stamps == "exact":
+            return time
+        if self.stamps == "floor":
+            even = self.clock.floor(self.clock.even(np.datetime64(time, "ns")))
+            return int(self.clock.shown(even).astype(np.int64))
+        tick = int(self.clock.nearest(np.array([time], "datetime64[ns]")).astype(np.int64)[0])
+        return tick if abs(tick - time) <= TOLERANCE * self.step_ns else time
 
     @cached_property
     def step_ns(self) -> int:
@@ -116,8 +138,7 @@ def report_of(row: Mapping[str, object], terms: Terms, received: np.datetime64, 
     """
     arrived = int(received.astype("datetime64[ns]").astype(np.int64))
     time = arrived if terms.time is None else _stamp(row.get(terms.time), terms, terms.time, where)
-    if terms.stamps == "floor":
-        time -= time % terms.step_ns
+    time = terms.placed(time)
     node = row.get(terms.node)
     if node is None or str(node).strip() == "":
         raise RowError(NO_NODE, f"no {terms.node!r}", where=where, expected="the name of a node",

@@ -51,7 +51,7 @@ def _check_axes(held: StoredDomain, where: str) -> Iterator[Finding]:
     if len(wrong):
         yield Finding(f"time goes backwards or stands still at row {int(wrong[0]) + 1} ({time[wrong[0] + 1]})", where,
                       RESTORE)
-    off = (time.astype(np.int64) - int(held.attrs["clock_origin"])) % int(held.step.astype(np.int64)) != 0
+    off = np.zeros(len(time), bool) if np.isnat(time).any() else held.clock.nearest(time) != time
     if off.any():
         yield Finding(f"{int(off.sum())} stamps are off the domain's clock, the first: {time[off][0]}", where, RESTORE)
     names, counts = np.unique(nodes, return_counts=True)

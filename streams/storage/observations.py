@@ -16,9 +16,9 @@ import pandas as pd
 import xarray as xr
 import zarr
 
+from streams.clock import Clock
 from streams.instant import instant
 from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
-from streams.panel import step_of
 from streams.storage.arrays import (
     attrs_of,
     create_array,
@@ -31,7 +31,7 @@ from streams.storage.arrays import (
 from streams.storage.layout import ENTRY_CHUNK, chunks_for
 
 POSITIONS = ("lat", "lon")
-OWN_ATTRS = ("variable_order", "clock_origin", "kept_from")
+OWN_ATTRS = ("variable_order", "clock", "kept_from")
 
 
 def domains_in(root: zarr.Group) -> tuple[str, ...]:
@@ -89,7 +89,12 @@ class StoredDomain:
     @property
     def step(self) -> np.timedelta64:
         """The domain's step."""
-        return step_of(xr.Dataset(attrs=self.attrs))
+        return self.clock.step
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Which stamps the domain has."""
+        return Clock.of(cast("dict[str, str]", self.attrs["clock"]))
 
     def position_dims(self) -> tuple[str, ...] | None:
         """Dims of ``lat`` and ``lon``, None where no positions are held."""
@@ -239,11 +244,11 @@ class StoredDomain:
         self.group.attrs.update(changes)
 
 
-def create_domain(root: zarr.Group, panel: xr.Dataset, clock_origin: int) -> StoredDomain:
-    """An empty domain with the panel's attrs; ``clock_origin`` (ns) is the phase of its clock."""
+def create_domain(root: zarr.Group, panel: xr.Dataset, clock: Clock) -> StoredDomain:
+    """An empty domain with the panel's attrs and this clock."""
     domain = str(panel.attrs["domain"])
     group = root.create_group(f"observations/{safe_name(domain)}")
-    group.attrs.update({**tidy_attrs(panel.attrs), "variable_order": [], "clock_origin": clock_origin})
+    group.attrs.update({**tidy_attrs(panel.attrs), "clock": clock.attrs, "variable_order": []})
     no_stamps, axis = np.zeros(0, "M8[ns]"), (ENTRY_CHUNK,)
     create_array(group, "time", no_stamps, (0,), ("time",), axis, {"standard_name": "time"})
     create_array(group, "node", np.zeros(0, "U1"), (0,), ("node",), axis, {"cf_role": "timeseries_id"})

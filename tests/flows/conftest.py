@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from flows.watch import watch_once
 from flows.workspace import Workspace
 from streams.city import simulate_city
 
@@ -95,6 +96,55 @@ def make_city(panels: dict[str, xr.Dataset], folder: Path) -> SmallCity:
     sources = "".join(SOURCE.format(domain=domain) for domain in panels)
     (folder / "terracast.toml").write_text(SETTINGS + sources)
     return SmallCity(folder, panels)
+
+
+BERLIN = """\
+[stream]
+name = "berlin"
+domain = "air"
+target = "no2"
+step = "1h"
+horizon = "12h"
+cadence = "6h"
+history = "4d"
+patience = "12h"
+
+[base]
+first_fit = "20d"
+steps = 10
+
+[adapt]
+steps = 5
+
+[discovery]
+max_lag = 1
+trial_steps = 5
+
+[[sources]]
+domain = "air"
+path = "air.csv"
+units = {no2 = "ug m-3", wind = "m s-1"}
+time_zone = "Europe/Berlin"
+delay = "1h"
+"""
+
+
+@pytest.fixture(scope="session")
+def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small CSV of 35 days in local time, in service since 2024-01-25T00:00; do not write into it."""
+    folder = tmp_path_factory.mktemp("berlin")
+    clock, random = pd.date_range("2024-01-01", periods=24 * 35, freq="h"), np.random.default_rng(0)
+    wind = 4 + random.normal(0, 1, len(clock))
+    rows = []
+    for place, node in enumerate(("Mitte", "Wedding")):
+        level = 30 + 10 * np.sin(2 * np.pi * clock.hour / 24 + place) - wind + random.normal(0, 3, len(clock))
+        rows.append(pd.DataFrame({"time": clock.strftime("%Y-%m-%d %H:%M"), "station": node, "lat": 52.5 + place / 20,
+                                  "lon": 13.4, "no2": level.round(2), "wind": wind.round(2)}))
+    pd.concat(rows).to_csv(folder / "air.csv", index=False)
+    (folder / "terracast.toml").write_text(BERLIN, encoding="utf-8")
+    step = watch_once(Workspace.open(folder / "terracast.toml"), np.datetime64("2024-01-25T00:30", "ns"))
+    assert step.waiting is None and step.forecast is not None
+    return folder
 
 
 @pytest.fixture(scope="session")

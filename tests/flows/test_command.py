@@ -31,20 +31,21 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 BEIJING = SHARED / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 
 
-def run(*arguments: str, folder: Path, api: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=_environment(api), capture_output=True, text=True)
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=_environment(), capture_output=True, text=True)
 
 
-def _environment(api: str | None) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", **({"PREFECT_API_URL": api} if api else {})}
+def _environment() -> dict[str, str]:
+    """No Prefect server: verbs work without one."""
+    return {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
-def terminal(small_city, prefect_server: str, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
+def terminal(small_city, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
     """Runs verbs on the small city in one process that stays: what costs seconds to import is imported once."""
     log = (tmp_path / "terminal.log").open("w+")
     with subprocess.Popen([sys.executable, "-c", VERBS_ONE_AFTER_THE_OTHER], cwd=small_city.folder, text=True,
-                          env=_environment(prefect_server), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=log) as process, log:
         assert process.stdin is not None and process.stdout is not None
 
@@ -85,7 +86,7 @@ def test_mistakes_in_the_settings_are_one_line(tmp_path: Path, toml: str | None,
 
 
 def test_a_stream_from_ingest_to_rollback(small_city, terminal: Callable) -> None:  # type: ignore[no-untyped-def]
-    """The verbs one after the other on one workspace, through real Prefect runs."""
+    """The verbs one after the other on one workspace, as a person types them; there is no server anywhere."""
     def answer(*arguments: str) -> dict:
         done = terminal(*arguments, "--json")
         assert done.returncode == 0, done.stderr
@@ -115,8 +116,8 @@ def test_a_stream_from_ingest_to_rollback(small_city, terminal: Callable) -> Non
     assert Path(answer("report", "--out", "page.html")["report"]).stat().st_size < 3_000_000
 
 
-def test_a_wrong_instant_is_one_line(small_city, prefect_server: str) -> None:  # type: ignore[no-untyped-def]
-    done = run("watch", "--once", "--now", "tomorrow-ish", folder=small_city.folder, api=prefect_server)
+def test_a_wrong_instant_is_one_line(small_city) -> None:  # type: ignore[no-untyped-def]
+    done = run("watch", "--once", "--now", "tomorrow-ish", folder=small_city.folder)
     assert done.returncode == 1 and "is not an instant" in done.stderr.splitlines()[-1]
 
 

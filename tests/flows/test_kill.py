@@ -25,11 +25,11 @@ COMMAND = [sys.executable, "-c", "from flows.command import main; main()", "watc
     pytest.param("loop", 12, 10, marks=pytest.mark.slow), pytest.param("weekly", 24, 10, marks=pytest.mark.slow),
     pytest.param("mixture", 12, 5, marks=pytest.mark.slow)])
 def test_sigkill_at_random_instants_loses_and_doubles_nothing(  # type: ignore[no-untyped-def]
-        build_city: Callable, prefect_server: str, same_trees: Callable, policy: str, hours: int,
+        build_city: Callable, same_trees: Callable, policy: str, hours: int,
         kills: int) -> None:
     """The weekly policy trains, registers and promotes on the way; the loop calibrates, the mixture reads company."""
     undisturbed, killed = build_city("undisturbed"), build_city("killed")
-    environment = {**os.environ, "PREFECT_API_URL": prefect_server, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for city in (undisturbed, killed):
         settings = city.config.read_text().replace("[adapt]", f'[adapt]\npolicy = "{policy}"')
         city.config.write_text(settings)

@@ -118,9 +118,9 @@ def _a_wrapped_version_serves_is_told_of_and_rolled_back(city) -> None:  # type:
 
 @pytest.mark.parametrize("kills", [0, pytest.param(6, marks=pytest.mark.slow)])
 def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyped-def]
-        build_city: Callable, prefect_server: str, same_trees: Callable, kills: int) -> None:
+        build_city: Callable, same_trees: Callable, kills: int) -> None:
     undisturbed, killed = (_begun(build_city(name)) for name in ("undisturbed", "killed"))
-    environment = {**os.environ, "PREFECT_API_URL": prefect_server, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from flows.command import main; main()", "adapt"]
     draw = random.Random(3)
     for number in range(kills + 1):

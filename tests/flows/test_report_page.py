@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.freshness import NodeFreshness, SourceFreshness
 from flows.reporting.content import (
     Alarm,
     CausalLink,
     Change,
+    Fan,
     KnownEvent,
     Making,
+    Outlook,
     Reasons,
+    Replayed,
     Report,
     ReportError,
     Timeline,
@@ -30,6 +34,22 @@ DRAWING = ('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="80"><tex
            '<path d="M120 36H260"/></svg>')
 HOSTILE = "<script>window.stolen = 1</script>"
 at = np.datetime64
+
+
+def fan(name: str, leads: int = 24) -> Fan:
+    times = pd.date_range("2015-07-16T07:00", periods=72, freq="h").to_numpy("datetime64[ns]")
+    observed = 80 + 30 * np.sin(np.arange(72) / 4)
+    observed[20:24] = np.nan
+    ahead = times[-1] + np.arange(1, leads + 1) * np.timedelta64(1, "h")
+    levels = 80 + np.linspace(2, 20, leads)[:, None] * np.array([-1.3, -0.7, 0, 0.7, 1.3])
+    return Fan(name, times, observed, ahead, levels)
+
+
+def source(*silent: str, overdue: bool = False) -> SourceFreshness:
+    newest = at("2015-07-19T05:00", "ns")
+    return SourceFreshness("air", newest, newest, overdue, tuple(
+        NodeFreshness(name, at("2015-07-10T04:00", "ns") if name in silent else newest, overdue or name in silent)
+        for name in NODES))
 
 
 def report() -> Report:
@@ -56,7 +76,9 @@ def report() -> Report:
         versions=(Version("4", ("champion",), "E-1", "Accepted after 9 days.", 0.062), Version("3", ("previous",))),
         reasons=Reasons(DRAWING, (CausalLink("wind", "PM2.5", "2 hours", -0.4, 0.9, True, True, "lowers the error"),),
                         ("No hidden common cause.",), "PCMCI+"),
-        policies=pd.DataFrame({"policy": ["frozen", "terracast"], "mae": [21.0, 19.0], "crps": [15.0, 14.0]}),
+        outlook=Outlook(tuple(fan(name) for name in NODES), at("2015-07-19T06:00")), sources=(source("Guanyuan"),),
+        replayed=Replayed(at("2015-07-19T08:00"), "air.PM25 at 6 nodes", "Adapting is worth it.", pd.DataFrame(
+            {"policy": ["frozen", "terracast"], "mae": [21.0, 19.0], "crps": [15.0, 14.0]}), ("2015-03-03: too low.",)),
         making=Making("terracast report", "sha256:9f", {"terracast": "0.1.0"}))
 
 
@@ -111,6 +133,8 @@ def test_a_full_report_draws_everything_and_fetches_nothing(browser: object, tmp
     assert seen.count("#timeline svg .mark-area path") == 1
     assert seen.count("#timeline svg .mark-rect.role-mark path") >= 4
     assert seen.count("#causal svg path") == 1
+    assert seen.count("#next svg.fan") == len(NODES)
+    assert seen.count("#next svg.fan .point") == 24 * len(NODES)
     assert seen.count(".alarm") == 2 and seen.count(".alarm p") == 6
     assert_quiet(seen)
 
@@ -152,7 +176,7 @@ def test_pointing_shows_the_numbers_of_a_day_and_dragging_moves_in_time(browser:
     page.wait_for_selector("#vg-tooltip-element.visible")  # type: ignore[attr-defined]
     told = page.locator("#vg-tooltip-element").inner_text().split()  # type: ignore[attr-defined]
     values = report().timeline.values.set_index("time")  # type: ignore[union-attr]
-    shown = values.loc[pd.Timestamp(" ".join(told[told.index("day") + 1:told.index("day") + 4]))]
+    shown = values.loc[pd.Timestamp(" ".join(told[told.index("time") + 1:told.index("time") + 4]))]
     assert float(told[told.index("observed") + 1]) == pytest.approx(shown["observed"], rel=5e-3)
     ticks = page.locator("#timeline svg .role-axis-label").first.text_content()  # type: ignore[attr-defined]
     page.mouse.down()  # type: ignore[attr-defined]
@@ -178,6 +202,9 @@ def test_hostile_names_are_text(browser: object, tmp_path: Path, positions: bool
                       alarms=(Alarm(HOSTILE, HOSTILE, HOSTILE, HOSTILE, at("2015-03-03"), sort=HOSTILE),),
                       versions=(Version(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE),),
                       reasons=Reasons(drawing, (link,), (HOSTILE,), HOSTILE),
+                      outlook=Outlook((fan(HOSTILE),), at("2015-07-19")),
+                      sources=(replace(source(), domain=HOSTILE, overdue=True),),
+                      replayed=replace(full.replayed, protocol=HOSTILE, advice=HOSTILE, alarms=(HOSTILE,)),
                       making=Making(HOSTILE, HOSTILE, {HOSTILE: HOSTILE}))
     assert HOSTILE not in render(hostile)
     seen = visit(browser, write(hostile, tmp_path / "report.html"))
@@ -191,14 +218,15 @@ def test_an_empty_report_says_so_in_sentences(browser: object, tmp_path: Path) -
     empty = Report("Nothing yet", "air", "PM2.5", "", at("2015-01-01"))
     seen = visit(browser, write(empty, tmp_path / "report.html"))
     sections = seen.page.locator("main section")  # type: ignore[attr-defined]
-    assert sections.count() == 6
-    for index in range(6):
+    assert sections.count() == 7
+    for index in range(7):
         assert sections.nth(index).locator(".empty").count() == 1
     assert seen.count("svg") == 0 and seen.count("table") == 0
     assert_quiet(seen)
 
 
-@pytest.mark.parametrize("part", ["nodes", "timeline", "alarms", "versions", "policies", "reasons"])
+@pytest.mark.parametrize("part", ["nodes", "timeline", "alarms", "versions", "replayed", "reasons", "outlook",
+                                  "sources"])
 def test_each_section_may_be_missing_alone(part: str) -> None:
     default = Report("x", "x", "x", "", at("2015-01-01"))
     assert "</html>" in render(replace(report(), **{part: getattr(default, part)}))
@@ -207,7 +235,8 @@ def test_each_section_may_be_missing_alone(part: str) -> None:
 def test_rows_without_numbers_are_dashes_not_errors() -> None:
     nodes = pd.DataFrame({"node": ["a", "b"], "error": [np.nan, 1.0], "reference_error": [1.0, 0.0]})
     policies = pd.DataFrame({"policy": ["never"], "mae": [np.nan]})
-    page = render(replace(report(), nodes=nodes, policies=policies))
+    replayed = replace(report().replayed, policies=policies)
+    page = render(replace(report(), nodes=nodes, replayed=replayed))
     assert "nan" not in page.split("<main>")[1].split("</main>")[0].replace('data-value="nan"', "").lower()
 
 
@@ -216,3 +245,34 @@ def test_a_table_without_its_column_is_refused_in_words() -> None:
         render(replace(report(), nodes=pd.DataFrame({"station": ["a"]})))
     with pytest.raises(ReportError, match="causal drawing"):
         render(replace(report(), reasons=Reasons("<p>not a drawing</p>")))
+
+
+def section(page: str, name: str) -> str:
+    return page.split(f'<section id="{name}"')[1].split("</section>")[0]
+
+
+def test_a_feed_that_is_silent_as_a_whole_is_the_headline_not_calm() -> None:
+    silent = replace(report(), sources=(source(*NODES, overdue=True),), alarms=())
+    page = section(render(silent), "next")
+    assert 'class="verdict outage"' in page and "All 6 stations of air are silent: nothing came after" in page
+    assert "calm" not in page and "not affected" not in render(silent)
+    assert "The newest value is of 19 Jul 2015, 05:00 UTC: 60 minutes old." in page
+
+
+def test_a_few_silent_stations_are_named_with_their_own_last_stamps() -> None:
+    page = section(render(replace(report(), alarms=(), nodes=None)), "next")
+    assert "1 of 6 stations of air is silent: Guanyuan (since 2015-07-10 04:00 UTC)." in page
+    heard = section(render(replace(report(), alarms=(), nodes=None, sources=(source(),))), "next")
+    assert 'class="verdict calm"' in heard
+
+
+def test_two_hundred_nodes_stay_light_and_the_rest_folds_away() -> None:
+    fans = tuple(fan(f"road {number}") for number in range(200))
+    page = render(replace(report(), nodes=None, timeline=None, outlook=Outlook(fans, at("2015-07-19T06:00"), None, 7)))
+    assert len(page) < 1_500_000 and "194 further stations" in page and "7 further stations not drawn" in page
+
+
+def test_the_last_replay_says_when_it_was_made_and_what_to_choose() -> None:
+    page = section(render(report()), "worth")
+    assert "Replayed on 19 Jul 2015, 08:00 UTC: air.PM25 at 6 nodes" in page and "Adapting is worth it." in page
+    assert "MAE, µg m⁻³" in page and "1 alarm that the replay would have raised" in page

@@ -1,26 +1,27 @@
-"""``terracast up``: all on loopback in one command, runs started by hand and by an alarm, nothing left behind."""
+"""What ``terracast up`` is made of: what runs when, ports, the page, one a workspace, guards, steps that miss."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from flows.up import ALARM, _page, _server, deployments
+from flows.running.page import page, served
+from flows.running.place import UP, Place
+from flows.running.standing import missed, now, stamp, trouble
 from streams.errors import TerracastError
 
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+NOTHING: dict[str, Any] = {"trouble": [], "waiting": "Service waits: 3 of 30 days of air are known."}
 
 
 def _free() -> int:
@@ -29,81 +30,111 @@ def _free() -> int:
         return int(free.getsockname()[1])
 
 
-def _ask(url: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return answer.read()
-
-
-def _until(true: Callable[[], bool], seconds: int) -> bool:
-    deadline = pd.Timestamp.now() + pd.Timedelta(seconds=seconds)
-    while pd.Timestamp.now() < deadline:
-        if true():
-            return True
-        threading.Event().wait(0.5)
-    return False
-
-
 def test_what_runs_when(small_city, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    config = str(small_city.folder / "terracast.toml")
-    found = {one.name: one for one in deployments(config, tmp_path / "index.html")}
-    assert set(found) == {"watch", "adapt", "discover", "report", "retrain", "ingest"}
-    assert found["watch"].schedules and not found["retrain"].schedules
-    assert found["adapt"].triggers[0].expect == {ALARM}
-    assert all(one.parameters["config"] == config for one in found.values())
+    from flows.scheduled import deployments
+
+    found = {one.name: one for one in deployments(small_city.config, tmp_path / "index.html")}
+    assert set(found) == {f"city-{verb}" for verb in ("watch", "discover", "report", "retrain", "ingest")}
+    assert found["city-watch"].schedules and not found["city-retrain"].schedules
+    assert not any(one.triggers for one in found.values()), "the step itself adapts; no event starts a run"
+    assert all(one.parameters["config"] == str(small_city.config) for one in found.values())
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--prefect-port", "--mlflow-port", "--page-port"])
+def test_a_port_that_is_taken_is_one_line(small_city, option: str) -> None:  # type: ignore[no-untyped-def]
+    options = {name: str(_free()) for name in ("--prefect-port", "--mlflow-port", "--page-port")}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(TerracastError, match="free port"), _page(tmp_path, port):
+        options[option] = str(taken.getsockname()[1])
+        done = subprocess.run([*COMMAND, "up", *(part for pair in options.items() for part in pair)],
+                              cwd=small_city.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert options[option] in done.stderr and option in done.stderr
+
+
+def test_the_page_is_the_report_or_what_is_waited_for_and_no_folder(tmp_path: Path) -> None:
+    report, port = tmp_path / "page" / "index.html", _free()
+    told = dict(NOTHING)
+    with served(report, lambda: told, port):
+        def get(path: str = "/") -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.read().decode()  # type: ignore[no-any-return]
+
+        assert "3 of 30 days of air are known" in get()
+        report.parent.mkdir()
+        (report.parent / "secret.txt").write_text("x")
+        report.write_text("<!doctype html><html><body class='a'><p>the report</p></body></html>")
+        assert "<p>the report</p>" in get() and "role=" not in get()
+        told["trouble"] = ["The step that was due at <noon> has not run."]
+        assert get().index("due at &lt;noon&gt;") < get().index("<p>the report</p>")
+        assert '"trouble"' in get("/status.json")
+        for path in ("/secret.txt", "/page/", "/../"):
+            with pytest.raises(urllib.error.HTTPError):
+                get(path)
+    assert "<body" in page(report, NOTHING)
+
+
+def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / ".terracast")
+    holder = ("import sys, time; from pathlib import Path; from flows.running.place import Place\n"
+              "with Place(Path(sys.argv[1])).only_one():\n    print('held', flush=True); time.sleep(600)")
+    with subprocess.Popen([sys.executable, "-c", holder, str(place.folder)], stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None and first.stdout.readline() == b"held\n"
+        place.write(UP, {"pid": first.pid, "page": "http://127.0.0.1:8478"})
+        assert place.alive
+        with pytest.raises(TerracastError, match=rf"process {first.pid}, page http://127.0.0.1:8478"), place.only_one():
             pass
-    with pytest.raises(TerracastError, match="does not answer"), \
-            _server("Python", ["this"], f"http://127.0.0.1:{_free()}"):  # prints and ends
-        pass
+        first.kill()
+    assert not place.alive
+    with place.only_one():
+        assert place.alive
 
 
-@pytest.mark.slow
-def test_up_serves_runs_and_leaves_nothing(small_city, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    ports = {name: _free() for name in ("prefect", "mlflow", "page")}
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "OMP_NUM_THREADS": "1"}
-    environment.pop("PREFECT_API_URL", None)
-    options = [part for name, port in ports.items() for part in (f"--{name}-port", str(port))]
-    small_city.deliver(0, 32)
-    with (tmp_path / "up.log").open("w") as log, subprocess.Popen(
-            [*COMMAND, "up", *options], cwd=small_city.folder, env=environment, stdout=subprocess.PIPE, stderr=log,
-            text=True, start_new_session=True) as running:
-        try:
-            assert running.stdout is not None
-            for line in running.stdout:
-                if line.startswith("schedules are on"):
-                    break
-            else:
-                raise AssertionError((tmp_path / "up.log").read_text()[-3000:])
-            api = f"http://127.0.0.1:{ports['prefect']}/api"
-            assert b"<html" in _ask(f"http://127.0.0.1:{ports['page']}/")
-            assert _ask(f"http://127.0.0.1:{ports['mlflow']}/health") == b"OK"
-            assert _until(lambda: len(json.loads(_ask(f"{api}/deployments/filter", {}))) == 6, 60)
-            ids = {one["name"]: one["id"] for one in json.loads(_ask(f"{api}/deployments/filter", {}))}
+def test_a_guard_ends_its_child_and_all_that_it_started_when_the_pipe_closes() -> None:
+    deaf = ("import os, signal, subprocess, sys, time\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+            "print(os.getpid(), child.pid, flush=True); time.sleep(600)")
+    guard = subprocess.Popen([sys.executable, "-m", "flows.running.guard", "0.5", sys.executable, "-c", deaf],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    assert guard.stdout is not None and guard.stdin is not None
+    pids = [int(pid) for pid in guard.stdout.readline().split()]
+    os.kill(guard.pid, signal.SIGINT)  # a terminal's Ctrl-C is not for the guard
+    threading.Event().wait(0.3)
+    assert guard.poll() is None
+    guard.stdin.close()
+    guard.wait(15)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    guard.stdout.close()
 
-            def ended(runs: dict[str, object]) -> bool:
-                found = json.loads(_ask(f"{api}/flow_runs/filter", runs))
-                assert not any(run["state_type"] in ("FAILED", "CRASHED") for run in found), found
-                return any(run["state_type"] == "COMPLETED" for run in found)
 
-            given = {"config": str(small_city.config), "now": str(small_city.day(32))}
-            run = json.loads(_ask(f"{api}/deployments/{ids['watch']}/create_flow_run", {"parameters": given}))["id"]
-            assert _until(lambda: ended({"flow_runs": {"id": {"any_": [run]}}}), 120)
-            _ask(f"{api}/events", [{"event": ALARM, "occurred": pd.Timestamp.now("UTC").isoformat(),
-                                    "resource": {"prefect.resource.id": "terracast.stream.city"},
-                                    "id": "00000000-0000-4000-8000-000000000001", "payload": {}}])
-            assert _until(lambda: ended({"deployments": {"id": {"any_": [ids["adapt"]]}}}), 120)
-        finally:
-            running.send_signal(signal.SIGINT)
-            running.wait(60)
-    for port in ports.values():
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0
+def test_a_step_that_did_not_come_is_told_within_two_cadences_of_when_it_was_due() -> None:
+    at, runs = now(), {"cadence_seconds": 60.0, "failed": {}, "running": None}
+    ready = stamp(at.replace(year=at.year - 1))
+    assert missed({}, at) is None, "not before the schedules are on"
+    assert missed(runs | {"ready": ready}, at) is not None
+    assert missed(runs | {"ready": ready, "began": stamp(at)}, at) is None
+    assert missed(runs | {"ready": ready, "running": {"verb": "watch", "since": ready}}, at) is None
+    (told,) = trouble(runs | {"ready": ready, "running": {"verb": "discover", "since": ready}}, at)
+    assert "has not run" in told and "discover" in told
+    assert trouble(runs | {"failed": {"watch": "the disk is full"}}, at) == [
+        "The last run of `watch` failed: the disk is full"]
+
+
+def test_a_damaged_mlflow_file_keeps_up_from_starting_anything(small_city) -> None:  # type: ignore[no-untyped-def]
+    (small_city.folder / "mlflow.db").write_bytes(b"no database" * 200)
+    done = subprocess.run([*COMMAND, "up"], cwd=small_city.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "mlflow.db" in done.stderr
+    assert not Place.of(small_city.config).alive
+
+
+def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
+    from flows.up import Child, _await, _running
+
+    child = Child("Python", [sys.executable, "-c", "print('cannot bind'); raise SystemExit(1)"], dict(os.environ),
+                  tmp_path / "python.log", f"http://127.0.0.1:{_free()}/health")
+    with pytest.raises(TerracastError, match="Python ended: cannot bind"), _running([child]):
+        _await([child], Place(tmp_path))

@@ -44,7 +44,8 @@ def model(panel: xr.Dataset, asked: Request) -> NativeModel:
 @pytest.fixture(scope="session")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blank")
-    Registry(folder / "mlflow.db", name="blank")
+    with Registry(folder / "mlflow.db", name="blank").lock():  # MLflow makes its file with the first thing written
+        pass
     return folder / "mlflow.db"
 
 

@@ -1,0 +1,85 @@
+"""Verbs of the loop: ``watch``, ``up``, ``status``, ``replay``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.data import refuse, say_files
+from flows.cli.forecast import say_short
+from flows.cli.options import CONFIG, Config, Json, Now
+from flows.output import CALM, DRIFT, print_json, progress, say
+from flows.recorded import recorded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (watch, up, status, replay):
+        app.command()(verb)
+
+
+def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", help="One step, then stop.")] = False,
+          now: Now = None, json: Json = False) -> None:
+    """One step of the loop (--once), or a step at every cadence until interrupted."""
+    from flows.watch import watch as act
+    from flows.watch import watch_forever
+
+    if not once:
+        watch_forever(str(config.resolve()))
+        return
+    answer = recorded("watch", lambda: act(str(config.resolve()), now))
+    if json:
+        print_json(answer)
+    else:
+        say_files(answer["files"])
+        say(str(answer["waiting"]) if answer["waiting"] else
+            f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
+        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"], *answer["receipts"]):
+            say(f"- {text}")
+        say_short(config, now)
+    refuse(answer["refused"] or answer["behind"])
+    raise typer.Exit(DRIFT if answer["alarms"] else CALM)
+
+
+def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="Of Prefect's server.")] = 4200,
+       mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
+       page_port: Annotated[int, typer.Option(help="Of the report's page.")] = 8478) -> None:
+    """Prefect's server, MLflow, the schedules and the report's page, on loopback, until interrupted."""
+    from flows.up import Ports
+    from flows.up import up as serve
+
+    serve(config.resolve(), Ports(prefect_port, mlflow_port, page_port))
+
+
+def status(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
+    """What runs, the last step, how old each source's newest value is, open episodes, the version in service, disk."""
+    from flows.status import status as act
+
+    found = act(config.resolve(), now)
+    if json:
+        print_json({"streams": [found.to_json()]})
+    else:
+        for line in found.lines:
+            say(line)
+    raise typer.Exit(CALM if found.calm else DRIFT)
+
+
+def replay(config: Config = CONFIG,
+           policies: Annotated[str, typer.Option(
+               help="Comma-separated; also mixture, ladder, oracle.")] = "frozen,weekly,drift-only,loop",
+           start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,
+           stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
+           json: Json = False) -> None:
+    """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
+    from flows.replay import run_replay
+    from flows.replay_words import lines
+
+    answer = run_replay(config, policies.split(","), start, stop, progress)
+    refused = answer.pop("refused", None)
+    if json:
+        print_json(answer)
+    else:
+        for line in lines(answer):
+            say(line)
+    refuse(refused)

@@ -1,0 +1,91 @@
+"""Verbs about versions: ``retrain``, ``adapt``, ``promote``, ``rollback``, ``versions``, ``why``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import CONFIG, Config, Json, Now
+from flows.output import print_json, print_rows, say
+from flows.recorded import recorded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (retrain, adapt, promote, rollback, versions, why):
+        app.command()(verb)
+
+
+def retrain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
+    """Fit the base anew on all that is known, and begin service with it."""
+    from flows.retrain import retrain as act
+
+    answer = recorded("retrain", lambda: act(str(config.resolve()), now))
+    if json:
+        print_json(answer)
+    else:
+        say(str(answer["waiting"] or f"champion: version {answer['champion']}"))
+
+
+def adapt(config: Config = CONFIG, json: Json = False) -> None:
+    """Carry out the act that the loop wishes for, if it does."""
+    from flows.adapt import adapt as act
+
+    answer = recorded("adapt", lambda: act(str(config.resolve())))
+    if json:
+        print_json(answer)
+    else:
+        made = "nothing to do" if not answer["receipts"] else "no version made"
+        say(made if answer["version"] is None else f"version {answer['version']} made")
+        for receipt in answer["receipts"]:
+            say(f"- {receipt}")
+
+
+def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
+            config: Config = CONFIG, json: Json = False) -> None:
+    """Make a version the champion by hand; the old champion stays as ``previous``."""
+    from flows.by_hand import promote_by_hand
+
+    number = promote_by_hand(config, version, reason)
+    _say_champion(number, f"version {number} is champion", json)
+
+
+def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
+             config: Config = CONFIG, json: Json = False) -> None:
+    """Put the previous champion back into service."""
+    from flows.by_hand import rollback_by_hand
+
+    number = rollback_by_hand(config, reason)
+    _say_champion(number, f"version {number} is champion again", json)
+
+
+def versions(config: Config = CONFIG, json: Json = False) -> None:
+    """All versions with their aliases and what made them."""
+    from flows.by_hand import version_rows
+
+    rows = version_rows(config)
+    if json:
+        print_json({"versions": rows})
+    else:
+        print_rows("versions", rows, {"version": "version", "aliases": "aliases", "key": "made by", "parent": "from",
+                                      "known_at": "data as known at"})
+
+
+def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
+    """The thread of evidence that made a version."""
+    from flows.by_hand import story
+
+    told = story(config, version)
+    if json:
+        print_json(told)
+    else:
+        for sentence in told["sentences"]:
+            say(sentence)
+
+
+def _say_champion(number: str, words: str, json: bool) -> None:
+    if json:
+        print_json({"champion": number})
+    else:
+        say(words)

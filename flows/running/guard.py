@@ -1,0 +1,69 @@
+"""The guard of one child of ``terracast up``: nothing of the child outlives ``up``, however that ended.
+
+Run as ``python -m flows.running.guard SECONDS COMMAND …`` with a pipe as standard input, of which ``up`` holds the
+other end. When that end closes, by a word or because ``up`` was killed, the child and all that it started are told to
+end, and after ``SECONDS`` killed. It imports nothing heavy: one stands beside each child for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+BECOME_PARENT_OF_ORPHANS = 36  # Linux: PR_SET_CHILD_SUBREAPER
+POLL = 0.2  # seconds
+
+
+def guard(command: list[str], patience: float) -> int:
+    """Run ``command`` in a session of its own until it ends or standard input does; answers its exit status."""
+    with suppress(OSError, AttributeError):  # where there is no such call, init takes the orphans
+        ctypes.CDLL(None).prctl(BECOME_PARENT_OF_ORPHANS, 1, 0, 0, 0)
+    for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, signal.SIG_IGN)  # the pipe alone speaks for ``up``
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_hear_again)
+    while child.poll() is None:
+        if select.select([0], [], [], POLL)[0] and not os.read(0, 1):
+            break
+    _end(child, patience)
+    return child.returncode or 0
+
+
+def _hear_again() -> None:
+    """Signals as a program expects them: what was ignored here would be ignored by the child, too."""
+    for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, signal.SIG_DFL)
+
+
+def _end(child: subprocess.Popen[bytes], patience: float) -> None:
+    """Tell the whole session to end, wait for it, kill what is left."""
+    deadline = time.monotonic() + patience
+    for told in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, told)
+        while time.monotonic() < deadline and _lives(child):
+            time.sleep(0.05)
+        deadline = time.monotonic() + 2.0
+        if not _lives(child):
+            return
+
+
+def _lives(child: subprocess.Popen[bytes]) -> bool:
+    child.poll()
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    try:
+        os.killpg(child.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(guard(sys.argv[2:], float(sys.argv[1])))

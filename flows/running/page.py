@@ -1,0 +1,81 @@
+"""The page of ``terracast up``: the report, above it what a person must know; never a folder's listing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from flows.running.place import UpError
+
+HOST = "127.0.0.1"
+WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
+<title>Terracast</title></head><body style="font: 16px/1.5 sans-serif; max-width: 40em; margin: 4em auto">
+<h1>No report yet</h1><p>{words}</p></body></html>"""
+BANNER = ('<div role="status" style="background:#fff3cd;color:#664d03;border-bottom:1px solid #d9c27c;'
+          'padding:.8em 1.2em;font:16px/1.4 sans-serif">{words}</div>')
+
+Told = Callable[[], dict[str, Any]]
+
+
+@contextmanager
+def served(report: Path, told: Told, port: int) -> Iterator[None]:
+    """Serve the page in a thread of its own; ``told`` gives ``trouble`` (a list of sentences) and ``waiting``."""
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def _answer(self, *, with_body: bool) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/status.json":
+                kind, body = "application/json", json.dumps(told()).encode()
+            elif path in ("/", "/index.html"):
+                kind, body = "text/html", page(report, told()).encode()
+            else:
+                self.send_error(404, "there is only the report, at /, and /status.json")
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing: a person's terminal is not an access log."""
+
+    try:
+        server = ThreadingHTTPServer((HOST, port), Page)
+    except OSError as error:
+        raise UpError(f"the report's page: {error.strerror}", where=f"{HOST}:{port}", expected="a free port",
+                      remedy="choose another with --page-port") from None
+    with server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def page(report: Path, told: dict[str, Any]) -> str:
+    """The report with what is wrong above it, or what is waited for."""
+    trouble = "<br>".join(escape(one) for one in told["trouble"])
+    banner = BANNER.format(words=trouble) if trouble else ""
+    try:
+        text = report.read_text(encoding="utf-8")
+    except OSError:
+        text = WAITING.format(words=escape(told["waiting"]))
+    before, tag, after = text.partition("<body")
+    if not tag:
+        return banner + text
+    attributes, end, rest = after.partition(">")
+    return f"{before}{tag}{attributes}{end}{banner}{rest}"

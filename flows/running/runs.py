@@ -1,0 +1,185 @@
+"""The runner of ``terracast up``: takes what Prefect has scheduled and carries it out, one run after another.
+
+A cold process for each run would spend ten seconds on imports; this one has them behind it, so that a cadence of
+seconds works. Runs write to one store: hence one at a time. Started as ``python -m flows.running.runs CONFIG`` with
+``PREFECT_API_URL`` in its environment, so that no order of imports can make Prefect look elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.flow_engine import run_flow
+from prefect.states import Cancelled, Crashed
+
+from flows.one_line import in_one_line
+from flows.prefect_api import server
+from flows.running.health import answers
+from flows.running.place import RUNS, Place, UpError
+from flows.running.standing import now, stamp
+from flows.scheduled import FLOWS, deployments, report
+from flows.workspace import Workspace
+from streams.errors import TerracastError
+
+POLL = 1.0  # seconds
+PATIENCE = 180.0  # seconds that the server may take to answer: a busy machine migrates Prefect's database slowly
+SHARE = 0.2  # of a cadence that the report may take to be written anew after each step
+
+
+class Runner:
+    """Carries out the scheduled runs of one workspace, and writes down how that goes."""
+
+    def __init__(self, config: Path, client: SyncPrefectClient) -> None:
+        self.config, self.client, self.place = config, client, Place.of(config)
+        self.verbs: dict[UUID, str] = {}
+        self.report_seconds = 0.0
+        cadence = Workspace.open(config).settings.stream.cadence
+        self.told: dict[str, Any] = {"cadence_seconds": cadence.total_seconds(), "running": None, "failed": {}}
+
+    def begin(self) -> None:
+        """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
+        for one in deployments(self.config, self.place.page):
+            self.verbs[UUID(str(one.apply()))] = str(one.flow_name)
+        for run in self._runs([StateType.RUNNING, StateType.PENDING]):
+            self.client.set_flow_run_state(run.id, Crashed(message="`terracast up` ended before it did"), force=True)
+        self.client.create_flow_run_from_deployment(self._step, name="first step")
+        self._tell(ready=stamp(now()))
+
+    def serve(self) -> None:
+        """Carry out what is due, for ever; a server that is away for a while is waited for."""
+        while True:
+            try:
+                due = self._due()
+            except Exception as error:  # whatever its client raises: steps go on when it is back
+                self._tell(failed={"Prefect's server": in_one_line(error, "up")})
+                due = []
+            for run in due[:1]:
+                self._carry_out(run)
+            if not due:
+                time.sleep(POLL)
+
+    @property
+    def _step(self) -> UUID:
+        return next(one for one, verb in self.verbs.items() if verb == "watch")
+
+    def _due(self) -> list[Any]:
+        """What is due, the oldest first; of several runs of one verb the newest, which makes up for the others."""
+        found = self.client.get_scheduled_flow_runs_for_deployments(list(self.verbs), scheduled_before=_clock())
+        newest: dict[UUID | None, Any] = {}
+        for run in sorted(found, key=lambda one: one.expected_start_time):
+            earlier = newest.pop(run.deployment_id, None)
+            if earlier is not None:
+                words = f"made up by the run that was due at {run.expected_start_time}"
+                self.client.set_flow_run_state(earlier.id, Cancelled(name="Skipped", message=words), force=True)
+            newest[run.deployment_id] = run
+        return list(newest.values())
+
+    def _carry_out(self, run: Any) -> None:
+        verb = self.verbs[run.deployment_id]
+        began = stamp(now())
+        self._tell(running={"verb": verb, "since": began}, **({"began": began} if verb == "watch" else {}))
+        state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), parameters=run.parameters,
+                              return_type="state")
+        words = _words(state, verb)
+        failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, "Prefect's server")}
+        failed |= {} if words is None else {verb: words}
+        self._tell(running=None, failed=failed, **({"ended": stamp(now())} if verb == "watch" else {}))
+        if verb == "watch":
+            answer = {} if words is not None else dict(state.result(raise_on_failure=False))
+            self._tell(waiting=answer.get("waiting"), next_run=self._next())
+            self._refresh(answer)
+
+    def _refresh(self, answer: dict[str, Any]) -> None:
+        """Write the report anew: after each step where that is quick, else when something was told."""
+        news = any(answer.get(name) for name in ("alarms", "decisions", "dropped", "receipts"))
+        quick = self.report_seconds <= SHARE * self.told["cadence_seconds"]
+        if not answer.get("ticks") or not (news or quick or not self.place.page.exists()):
+            return
+        self.place.page.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        try:
+            report.fn(str(self.config), str(self.place.page))
+        except Exception as error:
+            known = str(error) if isinstance(error, TerracastError) else in_one_line(error, "report")
+            self._tell(failed={**self.told["failed"], "report": known})
+        else:
+            self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
+        self.report_seconds = time.monotonic() - began
+
+    def _next(self) -> str | None:
+        """When the next step is due, as Prefect has it."""
+        coming = [run.expected_start_time for run in self._runs([StateType.SCHEDULED], self._step, 1)]
+        return stamp(coming[0]) if coming and coming[0] is not None else None
+
+    def _runs(self, states: Sequence[StateType], deployment: UUID | None = None, limit: int = 200) -> list[FlowRun]:
+        wanted = list(self.verbs) if deployment is None else [deployment]
+        return self.client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id={"any_": wanted}),  # type: ignore[arg-type]
+            flow_run_filter=FlowRunFilter(state={"type": {"any_": list(states)}}),  # type: ignore[arg-type]
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=limit)
+
+    def _tell(self, **news: Any) -> None:
+        self.told |= news
+        self.place.write(RUNS, self.told)
+
+
+def _words(state: State[Any], verb: str) -> str | None:
+    """Why a run failed, in one line; None: it did not."""
+    if state.is_completed():
+        return None
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, TerracastError):
+        return str(error)
+    return in_one_line(error, verb) if isinstance(error, BaseException) else str(state.message)
+
+
+def _clock() -> datetime:
+    return now()
+
+
+def _await(addresses: Sequence[str]) -> None:
+    """Until the servers answer: two processes that make MLflow's tables at once would hurt each other."""
+    deadline = time.monotonic() + PATIENCE
+    while silent := [one for one in addresses if not answers(one)]:
+        if time.monotonic() > deadline:
+            raise UpError("nobody answers", where=silent[0], expected=f"an answer within {PATIENCE:g} s",
+                          remedy="see .terracast/logs")
+        time.sleep(0.5)
+
+
+def _warm() -> None:
+    """Import what a step needs, while the servers come up."""
+    for name in ("adapt.loop", "flows.retrain", "flows.reporting.page"):
+        import_module(name)
+
+
+def main() -> None:
+    """Serve the workspace whose settings file is named first, when the servers whose addresses follow answer."""
+    config, api = Path(sys.argv[1]), server()
+    if api is None:
+        raise UpError("PREFECT_API_URL is not set", where="the runner", expected="the address of Prefect's server",
+                      remedy="run `terracast up`")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    Place.of(config).remove(RUNS)
+    _warm()
+    _await(sys.argv[2:] or [f"{api}/health"])
+    with get_client(sync_client=True) as client:
+        runner = Runner(config, client)
+        runner.begin()
+        runner.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The verbs as Prefect flows, and what runs when: imported by ``terracast up`` and by deployments alone.
+
+A flow calls the plain function of its verb and nothing else; ``PREFECT_API_URL`` must be set before this is imported.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.schedules import Interval
+
+from flows import discover as discovering
+from flows import ingest as ingesting
+from flows import report as reporting
+from flows import retrain as retraining
+from flows import watch as watching
+from flows.as_of import as_of
+from flows.workspace import Workspace
+
+
+@flow(name="watch")
+def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+    """One step of the loop at ``now`` (default: the clock); an alarm leaves as an event."""
+    return watching.watch(config, now)
+
+
+@flow(name="discover")
+def discover(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+    """The causal graph as known at ``now``; a change of it leaves as an event."""
+    return discovering.discover(config, now)
+
+
+@flow(name="report")
+def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None) -> dict[str, Any]:
+    """The page for people."""
+    return reporting.report(config, out, now)
+
+
+@flow(name="retrain")
+def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+    """Fit the base anew, and begin service with it."""
+    return retraining.retrain(config, now)
+
+
+@flow(name="ingest")
+def ingest(config: str = "terracast.toml") -> dict[str, Any]:
+    """New files into the store, without a step."""
+    return ingesting.ingest(config)
+
+
+FLOWS = {one.name: one for one in (watch, discover, report, retrain, ingest)}
+
+
+def deployments(config: Path, page: Path) -> list[RunnerDeployment]:
+    """What runs when: a step at every cadence, the report each morning, the graph each week; the rest by hand.
+
+    Names carry the stream's. A step that has nothing to do costs nothing, so a missed one is made up by the next.
+    Who adapts is the step itself, once for each episode: nothing is started by an event.
+    """
+    workspace = Workspace.open(config)
+    stream, given = workspace.settings.stream, {"config": str(config)}
+    anchor = datetime.fromisoformat(f"{str(workspace.floor(as_of(None)))[:19]}+00:00")
+    step = Interval(stream.cadence.to_pytimedelta(), anchor_date=anchor)
+    # By module: from a script's path, ``flows`` itself would stand on the import path and its ``adapt`` hide ours.
+    shared: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH, "tags": ["terracast", stream.name]}
+
+    def named(verb: str, says: str, **when: Any) -> RunnerDeployment:
+        told = {**given, "out": str(page)} if verb == "report" else given
+        made = FLOWS[verb].to_deployment(f"{stream.name}-{verb}", parameters=told, description=says, **when, **shared)
+        assert isinstance(made, RunnerDeployment), "outside a running event loop it answers the deployment itself"
+        return made
+
+    return [named("watch", "One step of the loop, at every cadence.", schedule=step),
+            named("discover", "The causal graph, once a week.", cron="30 3 * * 0"),
+            named("report", "The page for people, every morning.", cron="0 6 * * *"),
+            named("retrain", "Fits the base anew; by hand."),
+            named("ingest", "New files without a step; by hand.")]

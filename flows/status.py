@@ -1,0 +1,153 @@
+"""Status: how a watched stream stands, read from the store; what runs, from ``up``'s own small files.
+
+Nothing is computed that a step computes, and nothing is kept for it: no second truth. It needs no server, and neither
+Prefect, MLflow's client nor torch is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.as_of import as_of
+from flows.freshness import SourceFreshness, freshness
+from flows.running.place import RUNS, UP, Place
+from flows.running.standing import now as wall_clock
+from flows.running.standing import trouble
+from flows.settings import nanoseconds
+from flows.workspace import Workspace
+from streams.instant import instant
+
+MISSED = 2  # cadences since the last step after which a step is missing, where ``up`` runs
+
+
+@dataclass(frozen=True)
+class OpenEpisode:
+    """An episode that is not closed: ``data`` where it is a data ticket, no drift."""
+
+    id: str
+    sort: str
+    since: str
+    nodes: tuple[str, ...]
+    data: bool
+    alarm: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs."""
+
+    name: str
+    running: dict[str, Any] | None
+    last_step: str | None
+    sources: tuple[SourceFreshness, ...]
+    open_episodes: tuple[OpenEpisode, ...]
+    champion: str | None
+    next_run: str | None
+    store_bytes: int
+    trouble: tuple[str, ...]
+    ages: tuple[str, ...]
+
+    @property
+    def calm(self) -> bool:
+        """Whether no episode is open and no source overdue."""
+        return not self.open_episodes and not any(one.overdue or _silent(one) for one in self.sources)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"name": self.name, "running": self.running, "last_step": self.last_step,
+                "sources": [{"domain": one.domain, "newest": age.partition(" ")[0] or None, "overdue": one.overdue,
+                             "silent": list(_silent(one))} for one, age in zip(self.sources, self.ages, strict=True)],
+                "open_episodes": [asdict(one) for one in self.open_episodes], "champion": self.champion,
+                "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble)}
+
+    @property
+    def lines(self) -> list[str]:
+        """As lines for a person."""
+        up = self.running
+        told = [f"{self.name}: " + ("nothing runs; start it with `terracast up`" if up is None else
+                                    f"`terracast up` runs (process {up['pid']}) since {up['since']}; "
+                                    f"page {up['page']}")]
+        told += [f"trouble: {one}" for one in self.trouble]
+        told.append(f"last step: {self.last_step or 'none yet'}; next run: {self.next_run or 'none'}")
+        told.append(f"champion: {'none yet' if self.champion is None else f'version {self.champion}'}")
+        for one, age in zip(self.sources, self.ages, strict=True):
+            silent = f"; silent: {', '.join(_silent(one)[:5])}" if _silent(one) else ""
+            told.append(f"source {one.domain}: {'nothing yet' if not age else 'newest ' + age}"
+                        f"{' OVERDUE' if one.overdue else ''}{silent}")
+        told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
+        told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
+        return told
+
+
+def status(config: Path, now: str | None = None) -> Status:
+    """How the stream of a settings file stands at ``now`` (default: the clock); seconds below two."""
+    workspace, at = Workspace.open(config), as_of(now)
+    view, place = workspace.store.read(), Place.of(config)
+    state: dict[str, Any] = view.state("loop") or {}
+    runs = place.read(RUNS) if place.alive else {}
+    last = None if not state.get("last_tick") else instant(str(state["last_tick"]))
+    sources = freshness(workspace, view, at)
+    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, at if runs.get("ready") else None)
+    return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
+                  None if last is None else _true(workspace, last), sources, _open(workspace, state),
+                  workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
+                  tuple("" if one.newest is None else _aged(workspace, one.newest, at) for one in sources))
+
+
+def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
+    """What the store says where ``up`` thinks that all goes well: no step has come for too long."""
+    cadence = nanoseconds(workspace.settings.stream.cadence)
+    if last is None or now is None or now - last <= MISSED * cadence + cadence:
+        return ()
+    return (f"The last step stands at {_true(workspace, last)}, more than {MISSED} cadences ago.",)
+
+
+def _true(workspace: Workspace, stamp: np.datetime64) -> str:
+    """A stamp as the calendar has it."""
+    shown = workspace.clock.shown(np.array([stamp]))[0] if hasattr(workspace, "clock") else stamp
+    return f"{np.datetime_as_string(shown, 's')}Z"
+
+
+def _aged(workspace: Workspace, newest: np.datetime64, now: np.datetime64) -> str:
+    return f"{_true(workspace, newest)} ({_age(now - newest)} old)"
+
+
+def _age(span: np.timedelta64) -> str:
+    """A span to be read.
+
+    >>> _age(np.timedelta64(90, "m")), _age(np.timedelta64(800, "h"))
+    ('90 min', '33 days')
+    """
+    seconds = span / np.timedelta64(1, "s")
+    for unit, size, least in (("days", 86400, 3), ("h", 3600, 3), ("min", 60, 3)):
+        if seconds >= least * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _silent(source: SourceFreshness) -> tuple[str, ...]:
+    return tuple(one.node for one in source.nodes if one.overdue)
+
+
+def _open(workspace: Workspace, state: dict[str, Any]) -> tuple[OpenEpisode, ...]:
+    """The open episodes of the saved loop, with what was done about them."""
+    if not state:
+        return ()
+    from adapt.monitoring.episodes import Episode
+
+    told = {one["id"]: one for one in state["told"]}
+    found = [Episode.from_state(told.get(one["id"], one)) for one in state["episodes"]["open"]]
+    return tuple(OpenEpisode(one.id, one.sort, _true(workspace, one.since), one.nodes, one.sort == "health", one.alarm)
+                 for one in found)
+
+
+def _bytes(workspace: Workspace) -> int:
+    """What the store takes on the disk; 0 on object storage."""
+    location = workspace.settings.store.location
+    if "://" in location:
+        return 0
+    return sum(one.stat().st_size for one in workspace.settings.path(location).rglob("*") if one.is_file())

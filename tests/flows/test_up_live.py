@@ -1,0 +1,263 @@
+"""``terracast up`` as an operator runs it: a real clock, nobody starts a run by hand, and a drift that arrives."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flows.workspace import open_store
+
+COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+STEP = 5  # seconds between stamps, and between steps of the loop
+SETTINGS = f"""\
+[stream]
+name = "tank"
+domain = "tank"
+target = "level"
+step = "{STEP}s"
+horizon = "{2 * STEP}s"
+cadence = "{STEP}s"
+history = "{30 * STEP}s"
+patience = "{4 * STEP}s"
+false_alarms_per_month = 100
+
+[base]
+first_fit = "{400 * STEP}s"
+steps = 10
+
+[adapt]
+policy = "drift-only"
+steps = 5
+window = "{100 * STEP}s"
+cooldown = "1h"
+
+[[sources]]
+domain = "tank"
+path = "incoming"
+units = {{level = "m"}}
+step = "{STEP}s"
+delay = "1s"
+"""
+
+
+class Tank:
+    """Three gauges whose values arrive while the test runs, a file at every stamp; ``drift`` moves them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.drift, self.over = folder, threading.Event(), threading.Event()
+        (folder / "incoming").mkdir(parents=True)
+        (folder / "terracast.toml").write_text(SETTINGS)
+        self.next = int(time.time()) // STEP * STEP
+        self._deliver("history", range(self.next - 500 * STEP, self.next, STEP), 0.0)
+        self.thread = threading.Thread(target=self._arrive, daemon=True)
+        self.thread.start()
+
+    def _arrive(self) -> None:
+        while not self.over.wait(max(0.0, self.next + 0.2 - time.time())):
+            self._deliver(str(self.next), range(self.next, self.next + STEP, STEP), 8.0 if self.drift.is_set() else 0.0)
+            self.next += STEP
+
+    def _deliver(self, name: str, stamps: range, shift: float) -> None:
+        rows = ["time,node,level"]
+        for stamp in stamps:
+            noise = np.random.default_rng(stamp).normal(0, 0.3, 3)
+            text = datetime.datetime.fromtimestamp(stamp, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            rows += [f"{text},{node},{10 + place + np.sin(stamp / 300) + noise[place] + shift:.4f}"
+                     for place, node in enumerate("abc")]
+        scratch = self.folder / "incoming" / f"{name}.part"
+        scratch.write_text("\n".join(rows) + "\n")
+        scratch.rename(scratch.with_suffix(".csv"))
+
+    @property
+    def last_step(self) -> np.datetime64 | None:
+        state = open_store(self.folder / "terracast.toml").read().state("loop")
+        return None if state is None or state["last_tick"] is None else np.datetime64(str(state["last_tick"]))
+
+    @property
+    def champion(self) -> int | None:
+        with suppress(sqlite3.Error), sqlite3.connect(self.folder / "mlflow.db") as opened:
+            row = opened.execute("select version from registered_model_aliases where alias = 'champion'").fetchone()
+            return None if row is None else int(row[0])
+        return None
+
+    @property
+    def versions(self) -> int:
+        with sqlite3.connect(self.folder / "mlflow.db") as opened:
+            return int(opened.execute("select count(*) from model_versions").fetchone()[0])
+
+
+class Up:
+    """A running ``terracast up``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {name: _free() for name in ("prefect", "mlflow", "page")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        options = [part for name, port in self.ports.items() for part in (f"--{name}-port", str(port))]
+        self.log = folder / "up.out"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([*COMMAND, "up", *options], cwd=folder, stdout=log, stderr=log,
+                                            env={**environment, "OMP_NUM_THREADS": "1"}, start_new_session=True)
+        began = time.monotonic()
+        assert _until(lambda: "schedules are on" in self.said or self.process.poll() is not None, 180)
+        assert self.process.poll() is None, self.said
+        print(f"up is ready after {time.monotonic() - began:.0f} s")
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def logs(self) -> str:
+        return "".join(path.read_text()[-3000:] for path in (self.folder / ".terracast" / "logs").iterdir())
+
+    def ask(self, path: str, body: object) -> Any:
+        return json.loads(_get(f"http://127.0.0.1:{self.ports['prefect']}/api{path}", body))
+
+    def page(self, path: str = "/") -> str:
+        return _get(f"http://127.0.0.1:{self.ports['page']}{path}").decode()
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Runs of the step that the schedule made and that were carried out."""
+        runs = self.ask("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+                                              "deployments": {"name": {"any_": ["tank-watch"]}}})
+        return [run for run in runs if run["auto_scheduled"]]
+
+    def events(self) -> list[tuple[str, str]]:
+        """Every event of the stream and what it tells."""
+        found = self.ask("/events/filter", {"filter": {"event": {"prefix": ["terracast."]}}, "limit": 50})["events"]
+        return [(one["event"], one["payload"].get("state", "")) for one in found]
+
+    @property
+    def family(self) -> set[int]:
+        """The process and all that it started, by pid."""
+        found, grown = {self.process.pid}, True
+        parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
+        while grown:
+            more = {pid for pid, parent in parents.items() if parent in found} - found
+            found, grown = found | more, bool(more)
+        return found
+
+    def interrupt(self) -> float:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+
+@contextmanager
+def _ended(up: Up) -> Iterator[Up]:
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.interrupt()
+
+
+def _parent(path: Path) -> int:
+    with suppress(OSError):
+        return int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process lives; one that only waits to be collected does not."""
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def _free() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _get(url: str, body: object = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}),
+                                timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def _until(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        threading.Event().wait(0.25)
+    return true()
+
+
+@pytest.fixture
+def tank(tmp_path: Path) -> Iterator[Tank]:
+    made = Tank(tmp_path / "tank")
+    yield made
+    made.over.set()
+    made.thread.join()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes under /proc")
+def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up(tank: Tank) -> None:
+    with _ended(Up(tank.folder)) as up:
+        assert "No report yet" in up.page() or "<svg" in up.page()
+        with pytest.raises(urllib.error.HTTPError):
+            up.page("/incoming/")
+        assert _until(lambda: tank.last_step is not None, 180), up.logs
+        first = tank.last_step
+        assert _until(lambda: len(up.steps()) >= 5, 120), up.logs
+        assert tank.last_step >= first + np.timedelta64(4 * STEP, "s")  # type: ignore[operator]
+        assert tank.champion == 1
+
+        second = subprocess.run([*COMMAND, "up"], cwd=tank.folder, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 1 and second.stderr.count("\n") == 1, second.stderr
+        assert str(up.process.pid) in second.stderr and str(up.ports["page"]) in second.stderr
+        calm = subprocess.run([*COMMAND, "status", "--json"], cwd=tank.folder, capture_output=True, text=True)
+        (told,) = json.loads(calm.stdout)["streams"]
+        assert calm.returncode == 0 and told["next_run"] and told["champion"] == "1" and told["store_bytes"] > 0
+        assert (told["name"], told["sources"][0]["domain"], told["open_episodes"]) == ("tank", "tank", [])
+        assert _until(lambda: "<svg" in up.page(), 60), "the report is served"
+
+        tank.drift.set()
+        arrived = time.monotonic()
+        assert _until(lambda: tank.champion == 2, 60), f"{tank.champion}; {up.logs}"
+        print(f"a version made for the drift serves {time.monotonic() - arrived:.0f} s after it arrived")
+        before = len(up.steps())
+        assert _until(lambda: len(up.steps()) >= before + 3, 90)
+        assert tank.versions == 2, "the act was carried out once"
+        assert _until(lambda: bool(up.events()), 30)
+        alarms = [state for event, state in up.events() if event == "terracast.drift-alarm"]
+        assert alarms.count("opened") == 1, alarms
+
+        family = up.family
+        assert len(family) >= 7, "Prefect, MLflow and the runner, each with its guard"
+        up.process.kill()
+        up.process.wait()
+        assert _until(lambda: not any(_alive(pid) for pid in family), 10), [pid for pid in family if _alive(pid)]
+
+    with _ended(Up(tank.folder)) as again:
+        assert _until(lambda: len(again.steps()) > before + 3, 120), again.logs
+        assert tank.versions == 2
+        seconds = again.interrupt()
+        print(f"ended {seconds:.1f} s after the interrupt")
+        assert seconds < 10 and again.process.returncode == 0
+    for port in again.ports.values():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
