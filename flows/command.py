@@ -158,10 +158,12 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         _say_files(answer["files"])  # type: ignore[arg-type]
         say(str(answer["waiting"]) if answer["waiting"] else
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
-        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"],  # type: ignore[attr-defined]
+        news = " ".join(answer["alarms"].values())  # type: ignore[attr-defined]
+        known = [one["words"] for one in answer["silent"] if one["words"][:-1] not in news]  # type: ignore[attr-defined]
+        for text in (*known, *answer["returned"], *answer["alarms"].values(), *answer["decisions"], *answer["dropped"],  # type: ignore[attr-defined]
                      *answer["receipts"]):  # type: ignore[misc]
             say(f"- {text}")
-    raise typer.Exit(DRIFT if answer["alarms"] else CALM)
+    raise typer.Exit(DRIFT if answer["alarms"] or answer["silent"] else CALM)
 
 
 @app.command()
@@ -313,6 +315,8 @@ def quality(config: Config = CONFIG, now: Now = None, json: Json = False,
         return
     for ticket in answer["tickets"][:most]:
         say(f"{ticket['domain']}: {ticket['words']}")
+    for share in answer["missing"]:
+        say(f"{share['domain']}: {share['words']}")
     say(f"{len(answer['tickets'])} tickets; entries recorded: {answer['recorded']}")
 
 

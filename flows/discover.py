@@ -35,6 +35,7 @@ from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_k
 from flows.discovery.graph_story import Story, alarm_state
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.discovery.trial import Tell
+from flows.freshness import freshness, stamp_in_words
 from flows.output import note, progress
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
@@ -63,6 +64,7 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     tell(0.0, "preparing")
     panels = {domain: moment.known(domain, since) for domain in moment.domains}
     panels = {domain: panel for domain, panel in panels.items() if panel.sizes["time"]}
+    _refuse_old(workspace, view, moment.now, since, panels)
     how = Preparation(step=str(workspace.settings.stream.step))
     prepared = prepare(panels, how=how)
     told = told_now(workspace, view) + ([] if given is None else [Told(name or "the file handed over", given)])
@@ -87,6 +89,18 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     if given is not None:  # from the next run on it is kept
         told = [Told(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
     return Discovery(graph, chosen.drivers, moment.now, made_by(workspace, told), chosen.gains, chosen.block, story)
+
+
+def _refuse_old(workspace: Workspace, view: View, now: np.datetime64, since: np.datetime64,
+                panels: Mapping[str, object]) -> None:
+    """Where the target's newest value is older than the window, there is nothing to look at: say which instant has."""
+    domain = workspace.settings.stream.domain
+    own = next((one for one in freshness(workspace, view, now) if one.domain == domain), None)
+    if domain in panels or own is None or own.newest is None or own.came is None:
+        return
+    raise PrepareError(f"the newest value is of {stamp_in_words(own.newest)}, and discovery.window reaches back to "
+                       f"{np.datetime_as_string(since, 'D')} only", where=domain, expected="values within the window",
+                       remedy=f"give --now {np.datetime_as_string(own.came, 'm')}, or a longer --window")
 
 
 def told_now(workspace: Workspace, view: View) -> list[Told]:

@@ -12,13 +12,14 @@ from prefect import flow
 from flows.as_of import as_of
 from flows.workspace import Workspace
 from streams.known import RecordedDomain
-from streams.quality import judge, record, tickets
+from streams.quality import judge, missing, record, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
-    """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first."""
+    """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first, and
+    which share of the values is missing."""
     history = workspace.store.read().history()
-    answer: dict[str, Any] = {"recorded": {}, "tickets": []}
+    answer: dict[str, Any] = {"recorded": {}, "tickets": [], "missing": []}
     with workspace.store.transaction(f"quality {np.datetime_as_string(now, 's')}") as step:
         for domain in history.domains:
             panel, revisions = _known(history.recorded(domain), now)
@@ -26,7 +27,9 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
                 continue
             flagged = judge(panel, revisions=revisions)
             answer["recorded"][domain] = record(step, domain, flagged, now)
-            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flagged.hindsight())]
+            flags = flagged.hindsight()
+            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags)]
+            answer["missing"] += [{"domain": domain, **asdict(one)} for one in missing(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
 

@@ -19,6 +19,7 @@ from flows.discovery.saved_discovery import Discovery, save_discovery, saved_dis
 from flows.output import progress
 from flows.saved_loop import save_drivers, save_loop, save_reference
 from flows.settings import nanoseconds
+from flows.silence import service_tick
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from registry.promotion import promote
@@ -28,12 +29,12 @@ FRESH = np.timedelta64(1, "D")
 
 
 def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
-    """Begin service at the last tick before ``now``; returns None, or what is being waited for.
+    """Begin service at the last tick before ``now`` that has values to go by; returns None, or what is waited for.
 
     Idempotent by its key: killed half-way, the next run finds the version and goes on.
     """
     view = workspace.store.read()
-    moment = Moment(workspace.floor(now), view.history())
+    moment = Moment(service_tick(workspace, view, now), view.history())
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting

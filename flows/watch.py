@@ -21,6 +21,7 @@ from prefect.events import emit_event
 from adapt.clock import Moment
 from adapt.guard.climbing import measured_since
 from adapt.loop import Loop, Tick
+from adapt.missed import Arrivals
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.evidence import evidence_of
@@ -29,19 +30,24 @@ from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
 from flows.retrain import begin_service
 from flows.saved_loop import load_drivers, load_loop, receipts, reference_snapshot, save_drivers, save_loop
+from flows.silence import Told, any_told, service_tick, silent_nodes, tell_silence
 from flows.workspace import Workspace
 from streams.errors import TerracastError
+from streams.instant import instant
 from streams.sources import Answer
 from streams.store import Transaction
+
+LATEST = np.datetime64("2262-01-01", "ns")  # no entry is as late: a ledger's names without its entries
 
 
 @dataclass(frozen=True)
 class Step:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
-    context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
-    is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service."""
+    context and intervals are lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
+    not, and ``returned`` a sentence for each that reports again; ``dropped`` holds a sentence for each driver that
+    began to hurt and is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
+    measured in service."""
 
     now: str
     champion: str | None
@@ -51,6 +57,8 @@ class Step:
     alarms: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     standing: dict[str, str] = field(default_factory=dict)
+    silent: tuple[dict[str, Any], ...] = ()
+    returned: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
@@ -68,7 +76,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     if workspace.store.read().state("loop") is None:
         waiting = begin_service(workspace, now)
         if waiting is not None:
-            return _step(workspace, now, files, [], (), (), waiting)
+            return _step(workspace, now, files, [], tell_silence(workspace, now), (), (), waiting)
     before = receipts(workspace)
     ticks: list[Tick] = []
     dropped: list[str] = []
@@ -80,7 +88,8 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         flush(workspace)
         if not done:
             acts = tuple(one for one in receipts(workspace) if one not in before)
-            return _step(workspace, now, files, ticks, tuple(dropped), acts, None)
+            told = tell_silence(workspace, now)
+            return _step(workspace, now, files, ticks, told, tuple(dropped), acts, None)
 
 
 def _advance(workspace: Workspace, now: np.datetime64,
@@ -89,14 +98,20 @@ def _advance(workspace: Workspace, now: np.datetime64,
     with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
-        first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
+        first = _first(workspace, step, loop, now)
         if first > now:
             return [], []
-        known = list(loop.climbing.climbs)
+        known, cadence = list(loop.climbing.climbs), loop.watched.cadence
         history, drivers = step.history(since=first - loop.reach), load_drivers(step)
-        ticks, dropped = [], []
-        moment = Moment(first, history)
-        while moment.now <= now:
+        arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
+        loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
+        ticks: list[Tick] = []
+        dropped: list[str] = []
+        at = first
+        while (made := arrivals.next_tick(at, now, cadence, loop.watched.history)) is not None:
+            moment, at = Moment(made, history), made + cadence
+            if lasts:
+                loop.episodes.lasting(moment.now)
             tick = loop.tick(moment)
             ticks.append(tick)
             if drivers is not None:
@@ -106,7 +121,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
                 post(step, tick.verdict)
             if tick.act is not None:
                 break
-            moment = Moment(moment.now + loop.watched.cadence, history)
+        if not ticks:
+            return [], []
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
         _record(step, loop, ticks)
@@ -115,10 +131,25 @@ def _advance(workspace: Workspace, now: np.datetime64,
     return ticks, dropped
 
 
+def _first(workspace: Workspace, step: Transaction, loop: Loop, now: np.datetime64) -> np.datetime64:
+    """The first tick that may be due: one cadence after the last, or where service begins; none is issued twice."""
+    if loop.last_tick is not None:
+        return loop.last_tick + loop.watched.cadence
+    first = service_tick(workspace, step, now)
+    issued = step.ledger(f"forecasts/{loop.watched.domain}", since=first)
+    if issued is None or not issued.sizes["issue_time"]:
+        return first
+    return instant(issued["issue_time"].values[-1]) + loop.watched.cadence
+
+
 def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
-    """Append the forecasts served and the scores of those that closed."""
+    """Append the forecasts served, each with the stamp of the newest value it rests on, and the scores of those that
+    closed."""
     domain = loop.watched.domain
-    step.append(f"forecasts/{domain}", xr.concat([tick.forecast for tick in ticks], "issue_time"), along="issue_time")
+    made, held = xr.concat([tick.forecast for tick in ticks], "issue_time"), step.ledger(f"forecasts/{domain}", LATEST)
+    if held is not None and "newest" not in held.coords:  # a ledger from before this was kept
+        made = made.drop_vars("newest")
+    step.append(f"forecasts/{domain}", made, along="issue_time")
     scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
     if scores:
         table = xr.Dataset(
@@ -129,10 +160,10 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick]) -> None:
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
-def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
+def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick], silence: Told,
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
-    opened = {episode.id for tick in ticks for episode in tick.episodes}
+    opened = {episode.id for tick in ticks for episode in tick.episodes} | set(silence.episodes)
     loop = None if waiting is not None else load_loop(workspace, view)
     told, standing = ({}, {}) if loop is None else (loop.told, loop.monitor.standing)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
@@ -142,7 +173,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     return Step(np.datetime_as_string(now, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting)
+                silence.silent, silence.returned, tuple(decisions), dropped, acts, waiting)
 
 
 def watch_forever(config: str) -> None:
@@ -155,8 +186,10 @@ def watch_forever(config: str) -> None:
         try:
             answer = watch(config)
             note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
-            for alarm in answer["alarms"]:  # type: ignore[attr-defined]
+            for alarm in answer["alarms"].values():  # type: ignore[attr-defined]
                 note(f"alarm: {alarm}")
+            for sentence in answer["returned"]:  # type: ignore[attr-defined]
+                note(sentence)
         except TerracastError as error:
             note(f"error: {error}")
         now = pd.Timestamp.now("UTC")
