@@ -12,14 +12,14 @@ from prefect import flow
 from flows.as_of import as_of
 from flows.workspace import Workspace
 from streams.known import RecordedDomain
-from streams.quality import judge, missing, record, tickets
+from streams.quality import judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
     """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first, and
-    which share of the values is missing."""
+    which shares of the values are missing or late."""
     history = workspace.store.read().history()
-    answer: dict[str, Any] = {"recorded": {}, "tickets": [], "missing": []}
+    answer: dict[str, Any] = {"recorded": {}, "tickets": [], "shares": []}
     with workspace.store.transaction(f"quality {np.datetime_as_string(now, 's')}") as step:
         for domain in history.domains:
             panel, revisions = _known(history.recorded(domain), now)
@@ -28,8 +28,8 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
             flagged = judge(panel, revisions=revisions)
             answer["recorded"][domain] = record(step, domain, flagged, now)
             flags = flagged.hindsight()
-            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags)]
-            answer["missing"] += [{"domain": domain, **asdict(one)} for one in missing(flags)]
+            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags, panel)]
+            answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
 
