@@ -137,7 +137,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
         _record(step, loop, ticks, workspace.clock)
-        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name)
+        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name,
+                      workspace.clock)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped
@@ -204,7 +205,7 @@ def watch_forever(config: str) -> None:
         try:
             answer = watch(config)
             note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
-            for alarm in answer["alarms"]:  # type: ignore[attr-defined]
+            for alarm in answer["alarms"].values():
                 note(f"alarm: {alarm}")
             if answer["refused"] or answer["behind"]:
                 note(f"error: {answer['refused'] or answer['behind']}")
