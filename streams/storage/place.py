@@ -26,7 +26,7 @@ BRANCH = "main"
 DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
 FOLDERS = ("observations", "revisions", "states", "cursors")  # there from the start: no two writers create them
 MANIFEST_CHUNKS = 128  # a commit rewrites the lists of chunks that it changed: none is longer than this
-KEPT_IN_MEMORY = 2000  # entries of snapshots and of logs: icechunk's own limits let a process grow for months
+KEPT_IN_MEMORY = 2000  # entries of snapshots, logs and lists of chunks: icechunk's own limits let a process grow
 CREATION_WAITS = 20  # tenths of a second
 ANSWER_SECONDS = 5.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -116,7 +116,8 @@ def _refuse_silent(endpoint: str) -> None:
 
 def _settings() -> Any:
     settings = icechunk.RepositoryConfig.default()
-    settings.caching = icechunk.CachingConfig(num_snapshot_nodes=KEPT_IN_MEMORY, num_transaction_changes=KEPT_IN_MEMORY)
+    settings.caching = icechunk.CachingConfig(num_snapshot_nodes=KEPT_IN_MEMORY, num_chunk_refs=KEPT_IN_MEMORY,
+                                              num_transaction_changes=KEPT_IN_MEMORY)
     every_axis = {icechunk.ManifestSplitDimCondition.Any(): MANIFEST_CHUNKS}
     settings.manifest = icechunk.ManifestConfig(splitting=icechunk.ManifestSplittingConfig.from_dict(
         {icechunk.ManifestSplitCondition.AnyArray(): every_axis}))
