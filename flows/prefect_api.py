@@ -10,6 +10,7 @@ import base64
 import http.client
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PATIENCE = 10.0  # seconds: a busy server is slow, one that is gone is told at once
+BUSY = 503  # its database is locked for a moment: asked again
 EPISODE = "terracast.drift-alarm"
 GRAPH = "terracast.graph-alarm"
 MISSED = "terracast.step-missed"
@@ -31,7 +33,7 @@ def server() -> str | None:
     return os.environ.get("PREFECT_API_URL", "").rstrip("/") or None
 
 
-def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE) -> Any:
+def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE, tries: int = 3) -> Any:
     """Post ``body`` as JSON (None: get), and return the answer; raises ``ServerAwayError``.
 
     ``PREFECT_API_KEY`` and ``PREFECT_API_AUTH_STRING`` are honoured as Prefect does.
@@ -44,6 +46,9 @@ def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE)
             text = answer.read()
         return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
+        if error.code == BUSY and tries > 1:
+            time.sleep(1.0)
+            return ask(api, path, body, patience=patience, tries=tries - 1)
         raise ServerAwayError(f"{api} answers {error.code} to {path}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
