@@ -43,7 +43,7 @@ def all_lines(issued: Issued) -> list[str]:
         blocks = [line for node in range(len(issued.nodes)) for line in ("", *_block(issued, node))]
         return [*title_lines(issued), *blocks]
     told = [*title_lines(issued), "", *side_by_side(issued, (0, len(issued.valid_times) // 2, -1), LINES), ""]
-    return [*told, "every lead of a node: --node NAME (or a pattern); every value: --out forecast.csv"]
+    return [*told, "every lead of a node: --node NAME or a pattern; every value: --out forecast.csv"]
 
 
 def short_lines(issued: Issued) -> list[str]:

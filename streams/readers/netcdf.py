@@ -79,7 +79,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
         known[keep] = ticks.known(file_time[keep].astype("datetime64[ns]"), known[keep])
     keep = np.flatnonzero(keep)[ticks.keep]
     if known is not None:
-        coords["known_time"] = (("time", "node"), known[keep])
+        coords["known_time"] = (("time", "node"), known)
     coords = {name: (value[0], value[1][keep], *value[2:]) if "time" in value[0] else value  # type: ignore[index]
               for name, value in coords.items()}
     attrs: dict[Hashable, object] = {**file.attrs, "duplicates_dropped": dropped, **ticks.attrs}

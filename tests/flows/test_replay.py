@@ -72,7 +72,7 @@ def test_the_report_opens_with_past_and_forecast_from_the_first_step_on(berlin: 
     observed = opening.split('class="observed" d="')[1].split('"')[0]
     assert observed.count("L") == 47  # two days of hours before the forecast, not only since service began
     assert "issued 25 Jan 2024, 00:00 UTC" in opening and "Europe/Berlin" in opening
-    assert "calm" in opening and "30 minutes old" in opening
+    assert "calm" in opening and "90 minutes old" in opening
     chart = page.split('id="timeline-chart"')[1].split("</script>")[0]
     assert chart.count('"observed"') > 20, "every stored day is in the chart"
 
