@@ -130,7 +130,7 @@ def _say_what_was_chosen(name: str, domain: str, spans: Spans, length: pd.Timede
         note(f"the domain is {domain}: a domain's name holds no spaces or dots")
     if spans.first_fit > length:
         note(f"the file holds {length / DAY:.3g} days: service begins once {spans.first_fit / DAY:.3g} are known")
-    elif not spans.yearly and length < pd.Timedelta("365D"):
+    elif not spans.yearly and length < YEAR - DAY:
         note(f"the file holds {length / DAY:.3g} days, less than a year: yearly seasons are not known yet")
 
 

@@ -74,6 +74,9 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
+    if not any(outcome.scores["labels"].sum() for outcome in outcomes):
+        raise SettingsError("no label of any forecast came before the stop", where=workspace.settings.stream.name,
+                            expected="values known by then", remedy="give a later --stop, or mend delay in [[sources]]")
     found = answer(bench, data, outcomes, command)
     stream = workspace.settings.stream
     found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
@@ -103,8 +106,10 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
     moment = Moment(first, history)
     last = workspace.floor(clock.even(as_of(stop, "--stop")) if stop else time[-1])
     waiting = too_early(workspace, moment)
-    if waiting is not None or last <= moment.now:
-        raise SettingsError(waiting or f"replay would stop at {clock.shown(last)}, before it starts",
+    over = moment.now + nanoseconds(settings.stream.horizon) + nanoseconds(settings.stream.cadence)
+    if waiting is not None or last < over:  # before anything is fitted: a forecast must be over to be scored
+        raise SettingsError(waiting or f"replay would stop at {_minute(clock, last)}, before the first forecast, of "
+                            f"{_minute(clock, moment.now)}, is over",
                             where=settings.stream.name,
                             remedy="ingest more, or mend what is named, --start or --stop",
                             expected="a start after enough data and before the stop; the store holds "
@@ -118,6 +123,10 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
         beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
     return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed)
+
+
+def _minute(clock: Clock, at: np.datetime64) -> str:
+    return str(np.datetime_as_string(clock.shown(at), "m"))
 
 
 def _refuse_if_nothing(files: tuple[Answer, ...]) -> None:

@@ -142,6 +142,13 @@ def test_a_short_file_begins_with_what_it_holds_and_leaves_something_to_score(tm
     assert begin_service(workspace, last + np.timedelta64(1, "D")) is None
 
 
+def test_a_replay_that_ends_before_a_forecast_is_over_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    workspace = workspace_of(tmp_path, gauges(tmp_path / "river.csv", days=61, nodes=1))
+    with pytest.raises(TerracastError, match="before the first forecast, of 2021-02-14T00:00, is over") as refused:
+        run_replay(workspace.settings.folder / "terracast.toml", ["frozen"], "2021-02-14", "2021-02-16", _no_bar)
+    assert "--stop" in str(refused.value)
+
+
 def test_too_short_says_how_much_there_is_and_what_to_set(tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path, gauges(tmp_path / "river.csv", days=61))
     config = workspace.settings.folder / "terracast.toml"
