@@ -12,7 +12,7 @@ from prefect import flow
 from flows.as_of import as_of
 from flows.workspace import Workspace
 from streams.known import RecordedDomain
-from streams.quality import judge, record, shares, tickets
+from streams.quality import QualityTicket, judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
@@ -28,10 +28,15 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
             flagged = judge(panel, revisions=revisions)
             answer["recorded"][domain] = record(step, domain, flagged, now)
             flags = flagged.hindsight()
-            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags, panel)]
+            answer["tickets"] += [{"domain": domain, **asdict(ticket), **_span(ticket)} for ticket in tickets(flags, panel)]
             answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
+
+
+def _span(ticket: QualityTicket) -> dict[str, str]:
+    """From when to when, as text."""
+    return {"start": str(np.datetime_as_string(ticket.start, "s")), "end": str(np.datetime_as_string(ticket.end, "s"))}
 
 
 def _known(held: RecordedDomain, now: np.datetime64) -> tuple[Any, pd.DataFrame]:
