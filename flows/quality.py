@@ -28,7 +28,7 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
             flagged = judge(panel, revisions=revisions)
             answer["recorded"][domain] = record(step, domain, flagged, now)
             flags = flagged.hindsight()
-            answer["tickets"] += [{"domain": domain, **asdict(ticket), **_span(ticket)} for ticket in tickets(flags, panel)]
+            answer["tickets"] += [{"domain": domain, **asdict(one), **_span(one)} for one in tickets(flags, panel)]
             answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
