@@ -13,7 +13,7 @@ from flows.as_of import as_of
 from flows.workspace import Workspace
 from streams.clock import Clock
 from streams.known import RecordedDomain
-from streams.quality import Flagged, judge, record, shares, tickets
+from streams.quality import Flagged, QualityTicket, judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
@@ -29,10 +29,15 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
             flagged, panel = _on_true_stamps(judge(panel, revisions=revisions), panel, clock)
             answer["recorded"][domain] = record(step, domain, flagged, now)
             flags = flagged.hindsight()
-            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags, panel)]
+            answer["tickets"] += [{"domain": domain, **asdict(one), **_span(one)} for one in tickets(flags, panel)]
             answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
+
+
+def _span(ticket: QualityTicket) -> dict[str, str]:
+    """From when to when, as text."""
+    return {"start": str(np.datetime_as_string(ticket.start, "s")), "end": str(np.datetime_as_string(ticket.end, "s"))}
 
 
 def _known(held: RecordedDomain, now: np.datetime64) -> tuple[Any, pd.DataFrame]:

@@ -123,7 +123,9 @@ def _begun(found: Sequence[SourceFreshness], before: Mapping[str, Any], now: np.
         else:
             continue
         words = f"{silence_in_words(one, now)}, a fault of the data, not a drift of the world"
-        tickets.append(Evidence(clock.even(now), clock.even(since), concerned, "health", "none", 0.0, words,
+        # A silence names the data ticket that it joins, the target's own before that of another source.
+        weight = (1.0 if one.overdue else 0.5) if one.domain == own else 0.25
+        tickets.append(Evidence(clock.even(now), clock.even(since), concerned, "health", "none", weight, words,
                                 "outage" if one.overdue else "silent"))
     return tickets
 
