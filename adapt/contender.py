@@ -99,9 +99,11 @@ class Contender:
             moved = self.stacking.apply(raw, median, features)
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
+        moved = _single(moved)
         served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
         if self.earned is not None:
             served = self.earned.serve(raw, served)
+        served = _single(served)
         labels = np.full(raw.shape[:2], np.nan)
         self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
@@ -184,6 +186,12 @@ def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:
         there = time[at] == valid
         rows[there] = values[at[there]]
     return rows
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Values as they are handed out, in single precision, so that they are scored as served and kept in half the
+    room."""
+    return values.astype("float32").astype("float64")
 
 
 def _mean(cells: np.ndarray) -> np.ndarray:

@@ -97,6 +97,7 @@ class Loop:
         self._served: list[tuple[np.ndarray, np.ndarray]] = []
         self.climbing = Climbing(policy)
         self._unwatched: list[Unwatched] = []
+        self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
 
     def tick(self, moment: Moment) -> Tick:
         """One step at ``moment``; call with rising moments, one cadence apart."""
@@ -112,6 +113,7 @@ class Loop:
             panel = panel.reindex(time=[moment.now])
         beside = self.company(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
+        forecast = forecast.assign_coords(newest=("issue_time", [_newest(panel, self.watched.request.target)]))
         if self.challenger is not None:
             self.challenger.issue(panel, moment.now, shadow=True, beside=beside)
         if self.fallback is not None:
@@ -122,6 +124,12 @@ class Loop:
                                          features(panel, variables) if variables else None))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
+
+    def take_in(self, now: np.datetime64, evidence: Sequence[Evidence]) -> tuple[Episode, ...]:
+        """Fold evidence that was found outside the loop, such as a source that is silent; the episodes it changed."""
+        changed = self.episodes.fold(now, evidence)
+        self.told |= {episode.id: episode for episode in changed}
+        return changed
 
     @property
     def reach(self) -> np.timedelta64:
@@ -143,11 +151,11 @@ class Loop:
         self.wish = None
         self.climbing.acted(act, "accepted" if self.policy.gate is None else "trial", version)
         if self.policy.gate is None:
-            self._act_on(act.episode, f"Version {version}, trained for it, serves instead of {self.champion.version}")
+            self.act_on(act.episode, f"Version {version}, trained for it, serves instead of {self.champion.version}")
             self.champion.version, self.champion.model = version, model
             self.monitor.restart()
             return
-        self._act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
+        self.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the "
                                   "gate decides")
         self.challenger = self.champion.heir(version, model)
         self.act, self._paired = act, []
@@ -156,13 +164,13 @@ class Loop:
         """An act made nothing worth a trial: service goes on as it was, and the episode says why."""
         self.wish = None
         self.climbing.acted(act, "dropped", told=why)
-        self._act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {why}")
+        self.act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {why}")
 
     def refuse(self, act: Act, version: str, decision: Decision) -> Verdict:
         """The version that an act made does not even get a trial, for the reason given."""
         self.wish = None
         self.climbing.acted(act, "rejected", version, decision.reason)
-        self._act_on(act.episode, f"Version {version}, trained for it, did not replace version "
+        self.act_on(act.episode, f"Version {version}, trained for it, did not replace version "
                                   f"{self.champion.version}: {decision.reason}")
         return Verdict(act, self.champion.version, version, decision)
 
@@ -205,11 +213,10 @@ class Loop:
             pits = None if one.served is None else pit(one.served, known, quantiles)
             evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), known, pits, one.context)
         evidence += [] if self.feeds is None else self.feeds.hear(now, panel)
-        changed = self.episodes.fold(now, evidence)
-        self.told |= {episode.id: episode for episode in changed}
-        return tuple(changed)
+        return self.take_in(now, [one for one in evidence if not (
+            one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
 
-    def _act_on(self, episode_id: str | None, text: str) -> None:
+    def act_on(self, episode_id: str | None, text: str) -> None:
         """Say what was done about an episode, open or closed since: the third sentence of its alarm."""
         if episode_id is None or episode_id not in self.told:
             return
@@ -227,7 +234,7 @@ class Loop:
             return None
         verdict = Verdict(self.act, self.champion.version, self.challenger.version, decision)
         word = "replaced" if decision.verdict == "accept" else "did not replace"
-        self._act_on(self.act.episode, f"Version {self.challenger.version}, trained for it, {word} version "
+        self.act_on(self.act.episode, f"Version {self.challenger.version}, trained for it, {word} version "
                                        f"{self.champion.version}: {decision.reason}")
         self.climbing.decided(self.act, f"{decision.verdict}ed", now, decision.reason)
         if decision.verdict == "accept":
@@ -253,7 +260,7 @@ class Loop:
             said = Decision("rollback", f"the version before it {decision.reason}", -decision.mean_gain,
                             decision.p_value, decision.n)
             verdict = Verdict(self.promoted, self.fallback.version, failed.version, said)
-            self._act_on(self.promoted.episode, f"Version {failed.version} lost in service, version "
+            self.act_on(self.promoted.episode, f"Version {failed.version} lost in service, version "
                                                 f"{self.fallback.version} serves again: {said.reason}")
             self.climbing.decided(self.promoted, "rolled back", now, said.reason)
             self._retire(failed)
@@ -332,6 +339,12 @@ class Loop:
         loop._paired = [(pair[0], pair[1]) for pair in state["paired"]]  # type: ignore[attr-defined]
         loop._unwatched = [Unwatched.restore(one) for one in state["unwatched"]]  # type: ignore[attr-defined]
         return loop
+
+
+def _newest(panel: xr.Dataset, target: str) -> np.datetime64:
+    """The stamp of the newest value in a context, NaT where there is none."""
+    rows = np.flatnonzero(np.isfinite(panel[target].transpose("time", "node").values).any(axis=1))
+    return np.datetime64(panel["time"].values[rows[-1]] if len(rows) else "NaT", "ns")
 
 
 def _contender(state: Mapping[str, object], request: Request, model: Callable[[str], Forecaster]) -> Contender:

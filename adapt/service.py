@@ -105,7 +105,10 @@ def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timed
                 horizon: np.timedelta64) -> np.timedelta64:
     """The past that service needs to begin: each half must hold a history and a horizon twice, and both together the
     blocks that the monitor is calibrated on, behind a history and a started day each."""
-    blocks = 2 * (history + max(DAY, step)) + cadence + FEWEST_BLOCKS * max(np.timedelta64(1, "h"), step)
+    day, block = max(DAY, step), max(np.timedelta64(1, "h"), step)
+    if step < np.timedelta64(1, "m"):  # of steps of seconds a day is no unit: the monitor's blocks are single steps
+        day, block = step, step
+    blocks = 2 * (history + day) + cadence + FEWEST_BLOCKS * block
     return max(4 * (history + horizon), blocks)
 
 

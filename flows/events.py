@@ -16,6 +16,7 @@ from adapt.monitoring.episodes import Episode
 from flows.output import note
 from flows.prefect_api import EPISODE, ServerAwayError, ask, letter, server
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.store import Transaction
 
 STATE = "events"
@@ -23,8 +24,9 @@ STRONGER = 1.5  # by so much evidence must be stronger than when it was last tol
 MOST = 100  # letters kept where no server takes them: the newest
 
 
-def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) -> None:
-    """Put what is news of the episodes that opened, grew or closed into the open transaction."""
+def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str, clock: Clock | None = None) -> None:
+    """Put what is news of the episodes that opened, grew or closed into the open transaction; ``clock`` tells when that
+    was by the calendar (default: as it stands)."""
     state = step.state(STATE) or {"told": {}, "letters": []}
     told: dict[str, Any] = dict(state["told"])  # type: ignore[call-overload]
     letters = list(state["letters"])  # type: ignore[call-overload]
@@ -35,7 +37,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) ->
         nodes = sorted({*episode.nodes, *told.get(episode.id, {"nodes": []})["nodes"]})
         told[episode.id] = {"nodes": nodes, "strength": float(episode.strength), "state": news}
         letters.append(letter(EPISODE, stream, f"{episode.id}:{news}:{len(nodes)}:{episode.strength:.3g}",
-                              str(np.datetime_as_string(episode.last_evidence, "s")) + "+00:00",
+                              _utc(episode.last_evidence if clock is None else clock.shown(episode.last_evidence)),
                               {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.sort,
                                "alarm": episode.alarm}))
     if letters != state["letters"]:
@@ -48,7 +50,7 @@ def post(step: Transaction, event: str, stream: str, key: str, occurred: np.date
     """Put one event of another sort into the open transaction; ``key`` names what it tells, once for ever."""
     state = step.state(STATE) or {"told": {}, "letters": []}
     letters = list(state["letters"])  # type: ignore[call-overload]
-    new = letter(event, stream, key, str(np.datetime_as_string(occurred, "s")) + "+00:00", told)
+    new = letter(event, stream, key, _utc(occurred), told)
     if all(one["id"] != new["id"] for one in letters):
         step.set_state(STATE, {**state, "letters": [*letters, new][-MOST:]})
 
@@ -70,6 +72,10 @@ def deliver(workspace: Workspace) -> None:
         now = step.state(STATE) or state
         rest = [one for one in now["letters"] if one["id"] not in gone]  # type: ignore[attr-defined]
         step.set_state(STATE, {**now, "letters": rest})
+
+
+def _utc(instant: np.datetime64) -> str:
+    return f"{np.datetime_as_string(instant, 's')}+00:00"
 
 
 def _news(episode: Episode, before: Mapping[str, Any] | None) -> str | None:

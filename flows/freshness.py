@@ -24,6 +24,7 @@ TAIL = 504  # rows that waits are learnt from: three weeks of hours
 REACH = np.timedelta64(365, "D")  # a node that said nothing for longer was closed, it is not late
 MOST_CELLS = 4_000_000  # known times read for it at most
 STILL = ("sensor", "raster")  # kinds whose nodes stay; vehicles come and go
+NAMED = 5  # nodes of a sentence
 FEWEST_WAITS = 5  # below, waits are not learnt
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 NAT = np.datetime64("NaT", "ns")
@@ -42,9 +43,11 @@ class NodeFreshness:
 @dataclass(frozen=True)
 class SourceFreshness:
     """One domain: ``newest``, the last stamp with a value known now; ``due``, when the next value should have been
-    here; ``overdue``, whether it is late beyond the slack. None and False where nothing has come yet.
+    here; ``overdue``, whether it is late beyond the slack; ``came``, when the last new value became known. None and
+    False where nothing has come yet.
 
-    Where the domain is overdue, so is each of its nodes that ever reported.
+    Where the domain is overdue, so is each of its nodes that ever reported. In the stream's own domain only values of
+    the target count.
     """
 
     domain: str
@@ -52,6 +55,7 @@ class SourceFreshness:
     due: np.datetime64 | None
     overdue: bool
     nodes: tuple[NodeFreshness, ...]
+    came: np.datetime64 | None = None
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ class SourceFreshness:
 def freshness(workspace: Workspace, view: View, now: np.datetime64) -> tuple[SourceFreshness, ...]:
     """How fresh each domain is that the settings' sources name, as known at ``now``.
 
-    Reads the stamps and the last known times of each domain, no values: milliseconds, whatever the history's length.
+    Reads the stamps and the last rows of each domain: milliseconds, whatever the history's length.
     """
     settings = workspace.settings
     delays: dict[str, np.timedelta64 | None] = {}
@@ -75,8 +79,47 @@ def freshness(workspace: Workspace, view: View, now: np.datetime64) -> tuple[Sou
     found = []
     for domain, delay in delays.items():
         held = find_domain(view.root, domain)
-        found.append(_never(domain) if held is None else _of_domain(held, now, delay, cadence))
+        wanted = settings.stream.target if domain == settings.stream.domain else None
+        found.append(_never(domain) if held is None else _of_domain(held, wanted, now, delay, cadence))
     return tuple(found)
+
+
+def age_in_words(newest: np.datetime64, now: np.datetime64) -> str:
+    """How old a value is, in days or hours.
+
+    >>> age_in_words(np.datetime64("2024-12-31"), np.datetime64("2026-11-28T12:00"))
+    '697 days'
+    """
+    hours = (now - newest) / np.timedelta64(1, "h")
+    if hours >= 72:
+        return f"{int(hours / 24)} days"
+    return f"{hours:.0f} hours" if hours >= 2 else f"{60 * hours:.0f} minutes"
+
+
+def stamp_in_words(stamp: np.datetime64) -> str:
+    """A stamp to the minute; a midnight is a day.
+
+    >>> stamp_in_words(np.datetime64("2024-12-31T00:00")), stamp_in_words(np.datetime64("2024-12-31T06:00"))
+    ('2024-12-31', '2024-12-31 06:00 UTC')
+    """
+    text = np.datetime_as_string(stamp, "m").replace("T", " ")
+    return text.removesuffix(" 00:00") if text.endswith(" 00:00") else f"{text} UTC"
+
+
+def silence_in_words(source: SourceFreshness, now: np.datetime64) -> str:
+    """What is silent of a source, since when, in one sentence; the empty string where nothing is."""
+    if source.overdue and source.newest is not None:
+        reporting = len(source.silent)
+        who = f"all {reporting} stations are silent" if reporting > 1 else "its one station is silent"
+        return (f"nothing came from {source.domain} after {stamp_in_words(source.newest)}, "
+                f"{age_in_words(source.newest, now)} ago: {who}")
+    late = [(one.node, one.newest) for one in source.nodes if one.overdue and one.newest is not None]
+    if not late:
+        return ""
+    named = ", ".join(f"{node} since {stamp_in_words(newest)}" for node, newest in late[:NAMED])
+    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+    word = "is" if len(late) == 1 else "are"
+    return f"{len(late)} of {len(source.nodes)} stations of {source.domain} {word} silent: {named}{more}"
 
 
 def slack_of(step: np.timedelta64, cadence: np.timedelta64) -> np.timedelta64:
@@ -121,9 +164,9 @@ def _never(domain: str) -> SourceFreshness:
     return SourceFreshness(domain, None, None, False, ())
 
 
-def _of_domain(held: StoredDomain, now: np.datetime64, delay: np.timedelta64 | None,
+def _of_domain(held: StoredDomain, wanted: str | None, now: np.datetime64, delay: np.timedelta64 | None,
                cadence: np.timedelta64) -> SourceFreshness:
-    times, known, seen = _read_back(held, now)
+    times, known, seen = _read_back(held, wanted, now)
     newest = np.fmax.reduce(seen) if len(seen) else NAT
     if np.isnat(newest):
         return _never(held.domain)
@@ -137,20 +180,24 @@ def _of_domain(held: StoredDomain, now: np.datetime64, delay: np.timedelta64 | N
             own = max(wait, usual_wait(times, known[:, column]) or wait)
             late = bool(now > last + own + max(slack, own))
         nodes.append(NodeFreshness(str(name), None if np.isnat(last) else last, late))
-    return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes))
+    return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes), np.fmax.reduce(known, axis=None))
 
 
-def _read_back(held: StoredDomain, now: np.datetime64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The last rows of which anything is known now, stamps (row,) and known times (row, node) with NaT where nothing
-    is, and the last stamp of each node (node,); reads back until every node was seen, but not beyond ``REACH``."""
+def _read_back(held: StoredDomain, wanted: str | None, now: np.datetime64
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The last rows of which anything is known now (of the variable ``wanted``, if there is one), stamps (row,) and
+    known times (row, node) with NaT where nothing is, and the last stamp of each node (node,); reads back until every
+    node was seen, but not beyond ``REACH``."""
     stop, budget = held.rows(None, now).stop, MOST_CELLS
     tail = held.time[:0], np.zeros((0, len(held.nodes)), "datetime64[ns]")
     seen = np.full(len(held.nodes), NAT)
     while stop > 0 and np.isnat(seen).any():
         start = max(0, stop - TAIL)
         times, known = held.time[start:stop], read_array(held.arrays["known_time"], slice(start, stop))
-        known = np.where(known <= now, known, NAT)  # NaT compares False
-        there = ~np.isnat(known)
+        there = known <= now  # NaT compares False
+        if wanted in held.arrays:
+            there &= np.isfinite(read_array(held.arrays[str(wanted)], slice(start, stop)))
+        known = np.where(there, known, NAT)
         seen = np.where(np.isnat(seen) & there.any(axis=0), times[len(times) - 1 - there[::-1].argmax(axis=0)], seen)
         if not len(tail[0]) and there.any():
             tail = times, known

@@ -163,7 +163,7 @@ def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
     alarms = 1.0 if step <= DAY else round(DAY / step, 2)
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
                "patience": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
-               "window": max(YEAR, SEARCHED * step)}
+               "window": max(YEAR, min(SEARCHED * step, 100 * YEAR))}
     return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
 
 

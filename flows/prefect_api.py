@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-PATIENCE = 5.0  # seconds
+PATIENCE = 10.0  # seconds: a busy server is slow, one that is gone is told at once
 EPISODE = "terracast.drift-alarm"
 GRAPH = "terracast.graph-alarm"
 MISSED = "terracast.step-missed"

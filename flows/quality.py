@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from flows.as_of import as_of
 from flows.workspace import Workspace
+from streams.clock import Clock
 from streams.known import RecordedDomain
-from streams.quality import judge, record, tickets
+from streams.quality import Flagged, judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
-    """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first."""
-    history = workspace.store.read().history()
-    answer: dict[str, Any] = {"recorded": {}, "tickets": []}
+    """Flag every domain as known at ``now`` and record what is new; answers the tickets, newest first, and
+    which shares of the values are missing or late."""
+    clock, history = workspace.clock, workspace.history(workspace.store.read())
+    answer: dict[str, Any] = {"recorded": {}, "tickets": [], "shares": []}
     with workspace.store.transaction(f"quality {np.datetime_as_string(now, 's')}") as step:
         for domain in history.domains:
-            panel, revisions = _known(history.recorded(domain), now)
+            panel, revisions = _known(history.recorded(domain), clock.even(now))
             if panel.sizes["time"] == 0:
                 continue
-            flagged = judge(panel, revisions=revisions)
+            flagged, panel = _on_true_stamps(judge(panel, revisions=revisions), panel, clock)
             answer["recorded"][domain] = record(step, domain, flagged, now)
-            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flagged.hindsight())]
+            flags = flagged.hindsight()
+            answer["tickets"] += [{"domain": domain, **asdict(ticket)} for ticket in tickets(flags, panel)]
+            answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
 
@@ -40,6 +45,18 @@ def _known(held: RecordedDomain, now: np.datetime64) -> tuple[Any, pd.DataFrame]
         panel[name].attrs = held.panel[name].attrs
     panel = panel.isel(time=slice(0, int(rows[-1]) + 1 if len(rows) else 0)).assign_attrs(held.panel.attrs)
     return panel, held.revisions[held.revisions["known_time"] <= now]
+
+
+def _on_true_stamps(flagged: Flagged, panel: xr.Dataset, clock: Clock) -> tuple[Flagged, xr.Dataset]:
+    """Judged on the loop's even axis, kept and told under the stamps that people know."""
+    if not clock.calendar:
+        return flagged, panel
+    first, shown = flagged.first, clock.shown
+    moved = first.assign_coords(time=shown(first["time"].values),
+                                known_time=(first["known_time"].dims, shown(first["known_time"].values)))
+    later = flagged.later.assign(**{name: shown(flagged.later[name].to_numpy("datetime64[ns]"))
+                                    for name in ("time", "known_time")})
+    return replace(flagged, first=moved, later=later), panel.assign_coords(time=shown(panel["time"].values))
 
 
 def quality(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:

@@ -95,6 +95,9 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
     settings = workspace.settings
     history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
+    if not len(time):
+        raise SettingsError(f"nothing of domain {settings.stream.domain} is known", where=settings.stream.name,
+                            expected="data in the store", remedy="mend the file or the [[sources]]")
     clock = workspace.clock
     first = workspace.floor(clock.even(as_of(start, "--start"))) if start else first_start(workspace, history)
     moment = Moment(first, history)

@@ -18,6 +18,7 @@ from flows.first_service import begun, note_short_past, too_early
 from flows.saved_loop import save_drivers, save_loop, save_reference
 from flows.settings import nanoseconds
 from flows.share_shown import Told, share_shown, silent, within
+from flows.silence import service_tick
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from registry.promotion import promote
@@ -27,12 +28,12 @@ FRESH = np.timedelta64(1, "D")
 
 
 def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
-    """Begin service at the last tick before ``now``; returns None, or what is being waited for.
+    """Begin service at the last tick before ``now`` that has values to go by; returns None, or what is waited for.
 
     Idempotent by its key: killed half-way, the next run finds the version and goes on.
     """
     view = workspace.store.read()
-    moment = Moment(workspace.floor(now), workspace.history(view))
+    moment = Moment(service_tick(workspace, view, now), workspace.history(view))
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting

@@ -5,7 +5,7 @@ A flow calls the plain function of its verb and nothing else; ``PREFECT_API_URL`
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,13 @@ def ingest(config: str = "terracast.toml") -> dict[str, Any]:
 FLOWS = {one.name: one for one in (watch, discover, report, retrain, ingest)}
 
 
+def every(workspace: Workspace) -> timedelta:
+    """How often a step is scheduled: at every cadence; where months or local days are counted, which are not equally
+    long, each day at least (a step that comes before its time does nothing)."""
+    cadence = workspace.settings.stream.cadence.to_pytimedelta()
+    return min(cadence, timedelta(days=1)) if workspace.clock.calendar else cadence
+
+
 def deployments(config: Path, page: Path) -> list[RunnerDeployment]:
     """What runs when: a step at every cadence, the report each morning, the graph each week; the rest by hand.
 
@@ -63,8 +70,8 @@ def deployments(config: Path, page: Path) -> list[RunnerDeployment]:
     """
     workspace = Workspace.open(config)
     stream, given = workspace.settings.stream, {"config": str(config)}
-    anchor = datetime.fromisoformat(f"{str(workspace.floor(as_of(None)))[:19]}+00:00")
-    step = Interval(stream.cadence.to_pytimedelta(), anchor_date=anchor)
+    last = workspace.clock.shown(workspace.floor(workspace.clock.even(as_of(None))))
+    step = Interval(every(workspace), anchor_date=datetime.fromisoformat(f"{str(last)[:19]}+00:00"))
     # By module: from a script's path, ``flows`` itself would stand on the import path and its ``adapt`` hide ours.
     shared: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH, "tags": ["terracast", stream.name]}
 

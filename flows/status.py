@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from adapt.monitoring.episodes import Episode
 from flows.as_of import as_of
 from flows.freshness import SourceFreshness, freshness
 from flows.running.place import RUNS, UP, Place
 from flows.running.standing import now as wall_clock
 from flows.running.standing import trouble
+from flows.saved_loop import loop_part
 from flows.settings import nanoseconds
 from flows.workspace import Workspace
 from streams.instant import instant
+from streams.store import View
 
 MISSED = 2  # cadences since the last step after which a step is missing, where ``up`` runs
 
@@ -87,15 +90,16 @@ def status(config: Path, now: str | None = None) -> Status:
     """How the stream of a settings file stands at ``now`` (default: the clock); seconds below two."""
     workspace, at = Workspace.open(config), as_of(now)
     view, place = workspace.store.read(), Place.of(config)
-    state: dict[str, Any] = view.state("loop") or {}
     runs = place.read(RUNS) if place.alive else {}
-    last = None if not state.get("last_tick") else instant(str(state["last_tick"]))
+    tick = loop_part(workspace, view, "last_tick")
+    last = None if tick is None else instant(str(tick))
     sources = freshness(workspace, view, at)
-    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, at if runs.get("ready") else None)
+    even = workspace.clock.even(at) if runs.get("ready") else None
+    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)
     return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
-                  None if last is None else _true(workspace, last), sources, _open(workspace, state),
+                  None if last is None else _true(workspace, last), sources, _open(workspace, view),
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
-                  tuple("" if one.newest is None else _aged(workspace, one.newest, at) for one in sources))
+                  tuple("" if one.newest is None else _aged(one.newest, at) for one in sources))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
@@ -107,13 +111,16 @@ def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64
 
 
 def _true(workspace: Workspace, stamp: np.datetime64) -> str:
-    """A stamp as the calendar has it."""
-    shown = workspace.clock.shown(np.array([stamp]))[0] if hasattr(workspace, "clock") else stamp
-    return f"{np.datetime_as_string(shown, 's')}Z"
+    """A stamp of the loop as the calendar has it."""
+    return _text(workspace.clock.shown(stamp))
 
 
-def _aged(workspace: Workspace, newest: np.datetime64, now: np.datetime64) -> str:
-    return f"{_true(workspace, newest)} ({_age(now - newest)} old)"
+def _text(stamp: np.datetime64) -> str:
+    return f"{np.datetime_as_string(stamp, 's')}Z"
+
+
+def _aged(newest: np.datetime64, now: np.datetime64) -> str:
+    return f"{_text(newest)} ({_age(now - newest)} old)"
 
 
 def _age(span: np.timedelta64) -> str:
@@ -133,14 +140,13 @@ def _silent(source: SourceFreshness) -> tuple[str, ...]:
     return tuple(one.node for one in source.nodes if one.overdue)
 
 
-def _open(workspace: Workspace, state: dict[str, Any]) -> tuple[OpenEpisode, ...]:
+def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
     """The open episodes of the saved loop, with what was done about them."""
-    if not state:
+    episodes = loop_part(workspace, view, "episodes")
+    if episodes is None:
         return ()
-    from adapt.monitoring.episodes import Episode
-
-    told = {one["id"]: one for one in state["told"]}
-    found = [Episode.from_state(told.get(one["id"], one)) for one in state["episodes"]["open"]]
+    told = {one["id"]: one for one in loop_part(workspace, view, "told") or ()}
+    found = [Episode.from_state(told.get(one["id"], one)) for one in episodes["open"]]
     return tuple(OpenEpisode(one.id, one.sort, _true(workspace, one.since), one.nodes, one.sort == "health", one.alarm)
                  for one in found)
 

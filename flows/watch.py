@@ -17,6 +17,7 @@ import xarray as xr
 
 from adapt.clock import Moment
 from adapt.guard.climbing import measured_since
+from adapt.missed import Arrivals
 from flows.adapt import carry_out_wish
 from flows.as_of import as_of
 from flows.events import deliver, post_episodes
@@ -38,6 +39,7 @@ from flows.saved_loop import (
     what_is_told,
 )
 from flows.settings import nanoseconds
+from flows.silence import Told, any_told, service_tick, silent_nodes, tell_silence
 from flows.workspace import Workspace
 from streams.clock import Clock
 from streams.errors import TerracastError
@@ -53,10 +55,11 @@ if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do doe
 class Step:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
-    context and intervals are lately, change or not; ``dropped`` holds a sentence for each driver that began to hurt and
-    is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or measured in
-    service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one line where
-    part of the data was not taken, ``behind`` where the clock went back."""
+    context and intervals are lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
+    not, and ``returned`` a sentence for each that reports again; ``dropped`` holds a sentence for each driver that
+    began to hurt and is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
+    measured in service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one
+    line where part of the data was not taken, ``behind`` where the clock went back."""
 
     now: str
     champion: str | None
@@ -66,6 +69,8 @@ class Step:
     alarms: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     standing: dict[str, str] = field(default_factory=dict)
+    silent: tuple[dict[str, Any], ...] = ()
+    returned: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
@@ -91,7 +96,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
 
         waiting = begin_service(workspace, now)
         if waiting is not None:
-            return _step(workspace, now, files, [], (), (), waiting)
+            return _step(workspace, now, files, [], tell_silence(workspace, now), (), (), waiting)
     before = receipts(workspace)
     ticks: list[Tick] = []
     dropped: list[str] = []
@@ -104,7 +109,8 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
         deliver(workspace)
         if not done:
             acts = tuple(one for one in receipts(workspace) if one not in before)
-            return _step(workspace, now, files, ticks, tuple(dropped), acts, None)
+            told = tell_silence(workspace, now)
+            return _step(workspace, now, files, ticks, told, tuple(dropped), acts, None)
 
 
 def _advance(workspace: Workspace, now: np.datetime64,
@@ -116,14 +122,20 @@ def _advance(workspace: Workspace, now: np.datetime64,
             return [], []
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
-        first = workspace.floor(now) if loop.last_tick is None else loop.last_tick + loop.watched.cadence
+        first = _first(workspace, step, loop, now)
         if first > now:
             return [], []
-        known = list(loop.climbing.climbs)
+        known, cadence = list(loop.climbing.climbs), loop.watched.cadence
         history, drivers = workspace.history(step, first - loop.reach), load_drivers(step)
-        ticks, dropped = [], []
-        moment = Moment(first, history)
-        while moment.now <= now:
+        arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
+        loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
+        ticks: list[Tick] = []
+        dropped: list[str] = []
+        at = first
+        while (made := arrivals.next_tick(at, now, cadence, loop.watched.history)) is not None:
+            moment, at = Moment(made, history), made + cadence
+            if lasts:
+                loop.episodes.lasting(moment.now)
             tick = loop.tick(moment)
             ticks.append(tick)
             if drivers is not None:
@@ -133,23 +145,37 @@ def _advance(workspace: Workspace, now: np.datetime64,
                 post(step, tick.verdict)
             if tick.act is not None:
                 break
-            moment = Moment(moment.now + loop.watched.cadence, history)
+        if not ticks:
+            return [], []
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
         _record(step, loop, ticks, workspace.clock)
-        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name)
+        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name,
+                      workspace.clock)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped
 
 
+def _first(workspace: Workspace, step: Transaction, loop: Loop, now: np.datetime64) -> np.datetime64:
+    """The first tick that may be due: one cadence after the last, or where service begins; none is issued twice."""
+    if loop.last_tick is not None:
+        return loop.last_tick + loop.watched.cadence
+    first, clock = service_tick(workspace, step, now), workspace.clock
+    issued = step.ledger(f"forecasts/{loop.watched.domain}", since=clock.shown(first))
+    if issued is None or not issued.sizes["issue_time"]:
+        return first
+    return instant(clock.even(issued["issue_time"].values[-1])) + loop.watched.cadence
+
+
 def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> None:
-    """Append the forecasts served and the scores of those that closed, under their true stamps."""
+    """Append the forecasts served, each with the stamp of the newest value it rests on, and the scores of those that
+    closed; under their true stamps."""
     domain = loop.watched.domain
     made = xr.concat([tick.forecast for tick in ticks], "issue_time")
     if clock.calendar:
         made = made.assign_coords({name: (made[name].dims, clock.shown(made[name].values), made[name].attrs)
-                                   for name in ("issue_time", "valid_time")})
+                                   for name in ("issue_time", "valid_time", "newest")})
     step.append(f"forecasts/{domain}", made, along="issue_time")
     scores = sorted((score for tick in ticks for score in tick.scores), key=lambda score: score.issue_time)
     if scores:
@@ -162,10 +188,10 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> N
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
-def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick],
+def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick], silence: Told,
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
     view = workspace.store.read()
-    opened = {episode.id for tick in ticks for episode in tick.episodes}
+    opened = {episode.id for tick in ticks for episode in tick.episodes} | set(silence.episodes)
     told, standing = ({}, {}) if waiting is not None else what_is_told(workspace, view)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
@@ -175,8 +201,8 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                tuple(decisions), dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
-                _behind(workspace, now))
+                silence.silent, silence.returned, tuple(decisions), dropped, acts, waiting,
+                None if newest is None else as_json(newest), refusal(files), _behind(workspace, now))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:
@@ -204,8 +230,10 @@ def watch_forever(config: str) -> None:
         try:
             answer = watch(config)
             note(f"{answer['now']}: {answer['waiting'] or str(answer['ticks']) + ' steps'}")
-            for alarm in answer["alarms"]:  # type: ignore[attr-defined]
+            for alarm in answer["alarms"].values():
                 note(f"alarm: {alarm}")
+            for sentence in answer["returned"]:
+                note(sentence)
             if answer["refused"] or answer["behind"]:
                 note(f"error: {answer['refused'] or answer['behind']}")
         except Exception as error:  # whatever it is, the next step may do better: a disk that has room again

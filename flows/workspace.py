@@ -17,7 +17,7 @@ from registry.versions import Registry
 from stfm.forecaster import Forecaster, Request
 from streams.clock import Clock, span_text
 from streams.even_history import EvenHistory
-from streams.known import History
+from streams.known import Recorded
 from streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
@@ -145,7 +145,7 @@ class Workspace:
         """The last tick of the cadence at or before ``now``, both on the loop's even axis (see ``streams.clock``)."""
         return self.clock.floor(now, nanoseconds(self.settings.stream.cadence))
 
-    def history(self, view: View, since: np.datetime64 | None = None) -> History:
+    def history(self, view: View, since: np.datetime64 | None = None) -> Recorded | EvenHistory:
         """All domains held, rows from the even instant ``since`` on, with stamps on the loop's even axis."""
         clock = self.clock
         held = view.history(None if since is None else clock.shown(since))

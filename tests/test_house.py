@@ -51,6 +51,11 @@ def test_each_engine_is_known_in_one_room(room: str) -> None:
     assert not wrong
 
 
+def test_prefect_is_imported_where_scheduled_runs_are_made_and_nowhere_else() -> None:
+    found = {str(path.relative_to(ROOT)) for path in _files("flows") if "prefect" in _imports(path)}
+    assert found == {"flows/scheduled.py", "flows/running/runs.py"}
+
+
 @pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "flows"])
 def test_nothing_below_flows_reads_the_wall_clock(room: str) -> None:
     wrong = {f"{path.relative_to(ROOT)}: {word}" for path in _files(room) for word in WALL_CLOCK

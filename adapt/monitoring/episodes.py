@@ -167,6 +167,12 @@ class Episodes:
         """Episodes that are not closed."""
         return tuple(self._open.values())
 
+    def lasting(self, now: np.datetime64) -> None:
+        """What the open health episode is about goes on: it neither recovers nor closes, and there is no news."""
+        known = self._open.get("health")
+        if known is not None:
+            self._open["health"] = replace(known, last_evidence=max(now.astype("datetime64[ns]"), known.last_evidence))
+
     def act(self, episode_id: str, text: str) -> Episode:
         """Set what the system did or proposes for an open episode; raises ``EpisodeError`` for another id."""
         for family, one in self._open.items():

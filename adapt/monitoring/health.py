@@ -29,11 +29,21 @@ class Silence:
     _nodes: np.ndarray | None = None
     _reports: np.ndarray | None = None
 
+    @property
+    def network(self) -> int:
+        """For how many steps the network has been silent."""
+        return self._network
+
+    @property
+    def nodes(self) -> np.ndarray:
+        """For how many steps each node has been silent, (node,)."""
+        return np.zeros(len(self.expected), int) if self._nodes is None else self._nodes
+
     def hear(self, reported: np.ndarray, steps: int = 1) -> tuple[bool, np.ndarray, np.ndarray]:
         """``reported`` (node,) bool for the next ``steps`` steps; returns whether an outage is told now, and which
         nodes are told silent now and which to have appeared. Nodes are not told silent one by one while the whole
         network is."""
-        before = np.zeros(len(self.expected), int) if self._nodes is None else self._nodes
+        before = self.nodes
         self._nodes = np.where(reported | ~self.expected, 0, before + steps)
         silent = bool(self.expected.any() and 2 * reported[self.expected].sum() < self.expected.sum())
         network, self._network = self._network, self._network + steps if silent else 0
@@ -47,7 +57,7 @@ class Silence:
         """Settings and counts."""
         return {"expected": self.expected.copy(), "outage_after": self.outage_after,
                 "silent_after": self.silent_after, "network": self._network,
-                "nodes": np.zeros(len(self.expected), int) if self._nodes is None else self._nodes.copy(),
+                "nodes": self.nodes.copy(),
                 "reports": np.zeros(len(self.expected), int) if self._reports is None else self._reports.copy()}
 
     @classmethod

@@ -253,17 +253,19 @@ class Monitor:
     def _health(self, time: np.datetime64, reported: np.ndarray, value: np.ndarray) -> list[Evidence]:
         frozen = self.calibration
         missed = 0 if self._last is None else int((time - self._last) / frozen.step) - 1
-        told = [self._silence.hear(np.zeros(len(reported), bool), missed)] if missed > 0 else []
-        told.append(self._silence.hear(reported))
-        found = []
-        if any(outage for outage, _, _ in told):
-            since = time - self._silence.outage_after * frozen.step
-            found.append(Evidence(time, since, frozen.nodes, "health", "none", 0.0, "most sensors report nothing: "
-                                  "an outage of the data, not a drift of the world", "outage"))
-        for node in np.flatnonzero(np.any([alone for _, alone, _ in told], axis=0)):
-            name, since = frozen.nodes[node], time - self._silence.silent_after * frozen.step
-            found.append(Evidence(time, since, (name,), "health", "none", 0.0, f"{name} reports nothing", "silent"))
-        new = [frozen.nodes[node] for node in np.flatnonzero(told[-1][2])]
+        found: list[Evidence] = []
+        for at, heard, steps in ((time - frozen.step, np.zeros(len(reported), bool), missed), (time, reported, 1)):
+            if steps <= 0:
+                continue
+            outage, alone, appeared = self._silence.hear(heard, steps)
+            if outage:
+                since = at - self._silence.network * frozen.step
+                found.append(Evidence(time, since, frozen.nodes, "health", "none", 0.0, "most sensors report nothing: "
+                                      "an outage of the data, not a drift of the world", "outage"))
+            for node in np.flatnonzero(alone):
+                name, since = frozen.nodes[node], at - int(self._silence.nodes[node]) * frozen.step
+                found.append(Evidence(time, since, (name,), "health", "none", 0.0, f"{name} reports nothing", "silent"))
+        new = [frozen.nodes[node] for node in np.flatnonzero(appeared)]
         found += [Evidence(time, time, (name,), "health", "none", 0.0, f"{name} reports now but hardly did before: it "
                            "is not watched until the monitor is fitted anew", "appeared") for name in new]
         for node in np.flatnonzero(self._stuck.hear(value)) if self._stuck is not None else ():

@@ -15,9 +15,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import pandas as pd
-
 from benchmarks.journeys.files import Data, files_of, looked_into
+from streams.clock import span
 
 COMMAND = (sys.executable, "-c", "from flows.command import main; main()")
 CALM, DRIFT = 0, 3
@@ -105,8 +104,7 @@ def _row(path: Path) -> dict[str, Any]:
 def _stop(data: Data, folder: Path) -> str:
     """The end of a short replay from the first step at which service can begin."""
     held = tomllib.loads((folder / "terracast.toml").read_text(encoding="utf-8"))
-    first, cadence = (pd.Timedelta(str(text).replace("d", "D")) for text in (
-        held["base"]["first_fit"], held["stream"]["cadence"]))
+    first, cadence = span(held["base"]["first_fit"]), span(held["stream"]["cadence"])
     return str(min(data.first + first + STEPS_REPLAYED * cadence, data.end).isoformat())
 
 

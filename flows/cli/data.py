@@ -50,6 +50,8 @@ def quality(config: Config = CONFIG, now: Now = None, json: Json = False,
         return
     for ticket in answer["tickets"][:most]:
         say(f"{ticket['domain']}: {ticket['words']}")
+    for share in answer["shares"]:
+        say(f"{share['domain']}: {share['words']}")
     say(f"{len(answer['tickets'])} tickets; entries recorded: {answer['recorded']}")
 
 

@@ -35,11 +35,14 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         say_files(answer["files"])
         say(str(answer["waiting"]) if answer["waiting"] else
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
-        for text in (*answer["alarms"].values(), *answer["decisions"], *answer["dropped"], *answer["receipts"]):
+        news = " ".join(answer["alarms"].values())
+        known = [one["words"] for one in answer["silent"] if one["words"][:-1] not in news]
+        for text in (*known, *answer["returned"], *answer["alarms"].values(), *answer["decisions"], *answer["dropped"],
+                     *answer["receipts"]):
             say(f"- {text}")
         say_short(config, now)
     refuse(answer["refused"] or answer["behind"])
-    raise typer.Exit(DRIFT if answer["alarms"] else CALM)
+    raise typer.Exit(DRIFT if answer["alarms"] or answer["silent"] else CALM)
 
 
 def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="Of Prefect's server.")] = 4200,

@@ -16,14 +16,13 @@ import sys
 import time
 from contextlib import suppress
 
-BECOME_PARENT_OF_ORPHANS = 36  # Linux: PR_SET_CHILD_SUBREAPER
+BECOME_PARENT_OF_ORPHANS, END_WITH_PARENT = 36, 1  # Linux: PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 POLL = 0.2  # seconds
 
 
 def guard(command: list[str], patience: float) -> int:
     """Run ``command`` in a session of its own until it ends or standard input does; answers its exit status."""
-    with suppress(OSError, AttributeError):  # where there is no such call, init takes the orphans
-        ctypes.CDLL(None).prctl(BECOME_PARENT_OF_ORPHANS, 1, 0, 0, 0)
+    _ask_linux(BECOME_PARENT_OF_ORPHANS, 1)
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, signal.SIG_IGN)  # the pipe alone speaks for ``up``
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_hear_again)
@@ -38,6 +37,13 @@ def _hear_again() -> None:
     """Signals as a program expects them: what was ignored here would be ignored by the child, too."""
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, signal.SIG_DFL)
+    _ask_linux(END_WITH_PARENT, signal.SIGTERM)  # should the guard itself be killed
+
+
+def _ask_linux(what: int, value: int) -> None:
+    """Set an attribute of this process; elsewhere there is no such call, and the pipe does nearly as well."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
 
 
 def _end(child: subprocess.Popen[bytes], patience: float) -> None:

@@ -29,10 +29,11 @@ from flows.prefect_api import server
 from flows.running.health import answers
 from flows.running.place import RUNS, Place, UpError
 from flows.running.standing import now, stamp
-from flows.scheduled import FLOWS, deployments, report
+from flows.scheduled import FLOWS, deployments, every, report
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 
+SERVER = "Prefect's server"
 POLL = 1.0  # seconds
 PATIENCE = 180.0  # seconds that the server may take to answer: a busy machine migrates Prefect's database slowly
 SHARE = 0.2  # of a cadence that the report may take to be written anew after each step
@@ -45,8 +46,8 @@ class Runner:
         self.config, self.client, self.place = config, client, Place.of(config)
         self.verbs: dict[UUID, str] = {}
         self.report_seconds = 0.0
-        cadence = Workspace.open(config).settings.stream.cadence
-        self.told: dict[str, Any] = {"cadence_seconds": cadence.total_seconds(), "running": None, "failed": {}}
+        cadence = every(Workspace.open(config)).total_seconds()
+        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
@@ -62,11 +63,11 @@ class Runner:
         while True:
             try:
                 due = self._due()
-            except Exception as error:  # whatever its client raises: steps go on when it is back
-                self._tell(failed={"Prefect's server": in_one_line(error, "up")})
+                for run in due[:1]:
+                    self._carry_out(run)
+            except Exception as error:  # whatever its client raises: a step is committed by itself, and they go on
+                self._tell(running=None, failed={**self.told["failed"], SERVER: in_one_line(error, "up")})
                 due = []
-            for run in due[:1]:
-                self._carry_out(run)
             if not due:
                 time.sleep(POLL)
 
@@ -93,7 +94,7 @@ class Runner:
         state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), parameters=run.parameters,
                               return_type="state")
         words = _words(state, verb)
-        failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, "Prefect's server")}
+        failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
         failed |= {} if words is None else {verb: words}
         self._tell(running=None, failed=failed, **({"ended": stamp(now())} if verb == "watch" else {}))
         if verb == "watch":

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 OVERDUE = 2.0  # cadences since the last step began: a step that was due one cadence ago did not come
+LONG = 3600.0  # seconds that a run may take without a word: a first fit is longer than a cadence of seconds
 
 
 def now() -> datetime:
@@ -46,6 +47,11 @@ def trouble(runs: Mapping[str, Any], at: datetime) -> list[str]:
         running = runs.get("running")
         why = f"; `{running['verb']}` has run since {running['since']}" if running else ""
         told.append(f"The step that was due at {due} has not run{why}. See .terracast/logs/steps.log.")
+    running = runs.get("running")
+    if running and due is None:
+        lasted = (at - datetime.fromisoformat(running["since"])).total_seconds()
+        if lasted > max(LONG, OVERDUE * float(runs["cadence_seconds"])):
+            told.append(f"`{running['verb']}` has run since {running['since']}, and no other step meanwhile.")
     for verb, words in (runs.get("failed") or {}).items():
         told.append(f"The last run of `{verb}` failed: {words}")
     return told

@@ -7,7 +7,8 @@ from streams.quality.learning import learn
 from streams.quality.recording import record, recorded
 from streams.quality.reference import Reference
 from streams.quality.settings import Settings
-from streams.quality.tickets import QualityTicket, summary, tickets
+from streams.quality.tickets import QualityTicket, Share, shares, summary, tickets
 
-__all__ = ["LABELS", "SUSPECT", "Flagged", "Label", "QualityTicket", "Reference", "Settings", "SharedSeries", "flag",
-           "judge", "learn", "record", "recorded", "shared_series", "summary", "tickets"]
+__all__ = ["LABELS", "SUSPECT", "Flagged", "Label", "QualityTicket", "Reference", "Settings", "Share",
+           "SharedSeries", "flag", "judge", "learn", "record", "recorded", "shared_series", "shares", "summary",
+           "tickets"]

@@ -21,6 +21,8 @@ from streams.quality.windows import nan_median, shifted, trailing_mean
 MOST = 2.5  # deviations that one hour may count for: a spike says nothing about the clock
 STILL = 4  # nor does a still run
 CHANCE = 4.5  # standard errors: many nodes, shifts and hours are looked at
+ENOUGH_NEIGHBOURS = 4
+ENOUGH_WINDOWS = 6
 RECENT_SHARE = 7  # the last seventh of the window must still speak for it
 
 
@@ -98,19 +100,26 @@ def _bounded(error: np.ndarray) -> np.ndarray:
     return np.minimum(np.abs(error), MOST)
 
 
-def limit_from_past(cell: np.ndarray, window: int, settings: Settings) -> np.ndarray:
+def limit_from_past(cell: np.ndarray, window: int, settings: Settings, neighbours: np.ndarray) -> np.ndarray:
     """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
     In the past a shift made things worse, by some amount; a real one makes them better by about the same
     amount. The limit lies ``clock_share`` of that way up, and ``clock_factor`` times the past's own swing
-    above its middle, which must be more than the mean of a window does by chance.
+    above its middle, which must be more than the mean of a window does by chance. ``neighbours`` (node,): how many a
+    node has. Without ``ENOUGH_NEIGHBOURS`` slow noise looks like a shift, and a past of less than ``ENOUGH_WINDOWS``
+    windows has not shown its own swing: then only overwhelming evidence counts, and none where both are so.
     """
+    lonely, young = neighbours < ENOUGH_NEIGHBOURS, (~np.isnan(cell)).sum(axis=0) < ENOUGH_WINDOWS * window
+    few = lonely | young
+    factor = np.where(few, settings.clock_few_factor, settings.clock_factor)
+    wanted = np.where(few, settings.clock_few_share, settings.clock_share)
     mean = trailing_mean(cell, window, window // 2)
     middle = nan_median(mean)
     highest = np.max(np.where(np.isnan(mean), -np.inf, mean), axis=0, initial=-np.inf)
-    swing = settings.clock_factor * (highest - middle)
+    swing = factor * (highest - middle)
     chance = CHANCE * np.nan_to_num(_spread(cell)) / np.sqrt(window)
-    return np.maximum(middle + np.maximum(swing, chance), -settings.clock_share * middle)
+    limit = np.maximum(middle + np.maximum(swing, chance), -wanted * middle)
+    return np.where(lonely & young, np.inf, limit)
 
 
 def _spread(cell: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from streams.quality.entries import Entry, later_entries, no_entries, with_entri
 from streams.quality.found import Found
 from streams.quality.labels import SUSPECT, Label, flag_attrs
 from streams.quality.learning import highest, learn
-from streams.quality.limits import is_direction, out_of_range, range_of
+from streams.quality.limits import is_direction, out_of_range, range_of, zero_is_natural
 from streams.quality.reference import Reference, check_reference
 from streams.quality.settings import Settings
 from streams.quality.sight import Sight
@@ -97,8 +97,9 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
     entries: list[Entry] = []
     for start, stop, usual in _parts(panel, reference, settings, masks, first):
         context = max(0, start - settings.context_rows(step_of(panel)))
+        before = {name: ~np.isnan(panel[name].values[:context]).all(axis=0) for name in masks}
         for name, label, found in _checked(panel.isel(time=slice(context, stop)), start - context, usual, limits,
-                                           settings):
+                                           settings, before):
             masks[name][start:stop] |= np.where(found.mask[start - context :], int(label), 0).astype(np.uint16)
             entries += Entry.of(found, label, name, context, start)
     if revisions is not None and len(revisions):
@@ -171,15 +172,17 @@ def _with_tops(usual: Reference, past: xr.Dataset, masks: Mapping[str, np.ndarra
 
 
 def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: Limits | None,
-             settings: Settings) -> Iterator[tuple[str, Label, Found]]:
-    """What every check finds, variable by variable; rows before ``first`` are context."""
+             settings: Settings, joined: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Label, Found]]:
+    """What every check finds, variable by variable; rows before ``first`` are context; ``joined``: nodes (node,) that
+    reported before them."""
     compared: dict[str, Sight] = {}
     nodes = tuple(part["node"].values.tolist())
     for name in map(str, part.data_vars):
         attrs, circular = part[name].attrs, is_direction(name, part[name].attrs)
         usual = reference.on(name, nodes) if reference is not None else None
         others = alternatives(str(attrs["units"]), str(attrs.get("standard_name", "")))
-        sight = Sight(part["time"].values, step_of(part), part[name].values, first, settings, others, usual)
+        sight = Sight(part["time"].values, step_of(part), part[name].values, first, settings, others, usual,
+                      zero_is_natural(name, attrs, str(part.attrs.get("kind", ""))), joined[name])
         yield name, Label.RANGE, Found(out_of_range(
             sight.values, *((limits or {}).get(name) or range_of(name, attrs, sight.step))))
         for label, check in ALWAYS + (COMPARING if usual is not None and not circular else ()):

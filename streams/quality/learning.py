@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from streams.panel import check_panel, step_of
@@ -22,6 +23,7 @@ from streams.quality.units import alternatives, has_own_zero
 from streams.quality.windows import nan_median, nan_quantile, shifted
 
 FEWEST = 48  # values below which nothing is said about a node
+FEWEST_DAYS = pd.Timedelta("7D")  # and of how long: a daily cycle is not learned from three days
 SMALLEST_NOISE = 0.1  # in the node's deviations: twins explain each other to the bit, weather does not
 OFFSET_SHARE = 0.5  # of the median: below it the logarithm turns into the value itself
 MAD = 1.4826
@@ -36,7 +38,8 @@ def learn(panel: xr.Dataset, settings: Settings | None = None) -> Reference:
     evidence: dict[int, list[np.ndarray]] = {}
     variables = {str(name): _learned(panel, str(name), settings, evidence) for name in panel.data_vars}
     window = settings.rows(settings.clock_window, step_of(panel), 48)
-    together = [clock_shift.limit_from_past(clock_shift.pooled(cells), window, settings)
+    around = np.max([(one.neighbours >= 0).sum(axis=1) for one in variables.values()], axis=0)
+    together = [clock_shift.limit_from_past(clock_shift.pooled(cells), window, settings, around)
                 for cells in evidence.values()]
     return Reference(tuple(panel["node"].values.tolist()), variables, _usual_delay(panel),
                      np.array(together).reshape(len(together), panel.sizes["node"]))
@@ -72,7 +75,8 @@ def _clock_limits(sight: Sight, evidence: dict[int, list[np.ndarray]], counts: b
     window, limits = sight.rows(sight.settings.clock_window, 48), []
     for shift in clock_shift.shifts(sight.step, sight.settings):
         cell = clock_shift.evidence(sight, shift)
-        limits.append(clock_shift.limit_from_past(cell, window, sight.settings))
+        around = (sight.known.neighbours >= 0).sum(axis=1)
+        limits.append(clock_shift.limit_from_past(cell, window, sight.settings, around))
         if counts:
             held = evidence.setdefault(shift, [])
             held[:] = [clock_shift.pooled([*held, cell])]
@@ -100,7 +104,7 @@ def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offs
         profile[one] = nan_median(transformed[classes == one])
     profile = np.where(np.isnan(profile), nan_median(transformed), profile)
     scale = _spread(transformed - profile[classes])
-    few = (~np.isnan(values)).sum(axis=0) < FEWEST
+    few = (~np.isnan(values)).sum(axis=0) < max(FEWEST, round(FEWEST_DAYS / pd.Timedelta(step)))
     change = np.abs(np.diff(values, axis=0))
     still = STILL_SHARE * nan_median(np.where(change > 0, change, np.nan))
     run = still_runs(values, np.nan_to_num(still))

@@ -6,6 +6,7 @@ extremes) or beyond anything that ambient instruments report; they find what is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -38,9 +39,14 @@ RANGES = (
     Range(("ozone_in_air",), "ug m-3", 0.0, 1400.0),
     Range(("carbon_monoxide_in_air",), "ug m-3", 0.0, 200_000.0),
     Range(("nitrogen_dioxide_in_air", "sulfur_dioxide_in_air"), "ug m-3", 0.0, 5000.0),
-    Range(("mass_concentration_of",), "ug m-3", 0.0, 20_000.0),
+    Range(("mass_concentration_of", "pm25", "pm2.5", "pm2_5", "pm10"), "ug m-3", 0.0, 20_000.0),
 )
 RAIN = ("rain", "precipitation")
+# Quantities of which nothing at all is the usual state somewhere, at night, or for a season; whole words or parts.
+ZERO_WORDS = (*RAIN, "snow", "sunshine", "cloud", "radiation", "count", "number", "cases", "incident", "event", "calls",
+              "crime", "trips", "rides", "pickups", "lightning", "runoff", "irrigation", "drizzle", "hail")
+ZERO_UNITS = ("W m-2", "mm", "cm", "inch", "mm h-1", "inch h-1")
+PARTICLES = re.compile(r"pm[ _]?(1|2[._]?5|10)(?![0-9])", re.IGNORECASE)
 # Most rain on record in an hour and in a day (mm); longer steps are bounded by the day's record for each day.
 RAIN_HOUR, RAIN_DAY = 401.0, 1826.0
 # What a unit alone rules out, where neither name says what is measured.
@@ -62,7 +68,20 @@ def range_of(name: str, attrs: Mapping[str, object], step: np.timedelta64) -> tu
         if any(word in text for word in one.words) and _same_dimension(units, one.units):
             low, high = converted(one.low, one.units, units), converted(one.high, one.units, units)
             return float(low), float(high)
+    if units not in UNITS and PARTICLES.search(text):  # dust, in whatever is said of its unit
+        return 0.0, 20_000.0
     return BY_UNIT.get(units, (-np.inf, np.inf))
+
+
+def zero_is_natural(name: str, attrs: Mapping[str, object], kind: str) -> bool:
+    """Whether a variable stands at zero by nature: counts of events, rain, snow, light.
+
+    >>> zero_is_natural("rain_1h", {"units": "mm"}, "sensor"), zero_is_natural("pm25", {"units": "ug m-3"}, "sensor")
+    (True, False)
+    """
+    text = f"{attrs.get('standard_name', '')} {attrs.get('long_name', '')} {name}".lower()
+    return kind == "event" or plain_unit(str(attrs.get("units", ""))) in ZERO_UNITS or any(
+        word in text for word in ZERO_WORDS)
 
 
 def is_direction(name: str, attrs: Mapping[str, object]) -> bool:

@@ -12,6 +12,7 @@ from streams.quality.stuck import MOSTLY_FLOOR
 
 NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"
 HITS_FACTOR = 2.0
+DIFFERENT = 12  # values that a node shows
 TOP_HITS = 3  # at the highest value that any node ever gave
 PART = 65536
 
@@ -28,9 +29,16 @@ def saturated(sight: Sight) -> Found:
         needed = np.maximum(needed, HITS_FACTOR * np.nan_to_num(sight.usual.hits) + 1)
         hits = np.where((sight.values > sight.usual.floor) & (sight.usual.floor_share <= MOSTLY_FLOOR), hits, 0)
         top = np.where(sight.values > sight.usual.floor, top, 0)
-    mask = (hits >= needed) | (top >= TOP_HITS)
+    mask = ((hits >= needed) | (top >= TOP_HITS)) & _fine_scale(sight) & (sight.values != 0.0)  # dry weeks
     rows = np.arange(len(mask), dtype=np.int32)[:, None]
     return Found(mask, np.broadcast_to(np.maximum(rows - window + 1, 0), mask.shape), _same_as_next(sight, mask))
+
+
+def _fine_scale(sight: Sight) -> np.ndarray:
+    """Which nodes show many different values, (node,): the highest of a few counts is no limit of a sensor."""
+    ordered = np.sort(sight.values, axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.diff(ordered, axis=0) > 0).sum(axis=0) + 1 >= DIFFERENT)
 
 
 def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:

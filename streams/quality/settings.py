@@ -20,7 +20,8 @@ class Settings:
     and times the past's largest, that a spike must exceed (``peak_factor``: one that has gone right back).
     ``unit_window`` (12 rows) and ``clock_window`` (48 rows): what a change of unit and a shifted clock are
     judged on, against ``..._factor`` times the past's largest evidence, ``..._share`` of what a real one
-    would give, and at least ``..._evidence``. ``clock_hours``: largest shift looked for. ``saturation_hits``:
+    would give, and at least ``..._evidence``; ``clock_few_...``: the same of a clock where few neighbours or little
+    past bear witness. ``clock_hours``: largest shift looked for. ``saturation_hits``:
     values at the ceiling. ``late_steps``: steps behind the usual delay. ``backfill_rows``: late rows that
     come at once.
 
@@ -48,6 +49,8 @@ class Settings:
     clock_factor: float = 1.6
     clock_share: float = 0.4
     clock_evidence: float = 0.02
+    clock_few_factor: float = 3.0
+    clock_few_share: float = 0.8
     clock_hours: int = 3
     saturation_window: str = "7D"
     saturation_hits: int = 5

@@ -33,7 +33,9 @@ def day_class(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
 class Sight:
     """One variable as it is judged: ``values`` (time, node) with the context rows before ``first``.
 
-    ``usual`` is None where nothing was learned. All else is worked out once, when first asked for.
+    ``usual`` is None where nothing was learned. ``natural_zero``: whether standing at zero says nothing of the
+    sensor (rain, counts of rare events); ``joined`` (node,): nodes that reported before these rows. All else is worked
+    out once, when first asked for.
     """
 
     time: np.ndarray
@@ -43,6 +45,8 @@ class Sight:
     settings: Settings
     alternatives: tuple[Alternative, ...]
     usual: Usual | None
+    natural_zero: bool = False
+    joined: bool | np.ndarray = False
 
     @property
     def known(self) -> Usual:

@@ -11,10 +11,9 @@ import xarray as xr
 
 from streams.panel import step_of
 from streams.quality.labels import LABELS, bit
-from streams.quality.windows import run_length
+from streams.quality.windows import nan_quantile, run_length
 
 SENTENCES = {
-    "missing": "single values of {variable} are missing at {nodes} {when} ({cells})",
     "outage": "{nodes} sent no {variable} {when}: an outage of the data, not a change of the world",
     "stuck": "{variable} stands still at {nodes} {when}, longer than ever before there: check the sensor",
     "spike": "{variable} jumps out and back at {nodes} {when} ({cells})",
@@ -23,12 +22,17 @@ SENTENCES = {
     "clock": "the clock of {nodes} seems shifted by an hour or more {when}, seen in {variable}",
     "duplicated": "{nodes} give bit-identical {variable} {when}: one sensor under several names",
     "saturated": "{variable} at {nodes} stops at one highest value {when} ({cells}): the sensor's limit",
-    "late": "{variable} of {nodes} came late {when} ({cells})",
-    "backfilled": "{variable} of {nodes} came later in one go {when} ({cells})",
     "revised": "{variable} of {nodes} was revised {when} ({cells}); both values are kept",
 }
-TOGETHER = ("outage", "duplicated", "backfilled", "range")  # nodes of one event share a ticket
-APART = {"missing": "7D", "spike": "7D", "range": "7D", "late": "7D", "revised": "7D", "saturated": "7D"}
+TOGETHER = ("outage", "duplicated", "range")  # nodes of one event share a ticket
+# What a person is told must be worth a way to the sensor: flags say of each value what is odd, tickets say of it what
+# lasts. One missing hour is no outage, one highest value no limit, and a shifted clock or another unit stays for long.
+FEWEST = {"outage": 3, "saturated": 5, "stuck": 12, "spike": 5}  # values of an event
+LEAST = {"clock": "10D", "unit": "5D"}  # how long it goes on
+ORDINARY = 0.995  # of the values lie within what is ordinary; a value off by as much again is far off
+UNTOLD = ("missing", "late", "backfilled")  # values that did not come, or late: shares of all (``shares``), no events
+APART = {"spike": "7D", "range": "7D", "revised": "7D", "saturated": "7D"}
+LASTING = ("outage", "stuck", "unit", "clock", "duplicated")
 NAMED = 3
 
 
@@ -51,9 +55,12 @@ class QualityTicket:
     words: str = ""
 
 
-def tickets(flags: xr.Dataset) -> list[QualityTicket]:
+def tickets(flags: xr.Dataset, panel: xr.Dataset | None = None) -> list[QualityTicket]:
     """The events in a Dataset of flags, by start: runs of a label at a node, a day apart (a week for single
-    values); outages, copies, back-fills and impossible values of several nodes at once are one.
+    values); outages, copies and impossible values of several nodes at once are one. What lasts up to the
+    last stamp is told as going on; missing and late values are no events (see ``shares``). ``panel``: the values that
+    the flags are of, by which a single spike is told where it is far off all ordinary values (default: only nodes that
+    spike again and again are).
 
     >>> flags = xr.Dataset({"t": (("time", "node"), np.array([[0], [16]], np.uint16))},
     ...                    {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]}, {"step": "1h"})
@@ -62,12 +69,19 @@ def tickets(flags: xr.Dataset) -> list[QualityTicket]:
     """
     found: list[QualityTicket] = []
     for name in map(str, flags.data_vars):
-        for label in LABELS:
+        for label in (label for label in LABELS if label not in UNTOLD):
             held = (flags[name].values & bit(label)) > 0
+            far = held
+            if label == "spike":  # what cannot be at all is not told twice
+                held &= (flags[name].values & bit("range")) == 0
+                far = held & _far_off(None if panel is None else panel.reindex(time=flags["time"])[name].values, held)
             if held.any():
-                single = _events(held, flags, name, label)
+                single = [one for one in _events(held, flags, name, label) if _worth(one, label)]
+                if label == "spike" and far.any():
+                    single += [one for one in _events(far, flags, name, label) if not _within(one, single)]
                 found += _shared(single) if label in TOGETHER else single
-    found = [replace(one, words=_sentence(one)) for one in found]
+    last = flags["time"].values[-1] if flags.sizes["time"] else None
+    found = [replace(one, words=_sentence(one, last)) for one in found]
     return sorted(found, key=lambda one: (one.start, one.sort, one.variable, one.nodes))
 
 
@@ -88,6 +102,27 @@ def _events(held: np.ndarray, flags: xr.Dataset, name: str, label: str) -> list[
             for column, row, end, cells in zip(columns, rows, last, count, strict=True)]
 
 
+def _worth(ticket: QualityTicket, label: str) -> bool:
+    """Whether an event is large and long enough to be told."""
+    return bool(ticket.cells >= FEWEST.get(label, 1)
+                and ticket.end - ticket.start >= pd.Timedelta(LEAST.get(label, "0h")).to_timedelta64())
+
+
+def _within(ticket: QualityTicket, others: Sequence[QualityTicket]) -> bool:
+    """Whether an event is part of another one at the same nodes."""
+    return any(one.nodes == ticket.nodes and one.start <= ticket.start and ticket.end <= one.end for one in others)
+
+
+def _far_off(values: np.ndarray | None, spikes: np.ndarray) -> np.ndarray:
+    """Values (time, node) that lie off the ordinary ones of their node by more than those range; none without them."""
+    if values is None:
+        return np.zeros(spikes.shape, bool)
+    ordinary = np.where(spikes, np.nan, values)
+    low, high = -nan_quantile(-ordinary, ORDINARY), nan_quantile(ordinary, ORDINARY)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((values > high + (high - low)) | (values < low - (high - low)))
+
+
 def _shared(single: Sequence[QualityTicket]) -> list[QualityTicket]:
     """Events of one start and end at several nodes as one."""
     spans: dict[tuple[np.datetime64, np.datetime64], list[QualityTicket]] = {}
@@ -97,14 +132,51 @@ def _shared(single: Sequence[QualityTicket]) -> list[QualityTicket]:
                     cells=sum(one.cells for one in group)) for group in spans.values()]
 
 
-def _sentence(ticket: QualityTicket) -> str:
+@dataclass(frozen=True)
+class Share:
+    """Which share of a variable's values is ``missing`` or ``late`` one by one (``sort``): of all nodes, and of the
+    ``worst`` ``node``."""
+
+    sort: str
+    variable: str
+    share: float
+    node: str
+    worst: float
+    words: str
+
+
+def shares(flags: xr.Dataset) -> list[Share]:
+    """What happens to single values at random and is no event: the shares that are missing (outages left out) and late.
+
+    >>> flags = xr.Dataset({"t": (("time", "node"), np.array([[0], [1], [0], [0]], np.uint16))},
+    ...                    {"time": pd.date_range("2020-01-01", periods=4, freq="h"), "node": ["a"]})
+    >>> shares(flags)[0].words
+    '25 % of the values of t are missing at random'
+    """
+    found = []
+    for name in map(str, flags.data_vars):
+        mask = flags[name].values
+        for sort, words in (("missing", "are missing at random"), ("late", "came late")):
+            held = ((mask & bit(sort)) > 0) & ((mask & bit("outage")) == 0)
+            share = held.mean(axis=0)
+            if share.any():
+                worst, node = float(share.max()), str(flags["node"].values[int(share.argmax())])
+                text = f"{100 * float(share.mean()):.2g} % of the values of {name} {words}"
+                text += f", at most {100 * worst:.2g} % at {node}" if len(share) > 1 else ""
+                found.append(Share(sort, name, float(share.mean()), node, worst, text))
+    return found
+
+
+def _sentence(ticket: QualityTicket, last: np.datetime64 | None) -> str:
     others = len(ticket.nodes) - NAMED
     nodes = ", ".join(ticket.nodes[:NAMED]) + (f" and {others} more" if others > 0 else "")
     start, end = (np.datetime_as_string(stamp, "m").replace("T", " ") for stamp in (ticket.start, ticket.end))
-    when = f"on {start}" if start == end else f"from {start} to {end}"
+    goes_on = ticket.end == last and ticket.sort in LASTING and ticket.start != ticket.end
+    when = (f"since {start}, up to the newest stamp {end}" if goes_on else
+            f"on {start}" if start == end else f"from {start} to {end}")
     values = "1 value" if ticket.cells == 1 else f"{ticket.cells} values"
     words = SENTENCES[ticket.sort].format(variable=ticket.variable, nodes=nodes, when=when, cells=values)
-    return words[0].upper() + words[1:] if words.startswith("the ") or words.startswith("single ") else words
+    return words[0].upper() + words[1:] if words.startswith("the ") else words
 
 
 def summary(flags: xr.Dataset) -> pd.DataFrame:

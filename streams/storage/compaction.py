@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import icechunk
 import numpy as np
 
 from streams.instant import instant
@@ -76,10 +77,14 @@ def _compacted(store: Store, older_than: np.datetime64, wanted: tuple[str, ...])
     rewritten = store.repeated("compaction", lambda step: _rewrite(step, store.read(step.snapshot)))
     limit = datetime.fromtimestamp(int(older_than.astype(np.int64)) / 1e9, UTC)
     with store.maintained() as repository, writing(store.location):
-        _keep(repository, wanted)
-        expired = repository.expire_snapshots(limit) - set(wanted)
-        freed = repository.garbage_collect(EVER if store.is_local else limit)
-    return Compacted(tuple(rewritten), len(expired), wanted, freed.chunks_deleted, freed.bytes_deleted)
+        collected = EVER if store.is_local else limit
+        try:
+            expired = _expire(repository, limit, wanted)
+        except icechunk.IcechunkError:  # a full disk: what the step left that found no room goes first
+            repository.garbage_collect(collected)
+            expired = _expire(repository, limit, wanted)
+        freed = repository.garbage_collect(collected)
+    return Compacted(tuple(rewritten), expired, wanted, freed.chunks_deleted, freed.bytes_deleted)
 
 
 def _rewrite(step: Transaction, base: View) -> list[str]:
@@ -88,10 +93,12 @@ def _rewrite(step: Transaction, base: View) -> list[str]:
     return [name for path in paths for name in rewrite_scattered(step.root[path], base.root[path])]
 
 
-def _keep(repository: Any, wanted: tuple[str, ...]) -> None:
+def _expire(repository: Any, limit: datetime, wanted: tuple[str, ...]) -> int:
+    """Let go of what was written before ``limit`` and is not wanted; how many snapshots."""
     held = {name.removeprefix(KEEP) for name in repository.list_branches() if name.startswith(KEEP)}
     for snapshot in wanted:
         if snapshot not in held:
             repository.create_branch(KEEP + snapshot, snapshot)
     for snapshot in held - set(wanted):
         repository.delete_branch(KEEP + snapshot)
+    return len(repository.expire_snapshots(limit) - set(wanted))

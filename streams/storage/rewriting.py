@@ -5,6 +5,8 @@ The old values are read from the snapshot that the transaction began with, so an
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import zarr
 
@@ -58,8 +60,8 @@ def rewrite_entries(group: zarr.Group, source: zarr.Group, along: str, kept: np.
 
 
 def rewrite_scattered(group: zarr.Group, source: zarr.Group) -> list[str]:
-    """Give the arrays of a domain or a ledger the chunks that fit their present size, where those are far fewer;
-    returns the paths of what was rewritten.
+    """Give the arrays of a domain or a ledger the chunks that fit their present size, where those are far fewer, or,
+    in a ledger, far smaller; returns the paths of what was rewritten.
     """
     rewritten = []
     along, node = source.attrs.get(ALONG), source.get("node")
@@ -69,7 +71,10 @@ def rewrite_scattered(group: zarr.Group, source: zarr.Group) -> list[str]:
             chunks = chunks_of_ledger(array.shape, dims, str(along), _itemsize(array)) if along in dims else None
         else:
             chunks = chunks_for(node.shape[0]) if dims == ("time", "node") else None
-        if chunks is not None and 2 * count_chunks(array.shape, chunks) <= count_chunks(array.shape, array.chunks):
+        if chunks is None:
+            continue
+        fewer = 2 * count_chunks(array.shape, chunks) <= count_chunks(array.shape, array.chunks)
+        if fewer or (along is not None and math.prod(array.chunks) >= 2 * math.prod(chunks)):
             rewrite(array, group, chunks)
             rewritten.append(str(array.path))
     return rewritten

@@ -39,7 +39,7 @@ patience = "{4 * STEP}s"
 false_alarms_per_month = 100
 
 [base]
-first_fit = "{400 * STEP}s"
+first_fit = "{250 * STEP}s"
 steps = 10
 
 [adapt]
@@ -65,7 +65,7 @@ class Tank:
         (folder / "incoming").mkdir(parents=True)
         (folder / "terracast.toml").write_text(SETTINGS)
         self.next = int(time.time()) // STEP * STEP
-        self._deliver("history", range(self.next - 500 * STEP, self.next, STEP), 0.0)
+        self._deliver("history", range(self.next - 320 * STEP, self.next, STEP), 0.0)
         self.thread = threading.Thread(target=self._arrive, daemon=True)
         self.thread.start()
 
@@ -155,6 +155,17 @@ class Up:
             found, grown = found | more, bool(more)
         return found
 
+    def runner_between_steps(self) -> int:
+        """Hold the process that carries runs out, as if it hung, while none is under way; answers its pid."""
+        (runner,) = [pid for pid in self.family if _command(pid)[1:3] == [b"-m", b"flows.running.runs"]]
+        for _ in range(1000):
+            os.kill(runner, signal.SIGSTOP)
+            if json.loads(self.page("/status.json"))["running"] is None:
+                return runner
+            os.kill(runner, signal.SIGCONT)
+            threading.Event().wait(0.05)
+        raise AssertionError("a step is under way all the time")
+
     def interrupt(self) -> float:
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
@@ -175,6 +186,12 @@ def _parent(path: Path) -> int:
     with suppress(OSError):
         return int((path / "stat").read_text().rpartition(")")[2].split()[1])
     return 0
+
+
+def _command(pid: int) -> list[bytes]:
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
+    return []
 
 
 def _alive(pid: int) -> bool:
@@ -234,6 +251,15 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert calm.returncode == 0 and told["next_run"] and told["champion"] == "1" and told["store_bytes"] > 0
         assert (told["name"], told["sources"][0]["domain"], told["open_episodes"]) == ("tank", "tank", [])
         assert _until(lambda: "<svg" in up.page(), 60), "the report is served"
+
+        runner = up.runner_between_steps()
+        try:
+            assert _until(lambda: "has not run" in up.page(), 6 * STEP), "told within two cadences of when it was due"
+            assert _until(lambda: ("terracast.step-missed", "") in up.events(), 30)
+            assert json.loads(up.page("/status.json"))["trouble"]
+        finally:
+            os.kill(runner, signal.SIGCONT)
+        assert _until(lambda: "has not run" not in up.page(), 60)
 
         tank.drift.set()
         arrived = time.monotonic()

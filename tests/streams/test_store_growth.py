@@ -126,6 +126,25 @@ def test_old_snapshots_go_and_named_ones_stay(tmp_path):
     assert store.read().ledger("forecasts/air").sizes["issue_time"] == 90 and check(store, [lineage]).sound
 
 
+def test_a_ledger_in_long_chunks_is_cut_anew(tmp_path, monkeypatch):
+    store = Store.open(tmp_path)
+    with monkeypatch.context() as once:
+        once.setattr("streams.storage.layout.LEDGER_ROWS", 1024)
+        once.setattr("streams.storage.layout.LEDGER_BYTES", 1 << 20)
+        for number in range(5):
+            step_of_a_loop(store, number)
+    held = store.read()
+    assert held.root["forecasts/air/x"].chunks[0] > 100
+    done = compact(store, older_than=held_time(store), keep=[held.snapshot])
+    assert "forecasts/air/x" in done.rewritten and store.read().root["forecasts/air/x"].chunks[0] == 3
+    xr.testing.assert_identical(store.read().ledger("forecasts/air"), store.read(held.snapshot).ledger("forecasts/air"))
+    assert compact(store, older_than=held_time(store)).rewritten == ()
+
+
+def held_time(store: Store) -> np.datetime64:
+    return store.snapshots()[0].time
+
+
 TIDY = """
 import sys
 from streams.storage.compaction import compact
@@ -164,6 +183,7 @@ FULL = """
 import resource, signal, sys
 import numpy as np
 from streams.errors import StoreError
+from streams.storage.compaction import compact
 from streams.store import Store
 store = Store.open(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -178,6 +198,11 @@ for number in range(400):
         break
 assert number and store.read().state_part("loop", "n") == number - 1, number
 assert len(store.read().state("loop")["x"]) == 1000 * number
+if sys.argv[2] == "disk":
+    compact(store, older_than=store.snapshots()[0].time)
+    with store.transaction("room again") as step:
+        step.set_state("loop", {"n": number})
+    assert store.read().state("loop") == {"n": number}
 """
 
 

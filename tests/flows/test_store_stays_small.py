@@ -1,0 +1,93 @@
+"""A store in service stays small by itself, keeps what is named, and lets no process grow."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.maintenance import maintain, snapshots_in_use
+from flows.retrain import begin_service
+from flows.saved_loop import reference_snapshot
+from flows.watch import watch_once
+from flows.workspace import Workspace
+from streams.errors import StoreError
+from streams.storage.check import check
+from streams.storage.lock import only_writer
+
+SEED_DAYS = 31
+CADENCE = np.timedelta64(6, "h")
+MOST_BYTES = 30_000  # a step at five stations may add
+
+
+def size_of(folder: Path) -> int:
+    return sum((Path(at) / name).stat().st_size for at, _, names in os.walk(folder) for name in names)
+
+
+@pytest.fixture
+def in_service(small_city):  # type: ignore[no-untyped-def]
+    small_city.deliver(0, SEED_DAYS)
+    assert watch_once(small_city.open(), small_city.day(SEED_DAYS)).waiting is None
+    return small_city
+
+
+def test_a_step_adds_little_and_what_is_named_stays_readable(  # type: ignore[no-untyped-def]
+        in_service, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace, sizes, now = in_service.open(), [], in_service.day(SEED_DAYS)
+    reference = reference_snapshot(workspace.store.read())
+    for day in range(8):
+        in_service.deliver(SEED_DAYS + day, SEED_DAYS + day + 1)
+        for _ in range(4):
+            now += CADENCE
+            assert watch_once(workspace, now).ticks == 1
+            sizes.append(size_of(in_service.folder / "store"))
+    assert (sizes[-1] - sizes[7]) / (len(sizes) - 8) < MOST_BYTES, sizes
+    assert max(sizes) < sizes[7] + 40 * MOST_BYTES, sizes
+    assert len(workspace.store.snapshots()) < 20
+    assert reference in snapshots_in_use(workspace)
+    for snapshot in snapshots_in_use(workspace):
+        held = workspace.store.read(snapshot)
+        assert held.history().recorded("air").panel.sizes["time"] == 24 * SEED_DAYS
+    assert check(workspace.store, snapshots_in_use(workspace)).sound
+    _tidying_that_fails_is_told(workspace, in_service.folder / "store", capsys)
+    assert watch_once(workspace, now + CADENCE).ticks == 1 and len(workspace.store.snapshots()) < 10
+
+
+def _tidying_that_fails_is_told(workspace: Workspace, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(12):  # many snapshots: tidying is due
+        with workspace.store.transaction("by hand") as step:
+            step.set_state("elsewhere", {"number": number})
+    before, waits = workspace.store.snapshots(), workspace.store.wait_seconds
+    capsys.readouterr()
+    workspace.store.wait_seconds = 0.1
+    with ThreadPoolExecutor(1) as another, only_writer(folder, 1.0):  # another writer is at work
+        assert another.submit(maintain, workspace).result() is None
+    workspace.store.wait_seconds = waits
+    assert "the store was not tidied: another writer holds the store" in capsys.readouterr().err
+    assert workspace.store.snapshots() == before
+
+
+def test_a_loop_of_another_format_is_refused_with_the_way_out(in_service) -> None:  # type: ignore[no-untyped-def]
+    workspace, now = in_service.open(), in_service.day(SEED_DAYS) + CADENCE
+    with workspace.store.transaction("as another version wrote it") as step:
+        step.set_state("loop", {**step.state("loop"), "format": 1})  # type: ignore[dict-item]
+    with pytest.raises(StoreError, match=r"saved in format 1 .*expected format 2.*terracast retrain"):
+        watch_once(workspace, now)
+    assert begin_service(workspace, now) is None
+    assert watch_once(workspace, now).ticks == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc/self/status to read the memory from")
+def test_memory_stands_still(in_service) -> None:  # type: ignore[no-untyped-def]
+    """Steps without new data are steps, too: forecasts are issued, the store is written and tidied."""
+    workspace, now, resident = in_service.open(), in_service.day(SEED_DAYS), {}
+    for step in range(1, 501):
+        now += CADENCE
+        watch_once(workspace, now)
+        status = Path("/proc/self/status").read_text().split()
+        resident[step] = int(status[status.index("VmRSS:") + 1])
+    assert resident[500] < 1.02 * resident[100], {step: resident[step] for step in range(50, 501, 50)}
