@@ -75,7 +75,9 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> 
     if any(source.overdue for source in report.sources if source.domain == report.domain):
         return {"word": "outage", "name": "outage", "sentence": heard}
     if not len(nodes) and not report.alarms and report.timeline is None and not silences:
-        return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
+        if report.outlook is None:
+            return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
+        return {"word": "not begun", "name": "unknown", "sentence": "Data are stored, but service has not begun yet."}
     drifting = [alarm for alarm in open_alarms if sort_in_words(alarm.sort) != "outage"]
     changed = int((nodes["state"] == "episode").sum())
     silent = int((nodes["state"] == "outage").sum())
