@@ -28,6 +28,8 @@ from streams.errors import TerracastError
 # Location is stacking's task: calibration here tracks the levels beside the median and leaves the median alone.
 INTERVALS = Rates(half_lives=())
 
+MOST_ISSUES = 3000  # forecasts of a half that what is normal is learnt from, the newest: a century of days need not be
+
 Fit = Callable[[xr.Dataset, int], Forecaster]
 
 
@@ -122,6 +124,8 @@ def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.date
     if 2 * (morning - start) > stop - start:  # of so short a past a day cannot be spared to begin at midnight
         morning = start + watched.cadence
     first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence  # on the ticks that service has
+    last = first + (stop - first) // watched.cadence * watched.cadence
+    first = max(first, last - (MOST_ISSUES - 1) * watched.cadence)
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
         context = watched.panel(then, then.now - watched.history)

@@ -13,6 +13,7 @@ import pandas as pd
 from flows.as_of import as_of
 from flows.settings import Settings, SourceSettings
 from flows.workspace import Workspace
+from streams.clock import Clock as StoredClock
 from streams.sources import Answer, FilesSource, Source, Terms, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
@@ -30,7 +31,7 @@ def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
     A file that cannot be read is refused whole and remembered, so that it is told once and tried again when it has
     changed. Nothing of it reaches the store.
     """
-    sources = sources_of(workspace.settings, lambda: as_of(None))
+    sources = sources_of(workspace.settings, lambda: as_of(None), workspace.store.read().clock)
     try:
         return drain(sources, workspace.store)
     finally:
@@ -56,9 +57,11 @@ def refusal(answers: Iterable[Answer]) -> str | None:
     return None if not told else told[0] + (f" (and {len(told) - 1} more pieces)" if len(told) > 1 else "")
 
 
-def sources_of(settings: Settings, clock: Clock) -> list[Source]:
-    """The sources as set; ``clock`` tells the time of arrival where a row does not say."""
-    return [_source(settings, one, clock) for one in settings.sources]
+def sources_of(settings: Settings, clock: Clock,
+               held: Callable[[str], StoredClock | None] = lambda domain: None) -> list[Source]:
+    """The sources as set; ``clock`` tells the time of arrival where a row does not say, ``held`` the clock that a
+    domain has in the store, by which files are read whose settings name no step: a few corrections show none."""
+    return [_source(settings, one, clock, held(one.domain)) for one in settings.sources]
 
 
 def terms_of(one: SourceSettings) -> Terms:
@@ -68,9 +71,11 @@ def terms_of(one: SourceSettings) -> Terms:
     return Terms(one.domain, pd.Timedelta(one.step), **given)
 
 
-def _source(settings: Settings, one: SourceSettings, clock: Clock) -> Source:
+def _source(settings: Settings, one: SourceSettings, clock: Clock, held: StoredClock | None) -> Source:
     if one.sort == "files":
-        reading = {name: value for name in READING if (value := getattr(one, name)) is not None}
+        reading: dict[str, object] = {name: value for name in READING if (value := getattr(one, name)) is not None}
+        if held is not None and one.step is None:
+            reading = {**held.attrs, **reading}
         reading |= {"variables": list(one.variables) or None, "units": one.units or None}
         name = f"{one.domain}:{one.path}"
         return FilesSource(name, one.domain, settings.folder / one.path, reading, clock=clock)

@@ -97,6 +97,12 @@ class Scales:
         pairs = zip(full.centre.tolist(), full.width.tolist(), strict=True)
         return cls({name: pair for name, pair, count in zip(names, pairs, known, strict=True) if count}, typical)
 
+    def constant(self, nodes: np.ndarray) -> np.ndarray:
+        """Which of ``nodes`` never varied in training, bool (node,): ``completed`` gave them a tenth of the typical
+        width."""
+        widths = np.array([self.by_node.get(name, (0.0, 0.0))[1] for name in nodes.astype(str).tolist()])
+        return np.asarray(widths == self.typical / 10)
+
     def joined(self, other: Scales) -> Scales:
         """These scales and, for nodes not among them, those of ``other``."""
         return Scales({**other.by_node, **self.by_node}, self.typical)

@@ -19,6 +19,9 @@ from streams.readers.wanted import Wanted
 TOLERANCE = 0.25  # share of a step that a stamp may lie off a clock that most stamps keep
 MAJORITY = 0.5  # share of stamps (or gaps) that makes a phase (or a step) the common one
 AGREED = 0.95  # share of stamps on one day of the month, or one local hour, that makes a calendar
+MULTIPLES = 0.9  # share of gaps that are multiples of a step that stamps keep
+CLOSE = 0.8  # share of gaps about as long as their median where stamps jitter about a step
+SPARSEST = 100  # steps that the median gap of sparse rows may have
 ROUNDED = 0.05  # how far a jittering step may be from a round one
 ROUND = tuple(pd.Timedelta(text).value for text in (
     "1s", "2s", "5s", "10s", "15s", "20s", "30s", "1min", "2min", "3min", "5min", "10min", "15min", "20min", "30min",
@@ -161,7 +164,8 @@ def _anchor(wanted: Wanted, found: np.datetime64) -> np.datetime64:
 
 
 def _step(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> pd.Timedelta:
-    """The step of a node: months, else the commonest gap, else the median gap, rounded where stamps jitter."""
+    """The step of a node: months, else the commonest gap of which the others are multiples, else the gap that stamps
+    jitter about, else (few rows of a finer clock, such as corrections) what divides all gaps."""
     gaps = _gaps(time, nodes)
     if not len(gaps):
         raise wanted.refusal("one stamp alone has no step", expected="two stamps or the argument step",
@@ -170,11 +174,18 @@ def _step(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> pd.Timedelta:
     if months:
         return months * MONTH
     lengths, counts = np.unique(gaps, return_counts=True)
-    if counts.max() >= MAJORITY * len(gaps):
-        return pd.Timedelta(int(lengths[np.argmax(counts)]), "ns")
-    middle = int(np.median(gaps))
+    common, middle = int(lengths[np.argmax(counts)]), int(np.median(gaps))
+    often = counts.max() >= MAJORITY * len(gaps)
+    if often and np.mean(gaps % common == 0) >= MULTIPLES:
+        return pd.Timedelta(common, "ns")
     near = min(ROUND, key=lambda length: abs(length - middle))
-    return pd.Timedelta(near if abs(near - middle) <= ROUNDED * near else middle, "ns")
+    jittered = pd.Timedelta(near if abs(near - middle) <= ROUNDED * near else middle, "ns")
+    if np.mean(np.abs(gaps - middle) <= TOLERANCE * middle) >= CLOSE:
+        return jittered
+    divisor = int(np.gcd.reduce(gaps))
+    if divisor * SPARSEST >= middle:
+        return pd.Timedelta(divisor, "ns")
+    return pd.Timedelta(common, "ns") if often else jittered
 
 
 def _gaps(time: np.ndarray, nodes: np.ndarray) -> np.ndarray:

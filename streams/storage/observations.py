@@ -17,6 +17,7 @@ import xarray as xr
 import zarr
 
 from streams.clock import Clock
+from streams.errors import StoreError
 from streams.instant import instant
 from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
 from streams.storage.arrays import (
@@ -94,6 +95,9 @@ class StoredDomain:
     @cached_property
     def clock(self) -> Clock:
         """Which stamps the domain has."""
+        if "clock" not in self.attrs:
+            raise StoreError("a store of an earlier build", where=self.domain, expected="domains with a clock",
+                             remedy="name a new folder in store.location and run `terracast ingest`")
         return Clock.of(cast("dict[str, str]", self.attrs["clock"]))
 
     def position_dims(self) -> tuple[str, ...] | None:
