@@ -15,6 +15,7 @@ import typer
 from flows import store_verbs
 from flows.benches import verbs as bench_verbs
 from flows.cli import begin, data, forecast, loop, models, reading
+from flows.memory import keep_little
 from flows.one_line import in_one_line
 from flows.output import ERROR, note
 from flows.scorecards.scorecard import scorecard
@@ -41,6 +42,7 @@ def terracast(debug: Annotated[bool, typer.Option("--debug", help="Show the trac
 
 def main() -> None:
     """Run the command; whatever goes wrong is one line and exit code 1, with ``--debug`` (anywhere) the traceback."""
+    keep_little()
     arguments = [one for one in sys.argv[1:] if one != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:

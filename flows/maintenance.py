@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
+from flows.memory import give_back
 from flows.output import note
 from flows.saved_loop import reference_snapshot
 from flows.workspace import Workspace
@@ -20,7 +18,7 @@ def maintain(workspace: Workspace) -> Compacted | None:
         older_than = may_go_before(workspace.store)
         if older_than is None:
             return None
-        _give_memory_back()
+        give_back()
         return compact(workspace.store, older_than=older_than, keep=snapshots_in_use(workspace))
     except Exception as failed:  # a registry that is away, a full disk, damage: the step itself will tell
         note(f"the store was not tidied: {failed}")
@@ -32,11 +30,3 @@ def snapshots_in_use(workspace: Workspace) -> list[str]:
     store = workspace.store
     named = {version.lineage.snapshot for version in workspace.registry.versions()}
     return sorted(one for one in named | {reference_snapshot(store.read()) or ""} if store.holds(one))
-
-
-def _give_memory_back() -> None:
-    """Hand to the system what this process has freed: glibc would keep a little more of it with every step."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none and need none
-        if trim is not None:
-            trim(0)

@@ -24,6 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
+from flows.memory import keep_little
 from flows.one_line import in_one_line
 from flows.prefect_api import server
 from flows.running.health import answers
@@ -168,6 +169,7 @@ def _warm() -> None:
 
 def main() -> None:
     """Serve the workspace whose settings file is named first, when the servers whose addresses follow answer."""
+    keep_little()
     config, api = Path(sys.argv[1]), server()
     if api is None:
         raise UpError("PREFECT_API_URL is not set", where="the runner", expected="the address of Prefect's server",

@@ -25,6 +25,7 @@ EVER = datetime(9000, 1, 1, tzinfo=UTC)
 NEWEST = 3  # snapshots that always stay, for readers under way
 MANY, MANY_REMOTE = 8, 64  # snapshots after which a store is tidied; a look at object storage is dear
 UNDER_WAY = np.timedelta64(1, "h")  # no transaction on object storage lasts longer
+AT_ONCE = 4  # lists of chunks that are read at a time: icechunk would start a thread for each of 500, and keep them
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,15 @@ def _compacted(store: Store, older_than: np.datetime64, wanted: tuple[str, ...])
         try:
             expired = _expire(repository, limit, wanted)
         except icechunk.IcechunkError:  # a full disk: what the step left that found no room goes first
-            repository.garbage_collect(collected)
+            _collect_garbage(repository, collected)
             expired = _expire(repository, limit, wanted)
-        freed = repository.garbage_collect(collected)
+        freed = _collect_garbage(repository, collected)
     return Compacted(tuple(rewritten), expired, wanted, freed.chunks_deleted, freed.bytes_deleted)
+
+
+def _collect_garbage(repository: Any, older_than: datetime) -> Any:
+    return repository.garbage_collect(older_than, max_snapshots_in_memory=AT_ONCE,
+                                      max_concurrent_manifest_fetches=AT_ONCE)
 
 
 def _rewrite(step: Transaction, base: View) -> list[str]:
