@@ -192,9 +192,12 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
 
 
 def refuse_if_silent(workspace: Workspace, moment: Moment) -> None:
-    """Refuse to search a window in which the stream said nothing: name its newest stamp, and the way back to it."""
+    """Refuse to search for what drives a stream that says nothing any more: name its newest stamp, and the way back.
+
+    Silent is what brought no value within what the model looks back on and late labels are waited for.
+    """
     settings = workspace.settings
-    domain, since = settings.stream.domain, moment.now - nanoseconds(settings.discovery.window)
+    domain, since = settings.stream.domain, moment.now - nanoseconds(settings.stream.history + settings.stream.patience)
     shown = workspace.clock.shown
     if domain not in moment.domains:
         raise DiscoverError(f"nothing of domain {domain} is in the store", where=settings.stream.name,
@@ -206,8 +209,8 @@ def refuse_if_silent(workspace: Workspace, moment: Moment) -> None:
     if time[-1] < since:
         newest = np.datetime_as_string(shown(time[-1]), "m")
         raise DiscoverError(f"the newest value is of {newest}", where=domain,
-                            expected=f"values since {shown(since).astype('datetime64[D]')} (discovery.window)",
-                            remedy=f"give --now {newest}")
+                            expected=f"values since {shown(since).astype('datetime64[D]')}",
+                            remedy=f"look at the time before, with --now {newest}")
 
 
 def _set(workspace: Workspace, wanted: Mapping[str, object]) -> Workspace:

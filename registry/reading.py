@@ -65,7 +65,7 @@ class Database:
         return local_path(str(rows[0][0])) if rows else None
 
     def _rows(self, query: str, *given: str) -> Sequence[tuple[object, ...]]:
-        if not self.path.exists():
+        if not self.path.exists() and not self.path.parent.is_file():
             return ()
         try:
             with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as opened:

@@ -109,7 +109,7 @@ def test_a_stream_from_ingest_to_rollback(small_city, terminal: Callable) -> Non
     assert refused.returncode == 1 and "roll back" in refused.stderr
     judged = answer("quality", "--now", now)
     assert set(judged["recorded"]) == {"air", "weather"}
-    assert {ticket["sort"] for ticket in judged["tickets"]} >= {"missing", "late"}
+    assert {share["sort"] for share in judged["shares"]} >= {"missing", "late"}
     checked = terminal("store", "check", "--json")
     assert checked.returncode == 0 and json.loads(checked.stdout)["sound"]
     assert told["lineage"]["data_snapshot"] in answer("store", "compact")["kept"]

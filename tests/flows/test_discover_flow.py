@@ -73,7 +73,7 @@ RAIN = ("weather.rain", "traffic.flow", 3)
 
 
 def test_a_driver_is_used_after_its_trial_and_the_evidence_is_kept(town: Path) -> None:
-    answer = discover.fn(str(town), NOW)
+    answer = discover(str(town), NOW)
     driver, = (one for one in answer["drivers"] if one["series"]["variable"] == "rain")
     assert driver["used"] and driver["gain"] > 0.05 and "forecasts lose" in driver["reason"]
     assert RAIN in links(answer) and answer["alarms"] == [] and answer["note"] == ""
@@ -85,7 +85,7 @@ def test_a_driver_is_used_after_its_trial_and_the_evidence_is_kept(town: Path) -
     assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {
         "causal_graph.json", "causal_graph.graphml", "causal_graph.dot", "causal_graph.csv", "drivers.json"}
     assert run.data.tags["data_snapshot"] and json.loads(run.inputs.dataset_inputs[0].dataset.source)["snapshot"]
-    discover.fn(str(town), NOW)  # the same again is not kept twice
+    discover(str(town), NOW)  # the same again is not kept twice
     assert len(client.search_runs([experiment], f"tags.graph_digest = '{answer['digest']}'")) == 1
 
 
@@ -94,7 +94,7 @@ def test_an_impossible_link_clicked_in_the_page_never_returns(town: Path) -> Non
     sync_api = pytest.importorskip("playwright.sync_api")
     if program is None:
         pytest.skip("no chromium on this machine")
-    assert RAIN in links(discover.fn(str(town), NOW))
+    assert RAIN in links(discover(str(town), NOW))
     now = np.datetime64(NOW, "ns")
     page = report_on(Workspace.open(town), now, town.parent / "report.html")
     answers = town.parent / "answers.txt"
@@ -107,9 +107,9 @@ def test_an_impossible_link_clicked_in_the_page_never_returns(town: Path) -> Non
             tab.get_by_role("button", name="Save my answers").click()
         waiting.value.save_as(answers)
         browser.close()
-    given = discover.fn(str(town), NOW, str(answers))
+    given = discover(str(town), NOW, str(answers))
     assert not [one for one in links(given) if one[:2] == RAIN[:2]] and given["digest"]
-    later = discover.fn(str(town), NOW)  # the next scheduled run, without the file
+    later = discover(str(town), NOW)  # the next scheduled run, without the file
     assert links(later) == links(given)
     text = report_on(Workspace.open(town), now, town.parent / "report.html").read_text()
     assert "What changed since" in text and "No longer found: that rain drives flow after 3 hours." in text
@@ -117,14 +117,14 @@ def test_an_impossible_link_clicked_in_the_page_never_returns(town: Path) -> Non
 
 
 def test_too_short_a_history_uses_nothing_and_says_so(town: Path) -> None:
-    answer = discover.fn(str(town), str(START + pd.Timedelta(5, "D")))
+    answer = discover(str(town), str(START + pd.Timedelta(5, "D")))
     assert not [one for one in answer["drivers"] if one["used"]]
     assert any("too short" in one["reason"] for one in answer["drivers"])
     assert "windows of 10 days are complete" in answer["note"]
 
 
 def test_what_service_dropped_rests_in_the_next_discovery(town: Path) -> None:
-    discover.fn(str(town), NOW)
+    discover(str(town), NOW)
     workspace = Workspace.open(town)
     sentence = "rain is no longer used: since 1 Feb 2023 forecasts with it lose 9 % more than without it."
     dropped = {"series": "weather.rain", "time": str(np.datetime64(NOW, "ns") - np.timedelta64(3, "D")), "loss": 0.09,
@@ -133,5 +133,5 @@ def test_what_service_dropped_rests_in_the_next_discovery(town: Path) -> None:
         watch = {"alpha": 0.05, "count": 1, "block": 2, "names": {}, "since": {}, "evidence": {}, "dropped": [dropped]}
         step.set_state("drivers", {"watch": watch, "begun": {}, "open": [], "last": None, "earlier": []})
     assert DriverService.restore(workspace.store.read().state("drivers") or {}).dropped[0].sentence == sentence
-    driver, = (one for one in discover.fn(str(town), NOW)["drivers"] if one["series"]["variable"] == "rain")
+    driver, = (one for one in discover(str(town), NOW)["drivers"] if one["series"]["variable"] == "rain")
     assert not driver["used"] and driver["reason"] == sentence

@@ -67,8 +67,8 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
 def test_what_was_not_foreseen_names_verb_kind_and_the_way_to_see_more() -> None:
     told = in_one_line(RuntimeError("odd\nand long"), "watch")
     assert told == "watch: unexpected RuntimeError: odd; see where with `terracast --debug watch`"
-    hidden = in_one_line(ValueError("cannot reach postgresql://ann:secret@db/x"), "up")
-    assert "secret" not in hidden
+    hidden = in_one_line(ValueError("cannot reach postgresql://ann:hunter2@db/x"), "up")
+    assert "hunter2" not in hidden
     try:
         try:
             raise OSError(30, "Read-only file system", "store/x")
@@ -79,15 +79,15 @@ def test_what_was_not_foreseen_names_verb_kind_and_the_way_to_see_more() -> None
 
 
 def test_a_password_in_the_registry_is_refused_and_one_from_the_environment_is_not_shown(tmp_path: Path) -> None:
-    written = workspace(tmp_path / "w", '[registry]\ntracking="postgresql://ann:secret@db/mlflow"\n')
+    written = workspace(tmp_path / "w", '[registry]\ntracking="postgresql://ann:hunter2@db/mlflow"\n')
     told = in_one(run("config", "show", folder=written))
-    assert "secret" not in told and "$NAME" in told
+    assert "hunter2" not in told and "$NAME" in told
     named = workspace(tmp_path / "n", '[registry]\ntracking="$TRACKING"\n')
-    shown = run("config", "show", folder=named, TRACKING="postgresql://ann:secret@127.0.0.1:9/mlflow")
-    assert shown.returncode == 0 and "secret" not in shown.stdout + shown.stderr and "$TRACKING" in shown.stdout
-    asked = in_one(run("versions", folder=named, TRACKING="postgresql://ann:secret@127.0.0.1:9/mlflow"))
-    assert "secret" not in asked and "ann" not in asked
-    assert "TRACKING is not set" in in_one(run("versions", folder=named))
+    shown = run("config", "show", folder=named, TRACKING="postgresql://ann:hunter2@127.0.0.1:9/mlflow")
+    assert shown.returncode == 0 and "hunter2" not in shown.stdout + shown.stderr and "$TRACKING" in shown.stdout
+    asked = in_one(run("versions", folder=named, TRACKING="postgresql://ann:hunter2@127.0.0.1:9/mlflow"))
+    assert "hunter2" not in asked and "ann" not in asked
+    assert "export TRACKING=" in in_one(run("versions", folder=named))
     user = workspace(tmp_path / "u", '[registry]\ntracking="postgresql://ann@db/mlflow"\n')
     assert "ann" not in run("config", "show", folder=user).stdout
 

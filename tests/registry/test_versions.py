@@ -192,7 +192,7 @@ def test_a_broken_or_absent_registry_is_an_error_in_one_line(tmp_path: Path) -> 
                   "http://ann:secret@127.0.0.1:9", "postgresql://ann:secret@127.0.0.1:9/mlflow",
                   "ftp://nowhere"):
         with pytest.raises(RegistryError) as told:
-            Registry(place, tmp_path / "artifacts", name="air")
+            Registry(place, tmp_path / "artifacts", name="air").versions()
         assert "\n" not in str(told.value)
         assert "secret" not in str(told.value)
     with pytest.raises(RegistryError, match="cannot name a model"):
