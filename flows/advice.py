@@ -44,8 +44,9 @@ def advice(outcomes: Sequence[Outcome], baselines: Sequence[str], horizon: pd.Ti
     if "frozen" not in policies or (choice == "frozen" and len(policies) == 1):
         return f'{choice} is worth it here: {told}, {beside}; choose adapt.policy = "{choice}".'
     if choice == "frozen":
-        return (f"Adapting makes no clear difference on this stream: {best} has {number(mae[best])}, frozen "
-                f'{told}, {beside}; choose adapt.policy = "frozen".')
+        others = f"{best} has {number(mae[best])}, frozen has {told}" if best != "frozen" else f"frozen has {told}"
+        return (f"Adapting makes no clear difference on this stream: {others}, {beside}; "
+                'choose adapt.policy = "frozen".')
     gain = 100 * (1 - mae[choice] / mae["frozen"])
     return (f"Adapting is worth it on this stream: {choice} has {told}, {number(gain, 2)} % less than frozen "
             f'({number(mae["frozen"])}); {beside}; choose adapt.policy = "{choice}".')

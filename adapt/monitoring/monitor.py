@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -297,7 +297,15 @@ class Monitor:
         found = self._errors(time, self._past, self._moments, ill)
         if self._witnesses is not None:
             found += self._witnesses.close(time, time + frozen.step, frozen, ill)
-        return found
+        return self._of_what_varies(found)
+
+    def _of_what_varies(self, found: list[Evidence]) -> list[Evidence]:
+        """What the whole network shows is said of the nodes that vary: one that only ever says what was expected of it,
+        such as a district without a case, did not change."""
+        nodes = self.calibration.nodes
+        own = np.nan_to_num(self._past[:, :len(nodes)])
+        varied = tuple(name for name, moves in zip(nodes, np.ptp(own, axis=0) > 0, strict=True) if moves)
+        return [replace(one, nodes=varied) if varied and one.nodes == nodes else one for one in found]
 
     def _errors(self, time: np.datetime64, past: np.ndarray, moments: np.ndarray, ill: np.ndarray) -> list[Evidence]:
         """What errors say at the end of a block, with the windows that it is about."""

@@ -237,3 +237,14 @@ def test_a_stuck_sensor_says_nothing_of_its_neighbours():
     found = monitor.observe(times[cut:], stuck, stuck)
     assert [(one.nodes, one.ticket) for one in found if one.ticket] == [(("0",), "stuck")]
     assert not [one for one in found if not one.ticket and len(one.nodes) < 6]
+
+
+def test_a_node_that_never_differs_from_its_forecast_is_no_part_of_what_all_show() -> None:
+    draws = np.random.default_rng(3)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(24 * 110) * np.timedelta64(1, "h")
+    residuals = draws.normal(size=(len(times), 4))
+    residuals[:, 3] = 0.0  # a district without a case, forecast as such
+    residuals[24 * 95:, :3] += 2.0
+    monitor = Monitor.fit(residuals[:24 * 80], times[:24 * 80], nodes=("a", "b", "c", "quiet"), seed=1)
+    found = monitor.observe(times[24 * 80:], residuals[24 * 80:])
+    assert found and all("quiet" not in one.nodes for one in found)
