@@ -14,7 +14,7 @@ import numpy as np
 
 from adapt.monitoring.episodes import Episode
 from flows.as_of import as_of
-from flows.freshness import SourceFreshness, freshness
+from flows.freshness import SourceFreshness, age_in_words, freshness
 from flows.running.place import RUNS, UP, Place
 from flows.running.standing import now as wall_clock
 from flows.running.standing import trouble
@@ -57,13 +57,13 @@ class Status:
     @property
     def calm(self) -> bool:
         """Whether no episode is open and no source overdue."""
-        return not self.open_episodes and not any(one.overdue or _silent(one) for one in self.sources)
+        return not self.open_episodes and not any(one.overdue or one.silent for one in self.sources)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {"name": self.name, "running": self.running, "last_step": self.last_step,
-                "sources": [{"domain": one.domain, "newest": age.partition(" ")[0] or None, "overdue": one.overdue,
-                             "silent": list(_silent(one))} for one, age in zip(self.sources, self.ages, strict=True)],
+                "sources": [{"domain": one.domain, "newest": None if one.newest is None else _text(one.newest),
+                             "overdue": one.overdue, "silent": list(one.silent)} for one in self.sources],
                 "open_episodes": [asdict(one) for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble)}
 
@@ -78,7 +78,7 @@ class Status:
         told.append(f"last step: {self.last_step or 'none yet'}; next run: {self.next_run or 'none'}")
         told.append(f"champion: {'none yet' if self.champion is None else f'version {self.champion}'}")
         for one, age in zip(self.sources, self.ages, strict=True):
-            silent = f"; silent: {', '.join(_silent(one)[:5])}" if _silent(one) else ""
+            silent = f"; silent: {', '.join(one.silent[:5])}" if one.silent else ""
             told.append(f"source {one.domain}: {'nothing yet' if not age else 'newest ' + age}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
@@ -120,24 +120,7 @@ def _text(stamp: np.datetime64) -> str:
 
 
 def _aged(newest: np.datetime64, now: np.datetime64) -> str:
-    return f"{_text(newest)} ({_age(now - newest)} old)"
-
-
-def _age(span: np.timedelta64) -> str:
-    """A span to be read.
-
-    >>> _age(np.timedelta64(90, "m")), _age(np.timedelta64(800, "h"))
-    ('90 min', '33 days')
-    """
-    seconds = span / np.timedelta64(1, "s")
-    for unit, size, least in (("days", 86400, 3), ("h", 3600, 3), ("min", 60, 3)):
-        if seconds >= least * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _silent(source: SourceFreshness) -> tuple[str, ...]:
-    return tuple(one.node for one in source.nodes if one.overdue)
+    return f"{_text(newest)} ({age_in_words(newest, now)} old)"
 
 
 def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:

@@ -154,8 +154,7 @@ class NativeModel:
         table = table_of(target, _stacked(drivers, target.shape), scale, self._driver_scale, times, layout.yearly)
         z = self._through(table, np.full(len(nodes), layout.reach - 1), np.arange(len(nodes)))
         values = scale.back(z[:, :request.horizon].transpose(1, 2, 0)).transpose(0, 2, 1)
-        rows = np.full(len(nodes), layout.reach - 1)
-        values = self._steady(values, table, rows, nodes, scale.centre)
+        values = self._steady(values, table, layout.reach - 1, nodes, scale.centre)
         return as_forecast(self._at_quantiles(values, request), context, request)
 
     def forecast_many(self, panel: xr.Dataset, request: Request, issue_times: np.ndarray) -> xr.Dataset:
@@ -178,8 +177,9 @@ class NativeModel:
         z = self._through(table, *every)[:, :request.horizon]
         z = z.reshape(len(rows), len(nodes), *z.shape[1:])
         values = scale.back(z.transpose(0, 2, 3, 1)).transpose(0, 1, 3, 2)
-        values = np.stack([self._steady(part, table, np.full(len(nodes), row), nodes, scale.centre)
-                           for part, row in zip(values, rows, strict=True)])
+        if self._scales.constant(nodes).any():
+            values = np.stack([self._steady(part, table, row, nodes, scale.centre)
+                               for part, row in zip(values, rows, strict=True)])
         one = as_forecast(self._at_quantiles(values[0], request), panel, request.at(issues[0]))
         return one.drop_dims("issue_time").assign_coords(
             issue_time=("issue_time", issues, one["issue_time"].attrs),
@@ -250,16 +250,16 @@ class NativeModel:
         layout = self.design.layout
         return Lesson(table, layout, self.design.delay, layout.reach, len(table.target) - 1 - layout.horizon)
 
-    def _steady(self, values: np.ndarray, table: Table, rows: np.ndarray, nodes: np.ndarray,
-                centre: np.ndarray) -> np.ndarray:
+    def _steady(self, values: np.ndarray, table: Table, row: int, nodes: np.ndarray, centre: np.ndarray) -> np.ndarray:
         """Of a node that never varied, neither in training nor in what is seen now, the median is that one value.
 
-        ``values`` (lead, node, quantile); ``rows`` (node,): the row of the issue time.
+        ``values`` (lead, node, quantile); ``row``: that of the issue time in the table. Only nodes that never varied
+        cost anything.
         """
         layout = self.design.layout
         levels = np.array(layout.quantiles)
         for node in np.flatnonzero(self._scales.constant(nodes)):
-            seen = table.target[rows[node] + 1 - layout.lookback:rows[node] + 1 - self.design.delay, node].numpy()
+            seen = table.target[row + 1 - layout.lookback:row + 1 - self.design.delay, node].numpy()
             if (seen[np.isfinite(seen)] == 0).all():
                 middle = np.array([np.interp(0.5, levels, one) for one in values[:, node]])
                 values[:, node] += (centre[node] - middle)[:, None]
