@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flows.reporting.wording import age
 from streams.storage.arrays import read_array
 from streams.storage.observations import StoredDomain, find_domain
 
@@ -84,18 +85,6 @@ def freshness(workspace: Workspace, view: View, now: np.datetime64) -> tuple[Sou
     return tuple(found)
 
 
-def age_in_words(newest: np.datetime64, now: np.datetime64) -> str:
-    """How old a value is, in days or hours.
-
-    >>> age_in_words(np.datetime64("2024-12-31"), np.datetime64("2026-11-28T12:00"))
-    '697 days'
-    """
-    hours = (now - newest) / np.timedelta64(1, "h")
-    if hours >= 72:
-        return f"{int(hours / 24)} days"
-    return f"{hours:.0f} hours" if hours >= 2 else f"{60 * hours:.0f} minutes"
-
-
 def stamp_in_words(stamp: np.datetime64) -> str:
     """A stamp to the minute; a midnight is a day.
 
@@ -112,7 +101,7 @@ def silence_in_words(source: SourceFreshness, now: np.datetime64) -> str:
         reporting = len(source.silent)
         who = f"all {reporting} stations are silent" if reporting > 1 else "its one station is silent"
         return (f"nothing came from {source.domain} after {stamp_in_words(source.newest)}, "
-                f"{age_in_words(source.newest, now)} ago: {who}")
+                f"{age(now - source.newest)} ago: {who}")
     late = [(one.node, one.newest) for one in source.nodes if one.overdue and one.newest is not None]
     if not late:
         return ""

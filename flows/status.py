@@ -14,7 +14,8 @@ import numpy as np
 
 from adapt.monitoring.episodes import Episode
 from flows.as_of import as_of
-from flows.freshness import SourceFreshness, age_in_words, freshness
+from flows.freshness import SourceFreshness, freshness
+from flows.reporting.wording import age
 from flows.running.place import RUNS, UP, Place
 from flows.running.standing import now as wall_clock
 from flows.running.standing import trouble
@@ -77,9 +78,9 @@ class Status:
         told += [f"trouble: {one}" for one in self.trouble]
         told.append(f"last step: {self.last_step or 'none yet'}; next run: {self.next_run or 'none'}")
         told.append(f"champion: {'none yet' if self.champion is None else f'version {self.champion}'}")
-        for one, age in zip(self.sources, self.ages, strict=True):
+        for one, aged in zip(self.sources, self.ages, strict=True):
             silent = f"; silent: {', '.join(one.silent[:5])}" if one.silent else ""
-            told.append(f"source {one.domain}: {'nothing yet' if not age else 'newest ' + age}"
+            told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
         told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
@@ -120,7 +121,7 @@ def _text(stamp: np.datetime64) -> str:
 
 
 def _aged(newest: np.datetime64, now: np.datetime64) -> str:
-    return f"{_text(newest)} ({age_in_words(newest, now)} old)"
+    return f"{_text(newest)} ({age(now - newest)} old)"
 
 
 def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:

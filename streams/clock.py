@@ -23,6 +23,7 @@ MONTH = pd.Timedelta(seconds=2_629_746)  # the mean month of the Gregorian calen
 YEAR = 12 * MONTH
 DAY = pd.Timedelta("1D")
 EPOCH = np.datetime64("1970-01-01", "ns")
+TOLERANCE = 0.25  # share of a step that a stamp may lie off the clock and still be taken to it
 FIRST, LAST = np.datetime64("1700-01-01", "ns"), np.datetime64("2250-01-01", "ns")  # what nanoseconds can hold
 _SPAN = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(mo|months?|q|quarters?|y|years?|d)\s*", re.IGNORECASE)
 _WORDS = {"m": MONTH, "q": 3 * MONTH, "y": YEAR, "d": DAY}

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from streams.clock import EPOCH, Clock
+from streams.clock import EPOCH, TOLERANCE, Clock
 from streams.errors import PanelError
 from streams.panel import check_panel, step_of
 from streams.storage.arrays import read_array, write_array
@@ -27,7 +27,6 @@ OFF_CLOCK = "off the domain's clock"
 NEVER_KNOWN = "no known time"
 DROPPED = "older than what is kept"
 NAT = np.datetime64("NaT", "ns")
-TOLERANCE = 0.25  # share of a step that another file's clock may run beside the stored one
 
 
 @dataclass(frozen=True)

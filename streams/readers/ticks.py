@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from streams.clock import DAY, EPOCH, MONTH, Clock, span
+from streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, span
 from streams.errors import PanelError
 from streams.readers.wanted import Wanted
 
-TOLERANCE = 0.25  # share of a step that a stamp may lie off a clock that most stamps keep
 MAJORITY = 0.5  # share of stamps (or gaps) that makes a phase (or a step) the common one
 AGREED = 0.95  # share of stamps on one day of the month, or one local hour, that makes a calendar
 MULTIPLES = 0.9  # share of gaps that are multiples of a step that stamps keep

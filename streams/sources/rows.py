@@ -13,14 +13,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from streams.clock import Clock, span_text
+from streams.clock import TOLERANCE, Clock, span_text
 from streams.errors import PanelError, ReadError
 from streams.panel import KINDS
 from streams.readers.local_time import DROPPED
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 EPOCH = datetime(1970, 1, 1)
-TOLERANCE = 0.25  # share of a step that a stamp may lie off the clock
 NO_TIME = "no time stamp"
 NO_NODE = "no node"
 AHEAD = "more than a step ahead of the clock here"
