@@ -16,7 +16,6 @@ from adapt.monitoring.episodes import Episode
 from flows.output import note
 from flows.prefect_api import EPISODE, ServerAwayError, ask, letter, server
 from flows.workspace import Workspace
-from streams.clock import Clock
 from streams.store import Transaction
 
 STATE = "events"
@@ -24,9 +23,8 @@ STRONGER = 1.5  # by so much evidence must be stronger than when it was last tol
 MOST = 100  # letters kept where no server takes them: the newest
 
 
-def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str, clock: Clock | None = None) -> None:
-    """Put what is news of the episodes that opened, grew or closed into the open transaction; ``clock`` tells when that
-    was by the calendar (default: as it stands)."""
+def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) -> None:
+    """Put what is news of the episodes that opened, grew or closed, under true stamps, into the open transaction."""
     state = step.state(STATE) or {"told": {}, "letters": []}
     told: dict[str, Any] = dict(state["told"])  # type: ignore[call-overload]
     letters = list(state["letters"])  # type: ignore[call-overload]
@@ -37,7 +35,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str, cl
         nodes = sorted({*episode.nodes, *told.get(episode.id, {"nodes": []})["nodes"]})
         told[episode.id] = {"nodes": nodes, "strength": float(episode.strength), "state": news}
         letters.append(letter(EPISODE, stream, f"{episode.id}:{news}:{len(nodes)}:{episode.strength:.3g}",
-                              _utc(episode.last_evidence if clock is None else clock.shown(episode.last_evidence)),
+                              _utc(episode.last_evidence),
                               {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.sort,
                                "alarm": episode.alarm}))
     if letters != state["letters"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,21 +78,15 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     if not any(outcome.scores["labels"].sum() for outcome in outcomes):
         raise SettingsError("no label of any forecast came before the stop", where=workspace.settings.stream.name,
                             expected="values known by then", remedy="give a later --stop, or mend delay in [[sources]]")
+    shown = workspace.clock.shown
+    outcomes = [replace(one, episodes=tuple(told.shown(shown) for told in one.episodes)) for one in outcomes]
     found = answer(bench, data, outcomes, command)
     stream = workspace.settings.stream
     found["protocol"] |= {"horizon_words": duration(stream.horizon), "cadence_words": duration(stream.cadence)}
-    _show_true_stamps(found, workspace.clock)
+    for name in ("start", "stop"):
+        found["protocol"][name] = str(np.datetime_as_string(shown(np.datetime64(found["protocol"][name], "ns")), "s"))
     told = advice(outcomes, tuple(bench.baselines), stream.horizon, found["protocol"]["units"])
     return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
-
-
-def _show_true_stamps(found: dict[str, Any], clock: Clock) -> None:
-    """The loop counts on an even axis; people read the calendar."""
-    told = [(found["protocol"], ("start", "stop")), *((one, ("opened", "start")) for row in found["rows"]
-                                                      for one in row["episodes"])]
-    for where, names in told:
-        for name in names:
-            where[name] = str(np.datetime_as_string(clock.shown(np.datetime64(where[name], "ns")), "s"))
 
 
 def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company: bool) -> LoopBench:

@@ -94,8 +94,9 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(KnownEvent(*event) for event in events)),
-        alarms=tuple(_alarm(episode, clock, loop.climbing.climbs, evidence_in_words(
-            episode, reference_snapshot(view), view.snapshot)) for episode in loop.told.values()),
+        alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
+            episode, reference_snapshot(view), view.snapshot))
+                     for episode in (told.shown(clock.shown) for told in loop.told.values())),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
         versions=_versions(workspace), reasons=reasons_of(view, before),
@@ -217,15 +218,14 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, clock: Clock, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
+def _alarm(episode: Episode, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
     """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
-    return Alarm(episode.id, what, where, action, clock.shown(episode.since), None if end is None else clock.shown(end),
-                 episode.sort, evidence)
+    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:

@@ -22,6 +22,7 @@ from flows.silence import service_tick
 from flows.workspace import Workspace
 from registry.lineage import Lineage
 from registry.promotion import promote
+from streams.instant import key_text
 from streams.store import View
 
 FRESH = np.timedelta64(1, "D")
@@ -82,7 +83,7 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: B
                   discovery: Discovery, example: xr.Dataset) -> str:
     """Register the base under its instant's key, or find it there."""
     shown = workspace.clock.shown
-    key = f"base-{np.datetime_as_string(shown(moment.now), 'h')}"
+    key = f"base-{key_text(shown(moment.now))}"
     lineage = Lineage(key=key, snapshot=view.snapshot, policy_rung="fit", graph_digest=discovery.digest,
                       config_digest=workspace.settings.digest(), known_at=shown(moment.now),
                       seed=workspace.settings.base.seed,

@@ -59,10 +59,10 @@ def receipts(workspace: Workspace) -> list[str]:
 
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
-    """The episodes told of so far by their ids, and how context and intervals are lately, in words."""
+    """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
     from adapt.monitoring.monitor import Monitor
 
-    told = [Episode.from_state(one) for one in loop_part(workspace, held, "told")]
+    told = [Episode.from_state(one).shown(workspace.clock.shown) for one in loop_part(workspace, held, "told")]
     return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
 
 

@@ -130,8 +130,8 @@ def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
     if episodes is None:
         return ()
     told = {one["id"]: one for one in loop_part(workspace, view, "told") or ()}
-    found = [Episode.from_state(told.get(one["id"], one)) for one in episodes["open"]]
-    return tuple(OpenEpisode(one.id, one.sort, _true(workspace, one.since), one.nodes, one.sort == "health", one.alarm)
+    found = [Episode.from_state(told.get(one["id"], one)).shown(workspace.clock.shown) for one in episodes["open"]]
+    return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", one.alarm)
                  for one in found)
 
 

@@ -150,8 +150,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
         for climb in measured_since(known, loop.climbing.climbs):
             post_gain(step, climb)
         _record(step, loop, ticks, workspace.clock)
-        post_episodes(step, [one for tick in ticks for one in tick.episodes], workspace.settings.stream.name,
-                      workspace.clock)
+        post_episodes(step, [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes],
+                      workspace.settings.stream.name)
         save_loop(step, loop)
         save_drivers(step, drivers)
     return ticks, dropped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import numpy as np
@@ -23,3 +24,13 @@ def nanoseconds(span: np.timedelta64) -> int:
     2000000000
     """
     return int(span.astype("timedelta64[ns]").astype(np.int64))
+
+
+def key_text(stamp: np.datetime64) -> str:
+    """A stamp as part of a key: as short as it can be, to the hour at least, and never the same for two instants.
+
+    >>> key_text(np.datetime64("2023-01-01T06")), key_text(np.datetime64("2023-01-01T06:15:30"))
+    ('2023-01-01T06', '2023-01-01T06:15:30')
+    """
+    text = str(np.datetime_as_string(stamp.astype("datetime64[ns]")))
+    return re.sub(r"(:00){1,2}$", "", text.rstrip("0").rstrip("."))

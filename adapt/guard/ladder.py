@@ -14,7 +14,7 @@ import numpy as np
 
 from adapt.monitoring.episodes import Episode
 from streams.errors import TerracastError
-from streams.instant import instant
+from streams.instant import instant, key_text
 
 WEEK = np.timedelta64(7, "D")
 MONTH = np.timedelta64(28, "D")
@@ -87,7 +87,7 @@ class Climb:
         came = {"trial": "it is on trial", "accepted": "it serves"}.get(self.outcome, f"it was {self.outcome}")
         later = f"; the error went from {self.before:.2f} to {self.after:.2f} of its usual" \
             if np.isfinite(self.after) else ""
-        return f"{self.rung} at {np.datetime_as_string(self.acted_at, 'h')}: {came}" \
+        return f"{self.rung} at {key_text(self.acted_at)}: {came}" \
                f"{f' ({self.told})' if self.told else ''}{later}"
 
     def state(self) -> dict[str, object]:

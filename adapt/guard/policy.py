@@ -16,7 +16,7 @@ from adapt.guard.betting_gate import BettingGate
 from adapt.guard.gate import Gate
 from adapt.guard.ladder import Ladder, Step
 from adapt.monitoring.episodes import Episode
-from streams.instant import instant
+from streams.instant import instant, key_text
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Every:
     def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
         if now - last < self.period:
             return None
-        return Act(f"schedule-{np.datetime_as_string(now, 'h')}-fine-tune", now, "the schedule asks for it")
+        return Act(f"schedule-{key_text(now)}-fine-tune", now, "the schedule asks for it")
 
 
 AT_ONCE = np.timedelta64(0, "h")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from adapt.monitoring.kinds import COSTS, KINDS, Heard, kind_of, together
 from adapt.monitoring.windows import Windows
 from streams.errors import TerracastError
-from streams.instant import nanoseconds
+from streams.instant import key_text, nanoseconds
 
 TIMES = ("opened", "since", "last_evidence")
 STATES = ("opened", "growing", "recovering", "closed")
@@ -98,6 +98,11 @@ class Episode:
     def alarm(self) -> str:
         """The three sentences as one text."""
         return " ".join(self.sentences)
+
+    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Episode:
+        """The same in the stamps that people read (a calendar's months are no even axis); see ``Windows.shown``."""
+        return replace(self, opened=true(self.opened), since=true(self.since), last_evidence=true(self.last_evidence),
+                       heard={kind: one.shown(true) for kind, one in self.heard.items()})
 
     def to_state(self) -> dict[str, object]:
         """As JSON scalars and a dict of them."""
@@ -196,7 +201,7 @@ class Episodes:
 
     def _opened(self, now: np.datetime64, clue: Clue) -> Episode:
         prefix = f"{self.name}-health" if clue.sort == "health" else self.name
-        return Episode(f"{prefix}-{np.datetime_as_string(now, 'h')}", clue.sort, "opened", now,
+        return Episode(f"{prefix}-{key_text(now)}", clue.sort, "opened", now,
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
                        clue.words, abs(clue.strength),
                        said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},

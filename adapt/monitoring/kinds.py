@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,11 @@ class Heard:
     strength: float
     words: str
     windows: Windows | None = None
+
+    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Heard:
+        """The same in the stamps that people read; see ``Windows.shown``."""
+        return replace(self, first=true(self.first), since=true(self.since),
+                       windows=None if self.windows is None else self.windows.shown(true))
 
     def state(self) -> dict[str, object]:
         """As JSON scalars and lists."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,10 @@ class Windows:
         length = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
         return (f"{_days(self.current)} compared with the {length} before; {100 * self.overlap:.0f} % of it in the "
                 f"reference, {_days(self.reference)}")
+
+    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Windows:
+        """The same spans in the stamps that people read: ``true`` answers one for each instant of the loop's axis."""
+        return Windows(*((true(span[0]), true(span[1])) for span in (self.reference, self.before, self.current)))
 
     def state(self) -> list[int]:
         """Six instants."""

@@ -11,6 +11,8 @@ from adapt.guard.ladder import Ladder, Situation, Step
 from adapt.guard.policy import OnEpisode
 from adapt.monitoring.episodes import Episode, EpisodeError, Episodes
 from adapt.monitoring.monitor import Evidence
+from adapt.monitoring.windows import Windows
+from streams.clock import Clock
 
 START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")
@@ -33,6 +35,28 @@ def test_a_storm_of_any_size_is_one_episode(storm):
     (one,) = episodes.active()
     assert one.count == len(storm)
     assert one.strength == max(size for _, _, size in storm)
+
+
+def test_two_episodes_within_an_hour_have_two_names():
+    minute, episodes, ids = np.timedelta64(1, "m"), Episodes(np.timedelta64(5, "m"), name="grid-load"), set()
+    for at in range(60):
+        now = START + at * minute
+        ids |= {one.id for one in episodes.fold(now, [clue(now)] if at in (0, 30) else [])}
+    assert ids == {"grid-load-2015-03-04T06", "grid-load-2015-03-04T06:30"}
+
+
+def test_a_calendar_shows_its_own_dates():
+    clock, months = Clock.of({"step": "1mo"}), np.arange("2011-01", "2011-08", dtype="datetime64[M]")
+    first, third, now = (clock.even(months[at].astype("datetime64[ns]")) for at in (0, 2, 6))
+    told = Evidence(now, third, ("a",), "level", "up", 2.0, "moved",
+                    windows=Windows((first, third), (first, third), (third, now)))
+    episodes = Episodes(np.timedelta64(60, "D"), name="air")
+    episodes.fold(now, [told])
+    (one,) = episodes.active()
+    shown = one.shown(clock.shown)
+    assert "since 2011-03-01T00" in shown.sentences[1]
+    assert "2011-03-01 to 2011-07-01" in shown.heard["error"].windows.words
+    assert shown.shown(clock.even) == one
 
 
 def test_life_of_an_episode():
