@@ -10,8 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adapt.clock import Moment
 from adapt.watched import Watched
 from streams.known import RecordedDomain
+
+FEWEST = 2
+
+
+def sees_enough(moment: Moment, watched: Watched) -> bool:
+    """Whether a forecaster that looks back for ``watched.history`` finds something to forecast from: two values of the
+    target at least, which tell a level and a width. O(values of that time)."""
+    return int(np.isfinite(watched.labels(moment, moment.now - watched.history).values).sum()) >= FEWEST
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindsight import ORACLE, Hindsight
 from adapt.loop import Loop, Verdict
+from adapt.missed import sees_enough
 from adapt.monitoring.episodes import Episode
+from adapt.watched import Watched
 from streams.known import History
 
 
@@ -50,10 +52,13 @@ class Outcome:
 
 
 def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: RungMaker | FineTune,
-           progress: Callable[[int], None] = lambda ticks: None, hindsight: Hindsight | None = None) -> Outcome:
+           progress: Callable[[int], None] = lambda ticks: None, hindsight: Hindsight | None = None,
+           sees: Watched | None = None) -> Outcome:
     """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
 
-    With ``hindsight`` the scores are those of the oracle, which no policy can reach.
+    Where the past that ``sees`` (default: what the loop watches) looks back to holds next to nothing, no forecast is
+    issued: policies that look back differently are compared at the same instants. With ``hindsight`` the scores are
+    those of the oracle, which no policy can reach.
     """
     began = stopwatch.process_time()
     maker = maker if isinstance(maker, RungMaker) else RungMaker(maker, {})
@@ -62,6 +67,9 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
     verdicts: list[Verdict] = []
     adaptations = promotions = 0
     for moment in clock(history, start, stop, loop.watched.cadence):
+        progress(1)
+        if not sees_enough(moment, sees or loop.watched):
+            continue
         tick = loop.tick(moment)
         scores += tick.scores if hindsight is None else hindsight.after(loop, moment, tick.scores)
         if tick.verdict is not None:
@@ -72,7 +80,6 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             refused, admitted = carried_out(loop, maker, moment, tick.act)
             verdicts += [] if refused is None else [refused]
             promotions += admitted and loop.policy.gate is None
-        progress(1)
     return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                    tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
 

@@ -13,6 +13,7 @@ from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.guard.policy import Policy
 from adapt.loop import Loop
+from adapt.missed import sees_enough
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
 from adapt.monitoring.episodes import Episodes
@@ -128,16 +129,19 @@ def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.date
     first = max(first, last - (MOST_ISSUES - 1) * watched.cadence)
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
-        context = watched.panel(then, then.now - watched.history)
-        request = watched.request.at(then.now)
+        context, request = watched.context(then), watched.request.at(then.now)
+        seen.append(features(context, variables))
+        times.append(request.valid_times[:short])
+        progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
+        if not sees_enough(then, watched):  # service issues no forecast from nothing, either
+            rows.append(np.full((short, len(watched.nodes)), np.nan))
+            pits.append(np.full((short, len(watched.nodes)), np.nan))
+            continue
         values = model.forecast(context, request)[request.target].values[0].astype("float64")
         known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
         stacking.learn(stacking.features(context, request, median), median, known)
         rows.append(residual(values[:short], known[:short], request.quantiles))
         pits.append(pit(values[:short], known[:short], request.quantiles))
-        times.append(request.valid_times[:short])
-        seen.append(features(context, variables))
-        progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
     return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
                  np.array([one[0] for one in times]), np.stack(seen))
 

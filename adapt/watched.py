@@ -57,6 +57,12 @@ class Watched:
         drivers = {domain: (moment.known(domain, since), names) for domain, names in self.drivers.items()}
         return context(self._own_nodes(moment, since), self.request.target, drivers)
 
+    def context(self, moment: Moment) -> xr.Dataset:
+        """The panel as far back as the forecaster looks; after an outage longer than that, one row in which nothing was
+        seen."""
+        panel = self.panel(moment, moment.now - self.history)
+        return panel if panel.sizes["time"] else panel.reindex(time=[moment.now])
+
     def labels(self, moment: Moment, since: np.datetime64) -> xr.DataArray:
         """The target (time, node) as known at the moment."""
         return self._own_nodes(moment, since)[self.request.target]

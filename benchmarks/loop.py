@@ -51,7 +51,8 @@ class LoopBench:
             loop = serve(self._seen_by(policy.name), policy, beginning, "base", self.start,
                          false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed)
             hindsight = Hindsight() if policy.name == ORACLE else None
-            outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight))
+            outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight,
+                                self.watched))
         return outcomes
 
     @property

@@ -11,6 +11,7 @@ from typing import get_args
 import pandas as pd
 import xarray as xr
 
+from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS
 from flows.names import as_domain, stream_name
 from flows.output import note
 from flows.settings import Model, SettingsError, in_words
@@ -27,6 +28,8 @@ WEATHER = frozenset({
     "surface_downwelling_shortwave_flux_in_air",
 })
 
+COOLDOWN = pd.Timedelta("14D")
+LEARNED = pd.Timedelta("84D")
 SEARCHED = 1461  # steps that discovery reads, at least: a year of days is too few for a dozen series
 TEMPLATE = """\
 # Settings of the watched stream {name}. `terracast config show` prints every setting in force.
@@ -58,8 +61,8 @@ seed = 1
 [adapt]
 policy = "loop"          # frozen, weekly, drift-only, loop, mixture (loop with closed-form experts), or ladder
 # rungs = ["output-recursive", "continue"]   # of the ladder; none named: the usual ones, from cheap to dear
-cooldown = "14d"         # alarms of one change within this time are one episode
-window = "84d"           # past that a fine-tune learns from
+cooldown = "{cooldown}"         # alarms of one change within this time are one episode
+window = "{learned}"           # past that a fine-tune learns from
 steps = 200
 
 [discovery]
@@ -163,7 +166,8 @@ def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
     alarms = 1.0 if step <= DAY else round(DAY / step, 2)
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
                "patience": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
-               "window": max(YEAR, min(SEARCHED * step, 100 * YEAR))}
+               "window": max(YEAR, min(SEARCHED * step, 100 * YEAR)),
+               "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
 
 

@@ -16,6 +16,7 @@ from stfm.forecaster import Capabilities, ForecastError, Request, as_forecast
 from stfm.windows import on_clock, slots_from
 
 SEASONS = 28  # seasons of history the widths are learnt from
+FEWEST = 2  # values that tell a level and a width
 ENOUGH = 10  # past errors from which an empirical quantile is taken
 
 
@@ -112,14 +113,17 @@ def _check_quantiles(request: Request) -> None:
 def _known(context: xr.Dataset, request: Request, period: int) -> np.ndarray:
     """Rows (time, node) up to the issue time, which is the last row; NaN where not known.
 
-    As many as the widths want, more where the context holds more (an older season may be the last one known), at
-    least one.
+    As many as the widths want, more where the context holds more (an older season may be the last one known), all
+    where next to nothing is known of those; at least one.
     """
     step = request.step.astype("timedelta64[ns]")
     slots = slots_from(context["time"].values, request.issue_time.astype("datetime64[ns]"), step)
     oldest = int(slots.min()) if len(slots) else 0
-    length = max(1, 1 - max(oldest, -2 * SEASONS * period))
-    rows = on_clock(context, request.target, slots + length - 1, length)
+    for first in (max(oldest, -2 * SEASONS * period), oldest):
+        length = max(1, 1 - first)
+        rows = on_clock(context, request.target, slots + length - 1, length)
+        if np.isfinite(rows).sum() >= FEWEST:
+            break
     return np.where(np.isfinite(rows), rows, np.nan)
 
 
@@ -165,7 +169,7 @@ def _with_fallback(values: np.ndarray, known: np.ndarray, request: Request) -> n
     if not missing.any():
         return values
     pooled = known[np.isfinite(known)]
-    if len(pooled) < 2:
+    if len(pooled) < FEWEST:
         raise ForecastError(f"{len(pooled)} known values in the context", where=request.target,
                             expected="at least two up to the issue time", remedy="wait for more history")
     everywhere = _offsets((pooled - np.median(pooled))[:, None], request)[0]

@@ -26,7 +26,8 @@ from streams.storage.ledger import append_entries, ledger_names, read_entries
 from streams.storage.lock import only_writer
 from streams.storage.observations import StoredDomain, domains_in, find_domain
 from streams.storage.place import BRANCH, local_folder, repository_at, shown
-from streams.storage.states import read_state, write_state
+from streams.storage.states import saved_state, write_state
+from streams.storage.tree import Packed
 
 Result = TypeVar("Result")
 
@@ -50,6 +51,7 @@ class View:
         self._session: Any = session
         self._group: zarr.Group | None = None
         self._opened: dict[str, StoredDomain] = {}
+        self._saved: dict[str, Packed | None] = {}
         self._where = where
 
     @property
@@ -135,7 +137,10 @@ class View:
     def _tree(self, folder: str, name: str, part: str | None = None) -> object:
         path = f"{folder}/{safe_name(name)}"
         with reading(self._where, path):
-            return read_state(self.root, path, part)
+            if path not in self._saved:
+                self._saved[path] = saved_state(self.root, path)
+            held = self._saved[path]
+            return None if held is None else held.whole if part is None else held.entry(part)
 
 
 class Transaction(View):
@@ -161,11 +166,16 @@ class Transaction(View):
 
     def set_state(self, name: str, tree: Mapping[str, object]) -> None:
         """Keep a component's state: nested dicts of JSON values and numpy arrays, exact to the bit."""
-        write_state(self.root, f"states/{safe_name(name)}", tree)
+        self._write("states", name, tree)
 
     def set_cursor(self, source: str, cursor: Mapping[str, object]) -> None:
         """Keep how far ``source`` was read."""
-        write_state(self.root, f"cursors/{safe_name(source)}", cursor)
+        self._write("cursors", source, cursor)
+
+    def _write(self, folder: str, name: str, tree: Mapping[str, object]) -> None:
+        path = f"{folder}/{safe_name(name)}"
+        self._saved.pop(path, None)
+        write_state(self.root, path, tree)
 
     def _commit(self, message: str) -> None:
         if not self._session.has_uncommitted_changes:
@@ -202,6 +212,7 @@ class Store:
 
     def __init__(self, repository: Any, location: str, folder: Path | None, wait_seconds: float) -> None:
         self._repository, self._folder = repository, folder
+        self._newest: View | None = None
         self.location, self.wait_seconds = location, wait_seconds
 
     @classmethod
@@ -263,7 +274,7 @@ class Store:
         """A read-only view of the newest snapshot, or of the one named."""
         try:
             if snapshot is None:
-                return View(self._repository.readonly_session(BRANCH), self.location)
+                return self._shared(View(self._repository.readonly_session(BRANCH), self.location))
             self._repository.lookup_snapshot(snapshot)
             return View(self._repository.readonly_session(snapshot_id=snapshot), self.location)
         except (icechunk.IcechunkError, ValueError) as failed:
@@ -274,6 +285,12 @@ class Store:
                                  ) from without_secrets(failed)
             raise StoreError(f"no snapshot {snapshot!r}", where=self.location, expected="an id of store.snapshots()",
                              remedy="list the snapshots") from without_secrets(failed)
+
+    def _shared(self, view: View) -> View:
+        """The view of this snapshot that was given before, which has read some of it, or else this one."""
+        if self._newest is None or self._newest.snapshot != view.snapshot:
+            self._newest = view
+        return self._newest
 
     def _writable(self) -> Any:
         try:

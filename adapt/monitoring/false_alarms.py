@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 BOOTSTRAP_BLOCKS = 28  # longer than weather, tides and weeks remember
+COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 LOOSEST, STRICTEST = 0.6, 4.0
 MOST_VALUES = 4_000_000  # of one bootstrapped trial
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from adapt.monitoring.e_detector import Sureness
 from adapt.monitoring.evidence import Evidence, with_windows
-from adapt.monitoring.false_alarms import by_place, threshold
+from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, by_place, threshold
 from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
 from adapt.monitoring.shares import rates_of
@@ -27,7 +27,6 @@ __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 DAY = np.timedelta64(1, "D")
 FEWEST_BLOCKS = 14
-COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 SILENT_BLOCKS = 3
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from adapt.monitoring.false_alarms import count_episodes
+from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, count_episodes
 from adapt.monitoring.health import Silence
-from adapt.monitoring.monitor import COOLDOWN_BLOCKS, Monitor
+from adapt.monitoring.monitor import Monitor
 from adapt.monitoring.views import Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -143,7 +143,8 @@ class FilesSource:
 
     def _paths(self) -> list[Path]:
         if self._place.is_dir() and self._place.suffix != ".zarr":
-            found = [path for path in self._place.iterdir() if path.is_file() or path.suffix == ".zarr"]
+            with os.scandir(self._place) as entries:  # it knows what is a file without asking for each
+                found = [Path(entry.path) for entry in entries if entry.is_file() or entry.name.endswith(".zarr")]
         elif self._place.exists():
             return [self._place]
         else:

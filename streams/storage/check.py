@@ -14,7 +14,7 @@ from streams.storage.arrays import read_array, safe_name
 from streams.storage.check_domain import check_domain
 from streams.storage.findings import Finding, unreadable_rows
 from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, REPEATS, arrays_of, dims_of, ledger_path
-from streams.storage.states import read_state, state_names
+from streams.storage.states import saved_state, state_names
 from streams.store import Store, View
 
 Progress = Callable[[str], None]
@@ -93,7 +93,8 @@ def _check_history(store: Store) -> Iterator[Finding]:
 
 
 def _check_tree(root: zarr.Group, folder: str, name: str) -> Iterator[Finding]:
-    where, tree = f"{folder}/{name}", read_state(root, f"{folder}/{safe_name(name)}")
+    where, held = f"{folder}/{name}", saved_state(root, f"{folder}/{safe_name(name)}")
+    tree = None if held is None else held.whole
     if not isinstance(tree, dict):
         yield Finding(f"a {type(tree).__name__} instead of names and values", where, "set it anew")
     elif folder == "cursors":

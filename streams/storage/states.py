@@ -17,7 +17,7 @@ import zarr
 from streams.errors import StoreError
 from streams.storage.arrays import CODEC, plain_name
 from streams.storage.pieces import cut
-from streams.storage.tree import parts_of, unpack_from
+from streams.storage.tree import Packed, parts_of
 
 MAGIC = b"TCPACK02"
 HEAD = 16  # bytes: magic, length of the table
@@ -70,8 +70,8 @@ class Packs:
         return self._read[number]
 
 
-def read_state(root: zarr.Group, path: str, part: str | None = None) -> object:
-    """What was last written under ``path`` (``states/loop``), or one entry of it; None where nothing was.
+def saved_state(root: zarr.Group, path: str) -> Packed | None:
+    """What was last written under ``path`` (``states/loop``); None where nothing was. It keeps what it has read.
 
     A state of the first layout (one array of bytes) is read, too.
     """
@@ -79,9 +79,9 @@ def read_state(root: zarr.Group, path: str, part: str | None = None) -> object:
     if held is None:
         return None
     if isinstance(held, zarr.Group):
-        return unpack_from(Packs(held).read, path, part)
+        return Packed(Packs(held).read, path)
     data = held[:].tobytes()
-    return unpack_from(lambda start, stop: data[start:stop], path, part)
+    return Packed(lambda start, stop: data[start:stop], path)
 
 
 def state_names(root: zarr.Group, folder: str) -> list[str]:

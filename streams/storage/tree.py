@@ -46,35 +46,46 @@ def pack(tree: object, where: str = "state") -> bytes:
 
 def unpack(data: bytes, where: str = "state") -> object:
     """What ``pack`` was given; arrays are fresh and writable."""
-    return unpack_from(lambda start, stop: data[start:stop], where)
+    return Packed(lambda start, stop: data[start:stop], where).whole
 
 
-def unpack_from(read: Read, where: str = "state", part: str | None = None) -> object:
-    """What ``pack`` was given, or the entry ``part`` of it (None where there is none), from bytes that ``read(start,
-    stop)`` answers: only the header and the arrays that are wanted are read.
+class Packed:
+    """A packed state that is read in parts: only the header, once, and the arrays that are wanted.
+
+    ``read(start, stop)`` answers bytes of it.
 
     >>> data = pack({"name": "air", "past": np.arange(3)})
-    >>> unpack_from(lambda start, stop: data[start:stop], part="name")
-    'air'
+    >>> held = Packed(lambda start, stop: data[start:stop])
+    >>> held.entry("name"), held.entry("future")
+    ('air', None)
     """
-    if read(0, 8) != MAGIC:
-        raise StoreError("not a packed state", where=where, expected=f"bytes that begin with {MAGIC.decode()}",
-                         remedy="restore the store from an earlier snapshot")
-    first = 16 + int.from_bytes(read(8, 16), "little")
-    header = json.loads(read(16, first))
-    tree, places = header["tree"], header["arrays"]
-    sizes = [np.dtype(place[-1] if len(place) > 2 else place[0]).itemsize * prod(place[1]) for place in places]
-    starts = first + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
-    def array(at: int) -> np.ndarray:
-        dtype, shape, *half = places[at]
-        data = bytearray(read(int(starts[at]), int(starts[at + 1])))
+    def __init__(self, read: Read, where: str = "state") -> None:
+        if read(0, 8) != MAGIC:
+            raise StoreError("not a packed state", where=where, expected=f"bytes that begin with {MAGIC.decode()}",
+                             remedy="restore the store from an earlier snapshot")
+        first = 16 + int.from_bytes(read(8, 16), "little")
+        header = json.loads(read(16, first))
+        self._read, self._tree, self._places = read, header["tree"], header["arrays"]
+        sizes = [np.dtype(place[-1] if len(place) > 2 else place[0]).itemsize * prod(place[1])
+                 for place in self._places]
+        self._starts = first + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+    @property
+    def whole(self) -> object:
+        """What ``pack`` was given; arrays are fresh and writable."""
+        return _decoded(self._tree, self._array)
+
+    def entry(self, name: str) -> object:
+        """One entry of it, None where there is none."""
+        key = MARK + name if name.startswith(MARK) else name
+        return _decoded(self._tree.get(key) if isinstance(self._tree, dict) else None, self._array)
+
+    def _array(self, at: int) -> np.ndarray:
+        dtype, shape, *half = self._places[at]
+        data = bytearray(self._read(int(self._starts[at]), int(self._starts[at + 1])))
         values = np.ndarray(tuple(shape), np.dtype(half[0] if half else dtype), buffer=data or None)
         return values.astype(dtype) if half else values
-
-    if part is not None:
-        tree = tree.get(MARK + part if part.startswith(MARK) else part) if isinstance(tree, dict) else None
-    return _decoded(tree, array)
 
 
 def _halved(array: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from flows.initial import write_settings
 from flows.replay import run_replay
 from flows.retrain import begin_service
 from flows.settings import read_settings
+from flows.watch import watch_once
 from flows.workspace import Workspace
 from streams.errors import TerracastError
 
@@ -120,6 +122,23 @@ def test_an_all_zero_sensor_is_served_without_error_or_alarm(tmp_path: Path) -> 
 def _no_bar(label: str, total: int):  # type: ignore[no-untyped-def]
     from contextlib import nullcontext
     return nullcontext(lambda steps: None)
+
+
+@pytest.mark.parametrize("silent", [(70, 90), (100, 119)], ids=["before", "in the end"])
+def test_a_silence_longer_than_what_a_forecaster_sees_is_passed_over(tmp_path: Path, silent: tuple[int, int]) -> None:
+    """In the past that service begins with, and in what is replayed: nothing is forecast from nothing."""
+    data = gauges(tmp_path / "river.csv")
+    first, last = (pd.Timestamp("2021-01-01") + pd.Timedelta(days=day) for day in silent)
+    table = pd.read_csv(data, parse_dates=["date"])
+    table[(table["date"] <= first) | (table["date"] >= last)].to_csv(data, index=False)
+    config = write_settings("river", data, tmp_path)
+    text = re.sub(r'history = "[^"]*"', 'history = "7d"', config.read_text())
+    config.write_text(re.sub(r"(\[base\][^\[]*?\nsteps = )\d+", r"\g<1>4", text))
+    found = run_replay(config, ["frozen", "loop"], None, None, lambda what, ticks: nullcontext(lambda done: None))
+    assert {row["policy"] for row in found["rows"]} >= {"seasonal-naive", "last-value", "frozen", "loop"}
+    assert all(np.isfinite([row["mae"], row["crps"]]).all() for row in found["rows"])
+    step = watch_once(Workspace.open(config), np.datetime64("2021-05-02", "ns"))
+    assert step.champion == "1" and step.ticks == 1 and step.forecast is not None
 
 
 def test_a_feed_that_ended_is_named_with_the_way_back(tmp_path: Path) -> None:
