@@ -94,7 +94,7 @@ def answer(bench: LoopBench, data: str, outcomes: list[Outcome], command: str) -
     if "loop" in by_name:
         for name, row in by_name.items():
             if name != "loop":
-                summary[f"mae_ratio_to_{name}"] = by_name["loop"]["mae"] / row["mae"]
+                summary[f"mae_ratio_to_{name}"] = _ratio(by_name["loop"]["mae"], row["mae"])
         if "frozen" in by_name:
             summary["worst_node_ratio"] = worst_node_ratio(outcomes)
     return {"bench": "loop", "data": data, "protocol": bench.protocol(), "rows": rows, "summary": summary,
@@ -108,10 +108,20 @@ def _told(episode: Episode) -> dict[str, Any]:
             "alarm": " ".join(episode.sentences[:2])}
 
 
-def worst_node_ratio(outcomes: list[Outcome]) -> float:
+def worst_node_ratio(outcomes: list[Outcome]) -> float | None:
     """The largest ratio over nodes of the loop's error to frozen's: promise 2 asks for at most 1.01."""
     error = {outcome.policy: _node_errors(outcome.scores) for outcome in outcomes}
-    return float((error["loop"] / error["frozen"]).max())
+    ratios = [_ratio(loop, frozen) for loop, frozen in zip(error["loop"], error["frozen"], strict=True)]
+    return max((one for one in ratios if one is not None and np.isfinite(one)), default=None)
+
+
+def _ratio(error: float, other: float) -> float | None:
+    """How many times the other error; two that are both none are equal, and nothing can be said beside none.
+
+    >>> _ratio(1.0, 2.0), _ratio(0.0, 0.0), _ratio(1.0, 0.0)
+    (0.5, 1.0, None)
+    """
+    return error / other if other else None if error else 1.0
 
 
 def _node_errors(scores: pd.DataFrame) -> pd.Series:

@@ -202,8 +202,9 @@ def _headline(scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
         return ("No forecast has been scored yet.",)
     error, before = (float(_by_node(table, "absolute_error").mean()) for table in (scores, frozen))
     hits = float(_by_node(scores, "hits").mean())
-    return (f"The error of what was served is {100 * (1 - error / before):.1f} % below that of the frozen base; "
-            f"the 80 % interval covered {100 * hits:.0f} %.",)
+    beside = (f"The error of what was served is {100 * (1 - error / before):.1f} % below that of the frozen base"
+              if before > 0 else "The frozen base made no error")
+    return (f"{beside}; the 80 % interval covered {100 * hits:.0f} %.",)
 
 
 def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:

@@ -135,7 +135,9 @@ class Monitor:
         views = Views.fit(residuals, (number, at, size))
         records = [] if inputs is None else [
             Record.of_contexts(inputs, _places(inputs.times, step, size)[0], blocks.numbers)]
-        records += [] if pits is None else [Record.of_pits(np.asarray(pits, float), number, blocks.numbers, size)]
+        if pits is not None:
+            told = np.where(_varies(residuals if values is None else np.asarray(values, float)), pits, np.nan)
+            records.append(Record.of_pits(told, number, blocks.numbers, size))
         return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
                       seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values),
                       units=None if values is None else Units.fit(values, size), records=tuple(records),
@@ -376,6 +378,13 @@ class Monitor:
 def _places(times: np.ndarray, step: np.timedelta64, size: int) -> tuple[np.ndarray, np.ndarray]:
     steps = times.astype("datetime64[ns]").astype(np.int64) // step.astype("timedelta64[ns]").astype(np.int64)
     return steps // size, steps % size
+
+
+def _varies(values: np.ndarray) -> np.ndarray:
+    """Which nodes of ``values`` (time, node) ever vary, (node,): of one that never did, intervals of no width say
+    nothing."""
+    seen = np.isfinite(values)
+    return np.asarray(np.where(seen, values, -np.inf).max(axis=0) > np.where(seen, values, np.inf).min(axis=0))
 
 
 def _block_size(times: np.ndarray, step: np.timedelta64) -> int:

@@ -102,10 +102,10 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def _stop(data: Data, folder: Path) -> str:
-    """The end of a short replay from the first step at which service can begin."""
+    """The end of a short replay from the first step at which service can begin, which comes later where data miss."""
     held = tomllib.loads((folder / "terracast.toml").read_text(encoding="utf-8"))
     first, cadence = span(held["base"]["first_fit"]), span(held["stream"]["cadence"])
-    return str(min(data.first + first + STEPS_REPLAYED * cadence, data.end).isoformat())
+    return str(min(data.first + first + data.silent + STEPS_REPLAYED * cadence, data.end).isoformat())
 
 
 def _typed(arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int | None, str]:

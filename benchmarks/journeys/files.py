@@ -21,13 +21,15 @@ _TABLES = (".csv", ".parquet", ".pq")
 
 @dataclass(frozen=True)
 class Data:
-    """A file to make a journey with: how many ``steps`` and ``nodes`` it holds, and from when to when."""
+    """A file to make a journey with: how many ``steps`` and ``nodes`` it holds, from when to when, and for how much of
+    that time nothing is in it."""
 
     path: Path
     steps: int
     nodes: int
     first: pd.Timestamp
     end: pd.Timestamp
+    silent: pd.Timedelta = pd.Timedelta(0)
 
 
 def files_of(place: Path, most: int) -> list[Path]:
@@ -55,7 +57,8 @@ def looked_into(path: Path) -> Data | str:
     if len(time) < LEAST_STEPS:
         return f"{len(time)} steps of {LEAST_STEPS}"
     step = pd.Timedelta(step_of(panel))
-    return Data(path, len(time), panel.sizes["node"], pd.Timestamp(time[0]), pd.Timestamp(time[-1]) + step)
+    return Data(path, len(time), panel.sizes["node"], pd.Timestamp(time[0]), pd.Timestamp(time[-1]) + step,
+                max(pd.Timedelta(time[-1] - time[0]) + step - len(time) * step, pd.Timedelta(0)))
 
 
 def _raster_or_calendar(path: Path) -> str:

@@ -11,8 +11,9 @@ from streams.quality.sight import Sight
 from streams.quality.stuck import MOSTLY_FLOOR
 
 NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"
+PILED = 3.0  # times as often as the values next below: a highest whole degree is visited often, too
 HITS_FACTOR = 2.0
-DIFFERENT = 12  # values that a node shows
+DIFFERENT = 30  # values that a node shows
 TOP_HITS = 3  # at the highest value that any node ever gave
 PART = 65536
 
@@ -43,7 +44,8 @@ def _fine_scale(sight: Sight) -> np.ndarray:
 
 def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:
     """How often the trailing window's highest value was reached, at cells that reach it; 0 where it is a
-    plain peak: one visit only (stuck rather than saturated), or many values just below.
+    plain peak: one visit only (stuck rather than saturated), or many values just below, or as many at the values
+    next below as rounding makes.
     Rows before ``first`` are only looked back at.
 
     >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0]]), 5).ravel().tolist()
@@ -72,7 +74,17 @@ def _hits_in_windows(low: np.ndarray, rows: np.ndarray, columns: np.ndarray, win
     near = ceiling - NEAR * (ceiling - mean[:, None])
     just_below = ((values >= near) & ~at_ceiling).sum(axis=1)
     count = at_ceiling.sum(axis=1)
-    return np.asarray(np.where((visits >= 2) & (count > just_below), count, 0))
+    piled = count > np.maximum(just_below, PILED * _next_two(values, ceiling))
+    return np.asarray(np.where((visits >= 2) & piled, count, 0))
+
+
+def _next_two(values: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+    """How often, in the mean, each row of ``values`` shows the two values next below its ``ceiling``."""
+    counts = np.zeros(len(values))
+    for _ in range(2):
+        ceiling = np.where(values < ceiling, values, -np.inf).max(axis=1, keepdims=True)
+        counts += ((values == ceiling) & np.isfinite(ceiling)).sum(axis=1)
+    return counts / 2
 
 
 def network_top_hits(sight: Sight) -> np.ndarray:

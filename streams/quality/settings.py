@@ -15,9 +15,10 @@ class Settings:
     ``context``: how far back a check looks (60 rows); ``history``: how much past a reference is learned from,
     anew every ``relearn``; ``learn_after``: how much past it takes. ``outage``: shortest run of missing
     values (3 rows). ``network_outage``: share of the nodes that report in normal times. ``stuck``: shortest
-    constant run (6 rows); ``stuck_unknown``: the same without a history (12 rows). ``stuck_factor``: times
-    the longest run of the node's past. ``spike_deviations``, ``spike_factor``: robust standard deviations,
-    and times the past's largest, that a spike must exceed (``peak_factor``: one that has gone right back).
+    constant run (6 rows); ``stuck_unknown``: the same without a history (12 rows). ``stuck_factor``: times the longest
+    run of the node's past, ``stuck_floor``: the same at the lowest value of that past. ``spike_deviations``,
+    ``spike_factor``: robust standard deviations, and times the past's largest, that a spike must exceed
+    (``peak_factor``: one that has gone right back).
     ``unit_window`` (12 rows) and ``clock_window`` (48 rows): what a change of unit and a shifted clock are
     judged on, against ``..._factor`` times the past's largest evidence, ``..._share`` of what a real one
     would give, and at least ``..._evidence``; ``clock_few_...``: the same of a clock where few neighbours or little
@@ -38,6 +39,7 @@ class Settings:
     stuck: str = "6h"
     stuck_unknown: str = "24h"
     stuck_factor: float = 1.6
+    stuck_floor: float = 3.0
     spike_deviations: float = 6.0
     spike_factor: float = 1.5
     peak_factor: float = 1.1

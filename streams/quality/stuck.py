@@ -36,13 +36,16 @@ def stuck(sight: Sight) -> Found:
 
 
 def _limits(sight: Sight) -> np.ndarray:
-    usual, factor = sight.known, sight.settings.stuck_factor
+    usual, settings = sight.known, sight.settings
     shown = usual.floor_share < ALWAYS
-    unknown = sight.rows(sight.settings.stuck_unknown, 12) / factor
-    shortest = sight.rows(sight.settings.stuck, 6)
-    moving, at_floor = (np.maximum(np.ceil(factor * _not_below_network(np.where(shown, longest, np.nan), unknown)) + 1,
-                                   shortest) for longest in (usual.longest, usual.longest_floor))
-    return np.where(_at_floor(sight), at_floor, moving)
+    unknown = sight.rows(settings.stuck_unknown, 12) / settings.stuck_factor
+    moving, at_floor = (_not_below_network(np.where(shown, longest, np.nan), unknown)
+                        for longest in (usual.longest, usual.longest_floor))
+    # another season may rest at a detection limit for longer than any before; a value below it is no limit
+    rests = shown & (sight.values == usual.floor)
+    limits = np.where(_at_floor(sight), np.where(rests, settings.stuck_floor, settings.stuck_factor) * at_floor,
+                      settings.stuck_factor * moving)
+    return np.maximum(np.ceil(limits) + 1, sight.rows(settings.stuck, 6))
 
 
 def _not_below_network(longest: np.ndarray, unknown: float) -> np.ndarray:

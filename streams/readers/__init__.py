@@ -41,7 +41,8 @@ def read(path: str | Path, *, domain: str, kind: str = "sensor", step: str | pd.
     without an offset are local time (see ``local_time`` for the hours of a clock change); ``decimal`` ",",
     ``separator`` and ``encoding`` of CSV. ``units``: per variable, where the file does not say ("unknown" if nobody
     does). Attrs ``duplicates_dropped`` counts identical repeated rows, ``not_read`` names what was left out and why.
-    Raises ``ReadError``.
+    Of two rows of one stamp and node that differ the first is read, the other counted in ``same_step_dropped``; more
+    than one in a hundred rows of that sort are refused. Raises ``ReadError``.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -91,7 +91,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
             held = file[name]
             order = [dim for dim in ("time", "node") if dim in held.dims]
             coords[name] = (order or ["node"], np.atleast_1d(held.transpose(*order).values), held.attrs)
-    keep, dropped = in_order(file_time, data | ({} if known is None else {"known_time": known}), wanted)
+    keep, repeated = in_order(file_time, data | ({} if known is None else {"known_time": known}), wanted)
     ticks = on_ticks(file_time[keep].astype("datetime64[ns]"), np.zeros(int(keep.sum()), int), wanted)
     if known is not None:
         known[keep] = ticks.known(file_time[keep].astype("datetime64[ns]"), known[keep])
@@ -100,7 +100,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
         coords["known_time"] = (("time", "node"), known)
     coords = {name: (value[0], value[1][keep], *value[2:]) if "time" in value[0] else value  # type: ignore[index]
               for name, value in coords.items()}
-    attrs: dict[Hashable, object] = {**file.attrs, "duplicates_dropped": dropped, **ticks.attrs}
+    attrs: dict[Hashable, object] = {**file.attrs, **repeated.attrs(ticks.attrs)}
     if left_out:
         attrs["not_read"] = ", ".join(left_out)
     panel = finish({name: values[keep] for name, values in data.items()},

@@ -17,7 +17,7 @@ import xarray as xr
 from streams.clock import span
 from streams.readers.local_time import in_utc
 from streams.readers.ticks import on_ticks
-from streams.readers.wanted import Wanted, finish, in_order
+from streams.readers.wanted import Repeated, Wanted, differs, finish, in_order
 
 PLAIN_NAMES = {
     "time": ("time", "timestamp", "datetime", "date_time", "date", "valid_time"),
@@ -188,7 +188,7 @@ def _wide_panel(table: Table) -> xr.Dataset:
     if wanted.known_time is not None:
         known = table.stamps(str(table.column("known_time", wanted.known_time)), gaps=True)
         blocks["known_time"] = known[:, None]
-    keep, dropped = in_order(time, blocks, wanted, table.lines)
+    keep, repeated = in_order(time, blocks, wanted, table.lines)
     rows = np.flatnonzero(keep)
     ticks = on_ticks(time[rows], np.zeros(len(rows), int), wanted)
     rows = rows[ticks.keep]
@@ -196,7 +196,7 @@ def _wide_panel(table: Table) -> xr.Dataset:
     if wanted.known_time is not None:
         coords["known_time"] = ("time", ticks.known(time[keep], known[keep])[ticks.keep])
     return finish({str(wanted.wide): values[rows]}, {}, ticks.time[ticks.keep], np.array(nodes, dtype=str), coords,
-                  wanted, {"duplicates_dropped": dropped, **ticks.attrs})
+                  wanted, repeated.attrs(ticks.attrs))
 
 
 def _time(table: Table) -> tuple[str | None, np.ndarray]:
@@ -231,8 +231,8 @@ def _long_panel(table: Table) -> xr.Dataset:
     known = None if wanted.known_time is None else table.stamps(wanted.known_time, gaps=True)
     texts = np.full(len(time), "0") if axes["node"] is None else _texts(table.columns[str(axes["node"])])
     codes, nodes = pd.factorize(texts)
-    keep, dropped = _rows_in_order(table, time, codes, nodes, columns | places
-                                   | ({} if known is None else {"known_time": known}))
+    keep, repeated = _rows_in_order(table, time, codes, nodes, columns | places
+                                    | ({} if known is None else {"known_time": known}))
     ticks = on_ticks(time[keep], codes[keep], wanted)
     if known is not None:
         known[keep] = ticks.known(time[keep], known[keep])
@@ -253,7 +253,7 @@ def _long_panel(table: Table) -> xr.Dataset:
     if known is not None:
         coords["known_time"] = (("time", "node"), spread(known))
     return finish({name: spread(values) for name, values in columns.items()}, {}, stamps,
-                  np.array(nodes, dtype=str), coords, wanted, {"duplicates_dropped": dropped, **ticks.attrs})
+                  np.array(nodes, dtype=str), coords, wanted, repeated.attrs(ticks.attrs))
 
 
 def _long_variables(table: Table, axes: dict[str, str | None]) -> list[str]:
@@ -280,7 +280,7 @@ def _texts(values: np.ndarray) -> np.ndarray:
 
 
 def _rows_in_order(table: Table, time: np.ndarray, codes: np.ndarray, nodes: np.ndarray,
-                   columns: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
+                   columns: dict[str, np.ndarray]) -> tuple[np.ndarray, Repeated]:
     """Rows to keep, node by node; see ``in_order``."""
     wanted, keep = table.wanted, np.ones(len(time), dtype=bool)
     order = np.argsort(codes, kind="stable")
@@ -292,16 +292,17 @@ def _rows_in_order(table: Table, time: np.ndarray, codes: np.ndarray, nodes: np.
         raise wanted.refusal(f"time of node {nodes[codes[row]]} goes backwards to "
                              f"{np.datetime_as_string(time[row], 's')}", row=int(table.lines[row]),
                              expected="increasing stamps within a node", remedy="sort by time")
-    for at in np.flatnonzero(inside & (steps == np.timedelta64(0))):
-        one, other = int(order[at]), int(order[at + 1])
-        for name, values in columns.items():
-            if not np.array_equal(values[one], values[other], equal_nan=True):
-                stamp = np.datetime_as_string(time[one], "s")
-                raise wanted.refusal(f"{name} of node {nodes[codes[one]]} at {stamp} is {values[one]} in line "
-                                     f"{table.lines[one]} and {values[other]} here", row=int(table.lines[other]),
-                                     expected="one row per time and node", remedy="keep one of the two rows")
-        keep[other] = False
-    return keep, int((~keep).sum())
+    doubled = [(int(order[at]), int(order[at + 1])) for at in np.flatnonzero(inside & (steps == np.timedelta64(0)))]
+    other = [(one, row, name) for one, row in doubled if (name := differs(columns, one, row))]
+    repeated = Repeated(len(doubled) - len(other), len(other))
+    if repeated.too_many(len(time)):
+        one, row, name = other[0]
+        raise wanted.refusal(f"{name} of node {nodes[codes[one]]} at {np.datetime_as_string(time[one], 's')} is "
+                             f"{columns[name][one]} in line {table.lines[one]} and {columns[name][row]} here"
+                             f"{repeated.in_all}", row=int(table.lines[row]), expected="one row per time and node",
+                             remedy="keep one of the two rows")
+    keep[[row for _, row in doubled]] = False
+    return keep, repeated
 
 
 def _one_place(degrees: np.ndarray) -> np.ndarray:

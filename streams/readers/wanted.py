@@ -14,6 +14,8 @@ from streams.errors import PanelError, ReadError
 from streams.known import known_after
 from streams.panel import check_panel
 
+CONTRADICTORY = 0.01  # of the rows
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -71,11 +73,35 @@ def finish(data: Mapping[str, np.ndarray], attrs: Mapping[str, Mapping[Hashable,
         raise ReadError(wrong.what, where=wanted.where, expected=wrong.expected, remedy=wrong.remedy) from wrong
 
 
-def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
-             lines: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-    """Rows to keep of a table whose rows are stamps, and how many identical repeated rows were dropped.
+@dataclass(frozen=True)
+class Repeated:
+    """Rows that were dropped because one of the same stamp (and node) came before: those that say the same, and those
+    that say something else, of which a few come with every change of the clock and many mean that a column tells the
+    rows apart."""
 
-    Raises ``ReadError`` when time goes backwards, or when a stamp comes twice with different values.
+    identical: int
+    contradictory: int
+
+    def too_many(self, rows: int) -> bool:
+        """Whether so many rows of ``rows`` contradict an earlier one that no reading can be trusted."""
+        return self.contradictory > CONTRADICTORY * rows
+
+    @property
+    def in_all(self) -> str:
+        """How many more, for a refusal that names the first."""
+        return f" ({self.contradictory} such rows)" if self.contradictory > 1 else ""
+
+    def attrs(self, ticks: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        """What a panel says of it, beside what its ``ticks`` say."""
+        other = self.contradictory + int(str(ticks.get("same_step_dropped", 0)))
+        return {**ticks, "duplicates_dropped": self.identical, **({"same_step_dropped": other} if other else {})}
+
+
+def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
+             lines: np.ndarray | None = None) -> tuple[np.ndarray, Repeated]:
+    """Rows to keep of a table whose rows are stamps, and what was dropped: of rows with one stamp the first is kept.
+
+    Raises ``ReadError`` when time goes backwards, or when many stamps come twice with different values.
     """
     def line(row: int) -> int | None:
         return None if lines is None else int(lines[row])
@@ -86,15 +112,22 @@ def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
         raise wanted.refusal(f"time goes backwards to {np.datetime_as_string(time[back[0] + 1], 's')}",
                              row=line(int(back[0]) + 1), expected="increasing stamps", remedy="sort by time")
     doubled = np.flatnonzero(steps == np.timedelta64(0)) + 1
-    for row in doubled:
-        for name, block in blocks.items():
-            if not np.array_equal(block[row - 1], block[row], equal_nan=True):
-                raise wanted.refusal(f"{name} differs between two rows of {np.datetime_as_string(time[row], 's')}",
-                                     row=line(int(row)), expected="one row per stamp",
-                                     remedy="keep one of the two rows")
+    other = [(int(row), name) for row in doubled if (name := differs(blocks, int(row) - 1, int(row)))]
+    repeated = Repeated(len(doubled) - len(other), len(other))
+    if repeated.too_many(len(time)):
+        row, name = other[0]
+        raise wanted.refusal(f"{name} differs between two rows of {np.datetime_as_string(time[row], 's')}"
+                             f"{repeated.in_all}", row=line(row), expected="one row per stamp",
+                             remedy="keep one of the two rows")
     keep = np.ones(len(time), dtype=bool)
     keep[doubled] = False
-    return keep, len(doubled)
+    return keep, repeated
+
+
+def differs(columns: Mapping[str, np.ndarray], one: int, other: int) -> str | None:
+    """The first column whose values in two rows are not the same, None where the rows are identical."""
+    return next((name for name, values in columns.items()
+                 if not np.array_equal(values[one], values[other], equal_nan=True)), None)
 
 
 def _attrs(name: str, attrs: Mapping[Hashable, object], wanted: Wanted) -> dict[Hashable, object]:

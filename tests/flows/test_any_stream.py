@@ -124,6 +124,14 @@ def _no_bar(label: str, total: int):  # type: ignore[no-untyped-def]
     return nullcontext(lambda steps: None)
 
 
+def test_a_stream_that_never_moves_replays_without_an_alarm(tmp_path: Path) -> None:
+    config = workspace_of(tmp_path, gauges(tmp_path / "river.csv", nodes=1, dead="yes")).settings.folder
+    found = run_replay(config / "terracast.toml", ["frozen", "loop"], None, None,
+                       lambda what, ticks: nullcontext(lambda done: None))
+    assert [row["mae"] for row in found["rows"]] == [0.0] * len(found["rows"]) and found["alarms"] == []
+    assert found["summary"]["mae_ratio_to_frozen"] == found["summary"]["worst_node_ratio"] == 1.0
+
+
 @pytest.mark.parametrize("silent", [(70, 90), (100, 119)], ids=["before", "in the end"])
 def test_a_silence_longer_than_what_a_forecaster_sees_is_passed_over(tmp_path: Path, silent: tuple[int, int]) -> None:
     """In the past that service begins with, and in what is replayed: nothing is forecast from nothing."""

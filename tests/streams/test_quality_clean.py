@@ -107,6 +107,18 @@ def test_one_value_far_off_is_told_and_ordinary_unrest_is_not() -> None:
     assert (ticket.sort, ticket.nodes, ticket.cells, ticket.start) == ("spike", ("S0",), 1, panel["time"].values[1000])
 
 
+def test_a_detection_limit_and_whole_degrees_are_no_fault() -> None:
+    """A season may rest at the lowest value that can be told for twice as long as any night before, and the
+    warmest whole degree of a week comes again and again."""
+    random = np.random.default_rng(4)
+    hours = np.arange(24 * 150)[:, None]
+    values = np.round(np.maximum(2.0, 6 + 12 * np.sin(hours * np.pi / 12) + random.normal(0, 1, (len(hours), 2))))
+    values[24 * 100 + 10:24 * 101 + 8, 0] = 2.0
+    warm = np.round(6 + 5 * np.sin(hours * np.pi / 12) + random.normal(0, 0.4, (len(hours), 2)))
+    told = [*tickets(judge(small(values)).hindsight()), *tickets(judge(small(warm, "t", "degC")).hindsight())]
+    assert not [one for one in told if one.sort in ("stuck", "saturated")]
+
+
 def test_a_clock_that_is_shifted_for_good_is_told() -> None:
     """Where few stations bear witness, too, once there is a past: the evidence is overwhelming. After some weeks the
     new hour is what is usual."""

@@ -104,6 +104,16 @@ def test_duplicates(tmp_path):
     refused(wide, "x differs between two rows of 2020-01-02", "line 4", wide="x")
 
 
+@pytest.mark.parametrize("wide", [None, "x"])
+def test_a_few_second_readings_of_a_stamp_are_counted_and_the_first_is_read(tmp_path, wide):
+    """Every file that went through a change of the clock has some."""
+    stamps = [f"2014-03-{1 + hour // 24:02d}T{hour % 24:02d}:00,{hour}\n" for hour in range(24 * 12)]
+    stamps[200:200] = [stamps[199].replace(",199", ",7")]
+    panel = read(written(tmp_path, ("time,a\n" if wide else "time,x\n") + "".join(stamps)), domain="air", wide=wide)
+    assert panel.attrs["same_step_dropped"] == 1 and panel.sizes["time"] == 24 * 12
+    np.testing.assert_array_equal(panel.x.values[:, 0], np.arange(24 * 12.0))
+
+
 def test_bad_tables_in_one_line(tmp_path):
     good = "time,node,x\n2020-01-01,a,1\n2020-01-02,a,2\n"
     refused(written(tmp_path, good), "no column 'y'", "x", variables=["y"])
