@@ -13,6 +13,7 @@ from streams.errors import TerracastError
 from streams.panel import step_of
 from streams.readers import READERS, read
 
+NONE = pd.Timedelta(0)
 LEAST_STEPS = 200
 LATER = "follows with any ordinary file"
 _GRID = {"lat", "lon", "latitude", "longitude"}
@@ -29,7 +30,7 @@ class Data:
     nodes: int
     first: pd.Timestamp
     end: pd.Timestamp
-    silent: pd.Timedelta = pd.Timedelta(0)
+    silent: pd.Timedelta = NONE
 
 
 def files_of(place: Path, most: int) -> list[Path]:
@@ -58,7 +59,7 @@ def looked_into(path: Path) -> Data | str:
         return f"{len(time)} steps of {LEAST_STEPS}"
     step = pd.Timedelta(step_of(panel))
     return Data(path, len(time), panel.sizes["node"], pd.Timestamp(time[0]), pd.Timestamp(time[-1]) + step,
-                max(pd.Timedelta(time[-1] - time[0]) + step - len(time) * step, pd.Timedelta(0)))
+                max(pd.Timedelta(time[-1] - time[0]) + step - len(time) * step, NONE))
 
 
 def _raster_or_calendar(path: Path) -> str:
