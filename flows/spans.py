@@ -12,6 +12,7 @@ YEAR = pd.Timedelta("365D")
 MOST_WAITED = 0.9  # of a file that is long enough: replay has the rest to score
 SHORT_WAIT = 2 / 3  # of a shorter one
 FEWEST_SEEN = 4  # steps of history below which nothing is worth beginning with
+TEN = 10
 PARTS = 12  # horizons that the past of a short file holds at least
 
 
@@ -38,8 +39,8 @@ class Spans:
 
 def spans_for(step: pd.Timedelta, length: pd.Timedelta) -> Spans:
     """Spans for data of this ``step`` of which a file holds ``length``: the usual ones of the step where the file is
-    long enough, else such that service begins within the file and replay has a third of it to score. A file too short
-    for any beginning gets the usual ones: service waits for more.
+    long enough, else such that service begins within the file and replay has a third of it to score, or a tenth. A file
+    too short for any beginning gets the usual ones: service waits for more.
 
     >>> spans_for(pd.Timedelta("1h"), pd.Timedelta("1461D")).first_fit
     Timedelta('365 days 00:00:00')
@@ -52,7 +53,13 @@ def spans_for(step: pd.Timedelta, length: pd.Timedelta) -> Spans:
                                                                                   pd.Timedelta("1D")), step)))
     if usual.first_fit <= MOST_WAITED * length:
         return usual
-    wait = _whole(SHORT_WAIT * length, step)
+    shorter = (_short(usual, _whole(share * length, step), step) for share in (SHORT_WAIT, MOST_WAITED))
+    return next((spans for spans in shorter if spans is not None), usual)
+
+
+def _short(usual: Spans, wait: pd.Timedelta, step: pd.Timedelta) -> Spans | None:
+    """Spans with which service begins after ``wait``, the longest there are; None where so short a past teaches
+    nothing."""
     least = wait // (PARTS * step) * step  # a horizon that such a past can teach
     horizon = max(min(usual.horizon, _whole(least, step)), step)
     longest = min(usual.history, _whole(wait / 4, step))
@@ -60,7 +67,7 @@ def spans_for(step: pd.Timedelta, length: pd.Timedelta) -> Spans:
         short = Spans(horizon, min(usual.cadence, max(horizon, step)), history, wait)
         if short.needed(step) <= wait:
             return short
-    return usual
+    return None
 
 
 def _usual(step: pd.Timedelta) -> Spans:
@@ -84,10 +91,12 @@ def _shorter(longest: pd.Timedelta, step: pd.Timedelta) -> list[pd.Timedelta]:
 
 
 def _whole(span: pd.Timedelta, step: pd.Timedelta) -> pd.Timedelta:
-    """Rounded down to whole days, or to whole steps below two days or where a step is no part of a day."""
-    day = pd.Timedelta("1D")
-    grain = day if span >= 2 * day and day % step == pd.Timedelta(0) else step
-    return span // grain * grain
+    """Rounded down to whole days, below ten of them to whole hours, below ten of those (or where a step is no part of
+    them) to whole steps: a short file has no day to spare."""
+    for grain in (pd.Timedelta("1D"), pd.Timedelta("1h")):
+        if span >= TEN * grain and grain % step == pd.Timedelta(0):
+            return span // grain * grain
+    return span // step * step
 
 
 def _rounded_up(span: pd.Timedelta, step: pd.Timedelta) -> pd.Timedelta:

@@ -28,7 +28,7 @@ def test_service_begins_within_a_file_that_holds_enough(step: str, count: int) -
 
 @pytest.mark.parametrize(("step", "length", "begins"), [
     ("1h", "8759h", True), ("1h", "744h", True), ("1D", "61D", True), ("7D", "3654D", True), ("7D", "2436D", True),
-    ("5min", "7D", True), ("1h", "10D", True), ("1D", "30D", False), ("1h", "2D", False)])
+    ("5min", "7D", True), ("1h", "10D", True), ("1D", "30D", True), ("1D", "20D", False), ("1h", "2D", False)])
 def test_real_files(step: str, length: str, begins: bool) -> None:
     spans = spans_for(pd.Timedelta(step), pd.Timedelta(length))
     assert (spans.first_fit < pd.Timedelta(length)) == begins
