@@ -30,6 +30,7 @@ WEATHER = frozenset({
 
 COOLDOWN = pd.Timedelta("14D")
 LEARNED = pd.Timedelta("84D")
+CENTURY = 100 * YEAR
 SEARCHED = 1461  # steps that discovery reads, at least: a year of days is too few for a dozen series
 TEMPLATE = """\
 # Settings of the watched stream {name}. `terracast config show` prints every setting in force.
@@ -163,10 +164,10 @@ def _target(panel: xr.Dataset, target: str | None, data: Path) -> str:
 def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
     waits = "" if spans.yearly else "; less than a year: yearly seasons are not known yet"
     # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
-    alarms = 1.0 if step <= DAY else round(DAY / step, 2)
+    alarms = 1.0 if step <= DAY else float(f"{DAY / step:.1g}")
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
                "patience": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
-               "window": max(YEAR, min(SEARCHED * step, 100 * YEAR)),
+               "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
                "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
 

@@ -205,11 +205,12 @@ class Clock:
 
 def _moved(stamps: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Integer stamps from one axis to the other, evenly between two ticks; NaT and what is beyond the table stay."""
-    at = np.clip(np.searchsorted(source, stamps, side="right") - 1, 0, len(source) - 2)
-    begin, length = source[at], source[at + 1] - source[at]
-    share = (stamps - begin).astype(np.float64) / length
-    between = np.rint(share * (target[at + 1] - target[at])).astype(np.int64)
     inside = (stamps >= source[0]) & (stamps <= source[-1])
+    held = np.clip(stamps, source[0], source[-1])
+    at = np.clip(np.searchsorted(source, held, side="right") - 1, 0, len(source) - 2)
+    begin, length = source[at], source[at + 1] - source[at]
+    share = (held - begin).astype(np.float64) / length
+    between = np.rint(share * (target[at + 1] - target[at])).astype(np.int64)
     return np.asarray(np.where(inside, target[at] + between, stamps)).astype("datetime64[ns]")
 
 

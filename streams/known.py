@@ -37,13 +37,16 @@ class History(Protocol):
 
 
 def known_after(panel: xr.Dataset, delay: pd.Timedelta) -> xr.Dataset:
-    """Give a panel the known-time rule "value time + delay" as its ``known_time`` coordinate.
+    """Give a panel the known-time rule "value time + delay" as its ``known_time`` coordinate; on a calendar clock the
+    delay is counted in its months or days, so that what takes a month is there when the next one begins.
 
     >>> city = xr.Dataset(coords={"time": pd.date_range("2020-01-01", periods=1, freq="h"), "node": ["a"]})
     >>> str(known_after(city, pd.Timedelta("1h")).known_time.values[0])[:16]
     '2020-01-01T01:00'
     """
-    known = panel["time"].values.astype("datetime64[ns]") + delay.to_timedelta64()
+    clock = Clock.of(panel.attrs) if panel.attrs.get("calendar") else None
+    time = panel["time"].values.astype("datetime64[ns]")
+    known = time + delay.to_timedelta64() if clock is None else clock.shown(clock.even(time) + delay.to_timedelta64())
     return panel.assign_coords(known_time=("time", known))
 
 

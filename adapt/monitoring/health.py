@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
+LEAST_SEEN = 0.1  # of the reference: a node that reports less is not expected to
+USUAL = 5  # silences at least as long in the reference make one usual
+
 
 @dataclass
 class Silence:
     """Counts for how many steps each node, and the network as a whole, has been silent.
 
-    ``expected`` (node,) bool: nodes that do report in normal times; ``outage_after`` and ``silent_after``: steps
-    after which a silent network (most expected nodes say nothing) and a silent node are told, once each time; after as
-    many reports as for a silent node, one that is not expected is told to have appeared, once for all.
+    ``expected`` (node,) bool: nodes that do report in normal times; ``outage_after`` and ``silent_after`` (for all or
+    for each node): steps after which a silent network (most expected nodes say nothing) and a silent node are told,
+    once each time; after as many reports as for a silent node, one that is not expected is told to have appeared, once
+    for all. ``Silence.fit`` learns them.
 
     >>> silence = Silence(np.array([True, True]), outage_after=2, silent_after=3)
     >>> [silence.hear(np.array([True, node])) for node in (False, False, False)][-1][1].tolist()
@@ -24,10 +28,24 @@ class Silence:
 
     expected: np.ndarray
     outage_after: int
-    silent_after: int
+    silent_after: int | np.ndarray
     _network: int = 0
     _nodes: np.ndarray | None = None
     _reports: np.ndarray | None = None
+
+    @classmethod
+    def fit(cls, seen: np.ndarray, outage_after: int, silent_after: int) -> Silence:
+        """Longer than what is usual in the reference ``seen`` (time, node) bool, at least so many steps: a stream of
+        working days is silent at every weekend, one of opening hours at every night.
+
+        >>> weekdays = (np.arange(70) % 7 < 5)[:, None]
+        >>> Silence.fit(weekdays, 2, 3).outage_after
+        3
+        """
+        expected = seen.mean(axis=0) >= LEAST_SEEN
+        network = 2 * seen[:, expected].sum(axis=1) < max(1, expected.sum())
+        return cls(expected, max(outage_after, 1 + _usual_run(network)),
+                   np.array([max(silent_after, 1 + _usual_run(~node)) for node in seen.T], int))
 
     @property
     def network(self) -> int:
@@ -56,15 +74,22 @@ class Silence:
     def state(self) -> dict[str, object]:
         """Settings and counts."""
         return {"expected": self.expected.copy(), "outage_after": self.outage_after,
-                "silent_after": self.silent_after, "network": self._network,
+                "silent_after": np.array(self.silent_after), "network": self._network,
                 "nodes": self.nodes.copy(),
                 "reports": np.zeros(len(self.expected), int) if self._reports is None else self._reports.copy()}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Silence:
         """What ``state`` described."""
-        return cls(np.array(state["expected"], bool), int(state["outage_after"]), int(state["silent_after"]),
+        return cls(np.array(state["expected"], bool), int(state["outage_after"]), np.array(state["silent_after"], int),
                    int(state["network"]), np.array(state["nodes"], int), np.array(state["reports"], int))
+
+
+def _usual_run(silent: np.ndarray) -> int:
+    """The longest run of ``silent`` (time,) bool that came ``USUAL`` times or more; 0 where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
+    runs = np.sort(edges[1::2] - edges[::2])
+    return int(runs[-USUAL]) if len(runs) >= USUAL else 0
 
 
 @dataclass

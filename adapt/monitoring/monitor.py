@@ -130,8 +130,7 @@ class Monitor:
                                expected=f"at least {FEWEST_BLOCKS}",
                                remedy="give a longer reference or a shorter block")
         blocks = Views.crossed(residuals, number, at, size, step * size == DAY and size >= 4)
-        expected = np.isfinite(residuals).mean(axis=0) >= 0.5
-        silence = Silence(expected, outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
+        silence = Silence.fit(np.isfinite(residuals), outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
         views = Views.fit(residuals, (number, at, size))
         records = [] if inputs is None else [
             Record.of_contexts(inputs, _places(inputs.times, step, size)[0], blocks.numbers)]

@@ -13,7 +13,7 @@ from streams.quality.stuck import MOSTLY_FLOOR
 NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"
 PILED = 3.0  # times as often as the values next below: a highest whole degree is visited often, too
 HITS_FACTOR = 2.0
-DIFFERENT = 30  # values that a node shows
+DIFFERENT, FEWEST_DIFFERENT = 30, 20  # values that a node shows: to judge its own weeks, and the network's highest
 TOP_HITS = 3  # at the highest value that any node ever gave
 PART = 65536
 
@@ -30,16 +30,18 @@ def saturated(sight: Sight) -> Found:
         needed = np.maximum(needed, HITS_FACTOR * np.nan_to_num(sight.usual.hits) + 1)
         hits = np.where((sight.values > sight.usual.floor) & (sight.usual.floor_share <= MOSTLY_FLOOR), hits, 0)
         top = np.where(sight.values > sight.usual.floor, top, 0)
-    mask = ((hits >= needed) | (top >= TOP_HITS)) & _fine_scale(sight) & (sight.values != 0.0)  # dry weeks
+    different = _different(sight)
+    own = (hits >= needed) & (different >= DIFFERENT)
+    mask = (own | (top >= TOP_HITS) & (different >= FEWEST_DIFFERENT)) & (sight.values != 0.0)  # dry weeks
     rows = np.arange(len(mask), dtype=np.int32)[:, None]
     return Found(mask, np.broadcast_to(np.maximum(rows - window + 1, 0), mask.shape), _same_as_next(sight, mask))
 
 
-def _fine_scale(sight: Sight) -> np.ndarray:
-    """Which nodes show many different values, (node,): the highest of a few counts is no limit of a sensor."""
+def _different(sight: Sight) -> np.ndarray:
+    """How many different values each node shows, (node,): the highest of a few counts or whole degrees is no limit."""
     ordered = np.sort(sight.values, axis=0)
     with np.errstate(invalid="ignore"):
-        return np.asarray((np.diff(ordered, axis=0) > 0).sum(axis=0) + 1 >= DIFFERENT)
+        return np.asarray((np.diff(ordered, axis=0) > 0).sum(axis=0) + 1)
 
 
 def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:
@@ -48,8 +50,8 @@ def ceiling_hits(values: np.ndarray, window: int, first: int = 0) -> np.ndarray:
     next below as rounding makes.
     Rows before ``first`` are only looked back at.
 
-    >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0]]), 5).ravel().tolist()
-    [0, 0, 2, 0, 3]
+    >>> ceiling_hits(np.array([[5.0], [1.0], [5.0], [2.0], [5.0], [5.0]]), 6).ravel().tolist()
+    [0, 0, 2, 0, 0, 4]
     """
     low = np.where(np.isnan(values), -np.inf, values)
     highest = maximum_filter1d(low, window, axis=0, origin=(window - 1) // 2, mode="constant", cval=-np.inf)

@@ -22,7 +22,7 @@ from flows.ingest import ingest_new
 from flows.initial import write_settings
 from flows.replay import run_replay
 from flows.retrain import begin_service
-from flows.settings import read_settings
+from flows.settings import in_words, read_settings
 from flows.watch import watch_once
 from flows.workspace import Workspace
 from streams.errors import TerracastError
@@ -122,6 +122,29 @@ def test_an_all_zero_sensor_is_served_without_error_or_alarm(tmp_path: Path) -> 
 def _no_bar(label: str, total: int):  # type: ignore[no-untyped-def]
     from contextlib import nullcontext
     return nullcontext(lambda steps: None)
+
+
+def test_quarters_are_known_when_the_next_one_begins_and_none_of_them_is_an_outage(tmp_path: Path) -> None:
+    stamps = pd.date_range("1980-01-01", periods=170, freq="QS")
+    swing = 10 * np.sin(np.arange(170) * np.pi / 2) + np.random.default_rng(5).normal(0, 3, 170)
+    pd.DataFrame({"date": stamps, "orders": np.round(100 + swing, 1)}).to_csv(tmp_path / "orders.csv", index=False)
+    workspace = workspace_of(tmp_path, tmp_path / "orders.csv")
+    settings = workspace.settings
+    assert in_words(settings.stream.step) == "3mo" and "us" not in in_words(settings.discovery.window)
+    known = workspace.store.read().history().recorded("river").panel["known_time"].values.ravel()
+    np.testing.assert_array_equal(known[:-1], stamps.to_numpy("datetime64[ns]")[1:])
+    found = run_replay(settings.folder / "terracast.toml", ["frozen"], None, None,
+                       lambda what, ticks: nullcontext(lambda done: None))
+    assert not [one for row in found["rows"] for one in row["episodes"] if one["sort"] == "health"]
+
+
+def test_a_weekend_is_no_outage_where_nothing_ever_came_at_weekends(tmp_path: Path) -> None:
+    stamps = pd.bdate_range("2021-01-01", periods=260)
+    sales = 200 + np.random.default_rng(6).normal(0, 8, 260)
+    pd.DataFrame({"date": stamps, "sales": np.round(sales)}).to_csv(tmp_path / "sales.csv", index=False)
+    config = workspace_of(tmp_path, tmp_path / "sales.csv").settings.folder / "terracast.toml"
+    found = run_replay(config, ["frozen"], None, None, lambda what, ticks: nullcontext(lambda done: None))
+    assert not [one for row in found["rows"] for one in row["episodes"] if one["sort"] == "health"]
 
 
 def test_a_stream_that_never_moves_replays_without_an_alarm(tmp_path: Path) -> None:
