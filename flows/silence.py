@@ -118,7 +118,7 @@ def _begun(found: Sequence[SourceFreshness], before: Mapping[str, Any], now: np.
         elif not one.overdue and (new := [node for node in one.nodes
                                           if node.overdue and node.newest is not None
                                           and (node.node not in told["nodes"] or told["whole"])]):
-            concerned = tuple(node.node for node in new) if one.domain == own else nodes
+            concerned = tuple(node.node for node in new) if one.domain == own else ()  # the other stations go on
             since = min(node.newest for node in new if node.newest is not None)
         else:
             continue

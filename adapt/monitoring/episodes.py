@@ -91,7 +91,8 @@ class Episode:
         others = [self.heard[kind].words for kind in KINDS if kind in self.heard and kind != own]
         what = "; ".join(one for one in (self.words, *others, together(self.heard.keys(), self.watched)) if one)
         return (f"{what[:1].upper()}{what[1:]}.",
-                f"It concerns {where or 'no particular node'} since {np.datetime_as_string(self.since, 'h')}.",
+                f"{f'It concerns {where}' if where else 'It has been so'} since "
+                f"{np.datetime_as_string(self.since, 'h')}.",
                 self.action or "Nothing has been done yet.")
 
     @property
@@ -164,6 +165,9 @@ class Episodes:
         for clue in evidence:
             family = "health" if clue.sort == "health" else "drift"
             known = self._open.get(family)
+            if known is not None and known.state == "recovering" and clue.sort not in known.said:
+                closed.append(replace(known, state="closed"))  # quiet for a while, then something else: a second change
+                known = None
             self._open[family] = self._opened(now, clue) if known is None else _grown(known, now, clue)
         changed = [one for family, one in self._open.items() if before.get(family) is not one]
         return (*closed, *changed)

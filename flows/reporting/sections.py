@@ -86,7 +86,7 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> 
         where = f"; {counted(changed, report.place)} affected" if changed else ""
         return {"word": "changed", "name": "episode", "sentence": f"{told}{where}. {heard}".strip()}
     if silences:
-        return {"word": "outage", "name": "outage", "sentence": heard}
+        return {"word": "outage" if silent else "input silent", "name": "outage", "sentence": heard}
     if silent or open_alarms:
         told = f"{silent} of {counted(len(nodes), report.place)}" if silent else counted(len(open_alarms), "outage")
         return {"word": "outage", "name": "outage", "sentence": f"{told} without trustworthy data."}

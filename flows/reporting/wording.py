@@ -133,13 +133,13 @@ def age(length: object) -> str:
     """How old something is, roughly: in the unit a person would use.
 
     >>> age(pd.Timedelta("50min")), age(pd.Timedelta("26h")), age(pd.Timedelta("697D 5h")), age(pd.Timedelta("-1h"))
-    ('50 minutes', '26 hours', '697 days', '0 minutes')
+    ('50 minutes', '26 hours', '697 days', '0 seconds')
     """
     if not is_known(length):
         return MISSING
     seconds = max(0.0, pd.Timedelta(length).total_seconds())  # type: ignore[arg-type]
     name, size = next((name, size) for name, size, most in (
-        ("minute", 60, 120), ("hour", 3600, 48), ("day", 86400, math.inf))
+        ("second", 1, 120), ("minute", 60, 120), ("hour", 3600, 48), ("day", 86400, math.inf))
         if seconds / size < most)
     return counted(int(seconds // size), name)
 

@@ -80,6 +80,17 @@ def test_evidence_while_recovering_is_the_same_episode():
     assert again.id == first.id and again.state == "growing"
 
 
+def test_another_change_after_a_quiet_while_is_another_episode():
+    episodes = Episodes(2 * DAY, 6 * DAY)
+    (first,) = episodes.fold(START, [clue(START)])
+    episodes.fold(START + 3 * DAY, [])
+    closed, second = episodes.fold(START + 4 * DAY, [clue(START + 4 * DAY, sort="relation")])
+    assert (closed.id, closed.state) == (first.id, "closed")
+    assert second.id != first.id and (second.state, second.sort) == ("opened", "relation")
+    (same,) = episodes.fold(START + 5 * DAY, [clue(START + 5 * DAY, sort="scale")])
+    assert same.id == second.id, "while evidence goes on, all of it is of one change"
+
+
 def test_an_outage_is_its_own_episode():
     episodes = Episodes(2 * DAY, name="air")
     opened = episodes.fold(START, [clue(START), clue(START, sort="health")])
