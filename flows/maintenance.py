@@ -1,4 +1,4 @@
-"""The store kept small while the loop runs: old snapshots expire, what only they held is freed."""
+"""Store and process kept small while the loop runs: old snapshots expire, what only they held is freed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from streams.storage.compaction import Compacted, compact, may_go_before
 
 
 def maintain(workspace: Workspace) -> Compacted | None:
-    """Compact the store if that is due; returns what was done, None where nothing was.
+    """Give free memory back, and compact the store if that is due; returns what was done, None where nothing was.
 
     Never fails a step: what goes wrong is said, and tried again at the next one.
     """
+    give_back()  # what the last step left between what is in use would grow with every one
     try:
         older_than = may_go_before(workspace.store)
         if older_than is None:
             return None
-        give_back()
         return compact(workspace.store, older_than=older_than, keep=snapshots_in_use(workspace))
     except Exception as failed:  # a registry that is away, a full disk, damage: the step itself will tell
         note(f"the store was not tidied: {failed}")
