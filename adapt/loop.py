@@ -108,9 +108,7 @@ class Loop:
         changed = self._monitor(moment.now, labels, panel)
         verdict = self._roll_back(moment.now) or self._judge(moment.now)
         act = self._wish(moment.now)
-        panel = panel.isel(time=slice(int(np.searchsorted(panel["time"].values, begin)), None))
-        if not panel.sizes["time"]:  # an outage longer than the history: the forecaster sees that nothing was seen
-            panel = panel.reindex(time=[moment.now])
+        panel = self.watched.recent(panel, moment.now)
         beside = self.company(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
         forecast = forecast.assign_coords(newest=("issue_time", [_newest(panel, self.watched.request.target)]))

@@ -14,7 +14,7 @@ from adapt.clock import Moment
 from adapt.watched import Watched
 from streams.known import RecordedDomain
 
-FEWEST = 2
+FEWEST = 2  # as the plain rules want; told again here, since what reads the clock alone must not load models
 
 
 def sees_enough(moment: Moment, watched: Watched) -> bool:

@@ -60,8 +60,13 @@ class Watched:
     def context(self, moment: Moment) -> xr.Dataset:
         """The panel as far back as the forecaster looks; after an outage longer than that, one row in which nothing was
         seen."""
-        panel = self.panel(moment, moment.now - self.history)
-        return panel if panel.sizes["time"] else panel.reindex(time=[moment.now])
+        return self.recent(self.panel(moment, moment.now - self.history), moment.now)
+
+    def recent(self, panel: xr.Dataset, now: np.datetime64) -> xr.Dataset:
+        """The same of a ``panel`` known at ``now`` that reaches at least so far back."""
+        begin = int(np.searchsorted(panel["time"].values, now - self.history))
+        panel = panel.isel(time=slice(begin, None)) if begin else panel
+        return panel if panel.sizes["time"] else panel.reindex(time=[now])
 
     def labels(self, moment: Moment, since: np.datetime64) -> xr.DataArray:
         """The target (time, node) as known at the moment."""

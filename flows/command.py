@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
 from flows import store_verbs
 from flows.benches import verbs as bench_verbs
 from flows.cli import begin, data, forecast, loop, models, reading
+from flows.leaving import leave
 from flows.memory import keep_little
 from flows.one_line import in_one_line
 from flows.output import ERROR, note
@@ -40,9 +42,8 @@ def terracast(debug: Annotated[bool, typer.Option("--debug", help="Show the trac
     """Keeps spatio-temporal forecasts true while the world changes."""
 
 
-def main() -> None:
-    """Run the command; whatever goes wrong is one line and exit code 1, with ``--debug`` (anywhere) the traceback."""
-    keep_little()
+def run_verb() -> None:
+    """Run the verb typed; what goes wrong is one line and exit code 1, with ``--debug`` (anywhere) the traceback."""
     arguments = [one for one in sys.argv[1:] if one != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
@@ -53,3 +54,16 @@ def main() -> None:
         known = isinstance(error, TerracastError)
         note(f"error: {error if known else in_one_line(error, ' '.join(arguments[:1]))}")
         sys.exit(ERROR)
+
+
+def main() -> NoReturn:
+    """The command as a process: runs the verb typed, then ends with its exit code."""
+    keep_little()
+    try:
+        run_verb()
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else ERROR if ended.code else 0)
+    except BaseException:
+        traceback.print_exc()
+        leave(ERROR)
+    leave(0)

@@ -24,6 +24,9 @@ YEAR = 12 * MONTH
 DAY = pd.Timedelta("1D")
 EPOCH = np.datetime64("1970-01-01", "ns")
 TOLERANCE = 0.25  # share of a step that a stamp may lie off the clock and still be taken to it
+# what NetCDF files say of how their dates are counted (CF conventions): no word of ours
+CF_CALENDARS = frozenset({"standard", "gregorian", "proleptic_gregorian", "julian", "noleap", "365_day", "all_leap",
+                          "366_day", "360_day", "utc", "tai", "none"})
 FIRST, LAST = np.datetime64("1700-01-01", "ns"), np.datetime64("2250-01-01", "ns")  # what nanoseconds can hold
 _SPAN = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(mo|months?|q|quarters?|y|years?|d)\s*", re.IGNORECASE)
 _WORDS = {"m": MONTH, "q": 3 * MONTH, "y": YEAR, "d": DAY}
@@ -111,7 +114,9 @@ class Clock:
     def of(cls, attrs: Mapping[Any, Any]) -> Clock:
         """The clock that a panel's (or stored domain's) attributes ``step``, ``anchor``, ``calendar`` describe."""
         length = span(str(attrs["step"]))
-        calendar = str(attrs.get("calendar") or ("month" if length % MONTH == pd.Timedelta(0) else ""))
+        told = str(attrs.get("calendar") or "")
+        calendar = "" if told in CF_CALENDARS else told
+        calendar = calendar or ("month" if length % MONTH == pd.Timedelta(0) else "")
         anchor = attrs.get("anchor")
         return cls(length.to_timedelta64(), EPOCH if anchor is None else instant(str(anchor)), calendar)
 

@@ -44,9 +44,9 @@ def known_after(panel: xr.Dataset, delay: pd.Timedelta) -> xr.Dataset:
     >>> str(known_after(city, pd.Timedelta("1h")).known_time.values[0])[:16]
     '2020-01-01T01:00'
     """
-    clock = Clock.of(panel.attrs) if panel.attrs.get("calendar") else None
-    time = panel["time"].values.astype("datetime64[ns]")
-    known = time + delay.to_timedelta64() if clock is None else clock.shown(clock.even(time) + delay.to_timedelta64())
+    known = panel["time"].values.astype("datetime64[ns]") + delay.to_timedelta64()
+    if panel.attrs.get("calendar") and (clock := Clock.of(panel.attrs)).calendar:
+        known = clock.shown(clock.even(panel["time"].values) + delay.to_timedelta64())
     return panel.assign_coords(known_time=("time", known))
 
 

@@ -43,9 +43,9 @@ class Silence:
         3
         """
         expected = seen.mean(axis=0) >= LEAST_SEEN
-        network = 2 * seen[:, expected].sum(axis=1) < max(1, expected.sum())
-        return cls(expected, max(outage_after, 1 + _usual_run(network)),
-                   np.array([max(silent_after, 1 + _usual_run(~node)) for node in seen.T], int))
+        network = 2 * seen[:, expected].sum(axis=1, keepdims=True) < max(1, expected.sum())
+        return cls(expected, max(outage_after, 1 + int(_usual_runs(network)[0])),
+                   np.maximum(silent_after, 1 + _usual_runs(~seen)))
 
     @property
     def network(self) -> int:
@@ -85,11 +85,21 @@ class Silence:
                    int(state["network"]), np.array(state["nodes"], int), np.array(state["reports"], int))
 
 
-def _usual_run(silent: np.ndarray) -> int:
-    """The longest run of ``silent`` (time,) bool that came ``USUAL`` times or more; 0 where there is none."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
-    runs = np.sort(edges[1::2] - edges[::2])
-    return int(runs[-USUAL]) if len(runs) >= USUAL else 0
+def _usual_runs(silent: np.ndarray) -> np.ndarray:
+    """The longest run of ``silent`` (time, node) bool that came ``USUAL`` times or more, (node,); 0 where none did.
+
+    >>> _usual_runs(np.array([[True, True], [True, False]] * 6)[1:]).tolist()
+    [0, 1]
+    """
+    edges = np.diff(np.pad(silent.astype(np.int8), ((1, 1), (0, 0))), axis=0)
+    node, at = np.nonzero(edges.T)  # a run begins and ends, one after the other, node by node
+    node, length = node[::2], at[1::2] - at[::2]
+    order = np.lexsort((-length, node))
+    node, length = node[order], length[order]
+    usual = np.arange(len(node)) - np.searchsorted(node, node) == USUAL - 1
+    found = np.zeros(silent.shape[1], int)
+    found[node[usual]] = length[usual]
+    return found
 
 
 @dataclass

@@ -14,14 +14,14 @@ import pytest
 COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
 VERBS_ONE_AFTER_THE_OTHER = """
 import contextlib, io, json, os, sys
-from flows.command import main
+from flows.command import run_verb
 answers = os.fdopen(os.dup(1), "w")
 for line in sys.stdin:
     out, err, code = io.StringIO(), io.StringIO(), 0
     sys.argv = ["terracast", *json.loads(line)]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main()
+            run_verb()
         except SystemExit as ended:
             code = ended.code or 0
     answers.write(json.dumps([code, out.getvalue(), err.getvalue()]) + chr(10))

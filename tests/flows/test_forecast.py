@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flows.command import main
+from flows.command import run_verb
 from flows.forecast import as_json, forecast
 from flows.forecast_words import all_lines, short_lines
 from flows.freshness import NodeFreshness, SourceFreshness
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["terracast", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main()
+            run_verb()
         shown = capsys.readouterr()
         return subprocess.CompletedProcess(list(arguments), int(ended.value.code or 0), shown.out, shown.err)
 

@@ -160,8 +160,8 @@ def _letters(workspace: Workspace) -> list[dict[str, Any]]:
 
 def test_nothing_of_prefect_is_imported_by_a_verb(small_city) -> None:  # type: ignore[no-untyped-def]
     small_city.deliver(0, 3)
-    heavy = ("import sys; from flows.command import main; sys.argv = ['terracast', 'ingest', '--json']\n"
-             "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    heavy = ("import sys; from flows.command import run_verb; sys.argv = ['terracast', 'ingest', '--json']\n"
+             "try:\n    run_verb()\nexcept SystemExit:\n    pass\n"
              "print([name for name in ('prefect', 'mlflow', 'torch') if name in sys.modules], file=sys.stderr)")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     done = subprocess.run([sys.executable, "-c", heavy], cwd=Path(small_city.folder), env=environment,

@@ -36,8 +36,8 @@ def test_it_needs_neither_torch_nor_prefect_nor_mlflow(small_city) -> None:  # t
 
 def _imported(folder: Path, *verb: str) -> str:
     """Which of the heavy packages a verb imports."""
-    heavy = (f"import sys; from flows.command import main; sys.argv = {['terracast', *verb]}\n"
-             "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    heavy = (f"import sys; from flows.command import run_verb; sys.argv = {['terracast', *verb]}\n"
+             "try:\n    run_verb()\nexcept SystemExit:\n    pass\n"
              "print([name for name in ('prefect', 'mlflow', 'torch', 'sklearn') if name in sys.modules], "
              "file=sys.stderr)")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
