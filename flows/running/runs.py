@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 from uuid import UUID
 
@@ -162,8 +163,12 @@ def _await(addresses: Sequence[str]) -> None:
 
 
 def _warm() -> None:
-    """Import what a step needs, while the servers come up."""
-    for name in ("adapt.loop", "flows.retrain", "flows.reporting.page"):
+    """Import what any step may need, while the servers come up: an adaptation does not wait for it, and what the
+    process holds does not grow with its first one."""
+    rungs = import_module("adapt.rungs")
+    every_rung = (f"{rungs.__name__}.{one.name}" for one in iter_modules(rungs.__path__))
+    for name in ("adapt.loop", "adapt.guard.rung_maker", *every_rung, "flows.adapt", "flows.retrain",
+                 "flows.reporting.page", "mlflow.pyfunc", "registry.packing"):
         import_module(name)
 
 
