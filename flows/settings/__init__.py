@@ -8,10 +8,11 @@ from flows.settings.errors import SettingsError
 from flows.settings.masking import shown
 from flows.settings.push_source import PushSourceSettings
 from flows.settings.reading import read_settings
+from flows.settings.rows_source import RowsSourceSettings
 from flows.settings.sections import DiscoverySettings
 from flows.settings.settings import Settings
 from flows.settings.source import SourceContext, SourceSettings
-from flows.settings.values import Duration, in_words, nanoseconds
+from flows.settings.values import in_words, nanoseconds
 
-__all__ = ["DiscoverySettings", "Duration", "PushSourceSettings", "Settings", "SettingsError", "SourceContext",
-           "SourceSettings", "in_words", "nanoseconds", "read_settings", "shown"]
+__all__ = ["DiscoverySettings", "PushSourceSettings", "RowsSourceSettings", "Settings", "SettingsError",
+           "SourceContext", "SourceSettings", "in_words", "nanoseconds", "read_settings", "shown"]
