@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from flows.settings.values import Calendar, DomainName, Duration, Frozen, Kind, Stamp, VariableName
 from streams.clock import Clock
-from streams.sources import Source
+
+if TYPE_CHECKING:
+    from streams.sources import Source
 
 
 @dataclass(frozen=True)
