@@ -28,7 +28,7 @@ step = "1h"
 horizon = "24h"
 cadence = "6h"
 history = "7d"
-patience = "2d"
+label_timeout = "2d"
 false_alarms_per_month = 0.2
 
 [store]

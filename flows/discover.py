@@ -197,7 +197,8 @@ def refuse_if_silent(workspace: Workspace, moment: Moment) -> None:
     Silent is what brought no value within what the model looks back on and late labels are waited for.
     """
     settings = workspace.settings
-    domain, since = settings.stream.domain, moment.now - nanoseconds(settings.stream.history + settings.stream.patience)
+    domain = settings.stream.domain
+    since = moment.now - nanoseconds(settings.stream.history + settings.stream.label_timeout)
     shown = workspace.clock.shown
     if domain not in moment.domains:
         raise DiscoverError(f"nothing of domain {domain} is in the store", where=settings.stream.name,

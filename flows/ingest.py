@@ -8,21 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from flows.as_of import as_of
-from flows.settings import Settings, SourceSettings
+from flows.settings import Settings, SourceContext
 from flows.workspace import Workspace
 from streams.clock import Clock as StoredClock
-from streams.sources import Answer, FilesSource, Source, Terms, drain
+from streams.sources import Answer, Source, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
 Clock = Callable[[], np.datetime64]
-CLOCK = ("step", "anchor", "calendar", "time_zone")
-READING = (*CLOCK, "kind", "delay", "known_time", "wide", "time", "node", "lat", "lon", "start", "time_format",
-           "decimal", "separator", "encoding")
-TERMS = ("kind", "variables", "units", "anchor", "calendar", "known_time", "delay", "time", "node", "lat", "lon",
-         "time_zone", "stamps", "variable", "value")
 
 
 def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
@@ -61,53 +55,22 @@ def sources_of(settings: Settings, clock: Clock,
                held: Callable[[str], StoredClock | None] = lambda domain: None) -> list[Source]:
     """The sources as set; ``clock`` tells the time of arrival where a row does not say, ``held`` the clock that a
     domain has in the store, by which files are read whose settings name no step: a few corrections show none."""
-    return [_source(settings, one, clock, held(one.domain)) for one in settings.sources]
-
-
-def terms_of(one: SourceSettings) -> Terms:
-    """How the rows of a source that is not files are to be understood."""
-    given = {name: value for name in TERMS if (value := getattr(one, name)) is not None}
-    assert one.step is not None, "the settings check asks for it"
-    return Terms(one.domain, pd.Timedelta(one.step), **given)
-
-
-def _source(settings: Settings, one: SourceSettings, clock: Clock, held: StoredClock | None) -> Source:
-    if one.sort == "files":
-        reading: dict[str, object] = {name: value for name in READING if (value := getattr(one, name)) is not None}
-        if held is not None and one.step is None:
-            reading = {**held.attrs, **reading}
-        reading |= {"variables": list(one.variables) or None, "units": one.units or None}
-        name = f"{one.domain}:{one.path}"
-        return FilesSource(name, one.domain, settings.folder / one.path, reading, clock=clock)
-    if one.sort == "push":
-        from streams.sources.http import inbox_folder
-        from streams.sources.inbox import InboxSource
-
-        folder = inbox_folder(settings.path(settings.store.inbox), one.domain)
-        return InboxSource(f"{one.domain}:push", terms_of(one), folder)
-    if one.sort == "mqtt":
-        from streams.sources.mqtt import MqttSource
-
-        return MqttSource(f"{one.domain}:mqtt:{','.join(one.topics)}", terms_of(one), one.topics, clock, host=one.host,
-                          port=one.port, client=one.client, user=one.user, password_from=one.password_from, tls=one.tls)
-    from streams.sources.sql import SqlSource
-
-    return SqlSource(f"{one.domain}:sql:{one.table or one.column}", terms_of(one), one.url, one.column, clock,
-                     table=one.table, query=one.query, overlap=one.overlap)
+    inbox = settings.path(settings.store.inbox)
+    return [one.build(SourceContext(settings.folder, inbox, clock, held(one.domain))) for one in settings.sources]
 
 
 def listen(config: str | Path, host: str, port: int) -> None:
-    """Take pushes for every source of sort ``push`` until interrupted; a watch step ingests what was taken."""
+    """Take pushes for every source of type ``push`` until interrupted; a watch step ingests what was taken."""
     import uvicorn
 
-    from flows.settings import SettingsError, read_settings
+    from flows.settings import PushSourceSettings, SettingsError, read_settings
     from streams.sources.http import push_app
 
     settings = read_settings(config)
-    terms = {one.domain: terms_of(one) for one in settings.sources if one.sort == "push"}
+    terms = {one.domain: one.terms() for one in settings.sources if isinstance(one, PushSourceSettings)}
     if not terms:
-        raise SettingsError("no source of sort 'push'", where=str(config), expected="at least one",
-                            remedy='add [[sources]] with sort = "push"')
+        raise SettingsError("no source of type 'push'", where=str(config), expected="at least one",
+                            remedy='add [[sources]] with type = "push"')
     app = push_app(settings.path(settings.store.inbox), terms, lambda: as_of(None))
     uvicorn.run(app, host=host, port=port, log_level="warning")
 

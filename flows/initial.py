@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 import xarray as xr
@@ -14,8 +13,9 @@ import xarray as xr
 from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS
 from flows.names import as_domain, stream_name
 from flows.output import note
-from flows.settings import Model, SettingsError, in_words
+from flows.settings import SettingsError, in_words
 from flows.spans import YEAR, Spans, spans_for
+from stfm.bases import check_name
 from streams.clock import DAY, Clock, span
 from streams.readers import read
 
@@ -43,7 +43,7 @@ step = "{step}"
 horizon = "{horizon}"        # the largest lead
 cadence = "{cadence}"         # a forecast is issued, and the loop takes a step, this often
 history = "{history}"         # how much of the past the model sees
-patience = "{patience}"        # how long a late label is waited for before a forecast is scored without it
+label_timeout = "{label_timeout}"   # how long a late label is waited for before a forecast is scored without it
 false_alarms_per_month = {alarms}   # over the whole network: the one number behind every threshold
 
 [store]
@@ -54,7 +54,7 @@ tracking = "sqlite:///mlflow.db"
 artifacts = "artifacts"
 
 [base]
-model = "{model}"         # native: fitted anew to this stream; shipped: the pre-trained base, continued on it
+model = {model}         # native: fitted anew to this stream; shipped: the pre-trained base; or one of your own
 first_fit = "{first_fit}"   # past needed before service begins{waits}
 steps = 800
 seed = 1
@@ -76,6 +76,7 @@ most_drivers = 6
 
 SOURCE = """
 [[sources]]
+type = "files"           # or mqtt, push, sql, or one of your own
 domain = {domain}
 path = {path}          # a file, a folder, or a pattern
 variables = [{variables}]
@@ -86,7 +87,7 @@ variables = [{variables}]
 def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str = "native") -> Path:
     """Write ``terracast.toml`` into the folder ``out`` for the file ``data``; refuses to overwrite one.
 
-    ``model``: what is forecast with, native or shipped.
+    ``model``: what is forecast with: native, shipped, or a base of your own.
 
     The target and whatever is not weather become the domain that bears the stream's name, other variables whose CF
     standard name is of the atmosphere the domain ``weather``.
@@ -95,9 +96,11 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     if config.exists():
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
                             remedy="edit it, or name another folder with --folder")
-    if model not in get_args(Model):
-        raise SettingsError(f"no model {model!r}", where="--model", expected=" or ".join(get_args(Model)),
-                            remedy="name one of them")
+    try:
+        check_name(model)
+    except ValueError as error:
+        what, _, names = str(error).partition(": ")
+        raise SettingsError(what, where="--model", expected=names, remedy="name one of them") from None
     name, domain = _named(name)
     panel = read(data, domain=domain)
     target = _target(panel, target, data)
@@ -113,7 +116,7 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
                                     variables=", ".join(map(_quoted, variables)))
                       for held, variables in domains.items())
     config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(domain), target=_quoted(target),
-                                      model=model, sources=sources, **_times(step, spans)), encoding="utf-8")
+                                      model=_quoted(model), sources=sources, **_times(step, spans)), encoding="utf-8")
     _say_what_was_chosen(name, domain, spans, length)
     return config
 
@@ -166,7 +169,7 @@ def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
     # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
     alarms = 1.0 if step <= DAY else float(f"{DAY / step:.1g}")
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
-               "patience": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
+               "label_timeout": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
                "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
                "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}

@@ -14,6 +14,7 @@ import xarray as xr
 from flows.names import as_model
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
+from stfm.bases import context_steps, fit_base
 from stfm.forecaster import Forecaster, Request
 from streams.clock import Clock, span_text
 from streams.even_history import EvenHistory
@@ -61,13 +62,10 @@ class Workspace:
         from adapt.watched import Watched
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
-        if self.settings.base.model == "shipped":
-            from stfm.base.window import MEMORY
-
-            most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
-            history = max(history, min(MEMORY * nanoseconds(stream.step), most))
+        most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
+        history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
         return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
-                       nanoseconds(stream.patience), dict(drivers), dict(beside or {}))
+                       nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
 
     @property
     def policies(self) -> dict[str, Policy]:
@@ -117,16 +115,8 @@ class Workspace:
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
         """Fit the base that the settings name on a context panel; driver variables are those beside the target.
         ``progress`` hears the share that is done."""
-        if self.settings.base.model == "shipped":
-            from stfm.base.model import Base
-
-            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
-                                              progress=progress)
-        from stfm.native import NativeModel
-
-        drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
-        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,
-                               progress=progress)
+        base = self.settings.base
+        return fit_base(base.model, panel, self.request, steps=base.steps, seed=seed, progress=progress)
 
     @property
     def clock(self) -> Clock:

@@ -13,9 +13,11 @@ import numpy as np
 import safetensors.numpy
 
 from stfm.base.model import Base
+from stfm.bases import GROUP, custom_base
 from stfm.forecaster import Forecaster, ForecastError
 from stfm.native import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
+from streams.plugins import has_plugin
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 Builder = Callable[[Mapping[str, object], Mapping[str, np.ndarray]], Forecaster]
@@ -43,11 +45,16 @@ def save(forecaster: Kept, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in forecaster.weights().items()}
-    weights = safetensors.numpy.save(arrays)
+    weights = safetensors.numpy.save(_arrays(forecaster))
     config = {**forecaster.config(), "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    try:
+        text = json.dumps(config, indent=1, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ForecastError(f"config() is not JSON ({error})", where=type(forecaster).__name__,
+                            expected="texts, numbers, lists and mappings",
+                            remedy="put arrays into weights() and write the rest as text") from None
     _write(folder / WEIGHTS, weights)
-    _write(folder / CONFIG, json.dumps(config, indent=1, sort_keys=True).encode())
+    _write(folder / CONFIG, text.encode())
     return folder
 
 
@@ -86,15 +93,27 @@ def build(config: Mapping[str, object], weights: Mapping[str, np.ndarray],
     >>> build({"forecaster": "seasonal-naive", "season": "7 days"}, {})
     SeasonalNaive(season=Timedelta('7 days 00:00:00'))
     """
-    name, builders = config.get("forecaster"), {**BUILDERS, **(also or {})}
-    if name not in builders:
+    name, builders = str(config.get("forecaster")), {**BUILDERS, **(also or {})}
+    if name not in builders and not has_plugin(GROUP, name):
         raise ForecastError(f"unknown forecaster {name!r}", where=CONFIG,
-                            expected="one of " + ", ".join(builders), remedy="use the version that wrote it")
+                            expected="one of " + ", ".join(builders) + f", or an entry point of {GROUP}",
+                            remedy="use the version that wrote it, or install its package")
+    builder = builders.get(name) or custom_base(name).build
     try:
-        return builders[str(name)](config, weights)
+        return builder(config, weights)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise ForecastError(f"config and weights do not make a {name} ({type(error).__name__})", where=CONFIG,
                             expected="what its config() and weights() gave", remedy="save it again") from error
+
+
+def _arrays(forecaster: Kept) -> dict[str, np.ndarray]:
+    """The weights as safetensors takes them: numbers of at most eight bytes, in C order."""
+    arrays = {str(name): np.ascontiguousarray(array) for name, array in forecaster.weights().items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise ForecastError(f"weights() holds {name!r} of type {array.dtype}", where=type(forecaster).__name__,
+                                expected="arrays of numbers", remedy="keep texts and settings in config()")
+    return arrays
 
 
 def _write(path: Path, content: bytes) -> None:

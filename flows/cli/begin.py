@@ -69,7 +69,7 @@ def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s 
 def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data file to look into.")],
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
-         model: Annotated[str, typer.Option(help="native, fitted to the stream, or shipped, pre-trained.")] = "native",
+         model: Annotated[str, typer.Option(help="native, shipped, or a base of your own.")] = "native",
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
     from flows.initial import write_settings

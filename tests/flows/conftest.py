@@ -23,7 +23,7 @@ target = "no2"
 horizon = "12h"
 cadence = "6h"
 history = "4d"
-patience = "12h"
+label_timeout = "12h"
 
 [base]
 first_fit = "30d"
@@ -107,7 +107,7 @@ step = "1h"
 horizon = "12h"
 cadence = "6h"
 history = "4d"
-patience = "12h"
+label_timeout = "12h"
 
 [base]
 first_fit = "20d"

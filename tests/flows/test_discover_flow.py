@@ -26,7 +26,7 @@ target = "flow"
 horizon = "3h"
 cadence = "3h"
 history = "2d"
-patience = "3h"
+label_timeout = "3h"
 
 [base]
 first_fit = "300d"

@@ -171,7 +171,7 @@ target = "NO2"
 horizon = "12h"
 cadence = "6h"
 history = "5d"
-patience = "12h"
+label_timeout = "12h"
 false_alarms_per_month = 4.0
 
 [base]

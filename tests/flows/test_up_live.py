@@ -35,7 +35,7 @@ step = "{STEP}s"
 horizon = "{2 * STEP}s"
 cadence = "{STEP}s"
 history = "{30 * STEP}s"
-patience = "{4 * STEP}s"
+label_timeout = "{4 * STEP}s"
 false_alarms_per_month = 100
 
 [base]

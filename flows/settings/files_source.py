@@ -1,0 +1,39 @@
+"""Sources of type ``files``: a file, a folder, or a pattern."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from flows.settings.source import SourceContext, SourceSettings
+
+if TYPE_CHECKING:  # readers are imported by the verbs that read files
+    from streams.sources import FilesSource
+
+READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
+           "lon", "start", "time_format", "decimal", "separator", "encoding")
+
+
+class FilesSourceSettings(SourceSettings):
+    """``path``: a file, a folder, or a pattern; the other keys say how its tables are read."""
+
+    type: Literal["files"] = "files"
+    path: str = Field(min_length=1)
+    wide: str | None = None
+    start: str | None = None
+    time_format: str | None = None
+    decimal: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+
+    def build(self, context: SourceContext) -> FilesSource:
+        """Watches the path; where no step is set, files are read by the stored clock: a few corrections show none."""
+        from streams.sources import FilesSource
+
+        reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) is not None}
+        if context.stored_clock is not None and self.step is None:
+            reading = {**context.stored_clock.attrs, **reading}
+        reading |= {"variables": list(self.variables) or None, "units": self.units or None}
+        return FilesSource(f"{self.domain}:{self.path}", self.domain, context.folder / self.path, reading,
+                           clock=context.clock)

@@ -1,0 +1,21 @@
+"""Settings as they may be printed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flows.settings.settings import Settings
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be printed: user and password of every address are masked."""
+    return dict(_masked(settings.model_dump(mode="json")))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return re.sub(r"://[^/\s@]*@", "://***@", value) if isinstance(value, str) else value

@@ -1,0 +1,108 @@
+"""The sections of a settings file beside its sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from flows.secrets import from_environment
+from flows.settings.errors import SettingsError
+from flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
+from stfm.bases import check_name
+from stfm.forecaster import QUANTILES
+
+
+class StreamSettings(Frozen):
+    """What is forecast, how far ahead, how often; and how many false alarms the operator accepts.
+
+    ``label_timeout``: how long a late label is waited for before a forecast is scored without it.
+    """
+
+    name: StreamName
+    domain: DomainName
+    target: VariableName
+    step: Duration = pd.Timedelta("1h")
+    horizon: Duration = pd.Timedelta("24h")
+    cadence: Duration = pd.Timedelta("6h")
+    history: Duration = pd.Timedelta("7D")
+    label_timeout: Duration = pd.Timedelta("2D")
+    false_alarms_per_month: float = Field(default=1.0, gt=0)
+    quantiles: tuple[float, ...] = QUANTILES
+
+
+class StoreSettings(Frozen):
+    """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix.
+
+    ``inbox``: the folder in which ``terracast listen`` keeps what was pushed until a step takes it.
+    ``keep_observations``, ``keep_forecasts`` (scores and flags too): what ``terracast store retain`` keeps.
+    """
+
+    location: str = "store"
+    inbox: str = "inbox"
+    keep_observations: Duration | None = None
+    keep_forecasts: Duration | None = None
+
+
+class RegistrySettings(Frozen):
+    """Where versions live: MLflow's tracking address (``$NAME``: the one that the environment holds) and the folder of
+    artefacts."""
+
+    tracking: str = "sqlite:///mlflow.db"
+    artifacts: str = "artifacts"
+
+    @property
+    def address(self) -> str:
+        """The tracking address; of ``$NAME`` what the environment says."""
+        try:
+            return from_environment(self.tracking)
+        except LookupError as error:
+            raise SettingsError(str(error), where="registry.tracking", expected="MLflow's address in it",
+                                remedy=f"export {self.tracking[1:].strip('{}')}=ADDRESS") from None
+
+
+class BaseSettings(Frozen):
+    """The base model, how much of the past it is first fitted on, and how long.
+
+    ``model``: ``native``, fitted anew to the stream, or ``shipped``, the pre-trained base, whose heads are continued
+    on the stream; or a class of your own (``stfm.bases``). One that looks back far sees more than ``stream.history``:
+    the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less.
+    """
+
+    model: Annotated[str, AfterValidator(check_name)] = "native"
+    first_fit: Duration = pd.Timedelta("365D")
+    steps: int = Field(default=800, gt=0)
+    seed: int = 1
+
+
+class AdaptSettings(Frozen):
+    """The policy in service, its fine-tune rung, and the ladder.
+
+    ``rungs``: those that the policy ``ladder`` climbs, cheapest first whatever the order here (none named: those that
+    are usual for the model). Intervals are always on. ``budget``: of computing for any four weeks, as the ladder
+    reckons what a rung costs. ``company``: the policy ``mixture`` reads the drivers and the other variables of the
+    target's domain, too.
+    """
+
+    policy: str = "loop"
+    company: bool = True
+    cooldown: Duration = pd.Timedelta("14D")
+    window: Duration = pd.Timedelta("84D")
+    steps: int = Field(default=200, gt=0)
+    rungs: tuple[str, ...] = ()
+    budget: Duration = pd.Timedelta("1h")
+
+
+class DiscoverySettings(Frozen):
+    """Causal discovery: what is known beforehand, longest lag in steps, significance, and most drivers used.
+
+    ``trial_steps``: how long the small models are fitted that show whether forecasts with a driver lose less.
+    """
+
+    knowledge: str | None = None
+    max_lag: int = Field(default=8, gt=0)
+    alpha: float = Field(default=0.01, gt=0, lt=1)
+    window: Duration = pd.Timedelta("365D")
+    most_drivers: int = Field(default=6, ge=0)
+    trial_steps: int = Field(default=200, gt=0)

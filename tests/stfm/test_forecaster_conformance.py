@@ -1,0 +1,25 @@
+"""The forecasters that come along keep the contract."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from stfm.bases import fit_base
+from stfm.forecaster import Forecaster, Request
+from stfm.seasonal_naive import SeasonalNaive
+from tests.conformance.forecaster import ForecasterConformance
+
+
+class TestSeasonalNaive(ForecasterConformance):
+    def make(self, panel: xr.Dataset, request: Request) -> Forecaster:
+        return SeasonalNaive()
+
+
+class TestNativeModel(ForecasterConformance):
+    def make(self, panel: xr.Dataset, request: Request) -> Forecaster:
+        return fit_base("native", panel, request, steps=30, seed=1)
+
+
+class TestShippedBase(ForecasterConformance):
+    def make(self, panel: xr.Dataset, request: Request) -> Forecaster:
+        return fit_base("shipped", panel, request, steps=2, seed=1)
