@@ -16,8 +16,7 @@ from causal.graph import Link, Series
 from causal.kept import Kept
 from causal.knowledge import LinkAssumptions
 from causal.methods.explorer import drawing, explorer, quiet
-from causal.methods.hidden import hidden_links
-from causal.search import ENGINES, METHODS, TESTS, DiscoverError, Progress, Redraw, Search
+from causal.search import ENGINES, METHODS, TESTS, Progress, Redraw, Search
 from causal.workers import Workers
 
 __all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
@@ -38,12 +37,6 @@ def search_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
         kept = None if folder is None else Kept.opened(folder, values, series, marks, search)
         quick = search.engine == "fast" and search.test == "ParCorr"  # sooner done than looked up
         ledger = None if kept is None or quick else kept.ledger()
-        if search.method == "LPCMCI":
-            return hidden_links(values, series, marks, search, progress, redraw, ledger)
-        if search.method not in ("PCMCI", "PCMCI+"):
-            raise DiscoverError(f"{search.method} does not end in one list of links", where="search_links",
-                              expected="PCMCI+, PCMCI or LPCMCI",
-                              remedy="use discover (RPCMCI) or discover_contexts (J-PCMCI+)")
         if workers is None and kept is None:
             return _links(explorer(values, search, progress, redraw), series, marks, search)
         work = TargetWork(values, marks, search, redraw)
@@ -54,10 +47,6 @@ def search_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
 def redrawn_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions, search: Search,
                   redraws: Iterable[Redraw]) -> Iterator[tuple[Link, ...]]:
     """``search_links`` on each block-bootstrap draw of time steps, with one engine for all draws."""
-    if search.method == "LPCMCI":
-        for redraw in redraws:
-            yield search_links(values, series, marks, search, None, redraw)
-        return
     with quiet():
         engine = explorer(values, search)
     for redraw in redraws:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from benchmarks.drivers.peers import correlation_picked, granger_picked
 from benchmarks.drivers.worlds import HORIZON, MAX_LAG, TARGET, World, world
 from causal.company import with_company
 from causal.discover import discover
@@ -21,7 +22,6 @@ from causal.knowledge import Knowledge
 from causal.marks import with_marks
 from causal.one_way import settled
 from causal.pays import Ablation, Paid, paying_drivers
-from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared
 from causal.thorough import Redraws, discover_thoroughly, usual_search
 from causal.windows import steady_drivers, window_graphs

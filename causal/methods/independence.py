@@ -12,11 +12,11 @@ import numpy as np
 from causal.methods.ledger import Ledger
 from causal.search import DiscoverError, Search
 
-_NEEDS = {"GPDC": "dcor", "RPCMCI": "ortools"}
+_NEEDS = {"GPDC": "dcor"}
 
 
 def check_package(wanted: str) -> None:
-    """Raise ``DiscoverError`` where the package that a method or test needs is not installed.
+    """Raise ``DiscoverError`` where the package that a test needs is not installed.
 
     >>> check_package("ParCorr")
     """

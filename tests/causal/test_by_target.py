@@ -130,7 +130,7 @@ Path(sys.argv[2], "graph.json").write_text(graph.to_json())
 
 
 @pytest.mark.parametrize(("method", "test", "after"), [
-    ("PCMCI", "RobustParCorr", 9), ("PCMCI+", "RobustParCorr", 8), ("LPCMCI", "RobustParCorr", 3),
+    ("PCMCI", "RobustParCorr", 9), ("PCMCI+", "RobustParCorr", 8),
     pytest.param("PCMCI", "ParCorr", 4, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_identical_graph(method: str, test: str, after: int, tmp_path: Path) -> None:
     data = world(300)
@@ -145,12 +145,3 @@ def test_a_killed_run_goes_on_to_the_identical_graph(method: str, test: str, aft
     search = Search(**settings)  # type: ignore[arg-type]
     again = discover(data, max_lag=2, search=search, folder=kept)
     assert again == discover(data, max_lag=2, search=search) and len(again.links) > 8
-
-
-def test_help_that_a_method_cannot_use_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DiscoverError, match="workers for LPCMCI"):
-        discover(world(), max_lag=1, method="LPCMCI", workers=Here())
-    with pytest.raises(DiscoverError, match="a folder for RPCMCI"):
-        discover(world(), max_lag=1, method="RPCMCI", folder=tmp_path)
-    plainly = discover(world(), max_lag=1, method="LPCMCI")
-    assert discover(world(), max_lag=1, method="LPCMCI", folder=tmp_path) == plainly

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from benchmarks.drivers.bench import Ridge, bench_drivers
+from benchmarks.drivers.peers import correlation_picked, granger_picked
 from benchmarks.drivers.worlds import TARGET, world
 from causal.graph import Series
-from causal.peers import correlation_picked, granger_picked
 from causal.prepare import Prepared
 
 NAMES = (Series("a", "x"), Series("a", "y"), Series("b", "z"))
