@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from flows.names import as_model
+from flows.serving_forecaster import fit_base
 from flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from registry.versions import Registry
 from stfm.forecaster import Forecaster, Request
@@ -117,16 +118,8 @@ class Workspace:
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
         """Fit the base that the settings name on a context panel; driver variables are those beside the target.
         ``progress`` hears the share that is done."""
-        if self.settings.base.model == "shipped":
-            from stfm.base.model import Base
-
-            return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
-                                              progress=progress)
-        from stfm.native import NativeModel
-
-        drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
-        return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,
-                               progress=progress)
+        base = self.settings.base
+        return fit_base(base, panel, self.request, steps=base.steps, seed=seed, progress=progress)
 
     @property
     def clock(self) -> Clock:
