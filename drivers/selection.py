@@ -47,12 +47,6 @@ class Selection:
     results: tuple[AblationResult, ...]
     gain: float
 
-    def gains(self) -> dict[tuple[Series, Series, int], float]:
-        """Gain per link (series, target, lag): lags of one series are tried together and share its gain."""
-        by_series = {one.series: one.gain for one in self.results}
-        return {(one.series, one.target, one.lag): by_series[one.series]
-                for one in self.drivers if one.series in by_series}
-
 
 def select_by_ablation(candidates: Sequence[Driver], ablation: DriverLosses, *, alpha: float = 0.05, overlap: int = 1,
                        margin: float = 0.0, graph: CausalGraph | None = None,

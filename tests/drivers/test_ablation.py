@@ -72,7 +72,8 @@ def test_a_planted_driver_pays_and_a_decoy_does_not() -> None:
     ablation = Ablation(WATCHED, moment, plan, fitted(60), tell=lambda share, words: shares.append(share))
     paid = select_by_ablation(DRIVERS, ablation.losses, overlap=plan.overlap)
     assert [one.used for one in paid.drivers] == [True, False]
-    assert paid.gains()[RAIN, DUST, 4] > 0.1 > abs(paid.gains()[FOG, DUST, 4])
+    gains = {one.series: one.gain for one in paid.results}
+    assert gains[RAIN] > 0.1 > abs(gains[FOG])
     assert shares == sorted(shares) and shares[-1] > 0.9
 
 
