@@ -15,31 +15,17 @@ _STATISTICS = {"CMIknn": "conditional mutual information in nats (never negative
 def caveats(search: Search, graph: CausalGraph) -> tuple[str, ...]:
     """The assumptions of ``search``, the largest first.
 
-    >>> caveats(Search(3, method="LPCMCI"), CausalGraph((), (), "1h", "LPCMCI", 100))[0][:40]
-    'Common causes may be unseen: a link that'
+    >>> caveats(Search(3), CausalGraph((), (), "1h", "PCMCI+", 100))[0][:37]
+    'No unseen common cause: every cause o'
     """
     measure = "dependence" if search.test in _STATISTICS else "partial correlation"
-    told = [_hidden(search), f"{_TESTS[search.test]} and {_span(search)}; no link means no {measure}.",
+    told = ["No unseen common cause: every cause of two series is itself among the series (causal sufficiency).",
+            f"{_TESTS[search.test]} and the same over the whole span; no link means no {measure}.",
             f"Links reach back at most {search.max_lag} steps of {graph.step}; each is significant at "
             f"{search.alpha:g} ({search.test}){_corrected(search)}.", _caps(search)]
     if search.test in _STATISTICS:
         told.append(f"The strength of a link is {_STATISTICS[search.test]}, not a correlation.")
     return tuple(told)
-
-
-def _hidden(search: Search) -> str:
-    if search.method == "LPCMCI":
-        return ("Common causes may be unseen: a link that an unseen cause could explain is not given a direction. "
-                "An arrow means a cause, perhaps by way of others and perhaps beside something unseen; no series "
-                "was selected by what it shows.")
-    return "No unseen common cause: every cause of two series is itself among the series (causal sufficiency)."
-
-
-def _span(search: Search) -> str:
-    if search.method == "RPCMCI":
-        return (f"the same within each of {search.regimes} regimes, which change at most {search.transitions} times "
-                "each; same-time links are not looked for")
-    return "the same over the whole span"
 
 
 def _corrected(search: Search) -> str:
@@ -53,7 +39,4 @@ def _caps(search: Search) -> str:
         return (f"Tests condition on at most {search.same_time_conditions} same-time series and "
                 f"{lagged}; directions are voted over subsets of at most "
                 f"{search.majority_degree} same-time neighbours, with more by the plain collider rule.")
-    if search.method == "LPCMCI":
-        return (f"Tests condition on at most {search.same_time_conditions} series beside the known causes, chosen "
-                f"among at most {search.lagged_conditions}.")
     return f"Tests condition on at most {lagged}."

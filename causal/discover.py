@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
 from causal.caveats import caveats
 from causal.engine import search_links
-from causal.graph import CausalGraph, Link, Series
+from causal.graph import CausalGraph, Series
 from causal.knowledge import Knowledge
 from causal.prepare import Dropped, Prepared
 from causal.redundant import redundant
 from causal.search import DiscoverError, Progress, Search
 from causal.stability import stability
-from causal.workers import Workers
 
 __all__ = ["DiscoverError", "discover", "enough_samples", "stability", "without_redundant"]
 
 
 def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: str = "PCMCI+",
              knowledge: Knowledge | None = None, progress: Progress | None = None,
-             search: Search | None = None, workers: Workers | None = None,
-             folder: str | Path | None = None) -> CausalGraph:
+             search: Search | None = None) -> CausalGraph:
     """The causal graph of ``prepared`` with links up to ``max_lag`` steps, significant at ``alpha``.
 
-    ``method`` is PCMCI+ (Runge 2020; same-time links oriented where the data allow), PCMCI (Runge et al.
-    2019; same-time links only oriented by knowledge), LPCMCI (hidden common causes allowed, see
-    ``causal.methods.hidden``) or RPCMCI (regimes, see ``causal.methods.regimes``: each link says in which it
-    holds, ``settings["regimes"]`` when they were); many nodes as contexts are ``discover_contexts``'s.
-    ``search`` gives the rarer settings and then wins over the three before it. Copies and exact sums of other
-    series leave first, each with a reason in ``assumptions``. ``workers`` (``causal.workers``) spread PCMCI
-    and PCMCI+ over processes or a cluster by target; ``folder`` keeps what is done, and a run that was cut off
-    goes on from there to the identical graph. Raises ``DiscoverError`` on too few samples or wrong
-    settings, ``KnowledgeError`` on bad knowledge. Ten series of 8,760 steps and twelve lags take well under a
-    second (see ``Search`` for how it grows, ``causal.effort`` for an estimate before).
+    ``method`` is PCMCI+ (Runge 2020; same-time links oriented where the data allow) or PCMCI (Runge et al.
+    2019; same-time links only oriented by knowledge). ``search`` gives the rarer settings and then wins over the
+    three before it. Copies and exact sums of other series leave first, each with a reason in ``assumptions``.
+    Raises ``DiscoverError`` on too few samples or wrong settings, ``KnowledgeError`` on bad knowledge. Ten series of
+    8,760 steps and twelve lags take well under a second (see ``Search`` for how it grows, ``causal.effort`` for an
+    estimate before).
 
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
     >>> noise[1:, 1] += 0.6 * noise[:-1, 0]
@@ -45,66 +38,25 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
     [('weather.rain', 'traffic.flow', 1)]
     """
     search = (search or Search(max_lag=max_lag, alpha=alpha, method=method)).checked()
-    _check_help(search, workers, folder)
     known = knowledge or Knowledge()
     known.check(prepared.series + tuple(one.series for one in prepared.dropped), search.max_lag)
     values, series, dropped = without_redundant(prepared, search)
     samples = enough_samples(values, series, search)
     marks = known.link_assumptions(series, search.max_lag)
-    spans: list[list[int]] | None = None
-    if search.method == "RPCMCI":
-        links, spans = _in_regimes(values, series, marks, search, progress)
-    else:
-        links = _searched(values, series, marks, search, progress, workers,
-                          None if folder is None else Path(folder))
+    try:
+        links = search_links(values, series, marks, search, progress)
+    except (ValueError, np.linalg.LinAlgError, IndexError) as error:
+        raise DiscoverError(f"a test had no usable data: {error}", where=f"{len(series)} series",
+                            expected="overlapping, varying series",
+                            remedy="leave out the series with most gaps, or lower max_lag") from error
     ordered = sorted(links, key=lambda link: (link.effect, link.cause, link.lag))
     settings: dict[str, object] = {"search": asdict(search), "knowledge": known.text()}
-    if spans is not None:
-        settings["regimes"] = spans
     graph = CausalGraph(series=series, links=tuple(ordered), step=prepared.step, method=search.method,
                         samples=samples, settings=settings, labels=dict(prepared.labels))
     return replace(graph, assumptions=(
         *caveats(search, graph), *prepared.notes,
         *(f"{one.series} was left out: {one.reason}." for one in (*prepared.dropped, *dropped)),
         *known.sentences(graph)))
-
-
-def _check_help(search: Search, workers: Workers | None, folder: str | Path | None) -> None:
-    if workers is not None and search.method not in ("PCMCI", "PCMCI+"):
-        raise DiscoverError(f"workers for {search.method}", where="discover",
-                            expected="PCMCI or PCMCI+, whose phases go target by target", remedy="leave workers out")
-    if folder is not None and search.method == "RPCMCI":
-        raise DiscoverError("a folder for RPCMCI", where=str(folder), expected="a method that can be taken up again",
-                            remedy="leave the folder out")
-
-
-def _searched(values: np.ndarray, series: tuple[Series, ...], marks: dict[int, dict[tuple[int, int], str]],
-              search: Search, progress: Progress | None, workers: Workers | None,
-              folder: Path | None) -> tuple[Link, ...]:
-    try:
-        return search_links(values, series, marks, search, progress, None, workers, folder)
-    except (ValueError, np.linalg.LinAlgError, IndexError) as error:
-        raise _unusable(error, series) from error
-
-
-def _in_regimes(values: np.ndarray, series: tuple[Series, ...], marks: dict[int, dict[tuple[int, int], str]],
-                search: Search, progress: Progress | None) -> tuple[tuple[Link, ...], list[list[int]]]:
-    from causal.methods.regimes import regimes  # brings scikit-learn, which the other methods do not need
-
-    if not np.isfinite(values).all():
-        raise DiscoverError(f"{int((~np.isfinite(values)).sum())} gaps", where="RPCMCI",
-                            expected="series without gaps", remedy="fill or shorten them, or use PCMCI+")
-    try:
-        found = regimes(values, series, marks, search, progress)
-    except (ValueError, np.linalg.LinAlgError, IndexError) as error:
-        raise _unusable(error, series) from error
-    return found.together(), found.spans()
-
-
-def _unusable(error: Exception, series: tuple[Series, ...]) -> DiscoverError:
-    return DiscoverError(f"a test had no usable data: {error}", where=f"{len(series)} series",
-                         expected="overlapping, varying series",
-                         remedy="leave out the series with most gaps, or lower max_lag")
 
 
 def without_redundant(prepared: Prepared,

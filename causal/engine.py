@@ -4,60 +4,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from causal.by_target import ByTarget, TargetWork
 from causal.graph import Link, Series
-from causal.kept import Kept
 from causal.knowledge import LinkAssumptions
 from causal.methods.explorer import drawing, explorer, quiet
-from causal.methods.hidden import hidden_links
-from causal.search import ENGINES, METHODS, TESTS, DiscoverError, Progress, Redraw, Search
-from causal.workers import Workers
+from causal.search import ENGINES, METHODS, TESTS, Progress, Redraw, Search
 
 __all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
 
 
 def search_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions, search: Search,
-                 progress: Progress | None = None, redraw: Redraw | None = None,
-                 workers: Workers | None = None, folder: Path | None = None) -> tuple[Link, ...]:
+                 progress: Progress | None = None, redraw: Redraw | None = None) -> tuple[Link, ...]:
     """Search the links among columns of ``values`` (time, series; NaN = gap) that ``marks`` leaves open.
 
-    ``workers`` do PCMCI's and PCMCI+'s phases target by target on processes or a cluster; ``folder`` keeps what
-    is done (parts of these phases, and the answers of slow tests in any method), so that a run that was cut off
-    goes on. Neither changes a result. Cost grows with series^2 x lags
-    and with the cube of the number of conditions (see ``Search``); with gaps, or with the engine "tigramite",
-    also with time.
+    Cost grows with series^2 x lags and with the cube of the number of conditions (see ``Search``); with gaps, or with
+    the engine "tigramite", also with time.
     """
     with quiet(), threadpool_limits(1):
-        kept = None if folder is None else Kept.opened(folder, values, series, marks, search)
-        quick = search.engine == "fast" and search.test == "ParCorr"  # sooner done than looked up
-        ledger = None if kept is None or quick else kept.ledger()
-        if search.method == "LPCMCI":
-            return hidden_links(values, series, marks, search, progress, redraw, ledger)
-        if search.method not in ("PCMCI", "PCMCI+"):
-            raise DiscoverError(f"{search.method} does not end in one list of links", where="search_links",
-                              expected="PCMCI+, PCMCI or LPCMCI",
-                              remedy="use discover (RPCMCI) or discover_contexts (J-PCMCI+)")
-        if workers is None and kept is None:
-            return _links(explorer(values, search, progress, redraw), series, marks, search)
-        work = TargetWork(values, marks, search, redraw)
-        with ByTarget.opened(work, workers, kept, progress) as parts:
-            return _links(explorer(values, search, progress, redraw, parts, ledger), series, marks, search)
+        return _links(explorer(values, search, progress, redraw), series, marks, search)
 
 
 def redrawn_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions, search: Search,
                   redraws: Iterable[Redraw]) -> Iterator[tuple[Link, ...]]:
     """``search_links`` on each block-bootstrap draw of time steps, with one engine for all draws."""
-    if search.method == "LPCMCI":
-        for redraw in redraws:
-            yield search_links(values, series, marks, search, None, redraw)
-        return
     with quiet():
         engine = explorer(values, search)
     for redraw in redraws:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-HIDDEN = "hidden common cause"  # neither drives the other, something unseen drives both
-MAYBE_HIDDEN = "hidden common cause possible"
-
 
 @dataclass(frozen=True, order=True)
 class Series:
@@ -36,10 +33,9 @@ class Link:
 
     ``strength`` is the test statistic in [-1, 1] (partial correlation for ParCorr), ``p_value`` its p-value,
     ``stability`` the share of bootstrap draws in which the link returned (None: not measured).
-    ``oriented`` is False where the data do not tell the direction (at lag 0; at any lag where LPCMCI leaves
-    room for a hidden cause). ``known`` is True where the knowledge file put the link in: then it was measured,
-    not tested. ``note`` says in a few words what the arrow alone does not: ``HIDDEN``, ``MAYBE_HIDDEN``, or
-    the regimes in which the link holds.
+    ``oriented`` is False where the data do not tell the direction (at lag 0). ``known`` is True where
+    the knowledge file put the link in: then it was measured, not tested. ``note`` says in a few words what the arrow
+    alone does not: in which parts of the span the link holds.
     """
 
     cause: Series

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streams.errors import TerracastError
 
-METHODS = ("PCMCI+", "PCMCI", "LPCMCI", "J-PCMCI+", "RPCMCI")
+METHODS = ("PCMCI+", "PCMCI")
 TESTS = ("ParCorr", "RobustParCorr", "CMIknn", "GPDC")
 ENGINES = ("fast", "tigramite")
 CORRECTIONS = ("none", "fdr_bh")
@@ -35,11 +35,8 @@ class Search:
     same-time links make PCMCI+ combinatorial. ``engine`` "fast" answers ParCorr from one lagged covariance
     (see ``causal.fast``), with tigramite's own results; "tigramite" is the reference it is tested against.
 
-    ``method``: PCMCI (Runge et al. 2019), PCMCI+ (Runge 2020), LPCMCI (Gerhardus & Runge 2020; unseen common
-    causes allowed), J-PCMCI+ (Guenther, Ninad & Runge 2023; several nodes as contexts, by
-    ``discover_contexts``) or RPCMCI (Saggioro et al. 2020; ``regimes`` regimes with at most ``transitions``
-    changes each, best of ``annealings`` starts). ``test``: ParCorr (linear), RobustParCorr (linear after ranks
-    to normal scores), CMIknn (Runge 2018; any dependence, by ``shuffles`` local permutations) or GPDC
+    ``method``: PCMCI (Runge et al. 2019) or PCMCI+ (Runge 2020). ``test``: ParCorr (linear), RobustParCorr (linear
+    after ranks to normal scores), CMIknn (Runge 2018; any dependence, by ``shuffles`` local permutations) or GPDC
     (Gaussian process and distance correlation; nonlinear with additive noise). The last two cost seconds
     where ParCorr costs microseconds. ``correction`` "fdr_bh" holds the share of false links (Benjamini &
     Hochberg 1995) instead of the rate per test. ``seed`` draws whatever is random; each test draws from its
@@ -61,9 +58,6 @@ class Search:
     correction: str = "none"
     shuffles: int = 200
     seed: int = 0
-    regimes: int = 2
-    transitions: int = 3
-    annealings: int = 5
 
     def checked(self) -> Search:
         """Itself; raises ``DiscoverError`` where a setting is unknown or two do not go together."""
@@ -75,23 +69,16 @@ class Search:
         if self.max_lag < 1 or not 0 < self.alpha < 1:
             raise DiscoverError(f"max_lag {self.max_lag}, alpha {self.alpha}", where="discover",
                               expected="max_lag of at least 1 and alpha between 0 and 1", remedy="correct them")
-        if self.correction != "none" and self.method in ("LPCMCI", "RPCMCI"):
-            raise DiscoverError(f"correction {self.correction} with {self.method}", where="discover",
-                              expected="PCMCI, PCMCI+ or J-PCMCI+, whose p-values belong to links",
-                              remedy="take another method or correction 'none'")
         if self.test == "CMIknn" and self.shuffles + 1 < 1 / self.alpha:
             raise DiscoverError(f"{self.shuffles} shuffles at alpha {self.alpha:g}", where="CMIknn",
                               expected=f"at least {round(1 / self.alpha)}: else no link can be significant",
                               remedy="raise shuffles or alpha")
-        if self.method in ("J-PCMCI+", "RPCMCI") and self.test != "ParCorr":
-            raise DiscoverError(f"test {self.test} with {self.method}", where="discover", expected="ParCorr",
-                              remedy="take ParCorr, or ranks in the preparation against heavy tails")
         return self
 
     @property
     def compiled(self) -> bool:
         """Whether tests are answered by the compiled engine."""
-        return self.engine == "fast" and self.test == "ParCorr" and self.method in ("PCMCI+", "PCMCI")
+        return self.engine == "fast" and self.test == "ParCorr"
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,6 @@ def stability(prepared: Prepared, graph: CausalGraph, *, draws: int = 20, seed: 
                             expected="at least one draw of a discovered graph",
                             remedy="raise draws, and take the graph from discover")
     search = Search(**settings)
-    if search.method not in ("PCMCI+", "PCMCI", "LPCMCI"):
-        raise DiscoverError(f"stability of {search.method}", where="stability", expected="PCMCI+, PCMCI or LPCMCI",
-                            remedy="compare graphs of parts of the data instead")
     marks = Knowledge.parse(str(graph.settings["knowledge"])).link_assumptions(graph.series, search.max_lag)
     values = prepared.values[:, [prepared.series.index(one) for one in graph.series]]
     length = block or max(4 * search.max_lag, round(len(values) ** (1 / 3)), 1)

@@ -23,20 +23,21 @@ from causal.discover import discover as find_graph
 from causal.effort import effort, refuse_if_alone
 from causal.graph import CausalGraph, Series
 from causal.knowledge import Knowledge
-from causal.one_way import settled
 from causal.prepare import Preparation, Prepared, PrepareError, prepare
 from causal.search import AloneError, Search
-from causal.thorough import Redraws, discover_thoroughly, usual_search
+from causal.thorough import usual_search
+from drivers.ablation import Tell, tell_nobody
+from drivers.candidates import where_seen
+from drivers.discovery import DriverSearch
+from drivers.negative_transfer import cooled_down
 from flows.as_of import as_of
-from flows.discovery.chosen_drivers import candidates, tried, where_seen
-from flows.discovery.driver_service import rested
 from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
 from flows.discovery.graph_story import Story, alarm_state
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from flows.discovery.trial import Tell
 from flows.events import deliver, post
 from flows.output import note, progress
 from flows.prefect_api import GRAPH
+from flows.serving_forecaster import forecaster_factory
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
 from registry.recording import record_files
@@ -44,16 +45,11 @@ from stfm.forecaster import ForecastError
 from streams.errors import TerracastError
 from streams.store import View
 
-REDRAWS = 20
 COST = "searching: "
 
 
-def _silent(share: float, words: str) -> None:
-    """Tells nobody."""
-
-
 def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | None = None, name: str = "",
-                 tell: Tell = _silent) -> Discovery:
+                 tell: Tell = tell_nobody) -> Discovery:
     """Discover on the window before ``moment``, as known then; all knowledge is honoured, ``given`` (of the file
     ``name``) included. Data in which nothing can be found are no reason not to forecast: then the answer is a graph
     without links, and one line says why there are no drivers.
@@ -89,16 +85,17 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Told
     search = usual_search(settings.max_lag, settings.alpha)
     cost = effort(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
-    graph, assumed = settled(lambda honoured: discover_thoroughly(
-        panels, search, knowledge=honoured, how=how, whole=prepared, redraws=Redraws(REDRAWS),
-        progress=lambda share, words: tell(0.02 + 0.28 * share, words)), target, known.knowledge)
+    finder = DriverSearch(workspace.watched((), {}), search,
+                          forecaster_factory(workspace.settings.base, settings.trial_steps), settings.most_drivers, how)
+    graph, assumed = finder.graph(panels, prepared, known.knowledge,
+                                  lambda share, words: tell(0.02 + 0.28 * share, words))
     graph = replace(graph, settings={**graph.settings, "effort": cost},
                     assumptions=(*graph.assumptions, *known.notes))
     tell(0.3, "graphs of windows of time")
     story = _continued(workspace, moment, view, prepared, known.knowledge, search)
-    drivers = candidates(workspace, moment, graph, prepared, assumed, panels)
-    drivers = rested(drivers, view.state("drivers"), since)
-    chosen = tried(workspace, moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
+    drivers = finder.candidates(moment, graph, prepared, assumed, panels)
+    drivers = cooled_down(drivers, view.state("drivers"), since)
+    chosen = finder.ablated(moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
     return Discovery(graph, chosen.drivers, moment.now, "", chosen.gains, chosen.block, story)
 
 

@@ -10,9 +10,9 @@ import xarray as xr
 from adapt.clock import Moment
 from adapt.loop import Loop
 from adapt.service import Beginning, serve
+from drivers.negative_transfer import NegativeTransferMonitor
 from flows.as_of import as_of
 from flows.discover import discover_now, made_by, told_now
-from flows.discovery.driver_service import DriverService
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.first_service import begun, note_short_past, too_early
 from flows.saved_loop import save_drivers, save_loop, save_reference
@@ -48,7 +48,8 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     loop.champion.version = version
     with workspace.store.transaction(f"service begins {np.datetime_as_string(moment.now, 's')}") as step:
         save_discovery(step, discovery)
-        save_drivers(step, DriverService.begin(discovery, loop, step.state("drivers")))
+        save_drivers(step, NegativeTransferMonitor.begin(
+            discovery.drivers, discovery.graph, loop, remembered=discovery.block, before=step.state("drivers")))
         save_loop(step, loop)
         save_reference(step, view.snapshot)
     return None

@@ -13,7 +13,7 @@ from streams.store import Transaction
 
 if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
     from adapt.loop import Loop
-    from flows.discovery.driver_service import DriverService
+    from drivers.negative_transfer import NegativeTransferMonitor
 
 FORMAT = 2  # of the saved loop: raise it where a loop of old cannot go on
 
@@ -90,15 +90,15 @@ def reference_snapshot(held: HasState) -> str | None:
     return None if state is None else str(state["snapshot"])
 
 
-def load_drivers(held: HasState) -> DriverService | None:
+def load_drivers(held: HasState) -> NegativeTransferMonitor | None:
     """The watch over the drivers in service as saved; None before service, or where it began without one."""
-    from flows.discovery.driver_service import DriverService
+    from drivers.negative_transfer import NegativeTransferMonitor
 
     state = held.state("drivers")
-    return None if state is None else DriverService.restore(state)
+    return None if state is None else NegativeTransferMonitor.restore(state)
 
 
-def save_drivers(step: Transaction, service: DriverService | None) -> None:
+def save_drivers(step: Transaction, service: NegativeTransferMonitor | None) -> None:
     """Write the watch over the drivers into the open transaction."""
     if service is not None:
         step.set_state("drivers", service.state())

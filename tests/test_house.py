@@ -13,9 +13,10 @@ MAY_IMPORT = {
     "stfm": {"streams"},
     "adapt": {"stfm", "streams"},
     "causal": {"stfm", "streams"},
-    "registry": {"stfm", "streams", "adapt", "causal"},
-    "benchmarks": {"stfm", "streams", "adapt", "causal"},
-    "flows": {"stfm", "streams", "adapt", "causal", "registry", "benchmarks"},
+    "drivers": {"stfm", "streams", "adapt", "causal"},
+    "registry": {"stfm", "streams", "adapt", "causal", "drivers"},
+    "benchmarks": {"stfm", "streams", "adapt", "causal", "drivers"},
+    "flows": {"stfm", "streams", "adapt", "causal", "drivers", "registry", "benchmarks"},
 }
 ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "icechunk": {"streams"},
            "tigramite": {"causal", "benchmarks"}, "river": {"adapt", "benchmarks"}}  # a bench times the peer itself

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from causal.graph import Series
-from causal.prepare import Prepared
 
 TARGET = Series("city", "demand")
 HORIZON = 3
@@ -18,26 +17,13 @@ MAX_LAG = 8
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """One world: the matrix, how late each domain is published (steps), and the series that a forecast should use.
+    """One world: panels of one node by domain, how late each domain is published (steps), and the series that a
+    forecast should use."""
 
-    ``calendar`` (time, column) is what a forecast knows of every stamp beforehand; ``searched`` the matrix for
-    discovery, with the ``panels`` it was made from, where it is not the first part of ``prepared``.
-    """
-
-    prepared: Prepared
-    published: dict[str, int]
+    panels: Mapping[str, xr.Dataset]
+    published: Mapping[str, int]
     useful: frozenset[Series]
-    roles: dict[Series, str]
-    calendar: np.ndarray | None = None
-    searched: Prepared | None = None
-    panels: Mapping[str, xr.Dataset] | None = None
-
-    def early(self, part: slice) -> tuple[Prepared, Mapping[str, xr.Dataset]]:
-        """What discovery may see, as one matrix and as panels."""
-        if self.searched is not None and self.panels is not None:
-            return self.searched, self.panels
-        seen = replace(self.prepared, values=self.prepared.values[part], time=self.prepared.time[part])
-        return seen, panels_of(seen)
+    roles: Mapping[Series, str]
 
 
 def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
@@ -50,7 +36,7 @@ def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
     cause with the target that nobody observes: no method that assumes causal sufficiency can tell it from a cause.
 
     >>> made = world(0, steps=300)
-    >>> made.prepared.values.shape[1] == len(made.roles) and made.useful <= set(made.roles)
+    >>> sum(len(panel) for panel in made.panels.values()) == len(made.roles) and made.useful <= set(made.roles)
     True
     """
     random = np.random.default_rng(seed)
@@ -83,22 +69,16 @@ def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
     values = np.stack(list(columns.values()), axis=1)[200:]
     clock = np.datetime64("2024-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "h")
     values = (values - values.mean(axis=0)) / values.std(axis=0)
-    return World(Prepared(values, tuple(columns), "1h", clock),
+    return World(_panels(values, tuple(columns), clock),
                  {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
 
 
-def panels_of(prepared: Prepared) -> dict[str, xr.Dataset]:
-    """The matrix as panels of one node, by domain.
-
-    >>> made = world(0, steps=300)
-    >>> panels_of(made.prepared)["city"]["demand"].shape
-    (300, 1)
-    """
-    domains = dict.fromkeys(one.domain for one in prepared.series)
+def _panels(values: np.ndarray, series: tuple[Series, ...], time: np.ndarray) -> dict[str, xr.Dataset]:
+    """Columns (time, series) as hourly panels of one node, by domain."""
     return {domain: xr.Dataset(
-        {one.variable: (("time", "node"), prepared.column(one)[:, None], {"units": "1", "long_name": one.variable})
-         for one in prepared.series if one.domain == domain}, {"time": prepared.time, "node": ["all"]},
-        {"domain": domain, "kind": "sensor", "step": prepared.step}) for domain in domains}
+        {one.variable: (("time", "node"), values[:, [place]], {"units": "1", "long_name": one.variable})
+         for place, one in enumerate(series) if one.domain == domain}, {"time": time, "node": ["all"]},
+        {"domain": domain, "kind": "sensor", "step": "1h"}) for domain in dict.fromkeys(one.domain for one in series)}
 
 
 def _slow(random: np.random.Generator, rows: int, memory: float) -> np.ndarray:

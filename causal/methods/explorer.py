@@ -1,4 +1,4 @@
-"""tigramite's search classes with the caps of ``Search``, a word on progress, and phases done target by target."""
+"""tigramite's search classes with the caps of ``Search`` and a word on progress."""
 
 from __future__ import annotations
 
@@ -7,25 +7,14 @@ import functools
 import io
 import warnings
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from causal.methods.independence import independence_test
-from causal.methods.ledger import Ledger
 from causal.search import Progress, Redraw, Search
 
 FLAG = 987654.25  # stands for a gap; standardised series never come near it
-
-
-class Parts(Protocol):
-    """Where an explorer gets phases that are done target by target (see ``causal.by_target``)."""
-
-    def parents(self) -> dict[int, dict[str, np.ndarray]]:
-        """The lagged conditions of every target."""
-
-    def links(self, parents: dict[int, list[tuple[int, int]]]) -> dict[int, dict[str, np.ndarray]]:
-        """The tests of links into every target."""
 
 
 @contextlib.contextmanager
@@ -51,30 +40,28 @@ def drawing(redraw: Redraw) -> dict[str, Any]:
     return {"boot_blocklength": redraw.block, "random_state": np.random.default_rng(redraw.seed)}
 
 
-def explorer(values: np.ndarray, search: Search, progress: Progress | None = None, redraw: Redraw | None = None,
-             parts: Parts | None = None, ledger: Ledger | None = None) -> Any:
+def explorer(values: np.ndarray, search: Search, progress: Progress | None = None,
+             redraw: Redraw | None = None) -> Any:
     """PCMCI (or its compiled twin) on ``values`` with the settings of ``search``."""
     from tigramite.pcmci import PCMCI
 
     from causal.fast.pcmci import FastPCMCI
 
-    test = independence_test(search, ledger)
-    return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress, parts)
+    test = independence_test(search)
+    return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress)
 
 
 _Upstream: Any = object  # tigramite takes seconds to import: its class joins when a search begins
 
 
 class _Explorer(_Upstream):  # type: ignore[misc]
-    """What is told, capped and shared out of a search; stands before tigramite's class, or its compiled twin."""
+    """What is told of a search, and its caps; stands before tigramite's class, or its compiled twin."""
 
-    def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None,
-                 parts: Parts | None) -> None:
+    def __init__(self, frame: Any, test: Any, search: Search, progress: Progress | None) -> None:
         super().__init__(dataframe=frame, cond_ind_test=test, verbosity=0)
         self.search, self.progress = search, progress or (lambda share, words: None)
-        self.parts = parts
         self.marks: dict[tuple[int, int, int, bool], tuple[Any, Any]] = {}
-        self.only: frozenset[int] | None = None  # targets of a part; None: all
+        self.only: frozenset[int] | None = None  # targets whose conditions are wanted; None: all
 
     def _set_link_assumptions(self, link_assumptions: Any, tau_min: int, tau_max: int,
                               remove_contemp: bool = False) -> Any:
@@ -88,46 +75,11 @@ class _Explorer(_Upstream):  # type: ignore[misc]
     def _said(self, share: float, words: str) -> None:
         self.progress(share, words)
 
-    def run_pc_stable(self, *given: Any, **options: Any) -> Any:
-        if self.parts is None:
-            return super().run_pc_stable(*given, **options)
-        found = self.parts.parents()
-        lags = options["tau_max"] + 1
-        self.val_matrix, self.p_matrix = np.zeros((self.N, self.N, lags)), np.ones((self.N, self.N, lags))
-        self.all_parents, self.val_min, self.pval_max = {}, {}, {}
-        self.iterations: dict[int, Any] = {}
-        for target, part in found.items():
-            self.val_matrix[:, target], self.p_matrix[:, target] = part["value"], part["p_value"]
-            self.all_parents[target] = _nodes(part["parents"])
-            self.val_min[target] = dict(zip(_nodes(part["parents"]), part["weakest"].tolist(), strict=True))
-            self.pval_max[target] = dict(zip(_nodes(part["asked"]), part["largest"].tolist(), strict=True))
-        return self.all_parents
-
     def _run_pc_stable_single(self, j: int, **options: Any) -> Any:
         if self.only is not None and j not in self.only:
             return {"parents": [], "val_min": {}, "val_dict": {}, "pval_max": {}, "iterations": {}}
         self.progress(0.4 * j / self.N, "lagged conditions")
         return super()._run_pc_stable_single(j, **options)
-
-    def _iter_indep_conds(self, *given: Any) -> Iterator[Any]:
-        return (one for one in super()._iter_indep_conds(*given) if self.only is None or one[0] in self.only)
-
-    def _run_mci_or_variants(self, **options: Any) -> Any:
-        if self.parts is None:
-            return super()._run_mci_or_variants(**options)
-        values = np.zeros((self.N, self.N, options["tau_max"] + 1))
-        p_found = np.ones(values.shape)
-        for target, part in self.parts.links(options["parents"]).items():
-            values[:, target], p_found[:, target] = part["value"], part["p_value"]
-        marks = self._set_link_assumptions(options["link_assumptions"], options["tau_min"], options["tau_max"])
-        graph = self.convert_to_string_graph(p_found <= options["alpha_level"])
-        return {"graph": graph, **self.symmetrize_p_and_val_matrix(
-            p_matrix=p_found, val_matrix=values, link_assumptions=marks, conf_matrix=None)}
-
-    def symmetrize_p_and_val_matrix(self, **options: Any) -> Any:
-        if self.only is None:
-            return super().symmetrize_p_and_val_matrix(**options)
-        return {name: options[name] for name in ("p_matrix", "val_matrix", "conf_matrix")}
 
     def _pcmciplus_mci_skeleton_phase(self, *given: Any, **options: Any) -> Any:
         self.progress(0.4, "testing links")
@@ -145,7 +97,3 @@ class _Explorer(_Upstream):  # type: ignore[misc]
 @functools.cache
 def _capped(base: Any) -> Any:
     return type("Explorer", (_Explorer, base), {})
-
-
-def _nodes(table: np.ndarray) -> list[tuple[int, int]]:
-    return [(int(place), int(lag)) for place, lag in table]

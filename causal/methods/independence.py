@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from causal.methods.ledger import Ledger
 from causal.search import DiscoverError, Search
 
-_NEEDS = {"GPDC": "dcor", "RPCMCI": "ortools"}
+_NEEDS = {"GPDC": "dcor"}
 
 
 def check_package(wanted: str) -> None:
-    """Raise ``DiscoverError`` where the package that a method or test needs is not installed.
+    """Raise ``DiscoverError`` where the package that a test needs is not installed.
 
     >>> check_package("ParCorr")
     """
@@ -26,14 +25,14 @@ def check_package(wanted: str) -> None:
                           expected=f"{package} installed", remedy=f"pip install {package}")
 
 
-def independence_test(search: Search, ledger: Ledger | None = None) -> Any:
-    """tigramite's test object for ``search``; ``ledger`` keeps the answers of tests that are not compiled.
+def independence_test(search: Search) -> Any:
+    """tigramite's test object for ``search``.
 
     >>> independence_test(Search(1)).measure, independence_test(Search(1, test="CMIknn")).measure
     ('par_corr', 'cmi_knn')
     """
     check_package(search.test)
-    if search.test == "ParCorr" and search.engine == "fast" and ledger is None:
+    if search.test == "ParCorr" and search.engine == "fast":
         from causal.fast.parcorr import CovarianceParCorr
 
         return CovarianceParCorr(significance="analytic")
@@ -52,7 +51,7 @@ def independence_test(search: Search, ledger: Ledger | None = None) -> Any:
 
         kind = ParCorr if search.test == "ParCorr" else RobustParCorr
         options = {"significance": "analytic"}
-    return _asked_alone(kind)(search.seed, ledger, **options)
+    return _asked_alone(kind)(search.seed, **options)
 
 
 @functools.cache
@@ -60,22 +59,18 @@ def _asked_alone(kind: Any) -> Any:
     """``kind`` whose answer depends on the question only, not on the tests before it."""
 
     class AskedAlone(kind):  # type: ignore[misc]
-        def __init__(self, seed: int, ledger: Ledger | None, **options: Any) -> None:
+        def __init__(self, seed: int, **options: Any) -> None:
             super().__init__(seed=seed, **options)
-            self.first_seed, self.ledger = seed, ledger
+            self.first_seed = seed
 
         def run_test(self, X: Sequence[tuple[int, int]], Y: Sequence[tuple[int, int]],
                      Z: Sequence[tuple[int, int]] | None = None, tau_max: int = 0, cut_off: str = "2xtau_max",
                      alpha_or_thres: float | None = None) -> tuple[Any, ...]:
             key = [*_numbers(X), *_numbers(Y), *_numbers(Z or []), tau_max]
-            found = None if self.ledger is None else self.ledger.get(key)
-            if found is None:
-                self.cached_ci_results.clear()  # upstream's cache answers a turned question, drawn otherwise
-                self.random_state = np.random.default_rng([self.first_seed, *key])
-                value, p_value = super().run_test(X, Y, Z, tau_max, cut_off)
-                found = float(value), float(p_value)
-                if self.ledger is not None:
-                    self.ledger.add(key, *found)
+            self.cached_ci_results.clear()  # upstream's cache answers a turned question, drawn otherwise
+            self.random_state = np.random.default_rng([self.first_seed, *key])
+            value, p_value = super().run_test(X, Y, Z, tau_max, cut_off)
+            found = float(value), float(p_value)
             return found if alpha_or_thres is None else (*found, found[1] <= alpha_or_thres)
 
         def generate_nulldist(self, df: int, add_to_null_dists: bool = True) -> Any:

@@ -35,6 +35,8 @@ def timed(variables: int, steps: int, lags: int, alpha: float, full: bool) -> di
 def drivers_in_worlds(worlds: int) -> dict[str, Any]:
     """Drivers found in simulated worlds beside what peers pick."""
     from benchmarks.drivers.bench import bench_drivers
+    from benchmarks.drivers.worlds import HORIZON, MAX_LAG
+    from flows.benches.drivers import served
 
     with progress("worlds", worlds) as advance:
-        return bench_drivers(worlds, progress=advance)
+        return bench_drivers(served(MAX_LAG, HORIZON), worlds, progress=advance)

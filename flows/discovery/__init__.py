@@ -1,1 +1,1 @@
-"""Around the causal graph: what is kept of it, what experts say, drivers on trial and in service."""
+"""Around the causal graph: what is kept of it, its story, and what experts say."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from causal.exports import to_csv, to_dot, to_graphml
 from causal.graph import CausalGraph, Driver, Series
+from drivers.selection import inputs_of
 from flows.discovery.graph_story import Story, alarm_state
 from streams.store import Transaction
 
@@ -60,20 +61,6 @@ class Discovery:
                 "alarms": [alarm_state(one) | {"new": fresh}
                            for one, fresh in zip(self.story.alarms, self.story.fresh, strict=True)],
                 "note": self.story.note}
-
-
-def inputs_of(drivers: tuple[Driver, ...]) -> dict[str, tuple[str, ...]]:
-    """Variables of the used drivers by domain, in the drivers' order.
-
-    >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")
-    >>> inputs_of((Driver(rain, cars, 1, 0.2, True, ""), Driver(rain, cars, 2, 0.2, True, "")))
-    {'weather': ('rain',)}
-    """
-    used: dict[str, tuple[str, ...]] = {}
-    for driver in drivers:
-        if driver.used and driver.series.variable not in used.get(driver.series.domain, ()):
-            used[driver.series.domain] = (*used.get(driver.series.domain, ()), driver.series.variable)
-    return used
 
 
 def save_discovery(step: Transaction, discovery: Discovery) -> None:

@@ -34,7 +34,7 @@ def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, 
 
     Links into the targets of the drivers come first, a series' own past after other causes, the strongest
     first. A driver that the graph holds no link for (one set by hand) is listed too. A driver was published
-    in time where it is used or reaches at least one step ahead. ``gains`` is ``causal.pays.Paid.gains()``; ``earlier``
+    in time where it is used or reaches at least one step ahead. ``gains`` is a share for each link; ``earlier``
     what the page compares with; ``alarms`` what ``causal.graph_drift.graph_alarms`` raised.
 
     >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")

@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 
 from causal.discover import discover
-from causal.drivers import choose_drivers
 from causal.graph import Series
 from causal.knowledge import Knowledge
 from causal.prepare import Prepared, prepare
+from drivers.direct_causes import choose_drivers
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="shared/data/beijing_air_quality is not here")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from causal.drawing import draw
-from causal.drivers import choose_drivers
 from causal.graph import CausalGraph, Link, Series
 from causal.layout import Box, arrow, ring
+from drivers.direct_causes import choose_drivers
 
 SVG = "{http://www.w3.org/2000/svg}"
 

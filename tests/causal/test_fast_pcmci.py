@@ -12,7 +12,6 @@ from tigramite.independence_tests.parcorr import ParCorr
 from tigramite.pcmci import PCMCI
 
 from causal.engine import Search, search_links
-from causal.fast.arrays import ArraysError, pcmci
 from causal.fast.parcorr import CovarianceParCorr
 from causal.fast.pcmci import FastPCMCI
 from causal.graph import Series
@@ -104,19 +103,6 @@ def test_copies_near_copies_and_constants(method: str) -> None:
                              np.full(600, 0.1), np.roll(values[:, 2], 1), values[:, 0] - values[:, 3]])
     engine = compare(table, method, 1e-8, tau_max=2, pc_alpha=0.1)
     assert engine.cond_ind_test.on_data > 50
-
-
-def test_arrays_alone_and_threads() -> None:
-    values = world(8, 500, 10)
-    theirs = PCMCI(DataFrame(values), ParCorr()).run_pcmci(tau_max=2, pc_alpha=0.1, alpha_level=0.01)
-    one, two = (pcmci(values, 2, 0.1, 0.01, threads=threads) for threads in (1, 2))
-    assert np.abs(one.p_value - theirs["p_matrix"]).max() < 1e-11
-    assert np.abs(one.value - theirs["val_matrix"]).max() < 1e-11
-    lagged = theirs["graph"][:, :, 1:] != ""
-    assert (one.significant[:, :, 1:] == lagged).all()
-    assert (one.value == two.value).all() and (one.p_value == two.p_value).all() and one.tests == two.tests
-    with pytest.raises(ArraysError, match="1 gaps"):
-        pcmci(np.where(np.arange(1000).reshape(-1, 2) == 7, np.nan, 0.5), 2)
 
 
 @pytest.mark.parametrize("method", ["PCMCI+", "PCMCI"])

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from drivers.negative_transfer import NegativeTransferMonitor
 from flows.discover import discover
-from flows.discovery.driver_service import DriverService
 from flows.ingest import ingest_new
 from flows.report import report_on
 from flows.workspace import Workspace
@@ -132,6 +132,7 @@ def test_what_service_dropped_rests_in_the_next_discovery(town: Path) -> None:
     with workspace.store.transaction("as after a drop") as step:
         watch = {"alpha": 0.05, "count": 1, "block": 2, "names": {}, "since": {}, "evidence": {}, "dropped": [dropped]}
         step.set_state("drivers", {"watch": watch, "begun": {}, "open": [], "last": None, "earlier": []})
-    assert DriverService.restore(workspace.store.read().state("drivers") or {}).dropped[0].sentence == sentence
+    kept = NegativeTransferMonitor.restore(workspace.store.read().state("drivers") or {})
+    assert kept.dropped[0].sentence == sentence
     driver, = (one for one in discover(str(town), NOW)["drivers"] if one["series"]["variable"] == "rain")
     assert not driver["used"] and driver["reason"] == sentence

@@ -13,11 +13,11 @@ import pytest
 from causal.changes import changes_between
 from causal.discover import discover
 from causal.drawing import draw
-from causal.drivers import choose_drivers
 from causal.graph import CausalGraph, Driver, Link, Series
 from causal.graph_drift import EVIDENCE, GraphAlarm
 from causal.knowledge import Knowledge, KnowledgeError
 from causal.prepare import Prepared
+from drivers.direct_causes import choose_drivers
 from flows.reporting.content import CausalLink, Reasons, Report
 from flows.reporting.page import render, write
 from flows.reporting.reasons import Earlier, reasons_from

@@ -1,4 +1,4 @@
-"""Negative transfer in service: a driver that has begun to hurt is dropped, and it is said so."""
+"""The test of drivers in service: one that has begun to hurt is dropped, and it is said so."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from causal.graph import CausalGraph, Driver, Series
-from causal.paired import PairedError, PairedEvidence
-from causal.pays import name_of
+from drivers.paired_e_process import PairedEProcess, PairedError
+from drivers.selection import name_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Dropped:
 class DriverWatch:
     """Compares the forecast in service with a shadow without one driver, for every driver in use.
 
-    The shadow that loses less by ``PairedEvidence`` at ``alpha`` / drivers drops its driver: the chance that a
+    The shadow that loses less by ``PairedEProcess`` at ``alpha`` / drivers drops its driver: the chance that a
     watch ever drops any driver without which forecasts lose no less is at most ``alpha``, over all its life
     (same assumption). ``block``: pairs a block, from ``block_length`` at the ablation, or a few horizons. A dropped
     driver stays dropped until a new watch is made. State survives restarts. O(drivers) an issue time.
@@ -59,7 +59,7 @@ class DriverWatch:
                  graph: CausalGraph | None = None) -> None:
         used = list(dict.fromkeys(one.series for one in drivers if one.used))
         self.alpha, self.count, self.block = alpha, max(1, len(used)), block
-        self._evidence = {one: PairedEvidence(block) for one in used}
+        self._evidence = {one: PairedEProcess(block) for one in used}
         self._names = {one: name_of(one, graph) for one in used}
         self._since: dict[Series, str] = {}
         self.dropped: tuple[Dropped, ...] = ()
@@ -100,7 +100,7 @@ class DriverWatch:
         return tuple(replace(one, used=False, reason=told[one.series]) if one.used and one.series in told else one
                      for one in drivers)
 
-    def _drop(self, series: Series, time: np.datetime64, evidence: PairedEvidence) -> Dropped:
+    def _drop(self, series: Series, time: np.datetime64, evidence: PairedEProcess) -> Dropped:
         cost = evidence.totals[1] / evidence.totals[2] - 1 if evidence.totals[2] > 0 else 0.0
         since = pd.Timestamp(self._since[series])
         sentence = (f"{self._names[series]} is no longer used: since {since.day} {since:%b %Y} forecasts with it lose "
@@ -124,6 +124,6 @@ class DriverWatch:
         made.count = int(state["count"])
         made._names = {Series.parse(one): str(name) for one, name in state["names"].items()}
         made._since = {Series.parse(one): str(time) for one, time in state["since"].items()}
-        made._evidence = {Series.parse(one): PairedEvidence.restore(kept) for one, kept in state["evidence"].items()}
+        made._evidence = {Series.parse(one): PairedEProcess.restore(kept) for one, kept in state["evidence"].items()}
         made.dropped = tuple(Dropped.restore(one) for one in state["dropped"])
         return made

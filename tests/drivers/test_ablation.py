@@ -1,8 +1,8 @@
-"""The trial of drivers: a planted driver pays, a decoy does not, nothing later is read, short histories are refused."""
+"""The ablation: a planted driver pays, a decoy does not, nothing later is read, short histories are refused."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,11 @@ import xarray as xr
 from adapt.clock import Moment
 from adapt.watched import Watched
 from causal.graph import Driver, Series
-from causal.pays import paying_drivers
-from flows.discovery.publication import delays_in_steps
-from flows.discovery.trial import Trial, TrialPlan, plan_trial
-from stfm.forecaster import Request
+from drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_ablation
+from drivers.publication_delays import publication_delays
+from drivers.selection import select_by_ablation
+from stfm.forecaster import Capabilities, Request, as_forecast
+from stfm.native import NativeModel
 from streams.known import Recorded, known_after
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -55,19 +56,24 @@ def smooth(noise: np.ndarray) -> np.ndarray:
     return out
 
 
-def planned(days: int) -> TrialPlan:
-    plan = plan_trial(WATCHED, START, START + days * DAY)
-    assert isinstance(plan, TrialPlan)
+def planned(days: int) -> AblationPlan:
+    plan = plan_ablation(WATCHED, START, START + days * DAY)
+    assert isinstance(plan, AblationPlan)
     return plan
+
+
+def fitted(steps: int) -> ForecasterFactory:
+    return lambda panel, request: NativeModel.fit(panel, request, steps=steps, seed=1)
 
 
 def test_a_planted_driver_pays_and_a_decoy_does_not() -> None:
     moment = Moment(START + 60 * DAY, history(60))
     plan, shares = planned(60), []
-    trial = Trial(WATCHED, moment, plan, steps=60, seed=1, tell=lambda share, words: shares.append(share))
-    paid = paying_drivers(DRIVERS, trial.losses, overlap=plan.overlap)
+    ablation = Ablation(WATCHED, moment, plan, fitted(60), tell=lambda share, words: shares.append(share))
+    paid = select_by_ablation(DRIVERS, ablation.losses, overlap=plan.overlap)
     assert [one.used for one in paid.drivers] == [True, False]
-    assert paid.gains()[RAIN, DUST, 4] > 0.1 > abs(paid.gains()[FOG, DUST, 4])
+    gains = {one.series: one.gain for one in paid.results}
+    assert gains[RAIN] > 0.1 > abs(gains[FOG])
     assert shares == sorted(shares) and shares[-1] > 0.9
 
 
@@ -82,7 +88,7 @@ def test_what_becomes_known_later_changes_no_loss() -> None:
     """Garbage in all that is known after an issue time leaves the losses up to it alone, but for its own labels."""
     now, cut = START + 40 * DAY, START + 34 * DAY
     plan = planned(40)
-    clean, dirty = (Trial(WATCHED, Moment(now, one), plan, steps=20, seed=1).losses(DRIVERS)
+    clean, dirty = (Ablation(WATCHED, Moment(now, one), plan, fitted(20)).losses(DRIVERS)
                     for one in (history(40), history(40, poison_after=cut)))
     settled = plan.judged <= cut - WATCHED.request.leads[-1] - HOUR
     assert settled.sum() > 10
@@ -90,23 +96,42 @@ def test_what_becomes_known_later_changes_no_loss() -> None:
     assert (clean[~settled] != dirty[~settled]).any()
 
 
+def test_the_error_is_that_of_the_forecaster_handed_in() -> None:
+    """Of one that always says the same the absolute error is the label's distance from that and its mean correction."""
+    @dataclass(frozen=True)
+    class Constant:
+        capabilities: Capabilities = field(default_factory=lambda: Capabilities(history=1))
+
+        def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
+            assert list(context.data_vars) == ["dust"]
+            middle = np.full((request.horizon, context.sizes["node"], 3), 10.0)
+            return as_forecast(middle + np.array([-1.0, 0.0, 1.0]), context, request)
+
+    plan, moment = planned(40), Moment(START + 40 * DAY, history(40))
+    ablation = Ablation(WATCHED, moment, plan, lambda panel, request: Constant())
+    none, rain = ablation.absolute_errors(()), ablation.absolute_errors(DRIVERS[:1])
+    labels = moment.known("air")["dust"].sel(time=WATCHED.request.at(plan.judged[3]).valid_times).values
+    assert np.abs(none[3] - np.abs(labels - 10.0)).max() < 0.5 and none.shape == (len(plan.judged), 6, 2)
+    assert np.nanmean(rain) < 0.9 * np.nanmean(none)
+
+
 def test_a_silent_driver_and_missing_labels_are_no_error() -> None:
     held = history(40)
     held.recorded("weather").panel["rain"].values[24 * 10:] = np.nan
     held.recorded("air").panel["dust"].values[-24 * 3:] = np.nan
-    losses = Trial(WATCHED, Moment(START + 40 * DAY, held), planned(40), steps=20, seed=1).losses(DRIVERS)
+    losses = Ablation(WATCHED, Moment(START + 40 * DAY, held), planned(40), fitted(20)).losses(DRIVERS)
     assert np.isnan(losses[-8:]).all() and np.isfinite(losses[:40]).all()
 
 
 def test_a_short_history_is_refused_in_words() -> None:
-    told = plan_trial(WATCHED, START, START + 5 * DAY)
+    told = plan_ablation(WATCHED, START, START + 5 * DAY)
     assert isinstance(told, str) and "nothing is used untried" in told and "5 days of history" in told
 
 
 def test_large_networks_and_long_spans_are_thinned() -> None:
     wide = replace(WATCHED, nodes=tuple(f"n{place}" for place in range(100)))
-    plan = plan_trial(wide, START, START + 1500 * DAY)
-    assert isinstance(plan, TrialPlan) and len(plan.judged) <= 241 and plan.overlap == 1
+    plan = plan_ablation(wide, START, START + 1500 * DAY)
+    assert isinstance(plan, AblationPlan) and len(plan.judged) <= 241 and plan.overlap == 1
     assert len({pd.Timestamp(one).hour for one in plan.judged}) > 4
 
 
@@ -115,5 +140,5 @@ def test_how_late_a_domain_is_published_is_read_off(late: str, steps: int) -> No
     rows = np.random.default_rng(0).normal(size=(24 * 40, 2))
     held = Recorded({"air": known_after(panel("air", dust=rows), pd.Timedelta(late))})
     moment = Moment(START + 39 * DAY, held)
-    assert delays_in_steps(moment, ["air"], HOUR) == {"air": steps}
-    assert delays_in_steps(Moment(START, held), ["air"], HOUR) == {}
+    assert publication_delays(moment, ["air"], HOUR) == {"air": steps}
+    assert publication_delays(Moment(START, held), ["air"], HOUR) == {}

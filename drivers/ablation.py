@@ -1,4 +1,8 @@
-"""The leak-free trial of drivers: what they add to a model's forecasts at issue times that nothing was fitted to."""
+"""The ablation of drivers: what each set adds to the forecaster that serves, at issue times that nothing was fitted to.
+
+One forecaster is fitted without drivers, on what was known before the first issue time that is judged. What a set of
+drivers adds is a correction of its error (``drivers.driver_correction``), so that all sets share the forecaster.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +19,25 @@ from adapt.contender import rows_at
 from adapt.scores import crps, level
 from adapt.watched import Watched
 from causal.graph import Driver, Series
-from causal.pays import LEAST_BLOCKS
-from stfm.native import NativeModel
+from drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
+from drivers.selection import LEAST_BLOCKS
+from stfm.forecaster import Forecaster, Request
 
 JUDGED = 0.4  # the newest share of the span: models are fitted before it
 MOST_ISSUES = 240
 MOST_NODES = 24
-AGES = (0, 1, 2, 3, 5, 8, 12, 23)  # steps before the newest known value of a driver
-PENALTIES = (0.01, 0.1, 1.0, 10.0, 1e9)  # of the ridge, per row, on standardised inputs; the last one mutes a lead
-FOLDS = 5
+ForecasterFactory = Callable[[xr.Dataset, Request], Forecaster]
+"""Makes the forecaster that serves, under the stream's settings, fitted on a context panel of the target alone."""
 Tell = Callable[[float, str], None]
 
 
+def tell_nobody(share: float, words: str) -> None:
+    """A ``Tell`` for whoever does not want to hear."""
+
+
 @dataclass(frozen=True)
-class TrialPlan:
-    """What a trial reads: fitted on issue times ``learnt``, judged at ``judged``, the first of them ``split``.
+class AblationPlan:
+    """What an ablation reads: fitted on issue times ``learnt``, judged at ``judged``, the first of them ``split``.
 
     All labels of ``learnt`` are about stamps up to the split. ``overlap``: judged issue times that a horizon spans.
     """
@@ -46,23 +54,33 @@ class TrialPlan:
         return np.timedelta64(self.judged[1] - self.judged[0], "ns")
 
 
-def plan_trial(watched: Watched, first: np.datetime64, now: np.datetime64) -> TrialPlan | str:
-    """The plan for a trial on what is known from ``first`` to ``now``, or why the span is too short, in words.
+def plan_ablation(watched: Watched, first: np.datetime64, now: np.datetime64,
+                  judged: float = JUDGED) -> AblationPlan | str:
+    """The plan for an ablation on what is known from ``first`` to ``now``, or why the span is too short, in words.
 
     At most ``MOST_ISSUES`` issue times in each part, spread evenly and so that every hour of the day at which
     forecasts are issued takes part.
+
+    Parameters
+    ----------
+    watched : Watched
+        What is forecast: its horizon, its cadence, and how much of the past the forecaster sees.
+    first, now : numpy.datetime64
+        The first stamp that may be read, and the instant as known at which labels are read.
+    judged : float
+        The newest share of the span; the forecaster is fitted before it.
     """
     horizon, cadence = watched.request.leads[-1], watched.cadence
-    split = now - np.timedelta64(int(JUDGED * (now - first).astype("timedelta64[ns]").astype("int64")), "ns")
+    split = now - np.timedelta64(int(judged * (now - first).astype("timedelta64[ns]").astype("int64")), "ns")
     split = pd.Timestamp(split).ceil(pd.Timedelta(cadence)).to_datetime64().astype("datetime64[ns]")
     begin = split - (split - first - watched.history) // cadence * cadence
     needed = 2 * watched.history + 4 * horizon, (LEAST_BLOCKS + 1) * max(horizon, cadence)
     if split - first < needed[0] or now - split < needed[1]:
         return (f"found, but not tried: {_days(now - first)} of history are too short to fit on {_days(needed[0])} "
                 f"and to judge on {_days(needed[1])}, and nothing is used untried")
-    judged = _spread(split, now - horizon, cadence)
-    return TrialPlan(first, split, _spread(begin, split - horizon, cadence), judged,
-                     math.ceil(horizon / (judged[1] - judged[0])))
+    at = _spread(split, now - horizon, cadence)
+    return AblationPlan(first, split, _spread(begin, split - horizon, cadence), at,
+                        math.ceil(horizon / (at[1] - at[0])))
 
 
 def _spread(first: np.datetime64, last: np.datetime64, cadence: np.timedelta64) -> np.ndarray:
@@ -83,25 +101,33 @@ class Part:
     inputs: dict[Series, np.ndarray]
 
 
-class Trial:
-    """Losses of forecasts with any set of drivers: an ``Ablation`` for ``causal.pays.paying_drivers``.
+class Ablation:
+    """Losses of forecasts with any set of drivers, for ``drivers.selection.select_by_ablation``.
 
-    ``watched`` holds all drivers that may be asked for. One native model without drivers is fitted for ``steps`` steps
-    on what was known at the split and forecasts every issue time from what was known then. What a set of drivers adds
-    is a ridge per lead from their newest known values to the model's error, fitted before the split. All sets share
-    the model: two networks fitted with and without a driver differ by 1 to 2 % of their error by chance alone (seeds),
-    as much as a useful driver saves, and the trial would decide nothing. Networks of more than ``MOST_NODES`` nodes
-    are judged on so many, evenly picked. About 10 ms a step and 10 ms an issue time, then milliseconds a set.
+    Networks of more than ``MOST_NODES`` nodes are judged on so many, evenly picked. Costs one fit, a forecast an issue
+    time, then milliseconds a set.
+
+    Parameters
+    ----------
+    watched : Watched
+        What is forecast, with all drivers that may be asked for.
+    moment : Moment
+        As known at which the labels are read; each forecast reads what was known at its own issue time.
+    plan : AblationPlan
+        What is learnt from, and what is judged.
+    make : ForecasterFactory
+        Makes the forecaster that serves; it is fitted once, on what was known at the split.
+    tell : Tell
+        Hears the share that is done.
     """
 
-    def __init__(self, watched: Watched, moment: Moment, plan: TrialPlan, *, steps: int, seed: int,
-                 tell: Tell = lambda share, words: None) -> None:
+    def __init__(self, watched: Watched, moment: Moment, plan: AblationPlan, make: ForecasterFactory, *,
+                 tell: Tell = tell_nobody) -> None:
         self.watched = replace(watched, nodes=watched.nodes[::math.ceil(len(watched.nodes) / MOST_NODES)])
         self.plan, request = plan, self.watched.request
         tell(0.0, "fitting a small model")
         then = moment.earlier(plan.split)
-        lesson = self.watched.panel(then, plan.start)
-        model = NativeModel.fit(lesson, request, steps=steps, seed=seed)
+        model = make(self.watched.panel(then, plan.start)[[request.target]], request)
         self._learnt = self._part(moment, model, plan.learnt, self.watched.labels(then, plan.start),
                                   lambda share: tell(0.3 + 0.4 * share, "forecasts to learn from"))
         self._judged = self._part(moment, model, plan.judged, self.watched.labels(moment, plan.split),
@@ -112,43 +138,58 @@ class Trial:
     def losses(self, drivers: tuple[Driver, ...]) -> np.ndarray:
         """Mean CRPS over leads and nodes at each judged issue time, each lead and node in units of its usual error;
         NaN where no label came."""
-        used = sorted({one.series for one in drivers})
-        known, asked = (_design(part, used) for part in (self._learnt, self._judged))
-        centre, width = known.mean(axis=0), known.std(axis=0)
-        known, asked = ((one - centre) / np.where(width > 0, width, 1.0) for one in (known, asked))
-        scale = self._lead_scale * self._node_scale
-        wanted = np.clip(self._errors(self._learnt) / scale, -4, 4).transpose(0, 2, 1).reshape(len(known), -1)
-        shift = _ridge(known, wanted, asked).reshape(len(self.plan.judged), -1, len(scale)).transpose(0, 2, 1) * scale
-        loss = crps(self._judged.values + shift[..., None], self._judged.labels, self.watched.request.quantiles)
-        return np.array([mean_known(one) for one in loss / scale])
+        return self._loss(self._shift(drivers))
 
-    def rotated(self, drivers: tuple[Driver, ...]) -> np.ndarray:
+    def absolute_errors(self, drivers: tuple[Driver, ...]) -> np.ndarray:
+        """Absolute error of the median at each judged issue time, (issue, lead, node); NaN where no label came."""
+        return np.abs(self._errors(self._judged) - self._shift(drivers))
+
+    def cross_fitted(self, drivers: tuple[Driver, ...]) -> np.ndarray:
         """``losses``, but what a set adds is learnt from all issue times that are not near the one judged, later ones
         too: as much as the model in service will have learnt from. It proves nothing; it compares sets."""
-        used = sorted({one.series for one in drivers})
+        used = _used(drivers)
         parts, nodes = (self._learnt, self._judged), self._judged.labels.shape[2]
         design = np.concatenate([_design(part, used) for part in parts])
         centre, width = design.mean(axis=0), design.std(axis=0)
         design = (design - centre) / np.where(width > 0, width, 1.0)
-        scale = self._lead_scale * self._node_scale
-        wanted = np.concatenate([np.clip(self._errors(part) / scale, -4, 4).transpose(0, 2, 1).reshape(
-            -1, len(scale)) for part in parts])
+        wanted = np.concatenate([self._wanted(part) for part in parts])
         issues, first = len(self.plan.learnt) + len(self.plan.judged), len(self.plan.learnt)
-        shift = np.empty((len(self.plan.judged), len(scale), nodes))
+        shift = np.empty((len(self.plan.judged), wanted.shape[1], nodes))
         for fold in np.array_split(np.arange(first, issues), FOLDS):
             near = (np.arange(issues) >= fold[0] - self.plan.overlap) & (
                 np.arange(issues) <= fold[-1] + self.plan.overlap)
-            told = _ridge(design[np.repeat(~near, nodes)], wanted[np.repeat(~near, nodes)],
-                          design[np.repeat(np.isin(np.arange(issues), fold), nodes)])
-            shift[fold - first] = told.reshape(len(fold), nodes, -1).transpose(0, 2, 1) * scale
+            told = ridge_predictions(design[np.repeat(~near, nodes)], wanted[np.repeat(~near, nodes)],
+                                     design[np.repeat(np.isin(np.arange(issues), fold), nodes)])
+            shift[fold - first] = told.reshape(len(fold), nodes, -1).transpose(0, 2, 1) * self._scale
+        return self._loss(shift)
+
+    @property
+    def _scale(self) -> np.ndarray:
+        return np.asarray(self._lead_scale * self._node_scale)
+
+    def _shift(self, drivers: tuple[Driver, ...]) -> np.ndarray:
+        """What the set adds to the judged forecasts, learnt before the split, (issue, lead, node)."""
+        used = _used(drivers)
+        known, asked = (_design(part, used) for part in (self._learnt, self._judged))
+        centre, width = known.mean(axis=0), known.std(axis=0)
+        known, asked = ((one - centre) / np.where(width > 0, width, 1.0) for one in (known, asked))
+        told = ridge_predictions(known, self._wanted(self._learnt), asked)
+        return np.asarray(told.reshape(len(self.plan.judged), -1, told.shape[1]).transpose(0, 2, 1) * self._scale)
+
+    def _wanted(self, part: Part) -> np.ndarray:
+        """Errors in units of the usual one, (issue × node, lead)."""
+        errors = np.clip(self._errors(part) / self._scale, -CLIP, CLIP)
+        return np.asarray(errors.transpose(0, 2, 1).reshape(-1, errors.shape[1]))
+
+    def _loss(self, shift: np.ndarray) -> np.ndarray:
         loss = crps(self._judged.values + shift[..., None], self._judged.labels, self.watched.request.quantiles)
-        return np.array([mean_known(one) for one in loss / scale])
+        return np.array([mean_known(one) for one in loss / self._scale])
 
     def _errors(self, part: Part) -> np.ndarray:
         """What the median was too low by, (issue, lead, node)."""
         return part.labels - level(part.values, self.watched.request.quantiles, 0.5)
 
-    def _part(self, moment: Moment, model: NativeModel, issue_times: np.ndarray, labels: xr.DataArray,
+    def _part(self, moment: Moment, model: Forecaster, issue_times: np.ndarray, labels: xr.DataArray,
               tell: Callable[[float], None]) -> Part:
         request = self.watched.request
         names = [Series(domain, name) for domain, held in self.watched.drivers.items() for name in held]
@@ -157,59 +198,22 @@ class Trial:
             tell(place / len(issue_times))
             then = moment.earlier(issue_time)
             context = self.watched.panel(then, then.now - self.watched.history)
-            values.append(model.forecast(context, request.at(issue_time))[request.target].values[0])
+            forecast = model.forecast(context[[request.target]], request.at(issue_time))
+            values.append(forecast[request.target].values[0])
             for one in names:
-                inputs[one][place] = _newest(context[str(one)].values)
+                inputs[one][place] = newest_values(context[str(one)].values)
         known = np.stack([rows_at(labels, request.at(one).valid_times) for one in issue_times])
         return Part(np.stack(values).astype("float64"), known, inputs)
 
 
-def _newest(values: np.ndarray) -> np.ndarray:
-    """The newest known value of each node and those ``AGES`` before it, against the node's mean; (node, age).
-
-    A gap is filled by the value known before it; a silent driver tells nothing (0).
-    """
-    known = np.isfinite(values)
-    place = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], 0), axis=0)
-    filled = np.take_along_axis(np.where(known, values, np.nan), place, axis=0)
-    mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    last = np.where(known.any(axis=0), len(values) - 1 - known[::-1].argmax(axis=0), 0)
-    rows = np.maximum(last[:, None] - np.array(AGES), 0)
-    return np.nan_to_num(filled[rows, np.arange(values.shape[1])[:, None]] - mean[:, None])
+def _used(drivers: tuple[Driver, ...]) -> list[Series]:
+    return sorted({one.series for one in drivers})
 
 
 def _design(part: Part, used: list[Series]) -> np.ndarray:
     """Inputs of the set, (issue × node, inputs)."""
     rows = part.labels.shape[0] * part.labels.shape[2]
     return np.concatenate([np.empty((rows, 0)), *(part.inputs[one].reshape(rows, -1) for one in used)], axis=1)
-
-
-def _ridge(known: np.ndarray, wanted: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Predictions for ``asked`` (rows, inputs), (rows, lead), of a ridge fitted on ``known`` and ``wanted``.
-
-    The penalty of each lead is the one that does best over folds in a row of the known part: where the inputs tell
-    nothing it mutes them. The mean is not shrunk.
-    """
-    there = np.isfinite(wanted)
-    mean = np.where(there, wanted, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    wanted = np.where(there, wanted - mean, 0.0)
-    if not known.shape[1]:
-        return np.broadcast_to(mean, (len(asked), len(mean))).copy()
-    error = np.zeros((len(PENALTIES), wanted.shape[1]))
-    for fold in np.array_split(np.arange(len(known)), FOLDS):
-        rest = np.setdiff1d(np.arange(len(known)), fold)
-        told = np.stack([known[fold] @ one for one in _weights(known[rest], wanted[rest])])
-        error += (np.where(there[fold], wanted[fold] - told, 0.0) ** 2).sum(axis=1)
-    weights = _weights(known, wanted)[error.argmin(axis=0), :, np.arange(wanted.shape[1])]
-    return mean + asked @ weights.T
-
-
-def _weights(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Weights for every penalty, (penalty, input, lead)."""
-    values, vectors = np.linalg.eigh(known.T @ known)
-    turned = vectors.T @ (known.T @ wanted)
-    return np.stack([vectors @ (turned / (np.maximum(values, 0.0) + penalty * len(known))[:, None])
-                     for penalty in PENALTIES])
 
 
 def _typical(errors: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

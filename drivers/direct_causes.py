@@ -28,8 +28,8 @@ def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str
 
     With ``min_memory`` a driver that is published too late is still let through where it is itself forecast by its
     own past: its strongest link with itself, carried over the steps that are missing, keeps at least so much (0.9 over
-    3 steps keeps 0.73). Whether that helps is for the ablation to say (``causal.pays``): give 0.2 where there is one.
-    Raises ``DriverError``.
+    3 steps keeps 0.73). Whether that helps is for the ablation to say (``drivers.selection``): give 0.2 where there is
+    one. Raises ``DriverError``.
 
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)

@@ -1,4 +1,4 @@
-"""A set of series that has been shown to pay together: who of them adds to the rest."""
+"""Backward elimination: of a set of series that has been shown to pay together, who adds to the rest."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from causal.graph import Series
-from causal.paired import block_length
+from drivers.paired_e_process import block_length
 
-Losses = Callable[[tuple[Series, ...]], np.ndarray]
+SeriesLosses = Callable[[tuple[Series, ...]], np.ndarray]
 """Losses (n,) of forecasts that may read these series and no others."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class MarginalGain:
     """What one series adds to others: the share of the loss it saves and by how many standard errors, over ``blocks``
     blocks of ``block`` issue times."""
 
@@ -25,33 +25,33 @@ class Standing:
     blocks: int
 
 
-def standing(without: np.ndarray, beside: np.ndarray, overlap: int = 1) -> Standing:
+def marginal_gain(without: np.ndarray, beside: np.ndarray, overlap: int = 1) -> MarginalGain:
     """``without`` and ``beside``: losses (n,) of the same issue times; pairs with a NaN are left out. O(n log n).
 
     >>> noise = np.random.default_rng(0).normal(size=(2, 400)) / 5
-    >>> found = standing(1 + noise[0], 0.97 + noise[0] + noise[1] / 4)
+    >>> found = marginal_gain(1 + noise[0], 0.97 + noise[0] + noise[1] / 4)
     >>> round(found.gain, 2), bool(found.errors > 5)
     (0.03, True)
     """
     there = np.isfinite(without) & np.isfinite(beside)
     first, second = without[there], beside[there]
     if not len(first):
-        return Standing(0.0, 0.0, max(1, overlap), 0)
+        return MarginalGain(0.0, 0.0, max(1, overlap), 0)
     saved = first - second
     block = block_length(saved, overlap)
     blocks = len(saved) // block
     usual = float(first.mean())
     gain = float(saved.mean()) / usual if usual > 0 else 0.0
     if blocks < 2:
-        return Standing(gain, 0.0, block, blocks)
+        return MarginalGain(gain, 0.0, block, blocks)
     means = saved[:blocks * block].reshape(blocks, block).mean(axis=1)
     error = float(means.std(ddof=1)) / np.sqrt(blocks)
     errors = float(means.mean()) / error if error > 0 else float(np.sign(means.mean())) * np.inf
-    return Standing(gain, float(errors), block, blocks)
+    return MarginalGain(gain, float(errors), block, blocks)
 
 
-def pruned(members: Sequence[Series], losses: Losses, *, least: float, overlap: int = 1
-           ) -> tuple[tuple[Series, ...], dict[Series, Standing]]:
+def backward_elimination(members: Sequence[Series], losses: SeriesLosses, *, least: float, overlap: int = 1
+                         ) -> tuple[tuple[Series, ...], dict[Series, MarginalGain]]:
     """The ``members`` that each save at least ``least`` standard errors beside the others kept, and how each stood when
     it was last asked.
 
@@ -59,10 +59,11 @@ def pruned(members: Sequence[Series], losses: Losses, *, least: float, overlap: 
     them in the order of ``members`` (strongest first): of two that tell the same the weaker leaves, and the other then
     stands by itself. At most members × (members + 1) / 2 sets are asked for.
     """
-    kept, stood = tuple(members), dict[Series, Standing]()
+    kept, stood = tuple(members), dict[Series, MarginalGain]()
     while kept:
         whole = losses(kept)
-        now = {one: standing(losses(tuple(other for other in kept if other != one)), whole, overlap) for one in kept}
+        now = {one: marginal_gain(losses(tuple(other for other in kept if other != one)), whole, overlap)
+               for one in kept}
         stood |= now
         idle = [one for one in kept if now[one].errors < least]
         if not idle:

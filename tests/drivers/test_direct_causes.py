@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from causal.drivers import DriverError, choose_drivers
 from causal.graph import CausalGraph, Link, Series
 from causal.words import sentence
+from drivers.direct_causes import DriverError, choose_drivers
 
 RAIN, WIND = Series("weather", "rain"), Series("weather", "wind_speed")
 FLOW, SPEED, BIKES = Series("traffic", "flow"), Series("traffic", "speed"), Series("mobility", "bikes")
@@ -76,6 +76,6 @@ def test_sentences_are_plain() -> None:
 
 def test_a_lagged_link_without_direction_keeps_its_lag_and_is_never_turned_back_in_time() -> None:
     graph = CausalGraph((RAIN, FLOW), (Link(RAIN, FLOW, 2, 0.4, 0.0, oriented=False),
-                                       Link(FLOW, RAIN, 3, 0.3, 0.0, oriented=False)), "1h", "LPCMCI", 900)
+                                       Link(FLOW, RAIN, 3, 0.3, 0.0, oriented=False)), "1h", "PCMCI+", 900)
     driver, = choose_drivers(graph, FLOW, published={"weather": 0})
     assert (driver.series, driver.lag, driver.used) == (RAIN, 2, False)

@@ -24,7 +24,7 @@ class PairedError(TerracastError):
     """Losses that cannot be compared."""
 
 
-class PairedEvidence:
+class PairedEProcess:
     """Evidence that forecast B loses less than forecast A, from losses paired by issue time, block by block.
 
     A block is ``block`` pairs in a row; its gain is the mean of (1 - ``margin``) × loss A - loss B, in units of
@@ -39,7 +39,7 @@ class PairedEvidence:
 
     >>> draws = np.random.default_rng(0)
     >>> plain = 1 + 0.2 * draws.normal(size=400)
-    >>> evidence = PairedEvidence(block=8)
+    >>> evidence = PairedEProcess(block=8)
     >>> evidence.update(plain, plain - 0.05 + 0.1 * draws.normal(size=400))
     >>> evidence.proven(0.01), round(evidence.gain, 2)
     (True, 0.05)

@@ -12,10 +12,9 @@ import xarray as xr
 
 from adapt.clock import clock
 from adapt.watched import Watched
-from causal.driver_watch import Dropped
 from causal.graph import CausalGraph, Driver, Series
-from flows.discovery.driver_service import DriverService, rested
-from flows.discovery.saved_discovery import Discovery
+from drivers.driver_watch import Dropped
+from drivers.negative_transfer import NegativeTransferMonitor, cooled_down
 from stfm.forecaster import Capabilities, Request, as_forecast
 from streams.known import Recorded, known_after
 
@@ -59,11 +58,12 @@ def loop() -> SimpleNamespace:
     return SimpleNamespace(watched=WATCHED, champion=SimpleNamespace(model=Follower()))
 
 
-def discovery() -> Discovery:
-    return Discovery(CausalGraph((RAIN, DUST), (), "1h", "PCMCI+", 900), (DRIVER,), block=2 * DAY)
+def begun(held: SimpleNamespace, before: dict[str, object] | None = None) -> NegativeTransferMonitor:
+    return NegativeTransferMonitor.begin((DRIVER,), CausalGraph((RAIN, DUST), (), "1h", "PCMCI+", 900), held,
+                                         remembered=2 * DAY, before=before)
 
 
-def served(service: DriverService, held: SimpleNamespace, first: int, last: int,
+def served(service: NegativeTransferMonitor, held: SimpleNamespace, first: int, last: int,
            data: Recorded) -> list[tuple[np.datetime64, Dropped]]:
     found = []
     for moment in clock(data, START + first * DAY + 12 * HOUR, START + last * DAY, WATCHED.cadence):
@@ -73,9 +73,9 @@ def served(service: DriverService, held: SimpleNamespace, first: int, last: int,
 
 def test_a_driver_that_turns_bad_is_dropped_and_rests(same_trees: Callable[[object, object], None]) -> None:
     data, held = history(), loop()
-    service = DriverService.begin(discovery(), held)
+    service = begun(held)
     assert served(service, held, 3, BAD_FROM, data) == [] and held.watched.drivers == {"weather": ("rain",)}
-    again = DriverService.restore(service.state())  # as after a kill
+    again = NegativeTransferMonitor.restore(service.state())  # as after a kill
     same_trees(again.state(), service.state())
     other = loop()
     (when, gone), = served(service, held, BAD_FROM, 110, data)
@@ -83,16 +83,16 @@ def test_a_driver_that_turns_bad_is_dropped_and_rests(same_trees: Callable[[obje
     assert when == same and START + BAD_FROM * DAY < when < START + 110 * DAY
     assert held.watched.drivers == {} and "rain is no longer used" in gone.sentence
     same_trees(again.state(), service.state())
-    judged, = rested((DRIVER,), service.state(), START + BAD_FROM * DAY)
+    judged, = cooled_down((DRIVER,), service.state(), START + BAD_FROM * DAY)
     assert not judged.used and judged.reason == gone.sentence
-    assert rested((DRIVER,), service.state(), when + DAY)[0].used
-    following = DriverService.begin(discovery(), held, service.state())  # the next service remembers
-    assert not rested((DRIVER,), following.state(), START)[0].used and rested((DRIVER,), None, START)[0].used
+    assert cooled_down((DRIVER,), service.state(), when + DAY)[0].used
+    following = begun(held, before=service.state())  # the next service remembers
+    assert not cooled_down((DRIVER,), following.state(), START)[0].used and cooled_down((DRIVER,), None, START)[0].used
 
 
 def test_one_forecast_a_day_and_scored_only_when_labels_could_be_known() -> None:
     data, held = history(20), loop()
-    service = DriverService.begin(discovery(), held)
+    service = begun(held)
     over = WATCHED.request.leads[-1] + WATCHED.patience
     for moment in clock(data, START + 3 * DAY, START + 10 * DAY, 3 * HOUR):
         service.tick(held, moment)
@@ -103,5 +103,5 @@ def test_one_forecast_a_day_and_scored_only_when_labels_could_be_known() -> None
 
 def test_without_drivers_nothing_is_forecast() -> None:
     held = loop()
-    service = DriverService.begin(Discovery(CausalGraph((DUST,), (), "1h", "", 0), ()), held)
+    service = NegativeTransferMonitor.begin((), CausalGraph((DUST,), (), "1h", "", 0), held, remembered=0 * DAY)
     assert served(service, held, 3, 8, history(10)) == [] and service.open == []

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from causal.discover import discover, stability
-from causal.drivers import choose_drivers
 from causal.graph import CausalGraph, Driver, Link, Series
-from causal.indirect import ways_to, with_indirect
 from causal.prepare import Prepared
 from causal.windows import steady_drivers, window_graphs
+from drivers.direct_causes import choose_drivers
+from drivers.indirect_causes import ways_to, with_indirect
 from flows.discovery.saved_discovery import drivers_from, drivers_text
 
 WIND, RAIN, NO2, PM = (Series(*one.split(".")) for one in ("weather.wind", "weather.rain", "air.no2", "air.pm"))

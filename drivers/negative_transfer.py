@@ -1,4 +1,4 @@
-"""Drivers in service: once a day a shadow forecast without each of them; one that hurts is dropped, and it is told."""
+"""Negative transfer in service: once a day a shadow forecast without each driver; one that hurts is dropped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from adapt.clock import Moment
 from adapt.contender import rows_at
 from adapt.loop import Loop
 from adapt.scores import crps
-from causal.driver_watch import DriverWatch, Dropped
-from causal.graph import Driver, Series
-from flows.discovery.saved_discovery import Discovery, inputs_of
-from flows.discovery.trial import mean_known
+from causal.graph import CausalGraph, Driver, Series
+from drivers.ablation import mean_known
+from drivers.driver_watch import DriverWatch, Dropped
+from drivers.selection import inputs_of
 from streams.instant import instant
 
 EVERY = np.timedelta64(1, "D").astype("timedelta64[ns]")
@@ -32,7 +32,7 @@ class Shadows:
     without: Mapping[Series, np.ndarray]
 
 
-class DriverService:
+class NegativeTransferMonitor:
     """Watches the drivers that the loop serves with.
 
     The shadow is made by the model in service from a context that lacks one driver: models are trained with silent
@@ -49,14 +49,15 @@ class DriverService:
         self.last: np.datetime64 | None = None
 
     @classmethod
-    def begin(cls, discovery: Discovery, loop: Loop, before: Mapping[str, Any] | None = None) -> Self:
-        """For a loop that begins with the drivers of ``discovery``; ``before``: the state of the service that ends.
+    def begin(cls, drivers: tuple[Driver, ...], graph: CausalGraph, loop: Loop, *, remembered: np.timedelta64,
+              before: Mapping[str, Any] | None = None) -> Self:
+        """For a loop that begins with ``drivers`` from ``graph``; ``before``: the state of the service that ends.
 
-        A block is longer than a horizon and than what the losses remembered in the trial.
+        A block is longer than a horizon and than ``remembered``, how long losses remembered in the ablation.
         """
         pace = max(EVERY, loop.watched.cadence)
-        block = max(math.ceil(loop.watched.request.leads[-1] / pace) + 1, math.ceil(discovery.block / pace))
-        return cls(DriverWatch(discovery.drivers, block=block, graph=discovery.graph), inputs_of(discovery.drivers),
+        block = max(math.ceil(loop.watched.request.leads[-1] / pace) + 1, math.ceil(remembered / pace))
+        return cls(DriverWatch(drivers, block=block, graph=graph), inputs_of(drivers),
                    () if before is None else cls.restore(before).dropped)
 
     @property
@@ -123,11 +124,11 @@ class DriverService:
         return made
 
 
-def rested(drivers: Sequence[Driver], state: Mapping[str, Any] | None, since: np.datetime64) -> tuple[Driver, ...]:
+def cooled_down(drivers: Sequence[Driver], state: Mapping[str, Any] | None, since: np.datetime64) -> tuple[Driver, ...]:
     """The drivers without those that service dropped after ``since``: these rest for as long as a search looks back."""
     if state is None:
         return tuple(drivers)
-    lately = {one.series: one.sentence for one in DriverService.restore(state).dropped if one.time >= since}
+    lately = {one.series: one.sentence for one in NegativeTransferMonitor.restore(state).dropped if one.time >= since}
     return tuple(replace(one, used=False, reason=lately[one.series]) if one.used and one.series in lately else one
                  for one in drivers)
 

@@ -1,4 +1,4 @@
-"""Paired evidence and the choice of drivers that pay: its guarantee by simulation, its power, its words."""
+"""The paired e-process, and the watch over drivers by it: its guarantee by simulation, its power, its words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causal.driver_watch import DriverWatch
 from causal.graph import Driver, Series
-from causal.paired import PairedError, PairedEvidence, block_length
-from causal.pays import paying_drivers
+from drivers.driver_watch import DriverWatch
+from drivers.paired_e_process import PairedEProcess, PairedError, block_length
 
 RAIN, WIND, DUST, FLOW = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "dust"),
                           Series("traffic", "flow"))
@@ -42,7 +41,7 @@ def test_equal_forecasts_are_hardly_ever_told_apart(noise: str, memory: float, l
     differences = remembering(random, NOISES[noise](random, (1200, 200)), memory)
     wrong = 0
     for trial in differences.T:
-        evidence = PairedEvidence(block_length(trial, overlap=3), late=late)
+        evidence = PairedEProcess(block_length(trial, overlap=3), late=late)
         evidence.update(10 + trial, np.full(1200, 10.0))
         wrong += evidence.proven(0.05)
     assert wrong <= 10 + 3 * np.sqrt(200 * 0.05 * 0.95)
@@ -52,7 +51,7 @@ def test_a_gain_of_a_third_of_the_noise_is_found() -> None:
     random = np.random.default_rng(6)
     found = 0
     for _ in range(50):
-        evidence = PairedEvidence(6, late=False)
+        evidence = PairedEProcess(6, late=False)
         noise = random.normal(size=800)
         evidence.update(10 + noise, np.full(800, 9.7))
         found += evidence.proven(0.01)
@@ -62,10 +61,10 @@ def test_a_gain_of_a_third_of_the_noise_is_found() -> None:
 @given(st.lists(st.floats(-5, 5), min_size=30, max_size=80), st.integers(1, 79), st.booleans())
 def test_feeding_it_in_parts_and_restarting_changes_nothing(values: list[float], cut: int, late: bool) -> None:
     gains = np.array(values)
-    whole, part = PairedEvidence(3, late=late), PairedEvidence(3, late=late)
+    whole, part = PairedEProcess(3, late=late), PairedEProcess(3, late=late)
     whole.update(gains + 9, np.full(len(gains), 9.0))
     part.update(gains[:cut] + 9, np.full(len(gains[:cut]), 9.0))
-    part = PairedEvidence.restore(part.state())
+    part = PairedEProcess.restore(part.state())
     part.update(gains[cut:] + 9, np.full(len(gains[cut:]), 9.0))
     assert (part.e_value, part.peak, part.blocks) == (whole.e_value, whole.peak, whole.blocks)
 
@@ -77,55 +76,9 @@ def test_blocks_grow_with_memory_and_hold_the_horizon() -> None:
     assert lengths[0] <= 4 and 7 <= lengths[1] <= 12 and 40 <= lengths[2] <= 75
     assert block_length(np.zeros(100), overlap=7) == 7
     with pytest.raises(PairedError, match="block 0"):
-        PairedEvidence(0)
+        PairedEProcess(0)
     with pytest.raises(PairedError, match=r"shapes \(2,\) and \(3,\)"):
-        PairedEvidence(1).update(np.ones(2), np.ones(3))
-
-
-def ablation_of(gains: dict[Series, float], seed: int = 0, redundant: tuple[Series, Series] | None = None):
-    """Losses that fall by each gain; of two redundant series the second adds nothing to the first."""
-    def losses(drivers: tuple[Driver, ...]) -> np.ndarray:
-        used = {one.series for one in drivers}
-        if redundant is not None and set(redundant) <= used:
-            used.discard(redundant[1])
-        tag = sum(1 << place for place, one in enumerate(sorted(gains)) if one in used)
-        noise = 0.1 * np.random.default_rng([seed, tag]).normal(size=700)
-        return 1 + 0.3 * np.random.default_rng(seed).normal(size=700) ** 2 + noise - sum(gains[one] for one in used)
-    return losses
-
-
-def test_only_what_lowers_the_error_is_used_and_the_rest_is_told_why() -> None:
-    candidates = [driver(RAIN, -0.4), driver(WIND, 0.3), driver(DUST, 0.2),
-                  driver(Series("late", "feed"), 0.5, used=False)]
-    paid = paying_drivers(candidates, ablation_of({RAIN: 0.06, WIND: 0.0, DUST: -0.06}), overlap=3)
-    verdicts = {str(one.series): (one.used, one.reason) for one in paid.drivers}
-    assert verdicts["weather.rain"][0] and "with rain forecasts lose" in verdicts["weather.rain"][1]
-    assert not verdicts["weather.wind"][0]
-    assert verdicts["air.dust"] == (False, verdicts["air.dust"][1]) and "it does not help" in verdicts["air.dust"][1]
-    assert verdicts["late.feed"] == (False, "published too late")
-    assert paid.gain == pytest.approx(0.046, abs=0.02)
-    assert paid.gains()[RAIN, FLOW, 2] == pytest.approx(0.046, abs=0.02)
-
-
-def test_of_two_that_tell_the_same_one_is_used() -> None:
-    paid = paying_drivers([driver(RAIN, -0.4), driver(WIND, 0.3)],
-                          ablation_of({RAIN: 0.08, WIND: 0.08}, redundant=(RAIN, WIND)))
-    assert sum(one.used for one in paid.drivers) == 1
-
-
-def test_useless_drivers_are_rarely_accepted() -> None:
-    names = [Series("social", f"decoy_{place}") for place in range(4)]
-    wrong = sum(any(one.used for one in paying_drivers([driver(one, 0.2) for one in names],
-                                                       ablation_of(dict.fromkeys(names, 0.0), seed)).drivers)
-                for seed in range(60))
-    assert wrong <= 3
-
-
-def test_too_few_issue_times_are_told_as_such() -> None:
-    paid = paying_drivers([driver(RAIN, -0.4)], lambda drivers: np.full(30, 1.0 - 0.1 * len(drivers)), overlap=6)
-    assert not paid.drivers[0].used and "only 5 independent stretches of 6 issue times" in paid.drivers[0].reason
-    with pytest.raises(PairedError, match=r"ablation of weather.rain"):
-        paying_drivers([driver(RAIN, -0.4)], lambda drivers: np.ones(30 + len(drivers)))
+        PairedEProcess(1).update(np.ones(2), np.ones(3))
 
 
 def test_a_driver_that_begins_to_hurt_is_dropped_and_a_good_one_is_not() -> None:

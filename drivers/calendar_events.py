@@ -1,4 +1,4 @@
-"""Marks of the calendar (a holiday, a closing day) as candidates: they act by the day, and nothing drives them."""
+"""Calendar events (a holiday, a closing day) as candidates: they act by the day, and nothing drives them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LEAST_DAYS = 3  # with the rarer value
 WHOLE = 0.99  # least share of days with a single value
 
 
-def with_marks(graph: CausalGraph, drivers: Sequence[Driver], panels: Mapping[str, xr.Dataset], target: Series,
-               published: Mapping[str, int]) -> tuple[Driver, ...]:
-    """``drivers``, and behind them the marks of other domains that are not among them.
+def with_calendar_events(graph: CausalGraph, drivers: Sequence[Driver], panels: Mapping[str, xr.Dataset],
+                         target: Series, published: Mapping[str, int]) -> tuple[Driver, ...]:
+    """``drivers``, and behind them the calendar events of other domains that are not among them.
 
     A holiday raises noon and lowers the morning: a search for links of one sign over all hours does not find it. It
     needs none, for only its existence is open: the direction is certain where no link leads from the target's domain
-    into it. So a mark is a candidate, and the ablation tells whether it acts. Left out: marks whose domain has no known
+    into it. So it is a candidate, and the ablation tells whether it acts. Left out: events whose domain has no known
     delay, and those that knowledge forbids. O(values).
 
     >>> hours = pd.date_range("2024-01-01", periods=24 * 60, freq="h")
@@ -30,8 +30,9 @@ def with_marks(graph: CausalGraph, drivers: Sequence[Driver], panels: Mapping[st
     >>> panel = xr.Dataset({"holiday": (("time", "node"), holiday[:, None])}, {"time": hours, "node": ["all"]},
     ...                    {"domain": "calendar", "kind": "sensor", "step": "1h"})
     >>> off, cars = Series("calendar", "holiday"), Series("city", "cars")
-    >>> mark, = with_marks(CausalGraph((off, cars), (), "1h", "", 900), (), {"calendar": panel}, cars, {"calendar": 0})
-    >>> str(mark.series), mark.used, mark.reason
+    >>> graph = CausalGraph((off, cars), (), "1h", "", 900)
+    >>> event, = with_calendar_events(graph, (), {"calendar": panel}, cars, {"calendar": 0})
+    >>> str(event.series), event.used, event.reason
     ('calendar.holiday', True, 'holiday is a mark of whole days that nothing here drives')
     """
     knowledge = Knowledge.parse(str(graph.settings.get("knowledge", "")))
@@ -42,14 +43,14 @@ def with_marks(graph: CausalGraph, drivers: Sequence[Driver], panels: Mapping[st
             one = Series(domain, str(name))
             back = any(link.cause.domain == target.domain and link.effect == one for link in graph.links)
             if (one in graph.series and one not in taken and not back and knowledge.allows(one, target, 0)
-                    and is_mark(panel[str(name)], step_of(panel))):
+                    and is_calendar_event(panel[str(name)], step_of(panel))):
                 words = f"{graph.label(one).partition(':')[0]} is a mark of whole days that nothing here drives"
                 added.append(Driver(one, target, 0, 0.0, True, words))
     known = {one.series for one in added}
     return tuple(one for one in drivers if one.used or one.series not in known) + tuple(added)
 
 
-def is_mark(values: xr.DataArray, step: pd.Timedelta | np.timedelta64 | str) -> bool:
+def is_calendar_event(values: xr.DataArray, step: pd.Timedelta | np.timedelta64 | str) -> bool:
     """Whether ``values`` (time, node), on a step of less than a day, hold two values, the same at all nodes and the
     same all day, the rarer one on three days at least."""
     if pd.Timedelta(step) >= pd.Timedelta(days=1):

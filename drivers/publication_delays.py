@@ -12,7 +12,7 @@ LOOKS = 24
 SPREAD = np.timedelta64(30, "D")
 
 
-def delays_in_steps(moment: Moment, domains: Iterable[str], step: np.timedelta64) -> dict[str, int]:
+def publication_delays(moment: Moment, domains: Iterable[str], step: np.timedelta64) -> dict[str, int]:
     """By domain: at an issue time, how many ``step`` old is the newest stamp with values from half of the nodes.
 
     The upper quartile over ``LOOKS`` earlier instants of the last 30 days, so that one dark day does not count.

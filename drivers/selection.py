@@ -1,4 +1,4 @@
-"""Which drivers pay: each is used only if forecasts with it lose less, on data that nothing was fitted to."""
+"""Select drivers by ablation: each is used only if forecasts with it lose less, on data that nothing was fitted to."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causal.graph import CausalGraph, Driver, Series
-from causal.paired import PairedError, PairedEvidence, block_length
-from causal.together import Losses, Standing, pruned
+from drivers.backward_elimination import MarginalGain, SeriesLosses, backward_elimination
+from drivers.paired_e_process import PairedEProcess, PairedError, block_length
 
-Ablation = Callable[[tuple[Driver, ...]], np.ndarray]
+DriverLosses = Callable[[tuple[Driver, ...]], np.ndarray]
 """Losses (n,) of forecasts that may read these drivers and no others, one per issue time, in issue order; the same
 issue times whatever the drivers, NaN where no label came. The caller answers for its being leak-free: the model
 is fitted on data known before the first of these issue times, and reads at each only what was known then."""
@@ -21,7 +21,7 @@ LEAST_ERRORS = 1.0  # standard errors that a series must add to the others of a 
 
 
 @dataclass(frozen=True)
-class Trial:
+class AblationResult:
     """What the ablation said of one series: ``gain`` is the share of the loss that it saved (negative: it cost).
 
     ``e_value`` is the largest evidence reached, ``needed`` what was asked for, ``blocks`` the blocks of ``block``
@@ -40,30 +40,25 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Paid:
-    """The candidates with the verdict of the ablation in ``used`` and ``reason``, and the trials behind it."""
+class Selection:
+    """The candidates with the verdict of the ablation in ``used`` and ``reason``, and the results behind it."""
 
     drivers: tuple[Driver, ...]
-    trials: tuple[Trial, ...]
+    results: tuple[AblationResult, ...]
     gain: float
 
-    def gains(self) -> dict[tuple[Series, Series, int], float]:
-        """Gain per link (series, target, lag): lags of one series are tried together and share its gain."""
-        by_series = {one.series: one.gain for one in self.trials}
-        return {(one.series, one.target, one.lag): by_series[one.series]
-                for one in self.drivers if one.series in by_series}
 
-
-def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: float = 0.05, overlap: int = 1,
-                   margin: float = 0.0, graph: CausalGraph | None = None, rotated: Ablation | None = None) -> Paid:
+def select_by_ablation(candidates: Sequence[Driver], ablation: DriverLosses, *, alpha: float = 0.05, overlap: int = 1,
+                       margin: float = 0.0, graph: CausalGraph | None = None,
+                       cross_fitted: DriverLosses | None = None) -> Selection:
     """Try the used ones of ``candidates`` and keep those with which forecasts lose less.
 
     A series is tried with all its lags at once. First **all together** against none: where the evidence
-    (``PairedEvidence``, so at any number of looks) reaches 2 / ``alpha``, the set pays, and those leave that add less
-    than ``LEAST_ERRORS`` standard errors to the others (``causal.together``). Weak drivers can be shown to pay in a set
-    where none of them can alone. Who leaves is read off ``rotated`` where it is given: losses over all the past, each
-    part forecast by a model fitted on the others. It teaches the past by the future and proves nothing, but among what
-    is proven it compares models that have learnt as much as the one in service will have.
+    (``PairedEProcess``, so at any number of looks) reaches 2 / ``alpha``, the set pays, and those leave that add less
+    than ``LEAST_ERRORS`` standard errors to the others (``drivers.backward_elimination``). Weak drivers can be shown to
+    pay in a set where none of them can alone. Who leaves is read off ``cross_fitted`` where it is given: losses over
+    all the past, each part forecast by a model fitted on the others. It teaches the past by the future and proves
+    nothing, but among what is proven it compares models that have learnt as much as the one in service will have.
 
     Otherwise **one by one**: all candidates against all but this one (there the noise is least), then, where that is
     not enough, the kept ones with and without it, strongest first (two that tell the same hide each other in the first
@@ -77,27 +72,27 @@ def paying_drivers(candidates: Sequence[Driver], ablation: Ablation, *, alpha: f
 
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> noise = np.random.default_rng(0).normal(size=(2, 600)) / 5
-    >>> paid = paying_drivers([Driver(rain, flow, 2, -0.4, True, "known in time")],
-    ...                       lambda drivers: 1 + noise[0] - (0.1 + noise[1] if drivers else 0))
+    >>> paid = select_by_ablation([Driver(rain, flow, 2, -0.4, True, "known in time")],
+    ...                           lambda drivers: 1 + noise[0] - (0.1 + noise[1] if drivers else 0))
     >>> paid.drivers[0].used, paid.drivers[0].reason
     (True, 'known in time; with rain forecasts lose 9.2 % less (evidence 1,000 or more, 40 wanted)')
     """
     if not 0 < alpha < 1:
-        raise PairedError(f"alpha {alpha}", where="paying drivers", expected="a number between 0 and 1",
+        raise PairedError(f"alpha {alpha}", where="select_by_ablation", expected="a number between 0 and 1",
                           remedy="0.05 is usual")
     groups = _by_series(candidates)
     if not groups:
-        return Paid(tuple(candidates), (), 0.0)
+        return Selection(tuple(candidates), (), 0.0)
     losses = _remembered(groups, ablation)
-    others = losses if rotated is None else _remembered(groups, rotated)
+    others = losses if cross_fitted is None else _remembered(groups, cross_fitted)
     how = _How(overlap, margin, graph)
-    kept, trials = _together(tuple(groups), losses, others, alpha / 2, how)
+    kept, results = _together(tuple(groups), losses, others, alpha / 2, how)
     if not kept:
         share = 2 * len(groups) * (1 if len(groups) == 1 else 2)  # the trial of all together took half of the level
-        kept, trials = _one_by_one(tuple(groups), losses, alpha / share, how)
-    drivers = tuple(_judged(one, trials) for one in candidates)
+        kept, results = _one_by_one(tuple(groups), losses, alpha / share, how)
+    drivers = tuple(_judged(one, results) for one in candidates)
     before, after = _means(losses(()), losses(kept))
-    return Paid(drivers, tuple(trials.values()), 1 - after / before if before > 0 else 0.0)
+    return Selection(drivers, tuple(results.values()), 1 - after / before if before > 0 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -107,41 +102,42 @@ class _How:
     graph: CausalGraph | None
 
 
-def _together(groups: tuple[Series, ...], losses: Losses, others: Losses, level: float, how: _How
-              ) -> tuple[tuple[Series, ...], dict[Series, Trial]]:
+def _together(groups: tuple[Series, ...], losses: SeriesLosses, others: SeriesLosses, level: float, how: _How
+              ) -> tuple[tuple[Series, ...], dict[Series, AblationResult]]:
     """The set that pays without those that add nothing to it; nothing where it does not."""
     if len(groups) < 2:
         return (), {}
-    whole = _trial(groups[0], losses(()), losses(groups), groups[1:], level, how)
+    whole = _compared(groups[0], losses(()), losses(groups), groups[1:], level, how)
     if not whole.accepted:
         return (), {}
-    kept, stood = pruned(groups, others, least=LEAST_ERRORS, overlap=how.overlap)
+    kept, stood = backward_elimination(groups, others, least=LEAST_ERRORS, overlap=how.overlap)
     if not kept:
         return (), {}
-    joint = _trial(kept[0], losses(()), losses(kept), kept[1:], level, how)
+    joint = _compared(kept[0], losses(()), losses(kept), kept[1:], level, how)
     if joint.gain <= 0:
         return (), {}
-    return kept, {one: Trial(one, one in kept, stood[one].gain, whole.e_value, 1 / level, stood[one].blocks,
-                             stood[one].block, _rest(kept, one), _in_set(one, kept, stood[one], joint.gain, whole, how))
-                  for one in groups}
+    return kept, {one: AblationResult(
+        one, one in kept, stood[one].gain, whole.e_value, 1 / level, stood[one].blocks, stood[one].block,
+        _rest(kept, one), _in_set(one, kept, stood[one], joint.gain, whole, how)) for one in groups}
 
 
-def _one_by_one(groups: tuple[Series, ...], losses: Losses, level: float, how: _How
-                ) -> tuple[tuple[Series, ...], dict[Series, Trial]]:
+def _one_by_one(groups: tuple[Series, ...], losses: SeriesLosses, level: float, how: _How
+                ) -> tuple[tuple[Series, ...], dict[Series, AblationResult]]:
     """Each against the rest, then those not proven so beside the ones that are."""
-    trials = {series: _trial(series, losses(_rest(groups, series)), losses(groups), _rest(groups, series), level, how)
-              for series in groups}
-    kept = tuple(series for series in groups if trials[series].accepted)
+    whole = losses(groups)
+    results = {series: _compared(series, losses(_rest(groups, series)), whole, _rest(groups, series), level, how)
+               for series in groups}
+    kept = tuple(series for series in groups if results[series].accepted)
     for series in [one for one in groups if one not in kept]:
-        again = _trial(series, losses(kept), losses(_in_order((*kept, series), groups)), kept, level, how)
-        if again.accepted or again.e_value > trials[series].e_value:
-            trials[series] = again
+        again = _compared(series, losses(kept), losses(_in_order((*kept, series), groups)), kept, level, how)
+        if again.accepted or again.e_value > results[series].e_value:
+            results[series] = again
         if again.accepted:
             kept = _in_order((*kept, series), groups)
-    return _without_idle(kept, losses, trials, how.graph), trials
+    return _without_idle(kept, losses, results, how.graph), results
 
 
-def _remembered(groups: Mapping[Series, tuple[Driver, ...]], ablation: Ablation) -> Losses:
+def _remembered(groups: Mapping[Series, tuple[Driver, ...]], ablation: DriverLosses) -> SeriesLosses:
     """The ablation by sets of series, each set tried once."""
     memory: dict[tuple[Series, ...], np.ndarray] = {}
 
@@ -170,21 +166,21 @@ def _in_order(chosen: tuple[Series, ...], groups: Iterable[Series]) -> tuple[Ser
     return tuple(one for one in groups if one in chosen)
 
 
-def _trial(series: Series, without: np.ndarray, beside: np.ndarray, kept: tuple[Series, ...], alpha: float,
-           how: _How) -> Trial:
+def _compared(series: Series, without: np.ndarray, beside: np.ndarray, kept: tuple[Series, ...], alpha: float,
+           how: _How) -> AblationResult:
     if without.shape != beside.shape or without.ndim != 1:
         raise PairedError(f"losses of shapes {without.shape} and {beside.shape}", where=f"ablation of {series}",
                           expected="one loss per issue time, the same issue times whatever the drivers",
                           remedy="hindcast both at the same issue times")
     block = block_length(without - beside, how.overlap)
-    evidence = PairedEvidence(block, how.margin, late=False)
+    evidence = PairedEProcess(block, how.margin, late=False)
     evidence.update(without, beside)
-    trial = Trial(series, evidence.proven(alpha), evidence.gain, evidence.peak, 1 / alpha, evidence.blocks, block,
-                  kept, "")
-    return replace(trial, sentence=_sentence(trial, name_of(series, how.graph)))
+    result = AblationResult(series, evidence.proven(alpha), evidence.gain, evidence.peak, 1 / alpha, evidence.blocks,
+                            block, kept, "")
+    return replace(result, sentence=_sentence(result, name_of(series, how.graph)))
 
 
-def _without_idle(kept: tuple[Series, ...], losses: Losses, trials: dict[Series, Trial],
+def _without_idle(kept: tuple[Series, ...], losses: SeriesLosses, results: dict[Series, AblationResult],
                   graph: CausalGraph | None) -> tuple[Series, ...]:
     """Leave each one out once more, the weakest first: later ones may have made it idle."""
     for series in reversed(kept):
@@ -194,7 +190,7 @@ def _without_idle(kept: tuple[Series, ...], losses: Losses, trials: dict[Series,
         without, beside = _means(losses(rest), losses(kept))
         if beside >= without:
             others = " and ".join(name_of(one, graph) for one in rest)
-            trials[series] = replace(trials[series], accepted=False, gain=1 - beside / without if without else 0.0,
+            results[series] = replace(results[series], accepted=False, gain=1 - beside / without if without else 0.0,
                                      sentence=f"found, but {others} already tell what {name_of(series, graph)} "
                                               "tells: without it forecasts lose no more")
             kept = rest
@@ -206,16 +202,16 @@ def _means(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     return (float(first[there].mean()), float(second[there].mean())) if there.any() else (0.0, 0.0)
 
 
-def _judged(driver: Driver, trials: dict[Series, Trial]) -> Driver:
+def _judged(driver: Driver, results: dict[Series, AblationResult]) -> Driver:
     if not driver.used:
         return driver
-    trial = trials[driver.series]
-    if trial.accepted:
-        return replace(driver, reason=f"{driver.reason}; {trial.sentence}")
-    return replace(driver, used=False, reason=trial.sentence)
+    result = results[driver.series]
+    if result.accepted:
+        return replace(driver, reason=f"{driver.reason}; {result.sentence}")
+    return replace(driver, used=False, reason=result.sentence)
 
 
-def _in_set(series: Series, kept: tuple[Series, ...], stood: Standing, together: float, whole: Trial,
+def _in_set(series: Series, kept: tuple[Series, ...], stood: MarginalGain, together: float, whole: AblationResult,
             how: _How) -> str:
     name, others = name_of(series, how.graph), " and ".join(name_of(one, how.graph) for one in _rest(kept, series))
     if series not in kept:
@@ -232,15 +228,15 @@ def _reached(e_value: float) -> str:
     return f"{e_value:,.1f}" if e_value < 1000 else "1,000 or more"
 
 
-def _sentence(trial: Trial, name: str) -> str:
-    facts = f"(evidence {_reached(trial.e_value)}, {trial.needed:,.0f} wanted)"
-    size = f"{100 * abs(trial.gain):.1f} %"
-    if trial.accepted:
+def _sentence(result: AblationResult, name: str) -> str:
+    facts = f"(evidence {_reached(result.e_value)}, {result.needed:,.0f} wanted)"
+    size = f"{100 * abs(result.gain):.1f} %"
+    if result.accepted:
         return f"with {name} forecasts lose {size} less {facts}"
-    if trial.blocks < LEAST_BLOCKS:
-        return (f"found, but only {trial.blocks} independent stretches of {trial.block} issue times could be compared: "
-                "too few to tell whether it helps")
-    if trial.gain <= 0:
+    if result.blocks < LEAST_BLOCKS:
+        return (f"found, but only {result.blocks} independent stretches of {result.block} issue times could be "
+                "compared: too few to tell whether it helps")
+    if result.gain <= 0:
         return f"found, but it does not help: with {name} forecasts lose {size} more"
     return f"found, but its gain is too small or too unsteady to be sure: {size} {facts}"
 
@@ -249,3 +245,17 @@ def name_of(series: Series, graph: CausalGraph | None) -> str:
     """The reader's name of a series, from the graph where there is one; up to a colon, for codes are told behind it."""
     name = series.variable.replace("_", " ") if graph is None else graph.label(series)
     return name.partition(":")[0]
+
+
+def inputs_of(drivers: Sequence[Driver]) -> dict[str, tuple[str, ...]]:
+    """Variables of the used drivers by domain, in the drivers' order.
+
+    >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")
+    >>> inputs_of((Driver(rain, cars, 1, 0.2, True, ""), Driver(rain, cars, 2, 0.2, True, "")))
+    {'weather': ('rain',)}
+    """
+    used: dict[str, tuple[str, ...]] = {}
+    for driver in drivers:
+        if driver.used and driver.series.variable not in used.get(driver.series.domain, ()):
+            used[driver.series.domain] = (*used.get(driver.series.domain, ()), driver.series.variable)
+    return used

@@ -1,4 +1,4 @@
-"""What foretells a driver: series of its own domain that move with it or lead into it, as inputs beside it."""
+"""Proxies of a driver: series of its own domain that move with it or lead into it, as inputs beside it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from causal.graph import CausalGraph, Driver, Link, Series
-from causal.indirect import STABLE
 from causal.knowledge import Knowledge
+from drivers.indirect_causes import STABLE
 
 
-def with_company(graph: CausalGraph, drivers: Sequence[Driver]) -> tuple[Driver, ...]:
+def with_proxies(graph: CausalGraph, drivers: Sequence[Driver]) -> tuple[Driver, ...]:
     """``drivers``, and behind them the series of the used ones' domains that move with these or lead into them.
 
     A driver that acts after two hours tells the next two hours; for the rest of a horizon it must itself be foreseen,
@@ -24,7 +24,7 @@ def with_company(graph: CausalGraph, drivers: Sequence[Driver]) -> tuple[Driver,
     >>> heat, damp, cars = Series("weather", "heat"), Series("weather", "damp"), Series("city", "cars")
     >>> graph = CausalGraph((heat, damp, cars), (Link(heat, cars, 1, 0.4, 0.0), Link(damp, heat, 0, -0.5, 0.0, 1.0,
     ...                     False)), "1h", "", 900)
-    >>> first, second = with_company(graph, [Driver(heat, cars, 1, 0.4, True, "heat is published at once")])
+    >>> first, second = with_proxies(graph, [Driver(heat, cars, 1, 0.4, True, "heat is published at once")])
     >>> str(second.series), str(second.via), second.strength, second.reason
     ('weather.damp', 'weather.heat', -0.2, 'damp moves with heat: heat is published at once')
     """
