@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from streams.clock import EPOCH, TOLERANCE, Clock
+from streams.clock import EPOCH, TOLERANCE, Clock, common_phase
 from streams.errors import PanelError
 from streams.panel import check_panel, step_of
 from streams.storage.arrays import read_array, write_array
@@ -154,7 +154,7 @@ def _clock_of(panel: xr.Dataset) -> Clock:
     for name in panel.data_vars:
         said |= np.isfinite(panel[name].values).any(axis=1)
     stamps = panel["time"].values[said] if said.any() else panel["time"].values
-    return replace(clock, anchor=EPOCH + np.timedelta64(_common_phase(stamps, clock.step), "ns"))
+    return replace(clock, anchor=EPOCH + common_phase(stamps, clock.step)[0])
 
 
 def _reports(panel: xr.Dataset, held: StoredDomain | None, clock: Clock) -> tuple[Reports, dict[str, int]]:
@@ -175,16 +175,6 @@ def _reports(panel: xr.Dataset, held: StoredDomain | None, clock: Clock) -> tupl
               NEVER_KNOWN: int(unknown[~off & ~dropped].sum())}
     known[off | dropped] = NAT
     return reports, {reason: count for reason, count in counts.items() if count}
-
-
-def _common_phase(stamps: np.ndarray, step: np.timedelta64) -> int:
-    """The phase that most stamps share, in ns modulo the step; the earliest of equals."""
-    phases = stamps.astype(np.int64) % int(step.astype(np.int64))
-    names, first, counts = np.unique(phases, return_index=True, return_counts=True)
-    if not len(names):
-        return 0
-    best = np.flatnonzero(counts == counts.max())
-    return int(names[best[np.argmin(first[best])]])
 
 
 def _join(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[str, ...]:
