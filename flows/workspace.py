@@ -122,7 +122,7 @@ class Workspace:
 
             return Base.shipped().continue_on(panel, self.request, steps=self.settings.base.steps, seed=seed,
                                               progress=progress)
-        from stfm.native import NativeModel
+        from stfm.mlp.forecaster import NativeModel
 
         drivers = tuple(str(name) for name in panel.data_vars if name != self.settings.stream.target)
         return NativeModel.fit(panel, self.request, drivers=drivers, steps=self.settings.base.steps, seed=seed,

@@ -16,7 +16,7 @@ from adapt.scores import crps, level
 from adapt.watched import Watched
 from causal.graph import Driver, Series
 from causal.pays import LEAST_BLOCKS
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 JUDGED = 0.4  # the newest share of the span: models are fitted before it
 MOST_ISSUES = 240

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from streams.alignment.in_space import Place, SpaceMethod, moved, place_of, weights
-from streams.alignment.in_time import TimeAxis, onto_axis
+from streams.alignment.in_time import TimeAxis, TimeMethod, onto_axis
 from streams.panel import step_of
 
 
@@ -60,7 +60,7 @@ def _on_stamps(panel: xr.Dataset, target: xr.Dataset, names: list[str]) -> dict[
     """Values (time, node) of the panel's own nodes at the target's stamps."""
     if np.array_equal(panel["time"].values, target["time"].values):
         return {name: panel[name].transpose("time", "node").values for name in names}
-    method = "latest" if step_of(target) < step_of(panel) else "instant"
+    method: TimeMethod = "latest" if step_of(target) < step_of(panel) else "instant"
     return onto_axis(panel, TimeAxis.of(target), method, names).values
 
 

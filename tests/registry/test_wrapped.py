@@ -11,7 +11,7 @@ from adapt.rungs.recursive import RecursiveCorrection
 from registry.lineage import Lineage
 from registry.versions import Registry
 from stfm.forecaster import Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 
 def test_a_wrapped_forecaster_is_registered_and_served(registry: Registry, model: NativeModel, panel: xr.Dataset,

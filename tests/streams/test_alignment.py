@@ -76,8 +76,8 @@ def test_known_time_of_a_day_is_that_of_its_latest_hour() -> None:
 def test_a_day_appears_on_an_hourly_clock_only_when_it_is_over_and_known() -> None:
     panel = _panel(np.array([[1.0], [2.0], [3.0], [np.nan]]), "1D")
     known = panel.time.values[:, None] + np.timedelta64(30, "h")  # six hours after the day's end
-    hours = _one(panel.assign_coords(known_time=(("time", "node"), known)), TimeAxis.regular("2020-01-01", "1h", 24 * 7), panel,
-                 Rule("mean", "nearest"))
+    hours = _one(panel.assign_coords(known_time=(("time", "node"), known)),
+                 TimeAxis.regular("2020-01-01", "1h", 24 * 7), panel, Rule("mean", "nearest"))
     assert np.isnan(hours.x.values[:30, 0]).all() and (hours.x.values[30:54, 0] == 1).all()
     assert (hours.x.values[54:78, 0] == 2).all() and (hours.x.values[78:121, 0] == 3).all()
     assert np.isnan(hours.x.values[121:, 0]).all()  # more than two days after its end a value is stale
@@ -220,7 +220,8 @@ def test_nothing_known_later_changes_anything_known_now(seed: int, rule: Rule, s
 
 
 @pytest.mark.parametrize(("what", "match"), [
-    ({"clock": TimeAxis.regular("2020-01-01", "90min", 2)}, "90min"), ({"rule": Rule("mean", "conservative")}, "no grid"),
+    ({"clock": TimeAxis.regular("2020-01-01", "90min", 2)}, "90min"),
+    ({"rule": Rule("mean", "conservative")}, "no grid"),
     ({"rule": Rule(times={"z": "sum"})}, "'z'"), ({"drop": True}, "without positions")])
 def test_what_cannot_be_aligned_is_refused(what: dict[str, Any], match: str) -> None:
     panel = _panel(np.ones((5, 2)))
@@ -273,7 +274,8 @@ def test_a_forecaster_sees_drivers_at_their_own_stamps_on_the_targets_nodes() ->
     np.testing.assert_array_equal(seen.values[1:], wind.x.values[:, away.argmin(axis=1)])
     nowhere = context(target, "x", {"weather": (wind.drop_vars(["lat", "lon"]), ["x"])})["weather.x"]
     np.testing.assert_array_equal(nowhere.values[1:], np.repeat(wind.x.values.mean(axis=1, keepdims=True), 3, axis=1))
-    swapped = context(target, "x", {"d": (target.assign(x=target.x + [1, 2, 3]).isel(node=[2, 0, 1]), ["x"])})["d.x"]
+    other = target.assign(x=target.x + np.array([1.0, 2.0, 3.0])).isel(node=[2, 0, 1])
+    swapped = context(target, "x", {"d": (other, ["x"])})["d.x"]
     np.testing.assert_array_equal(swapped.values, np.tile([1.0, 2.0, 3.0], (4, 1)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stfm.windows import Layout
+from stfm.mlp.windows import Layout
 
 REACH = 8.0  # the median cannot leave the level by more than this in z
 RANK = 4
