@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from stfm.base.readings import NAMES, STATISTICS
 from stfm.base.seasons import FEATURES
-from stfm.base.window import PATCH
+from stfm.base.window import PATCH, WindowTensors
 from stfm.forecaster import QUANTILES
 
 ANCHOR = NAMES.index("profile + persistence")
@@ -39,22 +39,9 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Windows side by side: fields as in ``Window`` with a leading W; ``real`` (W, N): not filling."""
+class Batch(WindowTensors):
+    """Windows side by side: every field with a leading W; ``real`` (W, N): not filling."""
 
-    values: torch.Tensor
-    known: torch.Tensor
-    rest: torch.Tensor
-    circles: torch.Tensor
-    readings: torch.Tensor
-    available: torch.Tensor
-    spread: torch.Tensor
-    statistics: torch.Tensor
-    drivers: torch.Tensor
-    drivers_known: torch.Tensor
-    neighbours: torch.Tensor
-    near: torch.Tensor
-    offsets: torch.Tensor
     real: torch.Tensor
 
 

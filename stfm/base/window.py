@@ -18,14 +18,13 @@ FARTHEST = 30.0  # |z| is clipped here: a sensor that shows 10,000 times its ran
 
 
 @dataclass(frozen=True)
-class Window:
-    """One issue time of N nodes; C context patches, F future patches of PATCH steps.
+class WindowTensors:
+    """What the network reads of one issue time of N nodes; C context patches, F future patches of PATCH steps.
 
     ``values``, ``known``, ``rest``: (N, C, PATCH); ``circles``: (C + F, features); ``readings``: (N, reading,
     F * PATCH); ``available``: (N, reading); ``spread``: (N, F * PATCH); ``statistics``: (N, STATISTICS);
     ``drivers``, ``drivers_known``: (N, driver, C + F, PATCH); ``neighbours``, ``near``, ``offsets`` as in
-    ``Places``; ``centre``, ``width``: (N,): value = centre + width * z; ``floor``, ``ceiling``: (N,) bounds that the
-    values have touched often, else infinite.
+    ``Places``.
     """
 
     values: torch.Tensor
@@ -41,6 +40,16 @@ class Window:
     neighbours: torch.Tensor
     near: torch.Tensor
     offsets: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Window(WindowTensors):
+    """One issue time, and the way back to the panel's units.
+
+    ``centre``, ``width``: (N,): value = centre + width * z; ``floor``, ``ceiling``: (N,) bounds that the values have
+    touched often, else infinite.
+    """
+
     centre: np.ndarray
     width: np.ndarray
     floor: np.ndarray

@@ -51,7 +51,7 @@ class Failing(NativeModel):
 
 
 def runs(registry: Registry) -> list[str]:
-    return sorted(run.info.status for run in registry._client.search_runs([registry._experiment]))
+    return sorted(run.info.status for run in registry.place.client.search_runs([registry.place.experiment]))
 
 
 def test_a_version_is_added_once_and_comes_back_to_the_bit(
