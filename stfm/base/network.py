@@ -54,7 +54,7 @@ class Answer:
     states: torch.Tensor
 
 
-class BaseNetwork(nn.Module):  # type: ignore[misc]
+class BaseNetwork(nn.Module):
     """Windows to quantile forecasts; every weight is shared by all nodes, steps and domains."""
 
     heads = ("trust", "added", "shape", "widths", "width_bias", "counting")
@@ -137,7 +137,7 @@ class BaseNetwork(nn.Module):  # type: ignore[misc]
         return mixed.reshape(lead) + self.added(future).reshape(lead) * batch.spread
 
 
-class Entry(nn.Module):  # type: ignore[misc]
+class Entry(nn.Module):
     """Features of a patch into a token: a residual perceptron."""
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -151,7 +151,7 @@ class Entry(nn.Module):  # type: ignore[misc]
         return entered
 
 
-class TimeLayer(nn.Module):  # type: ignore[misc]
+class TimeLayer(nn.Module):
     """Attention over the patches of one node, with rotary positions (Su et al. 2021), and a perceptron."""
 
     def __init__(self, size: Size) -> None:
@@ -174,7 +174,7 @@ class TimeLayer(nn.Module):  # type: ignore[misc]
         return moved
 
 
-class SpaceLayer(nn.Module):  # type: ignore[misc]
+class SpaceLayer(nn.Module):
     """At each patch a node attends to M summaries of the network, its neighbours (with where they lie), its drivers
     and itself; the summaries are themselves attention of M learned queries over all nodes."""
 

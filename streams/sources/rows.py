@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -176,10 +176,11 @@ def _values(row: Mapping[str, object], terms: Terms, where: str) -> dict[str, fl
 
 def _number(value: object, name: str, where: str) -> float:
     """A number; None, NaN and the usual words for "missing" are NaN. Infinity is no observation."""
-    if value is None:
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return math.nan
+    given: Any = value
     try:
-        number = math.nan if isinstance(value, str) and value.strip().lower() in MISSING else float(value)  # type: ignore[arg-type]
+        number = float(given)
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
