@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from causal.prepare import PrepareError
-from streams.kinds.sphere import haversine_km
+from stats.great_circle import haversine_km
 from streams.panel import check_panel
 
 

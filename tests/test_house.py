@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
-    "streams": set(),
-    "stfm": {"streams"},
-    "adapt": {"stfm", "streams"},
-    "causal": {"stfm", "streams"},
-    "registry": {"stfm", "streams", "adapt", "causal"},
-    "benchmarks": {"stfm", "streams", "adapt", "causal"},
-    "flows": {"stfm", "streams", "adapt", "causal", "registry", "benchmarks"},
+    "stats": set(),
+    "streams": {"stats"},
+    "stfm": {"stats", "streams"},
+    "adapt": {"stats", "stfm", "streams"},
+    "causal": {"stats", "stfm", "streams"},
+    "registry": {"stats", "stfm", "streams", "adapt", "causal"},
+    "benchmarks": {"stats", "stfm", "streams", "adapt", "causal"},
+    "flows": {"stats", "stfm", "streams", "adapt", "causal", "registry", "benchmarks"},
 }
 ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "icechunk": {"streams"},
            "tigramite": {"causal", "benchmarks"}, "river": {"adapt", "benchmarks"}}  # a bench times the peer itself

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from stats.robust_scale import interdecile_scale
 from stfm.base.readings import read
 from stfm.base.scene import Scene
 
@@ -97,12 +98,8 @@ def units(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = np.isfinite(past)
     seen = known.any(1)
     filled = np.where(seen[:, None], past, 0.0)
-    if known.all():
-        low, centre, high = np.quantile(filled, (0.1, 0.5, 0.9), axis=1)
-    else:
-        low, centre, high = np.nanquantile(filled, (0.1, 0.5, 0.9), axis=1)
-    deviation = np.nanstd(filled, axis=1)
-    width = np.maximum((high - low) / 2.563, 0.2 * deviation)
+    centre, width = interdecile_scale(filled, axis=1)
+    width = np.maximum(width, 0.2 * np.nanstd(filled, axis=1))
     tiny = 1e-6 * np.maximum(np.abs(centre), 1e-6)
     varied = seen & (width > tiny)
     typical = float(np.median(width[varied])) if varied.any() else 1.0

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from stats.calendar import circle, phases
 from stfm.mlp.scales import Scale
 
 SUMMARIES = 5
@@ -88,13 +89,9 @@ class Hidden:
 
 def calendar(times: np.ndarray, yearly: bool) -> np.ndarray:
     """Circles of the hour (two harmonics), the weekday and, if asked, the day of year; shape (time, 6 or 8)."""
-    nanoseconds = times.astype("datetime64[ns]").astype("int64")
-    day = nanoseconds / 86_400e9
-    turns = [day % 1, 2 * day % 1, (day + 3) % 7 / 7]  # 1970-01-01 was a Thursday
-    if yearly:
-        turns.append(day % 365.2425 / 365.2425)
-    return np.stack([part for turn in turns for part in (np.sin(2 * math.pi * turn), np.cos(2 * math.pi * turn))],
-                    axis=1)
+    day, week, year = phases(times)
+    turns = [circle(day), circle(day, 2), circle(week)] + [circle(year)] * yearly
+    return np.concatenate(turns, axis=1)
 
 
 def table_of(target: np.ndarray, drivers: np.ndarray, scale: Scale, driver_scale: Scale, times: np.ndarray,

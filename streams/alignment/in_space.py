@@ -14,8 +14,8 @@ from scipy.sparse import csr_matrix, kron
 from streams.alignment.in_time import NEVER
 from streams.errors import PanelError
 from streams.kinds.cells import GridCells
+from streams.kinds.grid import cell_areas_km2, edges_of
 from streams.kinds.nearby import Nearby
-from streams.kinds.sphere import cell_areas_km2, edges_of
 
 SpaceMethod = Literal["same", "nearest", "inverse_distance", "conservative", "gather", "mean"]
 

@@ -12,12 +12,12 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stats.great_circle import haversine_km
 from streams.alignment import Place, Rule, TimeAxis, align, context, place_of
 from streams.errors import PanelError
 from streams.kinds import counts, event, point, raster, sensor
 from streams.kinds.cells import GridCells
 from streams.kinds.check import check_kind
-from streams.kinds.sphere import haversine_km
 from streams.known import Recorded
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
