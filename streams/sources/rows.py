@@ -17,8 +17,8 @@ from streams.clock import TOLERANCE, Clock, span_text
 from streams.errors import PanelError, ReadError
 from streams.panel import KINDS
 from streams.readers.local_time import DROPPED
+from streams.readers.table import MISSING
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 EPOCH = datetime(1970, 1, 1)
 NO_TIME = "no time stamp"
 NO_NODE = "no node"
