@@ -11,7 +11,7 @@ import xarray as xr
 from adapt.clock import Moment
 from adapt.mixing.company import MOST, company_names, stacked
 from stfm.forecaster import Request
-from streams.align import context
+from streams.alignment import context
 
 ALWAYS = np.datetime64("1678-01-01", "ns")
 

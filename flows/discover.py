@@ -40,7 +40,7 @@ from flows.prefect_api import GRAPH
 from flows.serving_forecaster import forecaster_factory
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
-from registry.recording import record_files
+from registry.unversioned import record_files
 from stfm.forecaster import ForecastError
 from streams.errors import TerracastError
 from streams.store import View

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class Lineage:
     def from_tags(cls, tags: Mapping[str, str]) -> Lineage:
         """Read back what ``tags`` wrote; other tags are ignored."""
         known = {one.name: tags[TAGS[one.name]] for one in fields(cls) if TAGS[one.name] in tags}
-        typed: dict[str, object] = dict(known)
+        typed: dict[str, Any] = {"key": "unknown", "snapshot": "", **known}
         if "seed" in known:
             typed["seed"] = int(known["seed"])
         if "known_at" in known:
@@ -88,7 +89,7 @@ class Lineage:
         if "reference" in known:
             first, _, last = known["reference"].partition("/")
             typed["reference"] = (np.datetime64(first, "ns"), np.datetime64(last, "ns"))
-        return cls(**{"key": "unknown", "snapshot": "", **typed})  # type: ignore[arg-type]
+        return cls(**typed)
 
 
 def _as_text(value: object) -> str:

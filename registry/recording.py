@@ -8,17 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
 from registry.lineage import Lineage
 from registry.tidy import Interface
-from registry.tracking import RegistryError, in_words
+from registry.tracking import RegistryError
 from stfm.forecaster import Forecaster
-
-if TYPE_CHECKING:
-    from registry.versions import Registry
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecas
     tags = {**evidence.lineage.tags(), "terracast_version": terracast_version()}
     run_id = client.create_run(experiment, tags=tags, run_name=evidence.lineage.key).info.run_id
     try:
-        _log(client, run_id, evidence)
+        log_evidence(client, run_id, evidence)
         model = client.create_logged_model(experiment, name="forecaster", source_run_id=run_id, tags=tags,
                                            model_type="forecaster")
         with tempfile.TemporaryDirectory() as scratch:
@@ -65,35 +62,8 @@ def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecas
     return Recorded(run_id, model.model_id, model.artifact_location, tags)
 
 
-def record_files(registry: Registry, key: str, snapshot: str, files: Mapping[str, str | bytes], *,
-                 tags: Mapping[str, str] | None = None, metrics: Mapping[str, float] | None = None) -> str:
-    """Keep files that belong to no version (a causal graph, a report) as a finished run; answers its id.
-
-    The run is named ``key`` and holds the data snapshot as its input; asked again with the same key, the first
-    finished run is answered and nothing is written. Raises ``RegistryError`` on a path that leaves the run.
-    """
-    lineage = Lineage(key, snapshot)
-    client, experiment, where = registry._client, registry._experiment, registry.name
-    with registry.lock(), in_words(f"keep {key}", where):
-        asked = f"tags.evidence_key = '{key}' and attributes.status = 'FINISHED'"
-        found = client.search_runs([experiment], asked, max_results=1)
-        if found:
-            return str(found[0].info.run_id)
-        from registry.packing import terracast_version
-
-        said = {**lineage.tags(), **(tags or {}), "evidence_key": key, "terracast_version": terracast_version()}
-        run_id = str(client.create_run(experiment, tags=said, run_name=key).info.run_id)
-        try:
-            _log(client, run_id, Evidence(lineage, metrics or {}, files))
-            client.set_terminated(run_id, "FINISHED")
-        except BaseException:
-            with suppress(Exception):
-                client.set_terminated(run_id, "FAILED")
-            raise
-    return run_id
-
-
-def _log(client: Any, run_id: str, evidence: Evidence) -> None:
+def log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
+    """Write metrics, files and the snapshot as input into a run that is open."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     lineage = evidence.lineage

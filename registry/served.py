@@ -15,7 +15,7 @@ from adapt.rungs import kept
 from registry.tidy import Interface, table_of_forecast
 
 
-class ServedForecaster(PythonModel):  # type: ignore[misc]
+class ServedForecaster(PythonModel):
     """A forecaster behind MLflow's ``predict``: a tidy table in, a tidy table out (see ``registry.tidy``)."""
 
     def load_context(self, context: Any) -> None:

@@ -1,1 +1,1 @@
-"""Base models: one Forecaster interface, a seasonal naive, and a small native torch model."""
+"""Base models: one Forecaster interface, a seasonal naive, a small MLP and the pre-trained base."""

@@ -113,7 +113,7 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
 
         return Base.shipped().continue_on(panel, request, steps=steps, seed=seed, progress=progress)
     if name == "native":
-        from stfm.native import NativeModel
+        from stfm.mlp.forecaster import NativeModel
 
         drivers = tuple(str(one) for one in panel.data_vars if one != request.target)
         return NativeModel.fit(panel, request, drivers=drivers, steps=steps, seed=seed, progress=progress)

@@ -137,3 +137,38 @@ def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr
          **coords},
         {"domain": context.attrs.get("domain", ""), "step": context.attrs.get("step", "")},
     )
+
+
+def as_forecasts(values: np.ndarray, panel: xr.Dataset, request: Request, issue_times: np.ndarray) -> xr.Dataset:
+    """Wrap quantiles of shape (issue time, lead, node, quantile) as ``as_forecast`` does those of one issue time."""
+    one = as_forecast(values[0], panel, request.at(issue_times[0]))
+    return one.drop_dims("issue_time").assign_coords(
+        issue_time=("issue_time", issue_times, one["issue_time"].attrs),
+        valid_time=(("issue_time", "lead"), issue_times[:, None] + request.leads, one["valid_time"].attrs),
+    ).assign({request.target: (("issue_time", "lead", "node", "quantile"), values.astype("float32"),
+                               one[request.target].attrs)})
+
+
+def at_quantiles(values: np.ndarray, trained: tuple[float, ...], asked: tuple[float, ...]) -> np.ndarray:
+    """Values (…, trained quantile) at the asked quantiles, linear between trained ones, rising.
+
+    >>> at_quantiles(np.arange(11.0), QUANTILES, (0.05, 0.5)).tolist()
+    [0.0, 5.0]
+    """
+    if len(trained) == 1:
+        values = values.repeat(len(asked), axis=-1)
+    elif tuple(trained) != tuple(asked):
+        levels, wanted = np.array(trained), np.array(asked)
+        right = np.clip(np.searchsorted(levels, wanted), 1, len(levels) - 1)
+        share = (wanted - levels[right - 1]) / (levels[right] - levels[right - 1])
+        values = values[..., right - 1] * (1 - share) + values[..., right] * share
+    rising: np.ndarray = np.maximum.accumulate(values, axis=-1)
+    return rising
+
+
+def check_quantiles(asked: tuple[float, ...], trained: tuple[float, ...], where: str, remedy: str) -> None:
+    """Refuse quantiles that do not rise or lie outside the trained range."""
+    if not asked or list(asked) != sorted(set(asked)) or asked[0] < trained[0] or asked[-1] > trained[-1]:
+        raise ForecastError(f"quantiles are {asked}", where=where,
+                            expected=f"rising quantiles from {trained[0]} to {trained[-1]}, the trained range",
+                            remedy=remedy)

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.stats import t as student
 
 from stfm.forecaster import Capabilities, ForecastError, Request, as_forecast
-from stfm.windows import on_clock, slots_from
+from stfm.regular_grid import on_clock, slots_from
 
 SEASONS = 28  # seasons of history the widths are learnt from
 FEWEST = 2  # values that tell a level and a width

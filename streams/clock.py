@@ -208,6 +208,23 @@ class Clock:
         return int(even[int(local) % days - first])
 
 
+def common_phase(stamps: np.ndarray, step: np.timedelta64) -> tuple[np.timedelta64, float]:
+    """How far most stamps lie behind whole steps since 1970 (of equals the first one met), and their share.
+
+    >>> hours = np.array(["2020-01-01T00:05", "2020-01-01T01:05", "2020-01-01T02:00"], "datetime64[ns]")
+    >>> phase, share = common_phase(hours, np.timedelta64(1, "h"))
+    >>> int(phase / np.timedelta64(1, "m")), round(share, 2)
+    (5, 0.67)
+    """
+    size = int(step.astype("timedelta64[ns]").astype(np.int64))
+    phases, first, counts = np.unique(stamps.astype("datetime64[ns]").astype(np.int64) % size, return_index=True,
+                                      return_counts=True)
+    if not len(phases):
+        return np.timedelta64(0, "ns"), 0.0
+    best = np.flatnonzero(counts == counts.max())
+    return np.timedelta64(int(phases[best[np.argmin(first[best])]]), "ns"), float(counts.max() / len(stamps))
+
+
 def _moved(stamps: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Integer stamps from one axis to the other, evenly between two ticks; NaT and what is beyond the table stay."""
     inside = (stamps >= source[0]) & (stamps <= source[-1])

@@ -15,12 +15,13 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from streams.clock import EPOCH, TOLERANCE, Clock
+from streams.clock import EPOCH, TOLERANCE, Clock, common_phase
 from streams.errors import PanelError
 from streams.panel import check_panel, step_of
 from streams.storage.arrays import read_array, write_array
 from streams.storage.cells import Cells
-from streams.storage.observations import POSITIONS, StoredDomain, create_domain, find_domain
+from streams.storage.growing import GrowingDomain, create_domain, find_growing
+from streams.storage.observations import POSITIONS
 
 NOT_LATER = "differs from the stored report but is not known later"
 OFF_CLOCK = "off the domain's clock"
@@ -75,7 +76,7 @@ def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
     also the rows after it).
     """
     panel = _accepted(check_panel(panel), domain)
-    held = find_domain(root, domain)
+    held = find_growing(root, domain)
     if held is not None:
         _refuse_other_terms(held, panel)
         panel = _on_held_clock(panel, held.clock)
@@ -103,7 +104,7 @@ def _accepted(panel: xr.Dataset, domain: str) -> xr.Dataset:
     return panel
 
 
-def _refuse_other_terms(held: StoredDomain, panel: xr.Dataset) -> None:
+def _refuse_other_terms(held: GrowingDomain, panel: xr.Dataset) -> None:
     """A panel with another step, kind, unit or sort of position must not be mixed in."""
     if step_of(panel) != held.step or panel.attrs["kind"] != held.attrs["kind"]:
         term = "step" if step_of(panel) != held.step else "kind"
@@ -154,10 +155,10 @@ def _clock_of(panel: xr.Dataset) -> Clock:
     for name in panel.data_vars:
         said |= np.isfinite(panel[name].values).any(axis=1)
     stamps = panel["time"].values[said] if said.any() else panel["time"].values
-    return replace(clock, anchor=EPOCH + np.timedelta64(_common_phase(stamps, clock.step), "ns"))
+    return replace(clock, anchor=EPOCH + common_phase(stamps, clock.step)[0])
 
 
-def _reports(panel: xr.Dataset, held: StoredDomain | None, clock: Clock) -> tuple[Reports, dict[str, int]]:
+def _reports(panel: xr.Dataset, held: GrowingDomain | None, clock: Clock) -> tuple[Reports, dict[str, int]]:
     """The panel's reports without those that cannot be placed, and why those cannot."""
     shape = (panel.sizes["time"], panel.sizes["node"])
     values = {str(name): panel[name].values for name in panel.data_vars}
@@ -177,17 +178,7 @@ def _reports(panel: xr.Dataset, held: StoredDomain | None, clock: Clock) -> tupl
     return reports, {reason: count for reason, count in counts.items() if count}
 
 
-def _common_phase(stamps: np.ndarray, step: np.timedelta64) -> int:
-    """The phase that most stamps share, in ns modulo the step; the earliest of equals."""
-    phases = stamps.astype(np.int64) % int(step.astype(np.int64))
-    names, first, counts = np.unique(phases, return_index=True, return_counts=True)
-    if not len(names):
-        return 0
-    best = np.flatnonzero(counts == counts.max())
-    return int(names[best[np.argmin(first[best])]])
-
-
-def _join(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[str, ...]:
+def _join(held: GrowingDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[str, ...]:
     """Let new variables and positions in; returns what was ignored, in words."""
     notes = []
     for name in map(str, panel.data_vars):
@@ -205,7 +196,7 @@ def _join(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[s
     return tuple(notes)
 
 
-def _place_nodes(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> list[str]:
+def _place_nodes(held: GrowingDomain, panel: xr.Dataset, columns: np.ndarray) -> list[str]:
     moved = np.zeros(len(columns), dtype=bool)
     for name in POSITIONS:
         stored, given = read_array(held.arrays[name]), panel[name].values.astype(np.float64)
@@ -220,7 +211,7 @@ def _place_nodes(held: StoredDomain, panel: xr.Dataset, columns: np.ndarray) -> 
     return [f"another position was given for {', '.join(names[:3])}: the stored one is kept"]
 
 
-def _write_reports(held: StoredDomain, panel: xr.Dataset, reports: Reports, columns: np.ndarray) -> Ingested:
+def _write_reports(held: GrowingDomain, panel: xr.Dataset, reports: Reports, columns: np.ndarray) -> Ingested:
     told = ~np.isnat(reports.known).all(axis=1)
     if not told.any():
         return Ingested()
@@ -262,7 +253,7 @@ class Changes:
         return cls(np.zeros_like(like), np.zeros_like(like), {}, {})
 
 
-def _changes(held: StoredDomain, reports: Reports, cells: Cells, first_known: np.ndarray,
+def _changes(held: GrowingDomain, reports: Reports, cells: Cells, first_known: np.ndarray,
              again: np.ndarray) -> Changes:
     """Sort the reports about known cells: later ones revise, equally early ones fill gaps, others are refused."""
     found = Changes.none(again)
@@ -306,7 +297,7 @@ def _differs(reports: Reports, name: str, first: np.ndarray, ledger: pd.DataFram
     return np.asarray((values != current) & ~repeated)
 
 
-def _write_revisions(held: StoredDomain, reports: Reports, revisions: dict[str, np.ndarray]) -> None:
+def _write_revisions(held: GrowingDomain, reports: Reports, revisions: dict[str, np.ndarray]) -> None:
     tables = []
     for name, mask in revisions.items():
         rows, columns = np.nonzero(mask)

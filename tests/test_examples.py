@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("streams", "stfm", "adapt", "causal", "drivers", "registry", "flows", "benchmarks")
+ROOMS = ("stats", "streams", "stfm", "adapt", "causal", "drivers", "registry", "flows", "benchmarks")
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ROOMS
                  for path in (ROOT / room).rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
 

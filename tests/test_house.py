@@ -9,14 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
-    "streams": set(),
-    "stfm": {"streams"},
-    "adapt": {"stfm", "streams"},
-    "causal": {"stfm", "streams"},
-    "drivers": {"stfm", "streams", "adapt", "causal"},
-    "registry": {"stfm", "streams", "adapt", "causal", "drivers"},
-    "benchmarks": {"stfm", "streams", "adapt", "causal", "drivers"},
-    "flows": {"stfm", "streams", "adapt", "causal", "drivers", "registry", "benchmarks"},
+    "stats": set(),
+    "streams": {"stats"},
+    "stfm": {"stats", "streams"},
+    "adapt": {"stats", "stfm", "streams"},
+    "causal": {"stats", "stfm", "streams"},
+    "drivers": {"stats", "stfm", "streams", "adapt", "causal"},
+    "registry": {"stats", "stfm", "streams", "adapt", "causal", "drivers"},
+    "benchmarks": {"stats", "stfm", "streams", "adapt", "causal", "drivers"},
+    "flows": {"stats", "stfm", "streams", "adapt", "causal", "drivers", "registry", "benchmarks"},
 }
 ONLY_IN = {"mlflow": {"registry"}, "prefect": {"flows"}, "icechunk": {"streams"},
            "tigramite": {"causal", "benchmarks"}, "river": {"adapt", "benchmarks"}}  # a bench times the peer itself

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from adapt.rungs.pairs import up_to
-from stfm.base.seasons import seasons
+from stats.calendar import seasons
 from stfm.forecaster import Request
 
 FEATURES = ("level", "size", "memory", "season", "shape", "shape")

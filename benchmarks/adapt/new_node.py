@@ -29,9 +29,9 @@ from adapt.rungs.school import school
 from adapt.rungs.start import load_start
 from adapt.rungs.tasks import lesson_at
 from benchmarks.base.data import Case, cases_of
+from stats.calendar import seasons
 from stfm.base.model import Base
 from stfm.base.scene import scene_of
-from stfm.base.seasons import seasons
 from stfm.base.window import PATCH
 from streams.errors import TerracastError
 

@@ -30,8 +30,8 @@ from adapt.rungs.tuning import AdapterRung
 from adapt.rungs.usual import ALIKE
 from benchmarks.adapt.new_node import NewNodeError
 from benchmarks.base.data import Case, cases_of
+from stats.calendar import seasons
 from stfm.base.model import Base
-from stfm.base.seasons import seasons
 from stfm.base.window import MEMORY
 from stfm.forecaster import Request
 

@@ -15,7 +15,7 @@ from adapt.scores import crps
 from benchmarks.base.data import HISTORY, Case, windows_of
 from benchmarks.base.ridge import LONGEST, RidgePeer
 from stfm.forecaster import QUANTILES, Forecaster
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 from streams.errors import TerracastError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from sklearn.metrics import adjusted_rand_score, roc_auc_score  # type: ignore[import-untyped]
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from benchmarks.base.data import HISTORY, Case, CaseError, cases_of
 from benchmarks.base.files import found

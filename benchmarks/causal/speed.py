@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 METHODS = {"pcmci": "run_pcmci", "pcmciplus": "run_pcmciplus"}
 GAP = 987654.25

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from benchmarks.causal.data import KnownCase, known_cases
 from benchmarks.causal.methods import METHODS, Peers, from_links, peer

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stats.block_bootstrap import circular_block_rows
+
 DRAWS = 1000
 MASS = 0.9
 
@@ -68,9 +70,7 @@ def _finite(pair: Pair) -> Pair:
 def _redrawn(pair: Pair, random: np.random.Generator, draws: int) -> np.ndarray:
     """Log ratios of redrawn means, (draw,)."""
     count = len(pair.losses)
-    length = max(1, round(count**0.5))
-    starts = random.integers(0, count, (draws, -(-count // length)))
-    rows = ((starts[..., None] + np.arange(length)) % count).reshape(draws, -1)[:, :count]
+    rows = circular_block_rows(count, count, max(1, round(count**0.5)), random, (draws,))
     tiny = 1e-12
     return np.asarray(np.log(np.maximum(pair.losses[rows].mean(axis=1), tiny)
                              / np.maximum(pair.reference[rows].mean(axis=1), tiny)))

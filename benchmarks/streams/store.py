@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -175,7 +176,7 @@ def step_rows(bench: StoreBench, folder: Path, progress: Progress = lambda said:
     for turn in range(bench.rounds + 1):
         for name, days in lengths.items():
             row = bench.batch(24 * days + turn, 1, bench.history_variables)
-            seconds[name].append(_seconds(lambda name=name, row=row: _step(bench, folder / name, row)))  # type: ignore[misc]
+            seconds[name].append(_seconds(partial(_step, bench, folder / name, row)))
         progress(f"round {turn}")
     return [{"method": "terracast", "part": "step", "history_days": lengths[name], "seconds": median(times[1:])}
             for name, times in seconds.items()]

@@ -20,7 +20,17 @@ from stfm.base.lesson import collated
 from stfm.base.network import Answer, BaseNetwork, Size
 from stfm.base.scene import Scene, scene_of
 from stfm.base.window import MEMORY, PATCH, Window, cut
-from stfm.forecaster import QUANTILES, Capabilities, ForecastError, Request, as_forecast
+from stfm.forecaster import (
+    QUANTILES,
+    Capabilities,
+    ForecastError,
+    Request,
+    as_forecast,
+    as_forecasts,
+    at_quantiles,
+    check_quantiles,
+)
+from stfm.saved_folder import read_folder
 
 LONGEST = 24 * PATCH  # steps ahead: beyond it nothing was ever trained nor tried
 AT_ONCE = 512  # node windows that go through the network together
@@ -108,12 +118,7 @@ class Base:
                 _check_known(scene, int(row), request.target)
                 windows.append(cut(scene, int(row), request.horizon))
             parts += self._values(windows, scene, request)
-        one = as_forecast(parts[0], panel, request.at(issues[0]))
-        return one.drop_dims("issue_time").assign_coords(
-            issue_time=("issue_time", issues, one["issue_time"].attrs),
-            valid_time=(("issue_time", "lead"), issues[:, None] + request.leads, one["valid_time"].attrs),
-        ).assign({request.target: (("issue_time", "lead", "node", "quantile"),
-                                   np.stack(parts).astype("float32"), one[request.target].attrs)})
+        return as_forecasts(np.stack(parts), panel, request, issues)
 
     def embed(self, panel: xr.Dataset, issue_time: np.datetime64, target: str | None = None) -> np.ndarray:
         """What the network makes of each node at ``issue_time``: (node, 2 * width), past and outlook, for light heads
@@ -174,32 +179,14 @@ class Base:
                 z = answer.quantiles[place, :, :request.horizon].numpy()
                 values = window.centre[:, None, None] + window.width[:, None, None] * z.astype("float64")
                 values = values.clip(window.floor[:, None, None], window.ceiling[:, None, None])
-            found.append(at_quantiles(values.transpose(1, 0, 2), request.quantiles))
+            found.append(at_quantiles(values.transpose(1, 0, 2), QUANTILES, request.quantiles))
         return found
 
     def _check(self, request: Request) -> None:
         if not 1 <= request.horizon <= LONGEST:
             raise ForecastError(f"horizon is {request.horizon} steps", where=request.target,
                                 expected=f"1 to {LONGEST}", remedy="ask for fewer steps, or aggregate to a longer step")
-        asked = request.quantiles
-        if not asked or list(asked) != sorted(set(asked)) or asked[0] < QUANTILES[0] or asked[-1] > QUANTILES[-1]:
-            raise ForecastError(f"quantiles are {asked}", where=request.target,
-                                expected=f"rising quantiles from {QUANTILES[0]} to {QUANTILES[-1]}",
-                                remedy="ask for quantiles in this range")
-
-
-def at_quantiles(values: np.ndarray, asked: tuple[float, ...]) -> np.ndarray:
-    """Values (…, QUANTILES) at the asked quantiles, linear between trained ones, rising.
-
-    >>> at_quantiles(np.arange(11.0), (0.05, 0.5)).tolist()
-    [0.0, 5.0]
-    """
-    trained = np.array(QUANTILES)
-    right = np.clip(np.searchsorted(trained, asked), 1, len(trained) - 1)
-    share = (np.array(asked) - trained[right - 1]) / (trained[right] - trained[right - 1])
-    between = values[..., right - 1] * (1 - share) + values[..., right] * share
-    rising: np.ndarray = np.maximum.accumulate(between, axis=-1)
-    return rising
+        check_quantiles(request.quantiles, QUANTILES, request.target, "ask for quantiles in this range")
 
 
 def _check_known(scene: Scene, row: int, target: str) -> None:
@@ -210,11 +197,4 @@ def _check_known(scene: Scene, row: int, target: str) -> None:
 
 @cache
 def _shipped() -> Base:
-    from stfm.shelf import load  # the shelf builds forecasters, this one among them
-
-    forecaster = load(SHIPPED)
-    if not isinstance(forecaster, Base):
-        raise ForecastError("the shipped weights are not a base model", where=str(SHIPPED),
-                            expected="what terracast pretrain wrote", remedy="install Terracast again")
-    return forecaster
-
+    return Base.build(*read_folder(SHIPPED))

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from stfm.base.readings import NAMES, STATISTICS
 from stfm.base.seasons import FEATURES
-from stfm.base.window import PATCH
+from stfm.base.window import PATCH, WindowTensors
 from stfm.forecaster import QUANTILES
 
 ANCHOR = NAMES.index("profile + persistence")
@@ -39,22 +39,9 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Windows side by side: fields as in ``Window`` with a leading W; ``real`` (W, N): not filling."""
+class Batch(WindowTensors):
+    """Windows side by side: every field with a leading W; ``real`` (W, N): not filling."""
 
-    values: torch.Tensor
-    known: torch.Tensor
-    rest: torch.Tensor
-    circles: torch.Tensor
-    readings: torch.Tensor
-    available: torch.Tensor
-    spread: torch.Tensor
-    statistics: torch.Tensor
-    drivers: torch.Tensor
-    drivers_known: torch.Tensor
-    neighbours: torch.Tensor
-    near: torch.Tensor
-    offsets: torch.Tensor
     real: torch.Tensor
 
 
@@ -67,7 +54,7 @@ class Answer:
     states: torch.Tensor
 
 
-class BaseNetwork(nn.Module):  # type: ignore[misc]
+class BaseNetwork(nn.Module):
     """Windows to quantile forecasts; every weight is shared by all nodes, steps and domains."""
 
     heads = ("trust", "added", "shape", "widths", "width_bias", "counting")
@@ -150,7 +137,7 @@ class BaseNetwork(nn.Module):  # type: ignore[misc]
         return mixed.reshape(lead) + self.added(future).reshape(lead) * batch.spread
 
 
-class Entry(nn.Module):  # type: ignore[misc]
+class Entry(nn.Module):
     """Features of a patch into a token: a residual perceptron."""
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -164,7 +151,7 @@ class Entry(nn.Module):  # type: ignore[misc]
         return entered
 
 
-class TimeLayer(nn.Module):  # type: ignore[misc]
+class TimeLayer(nn.Module):
     """Attention over the patches of one node, with rotary positions (Su et al. 2021), and a perceptron."""
 
     def __init__(self, size: Size) -> None:
@@ -187,7 +174,7 @@ class TimeLayer(nn.Module):  # type: ignore[misc]
         return moved
 
 
-class SpaceLayer(nn.Module):  # type: ignore[misc]
+class SpaceLayer(nn.Module):
     """At each patch a node attends to M summaries of the network, its neighbours (with where they lie), its drivers
     and itself; the summaries are themselves attention of M learned queries over all nodes."""
 

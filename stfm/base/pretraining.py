@@ -66,7 +66,7 @@ class Progress:
     loss: float
 
 
-class Worlds(Dataset[Lesson]):  # type: ignore[misc]
+class Worlds(Dataset[Lesson]):
     """Batches of simulated worlds by number: batch k is the same whenever and wherever it is made."""
 
     def __init__(self, plan: Plan) -> None:

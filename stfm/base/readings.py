@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stfm.base.seasons import seasons, smoothing
+from stats.calendar import seasons
+from stfm.base.seasons import smoothing
 
 NAMES = ("last value", "mean", "season before", "profile + last season's level", "profile", "profile + persistence",
          "profile + level", "profile + regression", "long season before")

@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
+from stats.great_circle import EARTH_RADIUS_KM, unit_vectors
 from stfm.base.seasons import calendar
 from stfm.forecaster import ForecastError
 
 NEIGHBOURS = 3
-EARTH = 6371.0  # km
 ROLES = ("past_driver", "future_driver")
 LARGEST = 1e15  # what is larger is no reading: sums of its square would leave single precision
 
@@ -118,8 +118,7 @@ def _positions(panel: xr.Dataset, at: np.datetime64) -> np.ndarray | None:
             degrees.append(past[np.arange(len(past)), last] if past.shape[1] else np.full(len(past), np.nan))
         else:
             degrees.append(values.values)
-    lat, lon = (np.radians(np.asarray(one, "float64")) for one in degrees)
-    return EARTH * np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    return EARTH_RADIUS_KM * unit_vectors(*degrees)
 
 
 def _offsets(position: np.ndarray, neighbours: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -144,7 +143,7 @@ def _slots(stamps: np.ndarray, first: np.datetime64, step: np.timedelta64, targe
     if off.any():
         raise ForecastError(f"stamp {np.datetime_as_string(stamps[off][0], 's')} is off the clock", where=target,
                             expected=f"stamps a whole number of steps of {step} from the issue time",
-                            remedy="align the panel (streams.align), or ask at a time of its clock")
+                            remedy="align the panel (streams.alignment), or ask at a time of its clock")
     if len(np.unique(slots)) != len(slots):
         raise ForecastError("a stamp is doubled", where=target, expected="one row a stamp",
                             remedy="keep one row per stamp")

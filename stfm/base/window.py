@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from stats.robust_scale import interdecile_scale
 from stfm.base.readings import read
 from stfm.base.scene import Scene
 
@@ -18,14 +19,13 @@ FARTHEST = 30.0  # |z| is clipped here: a sensor that shows 10,000 times its ran
 
 
 @dataclass(frozen=True)
-class Window:
-    """One issue time of N nodes; C context patches, F future patches of PATCH steps.
+class WindowTensors:
+    """What the network reads of one issue time of N nodes; C context patches, F future patches of PATCH steps.
 
     ``values``, ``known``, ``rest``: (N, C, PATCH); ``circles``: (C + F, features); ``readings``: (N, reading,
     F * PATCH); ``available``: (N, reading); ``spread``: (N, F * PATCH); ``statistics``: (N, STATISTICS);
     ``drivers``, ``drivers_known``: (N, driver, C + F, PATCH); ``neighbours``, ``near``, ``offsets`` as in
-    ``Places``; ``centre``, ``width``: (N,): value = centre + width * z; ``floor``, ``ceiling``: (N,) bounds that the
-    values have touched often, else infinite.
+    ``Places``.
     """
 
     values: torch.Tensor
@@ -41,6 +41,16 @@ class Window:
     neighbours: torch.Tensor
     near: torch.Tensor
     offsets: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Window(WindowTensors):
+    """One issue time, and the way back to the panel's units.
+
+    ``centre``, ``width``: (N,): value = centre + width * z; ``floor``, ``ceiling``: (N,) bounds that the values have
+    touched often, else infinite.
+    """
+
     centre: np.ndarray
     width: np.ndarray
     floor: np.ndarray
@@ -88,12 +98,8 @@ def units(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = np.isfinite(past)
     seen = known.any(1)
     filled = np.where(seen[:, None], past, 0.0)
-    if known.all():
-        low, centre, high = np.quantile(filled, (0.1, 0.5, 0.9), axis=1)
-    else:
-        low, centre, high = np.nanquantile(filled, (0.1, 0.5, 0.9), axis=1)
-    deviation = np.nanstd(filled, axis=1)
-    width = np.maximum((high - low) / 2.563, 0.2 * deviation)
+    centre, width = interdecile_scale(filled, axis=1)
+    width = np.maximum(width, 0.2 * np.nanstd(filled, axis=1))
     tiny = 1e-6 * np.maximum(np.abs(centre), 1e-6)
     varied = seen & (width > tiny)
     typical = float(np.median(width[varied])) if varied.any() else 1.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KM_PER_DEGREE = 111.2
+from stats.great_circle import KM_PER_DEGREE
 
 
 @dataclass(frozen=True)

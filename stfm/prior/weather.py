@@ -32,7 +32,7 @@ def weather(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     made = sky(rng, clock, places)
     target = str(rng.choice(list(OFTEN), p=list(OFTEN.values())))
     others = [driver(name, made[name], rng, UNITS[name]) for name in made if name != target]
-    rng.shuffle(others)  # type: ignore[arg-type]
+    others = [others[at] for at in rng.permutation(len(others))]
     floor = 0.0 if target in ("humidity", "wind_speed", "rain", "radiation") else None
     return Draft(clock, places, (Series(target, made[target], UNITS[target]), *chosen_drivers(rng, others)), "weather",
                  floor=floor)

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from streams.alignment.in_space import Place, SpaceMethod, known_of, moved, place_of, weights
-from streams.alignment.in_time import NEVER, Clock, TimeMethod, onto_clock
+from streams.alignment.in_time import NEVER, TimeAxis, TimeMethod, onto_axis
 from streams.errors import PanelError
 from streams.panel import check_panel
 
@@ -20,7 +20,7 @@ WHOLE = ("same", "nearest", "gather")  # these keep counts whole
 
 @dataclass(frozen=True)
 class Rule:
-    """How a domain comes onto the clock and the nodes (see ``in_time.onto_clock``, ``in_space.weights``).
+    """How a domain comes onto the clock and the nodes (see ``in_time.onto_axis``, ``in_space.weights``).
 
     ``time`` and ``space`` hold for all variables but those in ``times`` (variable to time method). Intensities
     (concentrations, temperatures) want ``mean``, counts ``sum`` and ``gather``, states at a stamp ``instant``.
@@ -37,7 +37,7 @@ class Rule:
     radius_km: float = np.inf
 
 
-def align(panels: Mapping[str, xr.Dataset], clock: Clock, place: Place | xr.Dataset,
+def align(panels: Mapping[str, xr.Dataset], axis: TimeAxis, place: Place | xr.Dataset,
           rules: Mapping[str, Rule]) -> dict[str, xr.Dataset]:
     """A panel per domain on one clock and one set of nodes, each value with the time it was known.
 
@@ -49,7 +49,7 @@ def align(panels: Mapping[str, xr.Dataset], clock: Clock, place: Place | xr.Data
     >>> day = xr.Dataset({"rain": (("time", "node"), [[24.0]], {"units": "mm d-1", "long_name": "rain"})},
     ...                  {"time": np.array(["2020-01-01"], "M8[ns]"), "node": ["mast"], "lat": ("node", [0.0]),
     ...                   "lon": ("node", [0.0])}, {"domain": "weather", "kind": "sensor", "step": "1D"})
-    >>> hours = align({"weather": day}, Clock("2020-01-01T22:00", "1h", 4), day, {})["weather"]
+    >>> hours = align({"weather": day}, TimeAxis.regular("2020-01-01T22:00", "1h", 4), day, {})["weather"]
     >>> hours.rain.values.ravel().tolist()
     [nan, nan, 24.0, 24.0]
     """
@@ -58,7 +58,7 @@ def align(panels: Mapping[str, xr.Dataset], clock: Clock, place: Place | xr.Data
     if unknown:
         raise PanelError(f"a rule for {unknown[0]!r}", where="alignment", remedy="give its panel or drop the rule",
                          expected="one of " + ", ".join(panels))
-    return {domain: _aligned(domain, panel, clock, where, rules.get(domain) or _usual(panel))
+    return {domain: _aligned(domain, panel, axis, where, rules.get(domain) or _usual(panel))
             for domain, panel in panels.items()}
 
 
@@ -66,7 +66,7 @@ def _usual(panel: xr.Dataset) -> Rule:
     return Rule("sum", "gather") if panel.attrs.get("kind") == "event" else Rule()
 
 
-def _aligned(domain: str, panel: xr.Dataset, clock: Clock, place: Place, rule: Rule) -> xr.Dataset:
+def _aligned(domain: str, panel: xr.Dataset, axis: TimeAxis, place: Place, rule: Rule) -> xr.Dataset:
     source = place_of(panel)
     patience = None if rule.patience is None else pd.Timedelta(rule.patience)
     max_age = None if rule.max_age is None else pd.Timedelta(rule.max_age)
@@ -78,7 +78,7 @@ def _aligned(domain: str, panel: xr.Dataset, clock: Clock, place: Place, rule: R
     for name in map(str, panel.data_vars):
         by_method.setdefault(rule.times.get(name, rule.time), []).append(name)
     data: dict[str, Any] = {}
-    known = np.zeros((clock.count, len(place.nodes)), np.int64)
+    known = np.zeros((len(axis.time), len(place.nodes)), np.int64)
     for method, names in by_method.items():
         adds = method == "sum" or (panel.attrs["kind"] == "event" and method in ("latest", "instant"))
         use = weights(source, place, rule.space, neighbours=rule.neighbours, power=rule.power,
@@ -87,28 +87,28 @@ def _aligned(domain: str, panel: xr.Dataset, clock: Clock, place: Place, rule: R
             raise PanelError("counts cannot be interpolated by distance", where=domain,
                              expected="gather, nearest, same or conservative for sums",
                              remedy="choose one, or time='mean' for a rate")
-        on_clock = onto_clock(panel, clock, method, names, patience=patience, min_share=rule.min_share,
+        on_axis = onto_axis(panel, axis, method, names, patience=patience, min_share=rule.min_share,
                               max_age=max_age)
-        known = np.maximum(known, known_of(on_clock.known, use))
+        known = np.maximum(known, known_of(on_axis.known, use))
         share = (1.0 if use.adds else 0.5) if rule.min_share is None else rule.min_share
         for name in names:
-            values = moved(on_clock.values[name], use, share)
+            values = moved(on_axis.values[name], use, share)
             data[name] = (("time", "node"), values, {**panel[name].attrs, "aligned": f"{method}, {rule.space}"})
     data = {name: (dims, np.where(known == NEVER, np.nan, values), attrs)  # what never settles is not shown
             for name, (dims, values, attrs) in ((name, data[name]) for name in map(str, panel.data_vars))}
-    return _panel(domain, panel, clock, place, rule, data, known)
+    return _panel(domain, panel, axis, place, rule, data, known)
 
 
-def _panel(domain: str, panel: xr.Dataset, clock: Clock, place: Place, rule: Rule, data: dict[str, Any],
+def _panel(domain: str, panel: xr.Dataset, axis: TimeAxis, place: Place, rule: Rule, data: dict[str, Any],
            known: np.ndarray) -> xr.Dataset:
     kind = str(panel.attrs["kind"])
     onto_grid = place.axes is not None
     counts = kind == "event" and rule.space in WHOLE and set(rule.times.values()) | {rule.time} <= {"sum", "latest"}
     attrs = {key: value for key, value in panel.attrs.items() if key != "grid"}
-    attrs |= {"domain": domain, "step": clock.step, "original_kind": kind, "original_step": panel.attrs["step"],
+    attrs |= {"domain": domain, "step": axis.step, "original_kind": kind, "original_step": panel.attrs["step"],
               "kind": "event" if counts else "raster" if onto_grid else "sensor"}
     stamps = np.where(known == NEVER, np.datetime64("NaT", "ns"), known.astype("datetime64[ns]"))
-    coords: dict[str, Any] = {"time": clock.time, "node": place.nodes, "known_time": (("time", "node"), stamps)}
+    coords: dict[str, Any] = {"time": axis.time, "node": place.nodes, "known_time": (("time", "node"), stamps)}
     if place.lat is not None:
         coords |= {"lat": ("node", place.lat), "lon": ("node", place.lon)}
     if onto_grid and attrs["kind"] == "raster" and place.cell is not None and place.lon_edges is not None:

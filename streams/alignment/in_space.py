@@ -14,8 +14,8 @@ from scipy.sparse import csr_matrix, kron
 from streams.alignment.in_time import NEVER
 from streams.errors import PanelError
 from streams.kinds.cells import GridCells
+from streams.kinds.grid import cell_areas_km2, edges_of
 from streams.kinds.nearby import Nearby
-from streams.kinds.sphere import cell_areas_km2, edges_of
 
 SpaceMethod = Literal["same", "nearest", "inverse_distance", "conservative", "gather", "mean"]
 
@@ -65,11 +65,21 @@ def place_of(panel: xr.Dataset) -> Place:
 
 @dataclass(frozen=True)
 class Weights:
-    """``matrix`` (targets × sources), the ``whole`` weight of each target, and whether values are added up."""
+    """``matrix`` (targets × sources), the ``whole`` weight of each target, and whether values are added up.
+
+    ``alike``: all targets weigh the sources alike.
+    """
 
     matrix: csr_matrix
     whole: np.ndarray
     adds: bool
+    alike: bool = False
+
+    @property
+    def single(self) -> np.ndarray | None:
+        """The one source of each target where every target has exactly one, of weight one; else None."""
+        counts = np.diff(self.matrix.indptr)
+        return self.matrix.indices if (counts == 1).all() and (self.matrix.data == 1).all() else None
 
 
 def weights(source: Place, target: Place, method: SpaceMethod, *, neighbours: int = 4, power: float = 2.0,
@@ -90,7 +100,7 @@ def weights(source: Place, target: Place, method: SpaceMethod, *, neighbours: in
                              remedy="choose nearest, inverse_distance or mean")
         return _given(np.arange(len(column)), column, np.ones(len(column)), shape, adds)
     if method == "mean":
-        return Weights(csr_matrix(np.full(shape, 1.0)), np.full(shape[0], float(shape[1])), adds)
+        return Weights(csr_matrix(np.full(shape, 1.0)), np.full(shape[0], float(shape[1])), adds, alike=True)
     if method == "conservative":
         return _conservative(source, target, adds, where)
     if method == "gather":
@@ -149,12 +159,17 @@ def _overlap(target: np.ndarray, source: np.ndarray) -> np.ndarray:
 
 def moved(values: np.ndarray, use: Weights, min_share: float) -> np.ndarray:
     """Values (time, source) at the targets; NaN where less than ``min_share`` of a target's weight has a value."""
+    if (source := use.single) is not None:
+        in_place = np.array_equal(source, np.arange(values.shape[1]))
+        return values if in_place else np.asarray(values[:, source])
+    matrix, whole = (use.matrix[:1], use.whole[:1]) if use.alike else (use.matrix, use.whole)
     there = np.isfinite(values)
-    total = (use.matrix @ np.where(there, values, 0.0).T).T
-    found = (use.matrix @ there.astype(float).T).T
-    enough = (found >= (min_share - 1e-9) * use.whole) & (found > 0)
+    total = (matrix @ np.where(there, values, 0.0).T).T
+    found = (matrix @ there.astype(float).T).T
+    enough = (found >= (min_share - 1e-9) * whole) & (found > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(enough, total if use.adds else total / found, np.nan)
+        result = np.where(enough, total if use.adds else total / found, np.nan)
+    return np.repeat(result, len(use.whole), axis=1) if use.alike else result
 
 
 def known_of(known: np.ndarray, use: Weights) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streams.city.clock import hour_of_day
+from stats.calendar import hour_of_day
 from streams.city.links import TrueLink
 from streams.city.places import Layout
 from streams.city.variables import CityError, variable_of

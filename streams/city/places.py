@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stats.great_circle import KM_PER_DEGREE
 from streams.city.variables import VARIABLES, CityError
 
 CENTRE = (48.2, 11.5)
-KM_PER_DEGREE = 111.2
 RING_KM = 5.0
 SIDES = {"north": (0.0, 1.0), "south": (0.0, -1.0), "east": (1.0, 0.0), "west": (-1.0, 0.0)}
 FEWEST = {"weather": 1, "traffic": 3, "air": 1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streams.city.clock import day_of_week, hour_of_day
+from stats.calendar import day_of_week, hour_of_day
 from streams.city.drifts import PlantedDrift, law_in_force, with_value_drifts
 from streams.city.links import TYPICAL, Shock, TrueLink, delayed
 from streams.city.places import Layout

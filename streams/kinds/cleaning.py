@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from streams.kinds.sphere import haversine_km
+from stats.great_circle import haversine_km
 from streams.kinds.trajectory import check, seconds_since_last, speeds_kmh, track_of
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import cftime  # type: ignore[import-untyped]
+import cftime
 import numpy as np
 import xarray as xr
 

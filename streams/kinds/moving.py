@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stats.great_circle import EARTH_RADIUS_KM, positions_between
 from streams.errors import PanelError
 from streams.kinds.cells import GridCells
 from streams.kinds.counts import counts_of
 from streams.kinds.point import check_moving
-from streams.kinds.sphere import EARTH_RADIUS_KM, positions_between
 from streams.kinds.trajectory import track_of
 from streams.panel import check_panel
 

@@ -10,8 +10,8 @@ import xarray as xr
 
 from streams.errors import PanelError
 from streams.kinds.cells import cell_names
+from streams.kinds.grid import cell_areas_km2, edges_of
 from streams.kinds.raster_file import levels_together, read, write
-from streams.kinds.sphere import cell_areas_km2, edges_of
 from streams.known import known_after
 from streams.panel import check_panel, step_of
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from stats.great_circle import haversine_km
 from streams.errors import PanelError, ReadError
-from streams.kinds.sphere import haversine_km
 
 COLUMNS = {"trajectory": ("trajectory", "trajectory_id", "track", "trip", "id"), "time": ("time", "t", "timestamp"),
            "lat": ("lat", "latitude", "Y", "y"), "lon": ("lon", "longitude", "X", "x")}

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from streams.readers.tables import Table
-    from streams.readers.wanted import Wanted
+from streams.readers.table import Table
+from streams.readers.wanted import Wanted
 
 DROPPED = {"ambiguous_dropped": "in the doubled hour of the clock change",
            "nonexistent_dropped": "in the skipped hour of the clock change"}

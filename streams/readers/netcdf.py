@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     data = {name: _on_time_and_node(file, name) for name in names}
     file_time = file["time"].values
     known = _known_time(file, wanted)
-    coords: dict[Hashable, object] = {}
+    coords: dict[Hashable, tuple[Any, ...]] = {}
     for name in ("lat", "lon"):
         if name in axes:
             held = file[name]
@@ -98,7 +99,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     keep = np.flatnonzero(keep)[ticks.keep]
     if known is not None:
         coords["known_time"] = (("time", "node"), known)
-    coords = {name: (value[0], value[1][keep], *value[2:]) if "time" in value[0] else value  # type: ignore[index]
+    coords = {name: (value[0], value[1][keep], *value[2:]) if "time" in value[0] else value
               for name, value in coords.items()}
     attrs: dict[Hashable, object] = {**file.attrs, **repeated.attrs(ticks.attrs)}
     if left_out:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, span
+from streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, common_phase, span
 from streams.errors import PanelError
 from streams.readers.wanted import Wanted
 
@@ -230,11 +230,9 @@ def _zone(time: np.ndarray, step: pd.Timedelta, wanted: Wanted) -> str:
 
 def _phase(time: np.ndarray, step: int) -> np.timedelta64:
     """How far behind whole steps since 1970 the ticks lie: as most stamps say; where none do, round ones."""
-    phases, first, counts = np.unique(time.astype(np.int64) % step, return_index=True, return_counts=True)
-    best = np.flatnonzero(counts == counts.max())
-    common = int(phases[best[np.argmin(first[best])]])
-    if counts.max() >= MAJORITY * len(time) or len(phases) == len(time) == 1:
-        return np.timedelta64(common, "ns")
+    common, share = common_phase(time, np.timedelta64(step, "ns"))
+    if share >= MAJORITY:
+        return common
     if step < DAY.value:
         return np.timedelta64(0, "ns")
     angle = np.angle(np.exp(2j * np.pi * (time.astype(np.int64) % step) / step).mean()) / (2 * np.pi) % 1.0

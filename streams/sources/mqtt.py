@@ -10,26 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from paho.mqtt.client import Client, MQTTMessage, MQTTv5
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.client import MQTTMessage
 
-from streams.sources.contract import Batch, Cursor, SourceError
+from streams.sources.contract import Batch, Cursor
+from streams.sources.mqtt_session import Broker, Session
 from streams.sources.panels import arranged
 from streams.sources.rows import Report, RowError, Terms, report_of
 
 NOT_JSON = "not JSON"
 OTHER_TOPIC = "a topic that fits no pattern"
 RETAINED = "a retained message without a stamp"
-SESSION_SECONDS = 30 * 24 * 3600
 
 
 class Topics:
@@ -69,14 +64,10 @@ class MqttSource:
                  password_from: str | None = None, tls: bool = False, most: int = 1000, quiet: float = 0.5,
                  patience: float = 20.0) -> None:
         self.name, self.domain, self.terms = name, terms.domain, terms
-        self._topics, self._clock = Topics(topics), clock
-        self._host, self._port, self._client_name = host, port, client
-        self._user, self._password_from, self._tls = user, password_from, tls
-        self._most, self._quiet, self._patience = most, quiet, patience
-        self._client: Client | None = None
-        self._ready, self._refused = False, ""
-        self._waiting: list[tuple[MQTTMessage, np.datetime64]] = []  # delivered, not acknowledged
-        self._handed_over, self._more = 0, False
+        self._topics, self._most, self._quiet, self._patience = Topics(topics), most, quiet, patience
+        broker = Broker(host, port, client, user, password_from, tls)
+        self._session = Session(broker, self._topics.filters, clock, most)
+        self._more = False
 
     @property
     def more(self) -> bool:
@@ -85,9 +76,8 @@ class MqttSource:
 
     def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
         """The messages that came since the last look, as few panels as possible; see ``streams.sources.panels``."""
-        self._listen()
-        waiting = tuple(self._waiting)
-        self._handed_over = len(waiting)
+        self._more = self._session.listen(self._quiet, self._patience)
+        waiting = self._session.hand_over()
         taken = [tuple(pair) for pair in cast("list[list[object]]", (cursor or {}).get("taken", []))]
         known = set(taken)
         reports: list[Report] = []
@@ -117,97 +107,15 @@ class MqttSource:
 
     def committed(self) -> None:
         """Acknowledge the messages handed over, in order."""
-        done, self._waiting = self._waiting[: self._handed_over], self._waiting[self._handed_over:]
-        self._handed_over = 0
-        if self._client is None:
-            return
-        for message, _ in done:
-            if self._client.ack(message.mid, message.qos) != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                break  # the connection is gone: the broker sends them again and the cursor knows them
-        deadline = time.monotonic() + 5
-        while self._client.want_write() and self._client.is_connected() and time.monotonic() < deadline:
-            self._client.loop(0.05)
+        self._session.acknowledge()
 
     def close(self) -> None:
         """Disconnect; the session stays at the broker."""
-        if self._client is not None:
-            self._client.disconnect()
-            self._forget()
-            self._client = None
+        self._session.close()
 
     def subscribe(self) -> None:
         """Open the session at the broker, so that it keeps messages from now on."""
-        self._connect()
-
-    def _listen(self) -> None:
-        deadline = time.monotonic() + self._patience
-        self._connect()
-        last, self._more = time.monotonic(), True
-        while len(self._waiting) < self._most and time.monotonic() < deadline:
-            count = len(self._waiting)
-            if self._loop(0.05) != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                self._connect()
-            if len(self._waiting) != count:
-                last = time.monotonic()
-            elif time.monotonic() - last > self._quiet:
-                self._more = False
-                return
-
-    def _loop(self, seconds: float) -> MQTTErrorCode:
-        assert self._client is not None
-        result = self._client.loop(seconds)
-        if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._forget()
-        return result
-
-    def _forget(self) -> None:
-        """The connection is gone: all that was not acknowledged will be sent again."""
-        self._ready = False
-        self._waiting.clear()
-        self._handed_over = 0
-
-    def _connect(self) -> None:
-        if self._client is not None and self._ready and self._client.is_connected():
-            return
-        self._forget()
-        self._client = self._new_client()
-        session: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        self._refused = ""
-        session.SessionExpiryInterval = SESSION_SECONDS
-        session.ReceiveMaximum = self._most
-        try:
-            self._client.connect(self._host, self._port, keepalive=120, clean_start=False, properties=session)
-        except (OSError, ValueError) as failed:
-            raise self._error(f"cannot be reached ({failed})") from None
-        deadline = time.monotonic() + 10
-        while not self._ready:
-            result = self._client.loop(0.05)
-            if self._refused or result != MQTTErrorCode.MQTT_ERR_SUCCESS or time.monotonic() > deadline:
-                raise self._error(self._refused or f"does not answer ({result.name})")
-
-    def _new_client(self) -> Client:
-        client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_name, protocol=MQTTv5, manual_ack=True)
-        if self._user is not None:
-            client.username_pw_set(self._user, os.environ.get(self._password_from or "", "") or None)
-        if self._tls:
-            client.tls_set()
-
-        def connected(_client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-            if reason.is_failure:
-                self._refused = f"refuses the connection ({reason})"
-            else:
-                client.subscribe([(topic, _options()) for topic in self._topics.filters])
-
-        def subscribed(_client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-            failed = [str(reason) for reason in reasons if reason.is_failure]
-            self._refused = f"refuses the subscription ({failed[0]})" if failed else ""
-            self._ready = not failed
-
-        def arrived(_client: Client, _data: Any, message: MQTTMessage) -> None:
-            self._waiting.append((message, self._clock()))
-
-        client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, arrived
-        return client
+        self._session.connect()
 
     def _reports(self, message: MQTTMessage, arrived: np.datetime64) -> list[Report]:
         try:
@@ -239,14 +147,3 @@ class MqttSource:
     def _fault(self, reason: str, what: str, where: str) -> RowError:
         return RowError(reason, what, where=where, expected="a JSON object with stamp and values",
                         remedy="correct the sender or the topic patterns")
-
-    def _error(self, what: str) -> SourceError:
-        return SourceError(f"the MQTT broker {what}", where=f"{self._host}:{self._port}",
-                           expected="a broker that takes the session",
-                           remedy="check address, user and rights; nothing is lost, the broker keeps the messages")
-
-
-def _options() -> Any:
-    from paho.mqtt.subscribeoptions import SubscribeOptions
-
-    return SubscribeOptions(qos=1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,8 +17,8 @@ from streams.clock import TOLERANCE, Clock, span_text
 from streams.errors import PanelError, ReadError
 from streams.panel import KINDS
 from streams.readers.local_time import DROPPED
+from streams.readers.table import MISSING
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
 EPOCH = datetime(1970, 1, 1)
 NO_TIME = "no time stamp"
 NO_NODE = "no node"
@@ -176,10 +176,11 @@ def _values(row: Mapping[str, object], terms: Terms, where: str) -> dict[str, fl
 
 def _number(value: object, name: str, where: str) -> float:
     """A number; None, NaN and the usual words for "missing" are NaN. Infinity is no observation."""
-    if value is None:
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return math.nan
+    given: Any = value
     try:
-        number = math.nan if isinstance(value, str) and value.strip().lower() in MISSING else float(value)  # type: ignore[arg-type]
+        number = float(given)
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):

@@ -217,7 +217,8 @@ def _before(last: Place, overlap: int | pd.Timedelta) -> Place:
 
 
 def _not_before(at: Place, floor: Place) -> bool:
-    return bool(at >= floor)  # type: ignore[operator]
+    place: Any = at  # both come from one column: they are of one type
+    return bool(place >= floor)
 
 
 def _to_json(at: Place) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import zarr
@@ -65,14 +66,16 @@ def check(store: Store, snapshots: Iterable[str] = (), progress: Progress = lamb
 
 def _parts(view: View) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     for domain in view.domains:
-        yield f"observations/{domain}", lambda domain=domain: _safely(  # type: ignore[misc]
-            f"observations/{domain}", lambda: check_domain(view.root, domain))
+        yield _part(f"observations/{domain}", partial(check_domain, view.root, domain))
     for ledger in view.ledgers:
-        yield ledger, lambda ledger=ledger: _safely(ledger, lambda: _check_ledger(view, ledger))  # type: ignore[misc]
+        yield _part(ledger, partial(_check_ledger, view, ledger))
     for folder in ("states", "cursors"):
         for state in state_names(view.root, folder):
-            yield f"{folder}/{state}", lambda folder=folder, state=state: _safely(  # type: ignore[misc]
-                f"{folder}/{state}", lambda: _check_tree(view.root, folder, state))
+            yield _part(f"{folder}/{state}", partial(_check_tree, view.root, folder, state))
+
+
+def _part(where: str, found: Callable[[], Iterable[Finding]]) -> tuple[str, Callable[[], list[Finding]]]:
+    return where, partial(_safely, where, found)
 
 
 def _safely(where: str, found: Callable[[], Iterable[Finding]]) -> list[Finding]:

@@ -210,9 +210,10 @@ def _join_nodes(arrays: dict[str, zarr.Array], dataset: xr.Dataset, along: str) 
             array.resize(tuple(len(places) if dim == GROWING else size
                                for dim, size in zip(dims, array.shape, strict=True)))
             if along not in dims:
-                values, place = read_array(array), [slice(None)] * len(dims)
+                values = read_array(array)
+                place: list[slice | np.ndarray] = [slice(None)] * len(dims)
                 wide = values.astype(object) if kind_of(values) == "text" else values  # a longer name is not cut
-                place[dims.index(GROWING)] = columns  # type: ignore[call-overload]
+                place[dims.index(GROWING)] = columns
                 wide[tuple(place)] = dataset[variable].values
                 write_array(array, ..., wide)
     return columns

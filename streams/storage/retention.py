@@ -15,6 +15,7 @@ import pandas as pd
 from streams.errors import StoreError
 from streams.instant import instant
 from streams.storage.arrays import read_array, safe_name
+from streams.storage.growing import GrowingDomain
 from streams.storage.ledger import ALONG, arrays_of, ledger_path
 from streams.storage.observations import StoredDomain
 from streams.storage.rewriting import rewrite_entries, rewrite_rows
@@ -73,9 +74,10 @@ def retain(store: Store, now: np.datetime64, retention: Retention) -> Dropped:
 
 def _drop(step: Transaction, base: View, now: np.datetime64, retention: Retention) -> Dropped:
     rows, revisions, entries = {}, {}, {}
-    for domain in base.domains if retention.observations is not None else ():
-        cut = instant(now - retention.observations.to_timedelta64())  # type: ignore[union-attr]
-        source, held = StoredDomain(base.root, domain), StoredDomain(step.root, domain)
+    span = retention.observations
+    cut = instant(now) if span is None else instant(now - span.to_timedelta64())
+    for domain in base.domains if span is not None else ():
+        source, held = StoredDomain(base.root, domain), GrowingDomain(step.root, domain)
         first = int(np.searchsorted(source.time, cut))
         if not first:
             continue
@@ -88,8 +90,9 @@ def _drop(step: Transaction, base: View, now: np.datetime64, retention: Retentio
             rewrite_entries(step.root[path], base.root[path], "entry", np.flatnonzero(kept))
             revisions[domain] = int((~kept).sum())
     for ledger in base.ledgers:
-        span = retention.span_of(ledger)
-        dropped = _drop_entries(step, base, ledger, instant(now - span.to_timedelta64())) if span is not None else 0
+        kept_for = retention.span_of(ledger)
+        dropped = 0 if kept_for is None else _drop_entries(step, base, ledger,
+                                                           instant(now - kept_for.to_timedelta64()))
         if dropped:
             entries[ledger] = dropped
     return Dropped(rows, {domain: count for domain, count in revisions.items() if count}, entries)

@@ -31,7 +31,7 @@ from adapt.rungs.spectral import spectral_rung
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -19,7 +19,7 @@ from adapt.replay import replay
 from adapt.service import Beginning, ServiceError, begin, serve
 from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Request, as_forecast
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 from streams.city import simulate_city
 from streams.known import Recorded

@@ -29,7 +29,7 @@ from stfm import shelf
 from stfm.base.model import Base
 from stfm.base.network import BaseNetwork, Size
 from stfm.forecaster import Forecaster, Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")

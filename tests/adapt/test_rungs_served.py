@@ -26,7 +26,7 @@ from adapt.rungs.rung import Rung, RungError, attempt
 from adapt.rungs.usual import steps_of
 from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h").astype("timedelta64[ns]"), np.timedelta64(1, "D")

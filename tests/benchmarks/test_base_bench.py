@@ -22,7 +22,7 @@ from benchmarks.base.methods import METHODS, asked, by_node, last_value, ridge, 
 from benchmarks.base.ridge import RidgePeer, _solved
 from benchmarks.base.tuned import answer as tuned_answer
 from stfm.forecaster import QUANTILES
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 from streams.errors import ReadError
 

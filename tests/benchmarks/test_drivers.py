@@ -12,7 +12,7 @@ from benchmarks.drivers.bench import bench_drivers
 from benchmarks.drivers.judged import METHODS, Judged, Protocol, judge
 from benchmarks.drivers.worlds import HORIZON, MAX_LAG, TARGET, world
 from stfm.forecaster import Forecaster, Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 STEPS = 2400
 

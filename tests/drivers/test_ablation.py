@@ -16,7 +16,7 @@ from drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_abl
 from drivers.publication_delays import publication_delays
 from drivers.selection import select_by_ablation
 from stfm.forecaster import Capabilities, Request, as_forecast
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from streams.known import Recorded, known_after
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

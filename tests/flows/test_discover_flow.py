@@ -80,7 +80,7 @@ def test_a_driver_is_used_after_its_trial_and_the_evidence_is_kept(town: Path) -
     rain, = (one for one in answer["graph"]["links"] if one["cause"]["variable"] == "rain")
     assert rain["stability"] > 0.9
     workspace = Workspace.open(town)
-    client, experiment = workspace.registry._client, workspace.registry._experiment
+    client, experiment = workspace.registry.place.client, workspace.registry.place.experiment
     run, = client.search_runs([experiment], f"tags.graph_digest = '{answer['digest']}'")
     assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {
         "causal_graph.json", "causal_graph.graphml", "causal_graph.dot", "causal_graph.csv", "drivers.json"}

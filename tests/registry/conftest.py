@@ -14,7 +14,7 @@ import xarray as xr
 
 from registry.versions import Registry
 from stfm.forecaster import Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 torch.set_num_threads(1)
 STEP = np.timedelta64(1, "h")

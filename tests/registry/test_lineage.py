@@ -70,7 +70,7 @@ def test_the_story_names_every_thread_and_needs_nothing_but_the_registry(
 
 def test_the_run_carries_tags_inputs_and_the_lineage_file(registry: Registry) -> None:
     registry.add(SeasonalNaive(), Lineage("E7/fine-tune", "SNAP7", episode_id="E7", alarm_kind="level"))
-    run = registry._client.get_run(registry.version("1").run_id)
+    run = registry.place.client.get_run(registry.version("1").run_id)
     assert run.data.tags["episode_id"] == "E7"
     assert run.inputs.dataset_inputs[0].dataset.digest == "SNAP7"
     assert json.loads(registry.read_text("1", "lineage.json"))["alarm_kind"] == "level"

@@ -16,7 +16,7 @@ from registry.tidy import Interface, table_of, table_of_forecast
 from registry.tracking import RegistryError
 from registry.versions import Registry
 from stfm.forecaster import Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 
 

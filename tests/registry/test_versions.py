@@ -19,7 +19,7 @@ from registry.lineage import Lineage
 from registry.tracking import RegistryError
 from registry.versions import Registry
 from stfm.forecaster import Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ class Failing(NativeModel):
 
 
 def runs(registry: Registry) -> list[str]:
-    return sorted(run.info.status for run in registry._client.search_runs([registry._experiment]))
+    return sorted(run.info.status for run in registry.place.client.search_runs([registry.place.experiment]))
 
 
 def test_a_version_is_added_once_and_comes_back_to_the_bit(
@@ -103,7 +103,7 @@ def test_a_forecaster_without_weights_is_registrable(registry: Registry, panel: 
 
 def test_a_failed_registration_leaves_no_version_and_is_replaced(registry: Registry,
                                                                   model: NativeModel) -> None:
-    failing = Failing(model.design, model._scales, model._driver_scale, model._network)
+    failing = Failing(model.fitted)
     with pytest.raises(MemoryError):
         registry.add(failing, Lineage("E1/fine-tune", "SNAP"))
     assert registry.versions() == ()

@@ -11,7 +11,7 @@ from adapt.rungs.recursive import RecursiveCorrection
 from registry.lineage import Lineage
 from registry.versions import Registry
 from stfm.forecaster import Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 
 def test_a_wrapped_forecaster_is_registered_and_served(registry: Registry, model: NativeModel, panel: xr.Dataset,
@@ -28,7 +28,7 @@ def test_a_wrapped_forecaster_is_registered_and_served(registry: Registry, model
     assert registry.read_text(version, "receipt.json") == "{}"
 
     from mlflow.pyfunc import load_model  # and as anybody with MLflow alone would serve it
-    served = load_model(registry._get(version).source)
+    served = load_model(registry.place.get(version).source)
     table = panel["pm25"].to_dataframe().reset_index()[["time", "node", "pm25"]]
     told = served.predict(table)
     wanted = wrapped.forecast(panel, asked)["pm25"].values.ravel()

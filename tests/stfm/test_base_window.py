@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stats.calendar import seasons
 from stfm.base.readings import NAMES, read
 from stfm.base.scene import NEIGHBOURS, scene_of
-from stfm.base.seasons import calendar, seasons
+from stfm.base.seasons import calendar
 from stfm.base.window import CONTEXT, PATCH, bounds, cut, units
 from stfm.forecaster import ForecastError
 from tests.stfm.base_panels import HOUR, panel

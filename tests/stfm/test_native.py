@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 
 from stfm.forecaster import ForecastError, Request, Trainable
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")

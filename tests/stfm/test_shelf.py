@@ -11,7 +11,8 @@ import xarray as xr
 
 from stfm import shelf
 from stfm.forecaster import ForecastError, Request
-from stfm.native import NativeModel
+from stfm.mlp.forecaster import NativeModel
+from stfm.saved_folder import CONFIG, WEIGHTS
 from stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h")
@@ -44,7 +45,7 @@ def test_native_forecasts_the_same_to_the_bit(model: NativeModel, panel: xr.Data
     assert again.forecast(panel, request_).identical(model.forecast(panel, request_))
     unseen = panel.assign_coords(node=["p", "q", "r"])
     assert again.forecast(unseen, request_).identical(model.forecast(unseen, request_))
-    assert isinstance(again, NativeModel) and again.design == model.design
+    assert isinstance(again, NativeModel) and again.fitted.design == model.fitted.design
     rebuilt = shelf.build(json.loads(json.dumps(model.config())), model.weights())
     assert rebuilt.forecast(panel, request_).identical(model.forecast(panel, request_))
 
@@ -63,12 +64,12 @@ def test_seasonal_naive_is_kept_too(tmp_path: Path) -> None:
                                     "unknown name", "shape"])
 def test_damage_is_told_in_one_line(model: NativeModel, tmp_path: Path, damage: str) -> None:
     folder = shelf.save(model, tmp_path)
-    config, weights = folder / shelf.CONFIG, folder / shelf.WEIGHTS
+    config, weights = folder / CONFIG, folder / WEIGHTS
     if damage == "weights cut":
         weights.write_bytes(weights.read_bytes()[:-10])
     elif damage == "weights swapped":
         shelf.save(SeasonalNaive(), tmp_path / "other")
-        weights.write_bytes((tmp_path / "other" / shelf.WEIGHTS).read_bytes())
+        weights.write_bytes((tmp_path / "other" / WEIGHTS).read_bytes())
     elif damage == "config cut":
         config.write_text(config.read_text()[:50])
     elif damage == "config list":

@@ -12,12 +12,12 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.alignment import Clock, Place, Rule, align, place_of
+from stats.great_circle import haversine_km
+from streams.alignment import Place, Rule, TimeAxis, align, context, place_of
 from streams.errors import PanelError
 from streams.kinds import counts, event, point, raster, sensor
 from streams.kinds.cells import GridCells
 from streams.kinds.check import check_kind
-from streams.kinds.sphere import haversine_km
 from streams.known import Recorded
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -37,7 +37,7 @@ def _panel(values: np.ndarray, step: str = "1h", kind: str = "sensor", known: np
     return panel if known is None else panel.assign_coords(known_time=(("time", "node"), known))
 
 
-def _one(panel: xr.Dataset, clock: Clock, place: Any, rule: Rule) -> xr.Dataset:
+def _one(panel: xr.Dataset, clock: TimeAxis, place: Any, rule: Rule) -> xr.Dataset:
     return align({"d": panel}, clock, place, {"d": rule})["d"]
 
 
@@ -46,8 +46,8 @@ def test_hours_become_days_when_the_day_is_over() -> None:
     values[5, 0] = np.nan  # an hour is missing
     values[24:36, 1] = np.nan  # half a day is missing
     panel = _panel(values)
-    mean = _one(panel, Clock("2020-01-01", "1D", 3), panel, Rule("mean", "same"))
-    total = _one(panel, Clock("2020-01-01", "1D", 3), panel, Rule("sum", "same"))
+    mean = _one(panel, TimeAxis.regular("2020-01-01", "1D", 3), panel, Rule("mean", "same"))
+    total = _one(panel, TimeAxis.regular("2020-01-01", "1D", 3), panel, Rule("sum", "same"))
     by_day = values.reshape(3, 24, 3)
     np.testing.assert_allclose(mean.x.values[:, 2], by_day.mean(axis=1)[:, 2])
     np.testing.assert_allclose(mean.x.values[0, 0], np.nanmean(by_day[0, :, 0]))
@@ -62,10 +62,10 @@ def test_known_time_of_a_day_is_that_of_its_latest_hour() -> None:
     known[7, 1] = np.datetime64("2020-01-02T10:30", "ns")
     known[30, 0] = NAT
     panel = _panel(values, known=known)
-    waits = _one(panel, Clock("2020-01-01", "1D", 2), panel, Rule("mean", "same"))
+    waits = _one(panel, TimeAxis.regular("2020-01-01", "1D", 2), panel, Rule("mean", "same"))
     assert str(waits.known_time.values[0, 1])[:16] == "2020-01-02T10:30"
     assert np.isnat(waits.known_time.values[1, 0]) and np.isnan(waits.x.values[1, 0])  # waits for ever
-    closes = _one(panel, Clock("2020-01-01", "1D", 2), panel, Rule("mean", "same", patience="1h"))
+    closes = _one(panel, TimeAxis.regular("2020-01-01", "1D", 2), panel, Rule("mean", "same", patience="1h"))
     assert str(closes.known_time.values[0, 1])[:16] == "2020-01-02T01:00" and closes.x.values[1, 0] == 1.0
     assert str(closes.known_time.values[1, 0])[:16] == "2020-01-03T01:00"
     assert str(closes.known_time.values[1, 1])[:16] == "2020-01-03T00:00"
@@ -76,13 +76,13 @@ def test_known_time_of_a_day_is_that_of_its_latest_hour() -> None:
 def test_a_day_appears_on_an_hourly_clock_only_when_it_is_over_and_known() -> None:
     panel = _panel(np.array([[1.0], [2.0], [3.0], [np.nan]]), "1D")
     known = panel.time.values[:, None] + np.timedelta64(30, "h")  # six hours after the day's end
-    hours = _one(panel.assign_coords(known_time=(("time", "node"), known)), Clock("2020-01-01", "1h", 24 * 7), panel,
-                 Rule("mean", "nearest"))
+    hours = _one(panel.assign_coords(known_time=(("time", "node"), known)),
+                 TimeAxis.regular("2020-01-01", "1h", 24 * 7), panel, Rule("mean", "nearest"))
     assert np.isnan(hours.x.values[:30, 0]).all() and (hours.x.values[30:54, 0] == 1).all()
     assert (hours.x.values[54:78, 0] == 2).all() and (hours.x.values[78:121, 0] == 3).all()
     assert np.isnan(hours.x.values[121:, 0]).all()  # more than two days after its end a value is stale
     np.testing.assert_array_equal(hours.known_time.values[:, 0], hours.time.values)
-    old = _one(panel, Clock("2020-01-01", "1h", 200), panel, Rule("mean", "nearest", max_age="1000D"))
+    old = _one(panel, TimeAxis.regular("2020-01-01", "1h", 200), panel, Rule("mean", "nearest", max_age="1000D"))
     assert old.x.values[-1, 0] == 3.0
 
 
@@ -90,10 +90,10 @@ def test_instants_are_sampled_and_the_latest_known_is_taken() -> None:
     panel = _panel(np.arange(12.0)[:, None], "10min")
     known = panel.time.values[:, None] + np.timedelta64(25, "m")
     panel = panel.assign_coords(known_time=(("time", "node"), known))
-    sampled = _one(panel, Clock("2020-01-01", "1h", 3), panel, Rule("instant", "same"))
+    sampled = _one(panel, TimeAxis.regular("2020-01-01", "1h", 3), panel, Rule("instant", "same"))
     assert sampled.x.values[:2].ravel().tolist() == [0.0, 6.0] and np.isnan(sampled.x.values[2, 0])
     np.testing.assert_array_equal(sampled.known_time.values[:2], known[[0, 6]])
-    latest = _one(panel, Clock("2020-01-01", "1h", 2), panel, Rule("latest", "same"))
+    latest = _one(panel, TimeAxis.regular("2020-01-01", "1h", 2), panel, Rule("latest", "same"))
     assert latest.x.values[1, 0] == 3.0  # of 00:30, known at 00:55
 
 
@@ -103,7 +103,7 @@ def test_inverse_distance_and_nearest_by_hand(power: float) -> None:
     panel, target = _panel(random.normal(size=(4, 12))), _panel(np.zeros((1, 5)), seed=9)
     target = target.assign_coords(lat=("node", [*target.lat.values[:4], panel.lat.values[3]]),
                                   lon=("node", [*target.lon.values[:4], panel.lon.values[3]]))
-    clock = Clock("2020-01-01", "1h", 4)
+    clock = TimeAxis.regular("2020-01-01", "1h", 4)
     away = haversine_km(target.lat.values[:, None], target.lon.values[:, None], panel.lat.values, panel.lon.values)
     near = _one(panel, clock, target, Rule("mean", "nearest"))
     np.testing.assert_allclose(near.x.values, panel.x.values[:, away.argmin(axis=1)])
@@ -135,7 +135,7 @@ def test_conservative_regridding_keeps_the_mass(rows: int, columns: int, lats: i
     panel = _grid(lat, lon, random.normal(size=(2, lats, lons)))
     cells = GridCells(tuple(np.linspace(-90, 90, rows + 1)), tuple(np.linspace(west, west + 360, columns + 1)))
     target = Place.of_cells(cells)
-    clock = Clock("2020-01-01", "1h", 2)
+    clock = TimeAxis.regular("2020-01-01", "1h", 2)
     mean = _one(panel, clock, target, Rule("mean", "conservative"))
     assert check_kind(mean).attrs["kind"] == "raster"
     own = raster.areas_km2(panel).values
@@ -148,7 +148,7 @@ def test_conservative_regridding_keeps_the_mass(rows: int, columns: int, lats: i
 def test_conservative_on_the_same_grid_changes_nothing_and_masks_count() -> None:
     values = np.random.default_rng(3).normal(size=(2, 4, 5))
     panel = _grid(np.linspace(50, 53, 4), np.linspace(1, 5, 5), values)
-    clock = Clock("2020-01-01", "1h", 2)
+    clock = TimeAxis.regular("2020-01-01", "1h", 2)
     same = _one(panel, clock, panel, Rule("mean", "conservative"))
     np.testing.assert_allclose(same.x.values, panel.x.values)
     np.testing.assert_allclose(raster.to_grid(same).x.values, values)
@@ -162,13 +162,13 @@ def test_counts_add_up_wherever_they_go() -> None:
     random = np.random.default_rng(4)
     panel = _panel(random.poisson(1.0, (48, 30)).astype(float), kind="event")
     target = _panel(np.zeros((1, 4)), seed=8)
-    found = align({"d": panel}, Clock("2020-01-01", "1D", 2), target, {})["d"]
+    found = align({"d": panel}, TimeAxis.regular("2020-01-01", "1D", 2), target, {})["d"]
     np.testing.assert_allclose(found.x.values.sum(axis=1), panel.x.values.reshape(2, 24, 30).sum(axis=(1, 2)))
     assert check_kind(found).attrs["kind"] == "event" and found.attrs["original_step"] == "1h"
-    rate = _one(panel, Clock("2020-01-01", "1D", 2), target, Rule("mean", "nearest"))
+    rate = _one(panel, TimeAxis.regular("2020-01-01", "1D", 2), target, Rule("mean", "nearest"))
     assert rate.attrs["kind"] == "sensor" and rate.attrs["original_kind"] == "event"
     with pytest.raises(PanelError, match="cannot be interpolated"):
-        _one(panel, Clock("2020-01-01", "1D", 2), target, Rule("sum", "inverse_distance"))
+        _one(panel, TimeAxis.regular("2020-01-01", "1D", 2), target, Rule("sum", "inverse_distance"))
 
 
 RULES = [Rule("mean", "same"), Rule("sum", "gather"), Rule("mean", "nearest", patience="2h", min_share=0.3),
@@ -206,7 +206,7 @@ def test_nothing_known_later_changes_anything_known_now(seed: int, rule: Rule, s
     panel = panel.assign_coords(known_time=(("time", "node"), known))
     panel = panel.isel(time=np.flatnonzero(random.random(48) < 0.9)) if gaps else panel
     now = np.datetime64("2020-01-01", "ns") + np.timedelta64(minutes, "m")
-    clock = Clock("2020-01-01", step, int(pd.Timedelta("2D") / pd.Timedelta(step)))
+    clock = TimeAxis.regular("2020-01-01", step, int(pd.Timedelta("2D") / pd.Timedelta(step)))
     one, two = (_one(held, clock, panel, rule) for held in (panel, _poisoned(panel, now, random)))
     seen = one.known_time.values <= now
     np.testing.assert_array_equal(seen, two.known_time.values <= now)
@@ -220,13 +220,14 @@ def test_nothing_known_later_changes_anything_known_now(seed: int, rule: Rule, s
 
 
 @pytest.mark.parametrize(("what", "match"), [
-    ({"clock": Clock("2020-01-01", "90min", 2)}, "90min"), ({"rule": Rule("mean", "conservative")}, "no grid"),
+    ({"clock": TimeAxis.regular("2020-01-01", "90min", 2)}, "90min"),
+    ({"rule": Rule("mean", "conservative")}, "no grid"),
     ({"rule": Rule(times={"z": "sum"})}, "'z'"), ({"drop": True}, "without positions")])
 def test_what_cannot_be_aligned_is_refused(what: dict[str, Any], match: str) -> None:
     panel = _panel(np.ones((5, 2)))
     panel = panel.drop_vars(["lat", "lon"]) if "drop" in what else panel
     with pytest.raises(PanelError, match=match):
-        _one(panel, what.get("clock", Clock("2020-01-01", "1h", 2)), panel, what.get("rule", Rule()))
+        _one(panel, what.get("clock", TimeAxis.regular("2020-01-01", "1h", 2)), panel, what.get("rule", Rule()))
 
 
 def test_moving_points_come_by_way_of_a_grid() -> None:
@@ -236,9 +237,9 @@ def test_moving_points_come_by_way_of_a_grid() -> None:
                           "lon": np.random.default_rng(1).uniform(8, 9, 300)})
     moving, target = point.of_table(table, domain="cars"), _panel(np.zeros((1, 3)))
     with pytest.raises(PanelError, match=r"point\.on_grid"):
-        _one(moving, Clock("2020-01-01", "1h", 6), target, Rule())
+        _one(moving, TimeAxis.regular("2020-01-01", "1h", 6), target, Rule())
     grid = point.on_grid(moving, GridCells((40, 40.5, 41), (8, 8.5, 9)))
-    found = _one(raster.to_panel(grid[["x"]]), Clock("2020-01-01", "2h", 3), target, Rule())
+    found = _one(raster.to_panel(grid[["x"]]), TimeAxis.regular("2020-01-01", "2h", 3), target, Rule())
     assert (found.x.values == 1).all()
 
 
@@ -253,7 +254,7 @@ def test_real_domains_meet_on_one_clock() -> None:
     shift = np.datetime64("2014-01-01") - rain_day.time.values[0]
     rain_day = rain_day.assign_coords(time=rain_day.time + shift, known_time=rain_day.known_time + shift)
     held = align({"air": air, "crime": counts.to_panel(table, time=slice("2014-01-01", "2014-01-31")),
-                  "weather": rain_day}, Clock("2014-01-01", "6h", 31 * 4), place_of(air),
+                  "weather": rain_day}, TimeAxis.regular("2014-01-01", "6h", 31 * 4), place_of(air),
                  {"air": Rule("mean", "same", {"RAIN": "sum"}, min_share=0.5)})
     assert {one.sizes["time"] for one in held.values()} == {124} and list(held) == ["air", "crime", "weather"]
     first = air.PM25.values[:6, 0]
@@ -262,3 +263,25 @@ def test_real_domains_meet_on_one_clock() -> None:
     assert float(held["crime"]["count"].sum()) == in_january.sum()
     assert held["weather"].isel(time=slice(0, 4)).to_array().isnull().all()  # the first day is not over yet
     assert held["weather"].isel(time=slice(4, None)).to_array().notnull().all()
+
+
+def test_a_forecaster_sees_drivers_at_their_own_stamps_on_the_targets_nodes() -> None:
+    target, wind = _panel(np.zeros((4, 3))), _panel(np.arange(6.0).reshape(3, 2), start="2020-01-01T01:00", seed=1)
+    wind = wind.assign_coords(node=["east", "west"])
+    seen = context(target, "x", {"weather": (wind, ["x"])})["weather.x"]
+    away = haversine_km(target.lat.values[:, None], target.lon.values[:, None], wind.lat.values, wind.lon.values)
+    assert np.isnan(seen.values[0]).all() and seen.attrs["role"] == "past_driver"
+    np.testing.assert_array_equal(seen.values[1:], wind.x.values[:, away.argmin(axis=1)])
+    nowhere = context(target, "x", {"weather": (wind.drop_vars(["lat", "lon"]), ["x"])})["weather.x"]
+    np.testing.assert_array_equal(nowhere.values[1:], np.repeat(wind.x.values.mean(axis=1, keepdims=True), 3, axis=1))
+    other = target.assign(x=target.x + np.array([1.0, 2.0, 3.0])).isel(node=[2, 0, 1])
+    swapped = context(target, "x", {"d": (other, ["x"])})["d.x"]
+    np.testing.assert_array_equal(swapped.values, np.tile([1.0, 2.0, 3.0], (4, 1)))
+
+
+def test_a_forecaster_sees_a_day_only_from_its_end_on() -> None:
+    hours, days = _panel(np.zeros((72, 2))), _panel(np.array([[1.0, 2.0], [3.0, 4.0]]), step="1D")
+    seen = context(hours, "x", {"rain": (days, ["x"])})["rain.x"].values
+    assert np.isnan(seen[:24]).all()
+    np.testing.assert_array_equal(seen[24:48], np.tile([1.0, 2.0], (24, 1)))
+    np.testing.assert_array_equal(seen[48:], np.tile([3.0, 4.0], (24, 1)))

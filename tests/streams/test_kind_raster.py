@@ -13,11 +13,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stats.great_circle import EARTH_RADIUS_KM
 from streams.errors import PanelError, ReadError
 from streams.kinds import plot, raster
 from streams.kinds.check import check_kind
 from streams.kinds.model_calendar import from_panel_time, to_panel_time
-from streams.kinds.sphere import EARTH_RADIUS_KM
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from stats.great_circle import haversine_km
 from streams.errors import PanelError, ReadError
 from streams.kinds import graph, plot, sensor
 from streams.kinds.check import check_kind
-from streams.kinds.sphere import haversine_km
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

@@ -11,12 +11,12 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stats.great_circle import haversine_km
 from streams.errors import PanelError, ReadError
 from streams.kinds import counts, moving, plot, trajectory
 from streams.kinds.cells import GridCells
 from streams.kinds.check import check_kind
 from streams.kinds.cleaning import clean
-from streams.kinds.sphere import haversine_km
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "geolife_trajectories"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

@@ -107,7 +107,7 @@ def test_a_commit_that_fails_and_an_acknowledgement_that_is_lost(port: int, tmp_
                     step.ingest("air", batch.panel)
                 if batch.cursor is not None:
                     step.set_cursor("again", batch.cursor)
-        assert len(source._waiting) == 2
+        assert len(source._session._waiting) == 2
         source.close()
     assert drain([source], store) == () and drain([source], store) == ()
     source.close()

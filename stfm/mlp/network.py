@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stfm.windows import Layout
+from stfm.mlp.windows import Layout
 
 REACH = 8.0  # the median cannot leave the level by more than this in z
 RANK = 4
 
 
-class Block(nn.Module):  # type: ignore[misc]
+class Block(nn.Module):
     """x + W2 gelu(W1 norm(x)): a step that starts near the identity."""
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -25,7 +25,7 @@ class Block(nn.Module):  # type: ignore[misc]
         return x + self.back(self.dropout(nn.functional.gelu(self.wide(self.norm(x)))))
 
 
-class Network(nn.Module):  # type: ignore[misc]
+class Network(nn.Module):
     """From inputs (window, layout.inputs) to z quantiles (window, horizon, quantile), non-decreasing.
 
     The median is the level plus a linear map of the target's patches plus what the perceptron says; the other

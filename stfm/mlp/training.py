@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from stfm.forecaster import ForecastError
-from stfm.network import Network
-from stfm.scales import LARGEST
-from stfm.windows import Hidden, Layout, Table, inputs_at
+from stfm.mlp.network import Network
+from stfm.mlp.scales import LARGEST
+from stfm.mlp.windows import Hidden, Layout, Table, inputs_at
 
 BATCH = 256
 AVERAGED = 0.98  # weights in service are a running mean over about 50 steps

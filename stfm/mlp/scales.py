@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stats.robust_scale import interdecile_scale
 from stfm.forecaster import ForecastError
 
 ENOUGH = 24  # known values from which a new node's own width is trusted
@@ -47,8 +48,7 @@ def measure(values: np.ndarray) -> Scale:
         known = np.isfinite(values)
         empty = ~known.any(axis=0)
         filled = np.where(empty, 0.0, values)
-        low, centre, high = np.nanquantile(filled, (0.1, 0.5, 0.9), axis=0)
-        width = (high - low) / 2.563
+        centre, width = interdecile_scale(filled, axis=0)
         width = np.where(width > 0, width, np.nanstd(filled, axis=0))
         tiny = 1e-9 * np.maximum(np.abs(centre), 1e-3)
     return Scale(np.where(empty, np.nan, centre), np.where(empty | (width <= tiny), np.nan, width))

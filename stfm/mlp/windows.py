@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import xarray as xr
 
-from stfm.scales import Scale
+from stats.calendar import circle, phases
+from stfm.mlp.scales import Scale
 
 SUMMARIES = 5
 COARSENING = 6  # a patch at age a spans a // COARSENING steps: fine where it is recent, coarse where it is old
@@ -87,38 +87,11 @@ class Hidden:
     drivers: torch.Tensor
 
 
-def on_clock(panel: xr.Dataset, name: str, slots: np.ndarray, length: int) -> np.ndarray:
-    """Variable ``name`` as an array (length, node): row i of the panel at slot ``slots[i]``, NaN elsewhere."""
-    grid = np.full((length, panel.sizes["node"]), np.nan)
-    if name in panel:
-        variable = panel[name]
-        values = variable.values if variable.dims[0] == "time" else variable.values.T
-        inside = (slots >= 0) & (slots < length)
-        grid[slots[inside]] = values[inside]
-    return grid
-
-
-def slots_from(times: np.ndarray, first: np.datetime64, step: np.timedelta64) -> np.ndarray:
-    """Slot of each stamp on the clock that starts at ``first``; off-clock stamps go to the next slot, never back.
-
-    >>> stamps = np.array(["2020-01-01T00:00", "2020-01-01T00:30"], "datetime64[ns]")
-    >>> slots_from(stamps, np.datetime64("2020-01-01", "ns"), np.timedelta64(1, "h")).tolist()
-    [0, 1]
-    """
-    away = (times.astype("datetime64[ns]") - first.astype("datetime64[ns]")).astype("int64")
-    slots: np.ndarray = -(-away // int(step.astype("timedelta64[ns]").astype("int64")))
-    return slots
-
-
 def calendar(times: np.ndarray, yearly: bool) -> np.ndarray:
     """Circles of the hour (two harmonics), the weekday and, if asked, the day of year; shape (time, 6 or 8)."""
-    nanoseconds = times.astype("datetime64[ns]").astype("int64")
-    day = nanoseconds / 86_400e9
-    turns = [day % 1, 2 * day % 1, (day + 3) % 7 / 7]  # 1970-01-01 was a Thursday
-    if yearly:
-        turns.append(day % 365.2425 / 365.2425)
-    return np.stack([part for turn in turns for part in (np.sin(2 * math.pi * turn), np.cos(2 * math.pi * turn))],
-                    axis=1)
+    day, week, year = phases(times)
+    turns = [circle(day), circle(day, 2), circle(week)] + [circle(year)] * yearly
+    return np.concatenate(turns, axis=1)
 
 
 def table_of(target: np.ndarray, drivers: np.ndarray, scale: Scale, driver_scale: Scale, times: np.ndarray,

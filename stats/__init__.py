@@ -1,0 +1,1 @@
+"""Small pieces of statistics and geometry that several rooms need: below all of them, knowing none."""
