@@ -9,10 +9,10 @@ from flows.settings.masking import shown
 from flows.settings.push_source import PushSourceSettings
 from flows.settings.reading import read_settings
 from flows.settings.rows_source import RowsSourceSettings
-from flows.settings.sections import DiscoverySettings
+from flows.settings.sections import BaseSettings, DiscoverySettings
 from flows.settings.settings import Settings
 from flows.settings.source import SourceContext, SourceSettings
 from flows.settings.values import in_words, nanoseconds
 
-__all__ = ["DiscoverySettings", "PushSourceSettings", "RowsSourceSettings", "Settings", "SettingsError",
+__all__ = ["BaseSettings", "DiscoverySettings", "PushSourceSettings", "RowsSourceSettings", "Settings", "SettingsError",
            "SourceContext", "SourceSettings", "in_words", "nanoseconds", "read_settings", "shown"]
