@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)(```|~~~).*?^\1\2\s*$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+MADE = re.compile(r"<!-- options: .*?<!-- end of options -->", re.DOTALL)  # words of the command, not of a page
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 BULLET = re.compile(r"^\s*(?:[-*+]|\d+\.)\s+")
 ENDS = re.compile(r"(?<=[.!?])[\"')*_]*\s+(?=[\"'(*_`]*[A-Z0-9`])")
@@ -17,7 +18,7 @@ WORD = re.compile(r"\w")
 
 def visible(text: str) -> str:
     """The text without code blocks, comments and the targets of links."""
-    return LINK.sub(r"\1", COMMENT.sub("", FENCE.sub("", text)))
+    return LINK.sub(r"\1", COMMENT.sub("", FENCE.sub("", MADE.sub("", text))))
 
 
 def words(text: str) -> list[str]:
