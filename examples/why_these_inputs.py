@@ -30,7 +30,8 @@ for driver in choose_drivers(graph, Series("air", "no2"), published=delays, hori
 # --8<-- [end:drivers]
 
 # --8<-- [start:truth]
-between = {(law.cause, law.effect, law.lag) for law in city.truth if law.cause.split(".")[0] != law.effect.split(".")[0]}
+between = {(law.cause, law.effect, law.lag) for law in city.truth
+           if law.cause.partition(".")[0] != law.effect.partition(".")[0]}
 found = {(str(one.cause), str(one.effect), one.lag) for one in graph.links if one.cause.domain != one.effect.domain}
 print(f"{len(between & found)} of {len(between)} true links found, {len(found - between)} false")
 # --8<-- [end:truth]

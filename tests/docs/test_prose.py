@@ -33,5 +33,5 @@ def test_a_decision_is_short(page: Path) -> None:
 
 
 def test_a_long_sentence_is_found() -> None:
-    assert [len(words(one)) for one in sentences("Short one. Long " + "word " * 30 + "end.\n\n```\n" + "x " * 40 + "\n```")
-            ] == [2, 32]
+    text = "Short one. Long " + "word " * 30 + "end.\n\n```\n" + "x " * 40 + "\n```"
+    assert [len(words(one)) for one in sentences(text)] == [2, 32]
