@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -20,6 +21,28 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[2]
 ROOT_PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill the sections whose pages are many: the reference, the decisions, the experiments."""
+    filled = {"API reference": sorted(api_pages(), key=lambda page: (page != "api/index.md", page.removesuffix(".md")))}
+    for section in ("Decisions", "Experiments"):
+        folder = Path(config.docs_dir) / section.lower()
+        pages = sorted(folder.glob("*.md"), key=lambda path: (path.stem != "index", path.stem))
+        filled[section] = [f"{folder.name}/{path.name}" for path in pages]
+    config.nav = with_lists(config.nav or [], filled)
+    return config
+
+
+def with_lists(nav: list[Any], filled: dict[str, list[str]]) -> list[Any]:
+    """The navigation with each empty section filled, wherever it stands.
+
+    >>> with_lists(["a.md", {"B": [{"C": []}]}], {"C": ["c.md"]})
+    ['a.md', {'B': [{'C': ['c.md']}]}]
+    """
+    return [one if isinstance(one, str) else {
+        name: filled[name] if below == [] and name in filled else with_lists(below, filled)
+        if isinstance(below, list) else below for name, below in one.items()} for one in nav]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -54,7 +77,8 @@ def api_pages() -> dict[str, str]:
     for package, folder in packages():
         page = f"api/{package}.md"
         modules = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__" and documented(path)]
-        entries = [f"::: {package}\n    options:\n      members: {'true' if package == 'terracast' else '[]'}\n"]
+        whole = "true" if package == "terracast" else "[]"  # elsewhere each name is shown with its module
+        entries = [f"::: {package}\n    options:\n      show_root_heading: false\n      members: {whole}\n"]
         entries += [f"::: {package}.{path.stem}\n" for path in modules]
         pages[page] = f"# {package}\n\n" + "\n".join(entries)
         rows.append(f"| [{package}]({posixpath.basename(page)}) | {said_of(folder / '__init__.py')} |")

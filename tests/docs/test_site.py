@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import re
 import subprocess
@@ -28,6 +29,16 @@ def _made(page: Path, target: str) -> bool:
     """Whether the target is a page that the build makes: the reference, and files of the repository's root."""
     path = (page.parent / target).resolve().relative_to(ROOT)
     return path.parts[:2] == ("docs", "api") or path in (Path("docs/contributing.md"), Path("docs/changelog.md"))
+
+
+@pytest.mark.parametrize("tool", ["docs/tools/site_pages.py", "docs/tools/doctest_blocks.py", "tests/docs/prose.py"])
+def test_examples_of_the_tools(tool: str) -> None:
+    spec = importlib.util.spec_from_file_location(Path(tool).stem, ROOT / tool)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None,
