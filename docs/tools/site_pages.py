@@ -20,6 +20,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 ROOT_PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+AFTER_GUIDES = "---\nsearch:\n  boost: 0.2\n---\n\n"  # a search shows what was written for readers first
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
@@ -80,7 +81,7 @@ def api_pages() -> dict[str, str]:
         whole = "true" if package == "terracast" else "[]"  # elsewhere each name is shown with its module
         entries = [f"::: {package}\n    options:\n      show_root_heading: false\n      members: {whole}\n"]
         entries += [f"::: {package}.{path.stem}\n" for path in modules]
-        pages[page] = f"# {package}\n\n" + "\n".join(entries)
+        pages[page] = f"{AFTER_GUIDES}# {package}\n\n" + "\n".join(entries)
         rows.append(f"| [{package}]({posixpath.basename(page)}) | {said_of(folder / '__init__.py')} |")
     head = "# API reference\n\nEach package has a page, made from its docstrings.\n\n| package | holds |\n|---|---|\n"
     return {"api/index.md": head + "\n".join(rows) + "\n", **pages}
