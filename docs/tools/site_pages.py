@@ -10,12 +10,14 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,7 @@ AFTER_GUIDES = "---\nsearch:\n  boost: 0.2\n---\n\n"  # a search shows what was 
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
+@event_priority(100)  # before mkdocstrings makes its handlers
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Fill the sections whose pages are many: the reference, the decisions, the experiments."""
     filled = {"API reference": sorted(api_pages(), key=lambda page: (page != "api/index.md", page.removesuffix(".md")))}
@@ -32,7 +35,21 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         pages = sorted(folder.glob("*.md"), key=lambda path: (path.stem != "index", path.stem))
         filled[section] = [f"{folder.name}/{path.name}" for path in pages]
     config.nav = with_lists(config.nav or [], filled)
+    handlers = config.plugins["mkdocstrings"].config.handlers
+    handlers["python"]["paths"] = [str(package_tree(ROOT / "build" / "reference"))]
     return config
+
+
+def package_tree(place: Path) -> Path:
+    """A tree in which each package lies where its name says, by links: the folders bear other names where
+    ``package-dir`` says so, and the reference is read without installing anything."""
+    shutil.rmtree(place, ignore_errors=True)
+    for package, folder in packages():
+        own = place.joinpath(*package.split("."))
+        own.mkdir(parents=True, exist_ok=True)
+        for module in folder.glob("*.py"):
+            (own / module.name).symlink_to(module)
+    return place
 
 
 def with_lists(nav: list[Any], filled: dict[str, list[str]]) -> list[Any]:
