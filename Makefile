@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup demo test test-all lint docs docs-tables clean
 
 setup: $(VENV)/.ready
 
@@ -12,11 +12,18 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	  || { echo "Python 3.11 or newer is needed; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs]'
 	@touch $@
 
 demo: setup
 	$(BIN)/terracast demo
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+docs-tables: setup  # the option tables of docs/guide, from the command itself
+	PYTHONPATH=. $(BIN)/python docs/tools/option_tables.py
 
 lint: setup
 	$(BIN)/ruff check .
