@@ -21,7 +21,7 @@ for link in graph.links:
 # --8<-- [end:discover]
 
 # --8<-- [start:drivers]
-from causal.drivers import choose_drivers
+from drivers.direct_causes import choose_drivers
 from causal.graph import Series
 
 delays = {"weather": 1, "traffic": 0, "air": 1}  # hours after which each domain is published
