@@ -22,12 +22,9 @@ from adapt.monitoring.episodes import Episode
 from adapt.replay import carried_out
 from adapt.rungs.anew import Anew
 from adapt.rungs.continuing import Continue
-from adapt.rungs.gated import gated_rung
 from adapt.rungs.recalled import Recalled
-from adapt.rungs.recent import RecentStatistics
 from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Adapted, Receipt, Rung
-from adapt.rungs.spectral import spectral_rung
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
@@ -133,9 +130,8 @@ def _maker(watched: Watched) -> RungMaker:
         return NativeModel.fit(part, watched.request, steps=3, seed=seed, lookback=24)
 
     past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
-    made: list[Rung] = [recursive_rung(), gated_rung(), spectral_rung(), RecentStatistics(lengths=(72, 96)),
-                        Continue(steps=3), Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
-                        *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
+    made: list[Rung] = [recursive_rung(), Continue(steps=3), Recalled(past.regimes, versions.__getitem__),
+                        Anew(fit, 60 * DAY), *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
     return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
 
 

@@ -17,7 +17,6 @@ from adapt.rungs.anew import Anew
 from adapt.rungs.beneath import Beneath
 from adapt.rungs.continuing import Continue
 from adapt.rungs.correction import Corrected
-from adapt.rungs.gated import gated_rung
 from adapt.rungs.layers import bare
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.recursive import recursive_rung
@@ -98,7 +97,7 @@ def test_anew_is_judged_on_what_it_was_not_fitted_on() -> None:
 
 def test_wrappings_are_renewed_and_never_pile_up() -> None:
     known = panel(level=11.0)
-    rungs: dict[str, Rung] = {rung.name: rung for rung in (recursive_rung(), gated_rung())}
+    rungs: dict[str, Rung] = {"output-recursive": recursive_rung()}
     first = attempt(rungs["output-recursive"], Flat(10.0), known, request(known)).forecaster
     moved = panel(level=12.5, seed=1)
     again = attempt(Beneath(rungs["output-recursive"], rungs), first, moved, request(moved))
@@ -123,9 +122,9 @@ def test_a_model_beneath_a_correction_is_trained_and_corrected_anew() -> None:
 def test_steps_are_those_that_suit_the_model() -> None:
     assert [step.rung for step in steps_of((), DAY, base=True)] == [
         "remembered", "output-recursive", "adapter", "continue", "retrain"]
-    assert [step.rung for step in steps_of(("retrain", "output-gated"), 7 * DAY, base=False)] == [
-        "output-gated", "retrain"]
-    assert steps_of(("output-gated",), 7 * DAY, base=False)[0].needs == 49 * DAY
+    assert [step.rung for step in steps_of(("retrain", "output-recursive"), 7 * DAY, base=False)] == [
+        "output-recursive", "retrain"]
+    assert steps_of(("output-recursive",), 7 * DAY, base=False)[0].needs == 49 * DAY
     for wrong in ("adapter", "prayer"):
         with pytest.raises(LadderError, match=f"no rung '{wrong}' for this model"):
             steps_of((wrong,), DAY, base=False)
