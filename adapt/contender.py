@@ -100,7 +100,7 @@ class Contender:
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
         moved = _single(moved)
-        served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
+        served = moved if self.calibration is None else self.calibration.apply(moved)
         if self.earned is not None:
             served = self.earned.serve(raw, served)
         served = _single(served)
@@ -124,7 +124,7 @@ class Contender:
                 if self.mixture is not None:
                     self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
                 if self.calibration is not None:
-                    self.calibration.learn(one.issue_time, one.moved, np.where(fresh, known, np.nan))
+                    self.calibration.learn(one.moved, np.where(fresh, known, np.nan))
                 if self.earned is not None:
                     self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
         closed = [one for one in self.open if self._over(one, now, patience)]
