@@ -1,7 +1,7 @@
 """The loop's one step, the same code live and in replay: mature, score, monitor, decide, forecast.
 
 ``Loop.tick(moment)`` reads only through the moment. What it wants done to models (fine-tune, promote) it says in
-the ``Tick``; training happens in ``adapt.fine_tune`` and storing in ``flows``, so that the loop itself can be saved
+the ``Tick``; training happens in ``adapt.rungs`` and storing in ``flows``, so that the loop itself can be saved
 to a few arrays, killed, and continued to the bit.
 """
 

@@ -12,13 +12,13 @@ import pandas as pd
 
 from adapt.clock import Moment, clock
 from adapt.contender import Score
-from adapt.fine_tune import FineTune
 from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindsight import ORACLE, Hindsight
 from adapt.loop import Loop, Verdict
 from adapt.missed import sees_enough
 from adapt.monitoring.episodes import Episode
+from adapt.rungs.fine_tune import FineTune
 from adapt.watched import Watched
 from streams.known import History
 

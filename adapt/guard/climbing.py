@@ -64,9 +64,8 @@ class Climbing:
 
     @classmethod
     def restore(cls, policy: Policy, state: Mapping[str, Any]) -> Climbing:
-        """Go on where ``state`` was taken; a state from before there was a ladder has neither."""
-        errors = ErrorLevel.restore(state["errors"]) if "errors" in state else ErrorLevel()
-        return cls(policy, [Climb.restore(one) for one in state.get("climbs", [])], errors)
+        """Go on where ``state`` was taken."""
+        return cls(policy, [Climb.restore(one) for one in state["climbs"]], ErrorLevel.restore(state["errors"]))
 
 
 def measured_since(before: Sequence[Climb], now: Sequence[Climb]) -> list[Climb]:

@@ -6,6 +6,7 @@ Frozen, weekly and drift-only are the plain baselines that every replay prints b
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -31,6 +32,15 @@ class Act:
     rung: str = "fine-tune"
     since: np.datetime64 | None = None
 
+    @property
+    def seed(self) -> int:
+        """The seed that it is carried out with: the same wherever an act of this key is.
+
+        >>> Act("air-2015-03-04T06-fine-tune", np.datetime64("2015-03-04T06"), "an episode").seed
+        741578536
+        """
+        return zlib.crc32(self.key.encode())
+
     def state(self) -> dict[str, object]:
         """As plain data."""
         return {**asdict(self), "asked": str(self.asked), "since": None if self.since is None else str(self.since)}
@@ -38,7 +48,7 @@ class Act:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Act:
         """Read back what ``state`` wrote."""
-        since = state.get("since")
+        since = state["since"]
         return cls(**{**state, "asked": instant(str(state["asked"])),
                       "since": None if since is None else instant(str(since))})
 

@@ -34,11 +34,11 @@ def usual_rungs() -> list[Rung]:
     >>> [rung.name for rung in usual_rungs()]
     ['output-recursive', 'adapter', 'continue']
     """
-    from adapt.rungs.continuing import Continue
+    from adapt.rungs.fine_tune import FineTune
     from adapt.rungs.recursive import recursive_rung
     from adapt.rungs.tuning import AdapterRung
 
-    return [recursive_rung(), AdapterRung(), Continue()]
+    return [recursive_rung(), AdapterRung(), FineTune(steps=100, judges=True, name="continue")]
 
 
 def optional_rungs() -> list[Rung]:

@@ -17,7 +17,7 @@ import xarray as xr
 
 from adapt.rungs.context import Directions
 from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.learning import Effort
 from adapt.rungs.pairs import hindcast, loss_of, spread
 from adapt.rungs.recursive import recursive_rung
@@ -77,7 +77,7 @@ def rungs(directions: Directions | None, nodes: np.ndarray | None) -> list[Rung]
             AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, name="adapter-whole"),
             AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, alike=ALIKE,
                         name="adapter-alike"),
-            Continue(window=None)]
+            FineTune(window=None, steps=100, judges=True, name="continue")]
 
 
 def situation(case: Case, name: str, row: int, nodes: int) -> Situation:

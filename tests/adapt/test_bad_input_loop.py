@@ -12,7 +12,6 @@ import pytest
 import xarray as xr
 
 from adapt.clock import clock
-from adapt.fine_tune import FineTune
 from adapt.guard.ladder import Ladder, Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Act, Policy
@@ -21,7 +20,7 @@ from adapt.loop import Loop, Tick
 from adapt.monitoring.episodes import Episode
 from adapt.replay import carried_out
 from adapt.rungs.anew import Anew
-from adapt.rungs.continuing import Continue
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Adapted, Receipt, Rung
@@ -130,8 +129,9 @@ def _maker(watched: Watched) -> RungMaker:
         return NativeModel.fit(part, watched.request, steps=3, seed=seed, lookback=24)
 
     past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
-    made: list[Rung] = [recursive_rung(), Continue(steps=3), Recalled(past.regimes, versions.__getitem__),
-                        Anew(fit, 60 * DAY), *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
+    made: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
+                        Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
+                        *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
     return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
 
 

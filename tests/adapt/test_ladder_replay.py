@@ -11,13 +11,13 @@ import pytest
 import xarray as xr
 
 from adapt.clock import clock
-from adapt.fine_tune import FineTune
 from adapt.guard.ladder import Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Policy, ladder_policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop
 from adapt.replay import replay
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from adapt.rungs import kept
 from adapt.rungs.context import Directions
 from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
 from adapt.rungs.correction import Corrected, Correction
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.layers import LayerError, bare
 from adapt.rungs.learning import Effort
 from adapt.rungs.recursive import RecursiveCorrection
@@ -88,7 +88,8 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
 @pytest.mark.parametrize(("module", "rung"), [
     ("tuning", AdapterRung(Effort(1e-3), steps=3)), ("context_rung", ContextRung(Directions.random(16, seed=0))),
     ("tuning", AdapterRung(Effort(1e-3, heads=False), steps=1, masked=0.0)),
-    ("continuing", Continue(window=None, steps=3))], ids=["adapter", "context", "adapter-whole", "continue"])
+    ("fine_tune", FineTune(window=None, steps=3, judges=True))],
+    ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"adapt.rungs.{module}.judged", _kept)
