@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from adapt.contender import Score
 from adapt.guard.error_level import ErrorLevel
 from adapt.guard.ladder import Climb, Situation, measured, seconds_left
 from adapt.guard.policy import Act, Policy
@@ -39,6 +40,11 @@ class Climbing:
                 key = f"{episode.id}-{rung}" + (f"-{earlier + 1}" if earlier else "")
                 return Act(key, now, choice.why, episode.id, rung, episode.since)
         return None
+
+    def closed(self, scores: Sequence[Score]) -> None:
+        """Forecasts that were served have closed."""
+        for score in scores:
+            self.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
 
     def acted(self, act: Act, outcome: str, version: str | None = None, told: str = "") -> None:
         """Write down an act that was carried out: of a ladder's all, of another policy's those that were dropped."""

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import InMemory, examine, settle
 from adapt.clock import clock
 from adapt.guard.ladder import Ladder, Step
 from adapt.guard.past import Past
@@ -18,7 +19,6 @@ from adapt.guard.policy import Act, Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop, Tick
 from adapt.monitoring.episodes import Episode
-from adapt.replay import carried_out
 from adapt.rungs.anew import Anew
 from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.recalled import Recalled
@@ -152,7 +152,7 @@ def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
     for moment in clock(history, time[24 * BEGUN], time[24 * stop - 1], watched.cadence):
         ticks.append(loop.tick(moment))
         if (act := ticks[-1].act) is not None:
-            carried_out(loop, maker, moment, act)
+            settle(examine(act, loop, moment, maker, InMemory(maker.versions)), loop)
     return loop, maker, ticks
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import Admission, settle
 from adapt.clock import clock
 from adapt.guard.ladder import Step
 from adapt.guard.past import Past
@@ -92,7 +93,7 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
     for moment in clock(history, start, start + 50 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
         if tick.act is not None:
-            loop.decline(tick.act, "a test")
+            settle(Admission(tick.act, None, None, "a test"), loop)
     saved = loop.state()
     again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
     same_trees(again.state(), saved)

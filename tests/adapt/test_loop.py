@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import Admission, settle
 from adapt.clock import Moment, clock
 from adapt.guard.gate import Gate
 from adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
@@ -67,7 +68,7 @@ def run(loop: Loop, history: Recorded, start: np.datetime64, stop: np.datetime64
         tick = loop.tick(moment)
         ticks.append(tick)
         if tick.act is not None:
-            loop.admit(tick.act, tick.act.key, trained(loop, moment, tick.act))
+            admit(loop, tick.act, tick.act.key, trained(loop, moment, tick.act))
     return ticks
 
 
@@ -75,6 +76,10 @@ def trained(loop: Loop, moment: Moment, act: Act) -> Forecaster:
     made = RungMaker(FineTune(14 * DAY, 15), {}).make(loop.champion.model, loop.watched, moment, act).forecaster
     assert made is not None
     return made
+
+
+def admit(loop: Loop, act: Act, version: str, model: Forecaster) -> None:
+    assert settle(Admission(act, version, model), loop) is None
 
 
 def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
@@ -159,8 +164,8 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
             assert one.act == two.act
             model = trained(steady, moment, one.act)
             models[one.act.key] = model
-            steady.admit(one.act, one.act.key, model)
-            restarted.admit(one.act, one.act.key, model)
+            admit(steady, one.act, one.act.key, model)
+            admit(restarted, one.act, one.act.key, model)
         saved = restarted.state()
         restarted = Loop.restore(restarted.watched, restarted.policy, saved, models.__getitem__)  # type: ignore[arg-type]
         same_trees(restarted.state(), saved)
@@ -209,7 +214,7 @@ def test_the_gate_lets_the_better_version_serve_and_only_that(before: float, aft
     start = time[24 * 30]
     loop = serve(watched, policy, beginning, "old", start, false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    loop.admit(Act("try", start, "a test"), "new", Offset(after))
+    admit(loop, Act("try", start, "a test"), "new", Offset(after))
     verdicts = [tick.verdict for moment in clock(history, start + 6 * HOUR, start + 14 * DAY, 6 * HOUR)
                 if (tick := loop.tick(moment)).verdict is not None]
     assert [one.decision.verdict for one in verdicts if one is not None] == [verdict]
@@ -246,7 +251,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     loop = serve(watched, policy, Beginning(models["old"], time[: 24 * 30], noise[: 24 * 30]), "old", start,
                  false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    loop.admit(Act("try", start, "a test"), "new", models["new"])
+    admit(loop, Act("try", start, "a test"), "new", models["new"])
     verdicts, scored = [], []
     for moment in clock(history, start + 6 * HOUR, start + 40 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
@@ -257,7 +262,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
         same_trees(loop.state(), saved)
     assert [one.decision.verdict for one in verdicts] == ["accept", "rollback"] if turns else ["accept"]
     assert loop.champion.version == ("old" if turns else "new")
-    assert len(scored) == len(set(scored)) and loop.fallback is None
+    assert len(scored) == len(set(scored)) and loop.deployment.probation is None
 
 
 def test_a_stuck_sensor_is_a_data_ticket_and_no_reason_to_train() -> None:
