@@ -48,7 +48,7 @@ def carry_out_wish(workspace: Workspace) -> str | None:
             post(step, refused)
         elif admission.version is not None:
             post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
-        if policy.ladder is not None:
+        if policy.ladder is not None or policy.earlier:
             step.set_state("past", maker.past.state())
         save_loop(step, current)
     flush(workspace)

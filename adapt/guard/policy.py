@@ -136,7 +136,8 @@ class Policy:
 def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
     """Frozen, weekly, drift-only, loop and mixture for forecasts issued every ``cadence`` up to ``horizon`` ahead.
 
-    The loop's gate looks after two weeks (or as many issues as its test needs) and after twice that.
+    The loop's gate looks after two weeks (or as many issues as its test needs) and after twice that. Under loop and
+    mixture no version gets so far that forgot earlier regimes.
     """
     week = np.timedelta64(7, "D")
     overlap = max(1, math.ceil(horizon / cadence))
@@ -147,8 +148,8 @@ def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, 
         Policy("frozen", Never(), calibrates=False, gate=None),
         Policy("weekly", Every(week), calibrates=False, gate=None),
         Policy("drift-only", OnEpisode(), calibrates=False, gate=None),
-        Policy("loop", trigger, calibrates=True, gate=gate),
-        Policy("mixture", trigger, calibrates=True, gate=BettingGate(overlap), mixes=True),
+        Policy("loop", trigger, calibrates=True, gate=gate, earlier=True),
+        Policy("mixture", trigger, calibrates=True, gate=BettingGate(overlap), mixes=True, earlier=True),
     )
 
 
