@@ -6,7 +6,9 @@ one, and each forecast is scored once, when all its labels are known or the pati
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,6 +22,8 @@ from stfm.forecaster import Forecaster, Request
 from streams.instant import instant
 
 ARRAYS = ("raw", "moved", "served", "labels", "features")
+CORRECTIONS: Mapping[str, Any] = {"calibration": OutputCalibration, "stacking": Stacking, "mixture": Mixture,
+                                  "earned": Earned}  # what a contender may hold beside its model, by its field
 
 
 @dataclass
@@ -43,6 +47,12 @@ class OpenForecast:
         """Everything, as arrays."""
         return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow,
                 **{name: getattr(self, name) for name in ARRAYS}}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> OpenForecast:
+        """Read back what ``state`` wrote."""
+        return cls(instant(str(state["issue_time"])), str(state["version"]), bool(state["shadow"]),
+                   *(np.asarray(state[name], dtype="float64") for name in ARRAYS))
 
 
 @dataclass(frozen=True)
@@ -79,12 +89,9 @@ class Contender:
 
     def heir(self, version: str, model: Forecaster) -> Contender:
         """Another model with copies of these corrections as they stand, and no open forecasts."""
-        calibration, stacking, mixture = self.calibration, self.stacking, self.mixture
-        return Contender(version, model,
-                         None if calibration is None else OutputCalibration.restore(calibration.state()), self.request,
-                         None if stacking is None else Stacking.restore(stacking.state()),
-                         None if mixture is None else Mixture.restore(mixture.state()),
-                         None if self.earned is None else self.earned.heir())
+        made = Contender.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
+        made.earned = None if self.earned is None else self.earned.heir()
+        return made
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
               beside: xr.DataArray | None = None) -> xr.Dataset:
@@ -100,7 +107,7 @@ class Contender:
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
         moved = _single(moved)
-        served = moved if self.calibration is None else self.calibration.apply(moved, issue_time)
+        served = moved if self.calibration is None else self.calibration.apply(moved)
         if self.earned is not None:
             served = self.earned.serve(raw, served)
         served = _single(served)
@@ -124,7 +131,7 @@ class Contender:
                 if self.mixture is not None:
                     self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
                 if self.calibration is not None:
-                    self.calibration.learn(one.issue_time, one.moved, np.where(fresh, known, np.nan))
+                    self.calibration.learn(one.moved, np.where(fresh, known, np.nan))
                 if self.earned is not None:
                     self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
         closed = [one for one in self.open if self._over(one, now, patience)]
@@ -161,20 +168,17 @@ class Contender:
                      np.isfinite(one.labels).sum(axis=0))
 
     def state(self) -> dict[str, object]:
-        """Version, calibration and open forecasts; the model itself is found again by its version."""
-        calibration = None if self.calibration is None else self.calibration.state()
-        stacking = None if self.stacking is None else self.stacking.state()
-        mixture = None if self.mixture is None else self.mixture.state()
-        return {"version": self.version, "calibration": calibration, "stacking": stacking, "mixture": mixture,
-                "earned": None if self.earned is None else self.earned.state(),
-                "open": [one.state() for one in self.open]}
+        """Version, corrections and open forecasts; the model itself is found again by its version."""
+        parts = {name: getattr(self, name) for name in CORRECTIONS}
+        return {"version": self.version, "open": [one.state() for one in self.open],
+                **{name: None if part is None else part.state() for name, part in parts.items()}}
 
-
-def open_forecasts(state: list[dict[str, object]]) -> list[OpenForecast]:
-    """Read back what ``OpenForecast.state`` wrote."""
-    return [OpenForecast(instant(str(one["issue_time"])), str(one["version"]), bool(one["shadow"]),
-                         *(np.asarray(one[name], dtype="float64") for name in ARRAYS))
-            for one in state]
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], request: Request, model: Callable[[str], Forecaster]) -> Contender:
+        """Go on where ``state`` was taken; ``model`` finds a forecaster by its version."""
+        parts = {name: None if state[name] is None else kind.restore(state[name]) for name, kind in CORRECTIONS.items()}
+        return cls(version := str(state["version"]), model(version), request=request,
+                   open=[OpenForecast.restore(one) for one in state["open"]], **parts)
 
 
 def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:

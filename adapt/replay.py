@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adapt.clock import Moment, clock
+from adapt.admission import InMemory, examine, settle
+from adapt.clock import clock
 from adapt.contender import Score
-from adapt.fine_tune import FineTune
-from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
+from adapt.guard.verdict import Verdict
 from adapt.hindsight import ORACLE, Hindsight
-from adapt.loop import Loop, Verdict
+from adapt.loop import Loop
 from adapt.missed import sees_enough
 from adapt.monitoring.episodes import Episode
+from adapt.rungs.fine_tune import FineTune
 from adapt.watched import Watched
 from streams.known import History
 
@@ -63,6 +64,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
     began = stopwatch.process_time()
     maker = maker if isinstance(maker, RungMaker) else RungMaker(maker, {})
     maker.versions[loop.champion.version] = loop.champion.model
+    versions = InMemory(maker.versions)
     scores: list[Score] = []
     verdicts: list[Verdict] = []
     adaptations = promotions = 0
@@ -77,30 +79,12 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             promotions += tick.verdict.decision.verdict == "accept"
         if tick.act is not None:
             adaptations += 1
-            refused, admitted = carried_out(loop, maker, moment, tick.act)
+            admission = examine(tick.act, loop, moment, maker, versions)
+            refused = settle(admission, loop)
             verdicts += [] if refused is None else [refused]
-            promotions += admitted and loop.policy.gate is None
+            promotions += admission.admitted and loop.policy.gate is None
     return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                    tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
-
-
-def carried_out(loop: Loop, maker: RungMaker, moment: Moment, act: Act) -> tuple[Verdict | None, bool]:
-    """Make what the act asks for and admit, refuse or decline it; a refusal's verdict, and whether it was admitted."""
-    watched, champion = loop.watched, loop.champion
-    made = maker.make(champion.model, watched, moment, act, champion.version)
-    if made.forecaster is None:
-        loop.decline(act, made.receipt.why.removeprefix("dropped: "))
-        return None, False
-    maker.versions[act.key] = made.forecaster
-    if loop.policy.ladder is not None:
-        maker.remember(act, act.key, watched, moment, champion.version)
-    decision = None
-    if loop.policy.earlier:
-        decision = maker.refusal(champion.model, made.forecaster, watched, moment, loop.told.values())
-    if decision is not None:
-        return loop.refuse(act, act.key, decision), False
-    loop.admit(act, act.key, made.forecaster)
-    return None, True
 
 
 def score_table(scores: list[Score], nodes: tuple[str, ...]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from adapt.calibration import OutputCalibration, Rates
+from adapt.calibration import OutputCalibration
 from adapt.clock import Moment, clock
 from adapt.contender import Contender, rows_at
 from adapt.guard.policy import Policy
@@ -25,9 +25,6 @@ from adapt.stacking import Stacking
 from adapt.watched import ALWAYS, Watched
 from stfm.forecaster import Forecaster
 from streams.errors import TerracastError
-
-# Location is stacking's task: calibration here tracks the levels beside the median and leaves the median alone.
-INTERVALS = Rates(half_lives=())
 
 MOST_ISSUES = 3000  # forecasts of a half that what is normal is learnt from, the newest: a century of days need not be
 
@@ -163,8 +160,7 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
     champion = Contender(version, beginning.base, None, watched.request)
     if policy.calibrates:
         request = watched.request
-        champion.calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles, INTERVALS,
-                                                 step=request.step)
+        champion.calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles)
         if beginning.stacking is not None:
             champion.stacking = Stacking.restore(beginning.stacking)
         champion.earned = Earned(request.quantiles, len(watched.nodes))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adapt.fine_tune import FineTune
 from adapt.guard.policy import Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindsight import ORACLE, Hindsight
 from adapt.monitoring.episodes import Episode
 from adapt.replay import Outcome
 from adapt.replay import replay as run
+from adapt.rungs.fine_tune import FineTune
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.seasonal_naive import SeasonalNaive

@@ -7,6 +7,7 @@ fails or does not help makes no version: the loop is told, and goes on.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapt.clock import Moment
@@ -18,8 +19,9 @@ from registry.lineage import Lineage
 from streams.store import View
 
 if TYPE_CHECKING:
-    from adapt.guard.rung_maker import RungMaker
+    from adapt.guard.rung_maker import Made, RungMaker
     from adapt.loop import Loop
+    from stfm.forecaster import Forecaster
 
 
 def carry_out_wish(workspace: Workspace) -> str | None:
@@ -27,63 +29,67 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     view = workspace.store.read()
     if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
+    from adapt.admission import examine, settle
     from adapt.guard.past import Past
 
     loop = load_loop(workspace, view)
     assert loop.wish is not None, "the loop and its part are of one snapshot"
-    act, earlier = loop.wish, workspace.policy.earlier
+    act, policy = loop.wish, workspace.policy
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
-    since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
+    since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
     moment = Moment(act.asked, workspace.history(view, since))
-    version, why, decision = workspace.registry.find(act.key), "", None
-    if version is None:
-        version, why = _made(workspace, view, loop, act, maker, moment)
-    if version is not None and earlier:
-        decision = maker.refusal(loop.champion.model, workspace.registry.load(version), loop.watched, moment,
-                                 loop.told.values())
+    admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
     with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)
         if current.wish != act:  # another run admitted it meanwhile
-            return version
-        if version is not None and workspace.policy.ladder is not None:
-            maker.remember(act, version, loop.watched, moment, loop.champion.version)
-        if version is None:
-            current.decline(act, why)
-        elif decision is not None:
-            post(step, current.refuse(act, version, decision))
-        else:
-            post_admission(step, act, version, current.champion.version, gated=workspace.policy.gate is not None)
-            current.admit(act, version, workspace.registry.load(version))
-        if workspace.policy.ladder is not None:
+            return admission.version
+        champion, refused = current.champion.version, settle(admission, current)
+        if refused is not None:
+            post(step, refused)
+        elif admission.version is not None:
+            post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
+        if policy.ladder is not None or policy.earlier:
             step.set_state("past", maker.past.state())
         save_loop(step, current)
     flush(workspace)
-    return version
+    return admission.version
 
 
-def _made(workspace: Workspace, view: View, loop: Loop, act: Act, maker: RungMaker,
-          moment: Moment) -> tuple[str | None, str]:
-    """Let the rung act on what was known when the act was asked for, and register what it made under the act's key with
-    its receipt; None and why where it made nothing."""
-    made = maker.make(loop.champion.model, loop.watched, moment, act, loop.champion.version)
-    if made.forecaster is None:
-        return None, made.receipt.why.removeprefix("dropped: ")
-    shown = workspace.clock.shown
-    kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
-    lineage = Lineage(key=act.key, snapshot=view.snapshot, parent=made.parent or loop.champion.version,
-                      episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
-                      graph_digest=graph_digest(view), config_digest=workspace.settings.digest(),
-                      known_at=shown(act.asked), seed=maker.seed(act),
-                      reference=(shown(act.asked - maker.window(act, loop.watched)), shown(act.asked)),
-                      command="terracast adapt")
-    receipt = made.receipt.as_json()
-    measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]
-                if receipt[name] is not None}
-    example = loop.watched.panel(moment, moment.now - loop.watched.history)
-    version = workspace.registry.add(made.forecaster, lineage, metrics=measured, panel=example,
-                                     files={"receipt.json": json.dumps(receipt, indent=1, sort_keys=True)},
-                                     request=workspace.request.at(moment.now))
-    return version, ""
+@dataclass(frozen=True)
+class Registered:
+    """The registry as the place where versions are kept, each with the lineage and the receipt of what made it."""
+
+    workspace: Workspace
+    view: View
+    loop: Loop
+    maker: RungMaker
+    moment: Moment
+
+    def find(self, act: Act) -> str | None:
+        """The version registered under the act's key."""
+        return self.workspace.registry.find(act.key)
+
+    def load(self, version: str) -> Forecaster:
+        """The forecaster of a registered version."""
+        return self.workspace.registry.load(version)
+
+    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+        """Register what the act made under its key."""
+        workspace, loop, moment, shown = self.workspace, self.loop, self.moment, self.workspace.clock.shown
+        kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
+        lineage = Lineage(key=act.key, snapshot=self.view.snapshot, parent=made.parent or loop.champion.version,
+                          episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
+                          graph_digest=graph_digest(self.view), config_digest=workspace.settings.digest(),
+                          known_at=shown(act.asked), seed=self.maker.seed(act),
+                          reference=(shown(act.asked - self.maker.window(act, loop.watched)), shown(act.asked)),
+                          command="terracast adapt")
+        receipt = made.receipt.as_json()
+        measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]
+                    if receipt[name] is not None}
+        return workspace.registry.add(forecaster, lineage, metrics=measured,
+                                      panel=loop.watched.panel(moment, moment.now - loop.watched.history),
+                                      files={"receipt.json": json.dumps(receipt, indent=1, sort_keys=True)},
+                                      request=workspace.request.at(moment.now))
 
 
 def graph_digest(view: View) -> str | None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from adapt.guard.ladder import Climb
 from adapt.guard.policy import Act
+from adapt.guard.verdict import Verdict
 from flows.workspace import Workspace
 from registry.promotion import nominate, promote, rollback, withdraw
 from registry.versions import Registry
 from streams.store import Transaction
 
 if TYPE_CHECKING:
-    from adapt.loop import Loop, Verdict
+    from adapt.loop import Loop
 
 
 def post(step: Transaction, verdict: Verdict) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from adapt.loop import Loop
     from drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 2  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 3  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,10 @@ from streams.known import Recorded
 from streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
-    from adapt.fine_tune import FineTune
     from adapt.guard.past import Past
     from adapt.guard.policy import Policy
     from adapt.guard.rung_maker import RungMaker
+    from adapt.rungs.fine_tune import FineTune
     from adapt.rungs.rung import Rung
     from adapt.watched import Watched
 
@@ -91,7 +91,7 @@ class Workspace:
     @property
     def fine_tune(self) -> FineTune:
         """The fine-tune rung as set."""
-        from adapt.fine_tune import FineTune
+        from adapt.rungs.fine_tune import FineTune
 
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
 
@@ -101,13 +101,12 @@ class Workspace:
         from adapt.guard.past import Past
         from adapt.guard.rung_maker import RungMaker
         from adapt.rungs.anew import Anew
-        from adapt.rungs.continuing import Continue
         from adapt.rungs.recalled import Recalled
         from adapt.rungs.usual import optional_rungs, usual_rungs
 
-        adapt, past = self.settings.adapt, past or Past()
+        past = past or Past()
         versions: dict[str, Forecaster] = {}
-        made: list[Rung] = [*usual_rungs(), *optional_rungs(), Continue(nanoseconds(adapt.window), adapt.steps),
+        made: list[Rung] = [*usual_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
                 Recalled(past.regimes, load or versions.__getitem__),
                 Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
         return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)

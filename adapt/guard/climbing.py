@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from adapt.contender import Score
 from adapt.guard.error_level import ErrorLevel
 from adapt.guard.ladder import Climb, Situation, measured, seconds_left
 from adapt.guard.policy import Act, Policy
@@ -40,6 +41,11 @@ class Climbing:
                 return Act(key, now, choice.why, episode.id, rung, episode.since)
         return None
 
+    def closed(self, scores: Sequence[Score]) -> None:
+        """Forecasts that were served have closed."""
+        for score in scores:
+            self.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
+
     def acted(self, act: Act, outcome: str, version: str | None = None, told: str = "") -> None:
         """Write down an act that was carried out: of a ladder's all, of another policy's those that were dropped."""
         steps = () if self.policy.ladder is None else self.policy.ladder.steps
@@ -64,9 +70,8 @@ class Climbing:
 
     @classmethod
     def restore(cls, policy: Policy, state: Mapping[str, Any]) -> Climbing:
-        """Go on where ``state`` was taken; a state from before there was a ladder has neither."""
-        errors = ErrorLevel.restore(state["errors"]) if "errors" in state else ErrorLevel()
-        return cls(policy, [Climb.restore(one) for one in state.get("climbs", [])], errors)
+        """Go on where ``state`` was taken."""
+        return cls(policy, [Climb.restore(one) for one in state["climbs"]], ErrorLevel.restore(state["errors"]))
 
 
 def measured_since(before: Sequence[Climb], now: Sequence[Climb]) -> list[Climb]:

@@ -98,7 +98,7 @@ class Climb:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Climb:
         """Read back what ``state`` wrote."""
-        decided = state.get("decided_at")
+        decided = state["decided_at"]
         return cls(**{**state, "acted_at": instant(str(state["acted_at"])),
                       "decided_at": None if decided is None else instant(str(decided))})
 

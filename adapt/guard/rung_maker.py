@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import xarray as xr
 
 from adapt.clock import Moment
-from adapt.fine_tune import FineTune
 from adapt.guard.earlier import MOST, SPAN
 from adapt.guard.gate import Decision
 from adapt.guard.past import ROWS, Past
 from adapt.guard.policy import Act
 from adapt.monitoring.episodes import Episode
 from adapt.rungs.beneath import Beneath
+from adapt.rungs.fine_tune import WINDOW, FineTune
 from adapt.rungs.recalled import Recalled
-from adapt.rungs.rung import Adapted, Receipt, Rung, attempt
+from adapt.rungs.rung import Receipt, Rung, attempt
 from adapt.watched import Watched
-from stfm.forecaster import Forecaster, Request
+from stfm.forecaster import Forecaster
 
 # Horizons (days, where the horizon is shorter) of labels that a rung is shown. A fifth of them judges; the ladder waits
 # for 4 at least (``rungs.usual``), so that whatever judges is from after the change.
@@ -38,8 +37,8 @@ class Made:
 
 @dataclass
 class RungMaker:
-    """``rungs`` by name; acts of other names are fine-tuned. ``receipts`` holds what each rung told; ``versions`` the
-    models that a replay made, by name; ``past`` what is remembered.
+    """``rungs`` by name; acts of other names are carried out by ``fine_tune``. ``receipts`` holds what each rung told;
+    ``versions`` the models that a replay made, by name; ``past`` what is remembered.
 
     A rung that fails, explodes or does not help on held-back pairs makes nothing, and service goes on.
     """
@@ -53,7 +52,7 @@ class RungMaker:
     def make(self, model: Forecaster, watched: Watched, moment: Moment, act: Act, serving: str = "base") -> Made:
         """What the rung proposes, from what is known at ``moment``, for ``model``, which is the version ``serving``."""
         self.past.regimes.base = self.past.regimes.base or serving
-        rung = self.rungs.get(act.rung) or Tuned(self.fine_tune, watched, moment, act)
+        rung = self.rungs.get(act.rung) or replace(self.fine_tune, name=act.rung, seed=act.seed)
         if isinstance(rung, Recalled):
             rung.serving = serving
         elif act.rung != "retrain":
@@ -68,16 +67,21 @@ class RungMaker:
     def window(self, act: Act, watched: Watched) -> np.timedelta64:
         """How much of the past a rung is shown: its own window, else what came since the change and a quarter more, at
         least ``LEAST`` horizons and at most what a fine-tune learns from."""
-        rung, most = self.rungs.get(act.rung), self.fine_tune.window
+        rung, most = self.rungs.get(act.rung), self.newest
         if rung is None or hasattr(rung, "window"):
             return getattr(rung, "window", None) or most
         unit = max(watched.request.leads[-1], np.timedelta64(1, "D").astype("timedelta64[ns]"))
         age = act.asked - (act.asked if act.since is None else act.since)
         return min(max(age + age // 4, LEAST * unit), max(most, LEAST * unit))
 
+    @property
+    def newest(self) -> np.timedelta64:
+        """How much of the past a newcomer is made for: what lies before it counts as earlier."""
+        return self.fine_tune.window or WINDOW
+
     def seed(self, act: Act) -> int:
         """The seed that an act is carried out with."""
-        return int(getattr(self.rungs[act.rung], "seed", 0)) if act.rung in self.rungs else self.fine_tune.seed(act)
+        return int(getattr(self.rungs[act.rung], "seed", 0)) if act.rung in self.rungs else act.seed
 
     def reach(self, act: Act, watched: Watched, *, earlier: bool) -> np.timedelta64:
         """How far back before the act anything here reads."""
@@ -90,7 +94,7 @@ class RungMaker:
         earlier = self.past.earlier
         since = moment.now - (MOST + 1) * SPAN
         times = watched.labels(moment, since)["time"].values
-        earlier.extend(times, moment.now - self.fine_tune.window, watched.request.leads[-1], tuple(episodes))
+        earlier.extend(times, moment.now - self.newest, watched.request.leads[-1], tuple(episodes))
         if len(earlier.held) < 2:
             return None
         return earlier.decide(*earlier.losses((champion, newcomer), watched, moment))
@@ -100,29 +104,3 @@ class RungMaker:
         self.past.regimes.base = self.past.regimes.base or serving
         if act.rung != Recalled.name:
             self.past.remember(version, watched, moment)
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The fine-tune as a rung: it judges nothing, the gate does."""
-
-    fine_tune: FineTune
-    watched: Watched
-    moment: Moment
-    act: Act
-    paper: str = "continued training with early stopping: Prechelt 1998"
-    cost: str = "seconds on one core"
-    expiry: np.timedelta64 | None = None
-
-    @property
-    def name(self) -> str:
-        """The act's rung."""
-        return self.act.rung
-
-    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
-        """A trained copy."""
-        made = self.fine_tune.make(forecaster, self.watched, self.moment, self.act)
-        numbers = sum(np.asarray(value).size for value in made.weights().values())
-        why = f"{self.fine_tune.steps} steps at most, for the gate to judge"
-        receipt = Receipt(self.name, self.paper, True, why, numbers, 0, np.nan, np.nan, self.moment.now, None)
-        return Adapted(made, receipt, forecaster)

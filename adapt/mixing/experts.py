@@ -266,7 +266,7 @@ class Experts:
     def restore(cls, state: Mapping[str, Any]) -> Experts:
         """Go on to the bit where ``state`` was taken."""
         recipe = Recipe.of(state["recipe"])
-        company = None if state.get("company") is None else Company.restore(state["company"])
+        company = None if state["company"] is None else Company.restore(state["company"])
         experts = cls(Tape.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe, company)
         experts._learned = int(state["learned"])
         experts._solved_at = [int(one) for one in state["solved_at"]]

@@ -9,16 +9,12 @@ from typing import Any, cast
 import numpy as np
 
 from adapt.rungs.correction import Corrected, Correction
-from adapt.rungs.gated import GatedCorrection
 from adapt.rungs.layers import beneath, joined
-from adapt.rungs.recent import Recent
 from adapt.rungs.recursive import RecursiveCorrection
-from adapt.rungs.spectral import SpectralCorrection
 from stfm import shelf
 from stfm.forecaster import Forecaster
 
-CORRECTIONS: Mapping[str, type[Correction]] = {one.sort: one for one in (  # type: ignore[misc]
-    RecursiveCorrection, GatedCorrection, SpectralCorrection)}
+CORRECTIONS: Mapping[str, type[Correction]] = {RecursiveCorrection.sort: RecursiveCorrection}
 
 
 def load(folder: str | Path) -> Forecaster:
@@ -26,9 +22,10 @@ def load(folder: str | Path) -> Forecaster:
 
     >>> import tempfile
     >>> from stfm.seasonal_naive import SeasonalNaive
+    >>> made = Corrected(SeasonalNaive(), RecursiveCorrection(2, 1, np.timedelta64(1, "h")))
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     load(shelf.save(Recent(SeasonalNaive(), 336), place))
-    Recent(base=SeasonalNaive(season=None), rows=336)
+    ...     load(shelf.save(made, place)).base
+    SeasonalNaive(season=None)
     """
     return shelf.load(folder, BUILDERS)
 
@@ -42,8 +39,4 @@ def _corrected(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) 
     return Corrected(_base(config, weights), CORRECTIONS[str(config["correction"])].restore(state))
 
 
-def _recent(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
-    return Recent(_base(config, weights), int(str(config["rows"])))
-
-
-BUILDERS: Mapping[str, shelf.Builder] = {Corrected.name: _corrected, Recent.name: _recent}
+BUILDERS: Mapping[str, shelf.Builder] = {Corrected.name: _corrected}

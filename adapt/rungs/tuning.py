@@ -1,7 +1,7 @@
 """Rung 3: an adapter of the base learned while it serves, from zeros or from a start that was meta-learned.
 
 Learned from labels as they mature, lead by lead, and from masked patches of the context (which need no label), against
-forgetting with a replay buffer and a pull to the start. Papers: LoRA (Hu et al. 2022), Tent (Wang et al. 2021),
+forgetting with a pull to the start. Papers: LoRA (Hu et al. 2022), Tent (Wang et al. 2021),
 masked test-time training (Gandelsman et al. 2022), L2-SP (Xuhong et al. 2018), MAML (Finn et al. 2017).
 """
 
@@ -18,7 +18,6 @@ from adapt.rungs.adapter import Adapter, Values
 from adapt.rungs.domains import DomainAdversary
 from adapt.rungs.learning import Effort, Taught, course
 from adapt.rungs.meta import order
-from adapt.rungs.replay_buffer import ReplayBuffer
 from adapt.rungs.rung import Adapted, RungError, judged
 from adapt.rungs.school import School, school
 from stfm.base.lesson import Lesson
@@ -42,7 +41,7 @@ class Tuned:
 class AdapterRung:
     """``start``: where the adapter begins (``meta.meta_learn`` finds one); None: zeros, which are the base itself.
     ``masked``: weight of the masked patches beside labels (alone where there are no labels; 0: never).
-    ``replay``: lessons of earlier regimes. ``again``: when kept, learn once more with the held-back pairs too.
+    ``again``: when kept, learn once more with the held-back pairs too.
     ``unlabelled``: act on masked patches alone where no label has come; off: CRPS fell by 0.1 %, which is chance.
     ``alike``: how hard the body is driven to states that do not tell the node (``DomainAdversary``); 0: not at all."""
 
@@ -50,7 +49,6 @@ class AdapterRung:
     steps: int = 40
     start: Adapter | None = None
     masked: float = 0.3
-    replay: ReplayBuffer | None = None
     nodes: np.ndarray | None = None
     again: bool = True
     unlabelled: bool = False
@@ -123,24 +121,20 @@ class AdapterRung:
         return Tuned(best, kept, tuple(curve))
 
     def _also(self, base: Base, start: Adapter, taught: School) -> Callable[[Values], torch.Tensor] | None:
-        """Masked patches and replayed lessons, one of each a step in turn, and the adversary that tells nodes apart."""
-        parts: list[tuple[float, list[Lesson]]] = []
-        if self.masked and taught.labelled and taught.masked:
-            parts.append((self.masked, taught.masked))
-        if self.replay is not None and self.replay.lessons:
-            parts.append((1.0, self.replay.lessons))
+        """Masked patches, one a step in turn, and the adversary that tells nodes apart."""
+        masked: list[Lesson] = taught.masked if self.masked and taught.labelled else []
         adversary = None
         if self.alike and not self.effort.heads and len(taught.scene.target) > 1:  # heads do not change the states
             adversary = DomainAdversary(base.network, taught.labelled or taught.masked, strength=self.alike,
                                         seed=self.seed)
-        if not parts and adversary is None:
+        if not masked and adversary is None:
             return None
-        held = [(weight, Taught(base.network, lessons, start, self.effort.heads)) for weight, lessons in parts]
+        also_taught = Taught(base.network, masked, start, self.effort.heads) if masked else None
         turn = [0]
 
         def also(values: Values) -> torch.Tensor:
             turn[0] += 1
-            terms = [weight * one.loss(values, turn[0] % len(one)) for weight, one in held]
+            terms = [] if also_taught is None else [self.masked * also_taught.loss(values, turn[0] % len(also_taught))]
             return torch.stack(terms if adversary is None else [*terms, adversary(values)]).sum()
 
         return also

@@ -19,9 +19,9 @@ if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for withou
 DAY = np.timedelta64(1, "D")
 # About what an act costs in seconds, and the horizons (days, where the horizon is shorter) of labels from after the
 # change that it needs. ``remembered`` and ``retrain`` need more than a panel: whoever runs the ladder makes them.
-REACH = {"remembered": (1.0, 4), "output-recursive": (2.0, 7), "output-spectral": (3.0, 7), "output-gated": (4.0, 7),
-         "input-recent": (5.0, 7), "context-meta": (15.0, 10), "adapter": (20.0, 10), "continue": (40.0, 14),
-         "fine-tune": (41.0, 14), "adapter-whole": (120.0, 14), "adapter-alike": (200.0, 14), "retrain": (300.0, 28)}
+REACH = {"remembered": (1.0, 4), "output-recursive": (2.0, 7), "context-meta": (15.0, 10),
+         "adapter": (20.0, 10), "continue": (40.0, 14), "fine-tune": (41.0, 14), "adapter-whole": (120.0, 14),
+         "adapter-alike": (200.0, 14), "retrain": (300.0, 28)}
 # Rungs that change what only the pre-trained base has.
 ONLY_BASE = ("context-meta", "adapter", "adapter-whole", "adapter-alike")
 ALIKE = 0.1  # how hard ``adapter-alike`` drives the states to tell no node
@@ -34,27 +34,24 @@ def usual_rungs() -> list[Rung]:
     >>> [rung.name for rung in usual_rungs()]
     ['output-recursive', 'adapter', 'continue']
     """
-    from adapt.rungs.continuing import Continue
+    from adapt.rungs.fine_tune import FineTune
     from adapt.rungs.recursive import recursive_rung
     from adapt.rungs.tuning import AdapterRung
 
-    return [recursive_rung(), AdapterRung(), Continue()]
+    return [recursive_rung(), AdapterRung(), FineTune(steps=100, judges=True, name="continue")]
 
 
 def optional_rungs() -> list[Rung]:
     """Available, off by default: none of them beat the usual ones.
 
     >>> [rung.name for rung in optional_rungs()]
-    ['output-gated', 'output-spectral', 'input-recent', 'context-meta', 'adapter-whole', 'adapter-alike']
+    ['context-meta', 'adapter-whole', 'adapter-alike']
     """
     from adapt.rungs.context_rung import ContextRung
-    from adapt.rungs.gated import gated_rung
     from adapt.rungs.learning import Effort
-    from adapt.rungs.recent import RecentStatistics
-    from adapt.rungs.spectral import spectral_rung
     from adapt.rungs.tuning import AdapterRung
 
-    return [gated_rung(), spectral_rung(), RecentStatistics(), ContextRung(),
+    return [ContextRung(),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole"),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, alike=ALIKE, name="adapter-alike")]
 

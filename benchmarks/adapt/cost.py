@@ -10,7 +10,6 @@ import xarray as xr
 
 from adapt.calibration import OutputCalibration
 from adapt.mixing.mixture import Mixture
-from adapt.service import INTERVALS
 from stfm.base.model import Base
 from stfm.forecaster import Request
 
@@ -32,7 +31,7 @@ def rows_of_cost(nodes: int, horizon: int, seed: int = 0) -> list[dict[str, Any]
     begun = stopwatch.process_time()
     mixture = Mixture.begin(known[:ROWS], request, per_issue=1)
     beginning = stopwatch.process_time() - begun
-    interval = OutputCalibration(nodes, horizon, request.quantiles, INTERVALS)
+    interval = OutputCalibration(nodes, horizon, request.quantiles)
     seconds = {"frozen": 0.0, "intervals": 0.0, "mixture": 0.0}
     opened: dict[int, np.ndarray] = {}
     for row in range(ROWS, until):
@@ -52,8 +51,8 @@ def rows_of_cost(nodes: int, horizon: int, seed: int = 0) -> list[dict[str, Any]
         seconds["mixture"] += timed * (stopwatch.process_time() - begun)
         begun = stopwatch.process_time()
         for issue, label in labels.items():
-            interval.learn(times[issue], opened[issue], label)
-        interval.apply(opened[row], times[row])
+            interval.learn(opened[issue], label)
+        interval.apply(opened[row])
         opened.pop(row - horizon, None)
         seconds["intervals"] += timed * (stopwatch.process_time() - begun)
     kept = {"frozen": 0, "intervals": _bytes(interval.state()), "mixture": _bytes(mixture.state())}

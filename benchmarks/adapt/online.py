@@ -24,7 +24,6 @@ from adapt.calibration import OutputCalibration
 from adapt.mixing.company import company_of
 from adapt.mixing.mixture import Mixture
 from adapt.scores import level
-from adapt.service import INTERVALS
 from benchmarks.adapt.base import said_at
 from benchmarks.adapt.cell import AdaptCell, BenchError, Tally
 from stfm.base.window import MEMORY
@@ -95,7 +94,7 @@ class OnlineBench:
         back = (np.arange(self.horizon) // period + 1) * period - np.arange(1, self.horizon + 1)
         mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every,
                                 beside=self._company(0, self.fitted))
-        interval = OutputCalibration(values.shape[1], self.horizon, request.quantiles, INTERVALS, step)
+        interval = OutputCalibration(values.shape[1], self.horizon, request.quantiles)
         opened: dict[int, np.ndarray] = {}
         for number, row in enumerate(map(int, issues)):
             begun = stopwatch.process_time()
@@ -104,14 +103,14 @@ class OnlineBench:
                 if issue not in opened:
                     continue
                 mixture.learn(times[issue], labels)
-                interval.learn(times[issue], opened[issue], labels)
+                interval.learn(opened[issue], labels)
                 if issue + self.horizon <= row:
                     mixture.close(times[issue])
                     opened.pop(issue)
             known = self.panel["x"].isel(time=slice(max(0, before - 1), row + 1))
             opened[row] = mixture.apply(known, request.at(times[row]), said[number],
                                         self._company(max(0, before - 1), row + 1))
-            served = interval.apply(opened[row], times[row])
+            served = interval.apply(opened[row])
             ours.seconds += stopwatch.process_time() - begun
             ours.steps += 1
             for tally, told_quantiles in ((ours, served), (frozen, said[number]), (bare, opened[row])):

@@ -17,18 +17,18 @@ import xarray as xr
 
 from adapt.rungs.context import Directions
 from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
-from adapt.rungs.gated import gated_rung
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.learning import Effort
 from adapt.rungs.pairs import hindcast, loss_of, spread
-from adapt.rungs.recent import RecentStatistics
 from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Rung, attempt
-from adapt.rungs.spectral import spectral_rung
 from adapt.rungs.start import load_start, shipped_directions
 from adapt.rungs.tuning import AdapterRung
 from adapt.rungs.usual import ALIKE
 from benchmarks.adapt.new_node import NewNodeError
+from benchmarks.adapt.peers.gated import gated_rung
+from benchmarks.adapt.peers.recent import RecentStatistics
+from benchmarks.adapt.peers.spectral import spectral_rung
 from benchmarks.base.data import Case, cases_of
 from stats.calendar import seasons
 from stfm.base.model import Base
@@ -70,14 +70,14 @@ class Remembering(Base):
 
 
 def rungs(directions: Directions | None, nodes: np.ndarray | None) -> list[Rung]:
-    """The rungs that are compared, cheapest first."""
+    """The rungs that are compared, and the published peers, cheapest first."""
     return [recursive_rung(), gated_rung(), spectral_rung(), RecentStatistics(),
             ContextRung(directions, nodes=nodes, unlabelled=True),
             AdapterRung(Effort(1e-3), nodes=nodes, unlabelled=True),
             AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, name="adapter-whole"),
             AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, alike=ALIKE,
                         name="adapter-alike"),
-            Continue(window=None)]
+            FineTune(window=None, steps=100, judges=True, name="continue")]
 
 
 def situation(case: Case, name: str, row: int, nodes: int) -> Situation:

@@ -11,23 +11,19 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import InMemory, examine, settle
 from adapt.clock import clock
-from adapt.fine_tune import FineTune
 from adapt.guard.ladder import Ladder, Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Act, Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop, Tick
 from adapt.monitoring.episodes import Episode
-from adapt.replay import carried_out
 from adapt.rungs.anew import Anew
-from adapt.rungs.continuing import Continue
-from adapt.rungs.gated import gated_rung
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.recalled import Recalled
-from adapt.rungs.recent import RecentStatistics
 from adapt.rungs.recursive import recursive_rung
 from adapt.rungs.rung import Adapted, Receipt, Rung
-from adapt.rungs.spectral import spectral_rung
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
@@ -133,8 +129,8 @@ def _maker(watched: Watched) -> RungMaker:
         return NativeModel.fit(part, watched.request, steps=3, seed=seed, lookback=24)
 
     past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
-    made: list[Rung] = [recursive_rung(), gated_rung(), spectral_rung(), RecentStatistics(lengths=(72, 96)),
-                        Continue(steps=3), Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
+    made: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
+                        Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
                         *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
     return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
 
@@ -156,7 +152,7 @@ def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
     for moment in clock(history, time[24 * BEGUN], time[24 * stop - 1], watched.cadence):
         ticks.append(loop.tick(moment))
         if (act := ticks[-1].act) is not None:
-            carried_out(loop, maker, moment, act)
+            settle(examine(act, loop, moment, maker, InMemory(maker.versions)), loop)
     return loop, maker, ticks
 
 

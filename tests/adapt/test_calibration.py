@@ -1,4 +1,4 @@
-"""Rung 1: harmless on a perfect base, covers over a drifting world, learns only what matured, goes on to the bit."""
+"""Tracked levels: harmless on a perfect base, cover a drifting world, learn only what matured, go on to the bit."""
 
 import json
 import time
@@ -12,7 +12,6 @@ from adapt.scores import crps, inside
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 NORMAL = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
-START = np.datetime64("2020-01-01", "ns")
 
 
 def serve(base, labels, rates=None, every=6):
@@ -25,13 +24,9 @@ def serve(base, labels, rates=None, every=6):
             first = (now - then - 1) * every
             fresh = np.full((horizon, nodes), np.nan)
             fresh[first:first + every] = labels[then, first:first + every]
-            calibration.learn(issue(then, every), base[then], fresh)
-        served[now] = calibration.apply(base[now], issue(now, every))
+            calibration.learn(base[then], fresh)
+        served[now] = calibration.apply(base[now])
     return served, calibration
-
-
-def issue(number, every=6):
-    return START + number * np.timedelta64(every, "h")
 
 
 def world(seed, issues=1200, horizon=12, nodes=3, every=6):
@@ -52,26 +47,27 @@ def test_harmless_when_the_base_is_perfect():
 
 def test_identity_before_anything_was_learned():
     _, _, base = world(1, issues=1)
-    assert (OutputCalibration(3, 12, QUANTILES).apply(base[0], START) == base[0]).all()
+    assert (OutputCalibration(3, 12, QUANTILES).apply(base[0]) == base[0]).all()
 
 
 def test_every_level_is_kept_while_the_world_drifts():
     hours, at, base = world(2, issues=1600)
-    drift = np.linspace(0, 1, len(hours))[:, None]  # in 400 days errors grow by a half, the level by one deviation,
-    hours = hours * (1 + drift / 2) + np.where(drift > 0.5, 1.0, 0.0) + drift  # and it jumps by one more
+    drift = np.linspace(0, 1, len(hours))[:, None]  # in 400 days errors grow by a half, and those above the
+    hours = hours * (1 + drift / 2) * np.where((hours > 0) & (drift > 0.5), 1.25, 1.0)  # median at once by a quarter
     labels = hours[at]
     served, _ = serve(base, labels)
     late = slice(200, None)  # after the first weeks
-    assert 0.78 <= inside(served[late], labels[late], QUANTILES).mean() <= 0.82
+    assert 0.77 <= inside(served[late], labels[late], QUANTILES).mean() <= 0.82
     below = (labels[late, ..., None] <= served[late]).mean(axis=(0, 1, 2))
     assert below == pytest.approx(QUANTILES, abs=0.03)
-    assert inside(base[late], labels[late], QUANTILES).mean() < 0.65
-    assert crps(served, labels, QUANTILES).mean() < 0.85 * crps(base, labels, QUANTILES).mean()
+    assert inside(base[late], labels[late], QUANTILES).mean() < 0.68
+    assert (served[..., 5] == base[..., 5]).all()  # the median is somebody else's
+    assert crps(served, labels, QUANTILES).mean() < 0.99 * crps(base, labels, QUANTILES).mean()
 
 
 def test_quantiles_never_cross_and_scale_does_not_matter():
     hours, at, base = world(3, issues=300)
-    labels = 2 * hours[at] + 1
+    labels = 2 * hours[at] + 0.3
     served, _ = serve(base, labels)
     assert (np.diff(served, axis=-1) >= 0).all()
     other, _ = serve(1000 * base, 1000 * labels)
@@ -80,25 +76,25 @@ def test_quantiles_never_cross_and_scale_does_not_matter():
 
 def test_order_of_late_issues_does_not_leak_and_missing_labels_teach_nothing():
     hours, at, base = world(4, issues=60)
-    labels = hours[at] + 1
+    labels = 2 * hours[at]
     poisoned = labels.copy()
     poisoned[40:] = 1e9  # labels of later issues cannot touch what is served before them
     clean, poison = serve(base[:41], labels[:41])[0], serve(base[:41], poisoned[:41])[0]
     assert (clean == poison).all()
     calibration = OutputCalibration(3, 12, QUANTILES)
     before = calibration.state()
-    calibration.learn(START, base[0], np.full((12, 3), np.nan))
+    calibration.learn(base[0], np.full((12, 3), np.nan))
     after = calibration.state()
-    assert all((before["learned"][name] == after["learned"][name]).all() for name in before["learned"])
+    assert all((before[name] == after[name]).all() for name in ("offsets", "common"))
 
 
 def test_a_node_without_labels_is_left_alone():
     hours, at, base = world(5, issues=200)
-    labels = hours[at] + 2
+    labels = 3 * hours[at]
     labels[..., 1] = np.nan
     served, _ = serve(base, labels)
     assert (served[:, :, 1] == base[:, :, 1]).all()
-    assert served[-1, 0, 0, 5] > 1
+    assert served[-1, 0, 0, -1] > 2 * base[-1, 0, 0, -1]
 
 
 def test_state_goes_on_to_the_bit():
@@ -107,22 +103,21 @@ def test_state_goes_on_to_the_bit():
     for now in range(80):
         for calibration in (one, other):
             if now > 2:
-                calibration.learn(issue(now - 2), base[now - 2], hours[at][now - 2])
-        assert (one.apply(base[now], issue(now)) == other.apply(base[now], issue(now))).all()
+                calibration.learn(base[now - 2], hours[at][now - 2])
+        assert (one.apply(base[now]) == other.apply(base[now])).all()
         if now % 7 == 0:
             state = other.state()
-            json.dumps({name: value for name, value in state.items() if name not in ("learned", "issued",
-                                                                                     "issued_error")})
+            json.dumps({name: value for name, value in state.items() if name not in ("offsets", "common")})
             other = OutputCalibration.restore(state)
 
 
 def test_one_quantile_or_no_width_is_harmless():
     calibration = OutputCalibration(2, 3, (0.5,))
     base = np.ones((3, 2, 1))
-    for number in range(50):
-        calibration.apply(base, issue(number))
-        calibration.learn(issue(number), base, np.full((3, 2), 5.0))
-    assert calibration.apply(base, issue(50)) == pytest.approx(base, abs=1e-6)
+    for _ in range(50):
+        calibration.apply(base)
+        calibration.learn(base, np.full((3, 2), 5.0))
+    assert calibration.apply(base) == pytest.approx(base, abs=1e-6)
 
 
 def test_cost_is_constant_and_small():
@@ -130,9 +125,9 @@ def test_cost_is_constant_and_small():
     calibration = OutputCalibration(12, 24, QUANTILES)
     spent = []
     for number in range(40):
-        calibration.apply(base[number], issue(number))
+        calibration.apply(base[number])
         begun = time.thread_time()
-        calibration.learn(issue(number), base[number], hours[at][number])
+        calibration.learn(base[number], hours[at][number])
         spent.append(time.thread_time() - begun)
     assert min(spent[20:]) < 2 * min(spent[:20])  # the best of twenty, for other work may run beside
     assert min(spent) < 6e-3  # about 0.6 ms on an idle core
@@ -141,6 +136,6 @@ def test_cost_is_constant_and_small():
 def test_groups_and_errors():
     assert lead_groups(1).tolist() == [0]
     with pytest.raises(CalibrationError, match="calibration of its own"):
-        OutputCalibration(3, 12, QUANTILES).apply(np.zeros((12, 2, 11)), START)
+        OutputCalibration(3, 12, QUANTILES).apply(np.zeros((12, 2, 11)))
     with pytest.raises(CalibrationError, match="NaN where none came"):
-        OutputCalibration(1, 2, (0.5,)).learn(START, np.zeros((2, 1, 1)), np.zeros(2))
+        OutputCalibration(1, 2, (0.5,)).learn(np.zeros((2, 1, 1)), np.zeros(2))

@@ -59,15 +59,14 @@ def test_a_shift_of_the_whole_network_is_caught_up_with_sooner_together() -> Non
     draws = np.random.default_rng(2)
     covered = {}
     for common in (0.0, 0.1):
-        rates = Rates(half_lives=(), interval=0.02, common=common)
+        rates = Rates(interval=0.02, common=common)
         calibration = OutputCalibration(20, 2, (0.1, 0.5, 0.9), rates)
         base, hits = np.tile([-1.28, 0.0, 1.28], (2, 20, 1)), []
         for day in range(120):
-            issued = np.datetime64("2020-01-01") + np.timedelta64(day, "D")
-            served = calibration.apply(base, issued)
+            served = calibration.apply(base)
             labels = (1.0 if day < 60 else 2.5) * draws.normal(size=(2, 20))
             hits.append(((labels >= served[..., 0]) & (labels <= served[..., 2])).mean())
-            calibration.learn(issued, base, labels)
+            calibration.learn(base, labels)
         covered[common] = float(np.mean(hits[70:90]))
         assert abs(np.mean(hits[20:60]) - 0.8) < 0.05
     assert covered[0.1] > covered[0.0] + 0.05

@@ -12,9 +12,15 @@ import xarray as xr
 
 from adapt.clock import Moment
 from adapt.guard.earlier import EACH, MOST, Earlier, Stretch
+from adapt.guard.policy import policies
+from adapt.guard.rung_maker import RungMaker
 from adapt.monitoring.episodes import Episode
+from adapt.replay import replay
+from adapt.rungs.fine_tune import FineTune
+from adapt.rungs.rung import Adapted, Receipt
+from adapt.service import Beginning, serve
 from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Request, as_forecast
+from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -75,6 +81,38 @@ def test_who_forgot_winter_is_refused_with_the_reason(history: Recorded, challen
     else:
         assert decision is not None and decision.verdict == "reject"
         assert pd.Series([decision.reason]).str.contains(words).all(), decision.reason
+
+
+@dataclass(frozen=True)
+class Makes:
+    """A rung that makes one and the same forecaster."""
+
+    made: Yearly
+    name: str = "fine-tune"
+    paper: str = "none"
+    cost: str = "nothing"
+    expiry: np.timedelta64 | None = None
+
+    def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
+        receipt = Receipt(self.name, self.paper, True, "made", 1, 0, np.nan, np.nan, request.issue_time, None)
+        return Adapted(self.made, receipt, forecaster)
+
+
+@pytest.mark.parametrize(("name", "in_winter", "verdict"), [
+    ("loop", 0.3, "reject"), ("mixture", 0.3, "reject"), ("loop", 1.0, "accept")])
+def test_the_default_policies_refuse_who_forgot_winter_however_good_the_newest_weeks(
+        history: Recorded, name: str, in_winter: float, verdict: str) -> None:
+    """In summer the newcomer is better than what serves, so that the gate alone would let it in."""
+    policy = next(one for one in policies(WATCHED.cadence, WATCHED.request.leads[-1]) if one.name == name)
+    time, start = history.recorded("d").panel["time"].values, START + 560 * DAY
+    residuals = np.random.default_rng(4).normal(size=(8 * 200, 2))
+    loop = serve(WATCHED, policy, Beginning(Yearly(shift=0.8), time[:len(residuals)], residuals), "base", start,
+                 false_alarms_per_month=0.1, cooldown=60 * DAY, seed=0)
+    maker = RungMaker(FineTune(), {"fine-tune": Makes(Yearly(in_winter))})
+    outcome = replay(loop, history, start, start + (29 if in_winter < 1 else 50) * DAY, maker)
+    decision = outcome.verdicts[0].decision
+    assert decision.verdict == verdict and outcome.promotions == (verdict == "accept")
+    assert (loop.champion.version == "base") == (verdict == "reject") == ("forgot the 84 days" in decision.reason)
 
 
 def _rate(effect: Callable[[int], float], stretches: int, spread: float, trials: int = 300) -> float:

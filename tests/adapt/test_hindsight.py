@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 from adapt.clock import clock
-from adapt.fine_tune import FineTune
 from adapt.guard.policy import Act, Policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.hindcast import hindcast
@@ -18,6 +17,7 @@ from adapt.hindsight import MOST, ORACLE, Hindsight
 from adapt.loop import Loop
 from adapt.monitoring.episodes import Episode
 from adapt.replay import replay
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.rung import Adapted, Receipt
 from adapt.service import Beginning, serve
 from adapt.watched import Watched

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import Admission, settle
 from adapt.clock import clock
-from adapt.fine_tune import FineTune
 from adapt.guard.ladder import Step
 from adapt.guard.past import Past
 from adapt.guard.policy import Policy, ladder_policy
 from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop
 from adapt.replay import replay
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.rung import Adapted, Receipt, RungError
 from adapt.service import Beginning, serve
@@ -92,7 +93,7 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
     for moment in clock(history, start, start + 50 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
         if tick.act is not None:
-            loop.decline(tick.act, "a test")
+            settle(Admission(tick.act, None, None, "a test"), loop)
     saved = loop.state()
     again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
     same_trees(again.state(), saved)

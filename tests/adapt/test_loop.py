@@ -10,15 +10,18 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from adapt.admission import Admission, settle
 from adapt.clock import Moment, clock
-from adapt.fine_tune import FineTune, RungError
 from adapt.guard.gate import Gate
 from adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
+from adapt.guard.rung_maker import RungMaker
 from adapt.loop import Loop, Tick
 from adapt.replay import replay
+from adapt.rungs.fine_tune import FineTune
+from adapt.rungs.rung import RungError
 from adapt.service import Beginning, ServiceError, begin, serve
 from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Request, as_forecast
+from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from stfm.mlp.forecaster import NativeModel
 from stfm.seasonal_naive import SeasonalNaive
 from streams.city import simulate_city
@@ -65,9 +68,18 @@ def run(loop: Loop, history: Recorded, start: np.datetime64, stop: np.datetime64
         tick = loop.tick(moment)
         ticks.append(tick)
         if tick.act is not None:
-            loop.admit(tick.act, tick.act.key, FineTune(14 * DAY, 15).make(loop.champion.model, loop.watched, moment,
-                                                                           tick.act))
+            admit(loop, tick.act, tick.act.key, trained(loop, moment, tick.act))
     return ticks
+
+
+def trained(loop: Loop, moment: Moment, act: Act) -> Forecaster:
+    made = RungMaker(FineTune(14 * DAY, 15), {}).make(loop.champion.model, loop.watched, moment, act).forecaster
+    assert made is not None
+    return made
+
+
+def admit(loop: Loop, act: Act, version: str, model: Forecaster) -> None:
+    assert settle(Admission(act, version, model), loop) is None
 
 
 def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
@@ -140,18 +152,6 @@ def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
         assert all(same) if not mixes else not all(same)
 
 
-def test_a_loop_saved_before_there_was_company_goes_on_without(history: Recorded, beginning: Beginning) -> None:
-    watched = replace(watched_of(history), beside={})
-    loop = serve(watched, weekly_gated(mixes=True), replace(beginning, beside=None), "base", START,
-                 false_alarms_per_month=4.0, cooldown=5 * DAY, seed=1)
-    run(loop, history, START, START + DAY)
-    saved = loop.state()
-    assert saved.pop("beside") == {}
-    again = Loop.restore(watched, loop.policy, saved, lambda version: beginning.base)
-    later = Moment(START + DAY + 6 * HOUR, history)
-    xr.testing.assert_identical(loop.tick(later).forecast, again.tick(later).forecast)
-
-
 @pytest.mark.parametrize("mixes", [False, True])
 def test_a_restart_at_any_tick_goes_on_to_the_bit(
         history: Recorded, beginning: Beginning, same_trees: Callable[[object, object], None], mixes: bool) -> None:
@@ -162,33 +162,14 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
         xr.testing.assert_identical(one.forecast, two.forecast)
         if one.act is not None:
             assert one.act == two.act
-            model = FineTune(14 * DAY, 15).make(steady.champion.model, steady.watched, moment, one.act)
+            model = trained(steady, moment, one.act)
             models[one.act.key] = model
-            steady.admit(one.act, one.act.key, model)
-            restarted.admit(one.act, one.act.key, model)
+            admit(steady, one.act, one.act.key, model)
+            admit(restarted, one.act, one.act.key, model)
         saved = restarted.state()
         restarted = Loop.restore(restarted.watched, restarted.policy, saved, models.__getitem__)  # type: ignore[arg-type]
         same_trees(restarted.state(), saved)
     same_trees(steady.state(), restarted.state())
-
-
-def test_a_loop_saved_before_context_and_intervals_were_watched_goes_on(
-        history: Recorded, beginning: Beginning) -> None:
-    models, policy = {"base": beginning.base}, policies(6 * HOUR, 12 * HOUR)[0]
-    loop = fresh(history, replace(beginning, pits=None, inputs=None), policy)
-    run(loop, history, START, START + DAY)
-    saved = loop.state()
-    saved["monitor"] = {name: part for name, part in saved["monitor"].items()  # type: ignore[attr-defined]
-                        if name not in ("witnesses", "reference")}
-    saved["episodes"] = {name: part for name, part in saved["episodes"].items()  # type: ignore[attr-defined]
-                         if name != "watched"}
-    saved["unwatched"] = [{"issue_time": one["issue_time"], "raw": one["raw"]}
-                          for one in saved["unwatched"]]  # type: ignore[attr-defined]
-    old = Loop.restore(loop.watched, policy, saved, models.__getitem__)
-    ticks, others = (run(one, history, START + 30 * HOUR, START + 5 * DAY) for one in (loop, old))
-    for one, two in zip(ticks, others, strict=True):
-        xr.testing.assert_identical(one.forecast, two.forecast)
-    assert old.monitor.kinds == ("error",)
 
 
 def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded, beginning: Beginning) -> None:
@@ -233,7 +214,7 @@ def test_the_gate_lets_the_better_version_serve_and_only_that(before: float, aft
     start = time[24 * 30]
     loop = serve(watched, policy, beginning, "old", start, false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    loop.admit(Act("try", start, "a test"), "new", Offset(after))
+    admit(loop, Act("try", start, "a test"), "new", Offset(after))
     verdicts = [tick.verdict for moment in clock(history, start + 6 * HOUR, start + 14 * DAY, 6 * HOUR)
                 if (tick := loop.tick(moment)).verdict is not None]
     assert [one.decision.verdict for one in verdicts if one is not None] == [verdict]
@@ -270,7 +251,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     loop = serve(watched, policy, Beginning(models["old"], time[: 24 * 30], noise[: 24 * 30]), "old", start,
                  false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    loop.admit(Act("try", start, "a test"), "new", models["new"])
+    admit(loop, Act("try", start, "a test"), "new", models["new"])
     verdicts, scored = [], []
     for moment in clock(history, start + 6 * HOUR, start + 40 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
@@ -281,7 +262,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
         same_trees(loop.state(), saved)
     assert [one.decision.verdict for one in verdicts] == ["accept", "rollback"] if turns else ["accept"]
     assert loop.champion.version == ("old" if turns else "new")
-    assert len(scored) == len(set(scored)) and loop.fallback is None
+    assert len(scored) == len(set(scored)) and loop.deployment.probation is None
 
 
 def test_a_stuck_sensor_is_a_data_ticket_and_no_reason_to_train() -> None:
@@ -322,6 +303,6 @@ def test_too_little_past_and_untrainable_models_are_said_in_one_line(history: Re
     watched = watched_of(history)
     with pytest.raises(ServiceError, match="days of air known"):
         begin(watched, Moment(np.datetime64("2023-01-08", "ns"), history), lambda panel, seed: SeasonalNaive(), seed=0)
-    act = Act("key", START, "a test")
+    panel = watched.panel(Moment(START, history), START - 20 * DAY)
     with pytest.raises(RungError, match="cannot be trained"):
-        FineTune().make(Offset(0.0), watched, Moment(START, history), act)
+        FineTune().adapt(Offset(0.0), panel, watched.request.at(START))

@@ -15,15 +15,12 @@ from hypothesis import strategies as st
 from adapt.rungs import kept
 from adapt.rungs.context import Directions
 from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
 from adapt.rungs.correction import Corrected, Correction
-from adapt.rungs.gated import GatedCorrection
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.layers import LayerError, bare
 from adapt.rungs.learning import Effort
-from adapt.rungs.recent import Recent
 from adapt.rungs.recursive import RecursiveCorrection
 from adapt.rungs.rung import Adapted, Receipt, Rung
-from adapt.rungs.spectral import SpectralCorrection
 from adapt.rungs.tuning import AdapterRung
 from stfm import shelf
 from stfm.base.model import Base
@@ -56,9 +53,8 @@ def bases() -> dict[str, Forecaster]:
     return {"naive": SeasonalNaive(), "native": native, "base": Base(network)}
 
 
-def _taught(sort: str, seed: int) -> Correction:
-    made: Correction = {"recursive": lambda: RecursiveCorrection(6, 2, HOUR), "gated": lambda: GatedCorrection(6, 2),
-                        "spectral": lambda: SpectralCorrection(6, 2)}[sort]()
+def _taught(seed: int) -> Correction:
+    made = RecursiveCorrection(6, 2, HOUR)
     draws = np.random.default_rng(seed)
     for number in range(4):
         labels = np.where(draws.random((6, 2)) < 0.3, np.nan, draws.normal(size=(6, 2)))
@@ -68,13 +64,10 @@ def _taught(sort: str, seed: int) -> Correction:
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 10**6), st.sampled_from(["recursive", "gated", "spectral"]),
-       st.sampled_from(["naive", "native", "base"]), st.sampled_from([None, 100]))
+@given(st.integers(0, 10**6), st.sampled_from(["naive", "native", "base"]))
 def test_wrapped_forecasters_come_back_to_the_bit(
-        bases: dict[str, Forecaster], tmp_path_factory: pytest.TempPathFactory, seed: int, sort: str, base: str,
-        rows: int | None) -> None:
-    inner = bases[base] if rows is None else Recent(bases[base], rows)
-    corrected = Corrected(inner, _taught(sort, seed))
+        bases: dict[str, Forecaster], tmp_path_factory: pytest.TempPathFactory, seed: int, base: str) -> None:
+    corrected = Corrected(bases[base], _taught(seed))
     again = kept.load(shelf.save(corrected, tmp_path_factory.mktemp("kept")))
     known = panel(seed=seed % 7)
     assert again.forecast(known, request(known)).identical(corrected.forecast(known, request(known)))
@@ -95,7 +88,8 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
 @pytest.mark.parametrize(("module", "rung"), [
     ("tuning", AdapterRung(Effort(1e-3), steps=3)), ("context_rung", ContextRung(Directions.random(16, seed=0))),
     ("tuning", AdapterRung(Effort(1e-3, heads=False), steps=1, masked=0.0)),
-    ("continuing", Continue(window=None, steps=3))], ids=["adapter", "context", "adapter-whole", "continue"])
+    ("fine_tune", FineTune(window=None, steps=3, judges=True))],
+    ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"adapt.rungs.{module}.judged", _kept)

@@ -1,4 +1,4 @@
-"""What keeps rungs from forgetting: replay, regimes that return, and the adversary that makes domains alike."""
+"""What keeps rungs from forgetting: old lessons, regimes that return, and the adversary that makes domains alike."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from adapt.rungs.adapter import Adapter, AdapterError, look
 from adapt.rungs.domains import DomainAdversary
 from adapt.rungs.learning import Effort, Taught, course
 from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.rungs.replay_buffer import ReplayBuffer
 from adapt.rungs.rung import attempt
 from adapt.rungs.school import school
 from adapt.rungs.tuning import AdapterRung
 from adapt.rungs.usual import ALIKE, steps_of
-from stfm.base.lesson import loss
 from stfm.base.model import Base
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
@@ -31,26 +29,6 @@ def test_replay_holds_back_forgetting() -> None:
     plain = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20))[-1]
     kept = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
     assert old.mean(kept.values) < old.mean(plain.values)
-
-
-def test_the_buffer_is_bounded_and_fair_and_survives() -> None:
-    one, other = small_task(0).query, small_task(1).query
-    counts = np.zeros(12)
-    for seed in range(300):
-        buffer = ReplayBuffer(most=3, seed=seed)
-        for number in range(12):
-            buffer.offer(replace(one, centre=torch.full((1, 1), number)))
-        for held in buffer.lessons:
-            counts[int(held.centre)] += 1
-    assert len(buffer.lessons) == 3 and np.abs(counts / 300 - 3 / 12).max() < 0.09
-    buffer = ReplayBuffer(most=2)
-    buffer.offer(one)
-    buffer.offer(other)
-    again = ReplayBuffer.restore(buffer.state())
-    made = network()
-    with torch.no_grad():
-        wanted, found = (float(loss(made(held.lessons[1].batch), held.lessons[1])) for held in (buffer, again))
-    assert wanted == found and again.offered == 2
 
 
 def test_a_regime_that_returns_is_offered_again_and_memory_is_bounded() -> None:

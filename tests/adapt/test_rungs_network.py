@@ -12,7 +12,7 @@ import torch
 from adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from adapt.rungs.context import Directions, Seen, learned, merged, step
 from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.continuing import Continue
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.learning import Effort, Taught, course, gradient
 from adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
 from adapt.rungs.meta_context import ContextPlan, meta_learn_context
@@ -225,7 +225,7 @@ def test_lessons_hold_nothing_back_that_matured_later() -> None:
 
 
 RUNGS = [AdapterRung(Effort(1e-3), steps=6), AdapterRung(Effort(1e-3, heads=False), steps=2, masked=0.0),
-         ContextRung(Directions.random(16, seed=0), steps=2), Continue(window=None, steps=4)]
+         ContextRung(Directions.random(16, seed=0), steps=2), FineTune(window=None, steps=4, judges=True)]
 
 
 @pytest.mark.parametrize("rung", RUNGS, ids=["heads", "whole", "context", "continue"])

@@ -8,16 +8,14 @@ import pytest
 import xarray as xr
 
 from adapt.clock import Moment
-from adapt.fine_tune import FineTune
 from adapt.guard.ladder import LadderError
 from adapt.guard.past import Past
 from adapt.guard.policy import Act
 from adapt.guard.rung_maker import RungMaker
 from adapt.rungs.anew import Anew
 from adapt.rungs.beneath import Beneath
-from adapt.rungs.continuing import Continue
 from adapt.rungs.correction import Corrected
-from adapt.rungs.gated import gated_rung
+from adapt.rungs.fine_tune import FineTune
 from adapt.rungs.layers import bare
 from adapt.rungs.recalled import Recalled
 from adapt.rungs.recursive import recursive_rung
@@ -98,13 +96,13 @@ def test_anew_is_judged_on_what_it_was_not_fitted_on() -> None:
 
 def test_wrappings_are_renewed_and_never_pile_up() -> None:
     known = panel(level=11.0)
-    rungs: dict[str, Rung] = {rung.name: rung for rung in (recursive_rung(), gated_rung())}
+    rungs: dict[str, Rung] = {"output-recursive": recursive_rung()}
     first = attempt(rungs["output-recursive"], Flat(10.0), known, request(known)).forecaster
     moved = panel(level=12.5, seed=1)
     again = attempt(Beneath(rungs["output-recursive"], rungs), first, moved, request(moved))
     assert again.kept and isinstance(again.forecaster, Corrected) and isinstance(again.forecaster.base, Flat)
     assert again.receipt.loss_after < 0.5 * again.receipt.loss_before and again.undo is first
-    untrained = attempt(Beneath(Continue(), rungs), first, known, request(known))
+    untrained = attempt(Beneath(FineTune(), rungs), first, known, request(known))
     assert not untrained.kept and untrained.forecaster is first and "cannot be trained" in untrained.receipt.why
 
 
@@ -114,7 +112,7 @@ def test_a_model_beneath_a_correction_is_trained_and_corrected_anew() -> None:
     rungs: dict[str, Rung] = {"output-recursive": recursive_rung()}
     corrected = recursive_rung().adapt(model, known, request(known))
     assert corrected.kept
-    trained = attempt(Beneath(Continue(steps=60), rungs), corrected.forecaster, known, request(known))
+    trained = attempt(Beneath(FineTune(steps=60, judges=True), rungs), corrected.forecaster, known, request(known))
     assert isinstance(bare(trained.forecaster), NativeModel)
     if trained.kept:
         assert bare(trained.forecaster) is not model and isinstance(model, NativeModel)
@@ -123,9 +121,9 @@ def test_a_model_beneath_a_correction_is_trained_and_corrected_anew() -> None:
 def test_steps_are_those_that_suit_the_model() -> None:
     assert [step.rung for step in steps_of((), DAY, base=True)] == [
         "remembered", "output-recursive", "adapter", "continue", "retrain"]
-    assert [step.rung for step in steps_of(("retrain", "output-gated"), 7 * DAY, base=False)] == [
-        "output-gated", "retrain"]
-    assert steps_of(("output-gated",), 7 * DAY, base=False)[0].needs == 49 * DAY
+    assert [step.rung for step in steps_of(("retrain", "output-recursive"), 7 * DAY, base=False)] == [
+        "output-recursive", "retrain"]
+    assert steps_of(("output-recursive",), 7 * DAY, base=False)[0].needs == 49 * DAY
     for wrong in ("adapter", "prayer"):
         with pytest.raises(LadderError, match=f"no rung '{wrong}' for this model"):
             steps_of((wrong,), DAY, base=False)
@@ -134,7 +132,8 @@ def test_steps_are_those_that_suit_the_model() -> None:
 def _maker(model: NativeModel) -> RungMaker:
     past = Past()
     versions: dict[str, Forecaster] = {"base": Flat(12.0)}
-    rungs: list[Rung] = [recursive_rung(), Continue(steps=3), Recalled(past.regimes, versions.__getitem__),
+    rungs: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
+                         Recalled(past.regimes, versions.__getitem__),
                          Anew(lambda part, seed: NativeModel.fit(part, request(part), steps=3, seed=seed, lookback=24),
                               60 * DAY)]
     return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in rungs}, past=past, versions=versions)

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from adapt.admission import examine
 from adapt.clock import Moment
 from adapt.guard.past import Past
 from adapt.guard.policy import Act
 from adapt.hindsight import ORACLE
 from adapt.rungs.correction import Corrected
 from adapt.rungs.recursive import RecursiveCorrection
-from flows.adapt import _made, carry_out_wish
+from flows.adapt import Registered, carry_out_wish
 from flows.by_hand import promote_by_hand, rollback_by_hand
 from flows.replay import run_replay
 from flows.report import report_on
@@ -42,7 +43,7 @@ def _wish(workspace: Workspace, rung: str, key: str | None = None) -> Act:
     with workspace.store.transaction(f"a test wishes {rung}") as step:
         loop = load_loop(workspace, step)
         assert loop.last_tick is not None
-        loop.challenger, loop.act = None, None
+        loop.deployment.trial = None
         since = loop.last_tick - np.timedelta64(8, "D")
         loop.wish = Act(key or f"e-{rung}", loop.last_tick, "a test", "e", rung, since)
         save_loop(step, loop)
@@ -130,7 +131,9 @@ def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyp
         if number == 0:  # what a run did that died after registering, before its transaction
             view = workspace.store.read()
             loop, maker = load_loop(workspace, view), workspace.maker(load=workspace.registry.load)
-            assert _made(workspace, view, loop, act, maker, Moment(act.asked, view.history()))[0] == "2"
+            moment = Moment(act.asked, view.history())
+            made = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
+            assert made.version == "2" and made.admitted
         else:
             process = subprocess.Popen(command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)

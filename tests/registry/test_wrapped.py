@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from adapt.rungs.correction import Corrected
-from adapt.rungs.recent import Recent
 from adapt.rungs.recursive import RecursiveCorrection
 from registry.lineage import Lineage
 from registry.versions import Registry
@@ -18,7 +17,7 @@ def test_a_wrapped_forecaster_is_registered_and_served(registry: Registry, model
                                                        asked: Request) -> None:
     correction = RecursiveCorrection(asked.horizon, panel.sizes["node"], asked.step)
     correction.learn(np.zeros((6, 4)), np.ones((6, 4)), np.full((6, 4), 2.0), asked.issue_time)
-    wrapped = Corrected(Recent(model, 48), correction)
+    wrapped = Corrected(model, correction)
     base = registry.add(model, Lineage("base", "S1"), panel=panel, request=asked)
     version = registry.add(wrapped, Lineage("e-output", "S1", parent=base, policy_rung="output-recursive"),
                            files={"receipt.json": "{}"}, panel=panel, request=asked)

@@ -6,14 +6,12 @@ the forecaster only the newest part of its history and chooses how much by the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import xarray as xr
 
-from adapt.rungs.layers import config_of, weights_of
 from adapt.rungs.pairs import hindcast, loss_of, matured, spreads
 from adapt.rungs.rung import Adapted, RungError, judged
 from stfm.forecaster import Capabilities, Forecaster, Request
@@ -28,7 +26,6 @@ class Recent:
 
     base: Forecaster
     rows: int
-    name: ClassVar[str] = "recent"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -39,14 +36,6 @@ class Recent:
         """The base's forecast from the newest rows (and those after the issue time, for drivers known ahead)."""
         since = request.issue_time - self.rows * step_of(context)
         return self.base.forecast(context.isel(time=np.flatnonzero(context["time"].values > since)), request)
-
-    def config(self) -> dict[str, object]:
-        """JSON-ready: the base's config and the rows."""
-        return {"forecaster": self.name, "base": config_of(self.base), "rows": self.rows}
-
-    def weights(self) -> Mapping[str, np.ndarray]:
-        """The base's weights under ``base/``."""
-        return weights_of(self.base)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Admission: how what an act made comes to a trial, is refused, or was nothing, the same live and in replay.
+
+``examine`` may take minutes and changes nothing but what is remembered; ``settle`` tells the loop, in no time. A live
+service does the first outside a transaction and the second within.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from adapt.clock import Moment
+from adapt.guard.gate import Decision
+from adapt.guard.policy import Act
+from adapt.guard.rung_maker import Made, RungMaker
+from adapt.guard.verdict import Verdict
+from adapt.loop import Loop
+from adapt.trial import Trial
+from stfm.forecaster import Forecaster
+
+
+class Versions(Protocol):
+    """Where versions are kept: a registry in service, memory in a replay."""
+
+    def find(self, act: Act) -> str | None:
+        """The version that this act has made before, as where a run was killed; None if it has made none."""
+        ...
+
+    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+        """Keep what the act made, and give it the name of a version."""
+        ...
+
+    def load(self, version: str) -> Forecaster:
+        """The forecaster of a version."""
+        ...
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Versions of a replay, by the keys of the acts that made them."""
+
+    held: dict[str, Forecaster] = field(default_factory=dict)
+
+    def find(self, act: Act) -> str | None:
+        """Its key, if the act has made something."""
+        return act.key if act.key in self.held else None
+
+    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+        """Its key."""
+        self.held[act.key] = forecaster
+        return act.key
+
+    def load(self, version: str) -> Forecaster:
+        """What was added under this name."""
+        return self.held[version]
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What an act came to.
+
+    Attributes
+    ----------
+    version, newcomer
+        What it made; None where the rung made nothing worth a trial.
+    why
+        Why it made nothing.
+    refusal
+        Why the newcomer may not even be tried; None where nothing speaks against it.
+    """
+
+    act: Act
+    version: str | None
+    newcomer: Forecaster | None
+    why: str = ""
+    refusal: Decision | None = None
+
+    @property
+    def admitted(self) -> bool:
+        """Whether there is a version that may be tried, or serve where there is no gate."""
+        return self.newcomer is not None and self.refusal is None
+
+
+def examine(act: Act, loop: Loop, moment: Moment, maker: RungMaker, versions: Versions) -> Admission:
+    """Make what the act asks for, from what is known at ``moment``, and test whether it forgot earlier regimes."""
+    champion, watched, policy = loop.champion, loop.watched, loop.policy
+    version = versions.find(act)
+    if version is None:
+        made = maker.make(champion.model, watched, moment, act, champion.version)
+        if made.forecaster is None:
+            return Admission(act, None, None, made.receipt.why.removeprefix("dropped: "))
+        version = versions.add(act, made.forecaster, made)
+    if policy.ladder is not None:
+        maker.remember(act, version, watched, moment, champion.version)
+    newcomer, refusal = versions.load(version), None
+    if policy.earlier:
+        refusal = maker.refusal(champion.model, newcomer, watched, moment, loop.told.values())
+    return Admission(act, version, newcomer, refusal=refusal)
+
+
+def settle(admission: Admission, loop: Loop) -> Verdict | None:
+    """Tell the loop what its wish came to; the verdict of a refusal.
+
+    An admitted version goes on trial, or serves at once where the policy has no gate. It inherits the champion's
+    corrections as they stand and learns its own from then on.
+    """
+    act, version, newcomer, refusal = admission.act, admission.version, admission.newcomer, admission.refusal
+    champion = loop.champion
+    loop.wish = None
+    if version is None or newcomer is None:
+        loop.climbing.acted(act, "dropped", told=admission.why)
+        loop.act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {admission.why}")
+        return None
+    if refusal is not None:
+        loop.climbing.acted(act, "rejected", version, refusal.reason)
+        loop.act_on(act.episode, f"Version {version}, trained for it, did not replace version {champion.version}: "
+                                 f"{refusal.reason}")
+        return Verdict(act, champion.version, version, refusal)
+    if loop.policy.gate is None:
+        loop.climbing.acted(act, "accepted", version)
+        loop.act_on(act.episode, f"Version {version}, trained for it, serves instead of {champion.version}")
+        champion.version, champion.model = version, newcomer
+        loop.monitor.restart()
+        return None
+    loop.climbing.acted(act, "trial", version)
+    loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the gate "
+                             "decides")
+    loop.deployment.trial = Trial(champion.heir(version, newcomer), act, loop.policy.gate)
+    return None

@@ -1,0 +1,122 @@
+"""Who forecasts: the champion in service, versions in the shadow beside it, and champions that retired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from adapt.contender import Contender, Score
+from adapt.guard.betting_gate import BettingGate
+from adapt.guard.gate import Gate
+from adapt.guard.verdict import Verdict
+from adapt.probation import Probation
+from adapt.trial import Trial
+
+
+@dataclass
+class Deployment:
+    """The versions of one stream and their parts.
+
+    Attributes
+    ----------
+    champion
+        Its forecasts are served.
+    gate
+        Decides on challengers; None: no version is ever compared.
+    trial, probation
+        The challenger, and the champion before the one in service, while there are such.
+    retired
+        Champions of old, kept until the last forecast that they served has closed.
+    """
+
+    champion: Contender
+    gate: Gate | BettingGate | None
+    trial: Trial | None = None
+    probation: Probation | None = None
+    retired: list[Contender] = field(default_factory=list)
+
+    @property
+    def shadows(self) -> list[Contender]:
+        """What forecasts beside the champion."""
+        beside = [] if self.trial is None else [self.trial.challenger]
+        return beside if self.probation is None else [*beside, self.probation.previous]
+
+    @property
+    def open_issues(self) -> list[np.datetime64]:
+        """Issue times that anything served still waits for labels of."""
+        served = [*self.retired, self.champion, *([] if self.probation is None else [self.probation.previous])]
+        return [one.issue_time for contender in served for one in contender.open]
+
+    def update(self, now: np.datetime64, labels: xr.DataArray, patience: np.timedelta64) -> tuple[
+            list[Score], Verdict | None]:
+        """Take in labels (time, node) as known now: scores of what was served, and a verdict that was carried out.
+
+        A champion that lost in service goes before a challenger is looked at.
+        """
+        def closed(contender: Contender) -> list[Score]:
+            return contender.mature(now, labels, patience)
+
+        scores = [score for contender in (*self.retired, self.champion) for score in closed(contender)]
+        self.retired = [one for one in self.retired if one.open]
+        champion, of_trial, of_probation = self.champion.version, None, None
+        if self.trial is not None:
+            of_trial = self.trial.update(champion, scores, closed(self.trial.challenger))
+        if self.probation is not None:
+            before = closed(self.probation.previous)
+            of_probation = self.probation.update(champion, scores, before)
+            scores += before
+        served = [score for score in scores if not score.shadow]
+        if of_probation is not None and self._end_probation(of_probation):
+            return served, of_probation
+        if of_trial is not None:
+            self._end_trial(of_trial)
+        return served, of_trial
+
+    def _end_probation(self, verdict: Verdict) -> bool:
+        """Whether the version before serves again."""
+        assert self.probation is not None, "it gave the verdict"
+        previous, self.probation = self.probation.previous, None
+        if verdict.decision.verdict != "rollback":
+            self._retire(previous)
+            return False
+        self._retire(self.champion)
+        self.champion = previous
+        if self.trial is not None:
+            self.trial.losses = []  # it has a new champion to beat
+        return True
+
+    def _end_trial(self, verdict: Verdict) -> None:
+        assert self.trial is not None, "it gave the verdict"
+        trial, self.trial = self.trial, None
+        if verdict.decision.verdict == "accept":
+            if self.probation is not None:
+                self._retire(self.probation.previous)
+            self.champion.drop_shadows()
+            self.probation = Probation(self.champion, trial.act, self.gate)
+            self.champion = trial.challenger
+
+    def _retire(self, contender: Contender) -> None:
+        """Keep a contender that issues no longer until what it served has closed."""
+        contender.open = [one for one in contender.open if not one.shadow]
+        if contender.open:
+            self.retired.append(contender)
+
+    def state(self) -> dict[str, object]:
+        """Everything but the models and the gate."""
+        return {"champion": self.champion.state(), "retired": [one.state() for one in self.retired],
+                "trial": None if self.trial is None else self.trial.state(),
+                "probation": None if self.probation is None else self.probation.state()}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
+                contender: Callable[[Mapping[str, Any]], Contender]) -> Deployment:
+        """Go on where ``state`` was taken; ``contender`` restores one."""
+        trial, probation = state["trial"], state["probation"]
+        return cls(contender(state["champion"]), gate,
+                   None if trial is None else Trial.restore(trial, gate, contender),
+                   None if probation is None else Probation.restore(probation, gate, contender),
+                   [contender(one) for one in state["retired"]])

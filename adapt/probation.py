@@ -1,0 +1,68 @@
+"""Probation: a new champion serves while the one it replaced forecasts in the shadow and may come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from adapt.contender import Contender, Score
+from adapt.guard.betting_gate import BettingGate
+from adapt.guard.gate import Decision, Gate
+from adapt.guard.policy import Act
+from adapt.guard.verdict import Verdict
+from adapt.trial import Losses, paired, stacked
+
+PATIENCE = 56  # blocks of a horizon during which a new champion may be rolled back
+
+
+@dataclass
+class Probation:
+    """The champion before, the act whose version replaced it, and the losses in service since.
+
+    Attributes
+    ----------
+    previous
+        The champion before; what it served is scored on, and what it forecasts since is compared.
+    act
+        What the champion in service was made for.
+    gate
+        The gate that let it serve, whose horizon counts here too. Without one nothing is ever decided.
+    losses
+        One pair for each issue that closed: of the champion in service, and of the one before.
+    """
+
+    previous: Contender
+    act: Act
+    gate: Gate | BettingGate | None
+    losses: list[Losses] = field(default_factory=list)
+
+    def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
+        """Pair what the ``champion`` served with what the version before would have, and bet on the latter.
+
+        ``rollback`` where the bet wins, ``passed`` when ``PATIENCE`` is over without; None until then.
+        """
+        self.losses += paired([score for score in served if score.version == champion],
+                              [score for score in shadow if score.shadow])
+        if self.gate is None or not self.losses:
+            return None
+        found = BettingGate(self.gate.horizon_steps, patience=PATIENCE).turned(*stacked(self.losses))
+        if found.verdict == "wait":
+            return None
+        said = Decision("rollback" if found.verdict == "accept" else "passed",
+                        f"the version before it {found.reason}", -found.mean_gain, found.p_value, found.n)
+        return Verdict(self.act, self.previous.version, champion, said)
+
+    def state(self) -> dict[str, object]:
+        """Everything but the model and the gate."""
+        return {"previous": self.previous.state(), "act": self.act.state(),
+                "losses": [np.stack(pair) for pair in self.losses]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
+                contender: Callable[[Mapping[str, Any]], Contender]) -> Probation:
+        """Go on where ``state`` was taken; ``contender`` restores one."""
+        return cls(contender(state["previous"]), Act.restore(state["act"]), gate,
+                   [(pair[0], pair[1]) for pair in state["losses"]])

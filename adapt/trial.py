@@ -1,0 +1,74 @@
+"""A trial: a challenger forecasts beside the champion until the gate has decided on their paired losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from adapt.contender import Contender, Score
+from adapt.guard.betting_gate import BettingGate
+from adapt.guard.gate import Gate
+from adapt.guard.policy import Act
+from adapt.guard.verdict import Verdict
+
+Losses = tuple[np.ndarray, np.ndarray]  # (node,) each: of what serves, and of what forecasts beside it
+
+
+@dataclass
+class Trial:
+    """A challenger, the act that made it, and the losses paired so far.
+
+    Attributes
+    ----------
+    challenger
+        Forecasts in the shadow; it inherited the champion's corrections and learns its own from then on.
+    act
+        What the challenger was made for.
+    gate
+        Decides on the losses. Without one, as after a change of policy, nothing is ever decided.
+    losses
+        One pair for each issue that closed, in order of issue.
+    """
+
+    challenger: Contender
+    act: Act
+    gate: Gate | BettingGate | None
+    losses: list[Losses] = field(default_factory=list)
+
+    def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
+        """Pair the challenger's closed scores, ``shadow``, with those of what was ``served``, and ask the gate.
+
+        Returns None while the gate waits. ``champion`` is the version in service.
+        """
+        self.losses += paired(served, shadow)
+        if self.gate is None or not self.losses:
+            return None
+        decision = self.gate.decide(*stacked(self.losses))
+        return None if decision.verdict == "wait" else Verdict(self.act, champion, self.challenger.version, decision)
+
+    def state(self) -> dict[str, object]:
+        """Everything but the model and the gate."""
+        return {"challenger": self.challenger.state(), "act": self.act.state(),
+                "losses": [np.stack(pair) for pair in self.losses]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
+                contender: Callable[[Mapping[str, Any]], Contender]) -> Trial:
+        """Go on where ``state`` was taken; ``contender`` restores one."""
+        return cls(contender(state["challenger"]), Act.restore(state["act"]), gate,
+                   [(pair[0], pair[1]) for pair in state["losses"]])
+
+
+def paired(served: Sequence[Score], shadow: Sequence[Score]) -> list[Losses]:
+    """Losses (node,) of the issues that both have scores of, in the order of ``shadow``."""
+    known = {score.issue_time: score for score in served}
+    return [(known[score.issue_time].crps, score.crps) for score in shadow if score.issue_time in known]
+
+
+def stacked(losses: Sequence[Losses]) -> tuple[np.ndarray, np.ndarray]:
+    """The two sides of paired losses, each (issue, node)."""
+    ours, theirs = zip(*losses, strict=True)
+    return np.stack(ours), np.stack(theirs)
