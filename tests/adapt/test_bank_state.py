@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.bank import AdwinBank, CusumBank, PageHinkleyBank
+from adapt.bank.adwin import AdwinBank
 from adapt.bank.adwin_window import rows_for
-from adapt.monitoring.detectors import DetectorError
+from adapt.bank.contract import DetectorError
+from adapt.bank.cusum import CusumBank
+from adapt.bank.kswin import KswinBank
+from adapt.bank.page_hinkley import PageHinkleyBank
 
 BANKS = [(AdwinBank, {"clock": 1, "delta": 0.05}), (AdwinBank, {"max_buckets": 3}),
-         (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}), (CusumBank, {"threshold": 4.0})]
+         (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}), (CusumBank, {"threshold": 4.0}),
+         (KswinBank, {"alpha": 0.02, "window_size": 40, "stat_size": 10})]
 
 
 def stream(seed, steps, nodes=4):
@@ -98,6 +102,8 @@ def test_errors_say_what_is_expected():
         AdwinBank(2, clock=0)
     with pytest.raises(DetectorError, match="one of up"):
         PageHinkleyBank(2, mode="sideways")
+    with pytest.raises(DetectorError, match="twice as large"):
+        KswinBank(2, window_size=40, stat_size=30)
 
 
 def test_memory_is_as_promised():
