@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from river import drift
 
-from adapt.bank import AdwinBank, CusumBank, PageHinkleyBank
+from adapt.bank.adwin import AdwinBank
+from adapt.bank.cusum import CusumBank
+from adapt.bank.page_hinkley import PageHinkleyBank
 
 Clock = Callable[[], float]  # seconds; of the processor rather than of the wall, for machines that are shared
 MILLION = 1_000_000
