@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapt.monitoring.detector import DETECTORS, names
 from flows.names import domain_name, stream_name, variable_name
 from flows.secrets import from_environment, refuse_secrets
 from stfm.forecaster import QUANTILES
@@ -60,6 +61,12 @@ def _calendar(value: str) -> str:
             pd.DatetimeIndex([]).tz_localize(value)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{value!r} is neither month nor a time zone such as Europe/Berlin") from None
+    return value
+
+
+def _detector(value: str) -> str:
+    if value not in DETECTORS and ":" not in value and value not in (known := names()):
+        raise ValueError(f"{value!r} is not one of {', '.join(known)}, or module:Class")
     return value
 
 
@@ -211,6 +218,16 @@ class BaseSettings(Frozen):
     seed: int = 1
 
 
+class MonitorSettings(Frozen):
+    """What flags a change, under the one budget of false alarms (``stream.false_alarms_per_month``).
+
+    ``detector``: ``scan`` (windows of days against the weeks before), river's ``adwin``, ``page-hinkley`` or ``kswin``,
+    an entry point of the group ``terracast.detectors``, or ``module:Class`` (``adapt.monitoring.detector.Detector``).
+    """
+
+    detector: Annotated[str, AfterValidator(_detector)] = "scan"
+
+
 class AdaptSettings(Frozen):
     """The policy in service, its fine-tune rung, and the ladder.
 
@@ -252,6 +269,7 @@ class Settings(Frozen):
     store: StoreSettings = StoreSettings()
     registry: RegistrySettings = RegistrySettings()
     base: BaseSettings = BaseSettings()
+    monitor: MonitorSettings = MonitorSettings()
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
 
