@@ -109,6 +109,6 @@ def _speed(nodes: int, steps: int) -> dict[str, Any]:
     from benchmarks.drift.detector_bank import BankBench
 
     bench = BankBench(nodes, steps)
-    with progress("detectors", 3) as advance:
+    with progress("detectors", 2) as advance:
         rows = bench.rows(process_time, advance)
     return bench.answer(rows, f"terracast bench drift --nodes {nodes} --steps {steps}")

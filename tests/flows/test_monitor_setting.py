@@ -24,7 +24,7 @@ def test_the_commented_file_names_the_default(tmp_path: Path) -> None:
 
 def test_an_unknown_detector_is_refused_with_those_there_are(small_city) -> None:  # type: ignore[no-untyped-def]
     small_city.config.write_text(small_city.config.read_text() + DETECTOR.format("cusum"))
-    with pytest.raises(SettingsError, match=r"monitor\.detector: 'cusum' is not one of scan, adwin, page-hinkley, kswin"):
+    with pytest.raises(SettingsError, match=r"monitor\.detector: 'cusum' .* scan, adwin, page-hinkley, kswin"):
         read_settings(small_city.config)
 
 
