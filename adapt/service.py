@@ -155,8 +155,9 @@ class _Earlier:
 
 
 def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, start: np.datetime64, *,
-          false_alarms_per_month: float, cooldown: np.timedelta64, seed: int) -> Loop:
-    """A fresh loop around the base, its monitor calibrated to the stated false alarms."""
+          false_alarms_per_month: float, cooldown: np.timedelta64, seed: int, detector: str = "scan") -> Loop:
+    """A fresh loop around the base, its monitor calibrated to the stated false alarms; ``detector``: what flags a
+    change in it (``adapt.monitoring.detector``)."""
     champion = Contender(version, beginning.base, None, watched.request)
     if policy.calibrates:
         request = watched.request
@@ -170,7 +171,7 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
                                          beside=beginning.beside)
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values,
-                          inputs=beginning.inputs, pits=beginning.pits)
+                          inputs=beginning.inputs, pits=beginning.pits, detector=detector)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
     if beginning.panel is not None:

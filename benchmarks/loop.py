@@ -37,6 +37,7 @@ class LoopBench:
     false_alarms_per_month: float
     cooldown: np.timedelta64
     seed: int
+    detector: str = "scan"
 
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
                  progress: Callable[[int], None]) -> list[Outcome]:
@@ -49,7 +50,8 @@ class LoopBench:
         outcomes = []
         for policy, beginning in rivals:
             loop = serve(self._seen_by(policy.name), policy, beginning, "base", self.start,
-                         false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed)
+                         false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
+                         detector=self.detector)
             hindsight = Hindsight() if policy.name == ORACLE else None
             outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight,
                                 self.watched))
@@ -81,7 +83,7 @@ class LoopBench:
                 "horizon": str(pd.Timedelta(request.leads[-1])), "cadence": str(pd.Timedelta(self.watched.cadence)),
                 "start": str(self.start), "stop": str(self.stop),
                 "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
-                "false_alarms_per_month": self.false_alarms_per_month}
+                "false_alarms_per_month": self.false_alarms_per_month, "detector": self.detector}
 
 
 def answer(bench: LoopBench, data: str, outcomes: list[Outcome], command: str) -> dict[str, Any]:

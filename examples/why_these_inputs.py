@@ -21,8 +21,8 @@ for link in graph.links:
 # --8<-- [end:discover]
 
 # --8<-- [start:drivers]
-from drivers.direct_causes import choose_drivers
 from causal.graph import Series
+from drivers.direct_causes import choose_drivers
 
 delays = {"weather": 1, "traffic": 0, "air": 1}  # hours after which each domain is published
 for driver in choose_drivers(graph, Series("air", "no2"), published=delays, horizon=6):

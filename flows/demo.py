@@ -12,6 +12,7 @@ import xarray as xr
 
 from flows.output import note, progress
 from flows.report import report_on
+from flows.reporting.content import KnownEvent
 from flows.settings import SettingsError
 from flows.watch import watch_once
 from flows.workspace import Workspace
@@ -85,7 +86,7 @@ def run_demo(folder: Path) -> dict[str, Any]:
     note("writing the report")
     changes: list[PlantedDrift | PlantedFault] = sorted([*city.drifts, *city.faults], key=lambda change: change.start)
     planted = [(change.start, change.end, f"{change.sort} of {change.domain}.{change.variable}") for change in changes]
-    events = [(start, end, f"planted: {words.split()[0]}") for start, end, words in planted]
+    events = [KnownEvent(start, end, f"planted: {words.split()[0]}") for start, end, words in planted]
     page = report_on(workspace, end.to_datetime64(), folder / "report.html", events=events)
     alarms = {name: alarm for step in steps for name, alarm in step.alarms.items()}
     return {"champion": steps[-1].champion, "alarms": list(alarms.values()),

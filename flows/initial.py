@@ -59,6 +59,9 @@ first_fit = "{first_fit}"   # past needed before service begins{waits}
 steps = 800
 seed = 1
 
+[monitor]
+detector = "scan"        # scan, adwin, page-hinkley, kswin, or module:Class; all keep false_alarms_per_month
+
 [adapt]
 policy = "loop"          # frozen, weekly, drift-only, loop, mixture (loop with closed-form experts), or ladder
 # rungs = ["output-recursive", "continue"]   # of the ladder; none named: the usual ones, from cheap to dear

@@ -117,7 +117,8 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
         watched = watched.in_company(moment) if company else watched
         beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
     return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,
-                     settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed)
+                     settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed,
+                     settings.monitor.detector)
 
 
 def _minute(clock: Clock, at: np.datetime64) -> str:

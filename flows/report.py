@@ -15,7 +15,6 @@ from adapt.guard.ladder import Climb
 from adapt.hindcast import hindcast
 from adapt.loop import Loop
 from adapt.monitoring.episodes import Episode
-from adapt.monitoring.known_changes import known_changes
 from adapt.replay import score_table
 from adapt.watched import Watched
 from flows.as_of import as_of
@@ -28,6 +27,7 @@ from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
 from flows.reporting.daily import network_daily
+from flows.reporting.known_events import known_events
 from flows.reporting.page import write
 from flows.reporting.reasons import Earlier
 from flows.reporting.wording import duration
@@ -41,10 +41,9 @@ from streams.known import History
 from streams.store import View
 
 RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
-Event = tuple[np.datetime64, np.datetime64, str]
 
 
-def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[Event] = (),
+def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[KnownEvent] = (),
               seen_at: np.datetime64 | None = None) -> Path:
     """Write the report to ``out``: scores as of the step at ``now``, past, forecast and silence as known at ``seen_at``
     (default: the same instant). Frozen base and seasonal naive are hindcast for comparison.
@@ -72,7 +71,7 @@ def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64)
 
 
 def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
-                events: Sequence[Event]) -> Report:
+                events: Sequence[KnownEvent]) -> Report:
     loop = load_loop(workspace, view)
     service = load_drivers(view)
     if service is not None:  # the base was fitted with the drivers that service began with
@@ -93,7 +92,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen),
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
-                          tuple(KnownEvent(*event) for event in events)),
+                          tuple(events)),
         alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot))
                      for episode in (told.shown(clock.shown) for told in loop.told.values())),
@@ -239,7 +238,7 @@ def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
 
 
 def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
-                     events: Sequence[Event]) -> Report:
+                     events: Sequence[KnownEvent]) -> Report:
     """The page before the first forecast."""
     stream = workspace.settings.stream
     known = {} if stream.domain not in view.domains else dict(
@@ -261,6 +260,5 @@ def report(config: str = "terracast.toml", out: str = "report.html", now: str | 
         moment = moment if last is None else min(moment, workspace.clock.shown(last))
     elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
         moment = found.known_at
-    known = known_changes(Path(events), np.datetime64("1678", "ns"), moment) if events is not None else ()
-    spans = [(one.start, one.end + np.timedelta64(1, "D"), one.what) for one in known]
-    return {"report": str(report_on(workspace, moment, Path(out), events=spans, seen_at=seen_at))}
+    known = () if events is None else known_events(Path(events), moment)
+    return {"report": str(report_on(workspace, moment, Path(out), events=known, seen_at=seen_at))}

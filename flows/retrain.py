@@ -75,7 +75,7 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery,
         watched = watched.in_company(moment)
     beginning = begun(workspace, watched, moment, tell)
     loop = serve(watched, workspace.policy, beginning, "base", moment.now,
-                 false_alarms_per_month=settings.stream.false_alarms_per_month,
+                 false_alarms_per_month=settings.stream.false_alarms_per_month, detector=settings.monitor.detector,
                  cooldown=nanoseconds(settings.adapt.cooldown), seed=settings.base.seed)
     return loop, beginning
 

@@ -14,7 +14,7 @@ class DetectorError(TerracastError):
 
 
 class DetectorBank(Protocol):
-    """What the monitor asks of a bank of detectors; kept by ``RiverBank`` and, much faster, by ``adapt.bank``."""
+    """What the monitor asks of a bank of detectors."""
 
     nodes: int
 

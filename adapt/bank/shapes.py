@@ -10,7 +10,7 @@ from adapt.bank.contract import DetectorError
 def one_step(values: np.ndarray, nodes: int, bank: str) -> np.ndarray:
     """``values`` (node,) as a block of one step, (1, node).
 
-    >>> one_step(np.array([1, 2]), 2, "cusum").tolist()
+    >>> one_step(np.array([1, 2]), 2, "adwin").tolist()
     [[1.0, 2.0]]
     """
     if np.shape(values) != (nodes,):

@@ -1,15 +1,14 @@
-"""How sure: a test martingale on days, and what an operator may conclude from several of them at once.
+"""How sure: bets against normal blocks, and what they say to people.
 
 *Assumption*, written down because nothing is free of one: given all earlier blocks, a block of a stream in which
 nothing changed is more extreme than the share a of its reference with probability a at most, for every a. Blocks of a
-day or more are near to that where single hours are not (neighbouring hours repeat each other); the tests measure by
-simulation what remains of the guarantee when days depend on each other too: little, if they do so strongly, which is
-why alarms come from thresholds calibrated on the stream itself and the e-value only says how sure they are.
+day or more are near to that where single hours are not (neighbouring hours repeat each other). Where days depend on
+each other too, little remains of the guarantee: alarms come from thresholds that are calibrated on the stream itself,
+and the e-value only says how sure they are.
 
-Under it the e-value of each start is a non-negative martingale of mean 1, and their sum over all starts (the
-Shiryaev-Roberts e-detector) raises a false alarm no more often than once in ``1 / a`` blocks on average when its limit
-is 1 / a (Shin, Ramdas and Rinaldo 2024, E-detectors). Several streams are told apart at a false discovery rate by e-BH,
-under any dependence between them (Wang and Ramdas 2022).
+Under it the e-value of each start is a non-negative martingale of mean 1, and their sum over the last ``LATEST`` starts
+(the Shiryaev-Roberts e-detector) reaches a limit with a probability of ``LATEST`` / limit at most (Shin, Ramdas and
+Rinaldo 2024, E-detectors).
 """
 
 from __future__ import annotations
@@ -27,76 +26,6 @@ LARGEST = 1e12  # more says nothing more
 BELIEVED = 1000.0  # of what is told to people
 LATEST = 28  # blocks
 QUANTILES = 256
-
-
-@dataclass
-class EDetector:
-    """One e-detector a stream, fed a block at a time; the bets come from conformal p-values against a frozen reference.
-
-    ``reference`` (block, stream): sizes in normal blocks, sorted; a block's p-value is (1 + how many of them are at
-    least as large) / (1 + their number), so that it can never be too small for the reference it has.
-
-    >>> draws = np.random.default_rng(0)
-    >>> detector = EDetector.fit(np.abs(draws.normal(size=(300, 2))))
-    >>> for block in np.abs(draws.normal(size=(20, 2))) + np.array([0.0, 2.0]):
-    ...     values = detector.update(block)
-    >>> bool(values[0] < 100), bool(values[1] > 1000)
-    (True, True)
-    """
-
-    reference: np.ndarray
-    counts: np.ndarray
-    values: np.ndarray
-
-    @classmethod
-    def fit(cls, sizes: np.ndarray) -> EDetector:
-        """From ``sizes`` (block, stream) of normal blocks, NaN left out; the larger, the stranger."""
-        sizes = np.asarray(sizes, float)
-        return cls(np.sort(sizes, axis=0), np.isfinite(sizes).sum(axis=0), np.zeros(sizes.shape[1]))
-
-    def p_values(self, sizes: np.ndarray) -> np.ndarray:
-        """Conformal p-values of one block (stream,); NaN where there is no evidence or no reference."""
-        at_least = np.nansum(self.reference >= np.asarray(sizes, float), axis=0)
-        known = np.isfinite(sizes) & (self.counts > 0)
-        return np.where(known, (1 + at_least) / (1 + self.counts), np.nan)
-
-    def update(self, sizes: np.ndarray) -> np.ndarray:
-        """Take in one block (stream,) and return the e-detectors' values; a block without evidence changes nothing."""
-        p = self.p_values(sizes)
-        bets = POWER * np.where(np.isfinite(p), p, 1.0) ** (POWER - 1)
-        self.values = np.where(np.isfinite(p), np.minimum((self.values + 1.0) * bets, LARGEST), self.values)
-        return self.values.copy()
-
-    def restart(self, streams: np.ndarray) -> None:
-        """Begin anew at the streams of this mask, as after an alarm."""
-        self.values = np.where(streams, 0.0, self.values)
-
-    def state(self) -> dict[str, object]:
-        """Reference and values."""
-        return {"reference": self.reference.copy(), "counts": self.counts.copy(), "values": self.values.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> EDetector:
-        """What ``state`` described."""
-        return cls(np.array(state["reference"], float), np.array(state["counts"], int),
-                   np.array(state["values"], float))
-
-
-def e_benjamini_hochberg(values: np.ndarray, rate: float) -> np.ndarray:
-    """Which of the e-values (stream,) to believe so that at most the share ``rate`` of them is wrong on average.
-
-    The k largest, for the largest k whose k-th is at least n / (k × rate), whatever depends on what.
-
-    >>> e_benjamini_hochberg(np.array([90.0, 1.0, 45.0, 0.2]), 0.1).tolist()
-    [True, False, True, False]
-    """
-    values = np.nan_to_num(np.asarray(values, float))
-    order = np.argsort(-values, kind="stable")
-    ranks = np.arange(1, len(values) + 1)
-    enough = np.flatnonzero(values[order] * ranks * rate >= len(values))
-    chosen = np.zeros(len(values), bool)
-    chosen[order[:enough[-1] + 1 if len(enough) else 0]] = True
-    return chosen
 
 
 def in_words(value: float, streams: int = 1) -> str:

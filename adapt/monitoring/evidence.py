@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adapt.monitoring.kinds import kind_of
+from adapt.monitoring.reference import varies
 from adapt.monitoring.views import OF_ALL
 from adapt.monitoring.window_scan import WINDOWS
 from adapt.monitoring.windows import Span, Windows, windows_at
@@ -60,3 +61,12 @@ def with_windows(found: Iterable[Evidence], scores: np.ndarray, nodes: tuple[str
         loud = sizes.max(axis=1) if wide else of_nodes[:, [nodes.index(node) for node in one.nodes]].max(axis=1)
         stated.append(replace(one, windows=windows_at(end, span, WINDOWS[int(np.argmax(loud))], blocks, reference)))
     return stated
+
+
+def of_nodes_that_vary(found: list[Evidence], nodes: tuple[str, ...], levels: np.ndarray) -> list[Evidence]:
+    """``found``, where what the whole network shows is said of those of its ``nodes`` whose ``levels`` (block, node)
+    vary: the others did not change."""
+    if not any(one.nodes == nodes for one in found):
+        return found
+    varied = tuple(name for name, moves in zip(nodes, varies(levels), strict=True) if moves)
+    return [replace(one, nodes=varied) if varied and one.nodes == nodes else one for one in found]

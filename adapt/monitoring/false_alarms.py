@@ -27,31 +27,46 @@ def count_episodes(alarms: np.ndarray, cooldown: int) -> int:
     return episodes
 
 
-def threshold(scores: Callable[[np.ndarray], np.ndarray], streams: np.ndarray, blocks_per_month: float,
-              per_month: float, cooldown: int, seed: int, *, by_node: bool = False) -> float:
-    """The smallest threshold with which ``streams`` (block, stream), all normal, raise at most the promised episodes.
+def threshold(trial: Callable[[np.ndarray], Callable[[float], np.ndarray]], shape: tuple[int, ...],
+              blocks_per_month: float, per_month: float, cooldown: int, seed: int, *, by_node: bool = False) -> float:
+    """The smallest threshold with which a normal reference raises at most the promised episodes.
 
-    ``scores`` turns rows of ``streams``, given by their numbers, into (block, place), by limits that these rows had no
-    part in; an alarm is a score above the threshold. It is the mean of what two trials need to keep ``per_month``: a
-    circular block bootstrap of all streams together (which keeps what happens at once and within four weeks; Künsch
-    1989, Politis and Romano 1992) and the reference in its own order (which keeps its seasons). ``by_node``: alarms
-    of different places are counted each; otherwise those of a cooldown are one episode.
+    It is the mean of what two trials need to keep ``per_month``: a circular block bootstrap of all streams together
+    (which keeps what happens at once and within four weeks; Künsch 1989, Politis and Romano 1992) and the reference in
+    its own order (which keeps its seasons).
+
+    Parameters
+    ----------
+    trial : callable
+        From numbers of reference blocks to a function, which takes a threshold and answers the alarms (block, place)
+        in those blocks in that order. What judges them should have had no part of them.
+    shape : tuple of int
+        Blocks and streams of the reference.
+    blocks_per_month, per_month : float
+        How many blocks a month has, and how many false alarms are promised in it.
+    cooldown : int
+        Blocks within which alarms are one.
+    seed : int
+        Of the bootstrap.
+    by_node : bool
+        Whether alarms of different places are counted each; otherwise those of a cooldown are one episode.
     """
+    blocks, streams = shape
     months = float(np.clip(200.0 / per_month, 2.0, 120.0))
-    length = min(round(months * blocks_per_month), max(2 * len(streams), MOST_VALUES // streams.shape[1]))
-    rows = np.arange(len(streams))
-    trials = [scores(rows), scores(resample(rows, length, min(BOOTSTRAP_BLOCKS, len(streams)), seed))]
-    return float(np.mean([_smallest(trial, per_month * len(trial) / blocks_per_month, cooldown, by_node)
-                          for trial in trials]))
+    length = min(round(months * blocks_per_month), max(2 * blocks, MOST_VALUES // streams))
+    rows = np.arange(blocks)
+    orders = [rows, resample(rows, length, min(BOOTSTRAP_BLOCKS, blocks), seed)]
+    return float(np.mean([_smallest(trial(order), per_month * len(order) / blocks_per_month, cooldown, by_node)
+                          for order in orders]))
 
 
-def _smallest(trial: np.ndarray, allowed: float, cooldown: int, by_node: bool) -> float:
+def _smallest(trial: Callable[[float], np.ndarray], allowed: float, cooldown: int, by_node: bool) -> float:
     """Bisection on the threshold; a trial too short for even one allowed alarm must only stay below its largest."""
-    places = trial if by_node else trial.max(axis=1, keepdims=True)
     low, high = LOOSEST, STRICTEST
     for _ in range(12):
         middle = (low + high) / 2
-        alarms = places > middle
+        alarms = trial(middle)
+        alarms = alarms if by_node else np.asarray(alarms.any(axis=1, keepdims=True))
         episodes = sum(count_episodes(alarms[:, at], cooldown) for at in np.flatnonzero(alarms.any(axis=0)))
         low, high = (low, middle) if episodes <= allowed else (middle, high)
     return high
@@ -66,8 +81,8 @@ def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndar
 
 
 def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The largest of the scores (block, stream) of each place, (block, place)."""
-    best = np.zeros((len(scores), int(places.max()) + 1))
+    """The largest of the scores or flags (block, stream) of each place, (block, place)."""
+    best = np.zeros((len(scores), int(places.max()) + 1), scores.dtype)
     last = best.shape[1] - 1
     nodes = np.flatnonzero(places < last)
     # All nodes of one kind lie together: kinds become an axis of their own.

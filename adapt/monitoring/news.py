@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.monitoring.e_detector import Sureness, in_words
-from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.calibration import Calibration
+from adapt.monitoring.e_detector import in_words
+from adapt.monitoring.evidence import Evidence, with_windows
 from adapt.monitoring.explanations import LOOK
 from adapt.monitoring.region import explained, grown
 from adapt.monitoring.sorts import SURE, Began, Sort, began, rises, sort_of
-from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES, Views
-from adapt.monitoring.window_scan import WINDOWS, WindowScan, differences
+from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES
+from adapt.monitoring.window_scan import WINDOWS, differences
 
 LOCAL = KINDS.index("local level")
 JUMP = OF_ALL.index("common jump")
@@ -19,25 +20,40 @@ TELLING = 20.0  # e-values a stream below this say no more than chance and are n
 
 
 class News:
-    """Reads the end of the past blocks and says what is new in them; keeps nothing itself."""
+    """Reads the end of the past blocks and says what is new in them; keeps nothing itself.
 
-    def __init__(self, nodes: tuple[str, ...], views: Views, scan: WindowScan, threshold: float,
-                 sure: Sureness) -> None:
-        self._nodes, self._views, self._scan, self._threshold, self._sure = nodes, views, scan, threshold, sure
+    A detector's flags decide whether there is news. Where it is, how strong and of which size, the scan of windows
+    says: a sequential detector flags the nodes that a change spills over to on other days than the one that changed.
+    """
 
-    def of(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, moments: np.ndarray,
+    def __init__(self, frozen: Calibration) -> None:
+        self._frozen, self._nodes, self._views, self._scan = frozen, frozen.nodes, frozen.views, frozen.scan
+        self._threshold, self._sure = frozen.threshold, frozen.sure
+
+    def of(self, time: np.datetime64, flags: np.ndarray, past: np.ndarray, moments: np.ndarray,
            ill: np.ndarray) -> list[Evidence]:
-        """Evidence at ``time``, the end of the last of the blocks ``past`` (block, stream), each ``span`` long.
+        """Evidence at ``time``, the last instant of the last of the blocks ``past`` (block, stream), with the windows
+        that it is about.
 
-        ``moments`` (block, 7, node) of the same blocks; ``ill`` (node,): nodes that have a data ticket already.
+        ``flags`` (stream,): what the detector says of it; ``moments`` (block, 7, node) of the same blocks; ``ill``
+        (node,): nodes that have a data ticket already.
         """
-        if len(past) < 2:
+        if len(past) < 2 or not flags.any():
             return []
         scores, moved = self._scan.latest(past)
-        sizes = np.nan_to_num(np.abs(scores))
+        frozen = self._frozen
+        found = self._found(time, frozen.span, flags, scores, moved, past, moments, ill)
+        if not found or frozen.reference is None:
+            return found
+        return with_windows(found, scores, self._nodes, time + frozen.clock.step, frozen.span, len(past),
+                            frozen.reference)
+
+    def _found(self, time: np.datetime64, span: np.timedelta64, flags: np.ndarray, scores: np.ndarray,
+               moved: np.ndarray, past: np.ndarray, moments: np.ndarray, ill: np.ndarray) -> list[Evidence]:
+        strengths = self._strengths(scores, flags)
         nodes = len(self._nodes)
-        of_nodes = sizes[:, :-len(OF_ALL)].max(axis=0).reshape(len(OF_NODES), nodes)
-        of_all = sizes[:, -len(OF_ALL):].max(axis=0)
+        of_nodes = strengths[:-len(OF_ALL)].reshape(len(OF_NODES), nodes)
+        of_all = strengths[-len(OF_ALL):]
         flagged = np.where(ill, 0.0, of_nodes.max(axis=0)) > self._threshold
         own = of_nodes[:2].max(axis=0) > self._threshold
         found = []
@@ -48,9 +64,16 @@ class News:
         if not flagged.any():
             return found
         sorts = {int(node): self._sort(int(node), past, moments, of_nodes) for node in np.flatnonzero(flagged)}
-        settled = {node: one for node, one in self._settled(sorts, scores, moved, past, moments).items()
+        settled = {node: one for node, one in self._settled(sorts, scores, of_nodes[LOCAL], moved, past,
+                                                                      moments).items()
                    if not ill[node]}
         return found + self._grouped(time, span, past, of_nodes, settled)
+
+    def _strengths(self, scores: np.ndarray, flags: np.ndarray) -> np.ndarray:
+        """How strong the evidence of each stream is, (stream,): the largest score of a window (window, stream), which
+        passes the threshold at least where the detector flags it."""
+        sizes = np.nan_to_num(np.abs(scores)).max(axis=0)
+        return np.where(flags, np.maximum(sizes, np.nextafter(self._threshold, np.inf)), sizes)
 
     def _sort(self, node: int, past: np.ndarray, moments: np.ndarray, of_nodes: np.ndarray) -> tuple[Sort, Began]:
         nodes = len(self._nodes)
@@ -59,8 +82,8 @@ class News:
         sort, age = sort_of(moments[:, :5, node], moments[:, 5:, node])
         return sort, Began(age, max(age, when.oldest), min(age, when.youngest))
 
-    def _settled(self, sorts: dict[int, tuple[Sort, Began]], scores: np.ndarray, moved: np.ndarray,
-                 past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[Sort, Began]]:
+    def _settled(self, sorts: dict[int, tuple[Sort, Began]], scores: np.ndarray, strengths: np.ndarray,
+                 moved: np.ndarray, past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[Sort, Began]]:
         """Level and trend put down to the few nodes whose own move explains the residuals of all.
 
         A node whose local level moved too may be one of them whatever its sort: inside a region that moves, what its
@@ -72,7 +95,7 @@ class News:
             return sorts
         part = slice(LOCAL * nodes, (LOCAL + 1) * nodes)
         window = int(np.argmax(np.nan_to_num(np.abs(scores[:, part])).max(axis=1)))
-        loud = np.nan_to_num(np.abs(scores[:, part])).max(axis=0) > self._threshold
+        loud = strengths > self._threshold
         start = np.array([node in levels or (node in sorts and bool(loud[node])) for node in range(nodes)])
         weights, own = self._views.weights, moved[window, :nodes]
         # Of what was not clipped: else a large change is as large at the neighbours that it spills over to.

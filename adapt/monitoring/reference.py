@@ -67,3 +67,26 @@ class Reference:
     def restore(cls, state: Mapping[str, object]) -> Reference:
         """What ``state`` described."""
         return cls(np.array(state["location"], float), np.array(state["scale"], float))
+
+
+def varies(values: np.ndarray) -> np.ndarray:
+    """Which nodes ever vary: a district without a case, forecast as such, does not.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (time, node)
+        NaN: not observed.
+
+    Returns
+    -------
+    ndarray of bool, shape (node,)
+        Whether two different values were observed.
+
+    Examples
+    --------
+    >>> varies(np.array([[0.0, 1.0, np.nan], [0.0, 2.0, 3.0]])).tolist()
+    [False, True, False]
+    """
+    seen = np.isfinite(values)
+    highest = np.where(seen, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.asarray(highest > np.where(seen, values, np.inf).min(axis=0, initial=np.inf))

@@ -9,19 +9,21 @@ their tails are heavy: limits are set on the largest of each run of blocks, sinc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from adapt.monitoring.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, Rehearsal
+
 WINDOWS = (1, 3, 7, 14)  # blocks
 WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together
 RUN = 7  # blocks within which alarms are one
-HISTORY = 56  # blocks before the window that it is compared with, at most
+HISTORY = RECENT_BLOCKS - WINDOWS[-1]  # blocks before the window that it is compared with, at most
 FEWEST = 8  # and at least
-REACH = HISTORY + WINDOWS[-1]
+REACH = RECENT_BLOCKS
 TAIL = 0.8  # beyond this quantile the size of a run's largest score is taken to fall off exponentially
 
 
@@ -63,28 +65,38 @@ def _differences(streams: np.ndarray, window: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class WindowScan:
+class WindowScan(Detector):
     """Scores of streams (block, stream): the largest over the windows of |difference| in units of its own limit.
 
-    ``limits`` (window, stream): what a window's difference exceeds at the stated rate. A score above 1 is rarer.
+    Attributes
+    ----------
+    limits : ndarray of float, shape (window, stream)
+        What a window's difference exceeds at the stated rate. A score above 1 is rarer.
+    threshold : float
+        The score beyond which a stream is flagged.
 
+    Examples
+    --------
     >>> draws = np.random.default_rng(0)
-    >>> scan = WindowScan.fit(draws.normal(size=(400, 3)), np.zeros(3, int), np.array([0.001]))
-    >>> later = draws.normal(size=(80, 3))
-    >>> later[70:, 1] += 2.0
-    >>> (scan.scores(later)[-1] > 1).tolist()
+    >>> scan = WindowScan.fit(ReferenceStatistics(draws.normal(size=(400, 3)), np.zeros(3, int), np.array([0.001])))
+    >>> later = draws.normal(size=(70, 3))
+    >>> later[60:, 1] += 2.0
+    >>> scan.update(later).tolist()
     [False, True, False]
     """
 
     limits: np.ndarray
+    threshold: float = 1.0
 
     @classmethod
-    def fit(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, shrink: float = 5.0) -> WindowScan:
-        """Limits from ``streams`` (block, stream), all normal. ``kinds`` (stream,): streams of one kind lend each
-        other strength; ``rates`` (kind,) or, window by window, (kind, window): false alarms a block that one stream
-        may raise, those of a ``RUN`` being one. A window is used where the reference holds two of it beside its
-        history.
+    def fit(cls, reference: ReferenceStatistics, shrink: float = 5.0) -> WindowScan:
+        """Limits of each window and stream from normal blocks; see ``Detector.fit``.
+
+        Streams of one kind lend each other strength: ``shrink`` says how many windows the kind's typical deviation
+        is worth beside a stream's own. False alarms of a ``RUN`` of blocks are one. A window is used where the
+        reference holds two of it beside its history.
         """
+        streams, kinds, rates = reference.streams, reference.kinds, reference.rates
         rates = rates if rates.ndim == 2 else rates[:, None] * (np.array(WEIGHTS) / sum(WEIGHTS))
         limits = np.full((len(WINDOWS), streams.shape[1]), np.inf)
         used = [window == 1 or FEWEST + 2 * window <= len(streams) for window in WINDOWS]
@@ -115,14 +127,39 @@ class WindowScan:
             best = np.fmax(best, np.abs(differences(streams, window)) / self.limits[row])
         return best
 
+    def at(self, threshold: float) -> WindowScan:
+        """The same limits at another threshold."""
+        return replace(self, threshold=threshold)
+
+    def update(self, recent: np.ndarray) -> np.ndarray:
+        """Whose score passes the threshold at the last of the blocks; nothing is kept."""
+        scores, _ = self.latest(recent)
+        return np.asarray(np.nan_to_num(np.abs(scores)).max(axis=0) > self.threshold)
+
+    def update_many(self, streams: np.ndarray, new: int) -> np.ndarray:
+        """The flags of the last ``new`` blocks, all compared at once."""
+        return np.asarray(self.scores(streams)[len(streams) - new:] > self.threshold)
+
+    def rehearsal(self, reference: ReferenceStatistics) -> Rehearsal:
+        """Flags of resampled reference blocks, each by limits that were fitted on other parts of the reference."""
+        crossed = self.crossed(reference)
+
+        def resampled(rows: np.ndarray) -> Callable[[float], np.ndarray]:
+            scores = crossed.scores(rows)
+            return lambda threshold: np.asarray(scores > threshold)
+        return resampled
+
+    def restart(self) -> None:
+        """There is nothing to forget: the blocks themselves are handed in."""
+
     @classmethod
-    def crossed(cls, streams: np.ndarray, kinds: np.ndarray, rates: np.ndarray, folds: int = 10) -> Crossed:
-        """As ``fit``, for the scores of ``streams`` (block, stream) themselves: each of a few parts of them in units
+    def crossed(cls, reference: ReferenceStatistics, folds: int = 10) -> Crossed:
+        """As ``fit``, for the scores of the reference's blocks themselves: each of a few parts of them in units
         of limits that were fitted on the others. Without it the strangest block of a stream widens its own limit, and
         of thousands of streams that is the one that would have alarmed. O(folds × values)."""
-        whole = cls.fit(streams, kinds, rates)
+        whole, streams = cls.fit(reference), reference.streams
         part = np.arange(len(streams)) * folds // len(streams)
-        without = [cls.fit(np.where((part == out)[:, None], np.nan, streams), kinds, rates).limits
+        without = [cls.fit(replace(reference, streams=np.where((part == out)[:, None], np.nan, streams))).limits
                    for out in range(folds)]
         # A part without which a short reference says nothing of a window is judged by the whole.
         return Crossed(streams, part, tuple(cls(np.where(np.isfinite(one), one, whole.limits)) for one in without))
@@ -134,13 +171,13 @@ class WindowScan:
         return moved / self.limits, moved
 
     def state(self) -> dict[str, object]:
-        """The limits."""
-        return {"limits": self.limits.copy()}
+        """Limits and threshold."""
+        return {"limits": self.limits.copy(), "threshold": self.threshold}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> WindowScan:
         """What ``state`` described."""
-        return cls(np.array(state["limits"], float))
+        return cls(np.array(state["limits"], float), float(state["threshold"]))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from adapt.monitoring.confidence import Confidence
+from adapt.monitoring.detector import ReferenceStatistics
 from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.sorts import Began, began
 from adapt.monitoring.surroundings import Contexts, Surroundings, mean_seen
@@ -105,9 +106,10 @@ class Witnesses:
                        np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
                       for one in records)
         past = [one.means[-REACH:].copy() for one in records]
-        made = cls(tuple(one.witness for one in records), WindowScan.fit(streams, kinds, rates), usual, past)
+        reference = ReferenceStatistics(streams, kinds, rates)
+        made = cls(tuple(one.witness for one in records), WindowScan.fit(reference), usual, past)
         made.serve_anew()
-        return made, WindowScan.crossed(streams, kinds, rates)
+        return made, WindowScan.crossed(reference)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from adapt.monitoring.expectation import Expectation
 from benchmarks.base.files import panel_of
+from benchmarks.drift.expectation import Expectation
 from streams.errors import TerracastError
 
 WEEK = np.timedelta64(7, "D")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
-from benchmarks.drift.methods import METHODS, Alarm, Watch
+from benchmarks.drift.methods import METHODS, Alarm, Watch, watch
 from benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
 
 HOUR = np.timedelta64(1, "h")
@@ -70,7 +70,7 @@ class DriftBench:
         tallies = [Tally(method) for method in self.methods]
         for segment in background.segments(self.segments):
             for tally in tallies:
-                self._judge(segment, METHODS[tally.method](segment), tally)
+                self._judge(segment, watch(tally.method, segment), tally)
             progress(1)
         return [tally.row(background.name) for tally in tallies]
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from river import drift
 
-from adapt.bank import AdwinBank, CusumBank, PageHinkleyBank
+from adapt.bank.adwin import AdwinBank
+from adapt.bank.page_hinkley import PageHinkleyBank
 
 Clock = Callable[[], float]  # seconds; of the processor rather than of the wall, for machines that are shared
 MILLION = 1_000_000
@@ -54,11 +55,11 @@ class BankBench:
             rows += [few._enlarged(name, make, clock) for name, make, _ in DETECTORS]
         return rows
 
-    def _compared(self, name: str, make: Callable[[int], Any], river: Callable[[], Any] | None, values: np.ndarray,
+    def _compared(self, name: str, make: Callable[[int], Any], river: Callable[[], Any], values: np.ndarray,
                   clock: Clock) -> list[dict[str, Any]]:
-        """The bank by steps and by blocks, and river's loop (numpy where river has no such detector), in turns."""
+        """The bank by steps and by blocks, and river's loop, in turns."""
         bank, blocks = make(self.nodes), make(self.nodes)
-        peer = _RiverLoop(river, self.nodes) if river else _NumpyCusum(self.nodes)
+        peer = _RiverLoop(river, self.nodes)
         for row in values[:self.filled]:
             peer.update(row)
         for one in (bank, blocks):
@@ -75,7 +76,7 @@ class BankBench:
             alarms += int(np.sum(flags))
             _timed(clock, spent["blocks"], blocks.update_many, part)
         by_steps, by_peer, by_blocks = (sum(spent[way]) / self.steps for way in ("bank", "peer", "blocks"))
-        peer_name = f"river-{name.replace('_', '-')}" if river else "numpy-cusum"
+        peer_name = f"river-{name.replace('_', '-')}"
         return [{"method": "terracast", "detector": name, "nodes": self.nodes, "ms_per_step": 1e3 * by_steps,
                  "worst_ms": 1e3 * max(spent["bank"]), "times_faster": by_peer / by_steps,
                  "bytes_per_node": bank.bytes_per_node, "differing_flags": differing, "alarms": alarms},
@@ -135,31 +136,9 @@ class _RiverLoop:
         self.feed(self.ready(row))
 
 
-class _NumpyCusum:
-    """The same chart in a few lines of numpy."""
-
-    def __init__(self, nodes: int) -> None:
-        self._above, self._below = np.zeros(nodes), np.zeros(nodes)
-
-    def ready(self, row: np.ndarray) -> np.ndarray:
-        return row
-
-    def feed(self, ready: np.ndarray) -> np.ndarray:
-        seen = ~np.isnan(ready)
-        self._above = np.where(seen, np.maximum(0.0, self._above + ready - 0.5), self._above)
-        self._below = np.where(seen, np.maximum(0.0, self._below - ready - 0.5), self._below)
-        flags = seen & ((self._above > 5.0) | (self._below > 5.0))
-        self._above[flags], self._below[flags] = 0.0, 0.0
-        return np.asarray(flags)
-
-    def update(self, row: np.ndarray) -> None:
-        self.feed(row)
-
-
-DETECTORS: tuple[tuple[str, Callable[[int], Any], Callable[[], Any] | None], ...] = (
+DETECTORS: tuple[tuple[str, Callable[[int], Any], Callable[[], Any]], ...] = (
     ("page_hinkley", PageHinkleyBank, drift.PageHinkley),
     ("adwin", AdwinBank, drift.ADWIN),
-    ("cusum", CusumBank, None),
 )
 
 

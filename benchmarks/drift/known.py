@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from adapt.monitoring.bulk_replay import bulk_replay
 from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.expectation import Expectation
-from adapt.monitoring.known_changes import KnownChange, known_changes
 from adapt.monitoring.monitor import Monitor
 from adapt.monitoring.wiring import Wiring
 from benchmarks.base.files import panel_of
 from benchmarks.drift.backgrounds import LAYOUTS
+from benchmarks.drift.expectation import Expectation
+from benchmarks.drift.known_changes import KnownChange, known_changes
 
 DAY = np.timedelta64(1, "D")
 AFTER = 7 * DAY  # how long after its end an event may still be told
@@ -67,7 +68,7 @@ def _alarms(panel: xr.Dataset, variable: str, logarithm: bool, per_month: float)
     crossed = Expectation.crossed(values[:cut], times[:cut])
     monitor = Monitor.fit(crossed, times[:cut], per_month, seed=1, nodes=names)
     left = Expectation.fit(values[:cut], times[:cut]).residuals(values[cut:], times[cut:])
-    return list(monitor.replay(times[cut:], left))
+    return list(bulk_replay(monitor, times[cut:], left))
 
 
 def _tickets(panel: xr.Dataset) -> list[Evidence]:

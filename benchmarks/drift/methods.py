@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
-from adapt.bank import AdwinBank
+from adapt.bank.adwin import AdwinBank
+from adapt.monitoring.detector import DETECTORS, detector_named
 from adapt.monitoring.monitor import Evidence, Monitor
 from benchmarks.drift.backgrounds import DAY, WEEK, Segment
 
@@ -40,15 +42,15 @@ class Watch(Protocol):
 
 
 class MonitorWatch:
-    """The real monitor on the residuals of each node's own climatology."""
+    """The real monitor on the residuals of each node's own climatology, as it would act with this detector."""
 
-    def __init__(self, segment: Segment) -> None:
+    def __init__(self, segment: Segment, detector: str = "scan") -> None:
         self._segment = segment
         nodes = segment.values.shape[1]
         names = [str(node) for node in range(nodes)]
         per_month = segment.layout.rate * nodes * float(MONTH / WEEK)
         self._monitor = Monitor.fit(segment.crossed, segment.times[:segment.cut], per_month, seed=1, nodes=names,
-                                    values=segment.values[:segment.cut], by_node=True)
+                                    values=segment.values[:segment.cut], by_node=True, detector=detector)
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])
         self._state = self._monitor.state()
 
@@ -216,8 +218,17 @@ def _left(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return values - np.nan_to_num(np.column_stack([values, np.ones(len(values))])) @ weights
 
 
+def ours(detector: str) -> str:
+    """The row of the monitor with this detector.
+
+    >>> ours("scan"), ours("adwin")
+    ('terracast', 'terracast-adwin')
+    """
+    return "terracast" if detector == "scan" else f"terracast-{detector}"
+
+
 METHODS: dict[str, Callable[[Segment], Watch]] = {
-    "terracast": MonitorWatch,
+    **{ours(name): partial(MonitorWatch, detector=name) for name in DETECTORS},
     "river-adwin": lambda segment: AdwinWatch(segment, 0.002),
     "river-adwin-calibrated": lambda segment: AdwinWatch(segment, None),
     "adwin-neighbours-calibrated": lambda segment: AdwinWatch(segment, None, neighbours=True),
@@ -228,3 +239,17 @@ METHODS: dict[str, Callable[[Segment], Watch]] = {
     "weekly": lambda segment: ScheduleWatch(segment, WEEK),
     "never": lambda segment: ScheduleWatch(segment, None),
 }
+
+
+def watch(method: str, segment: Segment) -> Watch:
+    """A method of the bench, fitted to a segment; ``terracast-`` may be followed by any detector (a user's own)."""
+    made = METHODS.get(method)
+    return MonitorWatch(segment, method.removeprefix("terracast-")) if made is None else made(segment)
+
+
+def known(method: str) -> bool:
+    """Whether there is such a method. Raises ``DetectorError`` where it names a detector that is none."""
+    if method not in METHODS and method.startswith("terracast-"):
+        detector_named(method.removeprefix("terracast-"))
+        return True
+    return method in METHODS

@@ -24,6 +24,9 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
                                               "ramp, phase, region, all (every sort).")] = "all",
           size: Annotated[float, typer.Option(help="Size of shifts and ramps, in deviations.")] = 1.0,
           segments: Annotated[int, typer.Option(help="Stretches of each file, at most.")] = 4,
+          detector: Annotated[str | None, typer.Option(help="Detectors of the monitor, comma-separated: scan, adwin, "
+                                                       "page-hinkley, kswin, module:Class. Default: these four; with "
+                                                       "--replays scan.")] = None,
           methods: Annotated[str | None, typer.Option(help="Comma-separated; default: ours and peers.")] = None,
           labels: Annotated[Path | None, typer.Option(help="NAB windows, TCPD annotations or truth.json.")] = None,
           replays: Annotated[bool, typer.Option("--replays", help="Stationary networks: realised / stated.")] = False,
@@ -37,32 +40,38 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
     the vectorised detectors beside a loop over river's objects."""
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom|invalid value)")
     if replays:
-        tell(_replayed(nodes or 20, seeds), json, COLUMNS)
+        tell(_replayed(nodes or 20, seeds, detector), json, COLUMNS)
     elif labels is not None:
         tell(_labelled(data or [], labels), json, COLUMNS)
     elif data:
-        tell(_planted(data, inject, size, segments, methods), json, COLUMNS)
+        tell(_planted(data, inject, size, segments, methods, detector), json, COLUMNS)
     else:
         tell(_speed(nodes or 10_000, steps), json, COLUMNS)
 
 
-def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None) -> dict[str, Any]:
+def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None,
+             detector: str | None) -> dict[str, Any]:
+    from adapt.monitoring.detector import DETECTORS
     from benchmarks.base.files import found
     from benchmarks.drift.bench import DriftBench
-    from benchmarks.drift.methods import METHODS
+    from benchmarks.drift.methods import METHODS, known, ours
     from benchmarks.drift.planted import SORTS
 
     asked = tuple(inject.split(","))
     sorts = SORTS if inject == "all" else asked
-    chosen = tuple(METHODS) if methods is None else tuple(methods.split(","))
-    for given, known, option in ((sorts, SORTS, "--inject"), (chosen, METHODS, "--methods")):
-        if unknown := [one for one in given if one not in known]:
+    detectors = tuple(DETECTORS) if detector is None else tuple(detector.split(","))
+    peers = tuple(one for one in METHODS if not one.startswith("terracast"))
+    chosen = (*map(ours, detectors), *peers) if methods is None else tuple(methods.split(","))
+    for given, there, names, option in ((sorts, SORTS.__contains__, SORTS, "--inject"),
+                                        (chosen, known, METHODS, "--methods")):
+        if unknown := [one for one in given if not there(one)]:
             raise TerracastError(f"no {unknown[0]!r}", where=f"bench drift {option}",
-                                 expected="some of " + ", ".join(known), remedy="choose among these")
+                                 expected="some of " + ", ".join(names), remedy="choose among these")
     bench = DriftBench(tuple(found(data)), sorts, size, segments, chosen)
     command = "terracast bench drift " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     command += f" --inject {inject} --size {size:g} --segments {segments}"
     command += f" --methods {methods}" if methods else ""
+    command += f" --detector {detector}" if detector else ""
     backgrounds = bench.backgrounds()
     with progress("segments", segments * len(backgrounds)) as advance:
         return bench.answer(backgrounds, command, advance)
@@ -84,12 +93,14 @@ def _labelled(data: list[Path], labels: Path) -> dict[str, Any]:
     return answer(data[0], labels, command)
 
 
-def _replayed(nodes: int, seeds: int) -> dict[str, Any]:
+def _replayed(nodes: int, seeds: int, detector: str | None) -> dict[str, Any]:
     from benchmarks.drift.replays import ReplayBench
 
-    bench = ReplayBench(nodes=nodes, seeds=seeds)
+    bench = ReplayBench(nodes=nodes, seeds=seeds, detectors=tuple((detector or "scan").split(",")))
+    command = f"terracast bench drift --replays --nodes {nodes} --seeds {seeds}"
+    command += f" --detector {detector}" if detector else ""
     with progress("replays", bench.count) as advance:
-        return bench.answer(f"terracast bench drift --replays --nodes {nodes} --seeds {seeds}", advance)
+        return bench.answer(command, advance)
 
 
 def _speed(nodes: int, steps: int) -> dict[str, Any]:
@@ -98,6 +109,6 @@ def _speed(nodes: int, steps: int) -> dict[str, Any]:
     from benchmarks.drift.detector_bank import BankBench
 
     bench = BankBench(nodes, steps)
-    with progress("detectors", 3) as advance:
+    with progress("detectors", 2) as advance:
         rows = bench.rows(process_time, advance)
     return bench.answer(rows, f"terracast bench drift --nodes {nodes} --steps {steps}")

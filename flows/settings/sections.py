@@ -7,6 +7,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, Field
 
+from adapt.monitoring.detector import DETECTORS, names
 from flows.secrets import from_environment
 from flows.settings.errors import SettingsError
 from flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
@@ -74,6 +75,22 @@ class BaseSettings(Frozen):
     first_fit: Duration = pd.Timedelta("365D")
     steps: int = Field(default=800, gt=0)
     seed: int = 1
+
+
+def _detector(value: str) -> str:
+    if value not in DETECTORS and ":" not in value and value not in (known := names()):
+        raise ValueError(f"{value!r} is not one of {', '.join(known)}, or module:Class")
+    return value
+
+
+class MonitorSettings(Frozen):
+    """What flags a change, under the one budget of false alarms (``stream.false_alarms_per_month``).
+
+    ``detector``: ``scan`` (windows of days against the weeks before), river's ``adwin``, ``page-hinkley`` or ``kswin``,
+    an entry point of the group ``terracast.detectors``, or ``module:Class`` (``adapt.monitoring.detector.Detector``).
+    """
+
+    detector: Annotated[str, AfterValidator(_detector)] = "scan"
 
 
 class AdaptSettings(Frozen):

@@ -11,6 +11,7 @@ from flows.settings.sections import (
     AdaptSettings,
     BaseSettings,
     DiscoverySettings,
+    MonitorSettings,
     RegistrySettings,
     StoreSettings,
     StreamSettings,
@@ -28,6 +29,7 @@ class Settings(Frozen):
     store: StoreSettings = StoreSettings()
     registry: RegistrySettings = RegistrySettings()
     base: BaseSettings = BaseSettings()
+    monitor: MonitorSettings = MonitorSettings()
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
 

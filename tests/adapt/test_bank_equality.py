@@ -1,15 +1,30 @@
-"""The compiled banks against river's own detectors, value by value."""
+"""The banks against river's own detectors, value by value."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from river import drift
 
-from adapt.bank import AdwinBank, PageHinkleyBank
-from adapt.monitoring.detectors import RiverBank
+from adapt.bank.adwin import AdwinBank
+from adapt.bank.kswin import KswinBank, kswin_flags
+from adapt.bank.page_hinkley import PageHinkleyBank
 
-BANKS = {"adwin": AdwinBank, "page_hinkley": PageHinkleyBank}
+BANKS = {"adwin": AdwinBank, "page_hinkley": PageHinkleyBank, "kswin": KswinBank}
+RIVER = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}
 STEPS, NODES = 4000, 400
+
+
+def rivers(kind, values, **chosen):
+    """What one river detector a node says of each value that there is."""
+    flags = np.zeros(values.shape, bool)
+    for node in range(values.shape[1]):
+        detector = RIVER[kind](**chosen)
+        for step, value in enumerate(values[:, node].tolist()):
+            if value == value:
+                detector.update(value)
+                flags[step, node] = detector.drift_detected
+    return flags
 
 
 def varied(seed, steps, nodes):
@@ -50,7 +65,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("kind", "chosen"), SETTINGS)
 def test_flags_are_rivers_on_many_streams(kind, chosen):
-    expected = RiverBank(kind, NODES, **chosen).update_many(DATA)
+    expected = rivers(kind, DATA, **chosen)
     flags = BANKS[kind](NODES, **chosen).update_many(DATA)
     assert expected.sum() > 100
     assert np.argwhere(flags != expected).tolist() == []
@@ -81,5 +96,19 @@ PAGE_HINKLEY = st.fixed_dictionaries({
 @settings(max_examples=150, deadline=None)
 def test_flags_are_rivers_whatever_comes(kind, choice, pieces, seed, data):
     chosen, values = data.draw(choice), drawn(pieces, seed)
-    expected = RiverBank(kind, 3, **chosen).update_many(values)
+    expected = rivers(kind, values, **chosen)
     assert BANKS[kind](3, **chosen).update_many(values).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.005, 1e-4])
+def test_kswin_and_its_compiled_twin_are_rivers(alpha):
+    values, chosen = DATA[:220, :28], {"alpha": alpha, "window_size": 50, "stat_size": 12}
+    expected = rivers("kswin", values, seed=0, **chosen)
+    steps = KswinBank(28, **chosen)
+    assert expected.any() and np.array([steps.update(row) for row in values]).tolist() == expected.tolist()
+    assert kswin_flags(values, **chosen).tolist() == expected.tolist()
+    mixed, row, found = KswinBank(28, **chosen), 0, []
+    for cut in (70, 1, 1, 40, 1, 107):
+        found += mixed.update_many(values[row:row + cut]).tolist()
+        row += cut
+    assert found == expected.tolist()

@@ -1,4 +1,4 @@
-"""The banks' contract: blocks and steps agree, state is exact, resets forget what they should, CUSUM by hand."""
+"""The banks' contract: blocks and steps agree, state is exact, resets forget what they should."""
 
 import json
 
@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.bank import AdwinBank, CusumBank, PageHinkleyBank
+from adapt.bank.adwin import AdwinBank
 from adapt.bank.adwin_window import rows_for
-from adapt.monitoring.detectors import DetectorError
+from adapt.bank.contract import DetectorError
+from adapt.bank.kswin import KswinBank
+from adapt.bank.page_hinkley import PageHinkleyBank
 
 BANKS = [(AdwinBank, {"clock": 1, "delta": 0.05}), (AdwinBank, {"max_buckets": 3}),
-         (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}), (CusumBank, {"threshold": 4.0})]
+         (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}),
+         (KswinBank, {"alpha": 0.02, "window_size": 40, "stat_size": 10})]
 
 
 def stream(seed, steps, nodes=4):
@@ -98,11 +101,13 @@ def test_errors_say_what_is_expected():
         AdwinBank(2, clock=0)
     with pytest.raises(DetectorError, match="one of up"):
         PageHinkleyBank(2, mode="sideways")
+    with pytest.raises(DetectorError, match="twice as large"):
+        KswinBank(2, window_size=40, stat_size=30)
 
 
 def test_memory_is_as_promised():
     values = np.random.default_rng(3).normal(size=(4000, 50))
-    for bank, most in ((AdwinBank(50), 1200), (PageHinkleyBank(50), 64), (CusumBank(50), 16)):
+    for bank, most in ((AdwinBank(50), 1200), (PageHinkleyBank(50), 64)):
         bank.update_many(values)
         assert bank.bytes_per_node <= most
     assert 24 + 64 * rows_for(600_000, 5) <= 1200
@@ -116,31 +121,3 @@ def test_other_numbers_and_strides(dtype):
         plain = bank(4, **chosen).update_many(values.astype(float))
         assert (bank(4, **chosen).update_many(np.asfortranarray(values)) == plain).all()
         assert (bank(4, **chosen).update_many(np.repeat(values, 2, axis=1)[:, ::2]) == plain).all()
-
-
-@given(st.lists(st.one_of(st.floats(-4, 4), st.just(float("nan"))), max_size=80), st.floats(0, 1), st.floats(0.5, 8))
-@settings(max_examples=100, deadline=None)
-def test_cusum_is_the_largest_sum_of_a_tail(values, allowance, threshold):
-    """Brute force: the sum is the largest that any stretch ending now has gathered since the last alarm."""
-    bank, seen = CusumBank(1, allowance=allowance, threshold=threshold), []
-    for value in values:
-        flag = bool(bank.update(np.array([value]))[0])
-        if np.isnan(value):
-            assert not flag
-            continue
-        seen.append(value)
-        tails = [(sum(seen[begin:]) - allowance * (len(seen) - begin), -sum(seen[begin:])
-                  - allowance * (len(seen) - begin)) for begin in range(len(seen))]
-        most = max(max(pair) for pair in tails)
-        if abs(most - threshold) > 1e-9:
-            assert flag == (most > threshold)
-        if flag:
-            seen = []
-
-
-def test_cusum_false_alarms_as_published():
-    """Run lengths of the two-sided chart with k = 0.5: 168 at h = 4, 465 at h = 5 (Montgomery, table 9.3)."""
-    noise = np.random.default_rng(5).normal(size=(4000, 1000))
-    for threshold, published in ((4.0, 168), (5.0, 465)):
-        flags = CusumBank(1000, threshold=threshold).update_many(noise)
-        assert 1 / flags.mean() == pytest.approx(published, rel=0.04)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapt.monitoring.bulk_replay import bulk_replay
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
 from adapt.monitoring.health import Silence
@@ -137,7 +138,7 @@ def test_a_replay_says_what_the_loop_would(fitted):
     residuals[300:, 1] += 2
     residuals[700:, :] -= 1.5
     residuals[400:460, 3] = np.nan
-    said = Monitor.restore(state).replay(times, residuals)
+    said = bulk_replay(Monitor.restore(state), times, residuals)
     assert said == tuple(one for one in Monitor.restore(state).observe(times, residuals) if one.sort != "health")
     assert said and max(one.e_value for one in said) > 1e4
 

@@ -5,11 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.monitoring.expectation import Expectation
+from adapt.monitoring.detector import ReferenceStatistics
 from adapt.monitoring.health import Stuck
 from adapt.monitoring.region import explained, grown
 from adapt.monitoring.sorts import began, sort_of
 from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
+from benchmarks.drift.expectation import Expectation
+
+
+def normal(streams, rate):
+    """A reference of one kind."""
+    return ReferenceStatistics(streams, np.zeros(streams.shape[1], int), np.array([rate]))
 
 
 @given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))
@@ -39,7 +45,7 @@ def test_the_last_block_alone_is_compared_as_all_are(blocks, seed):
 def test_limits_are_passed_at_the_stated_rate():
     draws = np.random.default_rng(0)
     for tails in (draws.normal, lambda size: draws.standard_t(4, size)):
-        scan = WindowScan.fit(tails(size=(400, 40)), np.zeros(40, int), np.array([0.002]))
+        scan = WindowScan.fit(normal(tails(size=(400, 40)), 0.002))
         passed = scan.scores(tails(size=(4000, 40)))[64:] > 1
         runs = passed[:len(passed) // RUN * RUN].reshape(-1, RUN, 40).any(axis=1)
         assert 0.0008 <= runs.mean() / RUN <= 0.004
@@ -48,16 +54,15 @@ def test_limits_are_passed_at_the_stated_rate():
 def test_limits_from_the_other_parts_foretell_what_is_passed_later():
     draws = np.random.default_rng(5)
     reference, later = draws.standard_t(4, (365, 300)), draws.standard_t(4, (3650, 300))
-    kinds, rates = np.zeros(300, int), np.array([0.0003])
-    scan, rows = WindowScan.fit(reference, kinds, rates), np.arange(365)
-    crossed = WindowScan.crossed(reference, kinds, rates).scores(rows)
+    scan, rows = WindowScan.fit(normal(reference, 0.0003)), np.arange(365)
+    crossed = WindowScan.crossed(normal(reference, 0.0003)).scores(rows)
     truth = (scan.scores(later)[64:] > 1).mean()
     assert (scan.scores(reference)[64:] > 1).mean() < 0.8 * truth  # in sample: fewer than there will be
     assert 0.75 * truth < (crossed[64:] > 1).mean() < 1.6 * truth
 
 
 def test_a_window_longer_than_the_reference_can_tell_is_not_used():
-    scan = WindowScan.fit(np.random.default_rng(0).normal(size=(24, 5)), np.zeros(5, int), np.array([0.01]))
+    scan = WindowScan.fit(normal(np.random.default_rng(0).normal(size=(24, 5)), 0.01))
     assert np.isfinite(scan.limits).all(axis=1).tolist() == [True, True, True, False]
 
 

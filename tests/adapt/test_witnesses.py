@@ -145,11 +145,11 @@ def test_restarts_change_nothing_and_rows_count_once(same_trees: Callable) -> No
 
 def test_a_monitor_without_them_is_what_it_was() -> None:
     world = World.of(3, END)
-    plain, old = world.fit(FITTED, 1.0, pits=False, inputs=False), None
+    plain = world.fit(FITTED, 1.0, pits=False, inputs=False)
     state = plain.state()
     assert state["witnesses"] is None and plain.kinds == ("error",) and plain.variables == ()
-    old = Monitor.restore({name: part for name, part in state.items() if name not in ("witnesses", "reference")})
-    said, then = world.watched(plain, FITTED, END - 1), world.watched(old, FITTED, END - 1)
+    unknown = Monitor.restore({**state, "reference": None})
+    said, then = world.watched(plain, FITTED, END - 1), world.watched(unknown, FITTED, END - 1)
     assert [one.words for one in said] == [one.words for one in then] and all(one.windows is None for one in then)
     only = world.fit(FITTED, 1.0, inputs=False)
     assert only.kinds == ("error", "calibration") and only.variables == ()

@@ -52,14 +52,17 @@ def test_plants_do_what_they_say():
 
 
 def test_the_bench_on_a_small_file(small):
-    bench = DriftBench((small,), ("shift", "freeze", "all"), 3.0, 1, ("terracast", "river-adwin", "js-weekly",
-                                                                      "ks-weekly", "weekly", "never"))
+    bench = DriftBench((small,), ("shift", "freeze", "all"), 3.0, 1,
+                       ("terracast", "terracast-adwin", "terracast-tests.adapt.own_detector:Chart", "river-adwin",
+                        "js-weekly", "ks-weekly", "weekly", "never"))
     told = bench.answer(bench.backgrounds(), "command")
     rows = {row["method"]: row for row in json.loads(json.dumps(told))["rows"]}
     ours = rows["terracast"]
     assert rows["never"]["detection"] == rows["never"]["false_alarms"] == 0
     assert rows["weekly"]["detection"] == 1.0 and rows["weekly"]["false_alarms"] == 30  # six weeks of five nodes
     assert ours["detection_shift"] == 1.0 and ours["detection_freeze"] == 1.0
+    assert rows["terracast-adwin"]["detection_shift"] == 1.0 and rows["terracast-adwin"]["detection_freeze"] == 1.0
+    assert rows["terracast-tests.adapt.own_detector:Chart"]["detection_shift"] > 0.5
     assert ours["sort_by_sort"]["freeze"] == 1.0 and ours["chance"] <= 0.4
     assert told["summary"]["small_detection"] == ours["detection"]
     (segment,) = background_of(small).segments(1)
@@ -101,8 +104,11 @@ def test_chunk_tests_know_their_own():
 
 
 def test_replays_keep_the_form():
-    told = ReplayBench(3, 1, 120, 60, (World("gaps", gaps=0.002, freedom=5.0),), (4.0, 30.0)).answer("command")
-    assert [row["stated_per_month"] for row in told["rows"]] == [4.0, 30.0]
+    told = ReplayBench(3, 1, 120, 60, (World("gaps", gaps=0.002, freedom=5.0),), (4.0, 30.0),
+                       ("scan", "page-hinkley")).answer("command")
+    assert [row["stated_per_month"] for row in told["rows"]] == [4.0, 30.0] * 2
+    assert [row["method"] for row in told["rows"]] == ["terracast"] * 2 + ["terracast-page-hinkley"] * 2
+    assert "page-hinkley_ratio_at_30_a_month" in told["summary"]
     assert all(0 <= row["false_alarm_ratio"] < 3 for row in told["rows"])
 
 

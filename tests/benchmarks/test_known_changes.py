@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from adapt.monitoring.known_changes import known_changes
+from benchmarks.drift.known_changes import known_changes
 from streams.errors import ReadError
 
 
