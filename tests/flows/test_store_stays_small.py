@@ -14,7 +14,7 @@ import pytest
 
 from flows.maintenance import maintain, snapshots_in_use
 from flows.retrain import begin_service
-from flows.saved_loop import reference_snapshot
+from flows.saved_loop import FORMAT, reference_snapshot
 from flows.watch import watch_once
 from flows.workspace import Workspace
 from streams.errors import StoreError
@@ -77,7 +77,7 @@ def test_a_loop_of_another_format_is_refused_with_the_way_out(in_service) -> Non
     workspace, now = in_service.open(), in_service.day(SEED_DAYS) + CADENCE
     with workspace.store.transaction("as another version wrote it") as step:
         step.set_state("loop", {**step.state("loop"), "format": 1})  # type: ignore[dict-item]
-    with pytest.raises(StoreError, match=r"saved in format 1 .*expected format 3.*terracast retrain"):
+    with pytest.raises(StoreError, match=rf"saved in format 1 .*expected format {FORMAT}.*terracast retrain"):
         watch_once(workspace, now)
     assert begin_service(workspace, now) is None
     assert watch_once(workspace, now).ticks == 1
