@@ -23,8 +23,8 @@ from adapt.guard.gate import Decision
 from adapt.guard.policy import Act, Policy
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
+from adapt.monitoring.data_faults import DataFaults
 from adapt.monitoring.episodes import Episode, Episodes
-from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Evidence, Monitor
 from adapt.monitoring.surroundings import features
 from adapt.scores import pit, residual
@@ -83,7 +83,7 @@ class Loop:
                  started: np.datetime64) -> None:
         self.watched, self.policy, self.champion = watched, policy, champion
         self.monitor, self.episodes = monitor, episodes
-        self.feeds: Feeds | None = None
+        self.faults: DataFaults | None = None
         self.challenger: Contender | None = None
         self.retired: list[Contender] = []
         self.told: dict[str, Episode] = {}
@@ -105,7 +105,7 @@ class Loop:
         panel = self.watched.panel(moment, min(begin, self._oldest(moment.now)))
         labels = panel[self.watched.request.target]
         scores = self._mature(moment.now, labels)
-        changed = self._monitor(moment.now, labels, panel)
+        changed = self._monitor(moment, labels, panel)
         verdict = self._roll_back(moment.now) or self._judge(moment.now)
         act = self._wish(moment.now)
         panel = self.watched.recent(panel, moment.now)
@@ -199,8 +199,10 @@ class Loop:
             self.climbing.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
         return served
 
-    def _monitor(self, now: np.datetime64, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
-        """Feed what short leads show, a cadence after they were due so that usual lateness is over."""
+    def _monitor(self, moment: Moment, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
+        """Feed what short leads show, a cadence after they were due so that usual lateness is over, and what is
+        flagged of the data."""
+        now, flags = moment.now, {domain: moment.flags(domain) for domain in moment.domains}
         due = [one for one in self._unwatched if one.issue_time <= now - 2 * self.watched.cadence]
         self._unwatched = [one for one in self._unwatched if one.issue_time > now - 2 * self.watched.cadence]
         evidence: list[Evidence] = []
@@ -209,8 +211,11 @@ class Loop:
             times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
-            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), known, pits, one.context)
-        evidence += [] if self.feeds is None else self.feeds.hear(now, panel)
+            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
+            if self.faults is not None:
+                aside = flags[self.watched.domain].flagged(self.watched.request.target, times, self.watched.nodes, now)
+                evidence += self.faults.reports.hear(times, np.isfinite(known) | aside)
+        evidence += [] if self.faults is None else self.faults.hear(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
 
@@ -304,7 +309,7 @@ class Loop:
             "unwatched": [{"issue_time": str(one.issue_time), "raw": one.raw, "served": one.served,
                            "context": one.context} for one in self._unwatched],
             "monitor": self.monitor.state(),
-            "feeds": None if self.feeds is None else self.feeds.state(),
+            "faults": None if self.faults is None else self.faults.state(),
             "episodes": self.episodes.state(),
             "told": [one.to_state() for one in self.told.values()],
             "nodes": list(self.watched.nodes),
@@ -319,8 +324,8 @@ class Loop:
         champion = _contender(state["champion"], watched.request, model)  # type: ignore[arg-type]
         loop = cls(watched, policy, champion, Monitor.restore(state["monitor"]),  # type: ignore[arg-type]
                    Episodes.restore(state["episodes"]), instant(str(state["last_act"])))  # type: ignore[arg-type]
-        if state.get("feeds") is not None:
-            loop.feeds = Feeds.restore(state["feeds"])  # type: ignore[arg-type]
+        if state["faults"] is not None:
+            loop.faults = DataFaults.restore(state["faults"])  # type: ignore[arg-type]
         if state["challenger"] is not None:
             loop.challenger = _contender(state["challenger"], watched.request, model)  # type: ignore[arg-type]
         loop.retired = [_contender(one, watched.request, model) for one in state["retired"]]  # type: ignore[attr-defined]

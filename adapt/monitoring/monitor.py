@@ -11,11 +11,9 @@ import numpy as np
 from adapt.monitoring.e_detector import Sureness
 from adapt.monitoring.evidence import Evidence, with_windows
 from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, by_place, threshold
-from adapt.monitoring.health import Silence, Stuck
 from adapt.monitoring.news import News
 from adapt.monitoring.shares import rates_of
 from adapt.monitoring.surroundings import Contexts
-from adapt.monitoring.units import IN_A_ROW, Units
 from adapt.monitoring.views import KINDS, Blocks, Views
 from adapt.monitoring.window_scan import REACH, WindowScan
 from adapt.monitoring.windows import Span
@@ -27,7 +25,6 @@ __all__ = ["Calibration", "Evidence", "Monitor", "MonitorError"]
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 DAY = np.timedelta64(1, "D")
 FEWEST_BLOCKS = 14
-SILENT_BLOCKS = 3
 
 
 class MonitorError(TerracastError):
@@ -87,10 +84,8 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, silence: Silence, stuck: Stuck | None = None,
-                 units: Units | None = None, witnesses: Witnesses | None = None) -> None:
-        self.calibration, self._silence, self._stuck, self._units = calibration, silence, stuck, units
-        self._witnesses = witnesses
+    def __init__(self, calibration: Calibration, witnesses: Witnesses | None = None) -> None:
+        self.calibration, self._witnesses = calibration, witnesses
         self._news = News(calibration.nodes, calibration.views, calibration.scan, calibration.threshold,
                           calibration.sure)
         self._times: list[np.datetime64] = []
@@ -110,7 +105,7 @@ class Monitor:
         ``residuals`` (time, node): (label - median) / spread of short leads, at rising ``times`` (time,), gaps
         allowed; they must be out of sample (cross-fitted), else every threshold is too tight: that is the caller's
         job. ``block`` defaults to a day, or the longest part of one that gives 14 blocks. ``values`` (time, node):
-        the observations themselves, to learn how long a sensor may repeat itself and in which unit it reports.
+        the observations themselves, by which nodes that never vary are known.
         ``by_node``: the promise counts the alarms of each node; else all alarms within a week are one. ``inputs``: the
         contexts of those forecasts, and ``pits`` (time, node): where in them the labels fell (``adapt.scores.pit``);
         without them neither kind is watched. Raises ``MonitorError`` when the period is short.
@@ -130,7 +125,6 @@ class Monitor:
                                expected=f"at least {FEWEST_BLOCKS}",
                                remedy="give a longer reference or a shorter block")
         blocks = Views.crossed(residuals, number, at, size, step * size == DAY and size >= 4)
-        silence = Silence.fit(np.isfinite(residuals), outage_after=max(2, size // 4), silent_after=SILENT_BLOCKS * size)
         views = Views.fit(residuals, (number, at, size))
         records = [] if inputs is None else [
             Record.of_contexts(inputs, _places(inputs.times, step, size)[0], blocks.numbers)]
@@ -138,14 +132,11 @@ class Monitor:
             told = np.where(_varies(residuals if values is None else np.asarray(values, float)), pits, np.nan)
             records.append(Record.of_pits(told, number, blocks.numbers, size))
         return cls.on(views, blocks, false_alarms_per_month, nodes=names, step=step, block=size,
-                      seed=seed, by_node=by_node, silence=silence, stuck=None if values is None else Stuck.fit(values),
-                      units=None if values is None else Units.fit(values, size), records=tuple(records),
-                      reference=(times[0], times[-1] + step))
+                      seed=seed, by_node=by_node, records=tuple(records), reference=(times[0], times[-1] + step))
 
     @classmethod
     def on(cls, views: Views, blocks: Blocks, false_alarms_per_month: float, *, nodes: tuple[str, ...],
-           step: np.timedelta64, block: int, seed: int, by_node: bool, silence: Silence,
-           stuck: Stuck | None = None, units: Units | None = None, records: tuple[Record, ...] = (),
+           step: np.timedelta64, block: int, seed: int, by_node: bool, records: tuple[Record, ...] = (),
            reference: Span | None = None) -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already: ``views`` fitted to it
         and its cross-fitted ``blocks`` of so many steps, and the ``records`` of what is watched beside the errors."""
@@ -165,7 +156,7 @@ class Monitor:
         limit = threshold(scores, blocks.streams, per_month, false_alarms_per_month, COOLDOWN_BLOCKS, seed,
                           by_node=by_node)
         monitor = cls(Calibration(nodes, step, block, false_alarms_per_month, limit, views, scan,
-                                  Sureness.fit(blocks.streams, kinds), reference), silence, stuck, units, witnesses)
+                                  Sureness.fit(blocks.streams, kinds), reference), witnesses)
         monitor._past, monitor._moments = blocks.streams[-REACH:], blocks.moments[-REACH:]
         return monitor
 
@@ -184,36 +175,32 @@ class Monitor:
         """The variables by whose features the context is known (``surroundings.features``); none: not watched."""
         return () if self._witnesses is None else self._witnesses.variables
 
-    def observe(self, times: np.ndarray, residuals: np.ndarray, values: np.ndarray | None = None,
-                pits: np.ndarray | None = None, context: np.ndarray | None = None) -> tuple[Evidence, ...]:
-        """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come.
-        Where the times of one call fall, a ticket says so.
+    def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
+                context: np.ndarray | None = None) -> tuple[Evidence, ...]:
+        """Take in newly matured rows ``residuals`` (k, node) at rising ``times`` (k,); NaN: the label did not come, or
+        was set aside. Where the times of one call fall, a ticket says so.
 
-        ``values`` (k, node): the observations themselves, where stuck and converted sensors are watched for;
-        ``pits`` (k, node) and ``context`` (feature, node) of the issue that the rows are of, where those are. Rows not
-        later than the last one seen are ignored (each time counts once). Rows that never come at all are noticed
-        at the next one; to learn of an outage while it lasts, feed NaN rows. O(k × node).
+        ``pits`` (k, node) and ``context`` (feature, node): of the issue that the rows are of, where those are watched.
+        Rows not later than the last one seen are ignored (each time counts once). O(k × node).
         """
         found: list[Evidence] = []
         residuals = np.asarray(residuals, float)
-        shown = np.full(residuals.shape, np.nan) if values is None else np.asarray(values, float)
         placed = [None] * len(residuals) if pits is None else list(np.asarray(pits, float))
         times = np.asarray(times, "datetime64[ns]")
         if (back := np.flatnonzero(np.diff(times.astype(np.int64)) < 0)).size:
             now = np.max(times) if self._last is None else max(np.max(times), self._last)
             found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "the clock "
                                   "went back: rows that are not later than the last one are left out", "clock"))
-        for time, row, value, fell in zip(times, residuals, shown, placed, strict=True):
+        for time, row, fell in zip(times, residuals, placed, strict=True):
             if self._last is not None and time <= self._last:
                 continue
-            found += self._health(time, np.isfinite(row), value)
             if self._times and self._block_of(time) != self._block_of(self._times[0]):
                 found += self._close()
             self._times.append(time)
             self._rows.append(row)
             self._last = time
             if self._witnesses is not None:
-                self._witnesses.hear(None if fell is None else np.where(self._ill(), np.nan, fell), context)
+                self._witnesses.hear(fell, context)
                 context = None  # the rows of an issue share it
             if self._block_of(time + self.calibration.step) != self._block_of(time):
                 found += self._close()
@@ -250,53 +237,17 @@ class Monitor:
     def _block_of(self, time: np.datetime64) -> int:
         return int(time.astype(np.int64) // self.calibration.span.astype(np.int64))
 
-    def _health(self, time: np.datetime64, reported: np.ndarray, value: np.ndarray) -> list[Evidence]:
-        frozen = self.calibration
-        missed = 0 if self._last is None else int((time - self._last) / frozen.step) - 1
-        found: list[Evidence] = []
-        for at, heard, steps in ((time - frozen.step, np.zeros(len(reported), bool), missed), (time, reported, 1)):
-            if steps <= 0:
-                continue
-            outage, alone, appeared = self._silence.hear(heard, steps)
-            if outage:
-                since = at - self._silence.network * frozen.step
-                found.append(Evidence(time, since, frozen.nodes, "health", "none", 0.0, "most sensors report nothing: "
-                                      "an outage of the data, not a drift of the world", "outage"))
-            for node in np.flatnonzero(alone):
-                name, since = frozen.nodes[node], at - int(self._silence.nodes[node]) * frozen.step
-                found.append(Evidence(time, since, (name,), "health", "none", 0.0, f"{name} reports nothing", "silent"))
-        new = [frozen.nodes[node] for node in np.flatnonzero(appeared)]
-        found += [Evidence(time, time, (name,), "health", "none", 0.0, f"{name} reports now but hardly did before: it "
-                           "is not watched until the monitor is fitted anew", "appeared") for name in new]
-        for node in np.flatnonzero(self._stuck.hear(value)) if self._stuck is not None else ():
-            name, runs = frozen.nodes[node], int(self._stuck.runs[node]) if self._stuck is not None else 0
-            found.append(Evidence(time, time - (runs - 1) * frozen.step, (name,), "health", "none", 0.0,
-                                  f"{name} repeats one value: a stuck sensor, not a drift of the world", "stuck"))
-        moving = value if self._stuck is None else np.where(self._stuck.stuck, np.nan, value)
-        for node, way in ({} if self._units is None else self._units.hear(moving)).items():
-            since = time - (IN_A_ROW * self._units.size - 1) * frozen.step if self._units is not None else time
-            found.append(Evidence(time, since, (frozen.nodes[node],), "health", "none", 0.0, f"{frozen.nodes[node]} "
-                                  f"reports in another unit (about {way}): the data changed, not the world", "unit"))
-        return found
-
-    def _ill(self) -> np.ndarray:
-        """Which nodes have a data ticket for what they report."""
-        ill = np.zeros(len(self.calibration.nodes), bool) if self._stuck is None else self._stuck.stuck
-        return ill if self._units is None else ill | self._units.converted
-
     def _close(self) -> list[Evidence]:
         """End the block: add its streams to the past, compare, and put what passes into words."""
-        frozen, time = self.calibration, self._times[-1]
-        ill = self._ill()
-        # What a sick sensor shows says nothing of its neighbours either.
-        rows = np.where(ill, np.nan, np.stack(self._rows))
+        frozen, time, rows = self.calibration, self._times[-1], np.stack(self._rows)
+        unseen = ~np.isfinite(rows).any(axis=0)
         made = self._made(np.array(self._times), rows)
         self._before, self._times, self._rows = (time, rows[-1]), [], []
         self._past = np.concatenate([self._past, made.streams])[-REACH:]
         self._moments = np.concatenate([self._moments, made.moments])[-REACH:]
-        found = self._errors(time, self._past, self._moments, ill)
+        found = self._errors(time, self._past, self._moments, unseen)
         if self._witnesses is not None:
-            found += self._witnesses.close(time, time + frozen.step, frozen, ill)
+            found += self._witnesses.close(time, time + frozen.step, frozen, unseen)
         return self._of_what_varies(found)
 
     def _of_what_varies(self, found: list[Evidence]) -> list[Evidence]:
@@ -332,9 +283,7 @@ class Monitor:
                 "step": int(frozen.step.astype(np.int64)), "block": frozen.block,
                 "false_alarms_per_month": frozen.false_alarms_per_month, "threshold": frozen.threshold,
                 "views": frozen.views.state(), "scan": frozen.scan.state(),
-                "sure": frozen.sure.state(), "silence": self._silence.state(),
-                "stuck": None if self._stuck is None else self._stuck.state(),
-                "units": None if self._units is None else self._units.state(),
+                "sure": frozen.sure.state(),
                 "witnesses": None if self._witnesses is None else self._witnesses.state(),
                 "reference": None if frozen.reference is None else [
                     int(at.astype(np.int64)) for at in frozen.reference],
@@ -360,10 +309,7 @@ class Monitor:
                              Views.restore(state["views"]), WindowScan.restore(state["scan"]),
                              Sureness.restore(state["sure"]), None if reference is None else (
                                  np.datetime64(int(reference[0]), "ns"), np.datetime64(int(reference[1]), "ns")))
-        monitor = cls(frozen, Silence.restore(state["silence"]),
-                      None if state["stuck"] is None else Stuck.restore(state["stuck"]),
-                      None if state["units"] is None else Units.restore(state["units"]),
-                      None if witnesses is None else Witnesses.restore(witnesses))
+        monitor = cls(frozen, None if witnesses is None else Witnesses.restore(witnesses))
         monitor._times = [np.datetime64(int(time), "ns") for time in state["times"]]
         monitor._rows = [np.array(row, float) for row in state["rows"]]
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")

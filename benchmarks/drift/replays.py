@@ -10,7 +10,6 @@ import numpy as np
 from scipy.signal import lfilter
 
 from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, count_episodes
-from adapt.monitoring.health import Silence
 from adapt.monitoring.monitor import Monitor
 from adapt.monitoring.views import Views
 
@@ -99,12 +98,10 @@ class ReplayBench:
         block, steps = np.arange(cut) // 24, np.arange(cut) % 24
         views = Views.fit(residuals[:cut], (block, steps, 24))
         blocks = Views.crossed(residuals[:cut], block, steps, 24, daily=True)
-        silence = Silence(np.ones(self.nodes, bool), 6, 72)
         found = []
         for rate in self.rates:
             by_node = rate > FOLDED
-            monitor = Monitor.on(views, blocks, rate, nodes=names, step=HOUR, block=24, seed=seed, by_node=by_node,
-                                 silence=silence)
+            monitor = Monitor.on(views, blocks, rate, nodes=names, step=HOUR, block=24, seed=seed, by_node=by_node)
             alarms = np.zeros((self.days + 1, self.nodes + 1), bool)
             for one in monitor.replay(times[cut:], residuals[cut:]):
                 day = int((one.time - times[cut]) / DAY)

@@ -1,6 +1,5 @@
-"""Converted sensors, lost drivers and new wiring: told once when planted, never in years of real clean data."""
+"""Faulty sensors, lost drivers and new wiring: told once when planted, set aside, and never told in clean real data."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,16 @@ from adapt.clock import clock
 from adapt.guard.gate import Gate
 from adapt.guard.policy import OnEpisode, Policy
 from adapt.loop import Loop
-from adapt.monitoring.feeds import Feeds
-from adapt.monitoring.units import CONVERSIONS, IN_A_ROW, Units
+from adapt.monitoring.data_faults import DataFaults
+from adapt.monitoring.flag_tickets import FlagTickets
+from adapt.monitoring.silence import Reports
 from adapt.service import Beginning, serve
 from adapt.watched import Watched
 from stfm.forecaster import Request
 from stfm.seasonal_naive import SeasonalNaive
-from streams.known import Recorded
+from streams.known import Recorded, known_after
+from streams.quality import judge
+from streams.quality.online import QualityControl, Screened, as_known
 
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -30,79 +32,87 @@ def beijing() -> xr.Dataset:
     if not BEIJING.exists():
         pytest.skip("no shared data")
     with xr.open_dataset(BEIJING) as panel:
-        return panel[["PM25", "TEMP", "WSPM"]].isel(time=slice(0, 2 * YEAR)).load()
+        return panel[["PM25", "TEMP", "WSPM"]].isel(time=slice(0, 2 * YEAR)).load().assign_attrs(
+            domain="d", kind="sensor", step="1h")
 
 
-def table(panel: xr.Dataset, name: str) -> np.ndarray:
-    return np.asarray(panel[name].transpose("time", "node").values, float)
+def told(panel: xr.Dataset, name: str, start: int) -> list[tuple[int, tuple[str, ...], str]]:
+    """What is told of a variable, day by day from the row ``start``, as in service: learned anew every fortnight."""
+    nodes = tuple(map(str, panel["node"].values))
+    flags = as_known(judge(panel[[name]]), panel["time"].values[-1])
+    heard, found = FlagTickets("d", name, nodes), []
+    heard.hear(panel["time"].values[start - 1], {"d": flags}, ())
+    for row in range(start + 23, panel.sizes["time"], 24):
+        heard = FlagTickets.restore(heard.state())
+        found += [(row, one.nodes, one.ticket) for one in heard.hear(panel["time"].values[row], {"d": flags}, ())]
+    return found
 
 
 @pytest.mark.parametrize("name", ["PM25", "TEMP", "WSPM"])
 def test_a_clean_year_is_in_one_unit_and_conversions_are_told(beijing: xr.Dataset, name: str) -> None:
-    values = table(beijing, name)
-    learned = Units.fit(values[:YEAR], 24).state()
-    units = Units.restore(learned)
-    assert not any(units.hear(row) for row in values[YEAR:])
-    later = values[YEAR + 24 * 60:YEAR + 24 * 80]
-    for factor, offset in ((1.8, 32.0) if name == "TEMP" else (100.0, 0.0), (1000.0, 0.0), (0.001, 0.0)):
-        converted = later.copy()
-        converted[120:, 3] = factor * later[120:, 3] + offset
-        units, told = Units.restore(learned), []
-        for row, shown in enumerate(converted):
-            told += [(row, node) for node in units.hear(shown)]
-            units = Units.restore(units.state())
-        assert [node for _, node in told] == [3] and 120 < told[0][0] < 120 + 24 * (IN_A_ROW + 6)
-        assert units.converted.tolist() == [node == 3 for node in range(12)]
-
-
-def test_a_whole_network_in_another_unit_and_back(same_trees: Callable[[object, object], None]) -> None:
-    draws = np.random.default_rng(0)
-    values = 10 + 8 * np.sin(np.arange(6000) * 2 * np.pi / 24)[:, None] + draws.normal(size=(6000, 5))
-    units = Units.fit(values[:4800], 24)
-    same_trees(Units.restore(units.state()).state(), units.state())
-    converted = values[4800:].copy()
-    converted[240:720] *= 3.6
-    told = [(row, sorted(found)) for row, shown in enumerate(converted) if (found := units.hear(shown))]
-    assert told == [(240 + 24 * IN_A_ROW - 1, list(range(5)))] and not units.converted.any()
-    lonely = Units.fit(np.full((200, 1), 7.0), 24)  # one node, and constant: nothing to tell, and no error
-    assert not any(lonely.hear(np.array([value])) for value in np.linspace(0, 9, 300))
-
-
-def test_every_conversion_has_its_way_back() -> None:
-    half = len(CONVERSIONS) // 2
-    for (factor, offset), (back, off) in zip(CONVERSIONS[:half], CONVERSIONS[half:], strict=True):
-        assert back * (factor * 12.5 + offset) + off == pytest.approx(12.5)
+    begin = YEAR + 24 * 60
+    clean = told(beijing[[name]].isel(time=slice(YEAR - 24 * 90, 2 * YEAR)), name, 24 * 90)
+    assert len(clean) <= {"PM25": 1, "TEMP": 3, "WSPM": 1}[name]  # a frozen counter of repeats told 5, 27 and 11
+    assert not any(sort == "unit" for _, _, sort in clean)
+    factor, offset = {"TEMP": (1.8, 32.0), "PM25": (0.001, 0.0), "WSPM": (3.6, 0.0)}[name]
+    part = beijing[[name]].isel(time=slice(begin - 24 * 90, begin + 24 * 20)).copy(deep=True)
+    part[name].values[24 * 95:, 3] = factor * part[name].values[24 * 95:, 3] + offset
+    units = [one for one in told(part, name, 24 * 90) if one[2] == "unit"]
+    assert [one[1] for one in units] == [(str(part["node"].values[3]),)]
+    assert 24 * 95 < units[0][0] < 24 * (95 + 9)
 
 
 def test_a_clean_year_loses_no_driver_and_is_wired_as_ever(beijing: xr.Dataset) -> None:
-    feeds = Feeds.fit(beijing.isel(time=slice(0, YEAR)), "PM25")
-    assert set(feeds.drivers) == {"TEMP", "WSPM"}
-    times, told = beijing["time"].values, []
+    nodes = tuple(map(str, beijing["node"].values))
+    panel = beijing.rename({"TEMP": "d.TEMP", "WSPM": "d.WSPM"})
+    first = panel.isel(time=slice(0, YEAR))
+    reports = Reports.fit(nodes, first["time"].values, np.isfinite(first["PM25"].values), 24)
+    faults = DataFaults(reports, FlagTickets("d", "PM25", nodes)).watching(first)
+    assert set(faults.drivers) == {"d.TEMP", "d.WSPM"}
+    times, heard = beijing["time"].values, []
     for row in range(YEAR, 2 * YEAR, 24):
-        told += feeds.hear(times[row], beijing.isel(time=slice(row - 24 * 7, row)))
-        feeds = Feeds.restore(feeds.state())
-    assert told == []
+        heard += faults.hear(times[row], panel.isel(time=slice(row - 24 * 7, row)), {})
+        faults = DataFaults.restore(faults.state())
+    assert heard == []
 
 
-def city(days: int, lost: int | None, wired: int | None) -> xr.Dataset:
-    """Air and a driver on two nodes; the driver stops at one day, the nodes show the same numbers from another on."""
+def city(days: int) -> xr.Dataset:
+    """Air and a driver on two nodes, every hour known an hour later."""
     time = pd.date_range("2023-01-01", periods=24 * days, freq="h").to_numpy().astype("datetime64[ns]")
     x, wind = np.random.default_rng(3).normal(size=(2, len(time), 2))
-    if lost is not None:
-        wind[24 * lost:] = np.nan
-    if wired is not None:
-        x[24 * wired:, 1] = x[24 * wired:, 0]
-    return xr.Dataset({"x": (("time", "node"), 10 + x, {"units": "1", "long_name": "x"}),
-                       "wind": (("time", "node"), wind, {"units": "1", "long_name": "wind"})},
+    return xr.Dataset({"x": (("time", "node"), 10 + x, {"units": "degC", "long_name": "x"}),
+                       "wind": (("time", "node"), 5 + wind, {"units": "m s-1", "long_name": "wind"})},
                       {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                       {"domain": "d", "kind": "sensor", "step": "1h"})
 
 
-@pytest.mark.parametrize(("lost", "wired", "says"), [(36, None, "the driver d.wind no longer arrives"),
-                                                      (None, 34, "a, b now show the same numbers")])
-def test_the_loop_tells_it_once_and_trains_nothing_for_it(lost: int | None, wired: int | None, says: str) -> None:
-    panel = city(46, lost, wired)
-    history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
+def broken(fault: str) -> xr.Dataset:
+    panel = city(46)
+    x, wind = panel["x"].values, panel["wind"].values
+    if fault == "lost":
+        wind[24 * 36:] = np.nan
+    if fault == "wired":
+        x[24 * 34:, 1] = x[24 * 34:, 0]
+    if fault == "stuck":
+        x[24 * 34:24 * 36, 1] = x[24 * 34, 1]
+    if fault == "fahrenheit":
+        x[24 * 34:24 * 42, 1] = 1.8 * x[24 * 34:24 * 42, 1] + 32
+    if fault == "stuck driver":
+        wind[24 * 34:] = wind[24 * 34]
+    return panel
+
+
+@pytest.mark.parametrize(("fault", "says", "nodes", "since"), [
+    ("lost", "the driver d.wind no longer arrives", ("a", "b"), 36),
+    ("wired", "a, b now show the same numbers", ("a", "b"), 34),
+    ("stuck", "b repeats one value", ("b",), 34),
+    ("fahrenheit", "b reports as if in another unit", ("b",), 34),
+    ("stuck driver", "the driver d.wind repeats one value", ("a", "b"), 34)])
+def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str, nodes: tuple[str, ...], since: int
+                                                          ) -> None:
+    panel = broken(fault)
+    history, request = Screened(Recorded({"d": panel}), QualityControl()), Request("x", np.datetime64("NaT", "ns"), 6,
+                                                                                    HOUR)
     watched = Watched("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)})
     first = panel[["x"]].isel(time=slice(0, 24 * 30)).assign({"d.wind": panel["wind"].isel(time=slice(0, 24 * 30))})
     start = panel["time"].values[24 * 30]
@@ -110,10 +120,46 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(lost: int | None, wire
                           known=first["x"], panel=first)
     policy = Policy("test", OnEpisode(), False, Gate(horizon_steps=1, looks=(20, 40)))
     loop = serve(watched, policy, beginning, "base", start, false_alarms_per_month=0.1, cooldown=DAY, seed=0)
-    acts = []
+    acts, labels = [], 0
     for moment in clock(history, start, panel["time"].values[24 * 45], 6 * HOUR):
-        acts.append(loop.tick(moment).act)
+        history.advance(moment.now)
+        tick = loop.tick(moment)
+        acts.append(tick.act)
+        labels += sum(int(score.labels[1]) for score in tick.scores)
         loop = Loop.restore(watched, policy, loop.state(), lambda version: beginning.base)  # type: ignore[arg-type]
-    told = [one for one in loop.told.values() if says in one.words]
-    assert len(told) == 1 and told[0].sort == "health" and told[0].count == 1
-    assert not any(act is not None and act.episode == told[0].id for act in acts)
+    found = [one for one in loop.told.values() if says in one.words]
+    assert len(found) == 1 and found[0].sort == "health" and found[0].count == 1
+    assert found[0].nodes == nodes and abs(found[0].since - panel["time"].values[24 * since]) <= 13 * HOUR
+    assert not any(act is not None and act.episode == found[0].id for act in acts)
+    if fault in ("stuck", "fahrenheit"):
+        assert "set aside" in found[0].words
+        context = watched.context(moment)["x"].values
+        assert np.isfinite(context[:, 0]).all()
+    assert (labels < 57 * 6) == (fault in ("stuck", "fahrenheit"))
+
+
+def test_flags_are_read_as_missing_only_from_when_they_were_known() -> None:
+    panel = broken("stuck")
+    history = Screened(Recorded({"d": panel}), QualityControl())
+    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY, 6 * HOUR)
+    start, seen = panel["time"].values[24 * 30], {}
+    for moment in clock(history, start, panel["time"].values[24 * 38], 6 * HOUR):
+        history.advance(moment.now)
+        seen[moment.now] = watched.context(moment)["x"].values
+    for moment in clock(history, start, panel["time"].values[24 * 38], 6 * HOUR):  # later flags rewrite no past
+        np.testing.assert_array_equal(watched.context(moment)["x"].values, seen[moment.now])
+    aside = {now: int(np.isnan(values[:, 1]).sum()) for now, values in seen.items()}
+    onset = panel["time"].values[24 * 34]
+    assert [aside[onset + hours * HOUR] for hours in (0, 6, 12, 48, 72)] == [0, 6, 12, 48, 48]
+
+
+def test_silence_counts_what_was_set_aside_as_reported() -> None:
+    panel = known_after(city(10).drop_vars("known_time"), pd.Timedelta("1h"))
+    times, seen = panel["time"].values, np.ones((240, 2), bool)
+    reports = Reports.fit(("a", "b"), times[:120], seen[:120], 24)
+    assert reports.hear(times[120:], seen[120:]) == []
+    lost = seen[:100].copy()
+    lost[:, 1] = False
+    later = times[-1] + HOUR * np.arange(1, 101)
+    (ticket,) = reports.hear(later, lost)
+    assert (ticket.ticket, ticket.nodes, ticket.since) == ("silent", ("b",), times[-1])
