@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.clock import Moment
 from adapt.guard.policy import Act
 from flows.outbox import flush, post, post_admission
+from flows.quality_control import screened
 from flows.saved_loop import load_loop, loop_part, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
@@ -34,7 +35,7 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     act, earlier = loop.wish, workspace.policy.earlier
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=earlier) - loop.reach
-    moment = Moment(act.asked, workspace.history(view, since))
+    moment = Moment(act.asked, screened(workspace, view, since=since))
     version, why, decision = workspace.registry.find(act.key), "", None
     if version is None:
         version, why = _made(workspace, view, loop, act, maker, moment)

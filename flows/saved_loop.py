@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from adapt.loop import Loop
     from flows.discovery.driver_service import DriverService
 
-FORMAT = 2  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 3  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
