@@ -1,5 +1,6 @@
 """Faulty sensors, lost drivers and new wiring: told once when planted, set aside, and never told in clean real data."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from adapt.clock import clock
+from adapt.clock import Moment, clock
 from adapt.guard.gate import Gate
 from adapt.guard.policy import OnEpisode, Policy
 from adapt.loop import Loop
@@ -163,3 +164,31 @@ def test_silence_counts_what_was_set_aside_as_reported() -> None:
     later = times[-1] + HOUR * np.arange(1, 101)
     (ticket,) = reports.hear(later, lost)
     assert (ticket.ticket, ticket.nodes, ticket.since) == ("silent", ("b",), times[-1])
+
+
+def test_poison_after_t_leaves_flags_and_forecasts_up_to_t_bit_identical(
+        same_trees: Callable[[object, object], None]) -> None:
+    panel = broken("stuck")
+    start, until = (panel["time"].values[24 * day] for day in (30, 38))
+    hidden = panel["known_time"].values > until
+    poison = panel.copy(deep=True)
+    for name in ("x", "wind"):
+        poison[name].values[hidden] = -1e6
+    request = Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
+    watched, ran = Watched("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)}), []
+    residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
+    for one in (panel, poison):
+        history = Screened(Recorded({"d": one}), QualityControl())
+        history.advance(start)
+        past = watched.panel(Moment(start, history), panel["time"].values[0])
+        beginning = Beginning(SeasonalNaive(), panel["time"].values[:24 * 30], residuals, known=past["x"], panel=past)
+        loop = serve(watched, Policy("test", OnEpisode(), False, Gate(horizon_steps=1, looks=(20, 40))), beginning,
+                     "base", start, false_alarms_per_month=0.1, cooldown=DAY, seed=0)
+        forecasts = []
+        for moment in clock(history, start, until, 6 * HOUR):
+            history.advance(moment.now)
+            forecasts.append(loop.tick(moment).forecast)
+        ran.append((loop.state(), history.control.state(), xr.concat(forecasts, "issue_time")))
+    same_trees(ran[0][0], ran[1][0])
+    same_trees(ran[0][1], ran[1][1])
+    xr.testing.assert_identical(ran[0][2], ran[1][2])
