@@ -14,6 +14,8 @@ import xarray as xr
 from streams.errors import TerracastError
 from streams.instant import instant
 from streams.known import History
+from streams.quality.known_flags import KnownFlags
+from streams.quality.online import Screened
 
 
 class Moment:
@@ -33,6 +35,10 @@ class Moment:
     def known(self, domain: str, since: np.datetime64 | None = None) -> xr.Dataset:
         """The domain's panel as known now, rows from ``since`` on."""
         return self._history.as_known_at(domain, self.now, since)
+
+    def flags(self, domain: str) -> KnownFlags:
+        """What is flagged of a domain's values; nothing where the history is not screened."""
+        return self._history.flags(domain) if isinstance(self._history, Screened) else KnownFlags()
 
     def earlier(self, then: np.datetime64) -> Moment:
         """The same history at an earlier instant; a later one is refused."""

@@ -20,8 +20,8 @@ from adapt.deployment import Deployment
 from adapt.guard.climbing import Climbing
 from adapt.guard.policy import Act, Policy
 from adapt.guard.verdict import Verdict
+from adapt.monitoring.data_faults import DataFaults
 from adapt.monitoring.episodes import Episode, Episodes
-from adapt.monitoring.feeds import Feeds
 from adapt.monitoring.monitor import Evidence, Monitor
 from adapt.monitoring.surroundings import features
 from adapt.scores import pit, residual
@@ -70,7 +70,7 @@ class Loop:
                  started: np.datetime64) -> None:
         self.watched, self.policy, self.monitor, self.episodes = watched, policy, monitor, episodes
         self.deployment = Deployment(champion, policy.gate)
-        self.feeds: Feeds | None = None
+        self.faults: DataFaults | None = None
         self.told: dict[str, Episode] = {}
         self.wish: Act | None = None
         self.last_act = instant(started)
@@ -87,7 +87,7 @@ class Loop:
         labels = panel[self.watched.request.target]
         scores, verdict = self.deployment.update(moment.now, labels, self.watched.patience)
         self.climbing.closed(scores)
-        changed = self._monitor(moment.now, labels, panel)
+        changed = self._monitor(moment, labels, panel)
         if verdict is not None:
             self._tell(moment.now, verdict)
         act = self._wish(moment.now)
@@ -132,8 +132,10 @@ class Loop:
         """The version on trial."""
         return None if self.deployment.trial is None else self.deployment.trial.challenger
 
-    def _monitor(self, now: np.datetime64, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
-        """Feed what short leads show, a cadence after they were due so that usual lateness is over."""
+    def _monitor(self, moment: Moment, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
+        """Feed what short leads show, a cadence after they were due so that usual lateness is over, and what is
+        flagged of the data."""
+        now, flags = moment.now, {domain: moment.flags(domain) for domain in moment.domains}
         due = [one for one in self._unwatched if one.issue_time <= now - 2 * self.watched.cadence]
         self._unwatched = [one for one in self._unwatched if one.issue_time > now - 2 * self.watched.cadence]
         evidence: list[Evidence] = []
@@ -142,8 +144,11 @@ class Loop:
             times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
-            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), known, pits, one.context)
-        evidence += [] if self.feeds is None else self.feeds.hear(now, panel)
+            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
+            if self.faults is not None:
+                aside = flags[self.watched.domain].flagged(self.watched.request.target, times, self.watched.nodes, now)
+                evidence += self.faults.reports.hear(times, np.isfinite(known) | aside)
+        evidence += [] if self.faults is None else self.faults.hear(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
 
@@ -185,7 +190,7 @@ class Loop:
             **self.deployment.state(),
             **self.climbing.state(),
             "monitor": self.monitor.state(),
-            "feeds": None if self.feeds is None else self.feeds.state(),
+            "faults": None if self.faults is None else self.faults.state(),
             "episodes": self.episodes.state(),
             "wish": None if self.wish is None else self.wish.state(),
             "last_act": str(self.last_act),
@@ -205,8 +210,8 @@ class Loop:
         loop = cls(watched, policy, deployment.champion, Monitor.restore(state["monitor"]),
                    Episodes.restore(state["episodes"]), instant(str(state["last_act"])))
         loop.deployment, loop.climbing = deployment, Climbing.restore(policy, state)
-        if state["feeds"] is not None:
-            loop.feeds = Feeds.restore(state["feeds"])
+        if state["faults"] is not None:
+            loop.faults = DataFaults.restore(state["faults"])
         loop.told = {one.id: one for one in map(Episode.from_state, state["told"])}
         loop.wish = None if state["wish"] is None else Act.restore(state["wish"])
         loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))

@@ -22,6 +22,7 @@ from adapt.monitoring.episodes import Episode
 from adapt.rungs.fine_tune import FineTune
 from adapt.watched import Watched
 from streams.known import History
+from streams.quality.online import Screened
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
     adaptations = promotions = 0
     for moment in clock(history, start, stop, loop.watched.cadence):
         progress(1)
+        if isinstance(history, Screened):
+            history.advance(moment.now)
         if not sees_enough(moment, sees or loop.watched):
             continue
         tick = loop.tick(moment)

@@ -16,9 +16,11 @@ from adapt.loop import Loop
 from adapt.missed import sees_enough
 from adapt.mixing.earned import Earned
 from adapt.mixing.mixture import Mixture
+from adapt.monitoring.data_faults import DataFaults
 from adapt.monitoring.episodes import Episodes
-from adapt.monitoring.feeds import Feeds
+from adapt.monitoring.flag_tickets import FlagTickets
 from adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
+from adapt.monitoring.silence import Reports
 from adapt.monitoring.surroundings import Contexts, features
 from adapt.scores import level, pit, residual
 from adapt.stacking import Stacking
@@ -39,7 +41,7 @@ class ServiceError(TerracastError):
 class Beginning:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
-    known then, which a mixture's experts learn from and stuck sensors are told by (None: serve without), and the panel
+    known then, which a mixture's experts learn from (None: serve without), and the panel
     of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not). Of the
     same forecasts: where in them the labels fell, ``pits`` (time, node), and the contexts they were made from,
     ``inputs`` (None: intervals, or contexts, are not watched). ``beside``: what a mixture reads beside the target
@@ -174,8 +176,11 @@ def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, 
                           inputs=beginning.inputs, pits=beginning.pits, detector=detector)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
+    loop.faults = DataFaults(Reports.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
+                                         monitor.calibration.block),
+                             FlagTickets(watched.domain, watched.request.target, watched.nodes))
     if beginning.panel is not None:
-        loop.feeds = Feeds.fit(beginning.panel, watched.request.target)
+        loop.faults.watching(beginning.panel)
     return loop
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.clock import Moment
 from adapt.guard.policy import Act
 from flows.outbox import flush, post, post_admission
+from flows.quality_control import screened
 from flows.saved_loop import load_loop, loop_part, receipts, save_loop
 from flows.workspace import Workspace
 from registry.lineage import Lineage
@@ -37,7 +38,7 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     act, policy = loop.wish, workspace.policy
     maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
-    moment = Moment(act.asked, workspace.history(view, since))
+    moment = Moment(act.asked, screened(workspace, view, since=since))
     admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
     with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)

@@ -37,6 +37,7 @@ from flows.discovery.saved_discovery import Discovery, save_discovery, saved_dis
 from flows.events import deliver, post
 from flows.output import note, progress
 from flows.prefect_api import GRAPH
+from flows.quality_control import screened
 from flows.serving_forecaster import forecaster_factory
 from flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from flows.workspace import Workspace
@@ -170,7 +171,8 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
     workspace = _set(Workspace.open(config), {"max_lag": max_lag, "window": window})
     given = None if knowledge is None else Knowledge.read(knowledge)
     view = workspace.store.read()
-    moment = Moment(workspace.clock.even(as_of(now)), workspace.history(view))
+    at = workspace.clock.even(as_of(now))
+    moment = Moment(at, screened(workspace, view, at))
     refuse_if_silent(workspace, moment)
     with progress("discovering", 1000) as advance:
         discovery = discover_now(workspace, moment, given=given,

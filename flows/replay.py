@@ -26,6 +26,7 @@ from flows.settings import SettingsError, nanoseconds
 from flows.share_shown import share_shown, within
 from flows.workspace import Workspace
 from streams.clock import Clock
+from streams.quality.online import QualityControl, Screened
 from streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
@@ -109,6 +110,9 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
                             remedy="ingest more, or mend what is named, --start or --stop",
                             expected="a start after enough data and before the stop; the store holds "
                                      + " to ".join(np.datetime_as_string(clock.shown(time[[0, -1]]), "m")))
+    screened = Screened(history, QualityControl())
+    screened.advance(moment.now)
+    moment = Moment(moment.now, screened)
     note_short_past(workspace, moment)
     with share_shown("beginning service") as tell:
         discovery = discover_now(workspace, moment, tell=within(tell, 0.0, 0.3))
@@ -116,7 +120,7 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
         watched = workspace.watched(nodes, discovery.inputs())
         watched = watched.in_company(moment) if company else watched
         beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
-    return LoopBench(history, watched, beginning, workspace.maker, moment.now, last,
+    return LoopBench(screened, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed,
                      settings.monitor.detector)
 

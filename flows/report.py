@@ -23,6 +23,7 @@ from flows.evidence import evidence_in_words
 from flows.forecast import newest_forecast
 from flows.freshness import freshness
 from flows.outlook import outlook_of
+from flows.quality_control import screened, set_aside_lately
 from flows.reported import reasons_of, remember
 from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from flows.reporting.content import Version as VersionRow
@@ -78,7 +79,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         begun = replace(loop.watched, drivers=service.begun)
     else:
         begun = loop.watched
-    history, clock = workspace.history(view), workspace.clock
+    history, clock = screened(workspace, view), workspace.clock
     scores = _served_scores(view, loop.watched.domain)
     base = _base(workspace)
     frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
@@ -97,7 +98,8 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
             episode, reference_snapshot(view), view.snapshot))
                      for episode in (told.shown(clock.shown) for told in loop.told.values())),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        service=_service(loop, scores, now), standing=tuple(loop.monitor.standing.values()),
+        service=_service(loop, scores, now),
+        standing=(*loop.monitor.standing.values(), *_set_aside(workspace, view, now)),
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
 
@@ -108,6 +110,11 @@ def _served_scores(view: View, domain: str) -> pd.DataFrame:
     if ledger is None:
         return score_table([], ())
     return ledger.to_dataframe().reset_index().sort_values("issue_time", kind="stable")
+
+
+def _set_aside(workspace: Workspace, view: View, now: np.datetime64) -> list[str]:
+    """A sentence for each series of which values are set aside."""
+    return [str(one["words"]) for one in set_aside_lately(workspace, view, workspace.clock.even(now))]
 
 
 def _service(loop: Loop, scores: pd.DataFrame, now: np.datetime64) -> Service | None:

@@ -15,6 +15,7 @@ from flows.as_of import as_of
 from flows.discover import discover_now, made_by, told_now
 from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from flows.first_service import begun, note_short_past, too_early
+from flows.quality_control import save_control, screened
 from flows.saved_loop import save_drivers, save_loop, save_reference
 from flows.settings import nanoseconds
 from flows.share_shown import Told, share_shown, silent, within
@@ -38,6 +39,8 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting
+    history = screened(workspace, view, moment.now)
+    moment = Moment(moment.now, history)
     note_short_past(workspace, moment)
     with share_shown("first service") as tell:
         discovery = _fresh(workspace, view, moment, within(tell, 0.0, 0.3))
@@ -51,6 +54,7 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
         save_drivers(step, NegativeTransferMonitor.begin(
             discovery.drivers, discovery.graph, loop, remembered=discovery.block, before=step.state("drivers")))
         save_loop(step, loop)
+        save_control(step, history.control)
         save_reference(step, view.snapshot)
     return None
 

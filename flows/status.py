@@ -15,6 +15,7 @@ import numpy as np
 from adapt.monitoring.episodes import Episode
 from flows.as_of import as_of
 from flows.freshness import SourceFreshness, freshness
+from flows.quality_control import set_aside_lately
 from flows.reporting.wording import age
 from flows.running.place import RUNS, UP, Place
 from flows.running.standing import now as wall_clock
@@ -42,7 +43,8 @@ class OpenEpisode:
 
 @dataclass(frozen=True)
 class Status:
-    """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs."""
+    """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
+    what of the values that the last step read counts as missing, for its flags."""
 
     name: str
     running: dict[str, Any] | None
@@ -54,6 +56,7 @@ class Status:
     store_bytes: int
     trouble: tuple[str, ...]
     ages: tuple[str, ...]
+    set_aside: tuple[dict[str, Any], ...] = ()
 
     @property
     def calm(self) -> bool:
@@ -66,7 +69,8 @@ class Status:
                 "sources": [{"domain": one.domain, "newest": None if one.newest is None else _text(one.newest),
                              "overdue": one.overdue, "silent": list(one.silent)} for one in self.sources],
                 "open_episodes": [asdict(one) for one in self.open_episodes], "champion": self.champion,
-                "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble)}
+                "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
+                "set_aside": list(self.set_aside)}
 
     @property
     def lines(self) -> list[str]:
@@ -82,6 +86,7 @@ class Status:
             silent = f"; silent: {', '.join(one.silent[:5])}" if one.silent else ""
             told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
+        told += [f"set aside: {one['words']}" for one in self.set_aside]
         told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
         told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
         return told
@@ -100,7 +105,8 @@ def status(config: Path, now: str | None = None) -> Status:
     return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
                   None if last is None else _true(workspace, last), sources, _open(workspace, view),
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
-                  tuple("" if one.newest is None else _aged(one.newest, at) for one in sources))
+                  tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
+                  () if last is None else set_aside_lately(workspace, view, last))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:

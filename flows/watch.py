@@ -28,6 +28,7 @@ from flows.maintenance import maintain
 from flows.one_line import in_one_line
 from flows.outbox import flush, follow_alias, post, post_gain
 from flows.output import note
+from flows.quality_control import load_control, save_control, set_aside_lately
 from flows.saved_loop import (
     load_drivers,
     load_loop,
@@ -44,6 +45,7 @@ from flows.workspace import Workspace
 from streams.clock import Clock
 from streams.errors import TerracastError
 from streams.instant import instant
+from streams.quality.online import Screened
 from streams.sources import Answer
 from streams.store import Transaction
 
@@ -56,8 +58,9 @@ class Step:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
-    not, and ``returned`` a sentence for each that reports again; ``dropped`` holds a sentence for each driver that
-    began to hurt and is no longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
+    not, and ``returned`` a sentence for each that reports again; ``set_aside``: which values of what the model looks
+    back on count as missing, for their flags; ``dropped`` holds a sentence for each driver that began to hurt and is no
+    longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
     measured in service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one
     line where part of the data was not taken, ``behind`` where the clock went back."""
 
@@ -71,6 +74,7 @@ class Step:
     standing: dict[str, str] = field(default_factory=dict)
     silent: tuple[dict[str, Any], ...] = ()
     returned: tuple[str, ...] = ()
+    set_aside: tuple[dict[str, Any], ...] = ()
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
@@ -126,7 +130,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
         if first > now:
             return [], []
         known, cadence = list(loop.climbing.climbs), loop.watched.cadence
-        history, drivers = workspace.history(step, first - loop.reach), load_drivers(step)
+        control, drivers = load_control(step), load_drivers(step)
+        history = Screened(workspace.history(step, min(first - loop.reach, control.earliest(now))), control)
         arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
         loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
         ticks: list[Tick] = []
@@ -136,6 +141,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
             moment, at = Moment(made, history), made + cadence
             if lasts:
                 loop.episodes.lasting(moment.now)
+            history.advance(moment.now)
             tick = loop.tick(moment)
             ticks.append(tick)
             if drivers is not None:
@@ -153,6 +159,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         post_episodes(step, [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes],
                       workspace.settings.stream.name)
         save_loop(step, loop)
+        save_control(step, control)
         save_drivers(step, drivers)
     return ticks, dropped
 
@@ -201,8 +208,9 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                silence.silent, silence.returned, tuple(decisions), dropped, acts, waiting,
-                None if newest is None else as_json(newest), refusal(files), _behind(workspace, now))
+                silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
+                dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                _behind(workspace, now))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:

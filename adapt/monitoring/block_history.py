@@ -42,14 +42,13 @@ class BlockHistory:
         self._times.append(time)
         self._rows.append(row)
 
-    def close(self, faulty: np.ndarray) -> np.datetime64:
-        """End the open block; answers its last instant. What a ``faulty`` node (node,) shows says nothing of its
-        neighbours either, and is left out."""
-        time, rows = self._times[-1], np.where(faulty, np.nan, np.stack(self._rows))
+    def close(self) -> tuple[np.datetime64, np.ndarray]:
+        """End the open block; answers its last instant, and which nodes (node,) showed nothing in it."""
+        time, rows = self._times[-1], np.stack(self._rows)
         made = self.blocks(np.array(self._times), rows)
         self._before, self._times, self._rows = (time, rows[-1]), [], []
         self.take(made)
-        return time
+        return time, ~np.isfinite(rows).any(axis=0)
 
     def take(self, made: Blocks) -> None:
         """Append blocks that are whole."""

@@ -1,111 +1,117 @@
-"""Faults of the data, told as tickets: outages, silent and stuck sensors, other units; never a drift of the world."""
+"""Faults of the data, not of the world: what is told of sensors, reports, drivers and wiring, each as a data ticket."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.health import Silence, Stuck
-from adapt.monitoring.units import IN_A_ROW, Units
+from adapt.monitoring.flag_tickets import FlagTickets
+from adapt.monitoring.lost_drivers import Driver, stamps_of
+from adapt.monitoring.rewiring import Rewiring
+from adapt.monitoring.silence import Reports
+from streams.instant import instant
+from streams.quality.known_flags import KnownFlags
 
-SILENT_BLOCKS = 3
+DAY = np.timedelta64(1, "D")
+LEARNED = 28  # days from which the wiring is learned
+MOST_NODES = 2000  # pairs are compared up to so many
 
 
+@dataclass
 class DataFaults:
-    """Watches what the nodes report, row by row; made by ``fit``.
+    """Watches what the forecaster reads, beside its errors.
 
     Parameters
     ----------
-    nodes : tuple of str
-        Their names.
-    step : timedelta64
-        Time between two rows.
-    silence : Silence
-        How long a node, or the network, is silent in normal times.
-    stuck, units : Stuck and Units, optional
-        How long a sensor repeats itself, and in which unit it reports; None: not watched.
+    reports : Reports
+        Which nodes of the target report at all.
+    flagged : FlagTickets
+        What ``streams.quality`` flags of the target and its drivers.
+    drivers : dict
+        The drivers by name (``domain.variable``), told where one is lost.
+    wirings : dict
+        The wiring of each variable, in whole days of several steps.
+    heard : datetime64
+        The days before it were compared.
+
+    Examples
+    --------
+    >>> times = np.datetime64("2020-01-01", "ns") + np.arange(24 * 40) * np.timedelta64(1, "h")
+    >>> draws = np.random.default_rng(0).normal(size=(2, len(times), 2))
+    >>> panel = xr.Dataset({"x": (("time", "node"), draws[0]), "d.wind": (("time", "node"), draws[1])},
+    ...                    {"time": times, "node": ["a", "b"]})
+    >>> reports = Reports.fit(("a", "b"), times[:720], np.ones((720, 2), bool), 24)
+    >>> faults = DataFaults(reports, FlagTickets("d", "x", ("a", "b"))).watching(panel.isel(time=slice(0, 720)))
+    >>> panel["d.wind"][24 * 35:] = np.nan
+    >>> heard = [faults.hear(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
+    >>> [one.words[:36] for told in heard for one in told]
+    ['the driver d.wind no longer arrives:']
     """
 
-    def __init__(self, nodes: tuple[str, ...], step: np.timedelta64, silence: Silence, stuck: Stuck | None = None,
-                 units: Units | None = None) -> None:
-        self._nodes, self._step, self._silence, self._stuck, self._units = nodes, step, silence, stuck, units
+    reports: Reports
+    flagged: FlagTickets
+    drivers: dict[str, Driver] = field(default_factory=dict)
+    wirings: dict[str, Rewiring] = field(default_factory=dict)
+    heard: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
-    @classmethod
-    def fit(cls, nodes: tuple[str, ...], step: np.timedelta64, block: int, seen: np.ndarray,
-            values: np.ndarray | None) -> DataFaults:
-        """From a reference in which ``seen`` (time, node) were reported, in blocks of so many rows; ``values`` (time,
-        node) are the observations themselves."""
-        silence = Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block)
-        return cls(nodes, step, silence, None if values is None else Stuck.fit(values),
-                   None if values is None else Units.fit(values, block))
+    def watching(self, panel: xr.Dataset) -> DataFaults:
+        """The same with drivers and wiring learned from the reference ``panel`` of (time, node) variables: all but the
+        target are drivers."""
+        times, nodes = panel["time"].values.astype("datetime64[ns]"), self.flagged.nodes
+        step = np.median(np.diff(times).astype(np.int64)).astype("timedelta64[ns]")
+        self.heard = _next_day(times[-1])
+        for name in map(str, panel.data_vars):
+            seen = stamps_of(panel[name])
+            if name != self.flagged.target and len(seen) >= 2:
+                self.drivers[name] = Driver.fit(seen, step)
+            if 1 < len(nodes) <= MOST_NODES and step < DAY:
+                last = times >= times[-1] - LEARNED * DAY
+                days, values = times[last].astype("datetime64[D]"), panel[name].transpose("time", "node").values[last]
+                self.wirings[name] = Rewiring.fit([values[days == day] for day in np.unique(days)], nodes)
+        return self
 
-    @property
-    def faulty(self) -> np.ndarray:
-        """Which nodes have a ticket for what they report, bool (node,)."""
-        faulty = np.zeros(len(self._nodes), bool) if self._stuck is None else self._stuck.stuck
-        return faulty if self._units is None else faulty | self._units.converted
-
-    def update(self, time: np.datetime64, missed: int, reported: np.ndarray, values: np.ndarray) -> list[Evidence]:
-        """Take in the row of ``time``, before which ``missed`` rows never came; answers new tickets.
-
-        ``reported`` (node,) bool: who said anything; ``values`` (node,): what, NaN where not known.
-        """
-        return self._silent(time, missed, reported) + self._wrong(time, values)
-
-    def _silent(self, time: np.datetime64, missed: int, reported: np.ndarray) -> list[Evidence]:
-        found: list[Evidence] = []
-        appeared = np.zeros(len(reported), bool)
-        for at, heard, steps in ((time - self._step, np.zeros(len(reported), bool), missed), (time, reported, 1)):
-            if steps <= 0:
-                continue
-            outage, alone, appeared = self._silence.hear(heard, steps)
-            if outage:
-                found.append(_ticket("outage", time, at - self._silence.network * self._step, self._nodes,
-                                     "most sensors report nothing: an outage of the data, not a drift of the world"))
-            for node in np.flatnonzero(alone):
-                name, since = self._nodes[node], at - int(self._silence.nodes[node]) * self._step
-                found.append(_ticket("silent", time, since, (name,), f"{name} reports nothing"))
-        new = [self._nodes[node] for node in np.flatnonzero(appeared)]
-        return found + [_ticket("appeared", time, time, (name,), f"{name} reports now but hardly did before: it "
-                                "is not watched until the monitor is fitted anew") for name in new]
-
-    def _wrong(self, time: np.datetime64, values: np.ndarray) -> list[Evidence]:
-        found: list[Evidence] = []
-        if self._stuck is not None:
-            for node in np.flatnonzero(self._stuck.hear(values)):
-                name, since = self._nodes[node], time - (int(self._stuck.runs[node]) - 1) * self._step
-                found.append(_ticket("stuck", time, since, (name,),
-                                     f"{name} repeats one value: a stuck sensor, not a drift of the world"))
-            values = np.where(self._stuck.stuck, np.nan, values)
-        if self._units is not None:
-            since = time - (IN_A_ROW * self._units.size - 1) * self._step
-            for node, way in self._units.hear(values).items():
-                name = self._nodes[node]
-                found.append(_ticket("unit", time, since, (name,), f"{name} reports in another unit (about {way}): the "
-                                     "data changed, not the world"))
+    def hear(self, now: np.datetime64, panel: xr.Dataset, flags: Mapping[str, KnownFlags]) -> list[Evidence]:
+        """Data tickets at ``now`` from what is known of the last days: the ``panel`` that the forecaster reads, of
+        (time, node) variables, and the ``flags`` of each domain."""
+        found = self.flagged.hear(now, flags, [name for name in self.drivers if name in panel])
+        for name, driver in self.drivers.items():
+            if name in panel and driver.hear(now, panel[name]) and not self.flagged.told_since(name, driver.newest):
+                words = f"the driver {name} no longer arrives: a fault of the data, and forecasts do without it"
+                found.append(Evidence(now, driver.newest, self.flagged.nodes, "health", "none", 0.0, words,
+                                      "lost driver"))
+        times = panel["time"].values.astype("datetime64[ns]")
+        while self.wirings and self.heard + 2 * DAY <= now:
+            found += self._compared(self.heard, times, panel)
+            self.heard = self.heard + DAY
         return found
 
+    def _compared(self, day: np.datetime64, times: np.ndarray, panel: xr.Dataset) -> list[Evidence]:
+        """Tickets of the wiring of one day; none where the panel does not reach back to its beginning."""
+        rows = (times >= day) & (times < day + DAY)
+        if not rows.any() or times[0] > day:
+            return []
+        return [one for name, wiring in self.wirings.items() if name in panel
+                for one in wiring.hear(day, panel[name].transpose("time", "node").values[rows].astype(float))]
+
     def state(self) -> dict[str, object]:
-        """What was learned, and the counts."""
-        return {"silence": self._silence.state(), "stuck": None if self._stuck is None else self._stuck.state(),
-                "units": None if self._units is None else self._units.state()}
+        """What was learned and heard."""
+        return {"reports": self.reports.state(), "flagged": self.flagged.state(), "heard": str(self.heard),
+                "drivers": {name: one.state() for name, one in self.drivers.items()},
+                "wirings": {name: one.state() for name, one in self.wirings.items()}}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], nodes: tuple[str, ...], step: np.timedelta64) -> DataFaults:
-        """What ``state`` described, for these nodes and this step."""
-        stuck, units = state["stuck"], state["units"]
-        return cls(nodes, step, Silence.restore(state["silence"]), None if stuck is None else Stuck.restore(stuck),
-                   None if units is None else Units.restore(units))
+    def restore(cls, state: Mapping[str, Any]) -> DataFaults:
+        """What ``state`` described."""
+        return cls(Reports.restore(state["reports"]), FlagTickets.restore(state["flagged"]),
+                   {name: Driver.restore(one) for name, one in state["drivers"].items()},
+                   {name: Rewiring.restore(one) for name, one in state["wirings"].items()},
+                   instant(str(state["heard"])))
 
 
-def clock_back(now: np.datetime64, since: np.datetime64, nodes: tuple[str, ...]) -> Evidence:
-    """The ticket for rows that came with times that fall."""
-    return _ticket("clock", now, since, nodes,
-                   "the clock went back: rows that are not later than the last one are left out")
-
-
-def _ticket(ticket: str, time: np.datetime64, since: np.datetime64, nodes: tuple[str, ...], words: str) -> Evidence:
-    return Evidence(time, since, nodes, "health", "none", 0.0, words, ticket)
+def _next_day(time: np.datetime64) -> np.datetime64:
+    return (time.astype("datetime64[D]") + 1).astype("datetime64[ns]")

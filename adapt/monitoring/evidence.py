@@ -22,8 +22,8 @@ class Evidence:
     grew or shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
     neighbours), ``input`` (what the forecaster sees is unlike the reference), ``calibration`` (intervals became too
     ``narrow`` or too ``wide``) or ``health`` (a data ticket, not a drift: ``ticket`` says ``outage``, ``silent``,
-    ``stuck``, ``unit``, ``lost driver``, ``appeared``, ``wiring``, ``clock``). Its ``kind`` follows from the
-    sort.
+    ``lost driver``, ``appeared``, ``wiring``, ``clock``, or a label of ``streams.quality``: ``stuck``, ``unit``,
+    ``range``, ``spike``). Its ``kind`` follows from the sort.
     ``strength``: how many times the limit was passed that normal times pass at the promised rate; for health 0.
     ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.e_detector``), 1 where none was made.
     ``earliest`` and ``latest``: the interval in which it began, where that was worked out. ``windows``: what was

@@ -9,7 +9,6 @@ import numpy as np
 
 from adapt.monitoring.block_history import BlockHistory
 from adapt.monitoring.calibration import Calibration, calibrate
-from adapt.monitoring.data_faults import DataFaults, clock_back
 from adapt.monitoring.detector import Detector, detector_named
 from adapt.monitoring.evidence import Evidence, of_nodes_that_vary
 from adapt.monitoring.news import News
@@ -55,11 +54,10 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, detector: Detector, faults: DataFaults,
-                 witnesses: Witnesses | None = None) -> None:
+    def __init__(self, calibration: Calibration, detector: Detector, witnesses: Witnesses | None = None) -> None:
         self.calibration, self.detector = calibration, detector
         self.history = BlockHistory(calibration.views, calibration.clock)
-        self._faults, self._witnesses = faults, witnesses
+        self._witnesses = witnesses
         self.news = News(calibration)
         self._last: np.datetime64 | None = None
 
@@ -86,7 +84,7 @@ class Monitor:
         block : timedelta64, optional
             How long a block of statistics is; default: a day, or the longest part of one that gives 14 blocks.
         values : ndarray of float, shape (time, node), optional
-            The observations themselves, to learn how long a sensor may repeat itself and in which unit it reports.
+            The observations themselves, by which nodes that never vary are known.
         by_node : bool
             Whether the promise counts the alarms of each node; else all alarms within a week are one.
         inputs : Contexts, optional
@@ -107,16 +105,15 @@ class Monitor:
         residuals, times = np.asarray(residuals, float), np.asarray(times, "datetime64[ns]")
         period = ReferencePeriod.read(residuals, times, nodes=nodes, block=block, values=values, inputs=inputs,
                                       pits=pits)
-        faults = DataFaults.fit(period.nodes, period.clock.step, period.clock.block, np.isfinite(residuals), values)
-        return cls.on(period, false_alarms_per_month, faults, seed=seed, by_node=by_node, detector=detector)
+        return cls.on(period, false_alarms_per_month, seed=seed, by_node=by_node, detector=detector)
 
     @classmethod
-    def on(cls, period: ReferencePeriod, false_alarms_per_month: float, faults: DataFaults, *, seed: int,
-           by_node: bool = False, detector: str = "scan") -> Monitor:
+    def on(cls, period: ReferencePeriod, false_alarms_per_month: float, *, seed: int, by_node: bool = False,
+           detector: str = "scan") -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already."""
         frozen, live, witnesses = calibrate(period, false_alarms_per_month, seed=seed, by_node=by_node,
                                             detector=detector)
-        monitor = cls(frozen, live, faults, witnesses)
+        monitor = cls(frozen, live, witnesses)
         monitor.history.take(period.blocks)
         return monitor
 
@@ -135,21 +132,18 @@ class Monitor:
         """The variables by whose features the context is known (``surroundings.features``); none: not watched."""
         return () if self._witnesses is None else self._witnesses.variables
 
-    def observe(self, times: np.ndarray, residuals: np.ndarray, values: np.ndarray | None = None,
-                pits: np.ndarray | None = None, context: np.ndarray | None = None) -> tuple[Evidence, ...]:
+    def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
+                context: np.ndarray | None = None) -> tuple[Evidence, ...]:
         """Take in newly matured rows; O(rows × nodes).
 
-        Rows not later than the last one seen are ignored (each time counts once). Rows that never come at all are
-        noticed at the next one; to learn of an outage while it lasts, feed NaN rows.
+        Rows not later than the last one seen are ignored (each time counts once).
 
         Parameters
         ----------
         times : ndarray of datetime64, shape (row,)
             Rising. Where the times of one call fall, a ticket says so.
         residuals : ndarray of float, shape (row, node)
-            NaN: the label did not come.
-        values : ndarray of float, shape (row, node), optional
-            The observations themselves, where stuck and converted sensors are watched for.
+            NaN: the label did not come, or was set aside.
         pits : ndarray of float, shape (row, node), optional
             Where the labels fell in the forecast that the rows are of.
         context : ndarray of float, shape (feature, node), optional
@@ -162,41 +156,39 @@ class Monitor:
         """
         found: list[Evidence] = []
         residuals = np.asarray(residuals, float)
-        shown = np.full(residuals.shape, np.nan) if values is None else np.asarray(values, float)
         placed = [None] * len(residuals) if pits is None else list(np.asarray(pits, float))
         times = np.asarray(times, "datetime64[ns]")
         if (back := np.flatnonzero(np.diff(times.astype(np.int64)) < 0)).size:
             now = np.max(times) if self._last is None else max(np.max(times), self._last)
-            found.append(clock_back(now, times[back[0] + 1], self.calibration.nodes))
-        for time, row, value, fell in zip(times, residuals, shown, placed, strict=True):
+            found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "the clock "
+                                  "went back: rows that are not later than the last one are left out", "clock"))
+        for time, row, fell in zip(times, residuals, placed, strict=True):
             if self._last is not None and time <= self._last:
                 continue
-            found += self._row(time, row, value, fell, context)
+            found += self._row(time, row, fell, context)
             context = None  # the rows of an issue share it
         return tuple(found)
 
-    def _row(self, time: np.datetime64, row: np.ndarray, value: np.ndarray, pit: np.ndarray | None,
+    def _row(self, time: np.datetime64, row: np.ndarray, pit: np.ndarray | None,
              context: np.ndarray | None) -> list[Evidence]:
         """Take in one row, and close the block before it or the one that it ends."""
         clock = self.calibration.clock
-        missed = 0 if self._last is None else int((time - self._last) / clock.step) - 1
-        found = self._faults.update(time, missed, np.isfinite(row), value)
-        if self.history.opened is not None and clock.number(time) != clock.number(self.history.opened):
-            found += self._close()
+        stale = self.history.opened is not None and clock.number(time) != clock.number(self.history.opened)
+        found = self._close() if stale else []
         self.history.add(time, row)
         self._last = time
         if self._witnesses is not None:
-            self._witnesses.hear(None if pit is None else np.where(self._faults.faulty, np.nan, pit), context)
+            self._witnesses.hear(pit, context)
         return found + (self._close() if clock.number(time + clock.step) != clock.number(time) else [])
 
     def _close(self) -> list[Evidence]:
         """End the block: let the detector see it, and put what it flags into words."""
-        frozen, faulty = self.calibration, self._faults.faulty
-        time = self.history.close(faulty)
+        frozen = self.calibration
+        time, unseen = self.history.close()
         flags = self.detector.update(self.history.streams)
-        found = self.news.of(time, flags, self.history.streams, self.history.moments, faulty)
+        found = self.news.of(time, flags, self.history.streams, self.history.moments, unseen)
         if self._witnesses is not None:
-            found += self._witnesses.close(time, time + frozen.clock.step, frozen, faulty)
+            found += self._witnesses.close(time, time + frozen.clock.step, frozen, unseen)
         return of_nodes_that_vary(found, frozen.nodes, self.history.streams[:, :len(frozen.nodes)])
 
     def restart(self) -> None:
@@ -209,7 +201,6 @@ class Monitor:
     def state(self) -> dict[str, object]:
         """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
         return {**self.calibration.state(), **self.history.state(), "detector_state": self.detector.state(),
-                "faults": self._faults.state(),
                 "witnesses": None if self._witnesses is None else self._witnesses.state(),
                 "last": None if self._last is None else int(self._last.astype(np.int64))}
 
@@ -219,7 +210,6 @@ class Monitor:
         than this version does, and ``DetectorError`` where its detector is not installed any more."""
         frozen, witnesses = Calibration.restore(state), state["witnesses"]
         monitor = cls(frozen, detector_named(frozen.detector).restore(state["detector_state"]),
-                      DataFaults.restore(state["faults"], frozen.nodes, frozen.clock.step),
                       None if witnesses is None else Witnesses.restore(witnesses))
         monitor.history = BlockHistory.restore(state, frozen.views, frozen.clock)
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")

@@ -11,7 +11,7 @@ import xarray as xr
 from adapt.monitoring.bulk_replay import bulk_replay
 from adapt.monitoring.evidence import Evidence
 from adapt.monitoring.monitor import Monitor
-from adapt.monitoring.wiring import Wiring
+from adapt.monitoring.rewiring import Rewiring
 from benchmarks.base.files import panel_of
 from benchmarks.drift.backgrounds import LAYOUTS
 from benchmarks.drift.expectation import Expectation
@@ -78,5 +78,5 @@ def _tickets(panel: xr.Dataset) -> list[Evidence]:
     table = panel[WIRED].transpose("time", "node")
     days = table["time"].values.astype("datetime64[D]")
     each = [(day, table.values[days == day]) for day in np.unique(days)]
-    wiring = Wiring.fit([values for _, values in each[:365]], tuple(str(one) for one in panel["node"].values))
+    wiring = Rewiring.fit([values for _, values in each[:365]], tuple(str(one) for one in panel["node"].values))
     return [one for day, values in each[365:] for one in wiring.hear(day, values)]

@@ -8,13 +8,20 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
 from adapt.bank.adwin import AdwinBank
 from adapt.monitoring.detector import DETECTORS, detector_named
+from adapt.monitoring.flag_tickets import FlagTickets
 from adapt.monitoring.monitor import Evidence, Monitor
+from adapt.monitoring.silence import Reports
 from benchmarks.drift.backgrounds import DAY, WEEK, Segment
+from streams.clock import span_text
+from streams.quality import Settings, judge, learn
+from streams.quality.online import as_known
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 
@@ -42,30 +49,61 @@ class Watch(Protocol):
 
 
 class MonitorWatch:
-    """The real monitor on the residuals of each node's own climatology, as it would act with this detector."""
+    """The real monitor on the residuals of each node's own climatology, as it would act with this detector, beside the
+    flags of the values."""
 
     def __init__(self, segment: Segment, detector: str = "scan") -> None:
         self._segment = segment
         nodes = segment.values.shape[1]
-        names = [str(node) for node in range(nodes)]
+        self._names = names = tuple(str(node) for node in range(nodes))
+        self._usual = learn(self._panel(slice(0, segment.cut), segment.values[:segment.cut]))
         per_month = segment.layout.rate * nodes * float(MONTH / WEEK)
         self._monitor = Monitor.fit(segment.crossed, segment.times[:segment.cut], per_month, seed=1, nodes=names,
                                     values=segment.values[:segment.cut], by_node=True, detector=detector)
+        self._reports = Reports.fit(names, segment.times[:segment.cut], np.isfinite(segment.values[:segment.cut]),
+                                    self._monitor.calibration.block)
+        self._tickets = FlagTickets("background", "x", names)
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])
-        self._state = self._monitor.state()
+        self._state = self._monitor.state(), self._reports.state(), self._tickets.state()
 
     def clean(self) -> list[Alarm]:
-        self._monitor = Monitor.restore(self._state)
+        self._restore()
         return self._before + self._found(self._segment.onset, self._segment.values[self._segment.onset:])
 
     def changed(self, values: np.ndarray) -> list[Alarm]:
-        self._monitor = Monitor.restore(self._state)
+        self._restore()
         return self._found(self._segment.onset, values)
 
+    def _restore(self) -> None:
+        monitor, reports, tickets = self._state
+        self._monitor, self._reports = Monitor.restore(monitor), Reports.restore(reports)
+        self._tickets = FlagTickets.restore(tickets)
+
     def _found(self, begin: int, values: np.ndarray) -> list[Alarm]:
+        """Day by day, as the loop does it: what is flagged by then is no residual."""
         times = self._segment.times[begin:begin + len(values)]
         residuals = self._segment.expectation.residuals(values, times)
-        return [_alarm(one, self._segment.times) for one in self._monitor.observe(times, residuals, values)]
+        rows = slice(max(0, begin - Settings().context_rows(times[1] - times[0])), begin + len(values))
+        seen = np.concatenate([self._segment.values[rows.start:begin], values])
+        flags = as_known(judge(self._panel(rows, seen), reference=self._usual, since=times[0]), times[-1])
+        found: list[Evidence] = []
+        days = times.astype("datetime64[D]")
+        for day in np.unique(days):
+            part = days == day
+            now = times[part][-1]
+            aside = flags.flagged("x", times[part], self._names, now)
+            found += self._monitor.observe(times[part], np.where(aside, np.nan, residuals[part]))
+            found += self._reports.hear(times[part], np.isfinite(values[part]))
+            found += self._tickets.hear(now, {"background": flags}, ())
+        return [_alarm(one, self._segment.times) for one in found]
+
+    def _panel(self, rows: slice, values: np.ndarray) -> xr.Dataset:
+        """The values as a panel of a quantity of which nothing is known."""
+        times = self._segment.times[rows]
+        step = span_text(pd.Timedelta(times[1] - times[0]))
+        return xr.Dataset({"x": (("time", "node"), values, {"units": "unknown", "long_name": "x"})},
+                          {"time": times, "node": list(self._names)},
+                          {"domain": "background", "kind": "sensor", "step": step})
 
 
 def _alarm(evidence: Evidence, times: np.ndarray) -> Alarm:

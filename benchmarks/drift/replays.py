@@ -10,9 +10,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from adapt.monitoring.bulk_replay import bulk_replay
-from adapt.monitoring.data_faults import DataFaults
 from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, count_episodes
-from adapt.monitoring.health import Silence
 from adapt.monitoring.monitor import Evidence, Monitor
 from adapt.monitoring.reference_period import BlockClock, ReferencePeriod
 from adapt.monitoring.views import Views
@@ -107,10 +105,9 @@ class ReplayBench:
         views = Views.fit(residuals[:cut], (block, steps, 24))
         blocks = Views.crossed(residuals[:cut], block, steps, 24, daily=True)
         period = ReferencePeriod(names, BlockClock(HOUR, 24), views, blocks)
-        faults = DataFaults(names, HOUR, Silence(np.ones(self.nodes, bool), 6, 72))
         found = np.zeros((len(self.detectors), len(self.rates)))
         for at, rate in np.ndindex(found.shape):
-            monitor = Monitor.on(period, self.rates[rate], faults, seed=seed, by_node=self.rates[rate] > FOLDED,
+            monitor = Monitor.on(period, self.rates[rate], seed=seed, by_node=self.rates[rate] > FOLDED,
                                  detector=self.detectors[at])
             found[at, rate] = self._told(bulk_replay(monitor, times[cut:], residuals[cut:]), times[cut],
                                          by_node=self.rates[rate] > FOLDED)

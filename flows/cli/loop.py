@@ -37,8 +37,9 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
             f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
         news = " ".join(answer["alarms"].values())
         known = [one["words"] for one in answer["silent"] if one["words"][:-1] not in news]
-        for text in (*known, *answer["returned"], *answer["alarms"].values(), *answer["decisions"], *answer["dropped"],
-                     *answer["receipts"]):
+        aside = [one["words"] for one in answer["set_aside"]]
+        for text in (*known, *answer["returned"], *aside, *answer["alarms"].values(), *answer["decisions"],
+                     *answer["dropped"], *answer["receipts"]):
             say(f"- {text}")
         say_short(config, now)
     refuse(answer["refused"] or answer["behind"])

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from adapt.monitoring.data_faults import DataFaults
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.evidence import Evidence
+from adapt.monitoring.flag_tickets import FlagTickets
 from adapt.monitoring.monitor import Monitor
+from adapt.monitoring.silence import Reports
+from streams.quality import judge, learn
+from streams.quality.known_flags import KnownFlags
+from streams.quality.online import as_known
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -24,19 +31,32 @@ def fitted():
     residuals = network(0, 150)
     residuals[:, 5] = np.nan  # f is not there yet
     times = np.datetime64("2020-01-01", "ns") + np.arange(len(residuals)) * HOUR
-    return Monitor.fit(residuals, times, 1.0, seed=1, nodes=NAMES, values=residuals).state(), times[-1] + HOUR
+    monitor = Monitor.fit(residuals, times, 1.0, seed=1, nodes=NAMES, values=residuals)
+    faults = DataFaults(Reports.fit(NAMES, times, np.isfinite(residuals), 24), FlagTickets("d", "x", NAMES))
+    return (monitor.state(), faults.state(), learn(panel_of(times, residuals))), times[-1] + HOUR
 
 
-def told(state, times, residuals, values=None):
-    """What the monitor and the episodes say, day by day, restarted every day."""
-    monitor, episodes, found, ids = Monitor.restore(state), Episodes(7 * DAY), [], {}
+def panel_of(times, values):
+    return xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+                      {"time": times, "node": list(NAMES)}, {"domain": "d", "kind": "sensor", "step": "1h"})
+
+
+def told(states, times, residuals, values=None):
+    """What the monitor, the reports, the flags and the episodes say, day by day, restarted every day."""
+    monitor, faults, episodes, found, ids = Monitor.restore(states[0]), states[1], Episodes(7 * DAY), [], {}
+    flags = KnownFlags() if values is None else as_known(judge(panel_of(times, values), reference=states[2]), times[-1])
     for row in range(0, len(times), 24):
         part = slice(row, row + 24)
-        clues = monitor.observe(times[part], residuals[part], None if values is None else values[part])
+        now = times[part][-1]
+        shown = np.where(flags.flagged("x", times[part], NAMES, now), np.nan, residuals[part])
+        heard = DataFaults.restore(faults)
+        clues = [*monitor.observe(times[part], shown), *heard.reports.hear(times[part], np.isfinite(residuals[part])),
+                 *heard.flagged.hear(now, {"d": flags}, ())]
         found += clues
-        for one in episodes.fold(times[part][-1], clues):
+        for one in episodes.fold(now, clues):
             ids[one.id] = one.sort
-        monitor, episodes = Monitor.restore(monitor.state()), Episodes.restore(episodes.state())
+        monitor, faults = Monitor.restore(monitor.state()), heard.state()
+        episodes = Episodes.restore(episodes.state())
     return found, ids
 
 

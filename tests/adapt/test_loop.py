@@ -265,28 +265,6 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     assert len(scored) == len(set(scored)) and loop.deployment.probation is None
 
 
-def test_a_stuck_sensor_is_a_data_ticket_and_no_reason_to_train() -> None:
-    time = pd.date_range("2023-01-01", periods=24 * 60, freq="h").to_numpy().astype("datetime64[ns]")
-    values = 10 + np.random.default_rng(3).normal(size=(len(time), 2))
-    values[24 * 40:24 * 42, 1] = values[24 * 40, 1]
-    panel = xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
-                       {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
-                       {"domain": "d", "kind": "sensor", "step": "1h"})
-    history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
-    watched = Watched("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
-    first = panel["x"].isel(time=slice(0, 24 * 30))
-    beginning = Beginning(Offset(0.0), first["time"].values, np.random.default_rng(4).normal(size=first.shape),
-                          known=first)
-    policy = Policy("test", OnEpisode(), False, Gate(horizon_steps=1, looks=(20, 40)))
-    start = time[24 * 30]
-    loop = serve(watched, policy, beginning, "base", start, false_alarms_per_month=1.0, cooldown=DAY, seed=0)
-    ticks = [loop.tick(moment) for moment in clock(history, start, time[24 * 42], 6 * HOUR)]
-    told = [episode for episode in loop.told.values() if "repeats one value" in episode.words]
-    assert len(told) == 1 and told[0].sort == "health" and told[0].nodes == ("b",)
-    assert told[0].since == time[24 * 40]
-    assert not any(tick.act is not None and tick.act.episode == told[0].id for tick in ticks)
-
-
 def test_replay_counts_what_it_did(history: Recorded, beginning: Beginning) -> None:
     weekly = next(policy for policy in policies(6 * HOUR, 12 * HOUR) if policy.name == "weekly")
     seen = []

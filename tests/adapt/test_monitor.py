@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from adapt.monitoring.bulk_replay import bulk_replay
 from adapt.monitoring.episodes import Episodes
 from adapt.monitoring.false_alarms import count_episodes, resample
-from adapt.monitoring.health import Silence
 from adapt.monitoring.monitor import Monitor, MonitorError
 from adapt.monitoring.shares import rates_of
+from adapt.monitoring.silence import Reports
 from adapt.monitoring.views import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -102,17 +102,22 @@ def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     else:
         keep[out] = False
     found = Monitor.restore(state).observe(times[keep], residuals[keep])
-    assert [one.sort for one in found].count("health") == 1
-    assert len([one for one in found if one.sort != "health"]) <= len(calm)
-    assert next(one for one in found if one.sort == "health").nodes == NAMES
+    assert len(found) <= len(calm)
+    reported = np.isfinite(residuals[keep])
+    reports = Reports.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    (ticket,) = reports.hear(times[keep], reported)
+    assert (ticket.sort, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
+    assert ticket.since == times[10 * 24] - HOUR
 
 
 def test_one_silent_sensor_is_named(fitted):
-    state, start = fitted
+    _, start = fitted
     times, residuals = later(start, 25, 20)
     residuals[5 * 24:, 4] = np.nan
-    health = [one for one in Monitor.restore(state).observe(times, residuals) if one.sort == "health"]
-    assert [one.nodes for one in health] == [("e",)]
+    reports = Reports.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    assert [one.nodes for one in reports.hear(times, np.isfinite(residuals))] == [("e",)]
+    again = Reports.restore(reports.state())
+    assert again.hear(times, np.isfinite(residuals)) == [] and again.silence.nodes.tolist() == [0, 0, 0, 0, 360, 0]
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=6))
@@ -203,8 +208,6 @@ def test_parts_by_hand():
     assert streams["own scale"] == pytest.approx(np.log(np.abs(z - z.mean()).mean() + 0.05))
     half = alone.blocks(np.array([[1.0]]), np.zeros(1, int), np.zeros(1, int), 4, False)
     assert np.isnan(half.streams).all()
-    silence = Silence(np.array([True, False]), 3, 2)
-    assert [silence.hear(np.array([False, False]))[0] for _ in range(4)] == [False, False, True, False]
 
 
 def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others():
@@ -229,15 +232,13 @@ def test_a_monitor_of_another_version_is_refused_with_the_way_out():
         Monitor.restore({name: value for name, value in state.items() if name != "kinds"})
 
 
-def test_a_stuck_sensor_says_nothing_of_its_neighbours():
+def test_a_sensor_that_was_set_aside_says_nothing_of_its_neighbours():
     times, residuals = network(2, 150)
     cut = 24 * 120
     monitor = Monitor.fit(residuals[:cut], times[:cut], 1.0, seed=0, values=residuals[:cut])
-    stuck = residuals[cut:].copy()
-    stuck[:, 0] = 6.0
-    found = monitor.observe(times[cut:], stuck, stuck)
-    assert [(one.nodes, one.ticket) for one in found if one.ticket] == [(("0",), "stuck")]
-    assert not [one for one in found if not one.ticket and len(one.nodes) < 6]
+    aside = residuals[cut:].copy()
+    aside[:, 0] = np.nan
+    assert not [one for one in monitor.observe(times[cut:], aside) if len(one.nodes) < 6]
 
 
 def test_a_node_that_never_differs_from_its_forecast_is_no_part_of_what_all_show() -> None:

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapt.monitoring.detector import ReferenceStatistics
-from adapt.monitoring.health import Stuck
 from adapt.monitoring.region import explained, grown
 from adapt.monitoring.sorts import began, sort_of
 from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
@@ -114,18 +113,6 @@ def test_when_it_began_lies_in_the_interval():
         assert when.youngest <= when.age <= when.oldest
         inside += when.youngest <= 9 <= when.oldest
     assert inside >= 34
-
-
-def test_stuck_sensors_are_told_once_and_state_survives():
-    draws = np.random.default_rng(2)
-    reference = np.round(draws.normal(size=(500, 2)), 1)
-    stuck = Stuck.fit(reference)
-    assert not any(stuck.hear(row).any() for row in reference)
-    told = []
-    for _ in range(40):
-        told.append(stuck.hear(np.array([7.0, draws.normal()])))
-        stuck = Stuck.restore(stuck.state())
-    assert np.sum(told, axis=0).tolist() == [1, 0] and stuck.stuck.tolist() == [True, False]
 
 
 def test_the_expectation_is_out_of_sample_and_its_state_exact():

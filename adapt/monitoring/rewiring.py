@@ -15,15 +15,15 @@ DISTINCT = 4  # values a day must show, else equality (no rain anywhere) says no
 
 
 @dataclass
-class Wiring:
+class Rewiring:
     """Watches which nodes carry bit-identical values, a day at a time; a pair that begins or ceases to do so for
     ``days`` days in a row is told, as a data ticket, and is normal from then on.
 
-    ``same`` (node, node) bool: the pairs that are identical in normal times; ``Wiring.fit`` learns it.
+    ``same`` (node, node) bool: the pairs that are identical in normal times; ``Rewiring.fit`` learns it.
 
     >>> draws = np.random.default_rng(0)
     >>> one, other = draws.normal(size=(2, 24, 1))
-    >>> wiring = Wiring.fit([np.hstack([one, one, other])] * 3, ("a", "b", "c"), days=2)
+    >>> wiring = Rewiring.fit([np.hstack([one, one, other])] * 3, ("a", "b", "c"), days=2)
     >>> told = [wiring.hear(np.datetime64("2015-03-01"), np.hstack([one, other, other])) for _ in range(3)]
     >>> [[each.words for each in day] for day in told][1][0][:63]
     'the values of a, b, c are wired differently: b, c now show the '
@@ -35,7 +35,7 @@ class Wiring:
     _against: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, daily: list[np.ndarray], nodes: tuple[str, ...], days: int = 7) -> Wiring:
+    def fit(cls, daily: list[np.ndarray], nodes: tuple[str, ...], days: int = 7) -> Rewiring:
         """From days (step, node) of a reference: pairs that are identical on most days that can tell."""
         votes = np.stack([_identical(values) for values in daily])
         seen = np.isfinite(votes).sum(axis=0)
@@ -71,7 +71,7 @@ class Wiring:
         return {"nodes": list(self.nodes), "same": self.same.copy(), "days": self.days, "against": against.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Wiring:
+    def restore(cls, state: Mapping[str, Any]) -> Rewiring:
         """What ``state`` described."""
         return cls(tuple(state["nodes"]), np.array(state["same"], bool), int(state["days"]),
                    np.array(state["against"], int))

@@ -1,14 +1,18 @@
-"""Data health: a sensor or a network that says nothing is a data ticket, never drift."""
+"""Silence: a sensor or a network that reports nothing is a data ticket, never drift."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from adapt.monitoring.evidence import Evidence
+from streams.instant import nanoseconds
+
 LEAST_SEEN = 0.1  # of the reference: a node that reports less is not expected to
+SILENT_BLOCKS = 3
 USUAL = 5  # silences at least as long in the reference make one usual
 
 
@@ -103,53 +107,58 @@ def _usual_runs(silent: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Stuck:
-    """Counts how long each node has repeated its last value; a stuck sensor is a data ticket, never drift.
+class Reports:
+    """Which ``nodes`` report, row by row: says as data tickets where ``silence`` tells of them; ``last`` row heard."""
 
-    ``after`` (node,): steps of the same value after which it is told, once each time; ``Stuck.fit`` learns it.
-
-    >>> stuck = Stuck(np.array([3, 3]))
-    >>> [stuck.hear(np.array([1.0, value])).tolist() for value in (1.0, 2.0, 3.0, 4.0)]
-    [[False, False], [False, False], [True, False], [False, False]]
-    """
-
-    after: np.ndarray
-    _last: np.ndarray | None = None
-    _runs: np.ndarray | None = None
+    nodes: tuple[str, ...]
+    step: np.timedelta64
+    silence: Silence
+    last: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
     @classmethod
-    def fit(cls, values: np.ndarray, fewest: int = 6) -> Stuck:
-        """Twice the longest run of one value in the reference ``values`` (time, node), at least ``fewest`` steps."""
-        counter, longest = cls(np.full(values.shape[1], np.iinfo(np.int64).max)), np.zeros(values.shape[1], int)
-        for row in np.asarray(values, float):
-            counter.hear(row)
-            longest = np.maximum(longest, counter.runs)
-        return cls(np.maximum(2 * longest + 1, fewest))
+    def fit(cls, nodes: tuple[str, ...], times: np.ndarray, seen: np.ndarray, block: int) -> Reports:
+        """From a reference ``seen`` (time, node) bool at ``times``, watched in blocks of so many steps."""
+        step = np.median(np.diff(times.astype("datetime64[ns]")).astype(np.int64)).astype("timedelta64[ns]")
+        return cls(nodes, step, Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
 
-    @property
-    def runs(self) -> np.ndarray:
-        """How many steps each node has shown its last value, (node,)."""
-        return np.zeros(len(self.after), int) if self._runs is None else self._runs
+    def hear(self, times: np.ndarray, reported: np.ndarray) -> list[Evidence]:
+        """Take in rows ``reported`` (k, node) bool at rising ``times`` (k,); rows that never come are noticed at the
+        next one, and rows not later than the last are left out. O(k × node)."""
+        found: list[Evidence] = []
+        for time, row in zip(times.astype("datetime64[ns]"), reported, strict=True):
+            if time <= self.last:
+                continue
+            missed = 0 if np.isnat(self.last) else int((time - self.last) / self.step) - 1
+            if missed > 0:
+                found += self._told(time, time - self.step, np.zeros(len(row), bool), missed)
+            found += self._told(time, time, row, 1)
+            self.last = time
+        return found
 
-    @property
-    def stuck(self) -> np.ndarray:
-        """Which nodes are stuck now, bool (node,)."""
-        return self.runs >= self.after
+    def _told(self, time: np.datetime64, at: np.datetime64, reported: np.ndarray, steps: int) -> list[Evidence]:
+        outage, alone, appeared = self.silence.hear(reported, steps)
+        found = [self._ticket(time, at - self.silence.network * self.step, self.nodes, "most sensors report nothing: "
+                              "an outage of the data, not a drift of the world", "outage")] if outage else []
+        for node in np.flatnonzero(alone):
+            name, since = self.nodes[node], at - int(self.silence.nodes[node]) * self.step
+            found.append(self._ticket(time, since, (name,), f"{name} reports nothing", "silent"))
+        for node in np.flatnonzero(appeared):
+            words = (f"{self.nodes[node]} reports now but hardly did before: it is not watched until the monitor is "
+                     "fitted anew")
+            found.append(self._ticket(time, time, (self.nodes[node],), words, "appeared"))
+        return found
 
-    def hear(self, values: np.ndarray) -> np.ndarray:
-        """``values`` (node,), NaN where none came (then nothing is counted); which nodes are told stuck now."""
-        last = np.full(len(self.after), np.nan) if self._last is None else self._last
-        seen, before = np.isfinite(values), self.runs
-        self._runs = np.where(seen, np.where(values == last, before + 1, 1), before)
-        self._last = np.where(seen, values, last)
-        return (before < self.after) & (self._runs >= self.after)
+    def _ticket(self, time: np.datetime64, since: np.datetime64, nodes: tuple[str, ...], words: str, ticket: str
+                ) -> Evidence:
+        return Evidence(time, since, nodes, "health", "none", 0.0, words, ticket)
 
     def state(self) -> dict[str, object]:
-        """Limits and counts."""
-        last = np.full(len(self.after), np.nan) if self._last is None else self._last
-        return {"after": self.after.copy(), "last": last.copy(), "runs": self.runs.copy()}
+        """Names, counts and the last row."""
+        return {"nodes": list(self.nodes), "step": nanoseconds(self.step), "silence": self.silence.state(),
+                "last": str(self.last)}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Stuck:
+    def restore(cls, state: Mapping[str, Any]) -> Reports:
         """What ``state`` described."""
-        return cls(np.array(state["after"], int), np.array(state["last"], float), np.array(state["runs"], int))
+        return cls(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), Silence.restore(state["silence"]),
+                   np.datetime64(str(state["last"]), "ns"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adapt.monitoring.wiring import Wiring
+from adapt.monitoring.rewiring import Rewiring
 
 DAY = np.timedelta64(1, "D")
 START = np.datetime64("2015-02-01", "ns")
@@ -19,19 +19,19 @@ def days(groups, count, seed):
 
 
 def test_a_re_wiring_is_one_ticket_and_then_normal():
-    wiring = Wiring.fit(list(days(([0, 1],), 30, 0)), NAMES)
+    wiring = Rewiring.fit(list(days(([0, 1],), 30, 0)), NAMES)
     assert wiring.same.sum() == 2
     told = []
     for day, values in enumerate([*days(([0, 1],), 20, 1), *days(([0, 2],), 40, 2)]):
         told += wiring.hear(START + day * DAY, values)
-        wiring = Wiring.restore(wiring.state())
+        wiring = Rewiring.restore(wiring.state())
     (ticket,) = told
     assert ticket.sort == "health" and ticket.ticket == "wiring" and ticket.nodes == ("a", "b", "c")
     assert ticket.since == START + 20 * DAY and "a, c now show the same" in ticket.words
 
 
 def test_dry_days_gaps_and_single_odd_days_say_nothing():
-    wiring = Wiring.fit(list(days((), 30, 3)), NAMES)
+    wiring = Rewiring.fit(list(days((), 30, 3)), NAMES)
     dry = np.zeros((24, 4))
     gone = np.full((24, 4), np.nan)
     odd = next(iter(days(([0, 3],), 1, 4)))
