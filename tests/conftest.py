@@ -24,7 +24,7 @@ def _assert_same(one: object, two: object, where: str = "state") -> None:
         assert one.keys() == two.keys(), where
         for key in one:
             _assert_same(one[key], two[key], f"{where}.{key}")
-    elif isinstance(one, list) and isinstance(two, list):
+    elif isinstance(one, list | tuple) and type(one) is type(two):
         assert len(one) == len(two), where
         for index, pair in enumerate(zip(one, two, strict=True)):
             _assert_same(*pair, f"{where}[{index}]")
