@@ -25,7 +25,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
-from flows.memory import keep_little
+from flows.memory import keep_little, settle
 from flows.one_line import in_one_line
 from flows.prefect_api import server
 from flows.running.health import answers
@@ -170,6 +170,7 @@ def _warm() -> None:
     for name in ("adapt.loop", "adapt.guard.rung_maker", *every_rung, "flows.adapt", "flows.retrain",
                  "flows.reporting.page", "mlflow.pyfunc", "registry.packing"):
         import_module(name)
+    settle()
 
 
 def main() -> None:
