@@ -2,6 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ROOMS := streams stats stfm adapt causal drivers registry benchmarks flows
+
+# Installed, the rooms are one package; a tree of links shows a checkout to mypy and pytest in the same way.
+build/rooms/terracast: terracast Makefile
+	@mkdir -p $@ && for name in terracast/*.py terracast/py.typed; do ln -sfn $(CURDIR)/$$name $@/; done && \
+	  for room in $(ROOMS); do ln -sfn $(CURDIR)/$$room $@/$$room; done && touch $@
 
 .PHONY: setup demo test test-all lint docs docs-tables clean
 
@@ -18,14 +24,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/terracast demo
 
-docs: setup
+docs: setup build/rooms/terracast
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo build/site/index.html
 
 docs-tables: setup  # the option tables of docs/guide, from the command itself
-	PYTHONPATH=. $(BIN)/python docs/tools/option_tables.py
+	$(BIN)/python docs/tools/option_tables.py
 
-lint: setup
+lint: setup build/rooms/terracast
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from adapt.clock import Moment
-from adapt.guard.gate import Decision
-from adapt.guard.policy import Act
-from adapt.guard.rung_maker import Made, RungMaker
-from adapt.guard.verdict import Verdict
-from adapt.loop import Loop
-from adapt.trial import Trial
-from stfm.forecaster import Forecaster
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.gate import Decision
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.rung_maker import Made, RungMaker
+from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.loop import Loop
+from terracast.adapt.trial import Trial
+from terracast.stfm.forecaster import Forecaster
 
 
 class Versions(Protocol):

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.scores import level
-from streams.errors import TerracastError
+from terracast.adapt.scores import level
+from terracast.streams.errors import TerracastError
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 CLIP_SIGMA = 8.0  # deviations: no error counts for more

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
-
-from streams.errors import TerracastError
-from streams.instant import instant
-from streams.known import History
-from streams.quality.known_flags import KnownFlags
-from streams.quality.online import Screened
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant
+from terracast.streams.known import History
+from terracast.streams.quality.known_flags import KnownFlags
+from terracast.streams.quality.online import Screened
 
 
 class Moment:
@@ -51,7 +50,7 @@ class Moment:
 def clock(history: History, start: np.datetime64, stop: np.datetime64, cadence: np.timedelta64) -> Iterator[Moment]:
     """Moments from ``start`` to ``stop`` (both included), ``cadence`` apart, in order.
 
-    >>> from streams.known import Recorded
+    >>> from terracast.streams.known import Recorded
     >>> moments = clock(Recorded({}), np.datetime64("2020-01-01"), np.datetime64("2020-01-02"), np.timedelta64(6, "h"))
     >>> len(list(moments))
     5

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.calibration import OutputCalibration
-from adapt.mixing.earned import Earned
-from adapt.mixing.mixture import Mixture
-from adapt.scores import crps, inside, level
-from adapt.stacking import Stacking
-from stfm.forecaster import Forecaster, Request
-from streams.instant import instant
+from terracast.adapt.calibration import OutputCalibration
+from terracast.adapt.mixing.earned import Earned
+from terracast.adapt.mixing.mixture import Mixture
+from terracast.adapt.scores import crps, inside, level
+from terracast.adapt.stacking import Stacking
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.instant import instant
 
 ARRAYS = ("raw", "moved", "served", "labels", "features")
 CORRECTIONS: Mapping[str, Any] = {"calibration": OutputCalibration, "stacking": Stacking, "mixture": Mixture,

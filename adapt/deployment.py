@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.contender import Contender, Score
-from adapt.guard.betting_gate import BettingGate
-from adapt.guard.gate import Gate
-from adapt.guard.verdict import Verdict
-from adapt.probation import Probation
-from adapt.trial import Trial
+from terracast.adapt.contender import Contender, Score
+from terracast.adapt.guard.betting_gate import BettingGate
+from terracast.adapt.guard.gate import Gate
+from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.probation import Probation
+from terracast.adapt.trial import Trial
 
 
 @dataclass

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.contender import Contender, Score
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster
-from streams.known import History
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import Contender, Score
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.known import History
 
 
 def hindcast(model: Forecaster, version: str, watched: Watched, history: History,

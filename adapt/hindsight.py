@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.contender import Contender, Score
-from adapt.loop import Loop
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import Contender, Score
+from terracast.adapt.loop import Loop
 
 MOST = 8  # versions that go on beside what is served: the first (the base), and the newest others
 ORACLE = "oracle (not attainable)"

@@ -13,21 +13,20 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.contender import Contender, Score, rows_at
-from adapt.deployment import Deployment
-from adapt.guard.climbing import Climbing
-from adapt.guard.policy import Act, Policy
-from adapt.guard.verdict import Verdict
-from adapt.monitoring.data_faults import DataFaults
-from adapt.monitoring.episodes import Episode, Episodes
-from adapt.monitoring.monitor import Evidence, Monitor
-from adapt.monitoring.surroundings import features
-from adapt.scores import pit, residual
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster
-from streams.instant import instant
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import Contender, Score, rows_at
+from terracast.adapt.deployment import Deployment
+from terracast.adapt.guard.climbing import Climbing
+from terracast.adapt.guard.policy import Act, Policy
+from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.monitoring.data_faults import DataFaults
+from terracast.adapt.monitoring.episodes import Episode, Episodes
+from terracast.adapt.monitoring.monitor import Evidence, Monitor
+from terracast.adapt.monitoring.surroundings import features
+from terracast.adapt.scores import pit, residual
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.instant import instant
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.watched import Watched
-from streams.known import RecordedDomain
+from terracast.adapt.clock import Moment
+from terracast.adapt.watched import Watched
+from terracast.streams.known import RecordedDomain
 
 FEWEST = 2  # as the plain rules want; told again here, since what reads the clock alone must not load models
 

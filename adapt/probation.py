@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from adapt.contender import Contender, Score
-from adapt.guard.betting_gate import BettingGate
-from adapt.guard.gate import Decision, Gate
-from adapt.guard.policy import Act
-from adapt.guard.verdict import Verdict
-from adapt.trial import Losses, paired, stacked
+from terracast.adapt.contender import Contender, Score
+from terracast.adapt.guard.betting_gate import BettingGate
+from terracast.adapt.guard.gate import Decision, Gate
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.trial import Losses, paired, stacked
 
 PATIENCE = 56  # blocks of a horizon during which a new champion may be rolled back
 

@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from adapt.admission import InMemory, examine, settle
-from adapt.clock import clock
-from adapt.contender import Score
-from adapt.guard.rung_maker import RungMaker
-from adapt.guard.verdict import Verdict
-from adapt.hindsight import ORACLE, Hindsight
-from adapt.loop import Loop
-from adapt.missed import sees_enough
-from adapt.monitoring.episodes import Episode
-from adapt.rungs.fine_tune import FineTune
-from adapt.watched import Watched
-from streams.known import History
-from streams.quality.online import Screened
+from terracast.adapt.admission import InMemory, examine, settle
+from terracast.adapt.clock import clock
+from terracast.adapt.contender import Score
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.hindsight import ORACLE, Hindsight
+from terracast.adapt.loop import Loop
+from terracast.adapt.missed import sees_enough
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.watched import Watched
+from terracast.streams.known import History
+from terracast.streams.quality.online import Screened
 
 
 @dataclass(frozen=True)

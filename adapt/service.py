@@ -7,26 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from adapt.calibration import OutputCalibration
-from adapt.clock import Moment, clock
-from adapt.contender import Contender, rows_at
-from adapt.guard.policy import Policy
-from adapt.loop import Loop
-from adapt.missed import sees_enough
-from adapt.mixing.earned import Earned
-from adapt.mixing.mixture import Mixture
-from adapt.monitoring.data_faults import DataFaults
-from adapt.monitoring.episodes import Episodes
-from adapt.monitoring.flag_tickets import FlagTickets
-from adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
-from adapt.monitoring.silence import Reports
-from adapt.monitoring.surroundings import Contexts, features
-from adapt.scores import level, pit, residual
-from adapt.stacking import Stacking
-from adapt.watched import ALWAYS, Watched
-from stfm.forecaster import Forecaster
-from streams.errors import TerracastError
+from terracast.adapt.calibration import OutputCalibration
+from terracast.adapt.clock import Moment, clock
+from terracast.adapt.contender import Contender, rows_at
+from terracast.adapt.guard.policy import Policy
+from terracast.adapt.loop import Loop
+from terracast.adapt.missed import sees_enough
+from terracast.adapt.mixing.earned import Earned
+from terracast.adapt.mixing.mixture import Mixture
+from terracast.adapt.monitoring.data_faults import DataFaults
+from terracast.adapt.monitoring.episodes import Episodes
+from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
+from terracast.adapt.monitoring.silence import Reports
+from terracast.adapt.monitoring.surroundings import Contexts, features
+from terracast.adapt.scores import level, pit, residual
+from terracast.adapt.stacking import Stacking
+from terracast.adapt.watched import ALWAYS, Watched
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.errors import TerracastError
 
 MOST_ISSUES = 3000  # forecasts of a half that what is normal is learnt from, the newest: a century of days need not be
 

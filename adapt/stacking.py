@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from stfm.forecaster import Request
+from terracast.stfm.forecaster import Request
 
 WINDOW = 48
 NEWEST = 12  # of the window every step; of the rest every third

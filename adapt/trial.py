@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from adapt.contender import Contender, Score
-from adapt.guard.betting_gate import BettingGate
-from adapt.guard.gate import Gate
-from adapt.guard.policy import Act
-from adapt.guard.verdict import Verdict
+from terracast.adapt.contender import Contender, Score
+from terracast.adapt.guard.betting_gate import BettingGate
+from terracast.adapt.guard.gate import Gate
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.verdict import Verdict
 
 Losses = tuple[np.ndarray, np.ndarray]  # (node,) each: of what serves, and of what forecasts beside it
 

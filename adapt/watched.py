@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.mixing.company import MOST, company_names, stacked
-from stfm.forecaster import Request
-from streams.alignment import context
+from terracast.adapt.clock import Moment
+from terracast.adapt.mixing.company import MOST, company_names, stacked
+from terracast.stfm.forecaster import Request
+from terracast.streams.alignment import context
 
 ALWAYS = np.datetime64("1678-01-01", "ns")
 

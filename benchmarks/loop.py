@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from adapt.guard.policy import Policy
-from adapt.guard.rung_maker import RungMaker
-from adapt.hindsight import ORACLE, Hindsight
-from adapt.monitoring.episodes import Episode
-from adapt.replay import Outcome
-from adapt.replay import replay as run
-from adapt.rungs.fine_tune import FineTune
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.seasonal_naive import SeasonalNaive
-from streams.known import History
+from terracast.adapt.guard.policy import Policy
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.hindsight import ORACLE, Hindsight
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.replay import Outcome
+from terracast.adapt.replay import replay as run
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.known import History
 
 WEEK, WEEKLY = pd.Timedelta("7D"), "seasonal-naive-week"
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-
-from causal.graph import Link, Series
+from terracast.causal.graph import Link, Series
 
 WEAKEST = 0.05  # |partial correlation|: a quarter of a percent of the variance
 WEAKEST_NOW = 0.1  # of a same-time link, all other series held fixed: one percent, a "small" effect (Cohen 1988)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from causal.graph import CausalGraph
-from causal.search import Search
+from terracast.causal.graph import CausalGraph
+from terracast.causal.search import Search
 
 _TESTS = {
     "ParCorr": "Links are linear", "RobustParCorr": "Links are linear between ranks turned to normal scores",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.words import duration
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.words import duration
 
 SORTS = ("appeared", "vanished", "turned", "changed lag", "changed sign", "changed strength", "direction found",
          "direction lost")

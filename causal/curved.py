@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 from scipy import stats
+from terracast.causal.fast.bootstrap import drawn_blocks
+from terracast.causal.fast.covariance import lagged_correlation
+from terracast.causal.graph import Link, Series
+from terracast.causal.knowledge import LinkAssumptions
+from terracast.causal.methods.explorer import explorer, quiet
+from terracast.causal.search import Redraw, Search
+from terracast.causal.tails import normal_scores
 from tigramite.independence_tests.parcorr import ParCorr
-
-from causal.fast.bootstrap import drawn_blocks
-from causal.fast.covariance import lagged_correlation
-from causal.graph import Link, Series
-from causal.knowledge import LinkAssumptions
-from causal.methods.explorer import explorer, quiet
-from causal.search import Redraw, Search
-from causal.tails import normal_scores
 
 DEGREE = 6  # of the conditions
 CAUSE = 4  # of the cause: a narrow hump is seen by no square
@@ -109,7 +108,7 @@ def curved_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
     A test costs a tenth of a millisecond whatever the number of steps; memory 8 x (6 x series x (2 x lags + 1))^2
     bytes. At a tenth of the search's level.
     """
-    from causal.engine import read_links
+    from terracast.causal.engine import read_links
 
     asked = Search(**{**search.__dict__, "engine": "tigramite", "test": "ParCorr", "alpha": LEVEL * search.alpha})
     with quiet():

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
-
-from causal.caveats import caveats
-from causal.engine import search_links
-from causal.graph import CausalGraph, Series
-from causal.knowledge import Knowledge
-from causal.prepare import Dropped, Prepared
-from causal.redundant import redundant
-from causal.search import DiscoverError, Progress, Search
-from causal.stability import stability
+from terracast.causal.caveats import caveats
+from terracast.causal.engine import search_links
+from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Dropped, Prepared
+from terracast.causal.redundant import redundant
+from terracast.causal.search import DiscoverError, Progress, Search
+from terracast.causal.stability import stability
 
 __all__ = ["DiscoverError", "discover", "enough_samples", "stability", "without_redundant"]
 

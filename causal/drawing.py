@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.layout import Box, Curve, Point, Ring, arrow, place_label, ring
-from causal.words import sentence, short_duration
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.layout import Box, Curve, Point, Ring, arrow, place_label, ring
+from terracast.causal.words import sentence, short_duration
 
 _COLOURS = {"used": "#0a7d55", "refused": "#c2410c", "known": "#6d28d9", "plain": "#64748b"}
 _MEANING = {"used": "driver in use", "refused": "driver refused", "known": "put in by knowledge",

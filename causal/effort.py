@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from terracast.causal.graph import Series
+from terracast.causal.methods.explorer import explorer, quiet
+from terracast.causal.prepare import Prepared
+from terracast.causal.search import AloneError, DiscoverError, Search
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-from causal.graph import Series
-from causal.methods.explorer import explorer, quiet
-from causal.prepare import Prepared
-from causal.search import AloneError, DiscoverError, Search
 
 Clock = Callable[[], float]
 _KEPT = 0.8  # share of same-time neighbours that each further condition leaves, as seen on real air quality
@@ -53,7 +52,7 @@ def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: i
     clock; where many series move at the same time PCMCI+'s tests are hard to count, and a factor of 10 is seen.
     ``processes`` multiply the memory. O(time x series^2 x lags) for the covariance. Raises ``DiscoverError``.
 
-    >>> from causal.graph import Series
+    >>> from terracast.causal.graph import Series
     >>> values = np.random.default_rng(0).normal(size=(500, 4))
     >>> ready = Prepared(values, tuple(Series("a", one) for one in "wxyz"), "1h", np.arange(500))
     >>> effort(ready, Search(3, method="PCMCI")).sentence

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
+from terracast.causal.graph import Link, Series
+from terracast.causal.knowledge import LinkAssumptions
+from terracast.causal.methods.explorer import drawing, explorer, quiet
+from terracast.causal.search import ENGINES, METHODS, TESTS, Progress, Redraw, Search
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-from causal.graph import Link, Series
-from causal.knowledge import LinkAssumptions
-from causal.methods.explorer import drawing, explorer, quiet
-from causal.search import ENGINES, METHODS, TESTS, Progress, Redraw, Search
 
 __all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
 

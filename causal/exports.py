@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from causal.graph import CausalGraph, Link
+from terracast.causal.graph import CausalGraph, Link
 
 _FIELDS = ("cause", "effect", "lag", "strength", "p_value", "stability", "oriented", "known", "note")
 
@@ -21,7 +21,7 @@ def to_networkx(graph: CausalGraph) -> Any:
 
     A link without a direction is one edge with ``oriented`` False.
 
-    >>> from causal.graph import Series
+    >>> from terracast.causal.graph import Series
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
     >>> list(to_networkx(graph).edges(data="lag"))

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-
-from causal.changes import Key, LinkChange, changes_between, key_of, sentence_of
-from causal.graph import CausalGraph, Link
-from causal.windows import WindowError, WindowGraph
+from terracast.causal.changes import Key, LinkChange, changes_between, key_of, sentence_of
+from terracast.causal.graph import CausalGraph, Link
+from terracast.causal.windows import WindowError, WindowGraph
 
 EVIDENCE = ("This is evidence, not certainty: other causes, other weather or another way of measuring can move a link "
             "as well; a person who knows the place should look.")
@@ -46,7 +45,7 @@ def graph_alarms(graphs: Sequence[WindowGraph], *, alpha: float = 0.05, draws: i
     month ``alpha`` is the rate per month. Needs at least 8 windows (``WindowError``): with 8 the smallest p-value
     of a clean break in the middle is about 0.03. O(draws × windows × links).
 
-    >>> from causal.graph import Series
+    >>> from terracast.causal.graph import Series
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> there = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
     >>> months = np.arange("2023-01", "2024-02", dtype="M8[M]").astype("M8[ns]")

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from causal.graph import CausalGraph, Series
-from streams.errors import TerracastError
+from terracast.causal.graph import CausalGraph, Series
+from terracast.streams.errors import TerracastError
 
 _VERBS = {"never causes": "never", "causes": "certain", "may cause": "maybe", "maybe causes": "maybe"}
 _WORDS = {"never": "never causes", "certain": "causes", "maybe": "may cause"}

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from causal.graph import Series
+from terracast.causal.graph import Series
 
 BOX_WIDTH, BOX_HEIGHT = 178.0, 46.0
 _GAP = 0.9  # slots left empty between two domains

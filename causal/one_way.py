@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from causal.graph import CausalGraph, Series
-from causal.knowledge import Knowledge
+from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.knowledge import Knowledge
 
 Find = Callable[[Knowledge], CausalGraph]
 """A search that honours what it is given."""
@@ -17,7 +17,7 @@ def settled(find: Find, target: Series, knowledge: Knowledge) -> tuple[CausalGra
 
     The assumption stands among the graph's ``assumptions``; its ``settings`` hold what the experts said, no more.
 
-    >>> from causal.graph import Link
+    >>> from terracast.causal.graph import Link
     >>> rain, bikes = Series("weather", "rain"), Series("city", "bikes")
     >>> def find(known: Knowledge) -> CausalGraph:
     ...     turned = not known.allows(bikes, rain, 0)
@@ -48,7 +48,7 @@ def one_way(graph: CausalGraph, target: Series) -> Knowledge:
     lead into it: bikes do not make the rain. A domain that the target's does drive (sales after demand) keeps its
     lagged links and is left as it is. An assumption, to be told as one; empty where there is nothing to settle.
 
-    >>> from causal.graph import Link
+    >>> from terracast.causal.graph import Link
     >>> rain, bikes, sales = Series("weather", "rain"), Series("city", "bikes"), Series("shop", "sales")
     >>> links = (Link(bikes, rain, 0, -0.3, 0.0), Link(bikes, sales, 1, 0.4, 0.0), Link(bikes, sales, 0, 0.2, 0.0))
     >>> one_way(CausalGraph((rain, bikes, sales), links, "1h", "", 900), bikes).text().strip()

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from causal.graph import Series
-from causal.season import (
+from terracast.causal.graph import Series
+from terracast.causal.season import (
     TRANSFORMS,
     anomalies,
     calendar,
@@ -21,9 +20,9 @@ from causal.season import (
     slot_statistics,
     transformed,
 )
-from causal.tails import excess_kurtosis, normal_scores
-from streams.errors import TerracastError
-from streams.panel import check_panel, step_of
+from terracast.causal.tails import excess_kurtosis, normal_scores
+from terracast.streams.errors import TerracastError
+from terracast.streams.panel import check_panel, step_of
 
 _LEAST_VALUES = 20
 _LONG_TAILS = 1.0  # excess kurtosis of anomalies from which they are taken by rank

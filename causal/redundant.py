@@ -6,9 +6,8 @@ Conditioning on one of them leaves no residual: tests then return noise or fail.
 from __future__ import annotations
 
 import numpy as np
-
-from causal.graph import Series
-from causal.prepare import Dropped
+from terracast.causal.graph import Series
+from terracast.causal.prepare import Dropped
 
 _SAME = 1e-9
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 METHODS = ("PCMCI+", "PCMCI")
 TESTS = ("ParCorr", "RobustParCorr", "CMIknn", "GPDC")

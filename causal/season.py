@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from causal.tails import HEAVY, excess_kurtosis, normal_scores
-from causal.trend import slow_part
+from terracast.causal.tails import HEAVY, excess_kurtosis, normal_scores
+from terracast.causal.trend import slow_part
 
 TRANSFORMS = ("none", "log1p", "ranks", "normal")
 _ROUNDS = 3  # of backfitting: curve and slot means are nearly orthogonal

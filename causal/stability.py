@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
+from terracast.causal.engine import redrawn_links
+from terracast.causal.graph import CausalGraph, Link
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Prepared
+from terracast.causal.search import DiscoverError, Progress, Redraw, Search
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-from causal.engine import redrawn_links
-from causal.graph import CausalGraph, Link
-from causal.knowledge import Knowledge
-from causal.prepare import Prepared
-from causal.search import DiscoverError, Progress, Redraw, Search
 
 
 def stability(prepared: Prepared, graph: CausalGraph, *, draws: int = 20, seed: int = 0,
@@ -27,8 +26,8 @@ def stability(prepared: Prepared, graph: CausalGraph, *, draws: int = 20, seed: 
     graph's settings do not tell how. Costs ``draws`` times the search less what
     draws have in common: 100 draws of PCMCI on 10 series x 2,000 steps x 3 lags take well under a second.
 
-    >>> from causal.discover import discover
-    >>> from causal.graph import Series
+    >>> from terracast.causal.discover import discover
+    >>> from terracast.causal.graph import Series
     >>> noise = np.random.default_rng(0).normal(size=(300, 2))
     >>> noise[1:, 1] += 0.6 * noise[:-1, 0]
     >>> done = Prepared(noise, (Series("a", "x"), Series("b", "y")), "1h", np.arange(300))

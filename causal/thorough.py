@@ -11,17 +11,16 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import xarray as xr
-
-from causal.agreement import LONG, PARTS, WEAKEST, WEAKEST_NOW, beside_all_others, met_again, strong_enough
-from causal.breaks import spans
-from causal.curved import DEGREE, LEVEL, curvature, curved_links
-from causal.discover import discover, without_redundant
-from causal.engine import search_links
-from causal.graph import CausalGraph, Link
-from causal.knowledge import Knowledge
-from causal.prepare import Preparation, Prepared, PrepareError, prepare
-from causal.search import DiscoverError, Progress, Redraw, Search
-from causal.stability import stability
+from terracast.causal.agreement import LONG, PARTS, WEAKEST, WEAKEST_NOW, beside_all_others, met_again, strong_enough
+from terracast.causal.breaks import spans
+from terracast.causal.curved import DEGREE, LEVEL, curvature, curved_links
+from terracast.causal.discover import discover, without_redundant
+from terracast.causal.engine import search_links
+from terracast.causal.graph import CausalGraph, Link
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Preparation, Prepared, PrepareError, prepare
+from terracast.causal.search import DiscoverError, Progress, Redraw, Search
+from terracast.causal.stability import stability
 
 _CURVED_FROM = 1e-4  # p-value below which straight lines are not enough
 _CURVED_COLUMNS = 4000  # curves x lags up to which one covariance is held (128 MB)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from causal.graph import CausalGraph, Driver
-from causal.prepare import Prepared
-from streams.errors import TerracastError
+from terracast.causal.graph import CausalGraph, Driver
+from terracast.causal.prepare import Prepared
+from terracast.streams.errors import TerracastError
 
 Find = Callable[[Prepared], CausalGraph]
 """A search with its settings fixed, e.g. ``partial(discover, max_lag=12, alpha=0.01)``."""
@@ -34,8 +33,8 @@ def window_graphs(prepared: Prepared, find: Find, *, windows: int = 4) -> tuple[
 
     Raises ``WindowError`` where the span is too short to be cut.
 
-    >>> from causal.discover import discover
-    >>> from causal.graph import Series
+    >>> from terracast.causal.discover import discover
+    >>> from terracast.causal.graph import Series
     >>> noise = np.random.default_rng(0).normal(size=(600, 2))
     >>> done = Prepared(noise, (Series("a", "x"), Series("b", "y")), "1h", np.arange(600).astype("M8[h]"))
     >>> [len(one.graph.links) for one in window_graphs(done, lambda part: discover(part, max_lag=1), windows=3)]
@@ -61,7 +60,7 @@ def steady_drivers(drivers: Sequence[Driver], graphs: Sequence[WindowGraph], *, 
     acts through its target's domain, when it holds a directed one into any variable of that domain. Short windows
     have less power than the whole span: ``least`` of one half asks that it be no matter of one season.
 
-    >>> from causal.graph import Link, Series
+    >>> from terracast.causal.graph import Link, Series
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
     >>> bare = replace(graph, links=())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-
-from causal.graph import CausalGraph, Link
+from terracast.causal.graph import CausalGraph, Link
 
 _UNITS = ((604800, "week"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _SHORT = {"week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s"}
@@ -50,7 +49,7 @@ def short_duration(lag: int, step: str) -> str:
 def sentence(link: Link, graph: CausalGraph) -> str:
     """One plain sentence for a link: what raises or lowers what, when, and how sure that is.
 
-    >>> from causal.graph import Series
+    >>> from terracast.causal.graph import Series
     >>> wind, dust = Series("weather", "wind"), Series("air", "PM2.5")
     >>> link = Link(wind, dust, 1, -0.31, 1e-9, stability=0.92)
     >>> sentence(link, CausalGraph((wind, dust), (link,), "1h", "PCMCI+", 900))

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.contender import rows_at
-from adapt.scores import crps, level
-from adapt.watched import Watched
-from causal.graph import Driver, Series
-from drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
-from drivers.selection import LEAST_BLOCKS
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import rows_at
+from terracast.adapt.scores import crps, level
+from terracast.adapt.watched import Watched
+from terracast.causal.graph import Driver, Series
+from terracast.drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
+from terracast.drivers.selection import LEAST_BLOCKS
+from terracast.stfm.forecaster import Forecaster, Request
 
 JUDGED = 0.4  # the newest share of the span: models are fitted before it
 MOST_ISSUES = 240

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from causal.graph import Series
-from drivers.paired_e_process import block_length
+from terracast.causal.graph import Series
+from terracast.drivers.paired_e_process import block_length
 
 SeriesLosses = Callable[[tuple[Series, ...]], np.ndarray]
 """Losses (n,) of forecasts that may read these series and no others."""

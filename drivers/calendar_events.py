@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from causal.graph import CausalGraph, Driver, Series
-from causal.knowledge import Knowledge
-from streams.panel import step_of
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.streams.panel import step_of
 
 LEAST_DAYS = 3  # with the rarer value
 WHOLE = 0.99  # least share of days with a single value

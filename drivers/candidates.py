@@ -8,20 +8,19 @@ from functools import partial
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.watched import Watched
-from causal.discover import DiscoverError
-from causal.discover import discover as find_graph
-from causal.graph import CausalGraph, Driver, Series
-from causal.knowledge import Knowledge
-from causal.prepare import Prepared
-from causal.windows import steady_drivers, window_graphs
-from drivers.calendar_events import with_calendar_events
-from drivers.direct_causes import choose_drivers
-from drivers.indirect_causes import with_indirect
-from drivers.proxies import with_proxies
-from drivers.publication_delays import publication_delays
+from terracast.adapt.clock import Moment
+from terracast.adapt.watched import Watched
+from terracast.causal.discover import DiscoverError
+from terracast.causal.discover import discover as find_graph
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Prepared
+from terracast.causal.windows import steady_drivers, window_graphs
+from terracast.drivers.calendar_events import with_calendar_events
+from terracast.drivers.direct_causes import choose_drivers
+from terracast.drivers.indirect_causes import with_indirect
+from terracast.drivers.proxies import with_proxies
+from terracast.drivers.publication_delays import publication_delays
 
 STEADY_WINDOWS = 4
 STEADY_ALPHA = 0.05  # short windows have less power, and the link is only to be met again

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.words import duration
-from streams.errors import TerracastError
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.words import duration
+from terracast.streams.errors import TerracastError
 
 
 class DriverError(TerracastError):

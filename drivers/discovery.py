@@ -7,18 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.watched import Watched
-from causal.graph import CausalGraph, Driver, Series
-from causal.knowledge import Knowledge
-from causal.one_way import settled
-from causal.prepare import Preparation, Prepared
-from causal.search import Progress, Search
-from causal.thorough import Redraws, discover_thoroughly
-from drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
-from drivers.candidates import candidates, refused
-from drivers.selection import inputs_of, select_by_ablation
+from terracast.adapt.clock import Moment
+from terracast.adapt.watched import Watched
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.one_way import settled
+from terracast.causal.prepare import Preparation, Prepared
+from terracast.causal.search import Progress, Search
+from terracast.causal.thorough import Redraws, discover_thoroughly
+from terracast.drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
+from terracast.drivers.candidates import candidates, refused
+from terracast.drivers.selection import inputs_of, select_by_ablation
 
 REDRAWS = 20
 ALPHA = 0.05  # chance to use any series that does not help, over all series that could have been chosen

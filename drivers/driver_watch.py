@@ -8,10 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-
-from causal.graph import CausalGraph, Driver, Series
-from drivers.paired_e_process import PairedEProcess, PairedError
-from drivers.selection import name_of
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.drivers.paired_e_process import PairedEProcess, PairedError
+from terracast.drivers.selection import name_of
 
 
 @dataclass(frozen=True)

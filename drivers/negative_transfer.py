@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.contender import rows_at
-from adapt.loop import Loop
-from adapt.scores import crps
-from causal.graph import CausalGraph, Driver, Series
-from drivers.ablation import mean_known
-from drivers.driver_watch import DriverWatch, Dropped
-from drivers.selection import inputs_of
-from streams.instant import instant
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import rows_at
+from terracast.adapt.loop import Loop
+from terracast.adapt.scores import crps
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.drivers.ablation import mean_known
+from terracast.drivers.driver_watch import DriverWatch, Dropped
+from terracast.drivers.selection import inputs_of
+from terracast.streams.instant import instant
 
 EVERY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 

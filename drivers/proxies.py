@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.knowledge import Knowledge
-from drivers.indirect_causes import STABLE
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.drivers.indirect_causes import STABLE
 
 
 def with_proxies(graph: CausalGraph, drivers: Sequence[Driver]) -> tuple[Driver, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-
-from adapt.clock import Moment
+from terracast.adapt.clock import Moment
 
 LOOKS = 24
 SPREAD = np.timedelta64(30, "D")

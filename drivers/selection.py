@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from causal.graph import CausalGraph, Driver, Series
-from drivers.backward_elimination import MarginalGain, SeriesLosses, backward_elimination
-from drivers.paired_e_process import PairedEProcess, PairedError, block_length
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.drivers.backward_elimination import MarginalGain, SeriesLosses, backward_elimination
+from terracast.drivers.paired_e_process import PairedEProcess, PairedError, block_length
 
 DriverLosses = Callable[[tuple[Driver, ...]], np.ndarray]
 """Losses (n,) of forecasts that may read these drivers and no others, one per issue time, in issue order; the same

@@ -16,15 +16,15 @@ table.to_csv("my_measurements.csv", index=False)
 # --8<-- [end:file]
 
 # --8<-- [start:read]
-from streams.readers import read
+from terracast.streams.readers import read
 
 panel = read("my_measurements.csv", domain="air", units={"no2": "ug m-3"})
 print(dict(panel.sizes), panel.attrs["step"])
 # --8<-- [end:read]
 
 # --8<-- [start:forecast]
-from stfm.base.model import Base
-from stfm.forecaster import Request
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Request
 
 issue_time = panel["time"].values[-1]
 request = Request("no2", issue_time, horizon=24, step=np.timedelta64(1, "h"))

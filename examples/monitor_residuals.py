@@ -11,14 +11,14 @@ residuals[24 * 130:, 2] += 1.5  # the park changes on day 130
 # --8<-- [end:residuals]
 
 # --8<-- [start:fit]
-from adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.monitor import Monitor
 
 reference = slice(0, 24 * 100)  # 100 days in which nothing changed
 monitor = Monitor.fit(residuals[reference], times[reference], false_alarms_per_month=1.0, nodes=nodes, seed=1)
 # --8<-- [end:fit]
 
 # --8<-- [start:observe]
-from adapt.monitoring.episodes import Episodes
+from terracast.adapt.monitoring.episodes import Episodes
 
 episodes, told = Episodes(cooldown=np.timedelta64(7, "D"), name="air-NO2"), set()
 for day in range(100, 150):

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from stfm.forecaster import Capabilities, Forecaster, ForecastError, Request, as_forecast
+from terracast.stfm.forecaster import Capabilities, Forecaster, ForecastError, Request, as_forecast
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class LastDays:
 
 
 # --8<-- [start:check]
-from streams.city.city import simulate_city
+from terracast.streams.city.city import simulate_city
 
 panel = simulate_city(seed=7, days=30, drifts=()).panels["air"]
 request = Request("no2", panel["time"].values[24 * 25], horizon=24, step=np.timedelta64(1, "h"))

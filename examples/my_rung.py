@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import matured
-from adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
-from adapt.scores import level
-from stfm.forecaster import Capabilities, Forecaster, Request
+from terracast.adapt.rungs.pairs import matured
+from terracast.adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
+from terracast.adapt.scores import level
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class MeanShift:
 
 
 # --8<-- [start:check]
-from stfm.seasonal_naive import SeasonalNaive
-from streams.city.city import simulate_city
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.city.city import simulate_city
 
 panel = simulate_city(seed=7, days=120, drifts=()).panels["air"]
 request = Request("no2", panel["time"].values[-1], horizon=24, step=np.timedelta64(1, "h"))

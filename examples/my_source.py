@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 import xarray as xr
-
-from streams.sources.contract import Batch, Cursor, drain
-from streams.store import Store
+from terracast.streams.sources.contract import Batch, Cursor, drain
+from terracast.streams.store import Store
 
 
 class RecentReadings:

@@ -1,7 +1,7 @@
 """From panels to a causal graph, and from the graph to drivers with reasons, on a city whose causes are known."""
 
 # --8<-- [start:panels]
-from streams.city.city import simulate_city
+from terracast.streams.city.city import simulate_city
 
 city = simulate_city(seed=7, days=365, drifts=())
 panels = {domain: city.panels[domain] for domain in ("weather", "traffic", "air")}
@@ -10,8 +10,8 @@ for domain, panel in panels.items():
 # --8<-- [end:panels]
 
 # --8<-- [start:discover]
-from causal.knowledge import Knowledge
-from causal.thorough import discover_thoroughly, usual_search
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.thorough import discover_thoroughly, usual_search
 
 knowledge = Knowledge.parse("air.* never causes weather.*\nair.* never causes traffic.*\n")
 graph = discover_thoroughly(panels, usual_search(max_lag=4), knowledge=knowledge)
@@ -21,8 +21,8 @@ for link in graph.links:
 # --8<-- [end:discover]
 
 # --8<-- [start:drivers]
-from causal.graph import Series
-from drivers.direct_causes import choose_drivers
+from terracast.causal.graph import Series
+from terracast.drivers.direct_causes import choose_drivers
 
 delays = {"weather": 1, "traffic": 0, "air": 1}  # hours after which each domain is published
 for driver in choose_drivers(graph, Series("air", "no2"), published=delays, horizon=6):

@@ -10,19 +10,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapt.clock import Moment
-from adapt.guard.policy import Act
-from flows.outbox import flush, post, post_admission
-from flows.quality_control import screened
-from flows.saved_loop import load_loop, loop_part, receipts, save_loop
-from flows.workspace import Workspace
-from registry.lineage import Lineage
-from streams.store import View
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.policy import Act
+from terracast.flows.outbox import flush, post, post_admission
+from terracast.flows.quality_control import screened
+from terracast.flows.saved_loop import load_loop, loop_part, receipts, save_loop
+from terracast.flows.workspace import Workspace
+from terracast.registry.lineage import Lineage
+from terracast.streams.store import View
 
 if TYPE_CHECKING:
-    from adapt.guard.rung_maker import Made, RungMaker
-    from adapt.loop import Loop
-    from stfm.forecaster import Forecaster
+    from terracast.adapt.guard.rung_maker import Made, RungMaker
+    from terracast.adapt.loop import Loop
+    from terracast.stfm.forecaster import Forecaster
 
 
 def carry_out_wish(workspace: Workspace) -> str | None:
@@ -30,8 +30,8 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     view = workspace.store.read()
     if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
-    from adapt.admission import examine, settle
-    from adapt.guard.past import Past
+    from terracast.adapt.admission import examine, settle
+    from terracast.adapt.guard.past import Past
 
     loop = load_loop(workspace, view)
     assert loop.wish is not None, "the loop and its part are of one snapshot"

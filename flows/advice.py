@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import stats
-
-from adapt.hindsight import ORACLE
-from adapt.replay import Outcome
-from flows.reporting.wording import number, unit_words
+from terracast.adapt.hindsight import ORACLE
+from terracast.adapt.replay import Outcome
+from terracast.flows.reporting.wording import number, unit_words
 
 FEWEST_BLOCKS = 4
 BLOCK = pd.Timedelta("7D")

@@ -6,8 +6,7 @@ import re
 
 import numpy as np
 import pandas as pd
-
-from flows.settings import SettingsError
+from terracast.flows.settings import SettingsError
 
 
 def as_of(text: str | None, option: str = "--now") -> np.datetime64:

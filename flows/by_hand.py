@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.workspace import Workspace
-from registry.promotion import promote, rollback
+from terracast.flows.workspace import Workspace
+from terracast.registry.promotion import promote, rollback
 
 
 def promote_by_hand(config: Path, version: str, reason: str) -> str:

@@ -12,16 +12,15 @@ import traceback
 from typing import Annotated, NoReturn
 
 import typer
-
-from flows import store_verbs
-from flows.benches import verbs as bench_verbs
-from flows.cli import begin, data, forecast, loop, models, reading
-from flows.leaving import leave
-from flows.memory import keep_little
-from flows.one_line import in_one_line
-from flows.output import ERROR, note
-from flows.scorecards.scorecard import scorecard
-from streams.errors import TerracastError
+from terracast.flows import store_verbs
+from terracast.flows.benches import verbs as bench_verbs
+from terracast.flows.cli import begin, data, forecast, loop, models, reading
+from terracast.flows.leaving import leave
+from terracast.flows.memory import keep_little
+from terracast.flows.one_line import in_one_line
+from terracast.flows.output import ERROR, note
+from terracast.flows.scorecards.scorecard import scorecard
+from terracast.streams.errors import TerracastError
 
 # A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.
 for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR",

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.output import note, progress
-from flows.report import report_on
-from flows.reporting.content import KnownEvent
-from flows.settings import SettingsError
-from flows.watch import watch_once
-from flows.workspace import Workspace
-from streams.city import City, PlantedDrift, PlantedFault, demo_city
+from terracast.flows.output import note, progress
+from terracast.flows.report import report_on
+from terracast.flows.reporting.content import KnownEvent
+from terracast.flows.settings import SettingsError
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
+from terracast.streams.city import City, PlantedDrift, PlantedFault, demo_city
 
 SETTINGS = """\
 # The workspace that `terracast demo` made: a simulated city, air quality driven by weather and traffic.

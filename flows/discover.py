@@ -16,35 +16,34 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-
-from adapt.clock import Moment
-from causal.discover import DiscoverError
-from causal.discover import discover as find_graph
-from causal.effort import effort, refuse_if_alone
-from causal.graph import CausalGraph, Series
-from causal.knowledge import Knowledge
-from causal.prepare import Preparation, Prepared, PrepareError, prepare
-from causal.search import AloneError, Search
-from causal.thorough import usual_search
-from drivers.ablation import Tell, tell_nobody
-from drivers.candidates import where_seen
-from drivers.discovery import DriverSearch
-from drivers.negative_transfer import cooled_down
-from flows.as_of import as_of
-from flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
-from flows.discovery.graph_story import Story, alarm_state
-from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from flows.events import deliver, post
-from flows.output import note, progress
-from flows.prefect_api import GRAPH
-from flows.quality_control import screened
-from flows.serving_forecaster import forecaster_factory
-from flows.settings import DiscoverySettings, SettingsError, nanoseconds
-from flows.workspace import Workspace
-from registry.unversioned import record_files
-from stfm.forecaster import ForecastError
-from streams.errors import TerracastError
-from streams.store import View
+from terracast.adapt.clock import Moment
+from terracast.causal.discover import DiscoverError
+from terracast.causal.discover import discover as find_graph
+from terracast.causal.effort import effort, refuse_if_alone
+from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Preparation, Prepared, PrepareError, prepare
+from terracast.causal.search import AloneError, Search
+from terracast.causal.thorough import usual_search
+from terracast.drivers.ablation import Tell, tell_nobody
+from terracast.drivers.candidates import where_seen
+from terracast.drivers.discovery import DriverSearch
+from terracast.drivers.negative_transfer import cooled_down
+from terracast.flows.as_of import as_of
+from terracast.flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
+from terracast.flows.discovery.graph_story import Story, alarm_state
+from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
+from terracast.flows.events import deliver, post
+from terracast.flows.output import note, progress
+from terracast.flows.prefect_api import GRAPH
+from terracast.flows.quality_control import screened
+from terracast.flows.serving_forecaster import forecaster_factory
+from terracast.flows.settings import DiscoverySettings, SettingsError, nanoseconds
+from terracast.flows.workspace import Workspace
+from terracast.registry.unversioned import record_files
+from terracast.stfm.forecaster import ForecastError
+from terracast.streams.errors import TerracastError
+from terracast.streams.store import View
 
 COST = "searching: "
 

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.episodes import Episode
-from flows.output import note
-from flows.prefect_api import EPISODE, ServerAwayError, ask, letter, server
-from flows.workspace import Workspace
-from streams.store import Transaction
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.flows.output import note
+from terracast.flows.prefect_api import EPISODE, ServerAwayError, ask, letter, server
+from terracast.flows.workspace import Workspace
+from terracast.streams.store import Transaction
 
 STATE = "events"
 STRONGER = 1.5  # by so much evidence must be stronger than when it was last told, to be told again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapt.monitoring.episodes import Episode
+from terracast.adapt.monitoring.episodes import Episode
 
 NOT_KEPT = "not kept"
 

@@ -7,17 +7,16 @@ from itertools import count
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.service import Beginning, begin, past_needed
-from adapt.watched import Watched
-from flows.output import note
-from flows.settings import in_words
-from flows.share_shown import Told
-from flows.spans import YEAR, spans_for
-from flows.workspace import Workspace
-from stfm.forecaster import Forecaster
-from streams.known import History
+from terracast.adapt.clock import Moment
+from terracast.adapt.service import Beginning, begin, past_needed
+from terracast.adapt.watched import Watched
+from terracast.flows.output import note
+from terracast.flows.settings import in_words
+from terracast.flows.share_shown import Told
+from terracast.flows.spans import YEAR, spans_for
+from terracast.flows.workspace import Workspace
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.known import History
 
 FITS, FITTING = 3, 0.7  # how many fits a beginning takes, and their share of its time
 DAY = pd.Timedelta("1D")

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.freshness import SourceFreshness, freshness
-from flows.reporting.wording import duration, stamp
-from flows.settings import SettingsError, nanoseconds
-from flows.workspace import Workspace
-from streams.instant import instant
-from streams.store import View
+from terracast.flows.freshness import SourceFreshness, freshness
+from terracast.flows.reporting.wording import duration, stamp
+from terracast.flows.settings import SettingsError, nanoseconds
+from terracast.flows.workspace import Workspace
+from terracast.streams.instant import instant
+from terracast.streams.store import View
 
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 EARLIEST = np.datetime64("1678-01-01", "ns")

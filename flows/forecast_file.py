@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.forecast import HIGH, LOW, MEDIAN, Issued
-from flows.settings import SettingsError
-from streams.errors import TerracastError
+from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
+from terracast.flows.settings import SettingsError
+from terracast.streams.errors import TerracastError
 
 PLACES = {"lat": {"standard_name": "latitude", "units": "degrees_north"},
           "lon": {"standard_name": "longitude", "units": "degrees_east"}}

@@ -7,10 +7,9 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
-
-from flows.forecast import HIGH, LOW, MEDIAN, Issued
-from flows.output import WIDTH, table_lines
-from flows.reporting.wording import age, counted, silence_words, stamp, unit_words
+from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
+from terracast.flows.output import WIDTH, table_lines
+from terracast.flows.reporting.wording import age, counted, silence_words, stamp, unit_words
 
 BLOCKS = 5  # so many nodes are shown lead by lead; more side by side, a line each
 LINES = 20  # of nodes side by side

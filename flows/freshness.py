@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from flows.reporting.wording import age
-from streams.storage.arrays import read_array
-from streams.storage.observations import StoredDomain, find_domain
+from terracast.flows.reporting.wording import age
+from terracast.streams.storage.arrays import read_array
+from terracast.streams.storage.observations import StoredDomain, find_domain
 
 if TYPE_CHECKING:
-    from flows.workspace import Workspace
-    from streams.store import View
+    from terracast.flows.workspace import Workspace
+    from terracast.streams.store import View
 
 TAIL = 504  # rows that waits are learnt from: three weeks of hours
 REACH = np.timedelta64(365, "D")  # a node that said nothing for longer was closed, it is not late

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from flows.as_of import as_of
-from flows.settings import Settings, SourceContext
-from flows.workspace import Workspace
-from streams.clock import Clock as StoredClock
-from streams.sources import Answer, Source, drain
+from terracast.flows.as_of import as_of
+from terracast.flows.settings import Settings, SourceContext
+from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock as StoredClock
+from terracast.streams.sources import Answer, Source, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
 Clock = Callable[[], np.datetime64]
@@ -62,9 +61,8 @@ def sources_of(settings: Settings, clock: Clock,
 def listen(config: str | Path, host: str, port: int) -> None:
     """Take pushes for every source of type ``push`` until interrupted; a watch step ingests what was taken."""
     import uvicorn
-
-    from flows.settings import PushSourceSettings, SettingsError, read_settings
-    from streams.sources.http import push_app
+    from terracast.flows.settings import PushSourceSettings, SettingsError, read_settings
+    from terracast.streams.sources.http import push_app
 
     settings = read_settings(config)
     terms = {one.domain: one.terms() for one in settings.sources if isinstance(one, PushSourceSettings)}

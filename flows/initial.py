@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-
-from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS
-from flows.names import as_domain, stream_name
-from flows.output import note
-from flows.settings import SettingsError, in_words
-from flows.spans import YEAR, Spans, spans_for
-from stfm.bases import check_name
-from streams.clock import DAY, Clock, span
-from streams.readers import read
+from terracast.adapt.monitoring.false_alarms import COOLDOWN_BLOCKS
+from terracast.flows.names import as_domain, stream_name
+from terracast.flows.output import note
+from terracast.flows.settings import SettingsError, in_words
+from terracast.flows.spans import YEAR, Spans, spans_for
+from terracast.stfm.bases import check_name
+from terracast.streams.clock import DAY, Clock, span
+from terracast.streams.readers import read
 
 # CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
 WEATHER = frozenset({

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adapt.rungs.meta_context import ContextPlan, ContextProgress, meta_learn_context
-from adapt.rungs.start import FILE, save_start
-from flows.output import progress
-from stfm.base.model import Base
+from terracast.adapt.rungs.meta_context import ContextPlan, ContextProgress, meta_learn_context
+from terracast.adapt.rungs.start import FILE, save_start
+from terracast.flows.output import progress
+from terracast.stfm.base.model import Base
 
 EVERY = 40  # tasks between two files written
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flows.memory import give_back
-from flows.output import note
-from flows.saved_loop import reference_snapshot
-from flows.workspace import Workspace
-from streams.storage.compaction import Compacted, compact, may_go_before
+from terracast.flows.memory import give_back
+from terracast.flows.output import note
+from terracast.flows.saved_loop import reference_snapshot
+from terracast.flows.workspace import Workspace
+from terracast.streams.storage.compaction import Compacted, compact, may_go_before
 
 
 def maintain(workspace: Workspace) -> Compacted | None:

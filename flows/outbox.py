@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from adapt.guard.ladder import Climb
-from adapt.guard.policy import Act
-from adapt.guard.verdict import Verdict
-from flows.workspace import Workspace
-from registry.promotion import nominate, promote, rollback, withdraw
-from registry.versions import Registry
-from streams.store import Transaction
+from terracast.adapt.guard.ladder import Climb
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.verdict import Verdict
+from terracast.flows.workspace import Workspace
+from terracast.registry.promotion import nominate, promote, rollback, withdraw
+from terracast.registry.versions import Registry
+from terracast.streams.store import Transaction
 
 if TYPE_CHECKING:
-    from adapt.loop import Loop
+    from terracast.adapt.loop import Loop
 
 
 def post(step: Transaction, verdict: Verdict) -> None:

@@ -4,12 +4,11 @@ follows."""
 from __future__ import annotations
 
 import numpy as np
-
-from flows.forecast import Issued, zone_of
-from flows.reporting.content import FAN_LEVELS, Fan, Outlook
-from flows.settings import nanoseconds
-from flows.workspace import Workspace
-from streams.store import View
+from terracast.flows.forecast import Issued, zone_of
+from terracast.flows.reporting.content import FAN_LEVELS, Fan, Outlook
+from terracast.flows.settings import nanoseconds
+from terracast.flows.workspace import Workspace
+from terracast.streams.store import View
 
 MOST_FANS = 200
 PAST_STEPS = (48, 240)  # at least and at most this much of the past, three horizons between

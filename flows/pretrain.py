@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flows.output import progress
-from registry.pretraining import PretrainingRun
-from registry.tracking import Tracking
-from stfm.base.model import Base
-from stfm.base.pretraining import AVERAGED, FINAL_SHARE, PATCHES_AHEAD, POOL, Plan, Progress, examined
-from stfm.base.pretraining import pretrain as train
-from stfm.prior.mixture import FAMILIES
-from stfm.shelf import save
+from terracast.flows.output import progress
+from terracast.registry.pretraining import PretrainingRun
+from terracast.registry.tracking import Tracking
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.pretraining import AVERAGED, FINAL_SHARE, PATCHES_AHEAD, POOL, Plan, Progress, examined
+from terracast.stfm.base.pretraining import pretrain as train
+from terracast.stfm.prior.mixture import FAMILIES
+from terracast.stfm.shelf import save
 
 EVERY = 50  # steps between points of the curve and checkpoints
 
@@ -38,7 +38,7 @@ def run_pretraining(plan: Plan, folder: Path, tracking: str | None = None, worke
         hours = _spent(folder, time.monotonic() - began)
         lineage = {"plan": asdict(plan), "worlds": dict(FAMILIES), "hours": round(hours, 2),
                    "loss_unseen": round(unseen, 4),
-                   "data": "simulated worlds only (stfm.prior); no real data, no other model's weights"}
+                   "data": "simulated worlds only (terracast.stfm.prior); no real data, no other model's weights"}
         weights = save(Base(network, lineage), folder / "weights")
         (weights / "README.md").write_text(model_card(Base(network, lineage), plan, hours, unseen))
         run.tell(plan.steps, loss_unseen=unseen)

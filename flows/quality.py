@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.as_of import as_of
-from flows.workspace import Workspace
-from streams.clock import Clock
-from streams.known import RecordedDomain
-from streams.quality import Flagged, QualityTicket, judge, record, shares, tickets
+from terracast.flows.as_of import as_of
+from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock
+from terracast.streams.known import RecordedDomain
+from terracast.streams.quality import Flagged, QualityTicket, judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from flows.saved_loop import HasState
-from flows.settings import nanoseconds
-from flows.workspace import Workspace
-from streams.quality.known_flags import SET_ASIDE
-from streams.quality.labels import bit, words
-from streams.quality.online import QualityControl, Screened
-from streams.store import Transaction, View
+from terracast.flows.saved_loop import HasState
+from terracast.flows.settings import nanoseconds
+from terracast.flows.workspace import Workspace
+from terracast.streams.quality.known_flags import SET_ASIDE
+from terracast.streams.quality.labels import bit, words
+from terracast.streams.quality.online import QualityControl, Screened
+from terracast.streams.store import Transaction, View
 
 STATE = "quality"
 NAMED = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from flows.output import note
-from flows.prefect_api import ServerAwayError, ask, server
+from terracast.flows.output import note
+from terracast.flows.prefect_api import ServerAwayError, ask, server
 
 Answer = TypeVar("Answer")
 

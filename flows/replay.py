@@ -10,24 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapt.clock import Moment
-from benchmarks.loop import LoopBench, answer
-from flows.advice import advice
-from flows.as_of import as_of
-from flows.discover import discover_now
-from flows.first_service import begun, first_start, note_short_past, too_early
-from flows.ingest import ingest_new, refusal
-from flows.initial import write_settings
-from flows.replay_words import alarms
-from flows.reporting.wording import duration
-from flows.saved_replay import keep
-from flows.settings import SettingsError, nanoseconds
-from flows.share_shown import share_shown, within
-from flows.workspace import Workspace
-from streams.clock import Clock
-from streams.quality.online import QualityControl, Screened
-from streams.sources import Answer
+from terracast.adapt.clock import Moment
+from terracast.benchmarks.loop import LoopBench, answer
+from terracast.flows.advice import advice
+from terracast.flows.as_of import as_of
+from terracast.flows.discover import discover_now
+from terracast.flows.first_service import begun, first_start, note_short_past, too_early
+from terracast.flows.ingest import ingest_new, refusal
+from terracast.flows.initial import write_settings
+from terracast.flows.replay_words import alarms
+from terracast.flows.reporting.wording import duration
+from terracast.flows.saved_replay import keep
+from terracast.flows.settings import SettingsError, nanoseconds
+from terracast.flows.share_shown import share_shown, within
+from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock
+from terracast.streams.quality.online import QualityControl, Screened
+from terracast.streams.sources import Answer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
            "alarms": "alarms", "adaptations": "trained", "promotions": "served", "compute_seconds": "seconds"}

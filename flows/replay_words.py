@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from flows.output import WIDTH, table_lines
-from flows.reporting.wording import counted, number, percent, stamp, units_in_words
+from terracast.flows.output import WIDTH, table_lines
+from terracast.flows.reporting.wording import counted, number, percent, stamp, units_in_words
 
 MOST_ALARMS = 12
 

@@ -10,36 +10,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.guard.ladder import Climb
-from adapt.hindcast import hindcast
-from adapt.loop import Loop
-from adapt.monitoring.episodes import Episode
-from adapt.replay import score_table
-from adapt.watched import Watched
-from flows.as_of import as_of
-from flows.discovery.saved_discovery import saved_discovery
-from flows.evidence import evidence_in_words
-from flows.forecast import newest_forecast
-from flows.freshness import freshness
-from flows.outlook import outlook_of
-from flows.quality_control import screened, set_aside_lately
-from flows.reported import reasons_of, remember
-from flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
-from flows.reporting.content import Version as VersionRow
-from flows.reporting.daily import network_daily
-from flows.reporting.known_events import known_events
-from flows.reporting.page import write
-from flows.reporting.reasons import Earlier
-from flows.reporting.wording import duration
-from flows.saved_loop import load_drivers, load_loop, reference_snapshot
-from flows.saved_replay import last_replay
-from flows.workspace import Workspace
-from stfm.forecaster import Forecaster
-from stfm.seasonal_naive import SeasonalNaive
-from streams.clock import Clock
-from streams.known import History
-from streams.store import View
+from terracast.adapt.guard.ladder import Climb
+from terracast.adapt.hindcast import hindcast
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.replay import score_table
+from terracast.adapt.watched import Watched
+from terracast.flows.as_of import as_of
+from terracast.flows.discovery.saved_discovery import saved_discovery
+from terracast.flows.evidence import evidence_in_words
+from terracast.flows.forecast import newest_forecast
+from terracast.flows.freshness import freshness
+from terracast.flows.outlook import outlook_of
+from terracast.flows.quality_control import screened, set_aside_lately
+from terracast.flows.reported import reasons_of, remember
+from terracast.flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
+from terracast.flows.reporting.content import Version as VersionRow
+from terracast.flows.reporting.daily import network_daily
+from terracast.flows.reporting.known_events import known_events
+from terracast.flows.reporting.page import write
+from terracast.flows.reporting.reasons import Earlier
+from terracast.flows.reporting.wording import duration
+from terracast.flows.saved_loop import load_drivers, load_loop, reference_snapshot
+from terracast.flows.saved_replay import last_replay
+from terracast.flows.workspace import Workspace
+from terracast.stfm.forecaster import Forecaster
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.clock import Clock
+from terracast.streams.known import History
+from terracast.streams.store import View
 
 RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
 

@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-
-from causal.drawing import draw
-from causal.graph import CausalGraph, Driver
-from flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
-from flows.reporting.content import Reasons
-from flows.reporting.reasons import Earlier, reasons_from
-from flows.reporting.wording import day
-from flows.saved_loop import HasState, load_drivers
-from streams.store import Transaction
+from terracast.causal.drawing import draw
+from terracast.causal.graph import CausalGraph, Driver
+from terracast.flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
+from terracast.flows.reporting.content import Reasons
+from terracast.flows.reporting.reasons import Earlier, reasons_from
+from terracast.flows.reporting.wording import day
+from terracast.flows.saved_loop import HasState, load_drivers
+from terracast.streams.store import Transaction
 
 
 def remember(step: Transaction, now: np.datetime64) -> Earlier | None:

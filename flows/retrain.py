@@ -6,25 +6,24 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.loop import Loop
-from adapt.service import Beginning, serve
-from drivers.negative_transfer import NegativeTransferMonitor
-from flows.as_of import as_of
-from flows.discover import discover_now, made_by, told_now
-from flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from flows.first_service import begun, note_short_past, too_early
-from flows.quality_control import save_control, screened
-from flows.saved_loop import save_drivers, save_loop, save_reference
-from flows.settings import nanoseconds
-from flows.share_shown import Told, share_shown, silent, within
-from flows.silence import service_tick
-from flows.workspace import Workspace
-from registry.lineage import Lineage
-from registry.promotion import promote
-from streams.instant import key_text
-from streams.store import View
+from terracast.adapt.clock import Moment
+from terracast.adapt.loop import Loop
+from terracast.adapt.service import Beginning, serve
+from terracast.drivers.negative_transfer import NegativeTransferMonitor
+from terracast.flows.as_of import as_of
+from terracast.flows.discover import discover_now, made_by, told_now
+from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
+from terracast.flows.first_service import begun, note_short_past, too_early
+from terracast.flows.quality_control import save_control, screened
+from terracast.flows.saved_loop import save_drivers, save_loop, save_reference
+from terracast.flows.settings import nanoseconds
+from terracast.flows.share_shown import Told, share_shown, silent, within
+from terracast.flows.silence import service_tick
+from terracast.flows.workspace import Workspace
+from terracast.registry.lineage import Lineage
+from terracast.registry.promotion import promote
+from terracast.streams.instant import key_text
+from terracast.streams.store import View
 
 FRESH = np.timedelta64(1, "D")
 

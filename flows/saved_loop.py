@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adapt.guard.ladder import Climb
-from adapt.monitoring.episodes import Episode
-from flows.workspace import Workspace
-from streams.errors import StoreError
-from streams.store import Transaction
+from terracast.adapt.guard.ladder import Climb
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import StoreError
+from terracast.streams.store import Transaction
 
 if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
-    from adapt.loop import Loop
-    from drivers.negative_transfer import NegativeTransferMonitor
+    from terracast.adapt.loop import Loop
+    from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
 FORMAT = 3  # of the saved loop: raise it where a loop of old cannot go on
 
@@ -40,7 +40,7 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     nodes: list[str] = state["nodes"]  # type: ignore[assignment]
     drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
     beside: Mapping[str, list[str]] = state["beside"]  # type: ignore[assignment]
-    from adapt.loop import Loop
+    from terracast.adapt.loop import Loop
 
     watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
                                 {domain: tuple(names) for domain, names in beside.items()})
@@ -60,7 +60,7 @@ def receipts(workspace: Workspace) -> list[str]:
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
     """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
-    from adapt.monitoring.monitor import Monitor
+    from terracast.adapt.monitoring.monitor import Monitor
 
     told = [Episode.from_state(one).shown(workspace.clock.shown) for one in loop_part(workspace, held, "told")]
     return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
@@ -92,7 +92,7 @@ def reference_snapshot(held: HasState) -> str | None:
 
 def load_drivers(held: HasState) -> NegativeTransferMonitor | None:
     """The watch over the drivers in service as saved; None before service, or where it began without one."""
-    from drivers.negative_transfer import NegativeTransferMonitor
+    from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
     state = held.state("drivers")
     return None if state is None else NegativeTransferMonitor.restore(state)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from flows.as_of import as_of
-from flows.output import note
-from flows.reporting.content import Replayed
-from flows.reporting.wording import number
-from flows.workspace import Workspace
+from terracast.flows.as_of import as_of
+from terracast.flows.output import note
+from terracast.flows.reporting.content import Replayed
+from terracast.flows.reporting.wording import number
+from terracast.flows.workspace import Workspace
 
 
 def place_of(workspace: Workspace) -> Path:

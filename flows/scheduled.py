@@ -12,14 +12,13 @@ from typing import Any
 from prefect import flow
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.schedules import Interval
-
-from flows import discover as discovering
-from flows import ingest as ingesting
-from flows import report as reporting
-from flows import retrain as retraining
-from flows import watch as watching
-from flows.as_of import as_of
-from flows.workspace import Workspace
+from terracast.flows import discover as discovering
+from terracast.flows import ingest as ingesting
+from terracast.flows import report as reporting
+from terracast.flows import retrain as retraining
+from terracast.flows import watch as watching
+from terracast.flows.as_of import as_of
+from terracast.flows.workspace import Workspace
 
 
 @flow(name="watch")

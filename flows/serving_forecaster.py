@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import xarray as xr
-
-from flows.settings import BaseSettings
-from stfm.bases import context_steps, fit_base
-from stfm.forecaster import Forecaster, Request
+from terracast.flows.settings import BaseSettings
+from terracast.stfm.bases import context_steps, fit_base
+from terracast.stfm.forecaster import Forecaster, Request
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed
-    from drivers.ablation import ForecasterFactory
+    from terracast.drivers.ablation import ForecasterFactory
 
 WEEK = 168  # steps of an hour
 

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from adapt.monitoring.evidence import Evidence
-from flows.freshness import NAMED, SourceFreshness, freshness, silence_in_words, stamp_in_words
-from flows.saved_loop import load_loop, save_loop
-from flows.workspace import Workspace
-from streams.clock import Clock
-from streams.instant import instant
-from streams.store import Transaction, View
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.flows.freshness import NAMED, SourceFreshness, freshness, silence_in_words, stamp_in_words
+from terracast.flows.saved_loop import load_loop, save_loop
+from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock
+from terracast.streams.instant import instant
+from terracast.streams.store import Transaction, View
 
 if TYPE_CHECKING:  # it brings torch along, which a step without news does without
-    from adapt.loop import Loop
+    from terracast.adapt.loop import Loop
 
 STATE = "silence"  # {domain: {"whole": stamp or "", "nodes": {node: stamp}}}
 HOUR = np.timedelta64(1, "h")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pandas as pd
-
-from adapt.service import past_needed
+from terracast.adapt.service import past_needed
 
 YEAR = pd.Timedelta("365D")
 MOST_WAITED = 0.9  # of a file that is long enough: replay has the rest to score

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.episodes import Episode
-from flows.as_of import as_of
-from flows.freshness import SourceFreshness, freshness
-from flows.quality_control import set_aside_lately
-from flows.reporting.wording import age
-from flows.running.place import RUNS, UP, Place
-from flows.running.standing import now as wall_clock
-from flows.running.standing import trouble
-from flows.saved_loop import loop_part
-from flows.settings import nanoseconds
-from flows.workspace import Workspace
-from streams.instant import instant
-from streams.store import View
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.flows.as_of import as_of
+from terracast.flows.freshness import SourceFreshness, freshness
+from terracast.flows.quality_control import set_aside_lately
+from terracast.flows.reporting.wording import age
+from terracast.flows.running.place import RUNS, UP, Place
+from terracast.flows.running.standing import now as wall_clock
+from terracast.flows.running.standing import trouble
+from terracast.flows.saved_loop import loop_part
+from terracast.flows.settings import nanoseconds
+from terracast.flows.workspace import Workspace
+from terracast.streams.instant import instant
+from terracast.streams.store import View
 
 MISSED = 2  # cadences since the last step after which a step is missing, where ``up`` runs
 

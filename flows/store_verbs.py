@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from flows.output import ERROR, note, print_json, print_rows, say
+from terracast.flows.output import ERROR, note, print_json, print_rows, say
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store.")
 Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
@@ -20,7 +19,7 @@ CONFIG = Path("terracast.toml")
 @app.command()
 def check(config: Config = CONFIG, json: Json = False) -> None:
     """Read everything once and say what is damaged or does not agree; exit code 1 if anything is."""
-    from streams.storage.check import check as look
+    from terracast.streams.storage.check import check as look
 
     found = look(_store(config), progress=lambda part: None if json else note(f"checking {part}"))
     if json:
@@ -45,10 +44,10 @@ def snapshots(config: Config = CONFIG, json: Json = False) -> None:
 @app.command()
 def retain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Drop what is older than ``store.keep_observations`` and ``store.keep_forecasts`` say."""
-    from flows.as_of import as_of
-    from flows.settings import read_settings
-    from streams.storage.retention import Retention
-    from streams.storage.retention import retain as drop
+    from terracast.flows.as_of import as_of
+    from terracast.flows.settings import read_settings
+    from terracast.streams.storage.retention import Retention
+    from terracast.streams.storage.retention import retain as drop
 
     keep = read_settings(config).store
     ledgers = {name: keep.keep_forecasts for name in ("forecasts", "scores", "quality") if keep.keep_forecasts}
@@ -61,12 +60,11 @@ def compact(config: Config = CONFIG, now: Now = None,
             json: Json = False) -> None:
     """Re-chunk, expire old snapshots and free their space; snapshots that a version was made from stay readable."""
     import pandas as pd
-
-    from flows.as_of import as_of
-    from flows.maintenance import snapshots_in_use
-    from flows.settings import nanoseconds
-    from flows.workspace import Workspace
-    from streams.storage.compaction import compact as rewrite
+    from terracast.flows.as_of import as_of
+    from terracast.flows.maintenance import snapshots_in_use
+    from terracast.flows.settings import nanoseconds
+    from terracast.flows.workspace import Workspace
+    from terracast.streams.storage.compaction import compact as rewrite
 
     workspace = Workspace.open(config)
     limit = as_of(now) - nanoseconds(pd.Timedelta(older_than.replace("d", "D")))
@@ -74,7 +72,7 @@ def compact(config: Config = CONFIG, now: Now = None,
 
 
 def _store(config: Path) -> Any:
-    from flows.workspace import open_store
+    from terracast.flows.workspace import open_store
 
     return open_store(config)
 

@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.output import note, say
-from flows.prefect_api import MISSED, ServerAwayError, ask, letter
-from flows.running.health import answers
-from flows.running.page import HOST, served
-from flows.running.place import RUNS, UP, Place, UpError
-from flows.running.standing import missed, now, stamp, trouble, waiting
-from flows.settings import Settings, read_settings
-from registry.reading import Database
+from terracast.flows.output import note, say
+from terracast.flows.prefect_api import MISSED, ServerAwayError, ask, letter
+from terracast.flows.running.health import answers
+from terracast.flows.running.page import HOST, served
+from terracast.flows.running.place import RUNS, UP, Place, UpError
+from terracast.flows.running.standing import missed, now, stamp, trouble, waiting
+from terracast.flows.settings import Settings, read_settings
+from terracast.registry.reading import Database
 
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly
 ENDING = 4.0  # seconds that a child has to end by itself
@@ -57,7 +57,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, the end of the guard's pipe held by this process alone."""
-        command = [sys.executable, "-m", "flows.running.guard", str(ENDING), *self.command]
+        command = [sys.executable, "-m", "terracast.flows.running.guard", str(ENDING), *self.command]
         with self.log.open("ab") as log:
             self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                           env=dict(self.environment), start_new_session=True)
@@ -132,7 +132,7 @@ def _children(config: Path, settings: Settings, place: Place, ports: Ports, api:
                                       str(ports.mlflow), "--workers", "1"], told, place.log("mlflow"),
                            f"http://{HOST}:{ports.mlflow}/health"))
     awaited = [one.health for one in found if one.health is not None]
-    found.append(Child("steps", [sys.executable, "-m", "flows.running.runs", str(config), *awaited], quiet,
+    found.append(Child("steps", [sys.executable, "-m", "terracast.flows.running.runs", str(config), *awaited], quiet,
                        place.log("steps")))
     return found
 

@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.guard.climbing import measured_since
-from adapt.missed import Arrivals
-from flows.adapt import carry_out_wish
-from flows.as_of import as_of
-from flows.events import deliver, post_episodes
-from flows.evidence import evidence_of
-from flows.forecast import as_json, newest_forecast
-from flows.ingest import ingest_new, refusal
-from flows.maintenance import maintain
-from flows.one_line import in_one_line
-from flows.outbox import flush, follow_alias, post, post_gain
-from flows.output import note
-from flows.quality_control import load_control, save_control, set_aside_lately
-from flows.saved_loop import (
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.climbing import measured_since
+from terracast.adapt.missed import Arrivals
+from terracast.flows.adapt import carry_out_wish
+from terracast.flows.as_of import as_of
+from terracast.flows.events import deliver, post_episodes
+from terracast.flows.evidence import evidence_of
+from terracast.flows.forecast import as_json, newest_forecast
+from terracast.flows.ingest import ingest_new, refusal
+from terracast.flows.maintenance import maintain
+from terracast.flows.one_line import in_one_line
+from terracast.flows.outbox import flush, follow_alias, post, post_gain
+from terracast.flows.output import note
+from terracast.flows.quality_control import load_control, save_control, set_aside_lately
+from terracast.flows.saved_loop import (
     load_drivers,
     load_loop,
     loop_part,
@@ -39,18 +38,18 @@ from flows.saved_loop import (
     save_loop,
     what_is_told,
 )
-from flows.settings import nanoseconds
-from flows.silence import Told, any_told, service_tick, silent_nodes, tell_silence
-from flows.workspace import Workspace
-from streams.clock import Clock
-from streams.errors import TerracastError
-from streams.instant import instant
-from streams.quality.online import Screened
-from streams.sources import Answer
-from streams.store import Transaction
+from terracast.flows.settings import nanoseconds
+from terracast.flows.silence import Told, any_told, service_tick, silent_nodes, tell_silence
+from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant
+from terracast.streams.quality.online import Screened
+from terracast.streams.sources import Answer
+from terracast.streams.store import Transaction
 
 if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do does without
-    from adapt.loop import Loop, Tick
+    from terracast.adapt.loop import Loop, Tick
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     files = ingest_new(workspace)
     now = workspace.clock.even(now)
     if not workspace.store.read().has_state("loop"):
-        from flows.retrain import begin_service
+        from terracast.flows.retrain import begin_service
 
         waiting = begin_service(workspace, now)
         if waiting is not None:

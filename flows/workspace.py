@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.names import as_model
-from flows.settings import Settings, SettingsError, nanoseconds, read_settings
-from registry.versions import Registry
-from stfm.bases import context_steps, fit_base
-from stfm.forecaster import Forecaster, Request
-from streams.clock import Clock, span_text
-from streams.even_history import EvenHistory
-from streams.known import Recorded
-from streams.store import Store, View
+from terracast.flows.names import as_model
+from terracast.flows.settings import Settings, SettingsError, nanoseconds, read_settings
+from terracast.registry.versions import Registry
+from terracast.stfm.bases import context_steps, fit_base
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.clock import Clock, span_text
+from terracast.streams.even_history import EvenHistory
+from terracast.streams.known import Recorded
+from terracast.streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
-    from adapt.guard.past import Past
-    from adapt.guard.policy import Policy
-    from adapt.guard.rung_maker import RungMaker
-    from adapt.rungs.fine_tune import FineTune
-    from adapt.rungs.rung import Rung
-    from adapt.watched import Watched
+    from terracast.adapt.guard.past import Past
+    from terracast.adapt.guard.policy import Policy
+    from terracast.adapt.guard.rung_maker import RungMaker
+    from terracast.adapt.rungs.fine_tune import FineTune
+    from terracast.adapt.rungs.rung import Rung
+    from terracast.adapt.watched import Watched
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Workspace:
     def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
                 beside: Mapping[str, tuple[str, ...]] | None = None) -> Watched:
         """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
-        from adapt.watched import Watched
+        from terracast.adapt.watched import Watched
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
@@ -70,8 +69,8 @@ class Workspace:
     @property
     def policies(self) -> dict[str, Policy]:
         """All policies by name."""
-        from adapt.guard.policy import ladder_policy, policies
-        from adapt.rungs.usual import steps_of
+        from terracast.adapt.guard.policy import ladder_policy, policies
+        from terracast.adapt.rungs.usual import steps_of
 
         stream, adapt = self.settings.stream, self.settings.adapt
         cadence, horizon = nanoseconds(stream.cadence), nanoseconds(stream.horizon)
@@ -91,18 +90,18 @@ class Workspace:
     @property
     def fine_tune(self) -> FineTune:
         """The fine-tune rung as set."""
-        from adapt.rungs.fine_tune import FineTune
+        from terracast.adapt.rungs.fine_tune import FineTune
 
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
 
     def maker(self, past: Past | None = None, load: Callable[[str], Forecaster] | None = None) -> RungMaker:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
-        from adapt.guard.past import Past
-        from adapt.guard.rung_maker import RungMaker
-        from adapt.rungs.anew import Anew
-        from adapt.rungs.recalled import Recalled
-        from adapt.rungs.usual import optional_rungs, usual_rungs
+        from terracast.adapt.guard.past import Past
+        from terracast.adapt.guard.rung_maker import RungMaker
+        from terracast.adapt.rungs.anew import Anew
+        from terracast.adapt.rungs.recalled import Recalled
+        from terracast.adapt.rungs.usual import optional_rungs, usual_rungs
 
         past = past or Past()
         versions: dict[str, Forecaster] = {}

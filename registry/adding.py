@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import xarray as xr
-
-from registry.lineage import TAGS
-from registry.model_place import ModelPlace, pages
-from registry.recording import Evidence, record
-from registry.tidy import Interface
-from stfm.forecaster import Forecaster
+from terracast.registry.lineage import TAGS
+from terracast.registry.model_place import ModelPlace, pages
+from terracast.registry.recording import Evidence, record
+from terracast.registry.tidy import Interface
+from terracast.stfm.forecaster import Forecaster
 
 
 def add_once(place: ModelPlace, evidence: Evidence, forecaster: Forecaster, interface: Interface,

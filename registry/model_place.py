@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from registry.lineage import TAGS
-from registry.reading import Database
-from registry.tracking import RegistryError, Tracking, in_words
+from terracast.registry.lineage import TAGS
+from terracast.registry.reading import Database
+from terracast.registry.tracking import RegistryError, Tracking, in_words
 
 ALIASES = ("champion", "challenger", "previous")
 

@@ -9,12 +9,11 @@ from typing import cast
 
 import pandas as pd
 import xarray as xr
-
-from adapt.rungs import kept
-from registry.tidy import Interface, table_of
-from registry.tracking import RegistryError
-from stfm import shelf
-from stfm.forecaster import Forecaster
+from terracast.adapt.rungs import kept
+from terracast.registry.tidy import Interface, table_of
+from terracast.registry.tracking import RegistryError
+from terracast.stfm import shelf
+from terracast.stfm.forecaster import Forecaster
 
 SERVED = Path(__file__).with_name("served.py")
 FORECASTER = "artifacts/forecaster"  # where MLflow puts the artefact of that name inside a model folder

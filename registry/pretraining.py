@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from registry.tracking import Tracking, in_words
+from terracast.registry.tracking import Tracking, in_words
 
 EXPERIMENT = "terracast-pretraining"
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from registry.tracking import RegistryError
-from registry.versions import DECISION, Registry
+from terracast.registry.tracking import RegistryError
+from terracast.registry.versions import DECISION, Registry
 
 ANY = "any"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from registry.tracking import RegistryError
+from terracast.registry.tracking import RegistryError
 
 SECONDS = 30.0  # another process may be writing
 

@@ -11,11 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import xarray as xr
-
-from registry.lineage import Lineage
-from registry.tidy import Interface
-from registry.tracking import RegistryError
-from stfm.forecaster import Forecaster
+from terracast.registry.lineage import Lineage
+from terracast.registry.tidy import Interface
+from terracast.registry.tracking import RegistryError
+from terracast.stfm.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Recorded:
 def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecaster, interface: Interface,
            panel: xr.Dataset | None) -> Recorded:
     """Write run and model under explicit ids and close the run; where that fails the run is marked FAILED."""
-    from registry.packing import pack, terracast_version
+    from terracast.registry.packing import pack, terracast_version
 
     tags = {**evidence.lineage.tags(), "terracast_version": terracast_version()}
     run_id = client.create_run(experiment, tags=tags, run_name=evidence.lineage.key).info.run_id

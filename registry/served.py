@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
-
-from adapt.rungs import kept
-from registry.tidy import Interface, table_of_forecast
+from terracast.adapt.rungs import kept
+from terracast.registry.tidy import Interface, table_of_forecast
 
 
 class ServedForecaster(PythonModel):

@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from registry.tracking import RegistryError
-from stfm.forecaster import QUANTILES, Request
-from streams.panel import check_panel, step_of
+from terracast.registry.tracking import RegistryError
+from terracast.stfm.forecaster import QUANTILES, Request
+from terracast.streams.panel import check_panel, step_of
 
 
 @dataclass(frozen=True)

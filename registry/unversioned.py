@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from registry.lineage import Lineage
-from registry.recording import Evidence, log_evidence
-from registry.tracking import in_words
-from registry.versions import Registry
+from terracast.registry.lineage import Lineage
+from terracast.registry.recording import Evidence, log_evidence
+from terracast.registry.tracking import in_words
+from terracast.registry.versions import Registry
 
 
 def record_files(registry: Registry, key: str, snapshot: str, files: Mapping[str, str | bytes], *,
@@ -25,7 +25,7 @@ def record_files(registry: Registry, key: str, snapshot: str, files: Mapping[str
         found = client.search_runs([experiment], asked, max_results=1)
         if found:
             return str(found[0].info.run_id)
-        from registry.packing import terracast_version
+        from terracast.registry.packing import terracast_version
 
         said = {**lineage.tags(), **(tags or {}), "evidence_key": key, "terracast_version": terracast_version()}
         run_id = str(client.create_run(experiment, tags=said, run_name=key).info.run_id)

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from registry.adding import add_once
-from registry.lineage import Lineage, Story, Version, tell
-from registry.model_place import ModelPlace, pages
-from registry.reading import Held, local_path
-from registry.recording import Evidence, inside
-from registry.tidy import Interface
-from registry.tracking import RegistryError, Tracking, redacted
-from stfm.forecaster import Forecaster, Request
+from terracast.registry.adding import add_once
+from terracast.registry.lineage import Lineage, Story, Version, tell
+from terracast.registry.model_place import ModelPlace, pages
+from terracast.registry.reading import Held, local_path
+from terracast.registry.recording import Evidence, inside
+from terracast.registry.tidy import Interface
+from terracast.registry.tracking import RegistryError, Tracking, redacted
+from terracast.stfm.forecaster import Forecaster, Request
 
 DECISION = "decision.json"
 
@@ -83,7 +82,7 @@ class Registry:
         """The forecaster of a version number or alias, rebuilt from safetensors and JSON, digest checked."""
         held = self.place.get(version)
         where = f"{self.name} version {held.version}"
-        from registry.packing import FORECASTER, unpack
+        from terracast.registry.packing import FORECASTER, unpack
 
         with self.place.words(f"load version {held.version}"), tempfile.TemporaryDirectory() as scratch:
             source = held.source if isinstance(held, Held) else self.place.client.get_model_version_download_uri(

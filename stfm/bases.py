@@ -12,9 +12,8 @@ from typing import ClassVar, Protocol, cast
 
 import numpy as np
 import xarray as xr
-
-from stfm.forecaster import Capabilities, Forecaster, ForecastError, Request
-from streams.plugins import find_plugin, has_plugin
+from terracast.stfm.forecaster import Capabilities, Forecaster, ForecastError, Request
+from terracast.streams.plugins import find_plugin, has_plugin
 
 GROUP = "terracast.bases"
 BUILT_IN = ("native", "shipped")
@@ -93,7 +92,7 @@ def custom_base(name: str) -> type[CustomBase]:
 def context_steps(name: str) -> int:
     """How many steps of the past the base reads; 0: what ``stream.history`` says."""
     if name == "shipped":
-        from stfm.base.window import MEMORY
+        from terracast.stfm.base.window import MEMORY
 
         return MEMORY
     return 0 if name in BUILT_IN else int(getattr(custom_base(name), "context_steps", 0))
@@ -109,11 +108,11 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
         A class of another package that could not be kept in the registry: told here, before anything is served.
     """
     if name == "shipped":
-        from stfm.base.model import Base
+        from terracast.stfm.base.model import Base
 
         return Base.shipped().continue_on(panel, request, steps=steps, seed=seed, progress=progress)
     if name == "native":
-        from stfm.mlp.forecaster import NativeModel
+        from terracast.stfm.mlp.forecaster import NativeModel
 
         drivers = tuple(str(one) for one in panel.data_vars if one != request.target)
         return NativeModel.fit(panel, request, drivers=drivers, steps=steps, seed=seed, progress=progress)
@@ -124,7 +123,7 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
 
 def _check_kept(fitted: CustomBase, name: str) -> None:
     """Refuse what is not the same class again once it was written and read."""
-    from stfm import shelf
+    from terracast.stfm import shelf
 
     with tempfile.TemporaryDirectory() as folder:
         again = shelf.load(shelf.save(fitted, Path(folder)))

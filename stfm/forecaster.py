@@ -12,10 +12,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
-
-from streams.errors import TerracastError
-from streams.instant import instant
-from streams.panel import KINDS
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant
+from terracast.streams.panel import KINDS
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.stats import t as student
-
-from stfm.forecaster import Capabilities, ForecastError, Request, as_forecast
-from stfm.regular_grid import on_clock, slots_from
+from terracast.stfm.forecaster import Capabilities, ForecastError, Request, as_forecast
+from terracast.stfm.regular_grid import on_clock, slots_from
 
 SEASONS = 28  # seasons of history the widths are learnt from
 FEWEST = 2  # values that tell a level and a width

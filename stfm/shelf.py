@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-
-from stfm.base.model import Base
-from stfm.bases import GROUP, custom_base
-from stfm.forecaster import Forecaster, ForecastError
-from stfm.mlp.forecaster import NativeModel
-from stfm.saved_folder import CONFIG, read_folder, write_folder
-from stfm.seasonal_naive import SeasonalNaive
-from streams.plugins import has_plugin
+from terracast.stfm.base.model import Base
+from terracast.stfm.bases import GROUP, custom_base
+from terracast.stfm.forecaster import Forecaster, ForecastError
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.saved_folder import CONFIG, read_folder, write_folder
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.plugins import has_plugin
 
 Builder = Callable[[Mapping[str, object], Mapping[str, np.ndarray]], Forecaster]
 BUILDERS: Mapping[str, Builder] = {Base.name: Base.build, NativeModel.name: NativeModel.build,

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from streams.errors import PanelError
-from streams.instant import instant
+from terracast.streams.errors import PanelError
+from terracast.streams.instant import instant
 
 MONTH = pd.Timedelta(seconds=2_629_746)  # the mean month of the Gregorian calendar, 365.2425 days / 12
 YEAR = 12 * MONTH

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-
-from streams.clock import Clock
-from streams.known import Recorded, RecordedDomain
+from terracast.streams.clock import Clock
+from terracast.streams.known import Recorded, RecordedDomain
 
 
 class EvenHistory:
@@ -23,8 +22,8 @@ class EvenHistory:
     Examples
     --------
     >>> import pandas as pd
-    >>> from streams.clock import MONTH
-    >>> from streams.known import known_after
+    >>> from terracast.streams.clock import MONTH
+    >>> from terracast.streams.known import known_after
     >>> rain = xr.Dataset({"rain": (("time", "node"), [[1.0], [2.0]], {"units": "mm", "long_name": "rain"})},
     ...                   {"time": pd.to_datetime(["2020-01-01", "2020-02-01"]), "node": ["a"]},
     ...                   {"domain": "rain", "kind": "sensor", "step": "1mo"})

@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-
-from streams.clock import EPOCH, TOLERANCE, Clock, common_phase
-from streams.errors import PanelError
-from streams.panel import check_panel, step_of
-from streams.storage.arrays import read_array, write_array
-from streams.storage.cells import Cells
-from streams.storage.growing import GrowingDomain, create_domain, find_growing
-from streams.storage.observations import POSITIONS
+from terracast.streams.clock import EPOCH, TOLERANCE, Clock, common_phase
+from terracast.streams.errors import PanelError
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.storage.arrays import read_array, write_array
+from terracast.streams.storage.cells import Cells
+from terracast.streams.storage.growing import GrowingDomain, create_domain, find_growing
+from terracast.streams.storage.observations import POSITIONS
 
 NOT_LATER = "differs from the stored report but is not known later"
 OFF_CLOCK = "off the domain's clock"

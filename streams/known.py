@@ -13,11 +13,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import Clock
-from streams.errors import PanelError
-from streams.instant import instant
-from streams.panel import check_panel
+from terracast.streams.clock import Clock
+from terracast.streams.errors import PanelError
+from terracast.streams.instant import instant
+from terracast.streams.panel import check_panel
 
 REVISION_COLUMNS = ("time", "node", "variable", "value", "known_time")
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span
-from streams.errors import PanelError
+from terracast.streams.clock import span
+from terracast.streams.errors import PanelError
 
 KINDS = ("sensor", "raster", "point", "trajectory", "event")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 
 class PluginError(TerracastError):

@@ -15,19 +15,18 @@ import icechunk
 import numpy as np
 import xarray as xr
 import zarr
-
-from streams.clock import Clock
-from streams.errors import PanelError, StoreError
-from streams.ingest import Ingested, ingest
-from streams.known import Recorded, known_part
-from streams.storage.arrays import safe_name
-from streams.storage.failures import first_line, reading, without_secrets, writing
-from streams.storage.ledger import append_entries, ledger_names, read_entries
-from streams.storage.lock import only_writer
-from streams.storage.observations import StoredDomain, domains_in, find_domain
-from streams.storage.place import BRANCH, local_folder, repository_at, shown
-from streams.storage.states import saved_state, write_state
-from streams.storage.tree import Packed
+from terracast.streams.clock import Clock
+from terracast.streams.errors import PanelError, StoreError
+from terracast.streams.ingest import Ingested, ingest
+from terracast.streams.known import Recorded, known_part
+from terracast.streams.storage.arrays import safe_name
+from terracast.streams.storage.failures import first_line, reading, without_secrets, writing
+from terracast.streams.storage.ledger import append_entries, ledger_names, read_entries
+from terracast.streams.storage.lock import only_writer
+from terracast.streams.storage.observations import StoredDomain, domains_in, find_domain
+from terracast.streams.storage.place import BRANCH, local_folder, repository_at, shown
+from terracast.streams.storage.states import saved_state, write_state
+from terracast.streams.storage.tree import Packed
 
 Result = TypeVar("Result")
 
@@ -196,7 +195,7 @@ class Store:
     """A versioned store in a local folder or under an ``s3://bucket/prefix`` URL.
 
     >>> import tempfile, pandas as pd
-    >>> from streams.known import known_after
+    >>> from terracast.streams.known import known_after
     >>> air = xr.Dataset({"pm25": (("time", "node"), [[1.0], [2.0]], {"units": "ug m-3", "long_name": "PM2.5"})},
     ...                  {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]},
     ...                  {"domain": "air", "kind": "sensor", "step": "1h"})

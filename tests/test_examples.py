@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("stats", "streams", "stfm", "adapt", "causal", "drivers", "registry", "flows", "benchmarks")
-MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ROOMS
-                 for path in (ROOT / room).rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
+FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if ">>> " in path.read_text(encoding="utf-8")]
+MODULES = sorted(".".join(("terracast", *path.relative_to(ROOT).with_suffix("").parts)) for path in FILES)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", ["terracast", *MODULES])
 def test_examples_in(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-
-from adapt.bank.adwin_window import ROWS, cut_found, insert, log_term, rows_for
-from adapt.bank.contract import DetectorError
-from adapt.bank.shapes import chosen, many_steps, one_step
+from terracast.adapt.bank.adwin_window import ROWS, cut_found, insert, log_term, rows_for
+from terracast.adapt.bank.contract import DetectorError
+from terracast.adapt.bank.shapes import chosen, many_steps, one_step
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[misc]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 
 class DetectorError(TerracastError):

@@ -18,9 +18,8 @@ import numpy as np
 from numba import njit
 from river.drift import KSWIN
 from scipy.stats import ks_2samp
-
-from adapt.bank.contract import DetectorError
-from adapt.bank.shapes import chosen, many_steps, one_step
+from terracast.adapt.bank.contract import DetectorError
+from terracast.adapt.bank.shapes import chosen, many_steps, one_step
 
 SEED = 0  # without one KSWIN would draw from the clock
 MIN_DISTANCE = 0.1  # below it river never fires

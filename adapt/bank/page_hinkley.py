@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-
-from adapt.bank.contract import DetectorError
-from adapt.bank.shapes import chosen, many_steps, one_step
+from terracast.adapt.bank.contract import DetectorError
+from terracast.adapt.bank.shapes import chosen, many_steps, one_step
 
 # count, mean, sum of increases, sum of decreases, lowest increase, highest decrease. River starts the highest at -1
 # and not at -infinity, so that the decreases are compared with -1 until they have been above it; so do we.

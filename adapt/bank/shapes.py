@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from adapt.bank.contract import DetectorError
+from terracast.adapt.bank.contract import DetectorError
 
 
 def one_step(values: np.ndarray, nodes: int, bank: str) -> np.ndarray:

@@ -10,8 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
-from adapt.guard.gate import Decision, GateError, paired_losses
+from terracast.adapt.guard.gate import Decision, GateError, paired_losses
 
 SHARES = (0.3, 1.0, 5.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,
 WORTHS = (0.45, 0.45, 0.1)  # and one for too small a gain wins little by a large: what each bet starts with

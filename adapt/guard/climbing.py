@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.contender import Score
-from adapt.guard.error_level import ErrorLevel
-from adapt.guard.ladder import Climb, Situation, measured, seconds_left
-from adapt.guard.policy import Act, Policy
-from adapt.monitoring.episodes import Episode
+from terracast.adapt.contender import Score
+from terracast.adapt.guard.error_level import ErrorLevel
+from terracast.adapt.guard.ladder import Climb, Situation, measured, seconds_left
+from terracast.adapt.guard.policy import Act, Policy
+from terracast.adapt.monitoring.episodes import Episode
 
 
 @dataclass

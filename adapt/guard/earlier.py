@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.contender import Contender
-from adapt.guard.gate import Decision, one_sided_p
-from adapt.monitoring.episodes import Episode
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster
-from streams.errors import TerracastError
-from streams.instant import instant
+from terracast.adapt.clock import Moment
+from terracast.adapt.contender import Contender
+from terracast.adapt.guard.gate import Decision, one_sided_p
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant
 
 EACH = 24  # issues of a stretch
 MOST = 12  # stretches kept: of 84 days, two years and nine months

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from streams.instant import instant
+from terracast.streams.instant import instant
 
 LATE = np.timedelta64(7, "D")
 KEPT = np.timedelta64(84, "D")

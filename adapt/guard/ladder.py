@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.episodes import Episode
-from streams.errors import TerracastError
-from streams.instant import instant, key_text
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant, key_text
 
 WEEK = np.timedelta64(7, "D")
 MONTH = np.timedelta64(28, "D")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapt.clock import Moment
-from adapt.guard.earlier import Earlier
-from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.watched import Watched
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.earlier import Earlier
+from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.watched import Watched
 
 ROWS = 336  # newest steps that a signature tells of
 

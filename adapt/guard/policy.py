@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
-
-from adapt.guard.betting_gate import BettingGate
-from adapt.guard.gate import Gate
-from adapt.guard.ladder import Ladder, Step
-from adapt.monitoring.episodes import Episode
-from streams.instant import instant, key_text
+from terracast.adapt.guard.betting_gate import BettingGate
+from terracast.adapt.guard.gate import Gate
+from terracast.adapt.guard.ladder import Ladder, Step
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.streams.instant import instant, key_text
 
 
 @dataclass(frozen=True)

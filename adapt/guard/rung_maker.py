@@ -6,19 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-
-from adapt.clock import Moment
-from adapt.guard.earlier import MOST, SPAN
-from adapt.guard.gate import Decision
-from adapt.guard.past import ROWS, Past
-from adapt.guard.policy import Act
-from adapt.monitoring.episodes import Episode
-from adapt.rungs.beneath import Beneath
-from adapt.rungs.fine_tune import WINDOW, FineTune
-from adapt.rungs.recalled import Recalled
-from adapt.rungs.rung import Receipt, Rung, attempt
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.earlier import MOST, SPAN
+from terracast.adapt.guard.gate import Decision
+from terracast.adapt.guard.past import ROWS, Past
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.rungs.beneath import Beneath
+from terracast.adapt.rungs.fine_tune import WINDOW, FineTune
+from terracast.adapt.rungs.recalled import Recalled
+from terracast.adapt.rungs.rung import Receipt, Rung, attempt
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster
 
 # Horizons (days, where the horizon is shorter) of labels that a rung is shown. A fifth of them judges; the ladder waits
 # for 4 at least (``rungs.usual``), so that whatever judges is from after the change.

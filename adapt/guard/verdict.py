@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapt.guard.gate import Decision
-from adapt.guard.policy import Act
+from terracast.adapt.guard.gate import Decision
+from terracast.adapt.guard.policy import Act
 
 
 @dataclass(frozen=True)

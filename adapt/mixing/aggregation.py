@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 
 class AggregationError(TerracastError):

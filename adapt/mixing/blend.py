@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-
-from adapt.mixing.aggregation import SureMixture, squared_gradient
-from adapt.mixing.convex_stack import ConvexStack
+from terracast.adapt.mixing.aggregation import SureMixture, squared_gradient
+from terracast.adapt.mixing.convex_stack import ConvexStack
 
 Loss = Literal["squared", "absolute"]
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.mixing.tape import measured
+from terracast.adapt.mixing.tape import measured
 
 SKEWED = 1.0  # skewness above which a variable is squashed
 FARTHEST = 8.0  # widths: no value counts for more

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from adapt.mixing.ridge import blocks_of
-from streams.errors import TerracastError
+from terracast.adapt.mixing.ridge import blocks_of
+from terracast.streams.errors import TerracastError
 
 SURE_SUM = 1e3  # how much dearer than the mean squared error it is that weights do not sum to 1
 SLACK = 1e-10  # of the aim: a slope that small is none

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 MOST_READ = 8  # leads at which the others are read
 SMALLEST_MISS = 0.15  # widths: issues met better than that do not count for more

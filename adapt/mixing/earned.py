@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from adapt.mixing.budget import LossBudget
-from adapt.scores import crps, level
+from terracast.adapt.mixing.budget import LossBudget
+from terracast.adapt.scores import crps, level
 
 
 class Earned:

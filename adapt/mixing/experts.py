@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-
-from adapt.mixing.company import PENALTY, Company
-from adapt.mixing.lag_features import LagFeatures, WindowFeatures
-from adapt.mixing.ridge import Moments, Ridge
-from adapt.mixing.tape import Tape
-from streams.errors import TerracastError
+from terracast.adapt.mixing.company import PENALTY, Company
+from terracast.adapt.mixing.lag_features import LagFeatures, WindowFeatures
+from terracast.adapt.mixing.ridge import Moments, Ridge
+from terracast.adapt.mixing.tape import Tape
+from terracast.streams.errors import TerracastError
 
 NAIVES = ("last-value", "seasonal-naive", "profile")
 STEADIEST = 0.05  # widths: smoother nodes than that do not count for more

@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.mixing.aggregation import SureMixture, crps_gradient
-from adapt.mixing.blend import Blend, Blended
-from adapt.mixing.budget import LossBudget
-from adapt.mixing.corrector import Corrector, corrector_width, reading
-from adapt.mixing.earned import gaps, losses
-from adapt.mixing.experts import NAIVES, Experts, Recipe
-from adapt.mixing.residual_quantiles import ResidualQuantiles
-from adapt.scores import level
-from stfm.forecaster import Request
-from stfm.seasonal_naive import SeasonalNaive
-from streams.errors import TerracastError
-from streams.instant import nanoseconds
+from terracast.adapt.mixing.aggregation import SureMixture, crps_gradient
+from terracast.adapt.mixing.blend import Blend, Blended
+from terracast.adapt.mixing.budget import LossBudget
+from terracast.adapt.mixing.corrector import Corrector, corrector_width, reading
+from terracast.adapt.mixing.earned import gaps, losses
+from terracast.adapt.mixing.experts import NAIVES, Experts, Recipe
+from terracast.adapt.mixing.residual_quantiles import ResidualQuantiles
+from terracast.adapt.scores import level
+from terracast.stfm.forecaster import Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import nanoseconds
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 MOST_UNDERWAY = 0.3  # how far a level may move by misses whose effect is not seen yet, in running mean errors
 USUAL = 0.798  # mean absolute value of a standard normal

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.detector import RECENT_BLOCKS
-from adapt.monitoring.reference_period import BlockClock
-from adapt.monitoring.views import Blocks, Views
+from terracast.adapt.monitoring.detector import RECENT_BLOCKS
+from terracast.adapt.monitoring.reference_period import BlockClock
+from terracast.adapt.monitoring.views import Blocks, Views
 
 
 class BlockHistory:

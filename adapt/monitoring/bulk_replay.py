@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
-from adapt.monitoring.detector import RECENT_BLOCKS
-from adapt.monitoring.evidence import Evidence, of_nodes_that_vary
-from adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.detector import RECENT_BLOCKS
+from terracast.adapt.monitoring.evidence import Evidence, of_nodes_that_vary
+from terracast.adapt.monitoring.monitor import Monitor
 
 
 def bulk_replay(monitor: Monitor, times: np.ndarray, residuals: np.ndarray) -> tuple[Evidence, ...]:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.detector import Detector, ReferenceStatistics, detector_named
-from adapt.monitoring.e_detector import Sureness
-from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, by_place, threshold
-from adapt.monitoring.reference_period import BlockClock, MonitorError, ReferencePeriod
-from adapt.monitoring.shares import rates_of
-from adapt.monitoring.views import KINDS, Views
-from adapt.monitoring.window_scan import WindowScan
-from adapt.monitoring.windows import Span
-from adapt.monitoring.witnesses import Witnesses, share_of
+from terracast.adapt.monitoring.detector import Detector, ReferenceStatistics, detector_named
+from terracast.adapt.monitoring.e_detector import Sureness
+from terracast.adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, by_place, threshold
+from terracast.adapt.monitoring.reference_period import BlockClock, MonitorError, ReferencePeriod
+from terracast.adapt.monitoring.shares import rates_of
+from terracast.adapt.monitoring.views import KINDS, Views
+from terracast.adapt.monitoring.window_scan import WindowScan
+from terracast.adapt.monitoring.windows import Span
+from terracast.adapt.monitoring.witnesses import Witnesses, share_of
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-
-from adapt.monitoring.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, detector_named
+from terracast.adapt.monitoring.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, detector_named
 
 BLOCKS, STREAMS = 200, 4
 STEP = 140  # block of the step in what follows the reference

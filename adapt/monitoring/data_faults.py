@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.flag_tickets import FlagTickets
-from adapt.monitoring.lost_drivers import Driver, stamps_of
-from adapt.monitoring.rewiring import Rewiring
-from adapt.monitoring.silence import Reports
-from streams.instant import instant
-from streams.quality.known_flags import KnownFlags
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.monitoring.lost_drivers import Driver, stamps_of
+from terracast.adapt.monitoring.rewiring import Rewiring
+from terracast.adapt.monitoring.silence import Reports
+from terracast.streams.instant import instant
+from terracast.streams.quality.known_flags import KnownFlags
 
 DAY = np.timedelta64(1, "D")
 LEARNED = 28  # days from which the wiring is learned

@@ -14,18 +14,17 @@ from importlib import import_module
 from typing import Any, Protocol, Self
 
 import numpy as np
-
-from adapt.bank.contract import DetectorError
+from terracast.adapt.bank.contract import DetectorError
 
 __all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",
            "detector_named", "names"]
 
 RECENT_BLOCKS = 70  # blocks that ``Detector.update`` is handed, at most
 GROUP = "terracast.detectors"  # of entry points
-DETECTORS = {"scan": "adapt.monitoring.window_scan:WindowScan",
-             "adwin": "adapt.monitoring.sequential:AdwinDetector",
-             "page-hinkley": "adapt.monitoring.sequential:PageHinkleyDetector",
-             "kswin": "adapt.monitoring.kswin:KswinDetector"}
+DETECTORS = {"scan": "terracast.adapt.monitoring.window_scan:WindowScan",
+             "adwin": "terracast.adapt.monitoring.sequential:AdwinDetector",
+             "page-hinkley": "terracast.adapt.monitoring.sequential:PageHinkleyDetector",
+             "kswin": "terracast.adapt.monitoring.kswin:KswinDetector"}
 
 Rehearsal = Callable[[np.ndarray], Callable[[float], np.ndarray]]
 
@@ -210,7 +209,7 @@ def detector_named(name: str) -> type[Detector]:
     if not (isinstance(found, type) and Detector in found.__mro__) or getattr(found, "__abstractmethods__", None):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) or "all of Detector"
         raise DetectorError(f"{name!r} lacks {missing}", where="monitor.detector",
-                            expected="a class that inherits adapt.monitoring.detector.Detector",
+                            expected="a class that inherits terracast.adapt.monitoring.detector.Detector",
                             remedy="inherit it and write the methods named")
     return found
 

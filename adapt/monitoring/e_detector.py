@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.window_scan import differences
+from terracast.adapt.monitoring.window_scan import differences
 
 POWER = 0.4  # of the bet: small values of p are bet on, E[POWER × p^(POWER - 1)] = 1 for uniform p
 LARGEST = 1e12  # more says nothing more

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-
-from adapt.monitoring.kinds import COSTS, KINDS, Heard, kind_of, together
-from adapt.monitoring.windows import Windows
-from streams.errors import TerracastError
-from streams.instant import key_text, nanoseconds
+from terracast.adapt.monitoring.kinds import COSTS, KINDS, Heard, kind_of, together
+from terracast.adapt.monitoring.windows import Windows
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import key_text, nanoseconds
 
 TIMES = ("opened", "since", "last_evidence")
 STATES = ("opened", "growing", "recovering", "closed")
@@ -138,7 +137,7 @@ class Episodes:
     cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``:
     the kinds of evidence that there could be, for what it means that one is missing.
 
-    >>> from adapt.monitoring.monitor import Evidence
+    >>> from terracast.adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
     >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, "errors at Dongsi moved up by 2.0 deviations")
     >>> episodes = Episodes(np.timedelta64(3, "D"), name="air-PM25")

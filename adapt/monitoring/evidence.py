@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from adapt.monitoring.kinds import kind_of
-from adapt.monitoring.reference import varies
-from adapt.monitoring.views import OF_ALL
-from adapt.monitoring.window_scan import WINDOWS
-from adapt.monitoring.windows import Span, Windows, windows_at
+from terracast.adapt.monitoring.kinds import kind_of
+from terracast.adapt.monitoring.reference import varies
+from terracast.adapt.monitoring.views import OF_ALL
+from terracast.adapt.monitoring.window_scan import WINDOWS
+from terracast.adapt.monitoring.windows import Span, Windows, windows_at
 
 
 @dataclass(frozen=True)

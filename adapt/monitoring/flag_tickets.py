@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.evidence import Evidence
-from streams.quality.known_flags import SET_ASIDE, KnownFlags
-from streams.quality.labels import words as labels_of
-from streams.quality.tickets import QualityTicket, tickets
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.streams.quality.known_flags import SET_ASIDE, KnownFlags
+from terracast.streams.quality.labels import words as labels_of
+from terracast.streams.quality.tickets import QualityTicket, tickets
 
 DAY = np.timedelta64(1, "D")
 WINDOW, ROWS = 14 * DAY, 60  # how far back events are looked for: so long, and so many rows

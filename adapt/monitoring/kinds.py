@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.windows import Windows
+from terracast.adapt.monitoring.windows import Windows
 
 KINDS = ("error", "input", "calibration", "health")
 COSTS = ("error", "calibration")  # what labels said: only these are losses

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from adapt.bank.kswin import KswinBank, kswin_flags, p_values
-from adapt.monitoring.detector import DetectorError
-from adapt.monitoring.sequential import Levels, SequentialDetector
+from terracast.adapt.bank.kswin import KswinBank, kswin_flags, p_values
+from terracast.adapt.monitoring.detector import DetectorError
+from terracast.adapt.monitoring.sequential import Levels, SequentialDetector
 
 STAT = 14  # blocks that are the latest, and as many drawn from those before; fewer in a short reference
 MIN_STAT = 5

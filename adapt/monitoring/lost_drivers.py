@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from streams.instant import instant, nanoseconds
+from terracast.streams.instant import instant, nanoseconds
 
 DAY = np.timedelta64(1, "D")
 SHORTEST = 4  # a driver is lost after at least so many steps, and a day

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.block_history import BlockHistory
-from adapt.monitoring.calibration import Calibration, calibrate
-from adapt.monitoring.detector import Detector, detector_named
-from adapt.monitoring.evidence import Evidence, of_nodes_that_vary
-from adapt.monitoring.news import News
-from adapt.monitoring.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
-from adapt.monitoring.surroundings import Contexts
-from adapt.monitoring.witnesses import Witnesses
+from terracast.adapt.monitoring.block_history import BlockHistory
+from terracast.adapt.monitoring.calibration import Calibration, calibrate
+from terracast.adapt.monitoring.detector import Detector, detector_named
+from terracast.adapt.monitoring.evidence import Evidence, of_nodes_that_vary
+from terracast.adapt.monitoring.news import News
+from terracast.adapt.monitoring.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
+from terracast.adapt.monitoring.surroundings import Contexts
+from terracast.adapt.monitoring.witnesses import Witnesses
 
 __all__ = ["DAY", "FEWEST_BLOCKS", "Calibration", "Evidence", "Monitor", "MonitorError"]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-
-from adapt.monitoring.calibration import Calibration
-from adapt.monitoring.e_detector import in_words
-from adapt.monitoring.evidence import Evidence, with_windows
-from adapt.monitoring.explanations import LOOK
-from adapt.monitoring.region import explained, grown
-from adapt.monitoring.sorts import SURE, Began, Sort, began, rises, sort_of
-from adapt.monitoring.views import KINDS, OF_ALL, OF_NODES
-from adapt.monitoring.window_scan import WINDOWS, differences
+from terracast.adapt.monitoring.calibration import Calibration
+from terracast.adapt.monitoring.e_detector import in_words
+from terracast.adapt.monitoring.evidence import Evidence, with_windows
+from terracast.adapt.monitoring.explanations import LOOK
+from terracast.adapt.monitoring.region import explained, grown
+from terracast.adapt.monitoring.sorts import SURE, Began, Sort, began, rises, sort_of
+from terracast.adapt.monitoring.views import KINDS, OF_ALL, OF_NODES
+from terracast.adapt.monitoring.window_scan import WINDOWS, differences
 
 LOCAL = KINDS.index("local level")
 JUMP = OF_ALL.index("common jump")

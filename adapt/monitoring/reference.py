@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 CLIP = 8.0  # beyond this a value is an outlier whose size says nothing more
 MAD_TO_DEVIATION = 1.4826  # the median absolute deviation of a normal variable is 0.6745 standard deviations

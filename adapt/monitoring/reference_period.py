@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from adapt.monitoring.reference import varies
-from adapt.monitoring.surroundings import Contexts
-from adapt.monitoring.views import Blocks, Views
-from adapt.monitoring.windows import Span
-from adapt.monitoring.witnesses import Record
-from streams.errors import TerracastError
+from terracast.adapt.monitoring.reference import varies
+from terracast.adapt.monitoring.surroundings import Contexts
+from terracast.adapt.monitoring.views import Blocks, Views
+from terracast.adapt.monitoring.windows import Span
+from terracast.adapt.monitoring.witnesses import Record
+from terracast.streams.errors import TerracastError
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 DAY = np.timedelta64(1, "D")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.evidence import Evidence
 
 SAME = 0.9  # share of a day's common values that must be equal to the bit
 DISTINCT = 4  # values a day must show, else equality (no rain anywhere) says nothing

@@ -15,12 +15,17 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-
-from adapt.bank.adwin import AdwinBank
-from adapt.bank.contract import DetectorBank
-from adapt.bank.page_hinkley import PageHinkleyBank
-from adapt.monitoring.detector import Detector, ReferenceStatistics, Rehearsal
-from adapt.monitoring.false_alarms import BOOTSTRAP_BLOCKS, COOLDOWN_BLOCKS, MOST_VALUES, count_episodes, resample
+from terracast.adapt.bank.adwin import AdwinBank
+from terracast.adapt.bank.contract import DetectorBank
+from terracast.adapt.bank.page_hinkley import PageHinkleyBank
+from terracast.adapt.monitoring.detector import Detector, ReferenceStatistics, Rehearsal
+from terracast.adapt.monitoring.false_alarms import (
+    BOOTSTRAP_BLOCKS,
+    COOLDOWN_BLOCKS,
+    MOST_VALUES,
+    count_episodes,
+    resample,
+)
 
 LOWEST, HIGHEST = 0.05, 60.0  # levels
 HALVINGS = 14  # of that range: to 0.004

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-
-from adapt.monitoring.views import KINDS, OF_NODES
-from adapt.monitoring.window_scan import WEIGHTS
+from terracast.adapt.monitoring.views import KINDS, OF_NODES
+from terracast.adapt.monitoring.window_scan import WEIGHTS
 
 # Which share of the promised false alarms each kind of stream may raise: most to those that find most, and none to
 # those that would find nothing with what is left. A node is watched by itself only where it has no neighbours.

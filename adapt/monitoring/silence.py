@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.evidence import Evidence
-from streams.instant import nanoseconds
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.streams.instant import nanoseconds
 
 LEAST_SEEN = 0.1  # of the reference: a node that reports less is not expected to
 SILENT_BLOCKS = 3

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from adapt.monitoring.explanations import FEWEST, LOOK, best, shapes_of
+from terracast.adapt.monitoring.explanations import FEWEST, LOOK, best, shapes_of
 
 SURE = 4.0  # how much better, in residual variances, a slow rise of the whole network must fit than a step
 LOOSE = -0.6  # of the slope on the neighbours: a node that follows them hardly or not at all

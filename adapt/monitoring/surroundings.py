@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.monitoring.reference import CLIP, Reference
+from terracast.adapt.monitoring.reference import CLIP, Reference
 
 OF_TARGET = ("level", "spread", "roughness", "daily swing", "share missing")
 OF_DRIVER = ("level", "spread")

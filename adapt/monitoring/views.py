@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.reference import Reference
-from adapt.monitoring.roughness import Roughness
-from adapt.monitoring.swing import QUIET, factors, mean_of, units_of
+from terracast.adapt.monitoring.reference import Reference
+from terracast.adapt.monitoring.roughness import Roughness
+from terracast.adapt.monitoring.swing import QUIET, factors, mean_of, units_of
 
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-
-from adapt.monitoring.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, Rehearsal
+from terracast.adapt.monitoring.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, Rehearsal
 
 WINDOWS = (1, 3, 7, 14)  # blocks
 WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together

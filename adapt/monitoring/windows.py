@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.monitoring.window_scan import HISTORY
+from terracast.adapt.monitoring.window_scan import HISTORY
 
 Span = tuple[np.datetime64, np.datetime64]
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-
-from adapt.monitoring.confidence import Confidence
-from adapt.monitoring.detector import ReferenceStatistics
-from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.sorts import Began, began
-from adapt.monitoring.surroundings import Contexts, Surroundings, mean_seen
-from adapt.monitoring.window_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
-from adapt.monitoring.windows import Span, windows_at
+from terracast.adapt.monitoring.confidence import Confidence
+from terracast.adapt.monitoring.detector import ReferenceStatistics
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.sorts import Began, began
+from terracast.adapt.monitoring.surroundings import Contexts, Surroundings, mean_seen
+from terracast.adapt.monitoring.window_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
+from terracast.adapt.monitoring.windows import Span, windows_at
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.network import Answer, BaseNetwork, Batch
+from terracast.streams.errors import TerracastError
 from torch import nn
 from torch.func import functional_call
-
-from stfm.base.model import Base
-from stfm.base.network import Answer, BaseNetwork, Batch
-from streams.errors import TerracastError
 
 RANK = 4
 HEADS = BaseNetwork.heads

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import matured, up_to
-from adapt.rungs.rung import Adapted, RungError, judged
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.rungs.pairs import matured, up_to
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.stfm.forecaster import Forecaster, Request
 
 
 @dataclass(frozen=True)

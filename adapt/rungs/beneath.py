@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.correction import Corrected
-from adapt.rungs.layers import bare
-from adapt.rungs.rung import Adapted, Rung, attempt, judged
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.rungs.correction import Corrected
+from terracast.adapt.rungs.layers import bare
+from terracast.adapt.rungs.rung import Adapted, Rung, attempt, judged
+from terracast.stfm.forecaster import Forecaster, Request
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-
-from adapt.rungs.adapter import Values
-from stfm.base.lesson import Lesson, loss
-from stfm.base.model import Base
-from stfm.base.network import Answer, BaseNetwork
+from terracast.adapt.rungs.adapter import Values
+from terracast.stfm.base.lesson import Lesson, loss
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.network import Answer, BaseNetwork
 
 LINEAR = ("trust", "added", "shape", "counting")  # heads that read the states
 LARGEST = 3.0  # no number of a context is larger

@@ -8,13 +8,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 import xarray as xr
-
-from adapt.rungs.context import Directions, Seen, learned, merged
-from adapt.rungs.rung import Adapted, RungError, judged
-from adapt.rungs.school import school
-from adapt.rungs.start import shipped_directions
-from stfm.base.model import Base
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.rungs.context import Directions, Seen, learned, merged
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.adapt.rungs.school import school
+from terracast.adapt.rungs.start import shipped_directions
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Forecaster, Request
 
 
 @dataclass(frozen=True)

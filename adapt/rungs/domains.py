@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from terracast.adapt.rungs.adapter import AdapterError, Values, corrected, look
+from terracast.stfm.base.lesson import Lesson
+from terracast.stfm.base.network import BaseNetwork
 from torch import nn
 from torch.nn import functional
-
-from adapt.rungs.adapter import AdapterError, Values, corrected, look
-from stfm.base.lesson import Lesson
-from stfm.base.network import BaseNetwork
 
 
 class Reversed(torch.autograd.Function):  # type: ignore[misc]

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import up_to
-from adapt.rungs.rung import Adapted, Receipt, RungError, judged
-from stfm.base.model import Base
-from stfm.forecaster import Forecaster, Request, Trainable
+from terracast.adapt.rungs.pairs import up_to
+from terracast.adapt.rungs.rung import Adapted, Receipt, RungError, judged
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Forecaster, Request, Trainable
 
 WINDOW = np.timedelta64(84, "D")
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-
-from adapt.rungs.correction import Corrected, Correction
-from adapt.rungs.layers import beneath, joined
-from adapt.rungs.recursive import RecursiveCorrection
-from stfm import shelf
-from stfm.forecaster import Forecaster
+from terracast.adapt.rungs.correction import Corrected, Correction
+from terracast.adapt.rungs.layers import beneath, joined
+from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.stfm import shelf
+from terracast.stfm.forecaster import Forecaster
 
 CORRECTIONS: Mapping[str, type[Correction]] = {RecursiveCorrection.sort: RecursiveCorrection}
 
@@ -21,7 +20,7 @@ def load(folder: str | Path) -> Forecaster:
     """The forecaster kept in ``folder``, wrapped or not, to the bit.
 
     >>> import tempfile
-    >>> from stfm.seasonal_naive import SeasonalNaive
+    >>> from terracast.stfm.seasonal_naive import SeasonalNaive
     >>> made = Corrected(SeasonalNaive(), RecursiveCorrection(2, 1, np.timedelta64(1, "h")))
     >>> with tempfile.TemporaryDirectory() as place:
     ...     load(shelf.save(made, place)).base

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from stfm.forecaster import Forecaster
-from streams.errors import TerracastError
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.errors import TerracastError
 
 BASE = "base/"
 

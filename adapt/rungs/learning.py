@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-
-from adapt.rungs.adapter import DOWN, HEADS, Adapter, Values, corrected, look, tell
-from stfm.base.lesson import Lesson, loss
-from stfm.base.network import BaseNetwork
+from terracast.adapt.rungs.adapter import DOWN, HEADS, Adapter, Values, corrected, look, tell
+from terracast.stfm.base.lesson import Lesson, loss
+from terracast.stfm.base.network import BaseNetwork
 
 STEEPEST = 1.0  # norm to which a gradient is clipped
 

@@ -14,11 +14,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-
-from adapt.rungs.adapter import Adapter, AdapterError, Values
-from adapt.rungs.learning import Effort, Taught, course, gradient, learned_names
-from adapt.rungs.tasks import Task, task
-from stfm.base.network import BaseNetwork
+from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
+from terracast.adapt.rungs.learning import Effort, Taught, course, gradient, learned_names
+from terracast.adapt.rungs.tasks import Task, task
+from terracast.stfm.base.network import BaseNetwork
 
 Method = Literal["anil", "fomaml", "reptile"]
 

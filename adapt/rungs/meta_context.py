@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-
-from adapt.rungs.adapter import AdapterError
-from adapt.rungs.context import DIRECTIONS, Directions, Seen, step
-from adapt.rungs.tasks import Task, task
-from stfm.base.network import BaseNetwork
+from terracast.adapt.rungs.adapter import AdapterError
+from terracast.adapt.rungs.context import DIRECTIONS, Directions, Seen, step
+from terracast.adapt.rungs.tasks import Task, task
+from terracast.stfm.base.network import BaseNetwork
 
 Make = Callable[[int, int], Task]
 

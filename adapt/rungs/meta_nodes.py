@@ -14,17 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-
-from adapt.rungs.adapter import HEADS, Adapter, Values
-from adapt.rungs.learning import Effort, Taught, course, gradient
-from adapt.rungs.meta import order
-from adapt.rungs.pairs import spread
-from adapt.rungs.school import school
-from adapt.rungs.tasks import lesson_at
-from stfm.base.model import Base
-from stfm.base.scene import scene_of
-from stfm.base.window import PATCH
-from stfm.forecaster import Request
+from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
+from terracast.adapt.rungs.learning import Effort, Taught, course, gradient
+from terracast.adapt.rungs.meta import order
+from terracast.adapt.rungs.pairs import spread
+from terracast.adapt.rungs.school import school
+from terracast.adapt.rungs.tasks import lesson_at
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.window import PATCH
+from terracast.stfm.forecaster import Request
 
 ASKED = 12  # issue times asked of a task
 FILLED = 0.8  # share of a node's history that must be known

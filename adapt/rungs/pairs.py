@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from adapt.contender import rows_at
-from adapt.scores import crps
-from stfm.forecaster import Forecaster, ForecastError, Request
-from streams.instant import instant
-from streams.panel import step_of
+from terracast.adapt.contender import rows_at
+from terracast.adapt.scores import crps
+from terracast.stfm.forecaster import Forecaster, ForecastError, Request
+from terracast.streams.instant import instant
+from terracast.streams.panel import step_of
 
 HELD_BACK = 0.2  # newest share of the matured issues
 MOST_LEARNED, MOST_HELD = 96, 32  # issues

@@ -8,11 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import hindcast, loss_of, matured, spreads
-from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.rungs.rung import Adapted, RungError, judged
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.rungs.pairs import hindcast, loss_of, matured, spreads
+from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.stfm.forecaster import Forecaster, Request
 
 NEWEST, FEWEST = 24, 8  # issues before the held-back ones that the choice is made on
 

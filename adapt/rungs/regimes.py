@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import up_to
-from stats.calendar import seasons
-from stfm.forecaster import Request
+from terracast.adapt.rungs.pairs import up_to
+from terracast.stats.calendar import seasons
+from terracast.stfm.forecaster import Request
 
 FEATURES = ("level", "size", "memory", "season", "shape", "shape")
 

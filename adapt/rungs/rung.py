@@ -13,11 +13,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import Pairs, in_blocks, losses_on, matured, up_to
-from stfm.forecaster import Forecaster, Request
-from streams.errors import TerracastError
-from streams.instant import instant
+from terracast.adapt.rungs.pairs import Pairs, in_blocks, losses_on, matured, up_to
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import instant
 
 GAIN = 0.003  # smallest share of the loss that makes an adapted forecaster worth having: less is chance
 BLOCKS = 3  # blocks of held-back issues without which nothing is believed

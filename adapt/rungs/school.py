@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import Pairs, matured, spread
-from adapt.rungs.tasks import lesson_at
-from stfm.base.lesson import Lesson, hidden_by_chance
-from stfm.base.scene import Scene, scene_of
-from stfm.base.window import MEMORY, PATCH
-from stfm.forecaster import Request
+from terracast.adapt.rungs.pairs import Pairs, matured, spread
+from terracast.adapt.rungs.tasks import lesson_at
+from terracast.stfm.base.lesson import Lesson, hidden_by_chance
+from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.window import MEMORY, PATCH
+from terracast.stfm.forecaster import Request
 
 SERIES = 48  # node windows in a lesson
 MOST = 8  # lessons of each sort

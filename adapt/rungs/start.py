@@ -10,10 +10,9 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-
-from adapt.rungs.adapter import AdapterError, Values
-from adapt.rungs.context import Directions
-from stfm.base.model import SHIPPED, Base
+from terracast.adapt.rungs.adapter import AdapterError, Values
+from terracast.adapt.rungs.context import Directions
+from terracast.stfm.base.model import SHIPPED, Base
 
 FILE = "directions.safetensors"
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from stfm.base.lesson import Lesson, lesson
-from stfm.base.scene import Scene, scene_of
-from stfm.base.window import MEMORY, PATCH
-from stfm.prior.mixture import sample_world
+from terracast.stfm.base.lesson import Lesson, lesson
+from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.window import MEMORY, PATCH
+from terracast.stfm.prior.mixture import sample_world
 
 STEPS, NODES = 900, 3
 SHORTEST, LONGEST = 64, 400  # steps of history

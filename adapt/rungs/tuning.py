@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import xarray as xr
-
-from adapt.rungs.adapter import Adapter, Values
-from adapt.rungs.domains import DomainAdversary
-from adapt.rungs.learning import Effort, Taught, course
-from adapt.rungs.meta import order
-from adapt.rungs.rung import Adapted, RungError, judged
-from adapt.rungs.school import School, school
-from stfm.base.lesson import Lesson
-from stfm.base.model import Base
-from stfm.forecaster import Forecaster, Request
+from terracast.adapt.rungs.adapter import Adapter, Values
+from terracast.adapt.rungs.domains import DomainAdversary
+from terracast.adapt.rungs.learning import Effort, Taught, course
+from terracast.adapt.rungs.meta import order
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.adapt.rungs.school import School, school
+from terracast.stfm.base.lesson import Lesson
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Forecaster, Request
 
 EXPLODED = 4.0  # a course whose examined loss grows by this factor is stopped
 UNLABELLED = 8  # steps at most where no label has come, so that nothing can be examined

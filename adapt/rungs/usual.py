@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from adapt.guard.ladder import LadderError, Step
+from terracast.adapt.guard.ladder import LadderError, Step
 
 if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for without carrying one out
-    from adapt.rungs.rung import Rung
+    from terracast.adapt.rungs.rung import Rung
 
 DAY = np.timedelta64(1, "D")
 # About what an act costs in seconds, and the horizons (days, where the horizon is shorter) of labels from after the
@@ -34,9 +33,9 @@ def usual_rungs() -> list[Rung]:
     >>> [rung.name for rung in usual_rungs()]
     ['output-recursive', 'adapter', 'continue']
     """
-    from adapt.rungs.fine_tune import FineTune
-    from adapt.rungs.recursive import recursive_rung
-    from adapt.rungs.tuning import AdapterRung
+    from terracast.adapt.rungs.fine_tune import FineTune
+    from terracast.adapt.rungs.recursive import recursive_rung
+    from terracast.adapt.rungs.tuning import AdapterRung
 
     return [recursive_rung(), AdapterRung(), FineTune(steps=100, judges=True, name="continue")]
 
@@ -47,9 +46,9 @@ def optional_rungs() -> list[Rung]:
     >>> [rung.name for rung in optional_rungs()]
     ['context-meta', 'adapter-whole', 'adapter-alike']
     """
-    from adapt.rungs.context_rung import ContextRung
-    from adapt.rungs.learning import Effort
-    from adapt.rungs.tuning import AdapterRung
+    from terracast.adapt.rungs.context_rung import ContextRung
+    from terracast.adapt.rungs.learning import Effort
+    from terracast.adapt.rungs.tuning import AdapterRung
 
     return [ContextRung(),
             AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole"),

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks.adapt.base import base_said
-from benchmarks.adapt.bench import AdaptBench
-from benchmarks.adapt.cell import PROTOCOLS, AdaptCell
-from benchmarks.adapt.cost import rows_of_cost
-from benchmarks.adapt.gate import GateBench
-from benchmarks.adapt.online import FIRST, bench_online
-from benchmarks.adapt.published import published
-from benchmarks.adapt.series import series_of
+from terracast.benchmarks.adapt.base import base_said
+from terracast.benchmarks.adapt.bench import AdaptBench
+from terracast.benchmarks.adapt.cell import PROTOCOLS, AdaptCell
+from terracast.benchmarks.adapt.cost import rows_of_cost
+from terracast.benchmarks.adapt.gate import GateBench
+from terracast.benchmarks.adapt.online import FIRST, bench_online
+from terracast.benchmarks.adapt.published import published
+from terracast.benchmarks.adapt.series import series_of
 
 
 def bench_adapt(paths: Sequence[Path], protocol: str, horizon: int, target: str | None = None,

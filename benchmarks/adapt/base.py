@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-
-from benchmarks.adapt.series import Series
-from benchmarks.base.etth1 import mean_of
-from stfm.base.model import SHIPPED, Base
-from stfm.base.window import MEMORY
-from stfm.forecaster import QUANTILES, Request
+from terracast.benchmarks.adapt.series import Series
+from terracast.benchmarks.base.etth1 import mean_of
+from terracast.stfm.base.model import SHIPPED, Base
+from terracast.stfm.base.window import MEMORY
+from terracast.stfm.forecaster import QUANTILES, Request
 
 CHUNK = 480  # origins in a file
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from adapt.mixing.blend import Blend, Blended
-from adapt.mixing.experts import NAIVES, Experts, Recipe
-from adapt.mixing.residual_quantiles import ResidualQuantiles
-from benchmarks.adapt.base import BaseSaid
-from benchmarks.adapt.cell import AdaptCell, Tally
-from stfm.forecaster import QUANTILES
+from terracast.adapt.mixing.blend import Blend, Blended
+from terracast.adapt.mixing.experts import NAIVES, Experts, Recipe
+from terracast.adapt.mixing.residual_quantiles import ResidualQuantiles
+from terracast.benchmarks.adapt.base import BaseSaid
+from terracast.benchmarks.adapt.cell import AdaptCell, Tally
+from terracast.stfm.forecaster import QUANTILES
 
 Progress = Callable[[int], None]
 ONLINE = 1  # the ridge that the rows ridge, ridge-frozen and ridge-weekly show, where the recipe has so many

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from adapt.scores import crps, inside
-from stfm.forecaster import QUANTILES
-from streams.errors import TerracastError
+from terracast.adapt.scores import crps, inside
+from terracast.stfm.forecaster import QUANTILES
+from terracast.streams.errors import TerracastError
 
 PROTOCOLS = {"A": (0.2, 0.25), "B": (0.6, 0.8), "C": (0.6, 0.7)}
 ROWS_OF_A = 14400  # protocol A leaves the rest of a longer file unused

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.calibration import OutputCalibration
-from adapt.mixing.mixture import Mixture
-from stfm.base.model import Base
-from stfm.forecaster import Request
+from terracast.adapt.calibration import OutputCalibration
+from terracast.adapt.mixing.mixture import Mixture
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h")
 ROWS, STEPS = 24 * 40, 8  # rows learned to begin with; steps timed, once a whole horizon of issues is open

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from adapt.guard.betting_gate import BettingGate
-from adapt.mixing.experts import Experts, Recipe
-from benchmarks.adapt.cell import BenchError
-from benchmarks.adapt.series import series_of
+from terracast.adapt.guard.betting_gate import BettingGate
+from terracast.adapt.mixing.experts import Experts, Recipe
+from terracast.benchmarks.adapt.cell import BenchError
+from terracast.benchmarks.adapt.series import series_of
 
 GAIN = 0.05
 

@@ -18,22 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-
-from adapt.rungs.adapter import Adapter
-from adapt.rungs.context import Directions, Seen, learned
-from adapt.rungs.learning import Effort, Taught, course
-from adapt.rungs.meta import order
-from adapt.rungs.meta_nodes import node_tasks, start_of_nodes
-from adapt.rungs.pairs import spread
-from adapt.rungs.school import school
-from adapt.rungs.start import load_start
-from adapt.rungs.tasks import lesson_at
-from benchmarks.base.data import Case, cases_of
-from stats.calendar import seasons
-from stfm.base.model import Base
-from stfm.base.scene import scene_of
-from stfm.base.window import PATCH
-from streams.errors import TerracastError
+from terracast.adapt.rungs.adapter import Adapter
+from terracast.adapt.rungs.context import Directions, Seen, learned
+from terracast.adapt.rungs.learning import Effort, Taught, course
+from terracast.adapt.rungs.meta import order
+from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
+from terracast.adapt.rungs.pairs import spread
+from terracast.adapt.rungs.school import school
+from terracast.adapt.rungs.start import load_start
+from terracast.adapt.rungs.tasks import lesson_at
+from terracast.benchmarks.base.data import Case, cases_of
+from terracast.stats.calendar import seasons
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.window import PATCH
+from terracast.streams.errors import TerracastError
 
 MARKS = (0, 1, 2, 3, 4, 5, 7, 10, 14, 20, 30, 40, 50)
 SEASONS, AFTER = 7, 28  # short seasons of history, and of issue times asked afterwards

@@ -19,18 +19,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.calibration import OutputCalibration
-from adapt.mixing.company import company_of
-from adapt.mixing.mixture import Mixture
-from adapt.scores import level
-from benchmarks.adapt.base import said_at
-from benchmarks.adapt.cell import AdaptCell, BenchError, Tally
-from stfm.base.window import MEMORY
-from stfm.forecaster import Request
-from stfm.seasonal_naive import SeasonalNaive
-from streams.panel import step_of
-from streams.readers import read
+from terracast.adapt.calibration import OutputCalibration
+from terracast.adapt.mixing.company import company_of
+from terracast.adapt.mixing.mixture import Mixture
+from terracast.adapt.scores import level
+from terracast.benchmarks.adapt.base import said_at
+from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
+from terracast.stfm.base.window import MEMORY
+from terracast.stfm.forecaster import Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.panel import step_of
+from terracast.streams.readers import read
 
 FIRST = 0.25  # of the rows: what the base is fitted on
 FEWEST = 48  # values of a node in the first part; nodes with fewer are left out

@@ -14,26 +14,25 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.context import Directions
-from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.learning import Effort
-from adapt.rungs.pairs import hindcast, loss_of, spread
-from adapt.rungs.recursive import recursive_rung
-from adapt.rungs.rung import Rung, attempt
-from adapt.rungs.start import load_start, shipped_directions
-from adapt.rungs.tuning import AdapterRung
-from adapt.rungs.usual import ALIKE
-from benchmarks.adapt.new_node import NewNodeError
-from benchmarks.adapt.peers.gated import gated_rung
-from benchmarks.adapt.peers.recent import RecentStatistics
-from benchmarks.adapt.peers.spectral import spectral_rung
-from benchmarks.base.data import Case, cases_of
-from stats.calendar import seasons
-from stfm.base.model import Base
-from stfm.base.window import MEMORY
-from stfm.forecaster import Request
+from terracast.adapt.rungs.context import Directions
+from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.learning import Effort
+from terracast.adapt.rungs.pairs import hindcast, loss_of, spread
+from terracast.adapt.rungs.recursive import recursive_rung
+from terracast.adapt.rungs.rung import Rung, attempt
+from terracast.adapt.rungs.start import load_start, shipped_directions
+from terracast.adapt.rungs.tuning import AdapterRung
+from terracast.adapt.rungs.usual import ALIKE
+from terracast.benchmarks.adapt.new_node import NewNodeError
+from terracast.benchmarks.adapt.peers.gated import gated_rung
+from terracast.benchmarks.adapt.peers.recent import RecentStatistics
+from terracast.benchmarks.adapt.peers.spectral import spectral_rung
+from terracast.benchmarks.base.data import Case, cases_of
+from terracast.stats.calendar import seasons
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.window import MEMORY
+from terracast.stfm.forecaster import Request
 
 ASKED, AFTER = 20, 28  # issue times asked of a case, and the short seasons in which they lie
 SITUATIONS = ("before labels", "a week", "four weeks", "new node")

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.adapt.cell import NODES_MOST, BenchError
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.benchmarks.adapt.cell import NODES_MOST, BenchError
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 
 @dataclass(frozen=True)

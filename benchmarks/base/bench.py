@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks.base.data import HISTORY, ISSUES, NODES, TESTED, TRAINED, Case, cases_of
-from benchmarks.base.files import found
-from benchmarks.base.methods import METHODS, USUAL, MethodError, score
-from streams.errors import TerracastError
+from terracast.benchmarks.base.data import HISTORY, ISSUES, NODES, TESTED, TRAINED, Case, cases_of
+from terracast.benchmarks.base.files import found
+from terracast.benchmarks.base.methods import METHODS, USUAL, MethodError, score
+from terracast.streams.errors import TerracastError
 
 Progress = Callable[[int], None]
 REFERENCE = "seasonal-naive"

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.base.files import panel_of
-from stfm.forecaster import QUANTILES, Request
-from stfm.seasonal_naive import SeasonalNaive
-from streams.errors import TerracastError
+from terracast.benchmarks.base.files import panel_of
+from terracast.stfm.forecaster import QUANTILES, Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import TerracastError
 
 TRAINED, TESTED = 0.65, 0.2  # first and last share of the rows; what lies between belongs to neither
 NODES, ISSUES = 24, 60  # nodes and issue times of a case, at most

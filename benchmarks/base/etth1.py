@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from benchmarks.base.data import Case, CaseError
-from benchmarks.base.files import panel_of
-from benchmarks.base.methods import MEDIAN, asked, fitted_ridge, last_value, shipped
-from stfm.forecaster import QUANTILES, Forecaster
+from terracast.benchmarks.base.data import Case, CaseError
+from terracast.benchmarks.base.files import panel_of
+from terracast.benchmarks.base.methods import MEDIAN, asked, fitted_ridge, last_value, shipped
+from terracast.stfm.forecaster import QUANTILES, Forecaster
 
 TRAINED, VALIDATED, TESTED = 8640, 11520, 14400
 HISTORY, HORIZON, SEASON = 512, 96, 24

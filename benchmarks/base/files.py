@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import ReadError, TerracastError
-from streams.kinds import event, raster
-from streams.kinds.raster_file import read as read_raster
-from streams.readers import READERS, read
+from terracast.streams.errors import ReadError, TerracastError
+from terracast.streams.kinds import event, raster
+from terracast.streams.kinds.raster_file import read as read_raster
+from terracast.streams.readers import READERS, read
 
 MONTH, YEAR = pd.Timedelta("30.4375D"), pd.Timedelta("365.25D")
 OTHER_BENCHES = {"label_file", "pairs"}  # keys of a truth.json whose data are for anomalies, changes or causes

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.base.methods import shipped
-from stfm.forecaster import Forecaster, Request
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.benchmarks.base.methods import shipped
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 SIZES = (1000, 3000, 10000)
 STEPS, HORIZON = 512, 24
 CHILD = """import json, sys
-from benchmarks.base.growth import measured
+from terracast.benchmarks.base.growth import measured
 print(json.dumps(measured(*json.loads(sys.argv[1]))))"""
 
 

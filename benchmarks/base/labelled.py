@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span_text
+from terracast.streams.clock import span_text
 
 LONGEST = 8000  # rows of a series that are read
 REAL = ("realKnownCause", "realTraffic")  # the labelled series of the benchmark that people measured somewhere

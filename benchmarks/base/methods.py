@@ -10,14 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.scores import crps
-from benchmarks.base.data import HISTORY, Case, windows_of
-from benchmarks.base.ridge import LONGEST, RidgePeer
-from stfm.forecaster import QUANTILES, Forecaster
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
-from streams.errors import TerracastError
+from terracast.adapt.scores import crps
+from terracast.benchmarks.base.data import HISTORY, Case, windows_of
+from terracast.benchmarks.base.ridge import LONGEST, RidgePeer
+from terracast.stfm.forecaster import QUANTILES, Forecaster
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import TerracastError
 
 MEDIAN = QUANTILES.index(0.5)
 NATIVE_STEPS = 300
@@ -139,10 +138,10 @@ def fitted_native(panel: xr.Dataset, case: Case, steps: int = NATIVE_STEPS) -> N
 def shipped() -> Forecaster:
     """The pre-trained base. Raises ``MethodError`` where this installation has none."""
     try:
-        from stfm.base.model import Base
+        from terracast.stfm.base.model import Base
     except ImportError as missing:
-        raise MethodError("no pre-trained base", where="stfm.base", expected="its weights", remedy="install anew"
-                          ) from missing
+        raise MethodError("no pre-trained base", where="stfm.base", expected="its weights",
+                          remedy="install anew") from missing
     found: Any = Base
     return found.shipped()
 

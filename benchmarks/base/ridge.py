@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 LONGEST = 512  # lags, at most
 WINDOWS = 6000  # windows fitted on, at most

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
-
-from benchmarks.base.data import HISTORY, Case, CaseError, cases_of
-from benchmarks.base.files import found
-from benchmarks.base.labelled import labelled_series
-from benchmarks.base.methods import shipped
-from stfm.forecaster import Forecaster
-from stfm.seasonal_naive import SeasonalNaive
-from stfm.tasks.anomaly import anomaly_scores
-from stfm.tasks.classification import fit_classes, fit_joined
-from stfm.tasks.clustering import cluster
-from stfm.tasks.embedder import Embedder, PlainFeatures, embed_steadily
-from stfm.tasks.imputation import impute
-from stfm.tasks.retrieval import similar_places
-from streams.errors import TerracastError
+from terracast.benchmarks.base.data import HISTORY, Case, CaseError, cases_of
+from terracast.benchmarks.base.files import found
+from terracast.benchmarks.base.labelled import labelled_series
+from terracast.benchmarks.base.methods import shipped
+from terracast.stfm.forecaster import Forecaster
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.stfm.tasks.anomaly import anomaly_scores
+from terracast.stfm.tasks.classification import fit_classes, fit_joined
+from terracast.stfm.tasks.clustering import cluster
+from terracast.stfm.tasks.embedder import Embedder, PlainFeatures, embed_steadily
+from terracast.stfm.tasks.imputation import impute
+from terracast.stfm.tasks.retrieval import similar_places
+from terracast.streams.errors import TerracastError
 
 TASKS = ("imputation", "anomaly", "classification", "clustering", "retrieval")
 WINDOWS = 12  # issue times at which nodes are embedded: half in the training part, half in the test part

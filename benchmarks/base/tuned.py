@@ -8,11 +8,10 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-
-from benchmarks.base.bench import geometric_mean
-from benchmarks.base.data import Case
-from benchmarks.base.methods import MethodError, asked, score, shipped
-from stfm.forecaster import Forecaster, Trainable
+from terracast.benchmarks.base.bench import geometric_mean
+from terracast.benchmarks.base.data import Case
+from terracast.benchmarks.base.methods import MethodError, asked, score, shipped
+from terracast.stfm.forecaster import Forecaster, Trainable
 
 FIRST_YEAR = pd.Timedelta("365D")
 FEWEST = 300  # rows, where a year has fewer: twelve months or one yearly value teach nothing

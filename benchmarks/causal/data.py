@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.causal.scores import Pair
-from streams.errors import TerracastError
-from streams.readers import read
+from terracast.benchmarks.causal.scores import Pair
+from terracast.streams.errors import TerracastError
+from terracast.streams.readers import read
 
 
 class TruthError(TerracastError):

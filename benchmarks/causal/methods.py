@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from terracast.benchmarks.causal.scores import Edge, Found
+from terracast.causal.engine import Search, search_links
+from terracast.causal.graph import Link, Series
+from terracast.causal.knowledge import Knowledge
 from threadpoolctl import threadpool_limits
-
-from benchmarks.causal.scores import Edge, Found
-from causal.engine import Search, search_links
-from causal.graph import Link, Series
-from causal.knowledge import Knowledge
 
 METHODS = ("terracast", "tigramite-pcmci", "tigramite-pcmciplus", "var-granger", "abs-correlation")
 AFFORDABLE = 2e5  # steps x series^2 x lags up to which tigramite's own loops run without --full

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.causal.scores import Edge
+from terracast.benchmarks.causal.scores import Edge
 
 KINDS = ("plain", "season", "season and spread", "trend", "both", "heavy noise", "heavy readings", "nonlinear",
          "all nonlinear", "regimes")

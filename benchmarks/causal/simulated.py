@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from benchmarks.causal.methods import AFFORDABLE, Peers, from_links, peer
-from benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
-from benchmarks.causal.scores import Found, link_scores
-from causal.graph import Series
-from causal.thorough import discover_thoroughly, usual_search
+from terracast.benchmarks.causal.methods import AFFORDABLE, Peers, from_links, peer
+from terracast.benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
+from terracast.benchmarks.causal.scores import Found, link_scores
+from terracast.causal.graph import Series
+from terracast.causal.thorough import discover_thoroughly, usual_search
 
 METHODS = ("terracast", "tigramite-pcmciplus", "tigramite-pcmci")
 

@@ -100,12 +100,11 @@ def _options(method: str, lags: int, alpha: float) -> dict[str, Any]:
 def _run(values: np.ndarray, method: str, lags: int, alpha: float, fast: bool,
          test: Any = None) -> tuple[dict[str, Any], float, Any]:
     """Results, CPU seconds and the engine of one run."""
+    from terracast.causal.fast.parcorr import CovarianceParCorr
+    from terracast.causal.fast.pcmci import FastPCMCI
     from tigramite.data_processing import DataFrame
     from tigramite.independence_tests.parcorr import ParCorr
     from tigramite.pcmci import PCMCI
-
-    from causal.fast.parcorr import CovarianceParCorr
-    from causal.fast.pcmci import FastPCMCI
 
     frame = DataFrame(values.copy(), missing_flag=GAP)
     began = time.process_time()
@@ -138,7 +137,7 @@ def _timed(bench: SpeedBench, method: str, summary: dict[str, Any]) -> list[dict
 
 def _recorder(bench: SpeedBench) -> Any:
     """The drop-in test, walked by tigramite's own loops, keeping a random sample of the tests by size class."""
-    from causal.fast.parcorr import CovarianceParCorr
+    from terracast.causal.fast.parcorr import CovarianceParCorr
 
     class Recorder(CovarianceParCorr):
         def __init__(self) -> None:

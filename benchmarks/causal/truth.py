@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from terracast.benchmarks.causal.data import KnownCase, known_cases
+from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
+from terracast.benchmarks.causal.scores import Found, f1_of, pair_scores
+from terracast.causal.graph import Series
+from terracast.causal.search import DiscoverError
+from terracast.causal.thorough import discover_thoroughly, usual_search
 from threadpoolctl import threadpool_limits
-
-from benchmarks.causal.data import KnownCase, known_cases
-from benchmarks.causal.methods import METHODS, Peers, from_links, peer
-from benchmarks.causal.scores import Found, f1_of, pair_scores
-from causal.graph import Series
-from causal.search import DiscoverError
-from causal.thorough import discover_thoroughly, usual_search
 
 COLUMNS = ("f1", "precision", "recall", "auroc", "adjacency_f1", "forbidden_share", "cpu_seconds")
 

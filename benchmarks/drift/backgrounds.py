@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-
-from benchmarks.base.files import panel_of
-from benchmarks.drift.expectation import Expectation
-from streams.errors import TerracastError
+from terracast.benchmarks.base.files import panel_of
+from terracast.benchmarks.drift.expectation import Expectation
+from terracast.streams.errors import TerracastError
 
 WEEK = np.timedelta64(7, "D")
 DAY = np.timedelta64(1, "D")

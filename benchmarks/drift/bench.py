@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
-from benchmarks.drift.methods import METHODS, Alarm, Watch, watch
-from benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
+from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
+from terracast.benchmarks.drift.methods import METHODS, Alarm, Watch, watch
+from terracast.benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
 
 HOUR = np.timedelta64(1, "h")
 TICKETS = ("stuck", "silent", "outage", "unit", "lost driver", "wiring", "clock")

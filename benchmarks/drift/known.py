@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from adapt.monitoring.bulk_replay import bulk_replay
-from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.monitor import Monitor
-from adapt.monitoring.rewiring import Rewiring
-from benchmarks.base.files import panel_of
-from benchmarks.drift.backgrounds import LAYOUTS
-from benchmarks.drift.expectation import Expectation
-from benchmarks.drift.known_changes import KnownChange, known_changes
+from terracast.adapt.monitoring.bulk_replay import bulk_replay
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.rewiring import Rewiring
+from terracast.benchmarks.base.files import panel_of
+from terracast.benchmarks.drift.backgrounds import LAYOUTS
+from terracast.benchmarks.drift.expectation import Expectation
+from terracast.benchmarks.drift.known_changes import KnownChange, known_changes
 
 DAY = np.timedelta64(1, "D")
 AFTER = 7 * DAY  # how long after its end an event may still be told

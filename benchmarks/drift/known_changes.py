@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from streams.errors import ReadError
+from terracast.streams.errors import ReadError
 
 DAY = np.timedelta64(1, "D")
 HEATING = {"11-15": "begins", "03-15": "ends"}  # northern China's central heating

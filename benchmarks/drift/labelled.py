@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from benchmarks.drift.change_points import change_points
-from benchmarks.drift.surprises import series_alarms
-from streams.errors import ReadError
+from terracast.benchmarks.drift.change_points import change_points
+from terracast.benchmarks.drift.surprises import series_alarms
+from terracast.streams.errors import ReadError
 
 MARGIN = 5  # TCPD
 FALSE, MISSED = 0.11, 1.0  # NAB's standard profile

@@ -12,16 +12,15 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
-
-from adapt.bank.adwin import AdwinBank
-from adapt.monitoring.detector import DETECTORS, detector_named
-from adapt.monitoring.flag_tickets import FlagTickets
-from adapt.monitoring.monitor import Evidence, Monitor
-from adapt.monitoring.silence import Reports
-from benchmarks.drift.backgrounds import DAY, WEEK, Segment
-from streams.clock import span_text
-from streams.quality import Settings, judge, learn
-from streams.quality.online import as_known
+from terracast.adapt.bank.adwin import AdwinBank
+from terracast.adapt.monitoring.detector import DETECTORS, detector_named
+from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.monitoring.monitor import Evidence, Monitor
+from terracast.adapt.monitoring.silence import Reports
+from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Segment
+from terracast.streams.clock import span_text
+from terracast.streams.quality import Settings, judge, learn
+from terracast.streams.quality.online import as_known
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 

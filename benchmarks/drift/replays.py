@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
-
-from adapt.monitoring.bulk_replay import bulk_replay
-from adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, count_episodes
-from adapt.monitoring.monitor import Evidence, Monitor
-from adapt.monitoring.reference_period import BlockClock, ReferencePeriod
-from adapt.monitoring.views import Views
-from benchmarks.drift.methods import ours
+from terracast.adapt.monitoring.bulk_replay import bulk_replay
+from terracast.adapt.monitoring.false_alarms import COOLDOWN_BLOCKS, count_episodes
+from terracast.adapt.monitoring.monitor import Evidence, Monitor
+from terracast.adapt.monitoring.reference_period import BlockClock, ReferencePeriod
+from terracast.adapt.monitoring.views import Views
+from terracast.benchmarks.drift.methods import ours
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2019-01-01", "ns")

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from benchmarks.drivers.judged import METHODS, Protocol, judge
-from benchmarks.drivers.worlds import TARGET, world
-from causal.graph import Series
+from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
+from terracast.benchmarks.drivers.worlds import TARGET, world
+from terracast.causal.graph import Series
 
 
 @dataclass

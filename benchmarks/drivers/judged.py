@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.watched import Watched
-from benchmarks.drivers.peers import correlation_picked, granger_picked
-from causal.graph import Driver, Series
-from causal.knowledge import Knowledge
-from causal.prepare import Preparation, Prepared, prepare
-from causal.thorough import usual_search
-from drivers.ablation import Ablation, ForecasterFactory, plan_ablation
-from drivers.discovery import DriverSearch
-from stfm.forecaster import Request
-from streams.errors import TerracastError
-from streams.known import Recorded, known_after
-from streams.panel import step_of
+from terracast.adapt.clock import Moment
+from terracast.adapt.watched import Watched
+from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
+from terracast.causal.graph import Driver, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Preparation, Prepared, prepare
+from terracast.causal.thorough import usual_search
+from terracast.drivers.ablation import Ablation, ForecasterFactory, plan_ablation
+from terracast.drivers.discovery import DriverSearch
+from terracast.stfm.forecaster import Request
+from terracast.streams.errors import TerracastError
+from terracast.streams.known import Recorded, known_after
+from terracast.streams.panel import step_of
 
 METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
 LAST = 0.2  # the newest share of the span: nothing is chosen or fitted on it

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from benchmarks.drivers.judged import METHODS, Protocol, judge
-from causal.graph import Series
-from streams.errors import TerracastError
-from streams.readers import read
+from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
+from terracast.causal.graph import Series
+from terracast.streams.errors import TerracastError
+from terracast.streams.readers import read
 
 PASSIVE = "own.* never causes other.*"  # what anyone knows of bikes and weather
 PUBLISHED = {"own": 1, "other": 1}  # steps

@@ -15,10 +15,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from benchmarks.journeys.files import Data, files_of, looked_into
-from streams.clock import span
+from terracast.benchmarks.journeys.files import Data, files_of, looked_into
+from terracast.streams.clock import span
 
-COMMAND = (sys.executable, "-c", "from flows.command import main; main()")
+COMMAND = (sys.executable, "-c", "from terracast.flows.command import main; main()")
 CALM, DRIFT = 0, 3
 STEPS_REPLAYED = 40
 _FRAME = " ─━│┃┏┓┗┛└┘┡┩╇┴┳┻╭╮╰╯"  # what tables and boxes are drawn with

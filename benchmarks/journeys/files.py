@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-
-from streams.errors import TerracastError
-from streams.panel import step_of
-from streams.readers import READERS, read
+from terracast.streams.errors import TerracastError
+from terracast.streams.panel import step_of
+from terracast.streams.readers import READERS, read
 
 NONE = pd.Timedelta(0)
 LEAST_STEPS = 200

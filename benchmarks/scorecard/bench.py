@@ -15,14 +15,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.base.data import Case
-from benchmarks.base.methods import Scores, asked, fitted_native, ridge, score, seasonal_naive, shipped
-from benchmarks.scorecard.block_bootstrap import Pair, Skill, skill_of
-from benchmarks.scorecard.cases import coarser_space, coarser_step, earlier, half_of_nodes, valid_hours, worlds
-from stfm.forecaster import Forecaster
-from stfm.seasonal_naive import SeasonalNaive
-from streams.errors import TerracastError
+from terracast.benchmarks.base.data import Case
+from terracast.benchmarks.base.methods import Scores, asked, fitted_native, ridge, score, seasonal_naive, shipped
+from terracast.benchmarks.scorecard.block_bootstrap import Pair, Skill, skill_of
+from terracast.benchmarks.scorecard.cases import (
+    coarser_space,
+    coarser_step,
+    earlier,
+    half_of_nodes,
+    valid_hours,
+    worlds,
+)
+from terracast.stfm.forecaster import Forecaster
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import TerracastError
 
 AXES = ("domain", "spatial", "temporal", "scale")
 WORLDS = 24

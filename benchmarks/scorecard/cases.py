@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.base.data import Case, CaseError, case_of, spread_issues
-from benchmarks.base.files import on_even_clock
-from stfm.prior.mixture import sample_world
-from streams.errors import TerracastError
+from terracast.benchmarks.base.data import Case, CaseError, case_of, spread_issues
+from terracast.benchmarks.base.files import on_even_clock
+from terracast.stfm.prior.mixture import sample_world
+from terracast.streams.errors import TerracastError
 
 COARSER = ((pd.Timedelta("10min"), 3), (pd.Timedelta("2h"), 6), (pd.Timedelta("12h"), 4), (pd.Timedelta("2D"), 7),
            (pd.Timedelta("10D"), 4))

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from streams.kinds.cells import GridCells
-from streams.kinds.counts import counts_of
-from streams.kinds.event import count, of_table
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.counts import counts_of
+from terracast.streams.kinds.event import count, of_table
 
 
 def bench_events(events: int = 10_000_000, cells_a_side: int = 22, days: int = 730, seed: int = 0,
@@ -54,7 +53,8 @@ def bench_events(events: int = 10_000_000, cells_a_side: int = 22, days: int = 7
     return {"bench": "events", "data": f"{events} made-up events, {len(cells)} cells, {days * 24} hours",
             "protocol": {"repeats": repeats, "seed": seed, "ratio_to": "pandas-groupby"}, "rows": rows,
             "summary": {"ratio": rows[2]["ratio"], "ratio_checked": rows[4]["ratio"], "same_counts": same},
-            "command": f"python -c 'from benchmarks.streams.events import bench_events; print(bench_events({events}))'"}
+            "command": "python -c 'from terracast.benchmarks.streams.events import bench_events; "
+                       f"print(bench_events({events}))'"}
 
 
 def _best(method: Callable[[], Any], repeats: int) -> tuple[float, Any]:

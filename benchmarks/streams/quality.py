@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from benchmarks.streams.quality_faults import HOURS, Planted, plant
-from streams.quality import Settings, judge, learn
-from streams.quality.labels import LABELS, PRECEDENCE, bit
-from streams.quality.reference import Reference
-from streams.quality.units import alternatives
-from streams.quality.windows import run_length
+from terracast.benchmarks.streams.quality_faults import HOURS, Planted, plant
+from terracast.streams.quality import Settings, judge, learn
+from terracast.streams.quality.labels import LABELS, PRECEDENCE, bit
+from terracast.streams.quality.reference import Reference
+from terracast.streams.quality.units import alternatives
+from terracast.streams.quality.windows import run_length
 
 FACTS = ("missing", "outage", "late", "backfilled", "revised")  # told by gaps and known times, not judged
 COVERED = 0.25  # of the fault's cells: a label that has fewer is beside the point

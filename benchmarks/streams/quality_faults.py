@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.panel import step_of
-from streams.quality.units import alternatives
+from terracast.streams.panel import step_of
+from terracast.streams.quality.units import alternatives
 
 # Length of each fault in hours; 1: a single value.
 HOURS = {"missing": 1, "outage": 36, "stuck": 48, "spike": 1, "range": 1, "unit": 168, "clock": 336,

@@ -18,11 +18,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-
-from streams.known import known_after
-from streams.storage.arrays import CODEC
-from streams.storage.layout import chunks_for
-from streams.store import Store
+from terracast.streams.known import known_after
+from terracast.streams.storage.arrays import CODEC
+from terracast.streams.storage.layout import chunks_for
+from terracast.streams.store import Store
 
 START = np.datetime64("2020-01-01", "ns")
 HOUR = np.timedelta64(1, "h")
@@ -114,7 +113,7 @@ class PlainZarr:
 MEMORY = """
 import json, sys
 from pathlib import Path
-from benchmarks.streams.store import StoreBench, peak_bytes
+from terracast.benchmarks.streams.store import StoreBench, peak_bytes
 print(json.dumps(peak_bytes(StoreBench(**json.loads(sys.argv[1])), Path(sys.argv[2]))))
 """
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from causal.fast.partial import guard, level
+from terracast.causal.fast.partial import guard, level
 
 VARIES, CONSTANT, DOUBTFUL = 0, 1, 2  # what can be said of a column
 _NEARLY_CONSTANT = 1e-8  # variance within the rows, in units of the series' variance

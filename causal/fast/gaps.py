@@ -9,11 +9,10 @@ import math
 
 import numba as nb
 import numpy as np
-
-from causal.fast.bootstrap import times_read
-from causal.fast.covariance import lagged_sums
-from causal.fast.partial import SUMS, UNSURE, guard, last_two
-from causal.fast.significance import p_values
+from terracast.causal.fast.bootstrap import times_read
+from terracast.causal.fast.covariance import lagged_sums
+from terracast.causal.fast.partial import SUMS, UNSURE, guard, last_two
+from terracast.causal.fast.significance import p_values
 
 
 class GapTest:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numba as nb
 import numpy as np
-
-from causal.fast.covariance import CONSTANT, LaggedCorrelation
-from causal.fast.exact import Exact
-from causal.fast.partial import SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract
-from causal.fast.significance import p_values
+from terracast.causal.fast.covariance import CONSTANT, LaggedCorrelation
+from terracast.causal.fast.exact import Exact
+from terracast.causal.fast.partial import SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract
+from terracast.causal.fast.significance import p_values
 
 
 class LinkTests:
@@ -40,8 +39,8 @@ class LinkTests:
     def of(self, target: int, causes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values and p-values of ``causes`` against ``target``.
 
-        >>> from causal.fast.covariance import lagged_correlation
-        >>> from causal.fast.exact import ExactTest
+        >>> from terracast.causal.fast.covariance import lagged_correlation
+        >>> from terracast.causal.fast.exact import ExactTest
         >>> noise = np.random.default_rng(0).normal(size=(500, 2))
         >>> noise[1:, 1] += noise[:-1, 0]
         >>> found, parents = lagged_correlation(noise, 1), [np.array([], int), np.array([2])]

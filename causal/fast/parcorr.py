@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from terracast.causal.fast.bootstrap import drawn_blocks
+from terracast.causal.fast.covariance import LaggedCorrelation, lagged_correlation
+from terracast.causal.fast.gaps import GapTest
+from terracast.causal.fast.partial import UNSURE, guard, partial_correlation
+from terracast.causal.fast.significance import p_values
 from tigramite.independence_tests.parcorr import ParCorr
-
-from causal.fast.bootstrap import drawn_blocks
-from causal.fast.covariance import LaggedCorrelation, lagged_correlation
-from causal.fast.gaps import GapTest
-from causal.fast.partial import UNSURE, guard, partial_correlation
-from causal.fast.significance import p_values
 
 Node = tuple[int, int]
 

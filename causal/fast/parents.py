@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from causal.fast.covariance import CONSTANT, DOUBTFUL, LaggedCorrelation
-from causal.fast.exact import Exact
-from causal.fast.gaps import GapTest
-from causal.fast.partial import UNSURE
-from causal.fast.significance import p_values
+from terracast.causal.fast.covariance import CONSTANT, DOUBTFUL, LaggedCorrelation
+from terracast.causal.fast.exact import Exact
+from terracast.causal.fast.gaps import GapTest
+from terracast.causal.fast.partial import UNSURE
+from terracast.causal.fast.significance import p_values
 
 Said = Callable[[int], None]
 
@@ -63,8 +62,8 @@ class ParentSearch:
             said: Said = lambda depth: None) -> list[Parents]:
         """The parents of each series; at most ``deepest`` conditions at once.
 
-        >>> from causal.fast.covariance import lagged_correlation
-        >>> from causal.fast.exact import ExactTest
+        >>> from terracast.causal.fast.covariance import lagged_correlation
+        >>> from terracast.causal.fast.exact import ExactTest
         >>> noise = np.random.default_rng(0).normal(size=(500, 2))
         >>> noise[1:, 1] += noise[:-1, 0]
         >>> found = lagged_correlation(noise, 1)

@@ -7,13 +7,12 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from terracast.causal.fast.covariance import LaggedCorrelation
+from terracast.causal.fast.momentary import LinkTests
+from terracast.causal.fast.parcorr import CovarianceParCorr
+from terracast.causal.fast.parents import Candidates, ParentSearch
+from terracast.causal.fast.skeleton import Outcome, Pair, SubsetTests
 from tigramite.pcmci import PCMCI
-
-from causal.fast.covariance import LaggedCorrelation
-from causal.fast.momentary import LinkTests
-from causal.fast.parcorr import CovarianceParCorr
-from causal.fast.parents import Candidates, ParentSearch
-from causal.fast.skeleton import Outcome, Pair, SubsetTests
 
 _OPEN_ENDS = ("<--", "<?-")  # marks of links that leave the series they are listed for
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-
-from causal.fast.covariance import LaggedCorrelation
-from causal.fast.partial import UNSURE, eliminate, guard, last_two
-from causal.fast.significance import Thresholds, p_values
+from terracast.causal.fast.covariance import LaggedCorrelation
+from terracast.causal.fast.partial import UNSURE, eliminate, guard, last_two
+from terracast.causal.fast.significance import Thresholds, p_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class SubsetTests:
     def run(self, pairs: list[Pair], size: int) -> list[Outcome]:
         """The outcome of each pair over all subsets of ``size`` neighbours.
 
-        >>> from causal.fast.covariance import lagged_correlation
+        >>> from terracast.causal.fast.covariance import lagged_correlation
         >>> values = np.random.default_rng(0).normal(size=(500, 3)).cumsum(axis=1)
         >>> tests = SubsetTests(lagged_correlation(values, 1), 0.01, 9)
         >>> pair = Pair(0, 2, np.array([], int), np.array([1]))

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from causal.methods.independence import independence_test
-from causal.search import Progress, Redraw, Search
+from terracast.causal.methods.independence import independence_test
+from terracast.causal.search import Progress, Redraw, Search
 
 FLAG = 987654.25  # stands for a gap; standardised series never come near it
 
@@ -43,9 +42,8 @@ def drawing(redraw: Redraw) -> dict[str, Any]:
 def explorer(values: np.ndarray, search: Search, progress: Progress | None = None,
              redraw: Redraw | None = None) -> Any:
     """PCMCI (or its compiled twin) on ``values`` with the settings of ``search``."""
+    from terracast.causal.fast.pcmci import FastPCMCI
     from tigramite.pcmci import PCMCI
-
-    from causal.fast.pcmci import FastPCMCI
 
     test = independence_test(search)
     return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress)

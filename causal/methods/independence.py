@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-from causal.search import DiscoverError, Search
+from terracast.causal.search import DiscoverError, Search
 
 _NEEDS = {"GPDC": "dcor"}
 
@@ -33,7 +32,7 @@ def independence_test(search: Search) -> Any:
     """
     check_package(search.test)
     if search.test == "ParCorr" and search.engine == "fast":
-        from causal.fast.parcorr import CovarianceParCorr
+        from terracast.causal.fast.parcorr import CovarianceParCorr
 
         return CovarianceParCorr(significance="analytic")
     kind: Any

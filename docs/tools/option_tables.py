@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-
-from flows.command import app
+from terracast.flows.command import app
 
 ROOT = Path(__file__).parents[2]
 GUIDE = Path(__file__).parents[1] / "guide"

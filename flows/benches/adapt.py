@@ -27,8 +27,8 @@ def adapt(data: Annotated[list[Path], typer.Option(help="A NetCDF, CSV or Parque
                                                             "run.")] = None,
           json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False) -> None:
     """Online adaptation beside frozen, seasonal naive, ridge refitted weekly, and what others published."""
-    from benchmarks.adapt.answer import bench_adapt, bench_guard
-    from flows.output import progress, tell
+    from terracast.benchmarks.adapt.answer import bench_adapt, bench_guard
+    from terracast.flows.output import progress, tell
 
     if protocol in ("gate", "cost"):
         tell(bench_guard(data, protocol, horizon, target), json, GUARD[protocol])

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from flows.output import progress, tell
-from streams.errors import TerracastError
+from terracast.flows.output import progress, tell
+from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:
-    from benchmarks.base.bench import BaseBench
+    from terracast.benchmarks.base.bench import BaseBench
 
 COLUMNS = {"data": "data", "variable": "variable", "method": "method", "mase": "MASE", "crps": "CRPS",
            "mase_ratio": "MASE ratio", "crps_ratio": "CRPS ratio", "horizon": "horizon"}
@@ -50,7 +49,7 @@ def base(data: Annotated[list[Path] | None, typer.Option("--data", help="A file 
     elif tasks:
         tell(_tasks(data, named), json, COLUMNS)
     else:
-        from benchmarks.base.bench import BaseBench
+        from terracast.benchmarks.base.bench import BaseBench
 
         bench = BaseBench(tuple(data), nodes, issues, tuple(methods.split(",")))
         tell(_tuned(bench, steps, named) if fine_tune else _plain(bench, named), json, COLUMNS)
@@ -65,7 +64,7 @@ def _plain(bench: BaseBench, named: str) -> dict[str, Any]:
 
 
 def _tuned(bench: BaseBench, steps: int, named: str) -> dict[str, Any]:
-    from benchmarks.base.tuned import answer
+    from terracast.benchmarks.base.tuned import answer
 
     cases = bench.cases()
     command = f"terracast bench base {named} --nodes {bench.nodes} --issues {bench.issues} --fine-tune --steps {steps}"
@@ -74,7 +73,7 @@ def _tuned(bench: BaseBench, steps: int, named: str) -> dict[str, Any]:
 
 
 def _etth1(protocol: str, data: list[Path], stride: int, named: str) -> dict[str, Any]:
-    from benchmarks.base.etth1 import Etth1Bench
+    from terracast.benchmarks.base.etth1 import Etth1Bench
 
     if protocol != "etth1" or len(data) != 1 or not data[0].is_file():
         raise TerracastError(f"protocol {protocol!r} of {len(data)} paths", where="bench base --protocol",
@@ -85,14 +84,14 @@ def _etth1(protocol: str, data: list[Path], stride: int, named: str) -> dict[str
 
 
 def _growth() -> dict[str, Any]:
-    from benchmarks.base.growth import SIZES, answer
+    from terracast.benchmarks.base.growth import SIZES, answer
 
     with progress("networks", 2 * len(SIZES)) as advance:
         return answer("terracast bench base --scale", progress=advance)
 
 
 def _tasks(data: list[Path], named: str) -> dict[str, Any]:
-    from benchmarks.base.tasks import TASKS, answer
+    from terracast.benchmarks.base.tasks import TASKS, answer
 
     with progress("tasks", len(TASKS)) as advance:
         return answer(data, f"terracast bench base {named} --tasks", advance)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.output import note, progress
+from terracast.flows.output import note, progress
 
 
 def with_truth(data: Path, truth: Path | None, max_lag: int | None, full: bool) -> dict[str, Any]:
     """Graphs of a data file or folder beside what is known of it."""
-    from benchmarks.causal.truth import answer
+    from terracast.benchmarks.causal.truth import answer
 
     beside = (data if data.is_dir() else data.parent) / "truth.json"
     return answer(data, truth or beside, max_lag=max_lag, full=full, progress=note)
@@ -18,7 +18,7 @@ def with_truth(data: Path, truth: Path | None, max_lag: int | None, full: bool) 
 
 def simulated(seeds: int, full: bool) -> dict[str, Any]:
     """Graphs of simulated panels."""
-    from benchmarks.causal.simulated import PanelBench, answer
+    from terracast.benchmarks.causal.simulated import PanelBench, answer
 
     bench = PanelBench(seeds=seeds, full=full)
     with progress("panels", len(bench.variables) * len(bench.kinds) * seeds) as advance:
@@ -27,16 +27,16 @@ def simulated(seeds: int, full: bool) -> dict[str, Any]:
 
 def timed(variables: int, steps: int, lags: int, alpha: float, full: bool) -> dict[str, Any]:
     """Searches timed beside tigramite's own."""
-    from benchmarks.causal.speed import SpeedBench, answer
+    from terracast.benchmarks.causal.speed import SpeedBench, answer
 
     return answer(SpeedBench(variables, steps, lags, alpha, full=full), note)
 
 
 def drivers_in_worlds(worlds: int) -> dict[str, Any]:
     """Drivers found in simulated worlds beside what peers pick."""
-    from benchmarks.drivers.bench import bench_drivers
-    from benchmarks.drivers.worlds import HORIZON, MAX_LAG
-    from flows.benches.drivers import served
+    from terracast.benchmarks.drivers.bench import bench_drivers
+    from terracast.benchmarks.drivers.worlds import HORIZON, MAX_LAG
+    from terracast.flows.benches.drivers import served
 
     with progress("worlds", worlds) as advance:
         return bench_drivers(served(MAX_LAG, HORIZON), worlds, progress=advance)

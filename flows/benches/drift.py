@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from flows.output import progress, tell
-from streams.errors import TerracastError
+from terracast.flows.output import progress, tell
+from terracast.streams.errors import TerracastError
 
 COLUMNS = {"data": "data", "method": "method", "false_alarm_ratio": "false / stated", "detection": "found",
            "detection_shift": "shift", "detection_variance": "variance", "detection_spread": "spread",
@@ -51,11 +50,11 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
 
 def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None,
              detector: str | None) -> dict[str, Any]:
-    from adapt.monitoring.detector import DETECTORS
-    from benchmarks.base.files import found
-    from benchmarks.drift.bench import DriftBench
-    from benchmarks.drift.methods import METHODS, known, ours
-    from benchmarks.drift.planted import SORTS
+    from terracast.adapt.monitoring.detector import DETECTORS
+    from terracast.benchmarks.base.files import found
+    from terracast.benchmarks.drift.bench import DriftBench
+    from terracast.benchmarks.drift.methods import METHODS, known, ours
+    from terracast.benchmarks.drift.planted import SORTS
 
     asked = tuple(inject.split(","))
     sorts = SORTS if inject == "all" else asked
@@ -78,7 +77,7 @@ def _planted(data: list[Path], inject: str, size: float, segments: int, methods:
 
 
 def _labelled(data: list[Path], labels: Path) -> dict[str, Any]:
-    from benchmarks.drift.labelled import answer
+    from terracast.benchmarks.drift.labelled import answer
 
     if not data:
         raise TerracastError("no data", where="bench drift --labels", expected="--data FOLDER of the labelled series",
@@ -86,15 +85,15 @@ def _labelled(data: list[Path], labels: Path) -> dict[str, Any]:
     named = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     command = f"terracast bench drift {named} --labels {shlex.quote(str(labels))}"
     if labels.name == "truth.json":
-        from benchmarks.base.files import found
-        from benchmarks.drift.known import answer as of_known
+        from terracast.benchmarks.base.files import found
+        from terracast.benchmarks.drift.known import answer as of_known
 
         return of_known(next(iter(found(data))), labels, command)
     return answer(data[0], labels, command)
 
 
 def _replayed(nodes: int, seeds: int, detector: str | None) -> dict[str, Any]:
-    from benchmarks.drift.replays import ReplayBench
+    from terracast.benchmarks.drift.replays import ReplayBench
 
     bench = ReplayBench(nodes=nodes, seeds=seeds, detectors=tuple((detector or "scan").split(",")))
     command = f"terracast bench drift --replays --nodes {nodes} --seeds {seeds}"
@@ -106,7 +105,7 @@ def _replayed(nodes: int, seeds: int, detector: str | None) -> dict[str, Any]:
 def _speed(nodes: int, steps: int) -> dict[str, Any]:
     from time import process_time
 
-    from benchmarks.drift.detector_bank import BankBench
+    from terracast.benchmarks.drift.detector_bank import BankBench
 
     bench = BankBench(nodes, steps)
     with progress("detectors", 2) as advance:

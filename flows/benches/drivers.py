@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from benchmarks.drivers.judged import Protocol
-    from causal.knowledge import Knowledge
+    from terracast.benchmarks.drivers.judged import Protocol
+    from terracast.causal.knowledge import Knowledge
 
 COLUMNS = {"method": "method", "mae_ratio": "MAE, none = 1", "used": "used"}
 
@@ -23,9 +23,9 @@ def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
             json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
             ) -> None:
     """Drivers of a variable among the other ones of a file: chosen, beside none, all, and what peers pick."""
-    from benchmarks.drivers.real import PASSIVE, bench_drivers_in
-    from causal.knowledge import Knowledge
-    from flows.output import tell
+    from terracast.benchmarks.drivers.real import PASSIVE, bench_drivers_in
+    from terracast.causal.knowledge import Knowledge
+    from terracast.flows.output import tell
 
     mine = tuple(dict.fromkeys([target, *(one for one in own.split(",") if one)]))
     known = Knowledge.parse(PASSIVE) if passive else None
@@ -34,9 +34,9 @@ def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
 
 def served(max_lag: int, horizon: int, knowledge: Knowledge | None = None) -> Protocol:
     """Drivers judged with the forecaster, and by the settings, that serve where a settings file says nothing else."""
-    from benchmarks.drivers.judged import Protocol
-    from flows.serving_forecaster import forecaster_factory, steps_seen
-    from flows.settings import BaseSettings, DiscoverySettings
+    from terracast.benchmarks.drivers.judged import Protocol
+    from terracast.flows.serving_forecaster import forecaster_factory, steps_seen
+    from terracast.flows.settings import BaseSettings, DiscoverySettings
 
     base, discovery = BaseSettings(), DiscoverySettings()
     return Protocol(forecaster_factory(base, discovery.trial_steps), base.model, steps_seen(base), discovery.alpha,

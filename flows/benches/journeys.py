@@ -23,8 +23,8 @@ def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or 
              json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
              ) -> None:
     """init, replay, watch, forecast, discover, report, status as of each file's own end, with default settings."""
-    from benchmarks.journeys.bench import JourneyBench
-    from flows.output import note, print_json, print_rows, say
+    from terracast.benchmarks.journeys.bench import JourneyBench
+    from terracast.flows.output import note, print_json, print_rows, say
 
     bench = JourneyBench(limit, most, policies, training)
     command = "terracast bench journeys " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)

@@ -20,9 +20,9 @@ def rungs(data: Annotated[list[Path], typer.Option(help="A NetCDF, CSV or Parque
           variables: Annotated[int, typer.Option(help="Variables of a file, at most.")] = 1,
           json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False) -> None:
     """Each rung beside the frozen base with short history, on a new node, and before any label has come."""
-    from benchmarks.adapt.new_node import bench_new_node
-    from benchmarks.adapt.rungs import bench_rungs
-    from flows.output import progress, tell
+    from terracast.benchmarks.adapt.new_node import bench_new_node
+    from terracast.benchmarks.adapt.rungs import bench_rungs
+    from terracast.flows.output import progress, tell
 
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom)")
     command = "terracast bench rungs " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)

@@ -13,11 +13,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from terracast.flows.output import note, tell
+from terracast.streams.errors import TerracastError
 
-from flows.output import note, tell
-from streams.errors import TerracastError
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 # Seconds from the shell's prompt back to it, on an idle machine.
 LIMITS = {"--help": 1.0, "config show": 2.0, "status": 2.0, "versions": 3.0, "why 1": 3.0, "ingest": 3.0,
           "watch --once": 4.0}

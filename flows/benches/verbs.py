@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from flows.benches.adapt import adapt
-from flows.benches.base import base
-from flows.benches.drift import drift
-from flows.benches.drivers import drivers
-from flows.benches.journeys import journeys
-from flows.benches.rungs import rungs
-from flows.benches.startup import startup
-from flows.output import note, progress, tell
+from terracast.flows.benches.adapt import adapt
+from terracast.flows.benches.base import base
+from terracast.flows.benches.drift import drift
+from terracast.flows.benches.drivers import drivers
+from terracast.flows.benches.journeys import journeys
+from terracast.flows.benches.rungs import rungs
+from terracast.flows.benches.startup import startup
+from terracast.flows.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
 for _verb in (base, adapt, rungs, drift, drivers, journeys, startup):  # each in a file of its own
@@ -30,7 +29,7 @@ def loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.
          model: Annotated[str, typer.Option(help="native, fitted on the first year, or shipped.")] = "native",
          json: Json = False) -> None:
     """The policies over a data file as if live, beside seasonal naive and last value."""
-    from flows.replay import COLUMNS, bench_file
+    from terracast.flows.replay import COLUMNS, bench_file
 
     tell(bench_file(data, target, start, stop, progress, model), json, COLUMNS)
 
@@ -38,7 +37,7 @@ def loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.
 @app.command()
 def store(json: Json = False) -> None:
     """Ingest beside plain Zarr, its memory, and a step on three years beside a step on one month."""
-    from benchmarks.streams.store import StoreBench, run
+    from terracast.benchmarks.streams.store import StoreBench, run
 
     tell(run(StoreBench(), "terracast bench store", note), json)
 
@@ -46,7 +45,7 @@ def store(json: Json = False) -> None:
 @app.command()
 def events(count: Annotated[int, typer.Option(help="How many events.")] = 10_000_000, json: Json = False) -> None:
     """Events to sparse counts beside a bare pandas groupby."""
-    from benchmarks.streams.events import bench_events
+    from terracast.benchmarks.streams.events import bench_events
 
     tell(bench_events(count), json)
 
@@ -57,8 +56,8 @@ def quality(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
             start: Annotated[str | None, typer.Option(help="First stamp used.")] = None,
             stop: Annotated[str | None, typer.Option(help="Last stamp used.")] = None, json: Json = False) -> None:
     """Which label each planted fault gets, and how often a clean value gets one."""
-    from benchmarks.streams.quality import QualityBench, answer, false_labels, matrix
-    from streams.readers import read
+    from terracast.benchmarks.streams.quality import QualityBench, answer, false_labels, matrix
+    from terracast.streams.readers import read
 
     names = tuple(variables.split(","))
     panel = read(data, domain=data.stem, variables=list(names)).sel(time=slice(start, stop))
@@ -82,7 +81,7 @@ def causal(data: Annotated[Path | None, typer.Option(help="A data file, or a fol
            worlds: Annotated[int, typer.Option(help="Simulated worlds, or seeds of panels.")] = 12,
            json: Json = False) -> None:
     """Graphs beside known truth, in data or simulated panels; drivers in simulated worlds; or speed."""
-    from flows.benches.causal import drivers_in_worlds, simulated, timed, with_truth
+    from terracast.flows.benches.causal import drivers_in_worlds, simulated, timed, with_truth
 
     if data is not None:
         tell(with_truth(data, truth, max_lag, full), json)

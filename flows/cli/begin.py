@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from flows.cli.options import CONFIG, Config, Json
-from flows.output import print_json, say
+from terracast.flows.cli.options import CONFIG, Config, Json
+from terracast.flows.output import print_json, say
 
 config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def demo(folder: Annotated[Path, typer.Option(help="Where store and report go.")] = Path("terracast-demo"),
          json: Json = False) -> None:
     """The whole loop on the simulated city: known drifts, known causes; ends with the report's path."""
-    from flows.demo import run_demo
+    from terracast.flows.demo import run_demo
 
     answer = run_demo(folder)
     if json:
@@ -44,12 +43,12 @@ def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s 
              adapters: Annotated[int, typer.Option(help="Instead: how the base is adapted, over so many tasks.")] = 0,
              json: Json = False) -> None:
     """Train the base model on simulated worlds; killed, it goes on from its last checkpoint."""
-    from flows.pretrain import run_pretraining
-    from stfm.base.pretraining import Plan
+    from terracast.flows.pretrain import run_pretraining
+    from terracast.stfm.base.pretraining import Plan
 
     if adapters:
-        from adapt.rungs.meta_context import ContextPlan
-        from flows.learn_directions import learn_directions
+        from terracast.adapt.rungs.meta_context import ContextPlan
+        from terracast.flows.learn_directions import learn_directions
 
         answer = learn_directions(ContextPlan(tasks=adapters, seed=seed), folder)
         if json:
@@ -72,7 +71,7 @@ def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data 
          model: Annotated[str, typer.Option(help="native, shipped, or a base of your own.")] = "native",
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
-    from flows.initial import write_settings
+    from terracast.flows.initial import write_settings
 
     config = write_settings(name, source, folder, target=target, model=model)
     if json:
@@ -84,7 +83,7 @@ def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data 
 @config_app.command("show")
 def config_show(config: Config = CONFIG, json: Json = False) -> None:
     """Every setting in force."""
-    from flows.settings import read_settings, shown
+    from terracast.flows.settings import read_settings, shown
 
     settings = shown(read_settings(config))
     if json:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-
-from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import ERROR, note, print_json, say
-from flows.recorded import recorded
+from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.output import ERROR, note, print_json, say
+from terracast.flows.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def ingest(config: Config = CONFIG, json: Json = False) -> None:
     """New files of the sources into the store: rows new, late, duplicate, revised, rejected."""
-    from flows.ingest import ingest as act
+    from terracast.flows.ingest import ingest as act
 
     answer = recorded("ingest", lambda: act(str(config.resolve())))
     if json:
@@ -34,7 +33,7 @@ def ingest(config: Config = CONFIG, json: Json = False) -> None:
 def listen(config: Config = CONFIG, host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
            port: Annotated[int, typer.Option(help="Port to listen at.")] = 8477) -> None:
     """Take pushes (POST /v1/DOMAIN, JSON or CSV, bearer token from TERRACAST_PUSH_TOKEN) until interrupted."""
-    from flows.ingest import listen as serve
+    from terracast.flows.ingest import listen as serve
 
     serve(config, host, port)
 
@@ -42,7 +41,7 @@ def listen(config: Config = CONFIG, host: Annotated[str, typer.Option(help="Addr
 def quality(config: Config = CONFIG, now: Now = None, json: Json = False,
             most: Annotated[int, typer.Option(help="Tickets to print.")] = 20) -> None:
     """Outage is not drift: flag what is stuck, spiking, out of range, shifted, copied …; tell the events."""
-    from flows.quality import quality as act
+    from terracast.flows.quality import quality as act
 
     answer = recorded("quality", lambda: act(str(config.resolve()), now))
     if json:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import note, print_json, say
+from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.output import note, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -26,15 +25,15 @@ def forecast(config: Config = CONFIG,
              out: Annotated[Path | None, typer.Option(help="Write it to FILE: .csv, .parquet or .nc.")] = None,
              json: Json = False) -> None:
     """The newest forecast: each node and lead, median and 80 % interval, and how old the newest value is."""
-    from flows.as_of import as_of, duration_of
-    from flows.forecast import as_json
-    from flows.forecast import forecast as newest
-    from flows.forecast_words import all_lines, title_lines
+    from terracast.flows.as_of import as_of, duration_of
+    from terracast.flows.forecast import as_json
+    from terracast.flows.forecast import forecast as newest
+    from terracast.flows.forecast_words import all_lines, title_lines
 
     issued = newest(config, as_of(now), None if issue_time is None else as_of(issue_time, "--issue-time"), node or (),
                     None if lead is None else duration_of(lead, "--lead"))
     if out is not None:
-        from flows.forecast_file import write_forecast
+        from terracast.flows.forecast_file import write_forecast
 
         write_forecast(issued, out)
     if json:
@@ -48,10 +47,10 @@ def forecast(config: Config = CONFIG,
 
 def say_short(config: Path, now: str | None) -> None:
     """The few lines that end ``terracast watch --once``; none before the first forecast."""
-    from flows.as_of import as_of
-    from flows.forecast import newest_forecast
-    from flows.forecast_words import short_lines
-    from flows.workspace import Workspace
+    from terracast.flows.as_of import as_of
+    from terracast.flows.forecast import newest_forecast
+    from terracast.flows.forecast_words import short_lines
+    from terracast.flows.workspace import Workspace
 
     newest = newest_forecast(Workspace.open(config), as_of(now))
     for line in () if newest is None else short_lines(newest):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-
-from flows.cli.data import refuse, say_files
-from flows.cli.forecast import say_short
-from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import CALM, DRIFT, print_json, progress, say
-from flows.recorded import recorded
+from terracast.flows.cli.data import refuse, say_files
+from terracast.flows.cli.forecast import say_short
+from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.output import CALM, DRIFT, print_json, progress, say
+from terracast.flows.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -22,8 +21,8 @@ def register(app: typer.Typer) -> None:
 def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", help="One step, then stop.")] = False,
           now: Now = None, json: Json = False) -> None:
     """One step of the loop (--once), or a step at every cadence until interrupted."""
-    from flows.watch import watch as act
-    from flows.watch import watch_forever
+    from terracast.flows.watch import watch as act
+    from terracast.flows.watch import watch_forever
 
     if not once:
         watch_forever(str(config.resolve()))
@@ -50,15 +49,15 @@ def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="
        mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
        page_port: Annotated[int, typer.Option(help="Of the report's page.")] = 8478) -> None:
     """Prefect's server, MLflow, the schedules and the report's page, on loopback, until interrupted."""
-    from flows.up import Ports
-    from flows.up import up as serve
+    from terracast.flows.up import Ports
+    from terracast.flows.up import up as serve
 
     serve(config.resolve(), Ports(prefect_port, mlflow_port, page_port))
 
 
 def status(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """What runs, the last step, how old each source's newest value is, open episodes, the version in service, disk."""
-    from flows.status import status as act
+    from terracast.flows.status import status as act
 
     found = act(config.resolve(), now)
     if json:
@@ -76,8 +75,8 @@ def replay(config: Config = CONFIG,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:
     """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
-    from flows.replay import run_replay
-    from flows.replay_words import lines
+    from terracast.flows.replay import run_replay
+    from terracast.flows.replay_words import lines
 
     answer = run_replay(config, policies.split(","), start, stop, progress)
     refused = answer.pop("refused", None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-
-from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import print_json, print_rows, say
-from flows.recorded import recorded
+from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.output import print_json, print_rows, say
+from terracast.flows.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def retrain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Fit the base anew on all that is known, and begin service with it."""
-    from flows.retrain import retrain as act
+    from terracast.flows.retrain import retrain as act
 
     answer = recorded("retrain", lambda: act(str(config.resolve()), now))
     if json:
@@ -30,7 +29,7 @@ def retrain(config: Config = CONFIG, now: Now = None, json: Json = False) -> Non
 
 def adapt(config: Config = CONFIG, json: Json = False) -> None:
     """Carry out the act that the loop wishes for, if it does."""
-    from flows.adapt import adapt as act
+    from terracast.flows.adapt import adapt as act
 
     answer = recorded("adapt", lambda: act(str(config.resolve())))
     if json:
@@ -45,7 +44,7 @@ def adapt(config: Config = CONFIG, json: Json = False) -> None:
 def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
             config: Config = CONFIG, json: Json = False) -> None:
     """Make a version the champion by hand; the old champion stays as ``previous``."""
-    from flows.by_hand import promote_by_hand
+    from terracast.flows.by_hand import promote_by_hand
 
     number = promote_by_hand(config, version, reason)
     _say_champion(number, f"version {number} is champion", json)
@@ -54,7 +53,7 @@ def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept wi
 def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
              config: Config = CONFIG, json: Json = False) -> None:
     """Put the previous champion back into service."""
-    from flows.by_hand import rollback_by_hand
+    from terracast.flows.by_hand import rollback_by_hand
 
     number = rollback_by_hand(config, reason)
     _say_champion(number, f"version {number} is champion again", json)
@@ -62,7 +61,7 @@ def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the versio
 
 def versions(config: Config = CONFIG, json: Json = False) -> None:
     """All versions with their aliases and what made them."""
-    from flows.by_hand import version_rows
+    from terracast.flows.by_hand import version_rows
 
     rows = version_rows(config)
     if json:
@@ -74,7 +73,7 @@ def versions(config: Config = CONFIG, json: Json = False) -> None:
 
 def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
     """The thread of evidence that made a version."""
-    from flows.by_hand import story
+    from terracast.flows.by_hand import story
 
     told = story(config, version)
     if json:

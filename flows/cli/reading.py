@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from flows.cli.options import CONFIG, Config, Json, Now
-from flows.output import print_json, say
-from flows.recorded import recorded
+from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.output import print_json, say
+from terracast.flows.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +24,7 @@ def discover(config: Config = CONFIG, now: Now = None,
              window: Annotated[str | None, typer.Option(help="How much of the past, such as 365d.")] = None,
              json: Json = False) -> None:
     """The causal graph as known now, the drivers chosen from it, and what changed in it."""
-    from flows.discover import discover as act
+    from terracast.flows.discover import discover as act
 
     told = None if knowledge is None else str(knowledge)
     answer = recorded("discover", lambda: act(str(config.resolve()), now, told, max_lag, window))
@@ -49,7 +48,7 @@ def report(config: Config = CONFIG,
            events: Annotated[Path | None, typer.Option(help="JSON of known changes, drawn on the timeline.")] = None,
            now: Now = None, json: Json = False) -> None:
     """One self-contained HTML file: is the forecast still true, what changed, why these inputs."""
-    from flows.report import report as act
+    from terracast.flows.report import report as act
 
     page = (config.resolve().parent / "report.html") if out is None else out.resolve()
     known = None if events is None else str(events.resolve())

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from causal.graph import Series
-from causal.knowledge import Knowledge, KnowledgeError, Statement
+from terracast.causal.graph import Series
+from terracast.causal.knowledge import Knowledge, KnowledgeError, Statement
 
 TAKEN_BACK = "taken back:"
 KEPT = "knowledge kept in the store"

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from causal.changes import LinkChange
-from causal.graph import CausalGraph, Link, Series
-from causal.graph_drift import GraphAlarm, graph_alarms
-from causal.prepare import Prepared
-from causal.windows import Find, WindowGraph, window_graphs
+from terracast.causal.changes import LinkChange
+from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.graph_drift import GraphAlarm, graph_alarms
+from terracast.causal.prepare import Prepared
+from terracast.causal.windows import Find, WindowGraph, window_graphs
 
 WINDOWS = 12  # in the span that is searched
 MOST_KEPT = 24

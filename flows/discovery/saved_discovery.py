@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-
-from causal.exports import to_csv, to_dot, to_graphml
-from causal.graph import CausalGraph, Driver, Series
-from drivers.selection import inputs_of
-from flows.discovery.graph_story import Story, alarm_state
-from streams.store import Transaction
+from terracast.causal.exports import to_csv, to_dot, to_graphml
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.drivers.selection import inputs_of
+from terracast.flows.discovery.graph_story import Story, alarm_state
+from terracast.streams.store import Transaction
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import Any
 
 import altair
 import vl_convert
-
-from flows.reporting.timeline import TimelineRows
+from terracast.flows.reporting.timeline import TimelineRows
 
 # Okabe and Ito's colours (2008), told apart by colour-blind readers, and each line also by its dash or weight
 OBSERVED, FORECAST, FROZEN = "#20262b", "#0072B2", "#8a8f94"

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:
-    from flows.freshness import SourceFreshness
+    from terracast.flows.freshness import SourceFreshness
 
 NODE_COLUMNS = ("node", "lat", "lon", "error", "reference_error", "skill", "coverage", "state")
 POLICY_COLUMNS = ("policy", "mae", "crps", "coverage", "alarms", "adaptations", "seconds")

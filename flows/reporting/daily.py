@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from flows.reporting.content import VALUE_COLUMNS
+from terracast.flows.reporting.content import VALUE_COLUMNS
 
 MOST_ROWS = 4500
 SHORT = pd.Timedelta("14D")

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-
-from flows.reporting.content import Fan
-from flows.reporting.svg import element
-from flows.reporting.wording import number, stamp
+from terracast.flows.reporting.content import Fan
+from terracast.flows.reporting.svg import element
+from terracast.flows.reporting.wording import number, stamp
 
 WIDTH, HEIGHT = 520, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 30, 26

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-
-from flows.reporting.content import KnownEvent
-from streams.errors import ReadError
+from terracast.flows.reporting.content import KnownEvent
+from terracast.streams.errors import ReadError
 
 DAY = np.timedelta64(1, "D")
 

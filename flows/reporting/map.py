@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from flows.reporting.content import NODE_COLUMNS, with_columns
-from flows.reporting.labels import place_labels, spread, text_width
-from flows.reporting.svg import element
-from flows.reporting.wording import comparison, is_known, number
+from terracast.flows.reporting.content import NODE_COLUMNS, with_columns
+from terracast.flows.reporting.labels import place_labels, spread, text_width
+from terracast.flows.reporting.svg import element
+from terracast.flows.reporting.wording import comparison, is_known, number
 
 WIDTH, LOWEST, HIGHEST = 560, 300, 620
 EDGE = 58.0

@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from flows.reporting import wording
-from flows.reporting.content import Report
-from flows.reporting.sections import sections_of
+from terracast.flows.reporting import wording
+from terracast.flows.reporting.content import Report
+from terracast.flows.reporting.sections import sections_of
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 FILTERS = ("comparison", "counted", "day", "instant", "link_sentence", "number", "percent", "sort_in_words",

@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from causal.changes import told_changes
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.graph_drift import GraphAlarm
-from causal.stability import share_interval
-from causal.words import duration, sentence
-from flows.reporting.content import CausalLink, Reasons
-from flows.reporting.wording import counted
+from terracast.causal.changes import told_changes
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph_drift import GraphAlarm
+from terracast.causal.stability import share_interval
+from terracast.causal.words import duration, sentence
+from terracast.flows.reporting.content import CausalLink, Reasons
+from terracast.flows.reporting.wording import counted
 
 Chosen = dict[tuple[Series, Series, int], Driver]
 Gains = Mapping[tuple[Series, Series, int], float]

@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
-
-from flows.reporting.chart import chart_of, vega_script
-from flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
-from flows.reporting.fan import draw_fan
-from flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
-from flows.reporting.svg import harmless
-from flows.reporting.timeline import rows_of, spoken
-from flows.reporting.wording import (
+from terracast.flows.reporting.chart import chart_of, vega_script
+from terracast.flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
+from terracast.flows.reporting.fan import draw_fan
+from terracast.flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
+from terracast.flows.reporting.svg import harmless
+from terracast.flows.reporting.timeline import rows_of, spoken
+from terracast.flows.reporting.wording import (
     age,
     comparison,
     counted,

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from html import escape
 
-from flows.reporting.content import ReportError
+from terracast.flows.reporting.content import ReportError
 
 FORBIDDEN = {"script", "foreignobject", "iframe", "object", "embed", "audio", "video", "image", "handler"}
 FETCHES = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
@@ -62,7 +62,7 @@ def harmless(drawing: str) -> str:
 def _not_a_drawing(why: str) -> ReportError:
     return ReportError(f"the causal drawing cannot be shown: {why}", where="report, causal graph",
                        expected="the text of one SVG element",
-                       remedy="hand in what causal.drawing.draw returns")
+                       remedy="hand in what terracast.causal.drawing.draw returns")
 
 
 def _clean(node: ElementTree.Element) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from flows.reporting.content import (
+from terracast.flows.reporting.content import (
     ERROR_COLUMNS,
     VALUE_COLUMNS,
     Alarm,
@@ -18,7 +17,7 @@ from flows.reporting.content import (
     Timeline,
     with_columns,
 )
-from flows.reporting.wording import counted, day, instant, is_known, number, sort_in_words
+from terracast.flows.reporting.wording import counted, day, instant, is_known, number, sort_in_words
 
 MOST_ROWS = 5000
 # share of the time axis that a letter of a label takes where the chart is 600 pixels wide

@@ -7,12 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
-
-from flows.reporting.content import CausalLink
-from streams.clock import MONTH
+from terracast.flows.reporting.content import CausalLink
+from terracast.streams.clock import MONTH
 
 if TYPE_CHECKING:
-    from flows.freshness import SourceFreshness
+    from terracast.flows.freshness import SourceFreshness
 
 MISSING = "–"
 DURATIONS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from flows.running.place import UpError
+from terracast.flows.running.place import UpError
 
 HOST = "127.0.0.1"
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 UP, RUNS = "up.json", "runs.json"
 LOG_BYTES = 10_000_000  # a log longer than this is put aside when ``up`` starts; the one before it goes

@@ -24,16 +24,15 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
-
-from flows.memory import keep_little, settle
-from flows.one_line import in_one_line
-from flows.prefect_api import server
-from flows.running.health import answers
-from flows.running.place import RUNS, Place, UpError
-from flows.running.standing import now, stamp
-from flows.scheduled import FLOWS, deployments, every, report
-from flows.workspace import Workspace
-from streams.errors import TerracastError
+from terracast.flows.memory import keep_little, settle
+from terracast.flows.one_line import in_one_line
+from terracast.flows.prefect_api import server
+from terracast.flows.running.health import answers
+from terracast.flows.running.place import RUNS, Place, UpError
+from terracast.flows.running.standing import now, stamp
+from terracast.flows.scheduled import FLOWS, deployments, every, report
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import TerracastError
 
 SERVER = "Prefect's server"
 POLL = 1.0  # seconds
@@ -165,10 +164,11 @@ def _await(addresses: Sequence[str]) -> None:
 def _warm() -> None:
     """Import what any step may need, while the servers come up: an adaptation does not wait for it, and what the
     process holds does not grow with its first one."""
-    rungs = import_module("adapt.rungs")
+    rungs = import_module("terracast.adapt.rungs")
     every_rung = (f"{rungs.__name__}.{one.name}" for one in iter_modules(rungs.__path__))
-    for name in ("adapt.loop", "adapt.guard.rung_maker", *every_rung, "flows.adapt", "flows.retrain",
-                 "flows.reporting.page", "mlflow.pyfunc", "registry.packing"):
+    for name in ("terracast.adapt.loop", "terracast.adapt.guard.rung_maker", *every_rung, "terracast.flows.adapt",
+                 "terracast.flows.retrain", "terracast.flows.reporting.page", "mlflow.pyfunc",
+                 "terracast.registry.packing"):
         import_module(name)
     settle()
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from flows.reporting.svg import element
-from flows.reporting.wording import percent
+from terracast.flows.reporting.svg import element
+from terracast.flows.reporting.wording import percent
 
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 760, 200, 96, 30, 26, 34
 SIDES = {"in": "in distribution", "out": "out of distribution"}

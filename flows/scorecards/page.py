@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-
-from flows.reporting import wording
-from flows.reporting.map import GRADES, draw_map, prepared_nodes
-from flows.scorecards.drawing import SIDES, draw_card
+from terracast.flows.reporting import wording
+from terracast.flows.reporting.map import GRADES, draw_map, prepared_nodes
+from terracast.flows.scorecards.drawing import SIDES, draw_card
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MEANING = {

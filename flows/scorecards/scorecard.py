@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from flows.output import print_json, print_rows, progress, say
-from streams.errors import TerracastError
+from terracast.flows.output import print_json, print_rows, progress, say
+from terracast.streams.errors import TerracastError
 
 COLUMNS = {"axis": "axis", "side": "side", "seasonal_naive": "skill, seasonal naive", "ridge": "skill, ridge",
            "series": "series", "refused": "refused"}
@@ -26,7 +25,7 @@ def scorecard(data: Annotated[list[Path] | None, typer.Option("--data", help="A 
               json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
               ) -> None:
     """Domain, spatial, temporal, scale: how far a forecaster generalizes, in and out of distribution, and where not."""
-    from flows.scorecards.page import write
+    from terracast.flows.scorecards.page import write
 
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom)")
     if not data:
@@ -45,9 +44,9 @@ def scorecard(data: Annotated[list[Path] | None, typer.Option("--data", help="A 
 
 def measure(data: list[Path], forecaster: str, variables: int) -> dict[str, Any]:
     """The card of every series in ``data``; files of a folder that cannot be forecast are left out and named."""
-    from benchmarks.base.data import cases_of
-    from benchmarks.base.files import found
-    from benchmarks.scorecard.bench import answer
+    from terracast.benchmarks.base.data import cases_of
+    from terracast.benchmarks.base.files import found
+    from terracast.benchmarks.scorecard.bench import answer
 
     cases, left_out = [], {}
     for path in found(data):

@@ -4,15 +4,15 @@ Addresses of an outside MLflow or object store may also come from the environmen
 ``AWS_*``); secrets never stand in the file.
 """
 
-from flows.settings.errors import SettingsError
-from flows.settings.masking import shown
-from flows.settings.push_source import PushSourceSettings
-from flows.settings.reading import read_settings
-from flows.settings.rows_source import RowsSourceSettings
-from flows.settings.sections import BaseSettings, DiscoverySettings
-from flows.settings.settings import Settings
-from flows.settings.source import SourceContext, SourceSettings
-from flows.settings.values import in_words, nanoseconds
+from terracast.flows.settings.errors import SettingsError
+from terracast.flows.settings.masking import shown
+from terracast.flows.settings.push_source import PushSourceSettings
+from terracast.flows.settings.reading import read_settings
+from terracast.flows.settings.rows_source import RowsSourceSettings
+from terracast.flows.settings.sections import BaseSettings, DiscoverySettings
+from terracast.flows.settings.settings import Settings
+from terracast.flows.settings.source import SourceContext, SourceSettings
+from terracast.flows.settings.values import in_words, nanoseconds
 
 __all__ = ["BaseSettings", "DiscoverySettings", "PushSourceSettings", "RowsSourceSettings", "Settings", "SettingsError",
            "SourceContext", "SourceSettings", "in_words", "nanoseconds", "read_settings", "shown"]

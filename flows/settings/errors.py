@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import ValidationError
-
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 
 class SettingsError(TerracastError):

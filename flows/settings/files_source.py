@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-
-from flows.settings.source import SourceContext, SourceSettings
+from terracast.flows.settings.source import SourceContext, SourceSettings
 
 if TYPE_CHECKING:  # readers are imported by the verbs that read files
-    from streams.sources import FilesSource
+    from terracast.streams.sources import FilesSource
 
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
            "lon", "start", "time_format", "decimal", "separator", "encoding")
@@ -29,7 +28,7 @@ class FilesSourceSettings(SourceSettings):
 
     def build(self, context: SourceContext) -> FilesSource:
         """Watches the path; where no step is set, files are read by the stored clock: a few corrections show none."""
-        from streams.sources import FilesSource
+        from terracast.streams.sources import FilesSource
 
         reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) is not None}
         if context.stored_clock is not None and self.step is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flows.settings.settings import Settings
+from terracast.flows.settings.settings import Settings
 
 
 def shown(settings: Settings) -> dict[str, Any]:

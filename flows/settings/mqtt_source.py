@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-
-from flows.settings.rows_source import RowsSourceSettings
-from flows.settings.source import SourceContext
+from terracast.flows.settings.rows_source import RowsSourceSettings
+from terracast.flows.settings.source import SourceContext
 
 if TYPE_CHECKING:  # brings its own library along
-    from streams.sources.mqtt import MqttSource
+    from terracast.streams.sources.mqtt import MqttSource
 
 
 class MqttSourceSettings(RowsSourceSettings):
@@ -27,7 +26,7 @@ class MqttSourceSettings(RowsSourceSettings):
 
     def build(self, context: SourceContext) -> MqttSource:
         """A subscription to the topics."""
-        from streams.sources.mqtt import MqttSource
+        from terracast.streams.sources.mqtt import MqttSource
 
         return MqttSource(f"{self.domain}:mqtt:{','.join(self.topics)}", self.terms(), self.topics, context.clock,
                           host=self.host, port=self.port, client=self.client, user=self.user,

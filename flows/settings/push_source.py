@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from flows.settings.rows_source import RowsSourceSettings
-from flows.settings.source import SourceContext
+from terracast.flows.settings.rows_source import RowsSourceSettings
+from terracast.flows.settings.source import SourceContext
 
 if TYPE_CHECKING:
-    from streams.sources.inbox import InboxSource
+    from terracast.streams.sources.inbox import InboxSource
 
 
 class PushSourceSettings(RowsSourceSettings):
@@ -18,7 +18,7 @@ class PushSourceSettings(RowsSourceSettings):
 
     def build(self, context: SourceContext) -> InboxSource:
         """The inbox that ``terracast listen`` fills."""
-        from streams.sources.http import inbox_folder
-        from streams.sources.inbox import InboxSource
+        from terracast.streams.sources.http import inbox_folder
+        from terracast.streams.sources.inbox import InboxSource
 
         return InboxSource(f"{self.domain}:push", self.terms(), inbox_folder(context.inbox, self.domain))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-
-from flows.secrets import refuse_secrets
-from flows.settings.errors import SettingsError, first_mistake
-from flows.settings.settings import Settings
+from terracast.flows.secrets import refuse_secrets
+from terracast.flows.settings.errors import SettingsError, first_mistake
+from terracast.flows.settings.settings import Settings
 
 
 def read_settings(path: str | Path) -> Settings:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from flows.settings.source import SourceSettings
-from flows.settings.values import Duration
+from terracast.flows.settings.source import SourceSettings
+from terracast.flows.settings.values import Duration
 
 if TYPE_CHECKING:
-    from streams.sources import Terms
+    from terracast.streams.sources import Terms
 
 TERMS = ("kind", "variables", "units", "anchor", "calendar", "known_time", "delay", "time", "node", "lat", "lon",
          "time_zone", "stamps", "variable", "value")
@@ -25,7 +25,7 @@ class RowsSourceSettings(SourceSettings):
 
     def terms(self) -> Terms:
         """How the rows are to be understood."""
-        from streams.sources import Terms
+        from terracast.streams.sources import Terms
 
         given = {name: value for name in TERMS if (value := getattr(self, name)) is not None}
         return Terms(self.domain, self.step, **given)

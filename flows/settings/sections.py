@@ -6,13 +6,12 @@ from typing import Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, Field
-
-from adapt.monitoring.detector import DETECTORS, names
-from flows.secrets import from_environment
-from flows.settings.errors import SettingsError
-from flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
-from stfm.bases import check_name
-from stfm.forecaster import QUANTILES
+from terracast.adapt.monitoring.detector import DETECTORS, names
+from terracast.flows.secrets import from_environment
+from terracast.flows.settings.errors import SettingsError
+from terracast.flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
+from terracast.stfm.bases import check_name
+from terracast.stfm.forecaster import QUANTILES
 
 
 class StreamSettings(Frozen):

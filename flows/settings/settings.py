@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 
 from pydantic import model_validator
-
-from flows.settings.sections import (
+from terracast.flows.settings.sections import (
     AdaptSettings,
     BaseSettings,
     DiscoverySettings,
@@ -16,8 +15,8 @@ from flows.settings.sections import (
     StoreSettings,
     StreamSettings,
 )
-from flows.settings.source_types import AnySource
-from flows.settings.values import Frozen
+from terracast.flows.settings.source_types import AnySource
+from terracast.flows.settings.values import Frozen
 
 
 class Settings(Frozen):

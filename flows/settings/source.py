@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
-
-from flows.settings.values import Calendar, DomainName, Duration, Frozen, Kind, Stamp, VariableName
-from streams.clock import Clock
+from terracast.flows.settings.values import Calendar, DomainName, Duration, Frozen, Kind, Stamp, VariableName
+from terracast.streams.clock import Clock
 
 if TYPE_CHECKING:
-    from streams.sources import Source
+    from terracast.streams.sources import Source
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
-
-from flows.settings.files_source import FilesSourceSettings
-from flows.settings.mqtt_source import MqttSourceSettings
-from flows.settings.push_source import PushSourceSettings
-from flows.settings.source import SourceSettings
-from flows.settings.sql_source import SqlSourceSettings
-from streams.plugins import PluginError, find_plugin
+from terracast.flows.settings.files_source import FilesSourceSettings
+from terracast.flows.settings.mqtt_source import MqttSourceSettings
+from terracast.flows.settings.push_source import PushSourceSettings
+from terracast.flows.settings.source import SourceSettings
+from terracast.flows.settings.sql_source import SqlSourceSettings
+from terracast.streams.plugins import PluginError, find_plugin
 
 GROUP = "terracast.sources"
 BUILT_IN: Mapping[str, type[SourceSettings]] = {

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-
-from flows.settings.rows_source import RowsSourceSettings
-from flows.settings.source import SourceContext
-from flows.settings.values import Duration
+from terracast.flows.settings.rows_source import RowsSourceSettings
+from terracast.flows.settings.source import SourceContext
+from terracast.flows.settings.values import Duration
 
 if TYPE_CHECKING:
-    from streams.sources.sql import SqlSource
+    from terracast.streams.sources.sql import SqlSource
 
 
 class SqlSourceSettings(RowsSourceSettings):
@@ -26,7 +25,7 @@ class SqlSourceSettings(RowsSourceSettings):
 
     def build(self, context: SourceContext) -> SqlSource:
         """The table or query, read on from where it was."""
-        from streams.sources.sql import SqlSource
+        from terracast.streams.sources.sql import SqlSource
 
         return SqlSource(f"{self.domain}:sql:{self.table or self.column}", self.terms(), self.url, self.column,
                          context.clock, table=self.table, query=self.query, overlap=self.overlap)

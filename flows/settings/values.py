@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
-
-from flows.names import domain_name, stream_name, variable_name
-from streams.clock import span, span_text
-from streams.panel import KINDS
+from terracast.flows.names import domain_name, stream_name, variable_name
+from terracast.streams.clock import span, span_text
+from terracast.streams.panel import KINDS
 
 
 class Frozen(BaseModel):

@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
-from stfm.base.network import BaseNetwork
-from stfm.base.scene import Scene, scene_of
-from stfm.base.window import MEMORY, PATCH
-from stfm.forecaster import ForecastError, Request
+from terracast.stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
+from terracast.stfm.base.network import BaseNetwork
+from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.window import MEMORY, PATCH
+from terracast.stfm.forecaster import ForecastError, Request
 
 HELD_OUT = 0.2  # the newest share of the issue times, never trained on
 EXAMINED = 32  # issue times of the last examination

@@ -6,12 +6,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-
-from stfm.base.counts import parameters, surprise
-from stfm.base.network import Answer, Batch
-from stfm.base.scene import Scene
-from stfm.base.window import FARTHEST, MEMORY, PATCH, Window, cut
-from stfm.forecaster import QUANTILES
+from terracast.stfm.base.counts import parameters, surprise
+from terracast.stfm.base.network import Answer, Batch
+from terracast.stfm.base.scene import Scene
+from terracast.stfm.base.window import FARTHEST, MEMORY, PATCH, Window, cut
+from terracast.stfm.forecaster import QUANTILES
 
 STEEPEST = 25.0  # errors beyond this many spreads count as if at it
 COUNTED = 0.1  # weight of the count head's loss

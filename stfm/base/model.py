@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from stfm.base import counts
-from stfm.base.continuing import continued
-from stfm.base.lesson import collated
-from stfm.base.network import Answer, BaseNetwork, Size
-from stfm.base.scene import Scene, scene_of
-from stfm.base.window import MEMORY, PATCH, Window, cut
-from stfm.forecaster import (
+from terracast.stfm.base import counts
+from terracast.stfm.base.continuing import continued
+from terracast.stfm.base.lesson import collated
+from terracast.stfm.base.network import Answer, BaseNetwork, Size
+from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
+from terracast.stfm.forecaster import (
     QUANTILES,
     Capabilities,
     ForecastError,
@@ -30,7 +29,7 @@ from stfm.forecaster import (
     at_quantiles,
     check_quantiles,
 )
-from stfm.saved_folder import read_folder
+from terracast.stfm.saved_folder import read_folder
 
 LONGEST = 24 * PATCH  # steps ahead: beyond it nothing was ever trained nor tried
 AT_ONCE = 512  # node windows that go through the network together

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from terracast.stfm.base.readings import NAMES, STATISTICS
+from terracast.stfm.base.seasons import FEATURES
+from terracast.stfm.base.window import PATCH, WindowTensors
+from terracast.stfm.forecaster import QUANTILES
 from torch import nn
 from torch.nn import functional
-
-from stfm.base.readings import NAMES, STATISTICS
-from stfm.base.seasons import FEATURES
-from stfm.base.window import PATCH, WindowTensors
-from stfm.forecaster import QUANTILES
 
 ANCHOR = NAMES.index("profile + persistence")
 MEDIAN = QUANTILES.index(0.5)

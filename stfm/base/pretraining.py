@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from terracast.stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
+from terracast.stfm.base.network import BaseNetwork, Batch, Size
+from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.window import MEMORY, PATCH
+from terracast.stfm.forecaster import ForecastError
+from terracast.stfm.prior.mixture import sample_world
 from torch.utils.data import DataLoader, Dataset
-
-from stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
-from stfm.base.network import BaseNetwork, Batch, Size
-from stfm.base.scene import Scene, scene_of
-from stfm.base.window import MEMORY, PATCH
-from stfm.forecaster import ForecastError
-from stfm.prior.mixture import sample_world
 
 PATCHES_AHEAD = (1, 1, 2, 3, 6)  # drawn evenly: horizons of 32 to 192 steps
 LATEST = 200  # the first issue time of a world is no later than this row

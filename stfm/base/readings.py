@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from stats.calendar import seasons
-from stfm.base.seasons import smoothing
+from terracast.stats.calendar import seasons
+from terracast.stfm.base.seasons import smoothing
 
 NAMES = ("last value", "mean", "season before", "profile + last season's level", "profile", "profile + persistence",
          "profile + level", "profile + regression", "long season before")

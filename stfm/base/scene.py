@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
-
-from stats.great_circle import EARTH_RADIUS_KM, unit_vectors
-from stfm.base.seasons import calendar
-from stfm.forecaster import ForecastError
+from terracast.stats.great_circle import EARTH_RADIUS_KM, unit_vectors
+from terracast.stfm.base.seasons import calendar
+from terracast.stfm.forecaster import ForecastError
 
 NEIGHBOURS = 3
 ROLES = ("past_driver", "future_driver")
@@ -143,7 +142,7 @@ def _slots(stamps: np.ndarray, first: np.datetime64, step: np.timedelta64, targe
     if off.any():
         raise ForecastError(f"stamp {np.datetime_as_string(stamps[off][0], 's')} is off the clock", where=target,
                             expected=f"stamps a whole number of steps of {step} from the issue time",
-                            remedy="align the panel (streams.alignment), or ask at a time of its clock")
+                            remedy="align the panel (terracast.streams.alignment), or ask at a time of its clock")
     if len(np.unique(slots)) != len(slots):
         raise ForecastError("a stamp is doubled", where=target, expected="one row a stamp",
                             remedy="keep one row per stamp")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-
-from stats.robust_scale import interdecile_scale
-from stfm.base.readings import read
-from stfm.base.scene import Scene
+from terracast.stats.robust_scale import interdecile_scale
+from terracast.stfm.base.readings import read
+from terracast.stfm.base.scene import Scene
 
 CONTEXT = 512  # steps that become tokens
 MEMORY = 1536  # steps that the closed-form readings look at

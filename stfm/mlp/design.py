@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stfm.forecaster import ForecastError, Request, check_quantiles
-from stfm.mlp.windows import Layout
+from terracast.stfm.forecaster import ForecastError, Request, check_quantiles
+from terracast.stfm.mlp.windows import Layout
 
 MOST_LAGGED = 12  # steps read on account of drivers' lags
 

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from stfm.forecaster import Request
-from stfm.mlp.design import Design
-from stfm.mlp.network import Network
-from stfm.mlp.scales import Scale, Scales
-from stfm.mlp.training import Lesson, unknown_yet
-from stfm.mlp.windows import Table, inputs_at, table_of
-from stfm.regular_grid import on_clock, slots_from
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.design import Design
+from terracast.stfm.mlp.network import Network
+from terracast.stfm.mlp.scales import Scale, Scales
+from terracast.stfm.mlp.training import Lesson, unknown_yet
+from terracast.stfm.mlp.windows import Table, inputs_at, table_of
+from terracast.stfm.regular_grid import on_clock, slots_from
 
 MEASURED = 1024  # rows of context on which a new node is measured
 CHUNK = 8192  # windows that go through the network at a time

@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from stfm.forecaster import Request
-from stfm.mlp.design import Design, check_columns, layout_for
-from stfm.mlp.fitted import Fitted
-from stfm.mlp.network import Network
-from stfm.mlp.scales import Scale, Scales, completed, measure
-from stfm.mlp.training import Effort, examined, train, training
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.design import Design, check_columns, layout_for
+from terracast.stfm.mlp.fitted import Fitted
+from terracast.stfm.mlp.network import Network
+from terracast.stfm.mlp.scales import Scale, Scales, completed, measure
+from terracast.stfm.mlp.training import Effort, examined, train, training
 
 HELD_OUT = 0.2  # the newest share of a panel that ``continued`` is examined on
 EXAMINATIONS = 6

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from stfm.forecaster import Capabilities, ForecastError, Request, as_forecast, as_forecasts, at_quantiles
-from stfm.mlp.design import Design, check_columns
-from stfm.mlp.fitted import Fitted
-from stfm.mlp.fitting import RATE, continued, fitted_to, new_network
-from stfm.mlp.scales import Scale, Scales
-from stfm.mlp.training import Effort
-from stfm.mlp.windows import Layout
-from stfm.regular_grid import slots_from
+from terracast.stfm.forecaster import Capabilities, ForecastError, Request, as_forecast, as_forecasts, at_quantiles
+from terracast.stfm.mlp.design import Design, check_columns
+from terracast.stfm.mlp.fitted import Fitted
+from terracast.stfm.mlp.fitting import RATE, continued, fitted_to, new_network
+from terracast.stfm.mlp.scales import Scale, Scales
+from terracast.stfm.mlp.training import Effort
+from terracast.stfm.mlp.windows import Layout
+from terracast.stfm.regular_grid import slots_from
 
 
 class NativeModel:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from stats.robust_scale import interdecile_scale
-from stfm.forecaster import ForecastError
+from terracast.stats.robust_scale import interdecile_scale
+from terracast.stfm.forecaster import ForecastError
 
 ENOUGH = 24  # known values from which a new node's own width is trusted
 LARGEST = 30.0  # |z| beyond this is refused: sinh(30) is five million million widths

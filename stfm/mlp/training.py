@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-
-from stfm.forecaster import ForecastError
-from stfm.mlp.network import Network
-from stfm.mlp.scales import LARGEST
-from stfm.mlp.windows import Hidden, Layout, Table, inputs_at
+from terracast.stfm.forecaster import ForecastError
+from terracast.stfm.mlp.network import Network
+from terracast.stfm.mlp.scales import LARGEST
+from terracast.stfm.mlp.windows import Hidden, Layout, Table, inputs_at
 
 BATCH = 256
 AVERAGED = 0.98  # weights in service are a running mean over about 50 steps

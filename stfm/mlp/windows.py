@@ -11,9 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-
-from stats.calendar import circle, phases
-from stfm.mlp.scales import Scale
+from terracast.stats.calendar import circle, phases
+from terracast.stfm.mlp.scales import Scale
 
 SUMMARIES = 5
 COARSENING = 6  # a patch at age a spans a // COARSENING steps: fine where it is recent, coarse where it is old

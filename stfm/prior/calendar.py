@@ -8,19 +8,18 @@ their own shape, a holiday looks like a Sunday, bad weather takes a share away.
 from __future__ import annotations
 
 import numpy as np
-
-from stfm.prior.clock import DAY, YEAR, Clock
-from stfm.prior.noise import bursts, jumps, log_uniform, ornstein, shots, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import bump, harmonic, human_day
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.noise import bursts, jumps, log_uniform, ornstein, shots, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import bump, harmonic, human_day
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 
 def calendar(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Human activity at each node; drivers: weather that keeps people in, the holiday flag.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> bool((calendar(rng, draw_clock(rng, 64), draw_places(rng, 4)).target.values >= 0).all())
     True

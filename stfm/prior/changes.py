@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-
-from stfm.prior.clock import Clock
-from stfm.prior.noise import log_uniform
-from stfm.prior.world import Draft, Series
+from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.noise import log_uniform
+from terracast.stfm.prior.world import Draft, Series
 
 # Steps that may come from a finer one, and how many of the finer make one.
 FACTORS_OF = {3600.0: (2, 4), 21_600.0: (2, 6), 86_400.0: (4, 8), 300.0: (5,), 900.0: (3,), 604_800.0: (7,)}
@@ -38,7 +37,7 @@ def coarser(rng: np.random.Generator, draft: Draft, factor: int) -> Draft:
 def rescaled(rng: np.random.Generator, draft: Draft) -> Draft:
     """Sometimes another monotone scale of the target, sometimes other units; counts stay counts.
 
-    >>> from stfm.prior.places import Places
+    >>> from terracast.stfm.prior.places import Places
     >>> whole = Draft(Clock(0.0, 60.0, 64), Places(np.zeros((1, 2)), 0.0, 0.0), (Series("a", np.ones((64, 1))),), "x")
     >>> bool(np.isfinite(rescaled(np.random.default_rng(1), whole).target.values).all())
     True

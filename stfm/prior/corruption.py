@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-
-from stfm.prior.noise import log_uniform
-from stfm.prior.world import Draft
+from terracast.stfm.prior.noise import log_uniform
+from terracast.stfm.prior.world import Draft
 
 
 def corrupted(rng: np.random.Generator, draft: Draft) -> Draft:
     """The draft with faults and gaps in its target and, more mildly, in its drivers.
 
-    >>> from stfm.prior.clock import Clock
-    >>> from stfm.prior.places import Places
-    >>> from stfm.prior.world import Series
+    >>> from terracast.stfm.prior.clock import Clock
+    >>> from terracast.stfm.prior.places import Places
+    >>> from terracast.stfm.prior.world import Series
     >>> whole = Draft(Clock(0.0, 60.0, 64), Places(np.zeros((2, 2)), 0.0, 0.0), (Series("a", np.ones((64, 2))),), "x")
     >>> corrupted(np.random.default_rng(1), whole).target.values.shape
     (64, 2)

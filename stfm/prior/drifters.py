@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.clock import DAY, Clock
-from stfm.prior.noise import log_uniform, ornstein, remembering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import harmonic
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.noise import log_uniform, ornstein, remembering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import harmonic
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 WAVES = 6
 
@@ -21,8 +20,8 @@ WAVES = 6
 def drifters(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """A field measured under way, kind ``point``; the platform's velocity may be known.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> drifters(rng, draw_clock(rng, 64, ("1h",)), draw_places(rng, 4)).positions.shape[2]
     2

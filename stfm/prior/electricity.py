@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.signal import lfilter
-
-from stfm.prior.calendar import activity, holidays
-from stfm.prior.clock import DAY, Clock
-from stfm.prior.noise import jumps, log_uniform, ornstein, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import harmonic
-from stfm.prior.weather import sky
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.calendar import activity, holidays
+from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.noise import jumps, log_uniform, ornstein, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import harmonic
+from terracast.stfm.prior.weather import sky
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 
 def electricity(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Load, reactive load, net load after sun and wind, or a machine's temperature; the others are drivers.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> electricity(rng, draw_clock(rng, 64), draw_places(rng, 4)).domain
     'energy'

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.clock import DAY, YEAR, Clock
-from stfm.prior.noise import log_uniform, ornstein
-from stfm.prior.places import Places
-from stfm.prior.profiles import bump, harmonic
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.noise import log_uniform, ornstein
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import bump, harmonic
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Outbreak:
 def epidemic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Reported cases per step, in counts or per 100,000; the driver is a contact index or temperature.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> bool((epidemic(rng, draw_clock(rng, 64, ("7D",)), draw_places(rng, 4)).target.values >= 0).all())
     True

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.calendar import activity, holidays, year_of_people
-from stfm.prior.clock import Clock
-from stfm.prior.noise import log_uniform, wandering
-from stfm.prior.places import Places
-from stfm.prior.world import Draft, Series
+from terracast.stfm.prior.calendar import activity, holidays, year_of_people
+from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.noise import log_uniform, wandering
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.world import Draft, Series
 
 
 def events(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Sparse counts of kind ``event``; mean of a cell from about 0.02 to 15 a step.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> events(rng, draw_clock(rng, 64, ("1h",)), draw_places(rng, 4)).kind
     'event'

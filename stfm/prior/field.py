@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.calendar import activity, holidays
-from stfm.prior.clock import DAY, Clock
-from stfm.prior.noise import log_uniform, ornstein, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import harmonic, south
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.calendar import activity, holidays
+from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.noise import log_uniform, ornstein, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import harmonic, south
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 SIDE = 9  # cells
 RUN_IN = 24
@@ -24,8 +23,8 @@ RUN_IN = 24
 def field(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Concentrations at stations (the ground value: column over layer height); wind and layer may be drivers.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> bool((field(rng, draw_clock(rng, 64), draw_places(rng, 4)).target.values >= 0).all())
     True

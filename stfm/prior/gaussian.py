@@ -12,18 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
-
-from stfm.prior.clock import DAY, WEEK, YEAR, Clock
-from stfm.prior.noise import bursts, jumps, log_uniform, memory_of, white
-from stfm.prior.places import Places
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 
 def gaussian(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """A panel of one to five components; a component may be seen earlier, as a driver.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> gaussian(rng, draw_clock(rng, 64), draw_places(rng, 4)).target.values.shape[0]
     64
@@ -168,8 +167,8 @@ def _trend(rng: np.random.Generator, clock: Clock, nodes: int) -> np.ndarray:
 def two_regimes(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """A Gaussian panel that turns, slowly or at once, into another one (the change-point kernel).
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(3)
     >>> two_regimes(rng, draw_clock(rng, 64), draw_places(rng, 4)).domain
     'signal'

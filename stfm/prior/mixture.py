@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-
-from stfm.prior.calendar import calendar
-from stfm.prior.changes import FACTORS_OF, coarser, rescaled
-from stfm.prior.clock import STEPS, Clock, draw_clock
-from stfm.prior.corruption import corrupted
-from stfm.prior.drifters import drifters
-from stfm.prior.electricity import electricity
-from stfm.prior.epidemic import epidemic
-from stfm.prior.events import events
-from stfm.prior.field import field
-from stfm.prior.gaussian import gaussian, two_regimes
-from stfm.prior.places import Places, draw_places
-from stfm.prior.rivers import rivers
-from stfm.prior.seasonal import seasonal
-from stfm.prior.structural import structural
-from stfm.prior.traffic import traffic
-from stfm.prior.weather import weather
-from stfm.prior.world import Draft, World, finished
-from streams.errors import TerracastError
+from terracast.stfm.prior.calendar import calendar
+from terracast.stfm.prior.changes import FACTORS_OF, coarser, rescaled
+from terracast.stfm.prior.clock import STEPS, Clock, draw_clock
+from terracast.stfm.prior.corruption import corrupted
+from terracast.stfm.prior.drifters import drifters
+from terracast.stfm.prior.electricity import electricity
+from terracast.stfm.prior.epidemic import epidemic
+from terracast.stfm.prior.events import events
+from terracast.stfm.prior.field import field
+from terracast.stfm.prior.gaussian import gaussian, two_regimes
+from terracast.stfm.prior.places import Places, draw_places
+from terracast.stfm.prior.rivers import rivers
+from terracast.stfm.prior.seasonal import seasonal
+from terracast.stfm.prior.structural import structural
+from terracast.stfm.prior.traffic import traffic
+from terracast.stfm.prior.weather import weather
+from terracast.stfm.prior.world import Draft, World, finished
+from terracast.streams.errors import TerracastError
 
 Make = Callable[[np.random.Generator, Clock, Places], Draft]
 FAMILIES: Mapping[str, float] = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from stfm.prior.noise import log_uniform
+from terracast.stfm.prior.noise import log_uniform
 
 
 def harmonic(rng: np.random.Generator, turn: np.ndarray, nodes: int, most: int = 6, alike: float = 0.85) -> np.ndarray:

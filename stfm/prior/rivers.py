@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.clock import DAY, Clock
-from stfm.prior.noise import log_uniform, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.weather import sky
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.noise import log_uniform, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.weather import sky
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 RUN_IN = 365
 
@@ -38,8 +37,8 @@ class Basin:
 def rivers(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Discharge or stage on a river tree; rain and temperature may be known.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> bool((rivers(rng, draw_clock(rng, 64, ("1D",)), draw_places(rng, 4)).target.values > 0).all())
     True

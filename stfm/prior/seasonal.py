@@ -8,19 +8,18 @@ follow the level. Periods are people's and the sun's, or any other.
 from __future__ import annotations
 
 import numpy as np
-
-from stfm.prior.clock import DAY, WEEK, YEAR, Clock
-from stfm.prior.noise import bursts, jumps, log_uniform, memory_of, ornstein, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import harmonic, human_day
-from stfm.prior.world import Draft, Series
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, ornstein, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import harmonic, human_day
+from terracast.stfm.prior.world import Draft, Series
 
 
 def seasonal(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """One signal; its season, persistent rest and white noise have sizes of their own, two decades wide.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> seasonal(rng, draw_clock(rng, 64), draw_places(rng, 4)).target.values.shape[0]
     64

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.clock import DAY, YEAR, Clock
-from stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import harmonic
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import harmonic
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 BENDS = 5  # straight, tanh, one-sided, threshold, wave
 LONGEST_LAG = 24
@@ -36,8 +35,8 @@ class Links:
 def structural(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Two to six variables of one mechanism; the target has a cause among the drivers more often than not.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> structural(rng, draw_clock(rng, 64), draw_places(rng, 4)).domain
     'system'

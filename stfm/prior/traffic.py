@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-
-from stfm.prior.calendar import activity, holidays
-from stfm.prior.clock import Clock
-from stfm.prior.noise import log_uniform, ornstein, shots
-from stfm.prior.places import Places
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.calendar import activity, holidays
+from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.noise import log_uniform, ornstein, shots
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 JAM = 110.0  # cars per km and lane
 BACKWARD = 18.0  # km/h, the speed of the wave that travels backwards
@@ -24,8 +23,8 @@ RUN_IN = 20  # steps in which the road fills
 def traffic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """Speed, flow or occupancy at sensors along a corridor; the others may be drivers.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> traffic(rng, draw_clock(rng, 64, ("5min",)), draw_places(rng, 4)).domain
     'traffic'

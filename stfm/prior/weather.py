@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtr
-
-from stfm.prior.clock import DAY, YEAR, Clock
-from stfm.prior.gaussian import matern, sampled
-from stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import south, sunshine
-from stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.gaussian import matern, sampled
+from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import south, sunshine
+from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
 
 UNITS = {"temperature": "degC", "humidity": "%", "wind_speed": "m s-1", "rain": "mm", "pressure": "hPa",
          "radiation": "W m-2", "dew_point": "degC"}
@@ -23,8 +22,8 @@ OFTEN = {"temperature": 0.3, "humidity": 0.12, "wind_speed": 0.22, "rain": 0.1, 
 def weather(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     """One weather variable to forecast, up to three others as drivers.
 
-    >>> from stfm.prior.clock import draw_clock
-    >>> from stfm.prior.places import draw_places
+    >>> from terracast.stfm.prior.clock import draw_clock
+    >>> from terracast.stfm.prior.places import draw_places
     >>> rng = np.random.default_rng(0)
     >>> weather(rng, draw_clock(rng, 64), draw_places(rng, 4)).domain
     'weather'

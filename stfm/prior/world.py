@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from stfm.prior.clock import Clock, text_of
-from stfm.prior.places import Places
+from terracast.stfm.prior.clock import Clock, text_of
+from terracast.stfm.prior.places import Places
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def chosen_drivers(rng: np.random.Generator, candidates: Sequence[Series], most:
 def finished(draft: Draft) -> World:
     """The draft as a World whose panel passes ``streams.panel.check_panel``.
 
-    >>> from stfm.prior.clock import Clock
+    >>> from terracast.stfm.prior.clock import Clock
     >>> places = Places(np.zeros((2, 2)), 50.0, 8.0)
     >>> world = finished(Draft(Clock(0.0, 3600.0, 4), places, (Series("load", np.ones((4, 2))),), "energy"))
     >>> world.target, world.panel.attrs["step"], world.panel["load"].attrs["role"]

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
+from terracast.stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
 
 HISTORY = 1536
 LOW, MEDIAN, HIGH = (QUANTILES.index(level) for level in (0.1, 0.5, 0.9))
@@ -26,7 +25,7 @@ def anomaly_scores(panel: xr.Dataset, target: str, forecaster: Forecaster, *, st
     it is in standard deviations where the law is normal. Rows after a value never change its score. A call of the
     forecaster for every ``every`` steps.
 
-    >>> from stfm.seasonal_naive import SeasonalNaive
+    >>> from terracast.stfm.seasonal_naive import SeasonalNaive
     >>> values = np.random.default_rng(0).normal(size=(480, 1)) + np.tile(np.arange(24.0), 20)[:, None]
     >>> values[400] += 15
     >>> panel = xr.Dataset({"x": (("time", "node"), values)}, {"node": ["a"],

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-
-from stfm.forecaster import ForecastError
+from terracast.stfm.forecaster import ForecastError
 
 TINY = 1e-9
 STRENGTHS = (1.0, 10.0, 100.0)  # of the map from statistics: inverse of the penalty

@@ -8,9 +8,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
-
-from stfm.forecaster import ForecastError
-from stfm.tasks.embedder import standardised
+from terracast.stfm.forecaster import ForecastError
+from terracast.stfm.tasks.embedder import standardised
 
 MOST = 10  # clusters tried
 KEPT = 0.95  # share of the variance that the components keep

@@ -8,9 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stfm.forecaster import ForecastError
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.stfm.forecaster import ForecastError
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 TINY = 1e-9
 LAGS = (1, 2, 3, 6)

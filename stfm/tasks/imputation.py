@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
+from terracast.stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
 
 LONGEST = 192  # steps of a gap that are filled from a side
 HISTORY = 1536
@@ -48,7 +47,7 @@ def impute(panel: xr.Dataset, target: str, forecaster: Forecaster, *, longest: i
     ``longest`` from both sides stay NaN, and so do nodes without any value. The panel needs its clock without
     missing rows. A call of the forecaster for each distinct edge of a gap.
 
-    >>> from stfm.seasonal_naive import SeasonalNaive
+    >>> from terracast.stfm.seasonal_naive import SeasonalNaive
     >>> values = np.tile(np.arange(24.0), 10)[:, None]
     >>> values[100:106] = np.nan
     >>> panel = xr.Dataset({"x": (("time", "node"), values)}, {"node": ["a"],

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from stfm.forecaster import ForecastError
-from stfm.tasks.embedder import standardised
+from terracast.stfm.forecaster import ForecastError
+from terracast.stfm.tasks.embedder import standardised
 
 TINY = 1e-12
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.alignment.in_space import Place, SpaceMethod, known_of, moved, place_of, weights
-from streams.alignment.in_time import NEVER, TimeAxis, TimeMethod, onto_axis
-from streams.errors import PanelError
-from streams.panel import check_panel
+from terracast.streams.alignment.in_space import Place, SpaceMethod, known_of, moved, place_of, weights
+from terracast.streams.alignment.in_time import NEVER, TimeAxis, TimeMethod, onto_axis
+from terracast.streams.errors import PanelError
+from terracast.streams.panel import check_panel
 
 WHOLE = ("same", "nearest", "gather")  # these keep counts whole
 

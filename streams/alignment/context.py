@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-
-from streams.alignment.in_space import Place, SpaceMethod, moved, place_of, weights
-from streams.alignment.in_time import TimeAxis, TimeMethod, onto_axis
-from streams.panel import step_of
+from terracast.streams.alignment.in_space import Place, SpaceMethod, moved, place_of, weights
+from terracast.streams.alignment.in_time import TimeAxis, TimeMethod, onto_axis
+from terracast.streams.panel import step_of
 
 
 def context(target: xr.Dataset, variable: str, drivers: Mapping[str, tuple[xr.Dataset, Sequence[str]]]) -> xr.Dataset:

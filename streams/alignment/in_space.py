@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.sparse import csr_matrix, kron
-
-from streams.alignment.in_time import NEVER
-from streams.errors import PanelError
-from streams.kinds.cells import GridCells
-from streams.kinds.grid import cell_areas_km2, edges_of
-from streams.kinds.nearby import Nearby
+from terracast.streams.alignment.in_time import NEVER
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.grid import cell_areas_km2, edges_of
+from terracast.streams.kinds.nearby import Nearby
 
 SpaceMethod = Literal["same", "nearest", "inverse_distance", "conservative", "gather", "mean"]
 

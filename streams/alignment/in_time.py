@@ -14,10 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span
-from streams.errors import PanelError
-from streams.panel import step_of
+from terracast.streams.clock import span
+from terracast.streams.errors import PanelError
+from terracast.streams.panel import step_of
 
 TimeMethod = Literal["sum", "mean", "instant", "latest"]
 NEVER = np.iinfo(np.int64).max  # in ns: later than any clock; NaT as a known time means this

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.city.world import World, remembered
+from terracast.streams.city.world import World, remembered
 
 
 def make_air(world: World) -> None:

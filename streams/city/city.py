@@ -9,21 +9,20 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.city.air import make_air
-from streams.city.clock import HOUR
-from streams.city.drifts import PlantedDrift, checked_drift
-from streams.city.faults import PlantedFault, checked_fault
-from streams.city.links import LINKS, Shock, TrueLink
-from streams.city.places import Layout, lay_out
-from streams.city.plans import default_changes
-from streams.city.reports import Reporting, reported
-from streams.city.traffic import make_traffic
-from streams.city.variables import VARIABLES, CityError, variable_of
-from streams.city.weather import make_weather
-from streams.city.world import World
-from streams.instant import instant
-from streams.known import Recorded
+from terracast.streams.city.air import make_air
+from terracast.streams.city.clock import HOUR
+from terracast.streams.city.drifts import PlantedDrift, checked_drift
+from terracast.streams.city.faults import PlantedFault, checked_fault
+from terracast.streams.city.links import LINKS, Shock, TrueLink
+from terracast.streams.city.places import Layout, lay_out
+from terracast.streams.city.plans import default_changes
+from terracast.streams.city.reports import Reporting, reported
+from terracast.streams.city.traffic import make_traffic
+from terracast.streams.city.variables import VARIABLES, CityError, variable_of
+from terracast.streams.city.weather import make_weather
+from terracast.streams.city.world import World
+from terracast.streams.instant import instant
+from terracast.streams.known import Recorded
 
 RUN_IN_HOURS = 240
 Change = TypeVar("Change", PlantedDrift, PlantedFault)
@@ -117,5 +116,5 @@ def _check_links(links: Sequence[TrueLink]) -> None:
         variable_of(link.effect)
         if (link.cause, link.effect) not in possible or link.lag < 0:
             raise CityError(f"link {link.cause} -> {link.effect} at lag {link.lag}", where="simulated city",
-                            expected="a pair of series from streams.city.LINKS and lag >= 0",
+                            expected="a pair of series from terracast.streams.city.LINKS and lag >= 0",
                             remedy="change lags and strengths of LINKS, or leave links out")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.city.city import City, simulate_city
-from streams.city.places import lay_out
-from streams.city.plans import demo_changes
-from streams.instant import instant
+from terracast.streams.city.city import City, simulate_city
+from terracast.streams.city.places import lay_out
+from terracast.streams.city.plans import demo_changes
+from terracast.streams.instant import instant
 
 
 def demo_city(seed: int = 7, variable: str = "no2", *, start: str | np.datetime64 = "2023-01-01",

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from stats.calendar import hour_of_day
-from streams.city.links import TrueLink
-from streams.city.places import Layout
-from streams.city.variables import CityError, variable_of
-from streams.instant import instant
+from terracast.stats.calendar import hour_of_day
+from terracast.streams.city.links import TrueLink
+from terracast.streams.city.places import Layout
+from terracast.streams.city.variables import CityError, variable_of
+from terracast.streams.instant import instant
 
 VALUE_SORTS = ("level", "scale", "trend", "seasonality")
 LAW_SORTS = ("relation", "lost_driver")

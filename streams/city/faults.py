@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from streams.city.drifts import cells, checked_place
-from streams.city.links import delayed
-from streams.city.places import Layout
-from streams.city.variables import CityError
+from terracast.streams.city.drifts import cells, checked_place
+from terracast.streams.city.links import delayed
+from terracast.streams.city.places import Layout
+from terracast.streams.city.variables import CityError
 
 SORTS = ("outage", "stuck", "unit", "clock")
 

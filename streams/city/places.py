@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from stats.great_circle import KM_PER_DEGREE
-from streams.city.variables import VARIABLES, CityError
+from terracast.stats.great_circle import KM_PER_DEGREE
+from terracast.streams.city.variables import VARIABLES, CityError
 
 CENTRE = (48.2, 11.5)
 RING_KM = 5.0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.city.clock import HOUR, days_after
-from streams.city.drifts import PlantedDrift
-from streams.city.faults import PlantedFault
-from streams.city.places import Layout
-from streams.city.variables import CityError
-from streams.instant import instant
+from terracast.streams.city.clock import HOUR, days_after
+from terracast.streams.city.drifts import PlantedDrift
+from terracast.streams.city.faults import PlantedFault
+from terracast.streams.city.places import Layout
+from terracast.streams.city.variables import CityError
+from terracast.streams.instant import instant
 
 SHORTEST_DEFAULT = 10
 

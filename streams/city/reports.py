@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.city.clock import HOUR
-from streams.city.faults import PlantedFault, faulty, hours_behind, with_faults
-from streams.city.variables import VARIABLES
-from streams.city.world import World
-from streams.known import REVISION_COLUMNS, no_revisions
+from terracast.streams.city.clock import HOUR
+from terracast.streams.city.faults import PlantedFault, faulty, hours_behind, with_faults
+from terracast.streams.city.variables import VARIABLES
+from terracast.streams.city.world import World
+from terracast.streams.known import REVISION_COLUMNS, no_revisions
 
 LONGEST_LATE_HOURS = 96
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.errors import TerracastError
+from terracast.streams.errors import TerracastError
 
 
 class CityError(TerracastError):

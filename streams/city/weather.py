@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.city.world import World, remembered
+from terracast.streams.city.world import World, remembered
 
 MEAN_WIND = 3.0
 RAIN_THRESHOLD = 1.3

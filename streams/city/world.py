@@ -6,13 +6,12 @@ import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from stats.calendar import day_of_week, hour_of_day
-from streams.city.drifts import PlantedDrift, law_in_force, with_value_drifts
-from streams.city.links import TYPICAL, Shock, TrueLink, delayed
-from streams.city.places import Layout
-from streams.city.variables import variable_of
-from streams.instant import instant
+from terracast.stats.calendar import day_of_week, hour_of_day
+from terracast.streams.city.drifts import PlantedDrift, law_in_force, with_value_drifts
+from terracast.streams.city.links import TYPICAL, Shock, TrueLink, delayed
+from terracast.streams.city.places import Layout
+from terracast.streams.city.variables import variable_of
+from terracast.streams.instant import instant
 
 REACH_KM = {"weather": 20.0, "traffic": 4.0}
 DAY = np.timedelta64(24, "h")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from streams.errors import PanelError
-from streams.kinds.grid import cell_areas_km2
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds.grid import cell_areas_km2
 
 
 def cell_names(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

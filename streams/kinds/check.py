@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import xarray as xr
-
-from streams.errors import PanelError
-from streams.kinds import counts, point, raster, sensor
-from streams.panel import KINDS, check_panel
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds import counts, point, raster, sensor
+from terracast.streams.panel import KINDS, check_panel
 
 
 def _trajectory(panel: xr.Dataset) -> xr.Dataset:

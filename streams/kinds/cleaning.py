@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stats.great_circle import haversine_km
-from streams.kinds.trajectory import check, seconds_since_last, speeds_kmh, track_of
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.kinds.trajectory import check, seconds_since_last, speeds_kmh, track_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def clean(tracks: xr.Dataset, speed_limit_kmh: float, gap: str | pd.Timedelta, s
     ``stays_after`` such in a row the mover is really there: nothing is left out and a new trip begins. The first
     observation of a trip is trusted. O(observations + jumps × ``stays_after``).
 
-    >>> from streams.kinds.trajectory import of_table
+    >>> from terracast.streams.kinds.trajectory import of_table
     >>> table = pd.DataFrame({"id": "a", "time": pd.date_range("2020-01-01", periods=4, freq="min"),
     ...                       "lat": [0.0, 0.001, 1.0, 0.003], "lon": 0.0})
     >>> cleaned = clean(of_table(table, domain="city"), 100.0, "10min")

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import PanelError, ReadError
-from streams.panel import check_panel
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.panel import check_panel
 
 
 def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: str | pd.Timedelta, domain: str,

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import PanelError, ReadError
-from streams.kinds.cells import GridCells
-from streams.kinds.counts import check, counts_of, from_panel, to_panel, with_exposure
-from streams.kinds.notes import Note, as_text, notes_of
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.counts import check, counts_of, from_panel, to_panel, with_exposure
+from terracast.streams.kinds.notes import Note, as_text, notes_of
 
 __all__ = ["Events", "check", "count", "from_panel", "of_table", "read", "to_panel", "to_utc", "write"]
 

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.sparse import csr_matrix
-
-from stats.great_circle import haversine_km
-from streams.errors import PanelError, ReadError
-from streams.kinds.nearby import Nearby
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds.nearby import Nearby
 
 ENDS = (("source", "target"), ("node_from", "node_to"), ("from", "to"), ("upstream", "downstream"),
         ("cause", "effect"), ("name_1", "name_2"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from stats.great_circle import EARTH_RADIUS_KM
+from terracast.stats.great_circle import EARTH_RADIUS_KM
 
 
 def edges_of(centres: ArrayLike, *, is_latitude: bool = False) -> np.ndarray:

@@ -14,8 +14,7 @@ from typing import Any
 import cftime
 import numpy as np
 import xarray as xr
-
-from streams.errors import PanelError
+from terracast.streams.errors import PanelError
 
 ORIGIN = np.datetime64("2000-01-01", "us")
 COUNTED = "microseconds since 2000-01-01"

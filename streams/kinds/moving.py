@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stats.great_circle import EARTH_RADIUS_KM, positions_between
-from streams.errors import PanelError
-from streams.kinds.cells import GridCells
-from streams.kinds.counts import counts_of
-from streams.kinds.point import check_moving
-from streams.kinds.trajectory import track_of
-from streams.panel import check_panel
+from terracast.stats.great_circle import EARTH_RADIUS_KM, positions_between
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.counts import counts_of
+from terracast.streams.kinds.point import check_moving
+from terracast.streams.kinds.trajectory import track_of
+from terracast.streams.panel import check_panel
 
 
 def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
@@ -24,7 +23,7 @@ def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
     observations was made: a position between two fixes is not known before the second one. Split gaps first
     (``cleaning.clean``): a gap inside a track is bridged. O(observations + stamps).
 
-    >>> from streams.kinds.trajectory import of_table
+    >>> from terracast.streams.kinds.trajectory import of_table
     >>> table = pd.DataFrame({"id": "a", "lat": [0.0, 3.0], "lon": 10.0,
     ...                       "time": pd.to_datetime(["2020-01-01T00:00", "2020-01-01T00:30"])})
     >>> even = resample(of_table(table, domain="sea"), "10min")

@@ -13,12 +13,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from streams.instant import instant
-from streams.kinds import counts as sparse
-from streams.kinds import raster
-from streams.kinds.graph import Graph
-from streams.kinds.sensor import lifetimes
+from terracast.streams.instant import instant
+from terracast.streams.kinds import counts as sparse
+from terracast.streams.kinds import raster
+from terracast.streams.kinds.graph import Graph
+from terracast.streams.kinds.sensor import lifetimes
 
 INK, MUTED, ACCENT = "#2d353b", "#9aa5ab", "#2a78b5"
 NODES_DRAWN = 8

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import PanelError, ReadError
-from streams.kinds.cells import GridCells
-from streams.kinds.nearby import Nearby
-from streams.kinds.sensor import write
-from streams.panel import check_panel, step_of
-from streams.readers import read as read_file
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.nearby import Nearby
+from terracast.streams.kinds.sensor import write
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.readers import read as read_file
 
 __all__ = ["check", "check_moving", "index_at", "indices", "neighbours", "of_table", "on_grid", "read", "to_table",
            "write"]

@@ -7,13 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import PanelError
-from streams.kinds.cells import cell_names
-from streams.kinds.grid import cell_areas_km2, edges_of
-from streams.kinds.raster_file import levels_together, read, write
-from streams.known import known_after
-from streams.panel import check_panel, step_of
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds.cells import cell_names
+from terracast.streams.kinds.grid import cell_areas_km2, edges_of
+from terracast.streams.kinds.raster_file import levels_together, read, write
+from terracast.streams.known import known_after
+from terracast.streams.panel import check_panel, step_of
 
 __all__ = ["areas_km2", "check", "levels_together", "observed_cells", "read", "to_grid", "to_panel", "write"]
 

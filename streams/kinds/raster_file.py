@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span_text
-from streams.errors import ReadError
-from streams.kinds.model_calendar import on_own_calendar, on_panel_clock
+from terracast.streams.clock import span_text
+from terracast.streams.errors import ReadError
+from terracast.streams.kinds.model_calendar import on_own_calendar, on_panel_clock
 
 OUR_NAMES = {"latitude": "lat", "longitude": "lon", "valid_time": "time"}
 LEVELS = ("level", "isobaricInhPa", "plev", "pressure_level", "height", "depth", "model_level_number")

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import PanelError, ReadError
-from streams.known import known_after
-from streams.panel import check_panel, step_of
-from streams.readers import read as read_file
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.known import known_after
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.readers import read as read_file
 
 NEVER = np.datetime64("NaT", "ns")
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from stats.great_circle import haversine_km
-from streams.errors import PanelError, ReadError
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.errors import PanelError, ReadError
 
 COLUMNS = {"trajectory": ("trajectory", "trajectory_id", "track", "trip", "id"), "time": ("time", "t", "timestamp"),
            "lat": ("lat", "latitude", "Y", "y"), "lon": ("lon", "longitude", "X", "x")}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-
-from streams.quality.found import Cells, Found
-from streams.quality.settings import Settings
-from streams.quality.windows import run_length
+from terracast.streams.quality.found import Cells, Found
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.windows import run_length
 
 
 def delays(known: np.ndarray, time: np.ndarray, step: np.timedelta64, usual: int) -> np.ndarray:

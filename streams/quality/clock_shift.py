@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-
-from streams.quality.found import Found, nothing_found, onset
-from streams.quality.settings import Settings
-from streams.quality.sight import Sight, day_class
-from streams.quality.stuck import MOSTLY_FLOOR
-from streams.quality.windows import nan_median, shifted, trailing_mean
+from terracast.streams.quality.found import Found, nothing_found, onset
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.sight import Sight, day_class
+from terracast.streams.quality.stuck import MOSTLY_FLOOR
+from terracast.streams.quality.windows import nan_median, shifted, trailing_mean
 
 MOST = 2.5  # deviations that one hour may count for: a spike says nothing about the clock
 STILL = 4  # nor does a still run

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from streams.panel import check_panel, step_of
-from streams.quality.found import Found
-from streams.quality.settings import Settings
-from streams.quality.sight import Sight
-from streams.quality.windows import trailing_count
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.quality.found import Found
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.sight import Sight
+from terracast.streams.quality.windows import trailing_count
 
 PRESENT = 0.8  # share of the window that must hold values
 DAYS_APART = 7  # shorter interruptions do not end a group

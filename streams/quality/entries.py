@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.known import REVISION_COLUMNS
-from streams.quality.found import Found
-from streams.quality.labels import Label
+from terracast.streams.known import REVISION_COLUMNS
+from terracast.streams.quality.found import Found
+from terracast.streams.quality.labels import Label
 
 
 @dataclass(frozen=True)

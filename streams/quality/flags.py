@@ -13,19 +13,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.instant import instant
-from streams.panel import check_panel, step_of
-from streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change
-from streams.quality.entries import Entry, later_entries, no_entries, with_entries
-from streams.quality.found import Found
-from streams.quality.labels import SUSPECT, Label, flag_attrs
-from streams.quality.learning import highest, learn
-from streams.quality.limits import is_direction, out_of_range, range_of, zero_is_natural
-from streams.quality.reference import Reference, check_reference
-from streams.quality.settings import Settings
-from streams.quality.sight import Sight
-from streams.quality.units import alternatives
+from terracast.streams.instant import instant
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change
+from terracast.streams.quality.entries import Entry, later_entries, no_entries, with_entries
+from terracast.streams.quality.found import Found
+from terracast.streams.quality.labels import SUSPECT, Label, flag_attrs
+from terracast.streams.quality.learning import highest, learn
+from terracast.streams.quality.limits import is_direction, out_of_range, range_of, zero_is_natural
+from terracast.streams.quality.reference import Reference, check_reference
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.sight import Sight
+from terracast.streams.quality.units import alternatives
 
 Limits = Mapping[str, tuple[float, float]]
 Check = Callable[[Sight], Found]

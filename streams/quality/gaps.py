@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import bdtrc
-
-from streams.quality.found import Found
-from streams.quality.sight import Sight
-from streams.quality.windows import last_row, nan_quantile, run_length
+from terracast.streams.quality.found import Found
+from terracast.streams.quality.sight import Sight
+from terracast.streams.quality.windows import last_row, nan_quantile, run_length
 
 LONGEST = "24h"  # whatever is usual for the node: this long is an outage
 LONGER = 2.0  # an outage is longer than this many times the node's usual longest gap

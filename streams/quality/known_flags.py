@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span_text
-from streams.instant import instant, nanoseconds
-from streams.quality.labels import Label
+from terracast.streams.clock import span_text
+from terracast.streams.instant import instant, nanoseconds
+from terracast.streams.quality.labels import Label
 
 KNOWN, STAMP, VARIABLE, NODE, MASK = range(5)
 NO_ENTRIES = np.zeros((0, 5), np.int64)

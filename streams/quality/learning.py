@@ -8,19 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.panel import check_panel, step_of
-from streams.quality import clock_shift, spikes, unit_change
-from streams.quality.gaps import usual_gap
-from streams.quality.limits import is_direction
-from streams.quality.neighbours import candidates, distinct, neighbour_median
-from streams.quality.reference import Reference, Usual
-from streams.quality.saturation import ceiling_hits
-from streams.quality.settings import Settings
-from streams.quality.sight import Sight, day_class, still_runs
-from streams.quality.stuck import STILL_SHARE, longest_runs
-from streams.quality.units import alternatives, has_own_zero
-from streams.quality.windows import nan_median, nan_quantile, shifted
+from terracast.streams.panel import check_panel, step_of
+from terracast.streams.quality import clock_shift, spikes, unit_change
+from terracast.streams.quality.gaps import usual_gap
+from terracast.streams.quality.limits import is_direction
+from terracast.streams.quality.neighbours import candidates, distinct, neighbour_median
+from terracast.streams.quality.reference import Reference, Usual
+from terracast.streams.quality.saturation import ceiling_hits
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.sight import Sight, day_class, still_runs
+from terracast.streams.quality.stuck import STILL_SHARE, longest_runs
+from terracast.streams.quality.units import alternatives, has_own_zero
+from terracast.streams.quality.windows import nan_median, nan_quantile, shifted
 
 FEWEST = 48  # values below which nothing is said about a node
 FEWEST_DAYS = pd.Timedelta("7D")  # and of how long: a daily cycle is not learned from three days

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from streams.quality.units import UNITS, converted, plain_unit
+from terracast.streams.quality.units import UNITS, converted, plain_unit
 
 
 class Range(NamedTuple):

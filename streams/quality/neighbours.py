@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
-
-from streams.quality.windows import nan_median
+from terracast.streams.quality.windows import nan_median
 
 MOST_WITHOUT_MAP = 512
 SAME_SHARE = 0.5

@@ -13,16 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.instant import instant
-from streams.known import History, RecordedDomain
-from streams.panel import step_of
-from streams.quality.flags import Flagged, judge
-from streams.quality.known_flags import KNOWN, KnownFlags
-from streams.quality.labels import SUSPECT, Label
-from streams.quality.learning import highest, learn
-from streams.quality.reference import Reference
-from streams.quality.settings import Settings
+from terracast.streams.instant import instant
+from terracast.streams.known import History, RecordedDomain
+from terracast.streams.panel import step_of
+from terracast.streams.quality.flags import Flagged, judge
+from terracast.streams.quality.known_flags import KNOWN, KnownFlags
+from terracast.streams.quality.labels import SUSPECT, Label
+from terracast.streams.quality.learning import highest, learn
+from terracast.streams.quality.reference import Reference
+from terracast.streams.quality.settings import Settings
 
 KEPT = int(SUSPECT | Label.DUPLICATED)  # what the times of the reports tell is read from them, and not kept twice
 AGAIN = 3  # rows before the new ones that are judged again: what comes next tells a spike from a step
@@ -122,7 +121,7 @@ class QualityControl:
 
     Examples
     --------
-    >>> from streams.known import Recorded, known_after
+    >>> from terracast.streams.known import Recorded, known_after
     >>> hours = pd.date_range("2020-01-01", periods=24 * 30, freq="h")
     >>> level = 285 + np.random.default_rng(0).normal(size=(len(hours), 2))
     >>> level[-24:, 0] = 285.0

@@ -11,13 +11,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.instant import instant
-from streams.quality.entries import with_entries
-from streams.quality.flags import Flagged
-from streams.quality.labels import flag_attrs
-from streams.storage.ledger import REPEATS
-from streams.store import Transaction, View
+from terracast.streams.instant import instant
+from terracast.streams.quality.entries import with_entries
+from terracast.streams.quality.flags import Flagged
+from terracast.streams.quality.labels import flag_attrs
+from terracast.streams.storage.ledger import REPEATS
+from terracast.streams.store import Transaction, View
 
 ALONG = "known_time"
 
@@ -34,8 +33,8 @@ def record(step: Transaction, domain: str, flagged: Flagged, now: np.datetime64)
     entries known since the first row concerned.
 
     >>> import tempfile
-    >>> from streams.quality import judge
-    >>> from streams.store import Store
+    >>> from terracast.streams.quality import judge
+    >>> from terracast.streams.store import Store
     >>> hours = pd.date_range("2020-01-01", periods=3, freq="h")
     >>> temp = xr.Dataset({"t": (("time", "node"), [[1.0], [-300.0], [2.0]],
     ...                          {"units": "degC", "long_name": "air temperature"})},

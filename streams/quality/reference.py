@@ -11,8 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
-
-from streams.errors import PanelError
+from terracast.streams.errors import PanelError
 
 Arrays = dict[str, np.ndarray]
 
@@ -68,7 +67,7 @@ class Reference:
     clock.
 
     >>> import pandas as pd, xarray as xr
-    >>> from streams.quality.learning import learn
+    >>> from terracast.streams.quality.learning import learn
     >>> hours = pd.date_range("2020-01-01", periods=24 * 20, freq="h")
     >>> speed = np.random.default_rng(0).gamma(4.0, 1.0, (480, 1))
     >>> wind = xr.Dataset({"wind": (("time", "node"), speed, {"units": "m s-1", "long_name": "wind speed"})},

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
-
-from streams.quality.found import Found
-from streams.quality.sight import Sight
-from streams.quality.stuck import MOSTLY_FLOOR
+from terracast.streams.quality.found import Found
+from terracast.streams.quality.sight import Sight
+from terracast.streams.quality.stuck import MOSTLY_FLOOR
 
 NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"
 PILED = 3.0  # times as often as the values next below: a highest whole degree is visited often, too

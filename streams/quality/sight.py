@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-
-from streams.quality.neighbours import neighbour_median
-from streams.quality.reference import Usual
-from streams.quality.settings import Settings
-from streams.quality.units import Alternative
-from streams.quality.windows import filled_forward, run_length, trailing_mean
+from terracast.streams.quality.neighbours import neighbour_median
+from terracast.streams.quality.reference import Usual
+from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.units import Alternative
+from terracast.streams.quality.windows import filled_forward, run_length, trailing_mean
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]").astype(np.int64)
 SMALL = 0.01  # of the value itself: a change beyond it is one, however small it is for the node

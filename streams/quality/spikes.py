@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.quality.found import Cells, Found
-from streams.quality.sight import Sight, day_class
-from streams.quality.stuck import MOSTLY_FLOOR
-from streams.quality.windows import nan_median, nan_quantile, shifted
+from terracast.streams.quality.found import Cells, Found
+from terracast.streams.quality.sight import Sight, day_class
+from terracast.streams.quality.stuck import MOSTLY_FLOOR
+from terracast.streams.quality.windows import nan_median, nan_quantile, shifted
 
 PAST = 3  # last values of the node; their median does not echo one spike
 SHARED = 0.5  # a jump of which the neighbours make this share is weather

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.panel import step_of
-from streams.quality.labels import LABELS, bit
-from streams.quality.windows import nan_quantile, run_length
+from terracast.streams.panel import step_of
+from terracast.streams.quality.labels import LABELS, bit
+from terracast.streams.quality.windows import nan_quantile, run_length
 
 SENTENCES = {
     "outage": "{nodes} sent no {variable} {when}: an outage of the data, not a change of the world",

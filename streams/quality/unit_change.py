@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-
-from streams.quality.found import Found, nothing_found, onset
-from streams.quality.sight import CLIP, Sight
-from streams.quality.stuck import MOSTLY_FLOOR
-from streams.quality.units import Alternative
-from streams.quality.windows import nan_median, trailing_mean
+from terracast.streams.quality.found import Found, nothing_found, onset
+from terracast.streams.quality.sight import CLIP, Sight
+from terracast.streams.quality.stuck import MOSTLY_FLOOR
+from terracast.streams.quality.units import Alternative
+from terracast.streams.quality.windows import nan_median, trailing_mean
 
 EXPLAINED = 2.5  # mean absolute deviation that may be left after undoing the unit
 STILL = 4  # values in a still run say nothing about the unit

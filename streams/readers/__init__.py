@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-
-from streams.errors import ReadError
-from streams.readers.netcdf import read_netcdf, read_zarr
-from streams.readers.tables import read_csv, read_parquet
-from streams.readers.wanted import Wanted
+from terracast.streams.errors import ReadError
+from terracast.streams.readers.netcdf import read_netcdf, read_zarr
+from terracast.streams.readers.tables import read_csv, read_parquet
+from terracast.streams.readers.wanted import Wanted
 
 READERS = {".nc": read_netcdf, ".nc4": read_netcdf, ".zarr": read_zarr, ".csv": read_csv, ".parquet": read_parquet,
            ".pq": read_parquet}

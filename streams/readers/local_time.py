@@ -12,9 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-
-from streams.readers.table import Table
-from streams.readers.wanted import Wanted
+from terracast.streams.readers.table import Table
+from terracast.streams.readers.wanted import Wanted
 
 DROPPED = {"ambiguous_dropped": "in the doubled hour of the clock change",
            "nonexistent_dropped": "in the skipped hour of the clock change"}

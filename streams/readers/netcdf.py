@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.io import netcdf_file
-
-from streams.clock import Clock, span_text
-from streams.errors import PanelError
-from streams.readers.ticks import on_ticks
-from streams.readers.wanted import Wanted, finish, in_order
+from terracast.streams.clock import Clock, span_text
+from terracast.streams.errors import PanelError
+from terracast.streams.readers.ticks import on_ticks
+from terracast.streams.readers.wanted import Wanted, finish, in_order
 
 CF_AXES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "time": {"standard_name": ("time",), "axis": ("T",)},

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
-from streams.readers.wanted import Wanted
+from terracast.streams.readers.wanted import Wanted
 
 PLAIN_NAMES = {
     "time": ("time", "timestamp", "datetime", "date_time", "date", "valid_time"),

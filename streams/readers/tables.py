@@ -11,12 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
-
-from streams.clock import span
-from streams.readers.local_time import in_utc
-from streams.readers.table import PLAIN_NAMES, Table
-from streams.readers.ticks import on_ticks
-from streams.readers.wanted import Repeated, Wanted, differs, finish, in_order
+from terracast.streams.clock import span
+from terracast.streams.readers.local_time import in_utc
+from terracast.streams.readers.table import PLAIN_NAMES, Table
+from terracast.streams.readers.ticks import on_ticks
+from terracast.streams.readers.wanted import Repeated, Wanted, differs, finish, in_order
 
 
 def read_csv(path: Path, wanted: Wanted) -> xr.Dataset:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-
-from streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, common_phase, span
-from streams.errors import PanelError
-from streams.readers.wanted import Wanted
+from terracast.streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, common_phase, span
+from terracast.streams.errors import PanelError
+from terracast.streams.readers.wanted import Wanted
 
 MAJORITY = 0.5  # share of stamps (or gaps) that makes a phase (or a step) the common one
 AGREED = 0.95  # share of stamps on one day of the month, or one local hour, that makes a calendar

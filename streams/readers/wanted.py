@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.clock import span
-from streams.errors import PanelError, ReadError
-from streams.known import known_after
-from streams.panel import check_panel
+from terracast.streams.clock import span
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.known import known_after
+from terracast.streams.panel import check_panel
 
 CONTRADICTORY = 0.01  # of the rows
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import xarray as xr
-
-from streams.errors import PanelError, TerracastError
-from streams.ingest import Ingested
-from streams.store import Store, Transaction
+from terracast.streams.errors import PanelError, TerracastError
+from terracast.streams.ingest import Ingested
+from terracast.streams.store import Store, Transaction
 
 Cursor = Mapping[str, object]
 
@@ -120,7 +119,7 @@ def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tup
     nothing is acknowledged, and the sources are closed, so that their next look begins at the cursor.
 
     >>> import tempfile
-    >>> from streams.sources.files import FilesSource
+    >>> from terracast.streams.sources.files import FilesSource
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     from pathlib import Path
     ...     _ = (Path(folder) / "air.csv").write_text("time,node,no2\\n2020-01-01,a,1\\n2020-01-02,a,2\\n")

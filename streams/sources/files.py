@@ -20,11 +20,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.errors import ReadError
-from streams.readers import read
-from streams.readers.local_time import DROPPED
-from streams.sources.contract import Batch, Cursor
+from terracast.streams.errors import ReadError
+from terracast.streams.readers import read
+from terracast.streams.readers.local_time import DROPPED
+from terracast.streams.sources.contract import Batch, Cursor
 
 UNFINISHED = "unfinished"
 SAME_STEP = "another reading of the same step"

@@ -17,12 +17,11 @@ import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-
-from streams.errors import ReadError
-from streams.sources.contract import SourceError
-from streams.sources.inbox import Inbox, InboxFullError
-from streams.sources.pushed import CSV, JSON, reports_of
-from streams.sources.rows import Terms
+from terracast.streams.errors import ReadError
+from terracast.streams.sources.contract import SourceError
+from terracast.streams.sources.inbox import Inbox, InboxFullError
+from terracast.streams.sources.pushed import CSV, JSON, reports_of
+from terracast.streams.sources.rows import Terms
 
 TOKEN_FROM = "TERRACAST_PUSH_TOKEN"
 SHORTEST_TOKEN = 16

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-
-from streams.errors import ReadError, TerracastError
-from streams.sources.contract import Batch, Cursor, SourceError
-from streams.sources.panels import arranged
-from streams.sources.pushed import reports_of
-from streams.sources.rows import Report, Terms
+from terracast.streams.errors import ReadError, TerracastError
+from terracast.streams.sources.contract import Batch, Cursor, SourceError
+from terracast.streams.sources.panels import arranged
+from terracast.streams.sources.pushed import reports_of
+from terracast.streams.sources.rows import Report, Terms
 
 MOST_BYTES = 64 * 2**20  # of bodies read for one transaction
 

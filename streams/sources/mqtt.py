@@ -16,11 +16,10 @@ from typing import cast
 
 import numpy as np
 from paho.mqtt.client import MQTTMessage
-
-from streams.sources.contract import Batch, Cursor
-from streams.sources.mqtt_session import Broker, Session
-from streams.sources.panels import arranged
-from streams.sources.rows import Report, RowError, Terms, report_of
+from terracast.streams.sources.contract import Batch, Cursor
+from terracast.streams.sources.mqtt_session import Broker, Session
+from terracast.streams.sources.panels import arranged
+from terracast.streams.sources.rows import Report, RowError, Terms, report_of
 
 NOT_JSON = "not JSON"
 OTHER_TOPIC = "a topic that fits no pattern"

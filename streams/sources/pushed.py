@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-
-from streams.errors import ReadError
-from streams.sources.rows import Report, Terms, report_of
+from terracast.streams.errors import ReadError
+from terracast.streams.sources.rows import Report, Terms, report_of
 
 JSON = "application/json"
 CSV = "text/csv"

@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-
-from streams.clock import TOLERANCE, Clock, span_text
-from streams.errors import PanelError, ReadError
-from streams.panel import KINDS
-from streams.readers.local_time import DROPPED
-from streams.readers.table import MISSING
+from terracast.streams.clock import TOLERANCE, Clock, span_text
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.panel import KINDS
+from terracast.streams.readers.local_time import DROPPED
+from terracast.streams.readers.table import MISSING
 
 EPOCH = datetime(1970, 1, 1)
 NO_TIME = "no time stamp"

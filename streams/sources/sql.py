@@ -18,10 +18,9 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 import pandas as pd
 import sqlalchemy as sql
-
-from streams.sources.contract import Batch, Cursor, SourceError
-from streams.sources.panels import arranged
-from streams.sources.rows import Report, RowError, Terms, report_of
+from terracast.streams.sources.contract import Batch, Cursor, SourceError
+from terracast.streams.sources.panels import arranged
+from terracast.streams.sources.rows import Report, RowError, Terms, report_of
 
 Place = int | float | str | datetime
 

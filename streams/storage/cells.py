@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import zarr
-
-from streams.storage.arrays import read_array, write_array
-from streams.storage.observations import StoredDomain
+from terracast.streams.storage.arrays import read_array, write_array
+from terracast.streams.storage.observations import StoredDomain
 
 
 @dataclass(frozen=True)

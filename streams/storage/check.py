@@ -9,14 +9,22 @@ from functools import partial
 
 import numpy as np
 import zarr
-
-from streams.errors import TerracastError
-from streams.storage.arrays import read_array, safe_name
-from streams.storage.check_domain import check_domain
-from streams.storage.findings import Finding, unreadable_rows
-from streams.storage.ledger import ALONG, COORDINATES, GROWING, ORDER, REPEATS, arrays_of, dims_of, ledger_path
-from streams.storage.states import saved_state, state_names
-from streams.store import Store, View
+from terracast.streams.errors import TerracastError
+from terracast.streams.storage.arrays import read_array, safe_name
+from terracast.streams.storage.check_domain import check_domain
+from terracast.streams.storage.findings import Finding, unreadable_rows
+from terracast.streams.storage.ledger import (
+    ALONG,
+    COORDINATES,
+    GROWING,
+    ORDER,
+    REPEATS,
+    arrays_of,
+    dims_of,
+    ledger_path,
+)
+from terracast.streams.storage.states import saved_state, state_names
+from terracast.streams.store import Store, View
 
 Progress = Callable[[str], None]
 

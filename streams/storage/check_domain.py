@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import zarr
-
-from streams.storage.arrays import read_array, safe_name
-from streams.storage.findings import Finding, read_rows, row_blocks, unreadable_rows
-from streams.storage.ledger import arrays_of
-from streams.storage.observations import POSITIONS, StoredDomain
+from terracast.streams.storage.arrays import read_array, safe_name
+from terracast.streams.storage.findings import Finding, read_rows, row_blocks, unreadable_rows
+from terracast.streams.storage.ledger import arrays_of
+from terracast.streams.storage.observations import POSITIONS, StoredDomain
 
 RESTORE = "restore an earlier snapshot"
 COLUMNS = ("time", "node", "variable", "value", "known_time", "latest_time")

@@ -12,13 +12,12 @@ from typing import Any
 
 import icechunk
 import numpy as np
-
-from streams.instant import instant
-from streams.storage.arrays import safe_name
-from streams.storage.failures import writing
-from streams.storage.ledger import ledger_path
-from streams.storage.rewriting import rewrite_scattered
-from streams.store import Store, Transaction, View
+from terracast.streams.instant import instant
+from terracast.streams.storage.arrays import safe_name
+from terracast.streams.storage.failures import writing
+from terracast.streams.storage.ledger import ledger_path
+from terracast.streams.storage.rewriting import rewrite_scattered
+from terracast.streams.store import Store, Transaction, View
 
 KEEP = "keep-"
 EVER = datetime(9000, 1, 1, tzinfo=UTC)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import icechunk
-
-from streams.errors import StoreError, TerracastError
+from terracast.streams.errors import StoreError, TerracastError
 
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 STANDS = "nothing was changed, the last step stands"

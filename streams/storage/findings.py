@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import zarr
-
-from streams.storage.arrays import plain_name, read_array
-from streams.storage.failures import first_line
+from terracast.streams.storage.arrays import plain_name, read_array
+from terracast.streams.storage.failures import first_line
 
 
 @dataclass(frozen=True)

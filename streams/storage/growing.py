@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-
-from streams.clock import Clock
-from streams.storage.arrays import create_array, read_array, safe_name, tidy_attrs, write_array
-from streams.storage.layout import ENTRY_CHUNK, chunks_for
-from streams.storage.observations import POSITIONS, StoredDomain, find_domain
+from terracast.streams.clock import Clock
+from terracast.streams.storage.arrays import create_array, read_array, safe_name, tidy_attrs, write_array
+from terracast.streams.storage.layout import ENTRY_CHUNK, chunks_for
+from terracast.streams.storage.observations import POSITIONS, StoredDomain, find_domain
 
 
 class GrowingDomain(StoredDomain):

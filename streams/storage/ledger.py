@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-
-from streams.errors import StoreError
-from streams.storage.arrays import (
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.arrays import (
     attrs_of,
     create_array,
     empty_like,
@@ -27,7 +26,7 @@ from streams.storage.arrays import (
     tidy_attrs,
     write_array,
 )
-from streams.storage.layout import rows_per_chunk
+from terracast.streams.storage.layout import rows_per_chunk
 
 TAKEN = ("observations", "revisions", "states", "cursors")
 GROWING = "node"

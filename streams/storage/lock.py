@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-
-from streams.errors import StoreError
+from terracast.streams.errors import StoreError
 
 LOCK_NAME = "writer.lock"
 

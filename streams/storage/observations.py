@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-
-from streams.clock import Clock
-from streams.errors import StoreError
-from streams.instant import instant
-from streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
-from streams.storage.arrays import attrs_of, plain_name, read_array, safe_name
+from terracast.streams.clock import Clock
+from terracast.streams.errors import StoreError
+from terracast.streams.instant import instant
+from terracast.streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
+from terracast.streams.storage.arrays import attrs_of, plain_name, read_array, safe_name
 
 POSITIONS = ("lat", "lon")
 OWN_ATTRS = ("variable_order", "clock", "kept_from")

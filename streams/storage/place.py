@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 
 import icechunk
 import zarr
-
-from streams.errors import StoreError
-from streams.storage.failures import first_line, in_words, without_secrets
-from streams.storage.lock import only_writer
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.failures import first_line, in_words, without_secrets
+from terracast.streams.storage.lock import only_writer
 
 BRANCH = "main"
 DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
@@ -28,7 +27,6 @@ FOLDERS = ("observations", "revisions", "states", "cursors")  # there from the s
 MANIFEST_CHUNKS = 128  # a commit rewrites the lists of chunks that it changed: none is longer than this
 KEPT_IN_MEMORY = 2000  # entries of snapshots, logs and lists of chunks: icechunk's own limits let a process grow
 CREATION_WAITS = 20  # tenths of a second
-REQUESTS = 8  # at a time in a local folder: each is a thread, which icechunk keeps
 ANSWER_SECONDS = 5.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -62,9 +60,7 @@ def repository_at(location: str | Path, folder: Path | None, wait_seconds: float
                     _create_in(folder)
                 except (icechunk.IcechunkError, OSError) as failed:
                     raise in_words(failed, shown(location)) from failed
-        settings = _settings()
-        settings.max_concurrent_requests = REQUESTS
-        return icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder / DATA)), settings)
+        return icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder / DATA)), _settings())
     except icechunk.IcechunkError as failed:
         raise StoreError(f"the store cannot be opened ({first_line(failed)})", where=shown(location),
                          expected="a Terracast store or an empty place",

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-
-from streams.errors import StoreError
-from streams.instant import instant
-from streams.storage.arrays import read_array, safe_name
-from streams.storage.growing import GrowingDomain
-from streams.storage.ledger import ALONG, arrays_of, ledger_path
-from streams.storage.observations import StoredDomain
-from streams.storage.rewriting import rewrite_entries, rewrite_rows
-from streams.store import Store, Transaction, View
+from terracast.streams.errors import StoreError
+from terracast.streams.instant import instant
+from terracast.streams.storage.arrays import read_array, safe_name
+from terracast.streams.storage.growing import GrowingDomain
+from terracast.streams.storage.ledger import ALONG, arrays_of, ledger_path
+from terracast.streams.storage.observations import StoredDomain
+from terracast.streams.storage.rewriting import rewrite_entries, rewrite_rows
+from terracast.streams.store import Store, Transaction, View
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ import math
 
 import numpy as np
 import zarr
-
-from streams.storage.arrays import create_like
-from streams.storage.layout import ENTRY_CHUNK, chunks_for, count_chunks
-from streams.storage.ledger import ALONG, arrays_of, chunks_of_ledger, dims_of
-from streams.storage.observations import StoredDomain
+from terracast.streams.storage.arrays import create_like
+from terracast.streams.storage.layout import ENTRY_CHUNK, chunks_for, count_chunks
+from terracast.streams.storage.ledger import ALONG, arrays_of, chunks_of_ledger, dims_of
+from terracast.streams.storage.observations import StoredDomain
 
 BLOCK_BYTES = 64 << 20
 

@@ -13,11 +13,10 @@ from functools import cached_property
 
 import numpy as np
 import zarr
-
-from streams.errors import StoreError
-from streams.storage.arrays import CODEC, plain_name
-from streams.storage.pieces import cut
-from streams.storage.tree import Packed, parts_of
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.arrays import CODEC, plain_name
+from terracast.streams.storage.pieces import cut
+from terracast.streams.storage.tree import Packed, parts_of
 
 MAGIC = b"TCPACK02"
 HEAD = 16  # bytes: magic, length of the table

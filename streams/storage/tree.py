@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 import numpy as np
-
-from streams.errors import StoreError
+from terracast.streams.errors import StoreError
 
 MAGIC = b"TCTREE01"
 MARK = "~"  # keys that start with it are tags of this format; a user's own such key gets one more

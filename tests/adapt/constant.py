@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-
-from stfm.forecaster import Capabilities, Request, as_forecast
+from terracast.stfm.forecaster import Capabilities, Request, as_forecast
 
 
 @dataclass(frozen=True)

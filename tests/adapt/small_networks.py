@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-
-from adapt.rungs.adapter import Adapter
-from adapt.rungs.tasks import Task, task
-from stfm.base.network import BaseNetwork, Size
-from stfm.forecaster import Request
+from terracast.adapt.rungs.adapter import Adapter
+from terracast.adapt.rungs.tasks import Task, task
+from terracast.stfm.base.network import BaseNetwork, Size
+from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 SMALL = Size(width=16, layers=2, heads=2, inducing=2)

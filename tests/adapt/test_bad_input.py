@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import xarray as xr
-
-from adapt.monitoring.data_faults import DataFaults
-from adapt.monitoring.episodes import Episodes
-from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.flag_tickets import FlagTickets
-from adapt.monitoring.monitor import Monitor
-from adapt.monitoring.silence import Reports
-from streams.quality import judge, learn
-from streams.quality.known_flags import KnownFlags
-from streams.quality.online import as_known
+from terracast.adapt.monitoring.data_faults import DataFaults
+from terracast.adapt.monitoring.episodes import Episodes
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.silence import Reports
+from terracast.streams.quality import judge, learn
+from terracast.streams.quality.known_flags import KnownFlags
+from terracast.streams.quality.online import as_known
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")

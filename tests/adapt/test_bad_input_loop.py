@@ -10,25 +10,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.admission import InMemory, examine, settle
-from adapt.clock import clock
-from adapt.guard.ladder import Ladder, Step
-from adapt.guard.past import Past
-from adapt.guard.policy import Act, Policy
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop, Tick
-from adapt.monitoring.episodes import Episode
-from adapt.rungs.anew import Anew
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.recalled import Recalled
-from adapt.rungs.recursive import recursive_rung
-from adapt.rungs.rung import Adapted, Receipt, Rung
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from stfm.mlp.forecaster import NativeModel
-from streams.known import Recorded
+from terracast.adapt.admission import InMemory, examine, settle
+from terracast.adapt.clock import clock
+from terracast.adapt.guard.ladder import Ladder, Step
+from terracast.adapt.guard.past import Past
+from terracast.adapt.guard.policy import Act, Policy
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.loop import Loop, Tick
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.rungs.anew import Anew
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.recalled import Recalled
+from terracast.adapt.rungs.recursive import recursive_rung
+from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, BEGUN, BAD = 76, 25, 30

@@ -3,7 +3,7 @@
 import json
 from itertools import count
 
-from benchmarks.drift.detector_bank import BankBench
+from terracast.benchmarks.drift.detector_bank import BankBench
 
 
 def test_form_and_flags():

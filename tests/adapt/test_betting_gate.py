@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from adapt.guard.betting_gate import BettingGate, log_worth
-from adapt.guard.gate import GateError
+from terracast.adapt.guard.betting_gate import BettingGate, log_worth
+from terracast.adapt.guard.gate import GateError
 
 OVERLAP = 6
 

@@ -8,10 +8,9 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from adapt.clock import Moment, clock
-from streams.errors import TerracastError
-from streams.known import Recorded
+from terracast.adapt.clock import Moment, clock
+from terracast.streams.errors import TerracastError
+from terracast.streams.known import Recorded
 
 HOUR = np.timedelta64(1, "h")
 

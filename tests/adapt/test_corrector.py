@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
-from adapt.calibration import OutputCalibration, Rates
-from adapt.mixing.corrector import FRESH, SMALLEST_MISS, Corrector, corrector_width, reading
+from terracast.adapt.calibration import OutputCalibration, Rates
+from terracast.adapt.mixing.corrector import FRESH, SMALLEST_MISS, Corrector, corrector_width, reading
 
 
 def _issues(number: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -7,21 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.clock import Moment, clock
-from adapt.guard.gate import Gate
-from adapt.guard.policy import OnEpisode, Policy
-from adapt.loop import Loop
-from adapt.monitoring.data_faults import DataFaults
-from adapt.monitoring.flag_tickets import FlagTickets
-from adapt.monitoring.silence import Reports
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.forecaster import Request
-from stfm.seasonal_naive import SeasonalNaive
-from streams.known import Recorded, known_after
-from streams.quality import judge
-from streams.quality.online import QualityControl, Screened, as_known
+from terracast.adapt.clock import Moment, clock
+from terracast.adapt.guard.gate import Gate
+from terracast.adapt.guard.policy import OnEpisode, Policy
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.data_faults import DataFaults
+from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.monitoring.silence import Reports
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.known import Recorded, known_after
+from terracast.streams.quality import judge
+from terracast.streams.quality.online import QualityControl, Screened, as_known
 
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -8,13 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-
-from adapt.monitoring.bulk_replay import bulk_replay
-from adapt.monitoring.conformance import DetectorConformance
-from adapt.monitoring.detector import DETECTORS, DetectorError, ReferenceStatistics, detector_named, names
-from adapt.monitoring.episodes import Episodes
-from adapt.monitoring.false_alarms import count_episodes
-from adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.bulk_replay import bulk_replay
+from terracast.adapt.monitoring.conformance import DetectorConformance
+from terracast.adapt.monitoring.detector import DETECTORS, DetectorError, ReferenceStatistics, detector_named, names
+from terracast.adapt.monitoring.episodes import Episodes
+from terracast.adapt.monitoring.false_alarms import count_episodes
+from terracast.adapt.monitoring.monitor import Monitor
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2018-01-01", "ns")
@@ -81,7 +80,7 @@ def test_each_keeps_the_stated_number_of_false_alarms(fitted: Callable[[str], Mo
 
 @pytest.mark.slow
 def test_each_keeps_it_whatever_the_world_is_like() -> None:
-    from benchmarks.drift.replays import RATES, ReplayBench
+    from terracast.benchmarks.drift.replays import RATES, ReplayBench
 
     summary = ReplayBench(nodes=12, seeds=2, detectors=tuple(DETECTORS)).answer("command")["summary"]
     assert len(summary) == len(DETECTORS) * len(RATES) and max(summary.values()) <= 1.5
@@ -130,7 +129,7 @@ def test_an_entry_point_names_a_detector(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(("name", "says"), [
     ("cusum", "one of scan, adwin"), ("no_such_module:Thing", "install its package"),
     ("tests.adapt.own_detector:Gone", "mend the name"), ("tests.adapt.own_detector:Unfinished", "lacks at, fit"),
-    ("numpy:ndarray", "inherits adapt.monitoring.detector.Detector")])
+    ("numpy:ndarray", "inherits terracast.adapt.monitoring.detector.Detector")])
 def test_a_name_that_is_no_detector_says_what_is(name: str, says: str) -> None:
     with pytest.raises(DetectorError, match=says):
         detector_named(name)

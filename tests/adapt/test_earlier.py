@@ -9,19 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.guard.earlier import EACH, MOST, Earlier, Stretch
-from adapt.guard.policy import policies
-from adapt.guard.rung_maker import RungMaker
-from adapt.monitoring.episodes import Episode
-from adapt.replay import replay
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.rung import Adapted, Receipt
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from streams.known import Recorded
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.earlier import EACH, MOST, Earlier, Stretch
+from terracast.adapt.guard.policy import policies
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.replay import replay
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.rung import Adapted, Receipt
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from terracast.streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2021-01-01", "ns")

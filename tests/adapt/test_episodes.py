@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from adapt.guard.ladder import Ladder, Situation, Step
-from adapt.guard.policy import OnEpisode
-from adapt.monitoring.episodes import Episode, EpisodeError, Episodes
-from adapt.monitoring.monitor import Evidence
-from adapt.monitoring.windows import Windows
-from streams.clock import Clock
+from terracast.adapt.guard.ladder import Ladder, Situation, Step
+from terracast.adapt.guard.policy import OnEpisode
+from terracast.adapt.monitoring.episodes import Episode, EpisodeError, Episodes
+from terracast.adapt.monitoring.monitor import Evidence
+from terracast.adapt.monitoring.windows import Windows
+from terracast.streams.clock import Clock
 
 START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")

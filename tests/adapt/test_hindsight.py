@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.adapt.clock import clock
+from terracast.adapt.guard.policy import Act, Policy
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.hindcast import hindcast
+from terracast.adapt.hindsight import MOST, ORACLE, Hindsight
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.replay import replay
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.rung import Adapted, Receipt
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.known import Recorded
 
-from adapt.clock import clock
-from adapt.guard.policy import Act, Policy
-from adapt.guard.rung_maker import RungMaker
-from adapt.hindcast import hindcast
-from adapt.hindsight import MOST, ORACLE, Hindsight
-from adapt.loop import Loop
-from adapt.monitoring.episodes import Episode
-from adapt.replay import replay
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.rung import Adapted, Receipt
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster, Request
-from streams.known import Recorded
 from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.adapt.admission import Admission, settle
+from terracast.adapt.clock import clock
+from terracast.adapt.guard.ladder import Step
+from terracast.adapt.guard.past import Past
+from terracast.adapt.guard.policy import Policy, ladder_policy
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.loop import Loop
+from terracast.adapt.replay import replay
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.recalled import Recalled
+from terracast.adapt.rungs.rung import Adapted, Receipt, RungError
+from terracast.adapt.service import Beginning, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.known import Recorded
 
-from adapt.admission import Admission, settle
-from adapt.clock import clock
-from adapt.guard.ladder import Step
-from adapt.guard.past import Past
-from adapt.guard.policy import Policy, ladder_policy
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop
-from adapt.replay import replay
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.recalled import Recalled
-from adapt.rungs.rung import Adapted, Receipt, RungError
-from adapt.service import Beginning, serve
-from adapt.watched import Watched
-from stfm.forecaster import Forecaster, Request
-from streams.known import Recorded
 from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -9,23 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.admission import Admission, settle
-from adapt.clock import Moment, clock
-from adapt.guard.gate import Gate
-from adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop, Tick
-from adapt.replay import replay
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.rung import RungError
-from adapt.service import Beginning, ServiceError, begin, serve
-from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
-from streams.city import simulate_city
-from streams.known import Recorded
+from terracast.adapt.admission import Admission, settle
+from terracast.adapt.clock import Moment, clock
+from terracast.adapt.guard.gate import Gate
+from terracast.adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.loop import Loop, Tick
+from terracast.adapt.replay import replay
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.rung import RungError
+from terracast.adapt.service import Beginning, ServiceError, begin, serve
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.city import simulate_city
+from terracast.streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2023-02-05", "ns")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
-
-from adapt.rungs.meta_nodes import node_tasks, start_of_nodes
-from stfm.base.model import Base
-from stfm.forecaster import Request
+from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
+from terracast.stfm.base.model import Base
+from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h")
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-
-from adapt.mixing.mixture import Mixture
-from adapt.mixing.residual_quantiles import ResidualQuantiles
-from adapt.scores import crps, inside
-from stfm.forecaster import Request
+from terracast.adapt.mixing.mixture import Mixture
+from terracast.adapt.mixing.residual_quantiles import ResidualQuantiles
+from terracast.adapt.scores import crps, inside
+from terracast.stfm.forecaster import Request
 
 STEP = np.timedelta64(1, "h")
 LEVELS = (0.1, 0.5, 0.9)

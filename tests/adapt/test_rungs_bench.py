@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from adapt.rungs.context import Directions
-from adapt.rungs.meta_context import ContextPlan
-from adapt.rungs.start import FILE, load_start, plan_of, save_start, shipped_directions
-from benchmarks.adapt.new_node import MARKS, NewNodeError, bench_new_node, new_nodes, summary
-from benchmarks.adapt.rungs import bench_rungs, situation
-from benchmarks.base.data import cases_of
-from flows.learn_directions import learn_directions
-from stfm.base.model import Base
+from terracast.adapt.rungs.context import Directions
+from terracast.adapt.rungs.meta_context import ContextPlan
+from terracast.adapt.rungs.start import FILE, load_start, plan_of, save_start, shipped_directions
+from terracast.benchmarks.adapt.new_node import MARKS, NewNodeError, bench_new_node, new_nodes, summary
+from terracast.benchmarks.adapt.rungs import bench_rungs, situation
+from terracast.benchmarks.base.data import cases_of
+from terracast.flows.learn_directions import learn_directions
+from terracast.stfm.base.model import Base
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_a_situation_holds_only_what_its_name_says(file: Path) -> None:
 
 
 def test_the_shipped_directions_belong_to_the_shipped_base_and_are_small() -> None:
-    from stfm.base.model import SHIPPED
+    from terracast.stfm.base.model import SHIPPED
 
     found = shipped_directions()
     assert found is not None and found.count == 16 and (SHIPPED / FILE).stat().st_size < 2**20

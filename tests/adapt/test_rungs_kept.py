@@ -11,23 +11,22 @@ import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from adapt.rungs import kept
-from adapt.rungs.context import Directions
-from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.correction import Corrected, Correction
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.layers import LayerError, bare
-from adapt.rungs.learning import Effort
-from adapt.rungs.recursive import RecursiveCorrection
-from adapt.rungs.rung import Adapted, Receipt, Rung
-from adapt.rungs.tuning import AdapterRung
-from stfm import shelf
-from stfm.base.model import Base
-from stfm.base.network import BaseNetwork, Size
-from stfm.forecaster import Forecaster, Request
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.adapt.rungs import kept
+from terracast.adapt.rungs.context import Directions
+from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs.correction import Corrected, Correction
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.layers import LayerError, bare
+from terracast.adapt.rungs.learning import Effort
+from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
+from terracast.adapt.rungs.tuning import AdapterRung
+from terracast.stfm import shelf
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.network import BaseNetwork, Size
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 
@@ -92,7 +91,7 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
     ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"adapt.rungs.{module}.judged", _kept)
+    monkeypatch.setattr(f"terracast.adapt.rungs.{module}.judged", _kept)
     known = panel()
     adapted = rung.adapt(bases["base"], known, request(known))
     assert adapted.kept and adapted.forecaster is not bases["base"]

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
+from terracast.adapt.rungs.domains import DomainAdversary
+from terracast.adapt.rungs.learning import Effort, Taught, course
+from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.rungs.rung import attempt
+from terracast.adapt.rungs.school import school
+from terracast.adapt.rungs.tuning import AdapterRung
+from terracast.adapt.rungs.usual import ALIKE, steps_of
+from terracast.stfm.base.model import Base
 
-from adapt.rungs.adapter import Adapter, AdapterError, look
-from adapt.rungs.domains import DomainAdversary
-from adapt.rungs.learning import Effort, Taught, course
-from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.rungs.rung import attempt
-from adapt.rungs.school import school
-from adapt.rungs.tuning import AdapterRung
-from adapt.rungs.usual import ALIKE, steps_of
-from stfm.base.model import Base
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
+from terracast.adapt.rungs.context import Directions, Seen, learned, merged, step
+from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.learning import Effort, Taught, course, gradient
+from terracast.adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
+from terracast.adapt.rungs.meta_context import ContextPlan, meta_learn_context
+from terracast.adapt.rungs.meta_context import outer_gradient as context_gradient
+from terracast.adapt.rungs.rung import Rung, attempt
+from terracast.adapt.rungs.school import school
+from terracast.adapt.rungs.start import load_start, plan_of, save_start
+from terracast.adapt.rungs.tasks import Task
+from terracast.adapt.rungs.tuning import AdapterRung
+from terracast.stfm.base.model import Base
+from terracast.stfm.shelf import load, save
 
-from adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
-from adapt.rungs.context import Directions, Seen, learned, merged, step
-from adapt.rungs.context_rung import ContextRung
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.learning import Effort, Taught, course, gradient
-from adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
-from adapt.rungs.meta_context import ContextPlan, meta_learn_context
-from adapt.rungs.meta_context import outer_gradient as context_gradient
-from adapt.rungs.rung import Rung, attempt
-from adapt.rungs.school import school
-from adapt.rungs.start import load_start, plan_of, save_start
-from adapt.rungs.tasks import Task
-from adapt.rungs.tuning import AdapterRung
-from stfm.base.model import Base
-from stfm.shelf import load, save
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 
@@ -105,7 +105,7 @@ def test_reptile_goes_where_the_inner_course_went() -> None:
     start = Adapter.zero(made)
     found, _ = outer_gradient(made, one, start, plan, 7)
     taught = Taught(made, one.support, start, heads=False)
-    from adapt.rungs.meta import order
+    from terracast.adapt.rungs.meta import order
     places = order(len(taught), 4, np.random.default_rng(7))
     last = list(course(taught, start, plan.effort, places))[-1]
     for name, value in found.items():
@@ -155,7 +155,7 @@ def test_a_merged_context_says_what_the_moved_states_say() -> None:
     made, one = network(), small_task().query
     directions = Directions.random(16, count=4)
     context = torch.tensor([0.5, -1.0, 0.2, 0.0])
-    from adapt.rungs.context import told
+    from terracast.adapt.rungs.context import told
     with torch.no_grad():
         wanted = told(made, made.look(one.batch), one, directions.values, context).quantiles
         served = merged(Base(made), directions, context).network(one.batch).quantiles
@@ -175,7 +175,7 @@ def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one(
         context = torch.tensor([float(chance.choice([-2.0, 2.0]))])
 
         def moved(lesson):  # type: ignore[no-untyped-def]
-            from adapt.rungs.context import told
+            from terracast.adapt.rungs.context import told
             with torch.no_grad():
                 answer = told(made, made.look(lesson.batch), lesson, hidden.values, context)
             return replace(lesson, truth=answer.quantiles[..., 5], counts=torch.zeros_like(lesson.counts))
@@ -241,7 +241,7 @@ def test_what_is_known_after_now_is_never_read(rung: Rung) -> None:
 
 @pytest.mark.parametrize("rung", RUNGS, ids=["heads", "whole", "context", "continue"])
 def test_without_weights_to_change_service_goes_on(rung: Rung) -> None:
-    from stfm.seasonal_naive import SeasonalNaive
+    from terracast.stfm.seasonal_naive import SeasonalNaive
     adapted = attempt(rung, SeasonalNaive(), panel(), request(panel()))
     assert not adapted.kept and adapted.receipt.why.startswith("dropped: ")
     assert isinstance(adapted.forecaster, SeasonalNaive)

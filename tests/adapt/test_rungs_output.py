@@ -8,13 +8,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from adapt.rungs.correction import Corrected, OutputRung, located
-from adapt.rungs.pairs import losses_on, matured
-from adapt.rungs.recursive import Memory, RecursiveCorrection, recursive_rung
-from adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
-from stfm.forecaster import QUANTILES, Capabilities, Forecaster, Request, as_forecast
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.adapt.rungs.correction import Corrected, OutputRung, located
+from terracast.adapt.rungs.pairs import losses_on, matured
+from terracast.adapt.rungs.recursive import Memory, RecursiveCorrection, recursive_rung
+from terracast.adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
+from terracast.stfm.forecaster import QUANTILES, Capabilities, Forecaster, Request, as_forecast
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 NOW = np.datetime64("2024-01-20T23", "ns")

@@ -6,26 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.guard.ladder import LadderError
-from adapt.guard.past import Past
-from adapt.guard.policy import Act
-from adapt.guard.rung_maker import RungMaker
-from adapt.rungs.anew import Anew
-from adapt.rungs.beneath import Beneath
-from adapt.rungs.correction import Corrected
-from adapt.rungs.fine_tune import FineTune
-from adapt.rungs.layers import bare
-from adapt.rungs.recalled import Recalled
-from adapt.rungs.recursive import recursive_rung
-from adapt.rungs.regimes import Regimes, Units, signature
-from adapt.rungs.rung import Rung, RungError, attempt
-from adapt.rungs.usual import steps_of
-from adapt.watched import Watched
-from stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from stfm.mlp.forecaster import NativeModel
-from streams.known import Recorded
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.ladder import LadderError
+from terracast.adapt.guard.past import Past
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.rungs.anew import Anew
+from terracast.adapt.rungs.beneath import Beneath
+from terracast.adapt.rungs.correction import Corrected
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.rungs.layers import bare
+from terracast.adapt.rungs.recalled import Recalled
+from terracast.adapt.rungs.recursive import recursive_rung
+from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.rungs.rung import Rung, RungError, attempt
+from terracast.adapt.rungs.usual import steps_of
+from terracast.adapt.watched import Watched
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.streams.known import Recorded
 
 HOUR, DAY = np.timedelta64(1, "h").astype("timedelta64[ns]"), np.timedelta64(1, "D")
 

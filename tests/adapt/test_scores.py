@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from adapt.scores import crps, inside, level, residual
-from stfm.forecaster import QUANTILES
+from terracast.adapt.scores import crps, inside, level, residual
+from terracast.stfm.forecaster import QUANTILES
 
 
 def test_crps_equals_scoringrules() -> None:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from adapt.monitoring.explanations import Node, best
-from adapt.monitoring.region import explained, linked
-from adapt.monitoring.sorts import sort_of
+from terracast.adapt.monitoring.explanations import Node, best
+from terracast.adapt.monitoring.region import explained, linked
+from terracast.adapt.monitoring.sorts import sort_of
 
 DAYS, SINCE = 60, 50
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.stacking import FEWEST_PAIRS, SHARE, Stacking, Terms
-from stfm.forecaster import Request
+from terracast.adapt.stacking import FEWEST_PAIRS, SHARE, Stacking, Terms
+from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h")
 LEADS, NODES = 6, 3

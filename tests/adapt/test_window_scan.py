@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from adapt.monitoring.detector import ReferenceStatistics
-from adapt.monitoring.region import explained, grown
-from adapt.monitoring.sorts import began, sort_of
-from adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
-from benchmarks.drift.expectation import Expectation
+from terracast.adapt.monitoring.detector import ReferenceStatistics
+from terracast.adapt.monitoring.region import explained, grown
+from terracast.adapt.monitoring.sorts import began, sort_of
+from terracast.adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
+from terracast.benchmarks.drift.expectation import Expectation
 
 
 def normal(streams, rate):

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 import xarray as xr
+from terracast.adapt.monitoring.confidence import Confidence
+from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.false_alarms import count_episodes
+from terracast.adapt.monitoring.monitor import Monitor
+from terracast.adapt.monitoring.surroundings import Surroundings, features
+from terracast.adapt.scores import pit
 
-from adapt.monitoring.confidence import Confidence
-from adapt.monitoring.evidence import Evidence
-from adapt.monitoring.false_alarms import count_episodes
-from adapt.monitoring.monitor import Monitor
-from adapt.monitoring.surroundings import Surroundings, features
-from adapt.scores import pit
 from tests.adapt.watched_worlds import DAY, HOUR, LEADS, NAMES, NODES, START, World
 
 FITTED, ONSET, END = 200, 230, 275

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from benchmarks.adapt.answer import bench_adapt
-from benchmarks.adapt.cell import AdaptCell, BenchError, Tally
-from benchmarks.adapt.cost import rows_of_cost
-from benchmarks.adapt.gate import GateBench
-from benchmarks.adapt.online import OnlineBench
+from terracast.benchmarks.adapt.answer import bench_adapt
+from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
+from terracast.benchmarks.adapt.cost import rows_of_cost
+from terracast.benchmarks.adapt.gate import GateBench
+from terracast.benchmarks.adapt.online import OnlineBench
 
 COLUMNS = {"method", "horizon", "mse", "mae", "scaled_error", "crps", "coverage80", "ms_per_step", "worst_node_ratio"}
 

@@ -13,18 +13,17 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
-
-from benchmarks.base.bench import BaseBench, rows_of, summary
-from benchmarks.base.data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
-from benchmarks.base.etth1 import Etth1Bench, errors, long_ridge, mean_of, seasonal
-from benchmarks.base.files import found, on_even_clock, panel_of
-from benchmarks.base.methods import METHODS, asked, by_node, last_value, ridge, score, seasonal_naive
-from benchmarks.base.ridge import RidgePeer, _solved
-from benchmarks.base.tuned import answer as tuned_answer
-from stfm.forecaster import QUANTILES
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
-from streams.errors import ReadError
+from terracast.benchmarks.base.bench import BaseBench, rows_of, summary
+from terracast.benchmarks.base.data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
+from terracast.benchmarks.base.etth1 import Etth1Bench, errors, long_ridge, mean_of, seasonal
+from terracast.benchmarks.base.files import found, on_even_clock, panel_of
+from terracast.benchmarks.base.methods import METHODS, asked, by_node, last_value, ridge, score, seasonal_naive
+from terracast.benchmarks.base.ridge import RidgePeer, _solved
+from terracast.benchmarks.base.tuned import answer as tuned_answer
+from terracast.stfm.forecaster import QUANTILES
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import ReadError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared datasets are not here")
@@ -49,7 +48,7 @@ def case() -> Case:
 @pytest.mark.parametrize("method", ["terracast", "seasonal-naive", "last-value", "ridge"])
 def test_no_method_reads_what_comes_after_the_issue_time(case: Case, method: str) -> None:
     if method == "terracast":
-        pytest.importorskip("stfm.base.model", reason="no pre-trained base here")
+        pytest.importorskip("terracast.stfm.base.model", reason="no pre-trained base here")
     one = replace(case, issues=case.issues[:1])
     row = int(one.issues[0])
     poisoned = one.panel.copy(deep=True)
@@ -196,7 +195,7 @@ def test_fine_tuning_is_judged_on_the_test_part() -> None:
 
 @needs_data
 def test_the_shipped_base_beats_seasonal_naive_where_it_was_never_trained() -> None:
-    pytest.importorskip("stfm.base.model", reason="no pre-trained base here")
+    pytest.importorskip("terracast.stfm.base.model", reason="no pre-trained base here")
     ratios = []
     for path in ("hungary_chickenpox/hungary_chickenpox.nc", "irish_wind/irish_wind.nc"):
         case = cases_of(SHARED / path, nodes=6, issues=24)[0][0]

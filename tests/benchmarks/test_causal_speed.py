@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.causal.speed import SpeedBench, answer
+from terracast.benchmarks.causal.speed import SpeedBench, answer
 
 
 def test_small_worlds_agree_and_are_faster() -> None:

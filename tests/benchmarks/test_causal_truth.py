@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-
-from benchmarks.causal.data import TruthError
-from benchmarks.causal.panels import KINDS, simulated_panel
-from benchmarks.causal.scores import auroc
-from benchmarks.causal.simulated import PanelBench
-from benchmarks.causal.simulated import answer as simulated
-from benchmarks.causal.truth import COLUMNS, answer
+from terracast.benchmarks.causal.data import TruthError
+from terracast.benchmarks.causal.panels import KINDS, simulated_panel
+from terracast.benchmarks.causal.scores import auroc
+from terracast.benchmarks.causal.simulated import PanelBench
+from terracast.benchmarks.causal.simulated import answer as simulated
+from terracast.benchmarks.causal.truth import COLUMNS, answer
 
 
 @pytest.fixture

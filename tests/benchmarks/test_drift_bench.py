@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from benchmarks.drift.backgrounds import background_of
-from benchmarks.drift.bench import DriftBench, count, overlap
-from benchmarks.drift.known import answer as of_known
-from benchmarks.drift.labelled import answer, cover, f1_score, nab_score
-from benchmarks.drift.methods import Alarm, jensen_shannon, kolmogorov_smirnov
-from benchmarks.drift.planted import Plant, PlantError, plants
-from benchmarks.drift.replays import ReplayBench, World
+from terracast.benchmarks.drift.backgrounds import background_of
+from terracast.benchmarks.drift.bench import DriftBench, count, overlap
+from terracast.benchmarks.drift.known import answer as of_known
+from terracast.benchmarks.drift.labelled import answer, cover, f1_score, nab_score
+from terracast.benchmarks.drift.methods import Alarm, jensen_shannon, kolmogorov_smirnov
+from terracast.benchmarks.drift.planted import Plant, PlantError, plants
+from terracast.benchmarks.drift.replays import ReplayBench, World
 
 HOUR = np.timedelta64(1, "h")
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-
-from benchmarks.drivers.peers import correlation_picked, granger_picked
-from causal.graph import Series
-from causal.prepare import Prepared
+from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
+from terracast.causal.graph import Series
+from terracast.causal.prepare import Prepared
 
 NAMES = (Series("a", "x"), Series("a", "y"), Series("b", "z"))
 

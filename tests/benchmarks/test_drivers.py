@@ -7,12 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
-
-from benchmarks.drivers.bench import bench_drivers
-from benchmarks.drivers.judged import METHODS, Judged, Protocol, judge
-from benchmarks.drivers.worlds import HORIZON, MAX_LAG, TARGET, world
-from stfm.forecaster import Forecaster, Request
-from stfm.mlp.forecaster import NativeModel
+from terracast.benchmarks.drivers.bench import bench_drivers
+from terracast.benchmarks.drivers.judged import METHODS, Judged, Protocol, judge
+from terracast.benchmarks.drivers.worlds import HORIZON, MAX_LAG, TARGET, world
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.mlp.forecaster import NativeModel
 
 STEPS = 2400
 

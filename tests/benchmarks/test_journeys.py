@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.benchmarks.journeys.bench import JourneyBench, _typed
+from terracast.benchmarks.journeys.files import Data, files_of, looked_into
 
-from benchmarks.journeys.bench import JourneyBench, _typed
-from benchmarks.journeys.files import Data, files_of, looked_into
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 
 
 def daily(path: Path, days: int) -> Path:

@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-
-from benchmarks.drift.known_changes import known_changes
-from streams.errors import ReadError
+from terracast.benchmarks.drift.known_changes import known_changes
+from terracast.streams.errors import ReadError
 
 
 def test_read_in_order_and_kept_to_the_period(tmp_path):

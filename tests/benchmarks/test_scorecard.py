@@ -9,14 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from benchmarks.base.data import Case, case_of
-from benchmarks.scorecard.bench import answer
-from benchmarks.scorecard.block_bootstrap import Pair, skill_of
-from benchmarks.scorecard.cases import coarser_space, coarser_step, earlier, half_of_nodes, valid_hours, worlds
-from flows.scorecards.drawing import draw_card
-from flows.scorecards.page import render, write
-from streams.errors import TerracastError
+from terracast.benchmarks.base.data import Case, case_of
+from terracast.benchmarks.scorecard.bench import answer
+from terracast.benchmarks.scorecard.block_bootstrap import Pair, skill_of
+from terracast.benchmarks.scorecard.cases import (
+    coarser_space,
+    coarser_step,
+    earlier,
+    half_of_nodes,
+    valid_hours,
+    worlds,
+)
+from terracast.flows.scorecards.drawing import draw_card
+from terracast.flows.scorecards.page import render, write
+from terracast.streams.errors import TerracastError
 
 
 def _case(data: str = "waves", seed: int = 0) -> Case:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from benchmarks.streams.store import PlainZarr, StoreBench, run
+from terracast.benchmarks.streams.store import PlainZarr, StoreBench, run
 
 
 def test_a_small_run():

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-
-from benchmarks.drift.labelled import answer
-from benchmarks.drift.surprises import LENGTHS, improbability, nearest, series_alarms, surprises
+from terracast.benchmarks.drift.labelled import answer
+from terracast.benchmarks.drift.surprises import LENGTHS, improbability, nearest, series_alarms, surprises
 
 ROWS, PROBATION, AT = 3000, 500, 2010
 TIMES = np.datetime64("2024-01-01", "ns") + np.arange(ROWS) * np.timedelta64(5, "m")

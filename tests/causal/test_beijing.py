@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from causal.discover import discover
-from causal.graph import Series
-from causal.knowledge import Knowledge
-from causal.prepare import Prepared, prepare
-from drivers.direct_causes import choose_drivers
+from terracast.causal.discover import discover
+from terracast.causal.graph import Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Prepared, prepare
+from terracast.drivers.direct_causes import choose_drivers
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="shared/data/beijing_air_quality is not here")

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from causal.discover import DiscoverError, discover, stability
-from causal.engine import Search
-from causal.graph import CausalGraph, Series
-from causal.knowledge import Knowledge
-from causal.prepare import Preparation, Prepared, prepare
+from terracast.causal.discover import DiscoverError, discover, stability
+from terracast.causal.engine import Search
+from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import Preparation, Prepared, prepare
 
 NAMES = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "pm25"), Series("traffic", "flow"))
 TRUTH = {("weather.rain", "traffic.flow", 2, -1), ("weather.wind", "air.pm25", 1, -1),

@@ -9,11 +9,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-
-from causal.drawing import draw
-from causal.graph import CausalGraph, Link, Series
-from causal.layout import Box, arrow, ring
-from drivers.direct_causes import choose_drivers
+from terracast.causal.drawing import draw
+from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.layout import Box, arrow, ring
+from terracast.drivers.direct_causes import choose_drivers
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from terracast.benchmarks.causal.speed import world
+from terracast.causal.discover import DiscoverError, discover
+from terracast.causal.effort import effort
+from terracast.causal.graph import Series
+from terracast.causal.methods.explorer import explorer, quiet
+from terracast.causal.prepare import Prepared
+from terracast.causal.search import Search
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-from benchmarks.causal.speed import world
-from causal.discover import DiscoverError, discover
-from causal.effort import effort
-from causal.graph import Series
-from causal.methods.explorer import explorer, quiet
-from causal.prepare import Prepared
-from causal.search import Search
 
 
 def ready(series: int, steps: int) -> Prepared:

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from causal.fast.bootstrap import drawn_blocks, times_read
-from causal.fast.covariance import CONSTANT, lagged_correlation
-from causal.fast.exact import ExactTest
-from causal.fast.gaps import GapTest
-from causal.fast.partial import UNSURE, guard, partial_correlation
-from causal.fast.significance import Thresholds, p_values
+from terracast.causal.fast.bootstrap import drawn_blocks, times_read
+from terracast.causal.fast.covariance import CONSTANT, lagged_correlation
+from terracast.causal.fast.exact import ExactTest
+from terracast.causal.fast.gaps import GapTest
+from terracast.causal.fast.partial import UNSURE, guard, partial_correlation
+from terracast.causal.fast.significance import Thresholds, p_values
 
 
 def columns_by_hand(values: np.ndarray, rows: np.ndarray, deepest: int) -> np.ndarray:

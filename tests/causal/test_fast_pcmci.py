@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from terracast.causal.engine import Search, search_links
+from terracast.causal.fast.parcorr import CovarianceParCorr
+from terracast.causal.fast.pcmci import FastPCMCI
+from terracast.causal.graph import Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.methods.explorer import explorer, quiet
 from tigramite.data_processing import DataFrame
 from tigramite.independence_tests.parcorr import ParCorr
 from tigramite.pcmci import PCMCI
-
-from causal.engine import Search, search_links
-from causal.fast.parcorr import CovarianceParCorr
-from causal.fast.pcmci import FastPCMCI
-from causal.graph import Series
-from causal.knowledge import Knowledge
-from causal.methods.explorer import explorer, quiet
 
 GAP = 999.0
 

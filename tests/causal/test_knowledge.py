@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from causal.graph import CausalGraph, Link, Series
-from causal.knowledge import Knowledge, KnowledgeError
+from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.knowledge import Knowledge, KnowledgeError
 
 RAIN, WIND = Series("weather", "rain"), Series("weather", "wind")
 DUST, OZONE = Series("air", "pm25"), Series("air", "o3")

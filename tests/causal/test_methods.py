@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from causal.discover import DiscoverError, discover
-from causal.graph import CausalGraph, Series
-from causal.prepare import Prepared
-from causal.search import Search
+from terracast.causal.discover import DiscoverError, discover
+from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.prepare import Prepared
+from terracast.causal.search import Search
 
 RAIN, FLOW, DUST = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "pm25")
 

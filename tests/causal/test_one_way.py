@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from causal.graph import CausalGraph, Link, Series
-from causal.knowledge import Knowledge
-from causal.one_way import one_way, settled
+from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.one_way import one_way, settled
 
 HEAT, DAMP = Series("weather", "heat"), Series("weather", "damp")
 CARS, SALES = Series("city", "cars"), Series("shop", "sales")

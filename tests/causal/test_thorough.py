@@ -8,17 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.causal.agreement import beside_all_others, met_again
+from terracast.causal.breaks import best_break, spans
+from terracast.causal.curved import CAUSE, DEGREE, CurvedTest, curvature, curves
+from terracast.causal.discover import discover
+from terracast.causal.graph import Link, Series
+from terracast.causal.knowledge import Knowledge
+from terracast.causal.prepare import prepare
+from terracast.causal.search import DiscoverError, Search
+from terracast.causal.thorough import Redraws, discover_thoroughly, usual_search
 from tigramite.data_processing import DataFrame
-
-from causal.agreement import beside_all_others, met_again
-from causal.breaks import best_break, spans
-from causal.curved import CAUSE, DEGREE, CurvedTest, curvature, curves
-from causal.discover import discover
-from causal.graph import Link, Series
-from causal.knowledge import Knowledge
-from causal.prepare import prepare
-from causal.search import DiscoverError, Search
-from causal.thorough import Redraws, discover_thoroughly, usual_search
 
 
 def panel(values: np.ndarray) -> dict[str, xr.Dataset]:

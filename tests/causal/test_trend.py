@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-
-from causal.season import anomalies, seasonal_spread
-from causal.tails import excess_kurtosis, normal_scores
-from causal.trend import slow_part
+from terracast.causal.season import anomalies, seasonal_spread
+from terracast.causal.tails import excess_kurtosis, normal_scores
+from terracast.causal.trend import slow_part
 
 RNG = np.random.default_rng(5)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from stfm import shelf
-from stfm.forecaster import Capabilities, Forecaster, Request, Trainable
-from streams.errors import TerracastError
+from terracast.stfm import shelf
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request, Trainable
+from terracast.streams.errors import TerracastError
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")

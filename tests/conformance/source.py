@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
-from streams.sources import Answer, Source, drain, ingest_from
-from streams.store import Store
+from terracast.streams.sources import Answer, Source, drain, ingest_from
+from terracast.streams.store import Store
 
 END = np.datetime64("2100-01-01")
 

@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from adapt.clock import Moment
-from adapt.watched import Watched
-from causal.graph import Driver, Series
-from drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_ablation
-from drivers.publication_delays import publication_delays
-from drivers.selection import select_by_ablation
-from stfm.forecaster import Capabilities, Request, as_forecast
-from stfm.mlp.forecaster import NativeModel
-from streams.known import Recorded, known_after
+from terracast.adapt.clock import Moment
+from terracast.adapt.watched import Watched
+from terracast.causal.graph import Driver, Series
+from terracast.drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_ablation
+from terracast.drivers.publication_delays import publication_delays
+from terracast.drivers.selection import select_by_ablation
+from terracast.stfm.forecaster import Capabilities, Request, as_forecast
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.streams.known import Recorded, known_after
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01", "ns")

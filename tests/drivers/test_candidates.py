@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from causal.graph import CausalGraph, Driver, Link, Series
-from drivers.calendar_events import is_calendar_event, with_calendar_events
-from drivers.proxies import with_proxies
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.drivers.calendar_events import is_calendar_event, with_calendar_events
+from terracast.drivers.proxies import with_proxies
 
 HEAT, DAMP, RAIN, OFF = (Series("weather", name) for name in ("heat", "damp", "rain", "off"))
 CARS, SALES = Series("city", "cars"), Series("shop", "sales")

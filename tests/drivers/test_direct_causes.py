@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from causal.graph import CausalGraph, Link, Series
-from causal.words import sentence
-from drivers.direct_causes import DriverError, choose_drivers
+from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.words import sentence
+from terracast.drivers.direct_causes import DriverError, choose_drivers
 
 RAIN, WIND = Series("weather", "rain"), Series("weather", "wind_speed")
 FLOW, SPEED, BIKES = Series("traffic", "flow"), Series("traffic", "speed"), Series("mobility", "bikes")

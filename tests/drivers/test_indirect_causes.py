@@ -6,14 +6,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-
-from causal.discover import discover, stability
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.prepare import Prepared
-from causal.windows import steady_drivers, window_graphs
-from drivers.direct_causes import choose_drivers
-from drivers.indirect_causes import ways_to, with_indirect
-from flows.discovery.saved_discovery import drivers_from, drivers_text
+from terracast.causal.discover import discover, stability
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.prepare import Prepared
+from terracast.causal.windows import steady_drivers, window_graphs
+from terracast.drivers.direct_causes import choose_drivers
+from terracast.drivers.indirect_causes import ways_to, with_indirect
+from terracast.flows.discovery.saved_discovery import drivers_from, drivers_text
 
 WIND, RAIN, NO2, PM = (Series(*one.split(".")) for one in ("weather.wind", "weather.rain", "air.no2", "air.pm"))
 

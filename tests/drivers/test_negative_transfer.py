@@ -9,14 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from adapt.clock import clock
-from adapt.watched import Watched
-from causal.graph import CausalGraph, Driver, Series
-from drivers.driver_watch import Dropped
-from drivers.negative_transfer import NegativeTransferMonitor, cooled_down
-from stfm.forecaster import Capabilities, Request, as_forecast
-from streams.known import Recorded, known_after
+from terracast.adapt.clock import clock
+from terracast.adapt.watched import Watched
+from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.drivers.driver_watch import Dropped
+from terracast.drivers.negative_transfer import NegativeTransferMonitor, cooled_down
+from terracast.stfm.forecaster import Capabilities, Request, as_forecast
+from terracast.streams.known import Recorded, known_after
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01", "ns")

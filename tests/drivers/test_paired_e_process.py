@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from causal.graph import Driver, Series
-from drivers.driver_watch import DriverWatch
-from drivers.paired_e_process import PairedEProcess, PairedError, block_length
+from terracast.causal.graph import Driver, Series
+from terracast.drivers.driver_watch import DriverWatch
+from terracast.drivers.paired_e_process import PairedEProcess, PairedError, block_length
 
 RAIN, WIND, DUST, FLOW = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "dust"),
                           Series("traffic", "flow"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from causal.graph import Driver, Series
-from drivers.backward_elimination import backward_elimination, marginal_gain
-from drivers.paired_e_process import PairedError
-from drivers.selection import select_by_ablation
+from terracast.causal.graph import Driver, Series
+from terracast.drivers.backward_elimination import backward_elimination, marginal_gain
+from terracast.drivers.paired_e_process import PairedError
+from terracast.drivers.selection import select_by_ablation
 
 RAIN, WIND, DUST, FLOW = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "dust"),
                           Series("traffic", "flow"))

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from flows.watch import watch_once
-from flows.workspace import Workspace
-from streams.city import simulate_city
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
+from terracast.streams.city import simulate_city
 
 SETTINGS = """\
 [stream]

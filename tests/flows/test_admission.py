@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from adapt.admission import InMemory, examine, settle
-from adapt.clock import Moment
-from adapt.guard.earlier import Earlier, Stretch
-from adapt.guard.past import Past
-from adapt.guard.policy import Act
-from adapt.guard.rung_maker import RungMaker
-from adapt.loop import Loop
-from flows.adapt import carry_out_wish
-from flows.saved_loop import load_loop, save_loop
-from flows.watch import watch_once
-from flows.workspace import Workspace
+from terracast.adapt.admission import InMemory, examine, settle
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.earlier import Earlier, Stretch
+from terracast.adapt.guard.past import Past
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.loop import Loop
+from terracast.flows.adapt import carry_out_wish
+from terracast.flows.saved_loop import load_loop, save_loop
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
 
 SEED_DAYS = 31
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
-from adapt.hindsight import ORACLE
-from adapt.replay import Outcome
-from flows.advice import advice
-from flows.replay_words import alarms
+from terracast.adapt.hindsight import ORACLE
+from terracast.adapt.replay import Outcome
+from terracast.flows.advice import advice
+from terracast.flows.replay_words import alarms
 
 DAY = pd.Timedelta("1D")
 

@@ -14,20 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.adapt.clock import Moment
+from terracast.flows.discover import discover_now, refuse_if_silent
+from terracast.flows.first_service import first_start, too_early
+from terracast.flows.ingest import ingest_new
+from terracast.flows.initial import write_settings
+from terracast.flows.replay import run_replay
+from terracast.flows.retrain import begin_service
+from terracast.flows.settings import in_words, read_settings
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import TerracastError
 
-from adapt.clock import Moment
-from flows.discover import discover_now, refuse_if_silent
-from flows.first_service import first_start, too_early
-from flows.ingest import ingest_new
-from flows.initial import write_settings
-from flows.replay import run_replay
-from flows.retrain import begin_service
-from flows.settings import in_words, read_settings
-from flows.watch import watch_once
-from flows.workspace import Workspace
-from streams.errors import TerracastError
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 DAYS = 120
 
 

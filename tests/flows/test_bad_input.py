@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from flows.ingest import ingest_new
-from flows.watch import watch_once
+from terracast.flows.ingest import ingest_new
+from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31
 

@@ -29,7 +29,7 @@ class Owner:
         self.config.write_text(re.sub(r"(\[base\][^\[]*?\nsteps = )\d+", r"\g<1>20", self.config.read_text()))
 
     def types(self, *words: str, expect: int = CALM) -> str:
-        done = subprocess.run([sys.executable, "-c", "from flows.command import main; main()", *words],
+        done = subprocess.run([sys.executable, "-c", "from terracast.flows.command import main; main()", *words],
                               cwd=self.folder, capture_output=True, text=True, encoding="utf-8",
                               env={**os.environ, "COLUMNS": "80", "OMP_NUM_THREADS": "1"})
         assert done.returncode == expect, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"

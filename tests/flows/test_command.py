@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 VERBS_ONE_AFTER_THE_OTHER = """
 import contextlib, io, json, os, sys
-from flows.command import run_verb
+from terracast.flows.command import run_verb
 answers = os.fdopen(os.dup(1), "w")
 for line in sys.stdin:
     out, err, code = io.StringIO(), io.StringIO(), 0
@@ -66,7 +66,8 @@ def test_help_names_every_verb_and_starts_fast(tmp_path: Path) -> None:
     for verb in ("demo", "init", "config", "ingest", "watch", "replay", "discover", "adapt", "retrain", "promote",
                  "rollback", "versions", "why", "report", "bench", "store", "quality", "listen"):
         assert f" {verb} " in shown
-    heavy = "import sys, flows.command; print([n for n in ('torch', 'prefect', 'mlflow') if n in sys.modules])"
+    heavy = ("import sys, terracast.flows.command; "
+             "print([n for n in ('torch', 'prefect', 'mlflow') if n in sys.modules])")
     loaded = subprocess.run([sys.executable, "-c", heavy], cwd=tmp_path, capture_output=True, text=True)
     assert loaded.stdout.strip() == "[]"
 

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from drivers.negative_transfer import NegativeTransferMonitor
-from flows.discover import discover
-from flows.ingest import ingest_new
-from flows.report import report_on
-from flows.workspace import Workspace
+from terracast.drivers.negative_transfer import NegativeTransferMonitor
+from terracast.flows.discover import discover
+from terracast.flows.ingest import ingest_new
+from terracast.flows.report import report_on
+from terracast.flows.workspace import Workspace
 
 SETTINGS = """\
 [stream]

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from terracast.flows.one_line import in_one_line
+from terracast.flows.watch import watch_once
 
-from flows.one_line import in_one_line
-from flows.watch import watch_once
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 STREAM = '[stream]\nname="a"\ndomain="a"\ntarget="x"\n'
 SOURCE = '[[sources]]\ndomain="a"\npath="incoming"\nunits={x="m"}\nstep="1h"\n'
 

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from causal.changes import changes_between
-from causal.discover import discover
-from causal.drawing import draw
-from causal.graph import CausalGraph, Driver, Link, Series
-from causal.graph_drift import EVIDENCE, GraphAlarm
-from causal.knowledge import Knowledge, KnowledgeError
-from causal.prepare import Prepared
-from drivers.direct_causes import choose_drivers
-from flows.reporting.content import CausalLink, Reasons, Report
-from flows.reporting.page import render, write
-from flows.reporting.reasons import Earlier, reasons_from
+from terracast.causal.changes import changes_between
+from terracast.causal.discover import discover
+from terracast.causal.drawing import draw
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph_drift import EVIDENCE, GraphAlarm
+from terracast.causal.knowledge import Knowledge, KnowledgeError
+from terracast.causal.prepare import Prepared
+from terracast.drivers.direct_causes import choose_drivers
+from terracast.flows.reporting.content import CausalLink, Reasons, Report
+from terracast.flows.reporting.page import render, write
+from terracast.flows.reporting.reasons import Earlier, reasons_from
 
 RAIN, WIND, FLOW, DUST = (Series("weather", "rain"), Series("weather", "wind"), Series("traffic", "flow"),
                           Series("air", "pm25"))

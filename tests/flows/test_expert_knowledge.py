@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from causal.graph import Series
-from causal.knowledge import Knowledge, KnowledgeError
-from flows.discovery.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep
+from terracast.causal.graph import Series
+from terracast.causal.knowledge import Knowledge, KnowledgeError
+from terracast.flows.discovery.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep
 
 RAIN, FLOW, NO2 = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "no2")
 SERIES = (RAIN, FLOW, NO2)

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from terracast.flows.settings import SettingsError, read_settings
+from terracast.stfm.bases import fit_base
+from terracast.stfm.forecaster import ForecastError, Request
+from terracast.streams.sources import Terms
 
-from flows.settings import SettingsError, read_settings
-from stfm.bases import fit_base
-from stfm.forecaster import ForecastError, Request
-from streams.sources import Terms
 from tests.conformance.forecaster import HOUR, ForecasterConformance, hourly_panel
 from tests.conformance.source import SourceConformance
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 PAGES = {"logger_source": "source.md", "persistence": "base-model.md"}
 CODE = {module: re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extend" / page).read_text(encoding="utf-8"), re.S)
         for module, page in PAGES.items()}

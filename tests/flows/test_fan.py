@@ -7,9 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-
-from flows.reporting.content import Fan
-from flows.reporting.fan import HEIGHT, WIDTH, draw_fan
+from terracast.flows.reporting.content import Fan
+from terracast.flows.reporting.fan import HEIGHT, WIDTH, draw_fan
 
 
 def fan(steps: int, leads: int, freq: str = "h", scale: float = 1.0, level: float = 0.0) -> Fan:

@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.flows.command import run_verb
+from terracast.flows.forecast import as_json, forecast
+from terracast.flows.forecast_words import all_lines, short_lines
+from terracast.flows.freshness import NodeFreshness, SourceFreshness
 
-from flows.command import run_verb
-from flows.forecast import as_json, forecast
-from flows.forecast_words import all_lines, short_lines
-from flows.freshness import NodeFreshness, SourceFreshness
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 NOW = "2024-01-25T01:30"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

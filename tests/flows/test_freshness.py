@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from flows.freshness import SourceFreshness, freshness
-from flows.workspace import Workspace
+from terracast.flows.freshness import SourceFreshness, freshness
+from terracast.flows.workspace import Workspace
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 FIRST = np.datetime64("2024-01-01", "ns")

@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-
-from causal.discover import discover
-from causal.graph import Series
-from causal.prepare import Prepared
-from flows.discovery.graph_story import Story
+from terracast.causal.discover import discover
+from terracast.causal.graph import Series
+from terracast.causal.prepare import Prepared
+from terracast.flows.discovery.graph_story import Story
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")
 FIND = partial(discover, max_lag=2, alpha=0.01)

@@ -13,11 +13,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
-
-from flows.watch import watch_once
+from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()", "watch", "--once"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()", "watch", "--once"]
 
 
 @pytest.mark.parametrize(("policy", "hours", "kills"), [

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from flows.reporting.known_events import known_events
-from streams.errors import ReadError
+from terracast.flows.reporting.known_events import known_events
+from terracast.streams.errors import ReadError
 
 
 def test_read_in_order_and_kept_to_the_past(tmp_path: Path) -> None:

@@ -16,23 +16,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from adapt.admission import examine
-from adapt.clock import Moment
-from adapt.guard.past import Past
-from adapt.guard.policy import Act
-from adapt.hindsight import ORACLE
-from adapt.rungs.correction import Corrected
-from adapt.rungs.recursive import RecursiveCorrection
-from flows.adapt import Registered, carry_out_wish
-from flows.by_hand import promote_by_hand, rollback_by_hand
-from flows.replay import run_replay
-from flows.report import report_on
-from flows.saved_loop import load_loop, save_loop
-from flows.settings import SettingsError
-from flows.watch import watch_once
-from flows.workspace import Workspace
-from registry.lineage import Lineage
+from terracast.adapt.admission import examine
+from terracast.adapt.clock import Moment
+from terracast.adapt.guard.past import Past
+from terracast.adapt.guard.policy import Act
+from terracast.adapt.hindsight import ORACLE
+from terracast.adapt.rungs.correction import Corrected
+from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.flows.adapt import Registered, carry_out_wish
+from terracast.flows.by_hand import promote_by_hand, rollback_by_hand
+from terracast.flows.replay import run_replay
+from terracast.flows.report import report_on
+from terracast.flows.saved_loop import load_loop, save_loop
+from terracast.flows.settings import SettingsError
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
+from terracast.registry.lineage import Lineage
 
 SEED_DAYS = 31
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
@@ -122,7 +121,7 @@ def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyp
         build_city: Callable, same_trees: Callable, kills: int) -> None:
     undisturbed, killed = (_begun(build_city(name)) for name in ("undisturbed", "killed"))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from flows.command import main; main()", "adapt"]
+    command = [sys.executable, "-c", "from terracast.flows.command import main; main()", "adapt"]
     draw = random.Random(3)
     for number in range(kills + 1):
         for city in (undisturbed, killed):

@@ -8,13 +8,12 @@ import subprocess
 import sys
 
 import pytest
-
-from flows.memory import CHOSEN, give_back, keep_little
+from terracast.flows.memory import CHOSEN, give_back, keep_little
 
 A_PROCESS = """
 import ctypes, sys
 import numpy as np
-from flows.memory import keep_little
+from terracast.flows.memory import keep_little
 print(keep_little())
 
 def resident():

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from adapt.monitoring.sequential import PageHinkleyDetector
-from flows.initial import write_settings
-from flows.saved_loop import load_loop
-from flows.settings import SettingsError, read_settings
-from flows.watch import watch_once
+from terracast.adapt.monitoring.sequential import PageHinkleyDetector
+from terracast.flows.initial import write_settings
+from terracast.flows.saved_loop import load_loop
+from terracast.flows.settings import SettingsError, read_settings
+from terracast.flows.watch import watch_once
 
 DETECTOR = '\n[monitor]\ndetector = "{}"\n'
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terracast.flows.initial import write_settings
+from terracast.flows.names import as_domain, as_model, domain_name, stream_name
+from terracast.flows.settings import SettingsError, read_settings
+from terracast.flows.workspace import Workspace
 
-from flows.initial import write_settings
-from flows.names import as_domain, as_model, domain_name, stream_name
-from flows.settings import SettingsError, read_settings
-from flows.workspace import Workspace
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 PLAIN = '[stream]\nname="{name}"\ndomain="{domain}"\ntarget="{target}"\n[[sources]]\ndomain="{domain}"\npath="x.csv"\n'
 
 
@@ -58,7 +57,7 @@ def test_ordinary_names_are_taken(tmp_path: Path, name: str, domain: str, capsys
 
 @pytest.mark.parametrize("variable", ["NO2 (µg/m³)", "flow m3/s", "Zürich.level", "a'b", "50%", "[x]", "{x}"])
 def test_variables_bear_the_names_that_the_data_give(tmp_path: Path, variable: str) -> None:
-    from flows.ingest import ingest_new
+    from terracast.flows.ingest import ingest_new
 
     workspace = Workspace.open(write_settings("air", table(tmp_path, variable), tmp_path))
     (file,) = ingest_new(workspace)

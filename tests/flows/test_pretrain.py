@@ -5,12 +5,11 @@ import json
 import mlflow
 import numpy as np
 import pytest
-
-from flows.pretrain import run_pretraining
-from stfm.base.model import SHIPPED, Base
-from stfm.base.network import Size
-from stfm.base.pretraining import Plan
-from stfm.shelf import load
+from terracast.flows.pretrain import run_pretraining
+from terracast.stfm.base.model import SHIPPED, Base
+from terracast.stfm.base.network import Size
+from terracast.stfm.base.pretraining import Plan
+from terracast.stfm.shelf import load
 
 PLAN = Plan(steps=4, worlds=2, fresh=1, nodes=3, length=600, size=Size(width=16, layers=2, heads=2, inducing=2))
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import xarray as xr
-
-from flows.quality_control import load_control, screened
-from flows.status import status
-from flows.watch import watch_once
+from terracast.flows.quality_control import load_control, screened
+from terracast.flows.status import status
+from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31
 

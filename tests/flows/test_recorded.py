@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from terracast.adapt.monitoring.episodes import Episode
+from terracast.flows.events import deliver, post_episodes
+from terracast.flows.prefect_api import EPISODE, ask
+from terracast.flows.recorded import recorded
+from terracast.flows.workspace import Workspace
 
-from adapt.monitoring.episodes import Episode
-from flows.events import deliver, post_episodes
-from flows.prefect_api import EPISODE, ask
-from flows.recorded import recorded
-from flows.workspace import Workspace
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 AT = np.datetime64("now", "h").astype("datetime64[ns]") - np.timedelta64(3, "h")  # what the server looks back on
 
 
@@ -160,7 +159,7 @@ def _letters(workspace: Workspace) -> list[dict[str, Any]]:
 
 def test_nothing_of_prefect_is_imported_by_a_verb(small_city) -> None:  # type: ignore[no-untyped-def]
     small_city.deliver(0, 3)
-    heavy = ("import sys; from flows.command import run_verb; sys.argv = ['terracast', 'ingest', '--json']\n"
+    heavy = ("import sys; from terracast.flows.command import run_verb; sys.argv = ['terracast', 'ingest', '--json']\n"
              "try:\n    run_verb()\nexcept SystemExit:\n    pass\n"
              "print([name for name in ('prefect', 'mlflow', 'torch') if name in sys.modules], file=sys.stderr)")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terracast.flows.replay_words import lines
+from terracast.flows.report import report_on
+from terracast.flows.saved_replay import last_replay, place_of
+from terracast.flows.workspace import Workspace
 
-from flows.replay_words import lines
-from flows.report import report_on
-from flows.saved_replay import last_replay, place_of
-from flows.workspace import Workspace
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,13 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-
-from causal.graph import CausalGraph, Driver, Link, Series
-from flows.reporting.content import Alarm, Change, KnownEvent, ReportError, Timeline
-from flows.reporting.daily import MOST_ROWS, network_daily
-from flows.reporting.reasons import reasons_from
-from flows.reporting.svg import element, harmless
-from flows.reporting.timeline import rows_of
-from flows.reporting.wording import number, percent
+from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.flows.reporting.content import Alarm, Change, KnownEvent, ReportError, Timeline
+from terracast.flows.reporting.daily import MOST_ROWS, network_daily
+from terracast.flows.reporting.reasons import reasons_from
+from terracast.flows.reporting.svg import element, harmless
+from terracast.flows.reporting.timeline import rows_of
+from terracast.flows.reporting.wording import number, percent
 
 at = np.datetime64
 

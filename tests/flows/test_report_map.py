@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from flows.reporting.labels import place_labels, spread
-from flows.reporting.map import draw_map, prepared_nodes, project
+from terracast.flows.reporting.labels import place_labels, spread
+from terracast.flows.reporting.map import draw_map, prepared_nodes, project
 
 
 def circles(drawing: str) -> list[dict[str, str]]:

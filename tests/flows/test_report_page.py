@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from flows.freshness import NodeFreshness, SourceFreshness
-from flows.reporting.content import (
+from terracast.flows.freshness import NodeFreshness, SourceFreshness
+from terracast.flows.reporting.content import (
     Alarm,
     CausalLink,
     Change,
@@ -27,7 +26,7 @@ from flows.reporting.content import (
     Timeline,
     Version,
 )
-from flows.reporting.page import render, write
+from terracast.flows.reporting.page import render, write
 
 NODES = ("Aotizhongxin", "Changping", "Dingling", "Dongsi", "Guanyuan", "Gucheng")
 DRAWING = ('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="80"><text x="10" y="40">wind to PM2.5</text>'

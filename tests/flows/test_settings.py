@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from flows.ingest import sources_of
-from flows.settings import Settings, SettingsError, read_settings, shown
+from terracast.flows.ingest import sources_of
+from terracast.flows.settings import Settings, SettingsError, read_settings, shown
 
 STREAM = '[stream]\nname = "a"\ndomain = "air"\ntarget = "no2"\n'
 SOURCE = '[[sources]]\ndomain = "air"\n'

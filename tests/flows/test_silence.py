@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from terracast.flows.command import app
+from terracast.flows.watch import watch_once
 from typer.testing import CliRunner
-
-from flows.command import app
-from flows.watch import watch_once
 
 HOUR = np.timedelta64(1, "h")
 SEED_DAYS = 31

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-
-from flows.status import status
-from flows.watch import watch_once
+from terracast.flows.status import status
+from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 
 
 def test_before_service_and_while_nothing_runs(small_city) -> None:  # type: ignore[no-untyped-def]
@@ -36,7 +35,7 @@ def test_it_needs_neither_torch_nor_prefect_nor_mlflow(small_city) -> None:  # t
 
 def _imported(folder: Path, *verb: str) -> str:
     """Which of the heavy packages a verb imports."""
-    heavy = (f"import sys; from flows.command import run_verb; sys.argv = {['terracast', *verb]}\n"
+    heavy = (f"import sys; from terracast.flows.command import run_verb; sys.argv = {['terracast', *verb]}\n"
              "try:\n    run_verb()\nexcept SystemExit:\n    pass\n"
              "print([name for name in ('prefect', 'mlflow', 'torch', 'sklearn') if name in sys.modules], "
              "file=sys.stderr)")

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from flows.maintenance import maintain, snapshots_in_use
-from flows.retrain import begin_service
-from flows.saved_loop import FORMAT, reference_snapshot
-from flows.watch import watch_once
-from flows.workspace import Workspace
-from streams.errors import StoreError
-from streams.storage.check import check
-from streams.storage.lock import only_writer
+from terracast.flows.maintenance import maintain, snapshots_in_use
+from terracast.flows.retrain import begin_service
+from terracast.flows.saved_loop import FORMAT, reference_snapshot
+from terracast.flows.watch import watch_once
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.check import check
+from terracast.streams.storage.lock import only_writer
 
 SEED_DAYS = 31
 CADENCE = np.timedelta64(6, "h")
@@ -87,9 +86,9 @@ A_PROCESS = """
 import sys
 from pathlib import Path
 import numpy as np
-from flows.memory import keep_little
+from terracast.flows.memory import keep_little
 keep_little()
-from flows.watch import watch
+from terracast.flows.watch import watch
 config, now = sys.argv[1], np.datetime64(sys.argv[2])
 for step in range(int(sys.argv[3]) + 1):
     watch(config, str(now))

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terracast.flows.running.page import page, served
+from terracast.flows.running.place import UP, Place
+from terracast.flows.running.standing import missed, now, stamp, trouble
+from terracast.streams.errors import TerracastError
 
-from flows.running.page import page, served
-from flows.running.place import UP, Place
-from flows.running.standing import missed, now, stamp, trouble
-from streams.errors import TerracastError
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 NOTHING: dict[str, Any] = {"trouble": [], "waiting": "Service waits: 3 of 30 days of air are known."}
 
 
@@ -31,7 +30,7 @@ def _free() -> int:
 
 
 def test_what_runs_when(small_city, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    from flows.scheduled import deployments
+    from terracast.flows.scheduled import deployments
 
     found = {one.name: one for one in deployments(small_city.config, tmp_path / "index.html")}
     assert set(found) == {f"city-{verb}" for verb in ("watch", "discover", "report", "retrain", "ingest")}
@@ -77,7 +76,7 @@ def test_the_page_is_the_report_or_what_is_waited_for_and_no_folder(tmp_path: Pa
 
 def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
     place = Place(tmp_path / ".terracast")
-    holder = ("import sys, time; from pathlib import Path; from flows.running.place import Place\n"
+    holder = ("import sys, time; from pathlib import Path; from terracast.flows.running.place import Place\n"
               "with Place(Path(sys.argv[1])).only_one():\n    print('held', flush=True); time.sleep(600)")
     with subprocess.Popen([sys.executable, "-c", holder, str(place.folder)], stdout=subprocess.PIPE) as first:
         assert first.stdout is not None and first.stdout.readline() == b"held\n"
@@ -96,7 +95,7 @@ def test_a_guard_ends_its_child_and_all_that_it_started_when_the_pipe_closes() -
             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
             "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
             "print(os.getpid(), child.pid, flush=True); time.sleep(600)")
-    guard = subprocess.Popen([sys.executable, "-m", "flows.running.guard", "0.5", sys.executable, "-c", deaf],
+    guard = subprocess.Popen([sys.executable, "-m", "terracast.flows.running.guard", "0.5", sys.executable, "-c", deaf],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert guard.stdout is not None and guard.stdin is not None
     pids = [int(pid) for pid in guard.stdout.readline().split()]
@@ -132,7 +131,7 @@ def test_a_damaged_mlflow_file_keeps_up_from_starting_anything(small_city) -> No
 
 
 def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
-    from flows.up import Child, _await, _running
+    from terracast.flows.up import Child, _await, _running
 
     child = Child("Python", [sys.executable, "-c", "print('cannot bind'); raise SystemExit(1)"], dict(os.environ),
                   tmp_path / "python.log", f"http://127.0.0.1:{_free()}/health")

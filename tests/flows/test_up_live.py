@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from terracast.flows.workspace import open_store
 
-from flows.workspace import open_store
-
-COMMAND = [sys.executable, "-c", "from flows.command import main; main()"]
+COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 STEP = 5  # seconds between stamps, and between steps of the loop
 SETTINGS = f"""\
 [stream]
@@ -157,7 +156,7 @@ class Up:
 
     def runner_between_steps(self) -> int:
         """Hold the process that carries runs out, as if it hung, while none is under way; answers its pid."""
-        (runner,) = [pid for pid in self.family if _command(pid)[1:3] == [b"-m", b"flows.running.runs"]]
+        (runner,) = [pid for pid in self.family if _command(pid)[1:3] == [b"-m", b"terracast.flows.running.runs"]]
         for _ in range(1000):
             os.kill(runner, signal.SIGSTOP)
             if json.loads(self.page("/status.json"))["running"] is None:

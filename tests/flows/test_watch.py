@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from terracast.flows.command import app
+from terracast.flows.report import report_on
+from terracast.flows.watch import watch_once
+from terracast.stfm.base.model import Base
 from typer.testing import CliRunner
-
-from flows.command import app
-from flows.report import report_on
-from flows.watch import watch_once
-from stfm.base.model import Base
 
 SEED_DAYS = 31
 

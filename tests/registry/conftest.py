@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-
-from registry.versions import Registry
-from stfm.forecaster import Request
-from stfm.mlp.forecaster import NativeModel
+from terracast.registry.versions import Registry
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.forecaster import NativeModel
 
 torch.set_num_threads(1)
 STEP = np.timedelta64(1, "h")

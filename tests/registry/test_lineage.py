@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from registry.lineage import Lineage, digest
-from registry.promotion import promote
-from registry.tracking import RegistryError, redacted
-from registry.versions import Registry
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.registry.lineage import Lineage, digest
+from terracast.registry.promotion import promote
+from terracast.registry.tracking import RegistryError, redacted
+from terracast.registry.versions import Registry
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 letters = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="'\"`")
 words = st.text(letters, min_size=1, max_size=40)

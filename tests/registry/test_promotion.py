@@ -7,12 +7,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
-
-from registry.lineage import Lineage
-from registry.promotion import nominate, promote, rollback, withdraw
-from registry.tracking import RegistryError
-from registry.versions import Registry
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.registry.lineage import Lineage
+from terracast.registry.promotion import nominate, promote, rollback, withdraw
+from terracast.registry.tracking import RegistryError
+from terracast.registry.versions import Registry
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 
 class Dead(BaseException):

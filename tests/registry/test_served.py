@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from registry.lineage import Lineage
-from registry.promotion import promote
-from registry.tidy import Interface, table_of, table_of_forecast
-from registry.tracking import RegistryError
-from registry.versions import Registry
-from stfm.forecaster import Request
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.registry.lineage import Lineage
+from terracast.registry.promotion import promote
+from terracast.registry.tidy import Interface, table_of, table_of_forecast
+from terracast.registry.tracking import RegistryError
+from terracast.registry.versions import Registry
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 
 @pytest.fixture

@@ -14,21 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from registry.lineage import Lineage
-from registry.tracking import RegistryError
-from registry.versions import Registry
-from stfm.forecaster import Request
-from stfm.mlp.forecaster import NativeModel
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.registry.lineage import Lineage
+from terracast.registry.tracking import RegistryError
+from terracast.registry.versions import Registry
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
 import os, signal, sys, time
 import numpy as np, pandas as pd, xarray as xr
-from registry.lineage import Lineage
-from registry.versions import Registry
-from stfm import shelf
+from terracast.registry.lineage import Lineage
+from terracast.registry.versions import Registry
+from terracast.stfm import shelf
 
 class Dies:
     def __init__(self, inner): self.inner = inner
@@ -132,7 +131,7 @@ def test_threads_that_add_the_same_key_make_one_version(opened: Callable[..., Re
 
 def test_kill_in_the_middle_then_two_processes_at_once_make_one_version(
         registry: Registry, model: NativeModel, tmp_path: Path) -> None:
-    from stfm import shelf
+    from terracast.stfm import shelf
 
     shelved = tmp_path / "shelved"
     shelved.mkdir()

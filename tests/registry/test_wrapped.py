@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.correction import Corrected
-from adapt.rungs.recursive import RecursiveCorrection
-from registry.lineage import Lineage
-from registry.versions import Registry
-from stfm.forecaster import Request
-from stfm.mlp.forecaster import NativeModel
+from terracast.adapt.rungs.correction import Corrected
+from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.registry.lineage import Lineage
+from terracast.registry.versions import Registry
+from terracast.stfm.forecaster import Request
+from terracast.stfm.mlp.forecaster import NativeModel
 
 
 def test_a_wrapped_forecaster_is_registered_and_served(registry: Registry, model: NativeModel, panel: xr.Dataset,

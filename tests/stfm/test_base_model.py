@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from terracast.stfm.base.model import Base
+from terracast.stfm.base.network import Size
+from terracast.stfm.base.pretraining import Plan, pretrain
+from terracast.stfm.forecaster import ForecastError, Request
+from terracast.stfm.shelf import load, save
 
-from stfm.base.model import Base
-from stfm.base.network import Size
-from stfm.base.pretraining import Plan, pretrain
-from stfm.forecaster import ForecastError, Request
-from stfm.shelf import load, save
 from tests.stfm.base_panels import HOUR, panel
 
 SMALL = Plan(steps=6, worlds=3, fresh=2, nodes=4, length=700, size=Size(width=32, layers=2, heads=2, inducing=4))
@@ -161,7 +161,7 @@ def test_pretraining_resumes_as_if_nothing_had_happened(tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_pretraining_process_resumes(tmp_path):
-    code = ("import sys; from pathlib import Path; from stfm.base.pretraining import Plan, pretrain;"
+    code = ("import sys; from pathlib import Path; from terracast.stfm.base.pretraining import Plan, pretrain;"
             "pretrain(Plan.from_json(sys.argv[2]), Path(sys.argv[1]), workers=0, every=2)")
     plan = replace(SMALL, steps=40)
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cut"), plan.to_json()],

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import nbinom, poisson
+from terracast.stfm.base import network as module
+from terracast.stfm.base.counts import quantiles, surprise
+from terracast.stfm.base.lesson import collated
+from terracast.stfm.base.network import BaseNetwork, Batch, Size
+from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.window import cut
 
-from stfm.base import network as module
-from stfm.base.counts import quantiles, surprise
-from stfm.base.lesson import collated
-from stfm.base.network import BaseNetwork, Batch, Size
-from stfm.base.scene import scene_of
-from stfm.base.window import cut
 from tests.stfm.base_panels import HOUR, panel
 
 SMALL = Size(width=32, layers=2, heads=2, inducing=4)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from terracast.stats.calendar import seasons
+from terracast.stfm.base.readings import NAMES, read
+from terracast.stfm.base.scene import NEIGHBOURS, scene_of
+from terracast.stfm.base.seasons import calendar
+from terracast.stfm.base.window import CONTEXT, PATCH, bounds, cut, units
+from terracast.stfm.forecaster import ForecastError
 
-from stats.calendar import seasons
-from stfm.base.readings import NAMES, read
-from stfm.base.scene import NEIGHBOURS, scene_of
-from stfm.base.seasons import calendar
-from stfm.base.window import CONTEXT, PATCH, bounds, cut, units
-from stfm.forecaster import ForecastError
 from tests.stfm.base_panels import HOUR, panel
 
 ALONE = np.zeros((1, 1), int), np.zeros((1, 1), bool)

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-
-from stfm.forecaster import ForecastError, Request, Trainable
-from stfm.mlp.forecaster import NativeModel
+from terracast.stfm.forecaster import ForecastError, Request, Trainable
+from terracast.stfm.mlp.forecaster import NativeModel
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stfm.prior.mixture import FAMILIES, MAKERS, WorldError, sample_world
-from stfm.prior.world import World
-from streams.panel import check_panel, step_of
+from terracast.stfm.prior.mixture import FAMILIES, MAKERS, WorldError, sample_world
+from terracast.stfm.prior.world import World
+from terracast.streams.panel import check_panel, step_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from stfm.prior.clock import DAY, WEEK, YEAR, Clock
-from stfm.prior.gaussian import matern, periodic, sampled
-from stfm.prior.noise import ornstein, shots, wandering, white
-from stfm.prior.places import Places
-from stfm.prior.profiles import bump, sunshine
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.gaussian import matern, periodic, sampled
+from terracast.stfm.prior.noise import ornstein, shots, wandering, white
+from terracast.stfm.prior.places import Places
+from terracast.stfm.prior.profiles import bump, sunshine
 
 LAGS = np.arange(65, dtype=float)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from stfm.prior import electricity, epidemic, events, field, rivers, structural, traffic
-from stfm.prior.changes import coarser, rescaled
-from stfm.prior.clock import Clock, draw_clock
-from stfm.prior.corruption import clipped, corrupted, outages, rounded, stuck
-from stfm.prior.drifters import Eddies, carried, flow
-from stfm.prior.places import Places, draw_places
-from stfm.prior.weather import fronts, sky
-from stfm.prior.world import Draft, Series
+from terracast.stfm.prior import electricity, epidemic, events, field, rivers, structural, traffic
+from terracast.stfm.prior.changes import coarser, rescaled
+from terracast.stfm.prior.clock import Clock, draw_clock
+from terracast.stfm.prior.corruption import clipped, corrupted, outages, rounded, stuck
+from terracast.stfm.prior.drifters import Eddies, carried, flow
+from terracast.stfm.prior.places import Places, draw_places
+from terracast.stfm.prior.weather import fronts, sky
+from terracast.stfm.prior.world import Draft, Series
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,9 +8,8 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stfm.forecaster import Forecaster, ForecastError, Request
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.stfm.forecaster import Forecaster, ForecastError, Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from stfm import shelf
-from stfm.forecaster import ForecastError, Request
-from stfm.mlp.forecaster import NativeModel
-from stfm.saved_folder import CONFIG, WEIGHTS
-from stfm.seasonal_naive import SeasonalNaive
+from terracast.stfm import shelf
+from terracast.stfm.forecaster import ForecastError, Request
+from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.saved_folder import CONFIG, WEIGHTS
+from terracast.stfm.seasonal_naive import SeasonalNaive
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")

@@ -11,22 +11,21 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-
-from stfm.forecaster import Forecaster, ForecastError, Request
-from stfm.seasonal_naive import SeasonalNaive
-from stfm.tasks.anomaly import anomaly_scores
-from stfm.tasks.classification import Classes, fit_classes, fit_joined
-from stfm.tasks.clustering import cluster
-from stfm.tasks.embedder import Embedder, PlainFeatures
-from stfm.tasks.imputation import gaps_of, impute
-from stfm.tasks.retrieval import similar_places
+from terracast.stfm.forecaster import Forecaster, ForecastError, Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.stfm.tasks.anomaly import anomaly_scores
+from terracast.stfm.tasks.classification import Classes, fit_classes, fit_joined
+from terracast.stfm.tasks.clustering import cluster
+from terracast.stfm.tasks.embedder import Embedder, PlainFeatures
+from terracast.stfm.tasks.imputation import gaps_of, impute
+from terracast.stfm.tasks.retrieval import similar_places
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared datasets are not here")
 
 
 def _base() -> object:
-    return pytest.importorskip("stfm.base.model", reason="no pre-trained base here").Base.shipped()
+    return pytest.importorskip("terracast.stfm.base.model", reason="no pre-trained base here").Base.shipped()
 
 
 def _panel(values: np.ndarray, step: str = "1h") -> xr.Dataset:

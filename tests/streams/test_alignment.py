@@ -11,14 +11,13 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stats.great_circle import haversine_km
-from streams.alignment import Place, Rule, TimeAxis, align, context, place_of
-from streams.errors import PanelError
-from streams.kinds import counts, event, point, raster, sensor
-from streams.kinds.cells import GridCells
-from streams.kinds.check import check_kind
-from streams.known import Recorded
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.alignment import Place, Rule, TimeAxis, align, context, place_of
+from terracast.streams.errors import PanelError
+from terracast.streams.kinds import counts, event, point, raster, sensor
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.check import check_kind
+from terracast.streams.known import Recorded
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

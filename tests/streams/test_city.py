@@ -8,10 +8,9 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from streams.city import CityError, PlantedDrift, PlantedFault, TrueLink, demo_city, simulate_city
-from streams.city.variables import VARIABLES
-from streams.panel import check_panel
+from terracast.streams.city import CityError, PlantedDrift, PlantedFault, TrueLink, demo_city, simulate_city
+from terracast.streams.city.variables import VARIABLES
+from terracast.streams.panel import check_panel
 
 HOUR = np.timedelta64(1, "h")
 

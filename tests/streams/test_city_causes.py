@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
-from streams.city import LINKS, Reporting, Shock, TrueLink, simulate_city
-from streams.city.links import TYPICAL
-from streams.city.variables import all_series
-from streams.city.world import REACH_KM
+from terracast.streams.city import LINKS, Reporting, Shock, TrueLink, simulate_city
+from terracast.streams.city.links import TYPICAL
+from terracast.streams.city.variables import all_series
+from terracast.streams.city.world import REACH_KM
 
 HOUR = np.timedelta64(1, "h")
 PERFECT = Reporting(late_share=0, gap_share=0, revised_share={})

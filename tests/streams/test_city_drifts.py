@@ -4,10 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
-from streams.city import PlantedDrift, Reporting, Shock, simulate_city
-from streams.city.drifts import SORTS as DRIFT_SORTS
-from streams.city.faults import SORTS as FAULT_SORTS
+from terracast.streams.city import PlantedDrift, Reporting, Shock, simulate_city
+from terracast.streams.city.drifts import SORTS as DRIFT_SORTS
+from terracast.streams.city.faults import SORTS as FAULT_SORTS
 
 HOUR = np.timedelta64(1, "h")
 PERFECT = Reporting(late_share=0, gap_share=0, revised_share={})

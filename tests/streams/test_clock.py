@@ -8,12 +8,11 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from streams.clock import DAY, MONTH, Clock, span, span_text
-from streams.errors import PanelError
-from streams.even_history import EvenHistory
-from streams.known import Recorded, known_after
-from streams.store import Store
+from terracast.streams.clock import DAY, MONTH, Clock, span, span_text
+from terracast.streams.errors import PanelError
+from terracast.streams.even_history import EvenHistory
+from terracast.streams.known import Recorded, known_after
+from terracast.streams.store import Store
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC")
 ANCHORS = st.datetimes(pd.Timestamp("1950-01-01").to_pydatetime(), pd.Timestamp("2040-01-01").to_pydatetime())

@@ -11,12 +11,11 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from benchmarks.streams.events import bench_events
-from streams.errors import PanelError, ReadError
-from streams.kinds import counts, event, notes, plot
-from streams.kinds.cells import GridCells
-from streams.kinds.check import check_kind
+from terracast.benchmarks.streams.events import bench_events
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds import counts, event, notes, plot
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.check import check_kind
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "nyc_crime"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

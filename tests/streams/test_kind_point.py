@@ -10,13 +10,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stats.great_circle import haversine_km
-from streams.errors import PanelError, ReadError
-from streams.kinds import plot, point, raster
-from streams.kinds.cells import GridCells
-from streams.kinds.check import check_kind
-from streams.kinds.nearby import Nearby
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds import plot, point, raster
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.check import check_kind
+from terracast.streams.kinds.nearby import Nearby
 
 # the poles, the date line from both sides, Greenwich, and a doubled place
 HARD = [(90.0, 0.0), (90.0, 77.0), (-90.0, 10.0), (0.0, 180.0), (0.0, -180.0), (0.1, 179.99), (0.1, -179.99),

@@ -12,12 +12,11 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-
-from stats.great_circle import EARTH_RADIUS_KM
-from streams.errors import PanelError, ReadError
-from streams.kinds import plot, raster
-from streams.kinds.check import check_kind
-from streams.kinds.model_calendar import from_panel_time, to_panel_time
+from terracast.stats.great_circle import EARTH_RADIUS_KM
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds import plot, raster
+from terracast.streams.kinds.check import check_kind
+from terracast.streams.kinds.model_calendar import from_panel_time, to_panel_time
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

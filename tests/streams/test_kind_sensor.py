@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from stats.great_circle import haversine_km
-from streams.errors import PanelError, ReadError
-from streams.kinds import graph, plot, sensor
-from streams.kinds.check import check_kind
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds import graph, plot, sensor
+from terracast.streams.kinds.check import check_kind
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

@@ -10,13 +10,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stats.great_circle import haversine_km
-from streams.errors import PanelError, ReadError
-from streams.kinds import counts, moving, plot, trajectory
-from streams.kinds.cells import GridCells
-from streams.kinds.check import check_kind
-from streams.kinds.cleaning import clean
+from terracast.stats.great_circle import haversine_km
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds import counts, moving, plot, trajectory
+from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds.check import check_kind
+from terracast.streams.kinds.cleaning import clean
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "geolife_trajectories"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")

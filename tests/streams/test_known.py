@@ -7,8 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-
-from streams.known import Recorded
+from terracast.streams.known import Recorded
 
 START = np.datetime64("2020-01-01", "ns")
 HOUR = np.timedelta64(1, "h")

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from streams.readers import read
+from terracast.streams.readers import read
 
 
 def test_known_times_stay_with_their_values_where_a_row_comes_twice(tmp_path: Path) -> None:

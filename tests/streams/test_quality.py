@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from streams.known import known_after
-from streams.quality import Label, Reference, Settings, flag, judge, learn, shared_series, summary, tickets
-from streams.quality.labels import LABELS, bit
+from terracast.streams.known import known_after
+from terracast.streams.quality import Label, Reference, Settings, flag, judge, learn, shared_series, summary, tickets
+from terracast.streams.quality.labels import LABELS, bit
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 BEIJING = DATA / "beijing_air_quality" / "beijing_air_quality.nc"

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from benchmarks.streams.quality import FACTS
-from benchmarks.streams.quality_clean import FILES, false_tickets, made_up, node_years
-from streams.city import simulate_city
-from streams.quality import judge, shares, tickets
+from terracast.benchmarks.streams.quality import FACTS
+from terracast.benchmarks.streams.quality_clean import FILES, false_tickets, made_up, node_years
+from terracast.streams.city import simulate_city
+from terracast.streams.quality import judge, shares, tickets
 
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 # Named before they were looked at: four months in the middle, neither where ozone stood still in the summer of 2013 nor

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
-from streams.city import simulate_city
-from streams.known import known_after
-from streams.quality import Settings, judge
-from streams.quality.labels import bit
+from terracast.benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
+from terracast.streams.city import simulate_city
+from terracast.streams.known import known_after
+from terracast.streams.quality import Settings, judge
+from terracast.streams.quality.labels import bit
 
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from streams.known import Recorded
-from streams.quality.known_flags import KnownFlags
-from streams.quality.labels import bit
-from streams.quality.online import QualityControl, Screened
-from streams.store import Store
+from terracast.streams.known import Recorded
+from terracast.streams.quality.known_flags import KnownFlags
+from terracast.streams.quality.labels import bit
+from terracast.streams.quality.online import QualityControl, Screened
+from terracast.streams.store import Store
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, BEGIN = 45, 30

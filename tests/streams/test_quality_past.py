@@ -8,12 +8,11 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as some
-
-from streams.city import simulate_city
-from streams.known import known_after
-from streams.quality import flag, judge, learn, record, recorded
-from streams.quality.labels import bit
-from streams.store import Store
+from terracast.streams.city import simulate_city
+from terracast.streams.known import known_after
+from terracast.streams.quality import flag, judge, learn, record, recorded
+from terracast.streams.quality.labels import bit
+from terracast.streams.store import Store
 
 HOUR = np.timedelta64(1, "h")
 

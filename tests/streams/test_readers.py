@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from streams.errors import ReadError
-from streams.readers import read
-from streams.store import Store
+from terracast.streams.errors import ReadError
+from terracast.streams.readers import read
+from terracast.streams.store import Store
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 HOURS = pd.date_range("2020-01-01", periods=4, freq="h")

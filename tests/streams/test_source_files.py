@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.streams.errors import ReadError
+from terracast.streams.readers import read
+from terracast.streams.sources import Answer, FilesSource, drain
+from terracast.streams.sources.files import NO_LINE_END, STILL_CHANGING
+from terracast.streams.sources.rows import AMBIGUOUS
+from terracast.streams.store import Store
 
-from streams.errors import ReadError
-from streams.readers import read
-from streams.sources import Answer, FilesSource, drain
-from streams.sources.files import NO_LINE_END, STILL_CHANGING
-from streams.sources.rows import AMBIGUOUS
-from streams.store import Store
 from tests.streams.servers import ROOT, stop
 
 END = np.datetime64("2100-01-01")
@@ -149,7 +149,7 @@ def test_a_file_that_has_stood_still_is_read_to_its_end(watch: Watch) -> None:
 
 
 def test_a_file_that_changes_under_the_eyes(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    import streams.sources.files as files
+    import terracast.streams.sources.files as files
 
     file = watch.folder / "air.csv"
     file.write_text(table(0, 3))
@@ -289,8 +289,8 @@ import sys
 import time
 from pathlib import Path
 import numpy as np
-from streams.sources import FilesSource, ingest_from
-from streams.store import Store
+from terracast.streams.sources import FilesSource, ingest_from
+from terracast.streams.store import Store
 store, clock = Store.open(sys.argv[1]), lambda: np.datetime64(time.time_ns(), "ns")
 source = FilesSource("files", "air", Path(sys.argv[2]), {"step": "1h"}, clock=clock)
 print("ready", flush=True)

@@ -15,11 +15,11 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from terracast.streams.sources import SourceError, Terms, drain
+from terracast.streams.sources.http import TOKEN_FROM, inbox_folder, push_app
+from terracast.streams.sources.inbox import InboxSource
+from terracast.streams.store import Store
 
-from streams.sources import SourceError, Terms, drain
-from streams.sources.http import TOKEN_FROM, inbox_folder, push_app
-from streams.sources.inbox import InboxSource
-from streams.store import Store
 from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
 
 TOKEN = "a-token-of-some-length"
@@ -34,8 +34,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import uvicorn
-from streams.sources import Terms
-from streams.sources.http import push_app
+from terracast.streams.sources import Terms
+from terracast.streams.sources.http import push_app
 ticks = itertools.count(int(sys.argv[3]))
 app = push_app(Path(sys.argv[1]), {"air": Terms("air", pd.Timedelta("1h"), units={"no2": "ug m-3"})},
                lambda: np.datetime64("2020-02-01", "ns") + np.timedelta64(next(ticks), "us"),
@@ -147,9 +147,9 @@ DRAINER = """
 import sys
 from pathlib import Path
 import pandas as pd
-from streams.sources import Terms, ingest_from
-from streams.sources.inbox import InboxSource
-from streams.store import Store
+from terracast.streams.sources import Terms, ingest_from
+from terracast.streams.sources.inbox import InboxSource
+from terracast.streams.store import Store
 store = Store.open(sys.argv[1])
 source = InboxSource("push", Terms("air", pd.Timedelta("1h"), units={"no2": "ug m-3"}), Path(sys.argv[2]), most=20)
 print("ready", flush=True)

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from terracast.streams.sources import SourceError, Terms, drain
+from terracast.streams.sources.mqtt import NOT_JSON, MqttSource
+from terracast.streams.store import Store
 
-from streams.sources import SourceError, Terms, drain
-from streams.sources.mqtt import NOT_JSON, MqttSource
-from streams.store import Store
 from tests.streams.servers import MOSQUITTO, ROOT, free_port, mosquitto, stop
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")
@@ -139,9 +139,9 @@ import itertools
 import sys
 import numpy as np
 import pandas as pd
-from streams.sources import Terms, ingest_from
-from streams.sources.mqtt import MqttSource
-from streams.store import Store
+from terracast.streams.sources import Terms, ingest_from
+from terracast.streams.sources.mqtt import MqttSource
+from terracast.streams.store import Store
 store, ticks = Store.open(sys.argv[1]), itertools.count(int(sys.argv[3]))  # arrival times that never come twice
 source = MqttSource("kill", Terms("air", pd.Timedelta("1h")), ["kill/{node}/air"],
                     lambda: np.datetime64("2021-01-01", "ns") + np.timedelta64(next(ticks), "ns"),

@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from streams.errors import PanelError
-from streams.readers.local_time import to_utc
-from streams.sources.panels import REPLACED, arranged
-from streams.sources.rows import AHEAD, AMBIGUOUS, NO_NUMBER, NONEXISTENT, Report, RowError, Terms, report_of
-from streams.store import Store
+from terracast.streams.errors import PanelError
+from terracast.streams.readers.local_time import to_utc
+from terracast.streams.sources.panels import REPLACED, arranged
+from terracast.streams.sources.rows import AHEAD, AMBIGUOUS, NO_NUMBER, NONEXISTENT, Report, RowError, Terms, report_of
+from terracast.streams.store import Store
 
 HOUR = 3_600_000_000_000
 BERLIN = Terms("air", pd.Timedelta("1h"), time_zone="Europe/Berlin", delay=pd.Timedelta("1h"))

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sql
+from terracast.streams.sources import SourceError, Terms, drain
+from terracast.streams.sources.sql import SqlSource
+from terracast.streams.store import Store
 
-from streams.sources import SourceError, Terms, drain
-from streams.sources.sql import SqlSource
-from streams.store import Store
 from tests.streams.servers import POSTGRES, ROOT, postgres, stop
 
 END, NOW = np.datetime64("2100-01-01"), np.datetime64("2020-02-01", "ns")
@@ -154,9 +154,9 @@ READER = """
 import sys
 import numpy as np
 import pandas as pd
-from streams.sources import Terms, ingest_from
-from streams.sources.sql import SqlSource
-from streams.store import Store
+from terracast.streams.sources import Terms, ingest_from
+from terracast.streams.sources.sql import SqlSource
+from terracast.streams.store import Store
 store = Store.open(sys.argv[1])
 source = SqlSource("sql", Terms("air", pd.Timedelta("1h"), variables=("no2",), delay=pd.Timedelta("1h")), sys.argv[2],
                    "id", lambda: np.datetime64("2020-02-01"), table="readings", overlap=2000, most=150, batch=50)

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from streams.errors import StoreError
-from streams.stateful import Stateful
-from streams.storage.tree import pack, unpack
+from terracast.streams.errors import StoreError
+from terracast.streams.stateful import Stateful
+from terracast.streams.storage.tree import pack, unpack
 
 
 @dataclass(frozen=True)

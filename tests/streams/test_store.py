@@ -11,10 +11,9 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from streams.errors import PanelError, StoreError
-from streams.known import Recorded, known_after
-from streams.store import Store
+from terracast.streams.errors import PanelError, StoreError
+from terracast.streams.known import Recorded, known_after
+from terracast.streams.store import Store
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 START = np.datetime64("2020-01-01T00:30", "ns")

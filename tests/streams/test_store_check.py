@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from streams.known import known_after
-from streams.quality import judge
-from streams.quality.recording import record
-from streams.storage.check import check
-from streams.storage.tree import pack
-from streams.store import Store
+from terracast.streams.known import known_after
+from terracast.streams.quality import judge
+from terracast.streams.quality.recording import record
+from terracast.streams.storage.check import check
+from terracast.streams.storage.tree import pack
+from terracast.streams.store import Store
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01", "ns")
@@ -162,7 +161,7 @@ def test_where_the_damage_lies(store, tmp_path):
 @pytest.mark.parametrize("folder", ["manifests", "snapshots", "refs"])
 def test_damaged_lists_of_contents(store, folder, tmp_path):
     """Never silence and never a traceback: a finding, or one line when the store cannot even be opened."""
-    from streams.errors import StoreError
+    from terracast.streams.errors import StoreError
 
     files = [path for path in (tmp_path / "data" / folder).rglob("*") if path.is_file()]
     for path in files:

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from streams.errors import StoreError
-from streams.storage.check import check
-from streams.storage.compaction import MANY, NEWEST, compact, may_go_before
-from streams.storage.pieces import cut
-from streams.storage.states import IN_USE, Packs
-from streams.storage.tree import pack, parts_of, unpack
-from streams.store import Store
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.check import check
+from terracast.streams.storage.compaction import MANY, NEWEST, compact, may_go_before
+from terracast.streams.storage.pieces import cut
+from terracast.streams.storage.states import IN_USE, Packs
+from terracast.streams.storage.tree import pack, parts_of, unpack
+from terracast.streams.store import Store
 
 
 def size_of(folder: Path) -> int:
@@ -129,8 +128,8 @@ def test_old_snapshots_go_and_named_ones_stay(tmp_path):
 def test_a_ledger_in_long_chunks_is_cut_anew(tmp_path, monkeypatch):
     store = Store.open(tmp_path)
     with monkeypatch.context() as once:
-        once.setattr("streams.storage.layout.LEDGER_ROWS", 1024)
-        once.setattr("streams.storage.layout.LEDGER_BYTES", 1 << 20)
+        once.setattr("terracast.streams.storage.layout.LEDGER_ROWS", 1024)
+        once.setattr("terracast.streams.storage.layout.LEDGER_BYTES", 1 << 20)
         for number in range(5):
             step_of_a_loop(store, number)
     held = store.read()
@@ -147,8 +146,8 @@ def held_time(store: Store) -> np.datetime64:
 
 TIDY = """
 import sys
-from streams.storage.compaction import compact
-from streams.store import Store
+from terracast.streams.storage.compaction import compact
+from terracast.streams.store import Store
 store, kept = Store.open(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, sys.argv[3])
 from test_store_growth import step_of_a_loop
@@ -182,9 +181,9 @@ def test_killed_while_tidying_nothing_is_lost(tmp_path):
 FULL = """
 import resource, signal, sys
 import numpy as np
-from streams.errors import StoreError
-from streams.storage.compaction import compact
-from streams.store import Store
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.compaction import compact
+from terracast.streams.store import Store
 store = Store.open(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if sys.argv[2] == "limit":
@@ -203,7 +202,7 @@ if sys.argv[2] == "disk":
     with store.transaction("room again") as step:
         step.set_state("loop", {"n": number})
     assert store.read().state("loop") == {"n": number}
-from flows.leaving import leave
+from terracast.flows.leaving import leave
 leave(0)
 """
 
@@ -239,13 +238,14 @@ def test_a_full_disk_is_one_line_and_the_last_step_stands(tmp_path):
 
 
 def test_a_disk_that_may_not_be_written_is_one_line(tmp_path):
-    script = ("import subprocess, sys; from streams.store import Store; store = Store.open(sys.argv[1] + '/store');"
+    script = ("import subprocess, sys; from terracast.streams.store import Store; "
+              "store = Store.open(sys.argv[1] + '/store');"
               "subprocess.run(['mount', '-o', 'remount,ro', sys.argv[1]], check=True)\n"
-              "from streams.errors import StoreError\n"
+              "from terracast.streams.errors import StoreError\n"
               "store = Store.open(sys.argv[1] + '/store'); store.read().domains\n"
               "try:\n    with store.transaction('step') as step: step.set_state('loop', {})\n"
               "except StoreError as failed: print(failed)\n"
-              "from flows.leaving import leave; leave(0)")
+              "from terracast.flows.leaving import leave; leave(0)")
     done = mounted(tmp_path, "size=3m", sys.executable, "-c", script, str(tmp_path))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "expected a folder that" in done.stdout and done.stdout.count("\n") == 1

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from streams.errors import StoreError
-from streams.known import known_after
-from streams.storage.check import check
-from streams.store import Store
+from terracast.streams.errors import StoreError
+from terracast.streams.known import known_after
+from terracast.streams.storage.check import check
+from terracast.streams.store import Store
 
 START = np.datetime64("2020-01-01", "ns")
 
@@ -27,8 +26,8 @@ import sys
 import numpy as np
 import pandas as pd
 import xarray as xr
-from streams.known import known_after
-from streams.store import Store
+from terracast.streams.known import known_after
+from terracast.streams.store import Store
 store = Store.open(sys.argv[1])
 print("open", flush=True)
 while True:
@@ -94,9 +93,9 @@ TIDIER = """
 import sys
 import numpy as np
 import pandas as pd
-from streams.storage.compaction import compact
-from streams.storage.retention import Retention, retain
-from streams.store import Store
+from terracast.streams.storage.compaction import compact
+from terracast.streams.storage.retention import Retention, retain
+from terracast.streams.store import Store
 exec(sys.argv[2])
 store = Store.open(sys.argv[1])
 for hour in range(int(sys.argv[3]), 10 ** 6):
@@ -118,7 +117,8 @@ def test_killed_while_it_is_tidied(tmp_path, kills):
             step.ingest("air", hour_of(hour))
         step.set_cursor("clock", {"hours": 10})
     lineage, hours = step.snapshot, 10
-    header = (f"import xarray as xr\nfrom streams.known import known_after\nSTART = np.datetime64('{START}')\n"
+    header = ("import xarray as xr\nfrom terracast.streams.known import known_after\n"
+              f"START = np.datetime64('{START}')\n"
               + inspect.getsource(hour_of).replace("-> xr.Dataset", ""))
     for _ in range(kills):
         tidier = subprocess.Popen([sys.executable, "-c", TIDIER, str(folder), header, str(hours), lineage],

@@ -11,12 +11,11 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from streams.errors import StoreError
-from streams.known import Recorded, known_after
-from streams.storage.compaction import compact
-from streams.storage.retention import Dropped, Retention, retain
-from streams.store import Store
+from terracast.streams.errors import StoreError
+from terracast.streams.known import Recorded, known_after
+from terracast.streams.storage.compaction import compact
+from terracast.streams.storage.retention import Dropped, Retention, retain
+from terracast.streams.store import Store
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01", "ns")

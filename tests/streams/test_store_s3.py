@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from terracast.streams.errors import StoreError
+from terracast.streams.known import known_after
+from terracast.streams.storage.check import check
+from terracast.streams.storage.compaction import compact
+from terracast.streams.storage.retention import Retention, retain
+from terracast.streams.store import ConflictError, Store
 
-from streams.errors import StoreError
-from streams.known import known_after
-from streams.storage.check import check
-from streams.storage.compaction import compact
-from streams.storage.retention import Retention, retain
-from streams.store import ConflictError, Store
 from tests.streams.s3_server import INSTALLED, SECRET, s3_server
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="moto's S3 server is not installed")
@@ -79,8 +79,8 @@ def test_the_whole_life(environment):
 WRITER = """
 import sys
 import numpy as np, pandas as pd, xarray as xr
-from streams.known import known_after
-from streams.store import Store
+from terracast.streams.known import known_after
+from terracast.streams.store import Store
 location, me, domain, steps = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 store = Store.open(location)
 print("open", flush=True)

@@ -9,10 +9,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-
-from streams.errors import StoreError
-from streams.storage.tree import pack, unpack
-from streams.store import Store
+from terracast.streams.errors import StoreError
+from terracast.streams.storage.tree import pack, unpack
+from terracast.streams.store import Store
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 dtypes = st.one_of(arrays.integer_dtypes(), arrays.unsigned_integer_dtypes(), arrays.floating_dtypes(),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
-from streams.readers import read
-from streams.sources import drain
-from streams.sources.files import SAME_STEP, FilesSource
-from streams.store import Store
+from terracast.streams.readers import read
+from terracast.streams.sources import drain
+from terracast.streams.sources.files import SAME_STEP, FilesSource
+from terracast.streams.store import Store
 
 
 def table(folder, rows: pd.DataFrame, name: str = "x.csv"):

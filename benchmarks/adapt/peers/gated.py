@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-
-from adapt.rungs.correction import OutputRung
+from terracast.adapt.rungs.correction import OutputRung
 
 NAMES = ("gate", "matrix", "bias")
 FARTHEST = 5.0

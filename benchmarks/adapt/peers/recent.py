@@ -11,11 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
-
-from adapt.rungs.pairs import hindcast, loss_of, matured, spreads
-from adapt.rungs.rung import Adapted, RungError, judged
-from stfm.forecaster import Capabilities, Forecaster, Request
-from streams.panel import step_of
+from terracast.adapt.rungs.pairs import hindcast, loss_of, matured, spreads
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.stfm.forecaster import Capabilities, Forecaster, Request
+from terracast.streams.panel import step_of
 
 FEWEST = 8
 

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-
-from adapt.rungs.correction import OutputRung
+from terracast.adapt.rungs.correction import OutputRung
 
 
 @dataclass(frozen=True)

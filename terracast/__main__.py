@@ -1,0 +1,5 @@
+"""``python -m terracast``: the command."""
+
+from terracast.flows.command import main
+
+main()
