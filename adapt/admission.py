@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.gate import Decision
-from terracast.adapt.guard.policy import Act
-from terracast.adapt.guard.rung_maker import Made, RungMaker
-from terracast.adapt.guard.verdict import Verdict
 from terracast.adapt.loop import Loop
+from terracast.adapt.promotion.executor import Made, RungMaker
+from terracast.adapt.promotion.paired_gate import Decision
+from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
 from terracast.stfm.forecaster import Forecaster
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.contender import Contender, Score
-from terracast.adapt.guard.betting_gate import BettingGate
-from terracast.adapt.guard.gate import Gate
-from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.candidate import Contender, Score
 from terracast.adapt.probation import Probation
+from terracast.adapt.promotion.e_process_gate import BettingGate
+from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
 
 

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from terracast.adapt.candidate import Contender, Score, rows_at
 from terracast.adapt.clock import Moment
-from terracast.adapt.contender import Contender, Score, rows_at
+from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
-from terracast.adapt.guard.climbing import Climbing
-from terracast.adapt.guard.policy import Act, Policy
-from terracast.adapt.guard.verdict import Verdict
-from terracast.adapt.monitoring.data_faults import DataFaults
-from terracast.adapt.monitoring.episodes import Episode, Episodes
+from terracast.adapt.evaluation.scores import pit, residual
+from terracast.adapt.monitoring.channels.covariate_shift import features
+from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
-from terracast.adapt.monitoring.surroundings import features
-from terracast.adapt.scores import pit, residual
-from terracast.adapt.watched import Watched
+from terracast.adapt.promotion.attempts import Climbing
+from terracast.adapt.promotion.policy import Act, Policy
+from terracast.adapt.promotion.verdict import Verdict
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from terracast.adapt.contender import Contender, Score
-from terracast.adapt.guard.betting_gate import BettingGate
-from terracast.adapt.guard.gate import Decision, Gate
-from terracast.adapt.guard.policy import Act
-from terracast.adapt.guard.verdict import Verdict
+from terracast.adapt.candidate import Contender, Score
+from terracast.adapt.promotion.e_process_gate import BettingGate
+from terracast.adapt.promotion.paired_gate import Decision, Gate
+from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Losses, paired, stacked
 
 PATIENCE = 56  # blocks of a horizon during which a new champion may be rolled back

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from terracast.adapt.guard.policy import Policy
-from terracast.adapt.guard.rung_maker import RungMaker
-from terracast.adapt.hindsight import ORACLE, Hindsight
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.adapt.replay import Outcome
-from terracast.adapt.replay import replay as run
+from terracast.adapt.evaluation.oracle import ORACLE, Hindsight
+from terracast.adapt.evaluation.replay import Outcome
+from terracast.adapt.evaluation.replay import replay as run
+from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.policy import Policy
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.known import History
 

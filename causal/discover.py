@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
-from terracast.causal.caveats import caveats
-from terracast.causal.engine import search_links
-from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.graph.assumptions import caveats
+from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Dropped, Prepared
-from terracast.causal.redundant import redundant
-from terracast.causal.search import DiscoverError, Progress, Search
-from terracast.causal.stability import stability
+from terracast.causal.preprocessing.prepare import Dropped, Prepared
+from terracast.causal.preprocessing.redundant import redundant
+from terracast.causal.search.engine import search_links
+from terracast.causal.search.settings import DiscoverError, Progress, Search
+from terracast.causal.search.stability import stability
 
 __all__ = ["DiscoverError", "discover", "enough_samples", "stability", "without_redundant"]
 
@@ -26,8 +26,8 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
     2019; same-time links only oriented by knowledge). ``search`` gives the rarer settings and then wins over the
     three before it. Copies and exact sums of other series leave first, each with a reason in ``assumptions``.
     Raises ``DiscoverError`` on too few samples or wrong settings, ``KnowledgeError`` on bad knowledge. Ten series of
-    8,760 steps and twelve lags take well under a second (see ``Search`` for how it grows, ``causal.effort`` for an
-    estimate before).
+    8,760 steps and twelve lags take well under a second (see ``Search`` for how it grows,
+    ``causal.search.cost_estimate`` for an estimate before).
 
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
     >>> noise[1:, 1] += 0.6 * noise[:-1, 0]

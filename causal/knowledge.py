@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.streams.errors import TerracastError
 
 _VERBS = {"never causes": "never", "causes": "certain", "may cause": "maybe", "maybe causes": "maybe"}

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
-from terracast.adapt.contender import rows_at
-from terracast.adapt.scores import crps, level
-from terracast.adapt.watched import Watched
-from terracast.causal.graph import Driver, Series
+from terracast.adapt.evaluation.scores import crps, level
+from terracast.adapt.task import Watched
+from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
 from terracast.drivers.selection import LEAST_BLOCKS
 from terracast.stfm.forecaster import Forecaster, Request

@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.causal.discover import DiscoverError
 from terracast.causal.discover import discover as find_graph
-from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Prepared
-from terracast.causal.windows import steady_drivers, window_graphs
+from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.windows import steady_drivers, window_graphs
 from terracast.drivers.calendar_events import with_calendar_events
 from terracast.drivers.direct_causes import choose_drivers
 from terracast.drivers.indirect_causes import with_indirect

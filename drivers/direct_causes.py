@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
-from terracast.causal.words import duration
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph.sentences import duration
 from terracast.streams.errors import TerracastError
 
 

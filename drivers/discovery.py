@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.watched import Watched
-from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.adapt.task import Watched
+from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.one_way import settled
-from terracast.causal.prepare import Preparation, Prepared
-from terracast.causal.search import Progress, Search
-from terracast.causal.thorough import Redraws, discover_thoroughly
+from terracast.causal.preprocessing.prepare import Preparation, Prepared
+from terracast.causal.search.robust_search import Redraws, discover_thoroughly
+from terracast.causal.search.settings import Progress, Search
+from terracast.causal.search.unidirectional import settled
 from terracast.drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
 from terracast.drivers.candidates import candidates, refused
 from terracast.drivers.selection import inputs_of, select_by_ablation

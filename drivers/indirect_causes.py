@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 
 LONGEST = 2  # links from the variable that is driven to the target
 STABLE = 0.5  # least share of the redraws in which each of them returned

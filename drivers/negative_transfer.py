@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
-from terracast.adapt.contender import rows_at
+from terracast.adapt.evaluation.scores import crps
 from terracast.adapt.loop import Loop
-from terracast.adapt.scores import crps
-from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.ablation import mean_known
 from terracast.drivers.driver_watch import DriverWatch, Dropped
 from terracast.drivers.selection import inputs_of

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.drivers.indirect_causes import STABLE
 

@@ -18,7 +18,7 @@ monitor = Monitor.fit(residuals[reference], times[reference], false_alarms_per_m
 # --8<-- [end:fit]
 
 # --8<-- [start:observe]
-from terracast.adapt.monitoring.episodes import Episodes
+from terracast.adapt.monitoring.episodes.episodes import Episodes
 
 episodes, told = Episodes(cooldown=np.timedelta64(7, "D"), name="air-NO2"), set()
 for day in range(100, 150):

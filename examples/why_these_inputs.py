@@ -11,7 +11,7 @@ for domain, panel in panels.items():
 
 # --8<-- [start:discover]
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.thorough import discover_thoroughly, usual_search
+from terracast.causal.search.robust_search import discover_thoroughly, usual_search
 
 knowledge = Knowledge.parse("air.* never causes weather.*\nair.* never causes traffic.*\n")
 graph = discover_thoroughly(panels, usual_search(max_lag=4), knowledge=knowledge)
@@ -21,7 +21,7 @@ for link in graph.links:
 # --8<-- [end:discover]
 
 # --8<-- [start:drivers]
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 from terracast.drivers.direct_causes import choose_drivers
 
 delays = {"weather": 1, "traffic": 0, "air": 1}  # hours after which each domain is published

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.policy import Act
-from terracast.flows.outbox import flush, post, post_admission
-from terracast.flows.quality_control import screened
-from terracast.flows.saved_loop import load_loop, loop_part, receipts, save_loop
+from terracast.adapt.promotion.policy import Act
+from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop
+from terracast.flows.service.outbox import flush, post, post_admission
+from terracast.flows.service.quality_control import screened
 from terracast.flows.workspace import Workspace
 from terracast.registry.lineage import Lineage
 from terracast.streams.store import View
 
 if TYPE_CHECKING:
-    from terracast.adapt.guard.rung_maker import Made, RungMaker
     from terracast.adapt.loop import Loop
+    from terracast.adapt.promotion.executor import Made, RungMaker
     from terracast.stfm.forecaster import Forecaster
 
 
@@ -31,7 +31,7 @@ def carry_out_wish(workspace: Workspace) -> str | None:
     if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
     from terracast.adapt.admission import examine, settle
-    from terracast.adapt.guard.past import Past
+    from terracast.adapt.promotion.version_history import Past
 
     loop = load_loop(workspace, view)
     assert loop.wish is not None, "the loop and its part are of one snapshot"

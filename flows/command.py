@@ -12,14 +12,14 @@ import traceback
 from typing import Annotated, NoReturn
 
 import typer
-from terracast.flows import store_verbs
 from terracast.flows.benches import verbs as bench_verbs
 from terracast.flows.cli import begin, data, forecast, loop, models, reading
-from terracast.flows.leaving import leave
-from terracast.flows.memory import keep_little
-from terracast.flows.one_line import in_one_line
-from terracast.flows.output import ERROR, note
+from terracast.flows.cli import store as store_verbs
+from terracast.flows.cli.leaving import leave
+from terracast.flows.cli.one_line import in_one_line
+from terracast.flows.cli.output import ERROR, note
 from terracast.flows.scorecards.scorecard import scorecard
+from terracast.flows.service.memory import keep_little
 from terracast.streams.errors import TerracastError
 
 # A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.

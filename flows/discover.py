@@ -19,25 +19,25 @@ from pydantic import ValidationError
 from terracast.adapt.clock import Moment
 from terracast.causal.discover import DiscoverError
 from terracast.causal.discover import discover as find_graph
-from terracast.causal.effort import effort, refuse_if_alone
-from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Preparation, Prepared, PrepareError, prepare
-from terracast.causal.search import AloneError, Search
-from terracast.causal.thorough import usual_search
+from terracast.causal.preprocessing.prepare import Preparation, Prepared, PrepareError, prepare
+from terracast.causal.search.cost_estimate import effort, refuse_if_alone
+from terracast.causal.search.robust_search import usual_search
+from terracast.causal.search.settings import AloneError, Search
 from terracast.drivers.ablation import Tell, tell_nobody
 from terracast.drivers.candidates import where_seen
 from terracast.drivers.discovery import DriverSearch
 from terracast.drivers.negative_transfer import cooled_down
-from terracast.flows.as_of import as_of
+from terracast.flows.cli.clock import as_of
+from terracast.flows.cli.output import note, progress
 from terracast.flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
 from terracast.flows.discovery.graph_story import Story, alarm_state
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from terracast.flows.events import deliver, post
-from terracast.flows.output import note, progress
-from terracast.flows.prefect_api import GRAPH
-from terracast.flows.quality_control import screened
-from terracast.flows.serving_forecaster import forecaster_factory
+from terracast.flows.running.prefect_api import GRAPH
+from terracast.flows.service.events import deliver, post
+from terracast.flows.service.quality_control import screened
+from terracast.flows.service.serving_forecaster import forecaster_factory
 from terracast.flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.registry.unversioned import record_files
@@ -54,7 +54,8 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     ``name``) included. Data in which nothing can be found are no reason not to forecast: then the answer is a graph
     without links, and one line says why there are no drivers.
 
-    Takes the thorough search with 20 redraws, again where it is open which of two domains leads (``causal.one_way``),
+    Takes the thorough search with 20 redraws, again where it is open which of two domains leads
+    (``causal.search.unidirectional``),
     and at most 16 searches of windows (seconds), then one fit of a small model and its forecasts. Raises
     ``KnowledgeError``: wrong knowledge is told.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from terracast.flows.as_of import as_of
+from terracast.flows.cli.clock import as_of
 from terracast.flows.settings import Settings, SourceContext
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock as StoredClock

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from terracast.adapt.rungs.meta_context import ContextPlan, ContextProgress, meta_learn_context
-from terracast.adapt.rungs.start import FILE, save_start
-from terracast.flows.output import progress
+from terracast.adapt.rungs.meta_init import FILE, save_start
+from terracast.flows.cli.output import progress
 from terracast.stfm.base.model import Base
 
 EVERY = 40  # tasks between two files written

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.output import progress
+from terracast.flows.cli.output import progress
 from terracast.registry.pretraining import PretrainingRun
 from terracast.registry.tracking import Tracking
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.pretraining import AVERAGED, FINAL_SHARE, PATCHES_AHEAD, POOL, Plan, Progress, examined
 from terracast.stfm.base.pretraining import pretrain as train
 from terracast.stfm.prior.mixture import FAMILIES
-from terracast.stfm.shelf import save
+from terracast.stfm.serialization import save
 
 EVERY = 50  # steps between points of the curve and checkpoints
 

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from terracast.adapt.clock import Moment
 from terracast.benchmarks.loop import LoopBench, answer
-from terracast.flows.advice import advice
-from terracast.flows.as_of import as_of
+from terracast.flows.cli.clock import as_of
+from terracast.flows.cli.share_shown import share_shown, within
 from terracast.flows.discover import discover_now
-from terracast.flows.first_service import begun, first_start, note_short_past, too_early
 from terracast.flows.ingest import ingest_new, refusal
-from terracast.flows.initial import write_settings
-from terracast.flows.replay_words import alarms
+from terracast.flows.init import write_settings
+from terracast.flows.reporting.advice import advice
+from terracast.flows.reporting.replay_words import alarms
 from terracast.flows.reporting.wording import duration
-from terracast.flows.saved_replay import keep
+from terracast.flows.service.first_service import begun, first_start, note_short_past, too_early
+from terracast.flows.service.replay_state import keep
 from terracast.flows.settings import SettingsError, nanoseconds
-from terracast.flows.share_shown import share_shown, within
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.quality.online import QualityControl, Screened

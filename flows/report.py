@@ -10,20 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.adapt.guard.ladder import Climb
-from terracast.adapt.hindcast import hindcast
+from terracast.adapt.evaluation.hindcast import hindcast
+from terracast.adapt.evaluation.replay import score_table
 from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.adapt.replay import score_table
-from terracast.adapt.watched import Watched
-from terracast.flows.as_of import as_of
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.ladder import Climb
+from terracast.adapt.task import Watched
+from terracast.flows.cli.clock import as_of
 from terracast.flows.discovery.saved_discovery import saved_discovery
-from terracast.flows.evidence import evidence_in_words
 from terracast.flows.forecast import newest_forecast
-from terracast.flows.freshness import freshness
-from terracast.flows.outlook import outlook_of
-from terracast.flows.quality_control import screened, set_aside_lately
-from terracast.flows.reported import reasons_of, remember
 from terracast.flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
 from terracast.flows.reporting.content import Version as VersionRow
 from terracast.flows.reporting.daily import network_daily
@@ -31,8 +26,13 @@ from terracast.flows.reporting.known_events import known_events
 from terracast.flows.reporting.page import write
 from terracast.flows.reporting.reasons import Earlier
 from terracast.flows.reporting.wording import duration
-from terracast.flows.saved_loop import load_drivers, load_loop, reference_snapshot
-from terracast.flows.saved_replay import last_replay
+from terracast.flows.service.evidence import evidence_in_words
+from terracast.flows.service.freshness import freshness
+from terracast.flows.service.loop_state import load_drivers, load_loop, reference_snapshot
+from terracast.flows.service.outlook import outlook_of
+from terracast.flows.service.quality_control import screened, set_aside_lately
+from terracast.flows.service.replay_state import last_replay
+from terracast.flows.service.report_history import reasons_of, remember
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
 from terracast.stfm.seasonal_naive import SeasonalNaive
@@ -104,7 +104,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
 
 
 def _served_scores(view: View, domain: str) -> pd.DataFrame:
-    """The score ledger as a long table, like ``adapt.replay.score_table``."""
+    """The score ledger as a long table, like ``adapt.evaluation.replay.score_table``."""
     ledger = view.ledger(f"scores/{domain}")
     if ledger is None:
         return score_table([], ())

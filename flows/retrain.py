@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
+from terracast.adapt.initialise import Beginning, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.service import Beginning, serve
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
-from terracast.flows.as_of import as_of
+from terracast.flows.cli.clock import as_of
+from terracast.flows.cli.share_shown import Told, share_shown, silent, within
 from terracast.flows.discover import discover_now, made_by, told_now
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from terracast.flows.first_service import begun, note_short_past, too_early
-from terracast.flows.quality_control import save_control, screened
-from terracast.flows.saved_loop import save_drivers, save_loop, save_reference
+from terracast.flows.service.first_service import begun, note_short_past, too_early
+from terracast.flows.service.loop_state import save_drivers, save_loop, save_reference
+from terracast.flows.service.quality_control import save_control, screened
+from terracast.flows.service.silence import service_tick
 from terracast.flows.settings import nanoseconds
-from terracast.flows.share_shown import Told, share_shown, silent, within
-from terracast.flows.silence import service_tick
 from terracast.flows.workspace import Workspace
 from terracast.registry.lineage import Lineage
 from terracast.registry.promotion import promote

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.flows.as_of import as_of
-from terracast.flows.freshness import SourceFreshness, freshness
-from terracast.flows.quality_control import set_aside_lately
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.flows.cli.clock import as_of
 from terracast.flows.reporting.wording import age
 from terracast.flows.running.place import RUNS, UP, Place
 from terracast.flows.running.standing import now as wall_clock
 from terracast.flows.running.standing import trouble
-from terracast.flows.saved_loop import loop_part
+from terracast.flows.service.freshness import SourceFreshness, freshness
+from terracast.flows.service.loop_state import loop_part
+from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.instant import instant

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.output import note, say
-from terracast.flows.prefect_api import MISSED, ServerAwayError, ask, letter
+from terracast.flows.cli.output import note, say
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, Place, UpError
+from terracast.flows.running.prefect_api import MISSED, ServerAwayError, ask, letter
 from terracast.flows.running.standing import missed, now, stamp, trouble, waiting
 from terracast.flows.settings import Settings, read_settings
 from terracast.registry.reading import Database

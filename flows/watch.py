@@ -14,21 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.climbing import measured_since
-from terracast.adapt.missed import Arrivals
+from terracast.adapt.promotion.attempts import measured_since
 from terracast.flows.adapt import carry_out_wish
-from terracast.flows.as_of import as_of
-from terracast.flows.events import deliver, post_episodes
-from terracast.flows.evidence import evidence_of
+from terracast.flows.cli.clock import as_of
+from terracast.flows.cli.one_line import in_one_line
+from terracast.flows.cli.output import note
 from terracast.flows.forecast import as_json, newest_forecast
 from terracast.flows.ingest import ingest_new, refusal
-from terracast.flows.maintenance import maintain
-from terracast.flows.one_line import in_one_line
-from terracast.flows.outbox import flush, follow_alias, post, post_gain
-from terracast.flows.output import note
-from terracast.flows.quality_control import load_control, save_control, set_aside_lately
-from terracast.flows.saved_loop import (
+from terracast.flows.service.events import deliver, post_episodes
+from terracast.flows.service.evidence import evidence_of
+from terracast.flows.service.loop_state import (
     load_drivers,
     load_loop,
     loop_part,
@@ -38,8 +35,11 @@ from terracast.flows.saved_loop import (
     save_loop,
     what_is_told,
 )
+from terracast.flows.service.maintenance import maintain
+from terracast.flows.service.outbox import flush, follow_alias, post, post_gain
+from terracast.flows.service.quality_control import load_control, save_control, set_aside_lately
+from terracast.flows.service.silence import Told, any_told, service_tick, silent_nodes, tell_silence
 from terracast.flows.settings import nanoseconds
-from terracast.flows.silence import Told, any_told, service_tick, silent_nodes, tell_silence
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.errors import TerracastError

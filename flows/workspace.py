@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.flows.names import as_model
 from terracast.flows.settings import Settings, SettingsError, nanoseconds, read_settings
+from terracast.flows.settings.names import as_model
 from terracast.registry.versions import Registry
 from terracast.stfm.bases import context_steps, fit_base
 from terracast.stfm.forecaster import Forecaster, Request
@@ -21,12 +21,12 @@ from terracast.streams.known import Recorded
 from terracast.streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
-    from terracast.adapt.guard.past import Past
-    from terracast.adapt.guard.policy import Policy
-    from terracast.adapt.guard.rung_maker import RungMaker
+    from terracast.adapt.promotion.executor import RungMaker
+    from terracast.adapt.promotion.policy import Policy
+    from terracast.adapt.promotion.version_history import Past
     from terracast.adapt.rungs.fine_tune import FineTune
     from terracast.adapt.rungs.rung import Rung
-    from terracast.adapt.watched import Watched
+    from terracast.adapt.task import Watched
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Workspace:
     def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
                 beside: Mapping[str, tuple[str, ...]] | None = None) -> Watched:
         """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
-        from terracast.adapt.watched import Watched
+        from terracast.adapt.task import Watched
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
@@ -69,8 +69,8 @@ class Workspace:
     @property
     def policies(self) -> dict[str, Policy]:
         """All policies by name."""
-        from terracast.adapt.guard.policy import ladder_policy, policies
-        from terracast.adapt.rungs.usual import steps_of
+        from terracast.adapt.promotion.policy import ladder_policy, policies
+        from terracast.adapt.rungs.catalog import steps_of
 
         stream, adapt = self.settings.stream, self.settings.adapt
         cadence, horizon = nanoseconds(stream.cadence), nanoseconds(stream.horizon)
@@ -97,11 +97,11 @@ class Workspace:
     def maker(self, past: Past | None = None, load: Callable[[str], Forecaster] | None = None) -> RungMaker:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
-        from terracast.adapt.guard.past import Past
-        from terracast.adapt.guard.rung_maker import RungMaker
-        from terracast.adapt.rungs.anew import Anew
-        from terracast.adapt.rungs.recalled import Recalled
-        from terracast.adapt.rungs.usual import optional_rungs, usual_rungs
+        from terracast.adapt.promotion.executor import RungMaker
+        from terracast.adapt.promotion.version_history import Past
+        from terracast.adapt.rungs.catalog import optional_rungs, usual_rungs
+        from terracast.adapt.rungs.recall import Recalled
+        from terracast.adapt.rungs.refit import Anew
 
         past = past or Past()
         versions: dict[str, Forecaster] = {}

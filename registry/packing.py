@@ -9,10 +9,10 @@ from typing import cast
 
 import pandas as pd
 import xarray as xr
-from terracast.adapt.rungs import kept
+from terracast.adapt.rungs import serialization as kept
 from terracast.registry.tidy import Interface, table_of
 from terracast.registry.tracking import RegistryError
-from terracast.stfm import shelf
+from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import Forecaster
 
 SERVED = Path(__file__).with_name("served.py")

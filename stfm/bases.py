@@ -123,7 +123,7 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
 
 def _check_kept(fitted: CustomBase, name: str) -> None:
     """Refuse what is not the same class again once it was written and read."""
-    from terracast.stfm import shelf
+    from terracast.stfm import serialization as shelf
 
     with tempfile.TemporaryDirectory() as folder:
         again = shelf.load(shelf.save(fitted, Path(folder)))

@@ -96,7 +96,7 @@ class Trainable(Forecaster, Protocol):
         ...
 
     def config(self) -> dict[str, object]:
-        """JSON-ready description that, with ``weights``, rebuilds this forecaster (``stfm.shelf.load``)."""
+        """JSON-ready description that, with ``weights``, rebuilds this forecaster (``stfm.serialization.load``)."""
         ...
 
     def weights(self) -> Mapping[str, np.ndarray]:

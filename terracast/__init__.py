@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.adapt.clock import Moment as Moment
+    from terracast.adapt.evaluation.replay import replay as replay
     from terracast.adapt.loop import Loop as Loop
-    from terracast.adapt.monitoring.detector import Detector as Detector
+    from terracast.adapt.monitoring.detection.detector import Detector as Detector
     from terracast.adapt.monitoring.monitor import Monitor as Monitor
-    from terracast.adapt.replay import replay as replay
     from terracast.causal.discover import discover as discover
-    from terracast.causal.graph import CausalGraph as CausalGraph
+    from terracast.causal.graph.graph import CausalGraph as CausalGraph
     from terracast.causal.knowledge import Knowledge as Knowledge
-    from terracast.causal.thorough import discover_thoroughly as discover_thoroughly
+    from terracast.causal.search.robust_search import discover_thoroughly as discover_thoroughly
     from terracast.drivers.direct_causes import choose_drivers as choose_drivers
     from terracast.drivers.selection import select_by_ablation as select_by_ablation
     from terracast.registry.versions import Registry as Registry
@@ -42,10 +42,11 @@ ROOM_OF = {
     "Store": "streams.store", "Recorded": "streams.known", "TerracastError": "streams.errors",
     "Base": "stfm.base.model", "Forecaster": "stfm.forecaster", "Request": "stfm.forecaster",
     "SeasonalNaive": "stfm.seasonal_naive",
-    "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.replay",
-    "Monitor": "adapt.monitoring.monitor", "Detector": "adapt.monitoring.detector",
-    "discover": "causal.discover", "discover_thoroughly": "causal.thorough", "Knowledge": "causal.knowledge",
-    "CausalGraph": "causal.graph",
+    "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.evaluation.replay",
+    "Monitor": "adapt.monitoring.monitor", "Detector": "adapt.monitoring.detection.detector",
+    "discover": "causal.discover", "discover_thoroughly": "causal.search.robust_search",
+    "Knowledge": "causal.knowledge",
+    "CausalGraph": "causal.graph.graph",
     "choose_drivers": "drivers.direct_causes", "select_by_ablation": "drivers.selection",
     "Registry": "registry.versions",
 }

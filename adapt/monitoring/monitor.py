@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from terracast.adapt.monitoring.block_history import BlockHistory
-from terracast.adapt.monitoring.calibration import Calibration, calibrate
-from terracast.adapt.monitoring.detector import Detector, detector_named
-from terracast.adapt.monitoring.evidence import Evidence, of_nodes_that_vary
-from terracast.adapt.monitoring.news import News
-from terracast.adapt.monitoring.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
-from terracast.adapt.monitoring.surroundings import Contexts
-from terracast.adapt.monitoring.witnesses import Witnesses
+from terracast.adapt.monitoring.channels.channels import Witnesses
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts
+from terracast.adapt.monitoring.detection.calibration import Calibration, calibrate
+from terracast.adapt.monitoring.detection.detector import Detector, detector_named
+from terracast.adapt.monitoring.diagnosis.diagnosis import News
+from terracast.adapt.monitoring.episodes.evidence import Evidence, of_nodes_that_vary
+from terracast.adapt.monitoring.statistics.block_history import BlockHistory
+from terracast.adapt.monitoring.statistics.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
 
 __all__ = ["DAY", "FEWEST_BLOCKS", "Calibration", "Evidence", "Monitor", "MonitorError"]
 
@@ -89,7 +89,8 @@ class Monitor:
         inputs : Contexts, optional
             The contexts of those forecasts; without them the context is not watched.
         pits : ndarray of float, shape (time, node), optional
-            Where in those forecasts the labels fell (``adapt.scores.pit``); without them intervals are not watched.
+            Where in those forecasts the labels fell (``adapt.evaluation.scores.pit``); without them intervals
+            are not watched.
         detector : str
             What flags changed statistics: ``scan``, ``adwin``, ``page-hinkley``, ``kswin``, or one of your own
             (``detector_named``).

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.rungs.layers import config_of, parted, weights_of
+from terracast.adapt.evaluation.scores import level
 from terracast.adapt.rungs.pairs import Pairs, hindcast, matured
 from terracast.adapt.rungs.rung import Adapted, Rung, RungError, judged
-from terracast.adapt.scores import level
+from terracast.adapt.rungs.wrappers import config_of, parted, weights_of
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
-from terracast.adapt.rungs.learning import Effort, Taught, course, gradient, learned_names
+from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient, learned_names
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork
 

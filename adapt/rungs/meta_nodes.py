@@ -15,13 +15,13 @@ import numpy as np
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
-from terracast.adapt.rungs.learning import Effort, Taught, course, gradient
+from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.pairs import spread
-from terracast.adapt.rungs.school import school
 from terracast.adapt.rungs.tasks import lesson_at
+from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.panel_tensors import scene_of
 from terracast.stfm.base.window import PATCH
 from terracast.stfm.forecaster import Request
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.contender import rows_at
-from terracast.adapt.scores import crps
+from terracast.adapt.candidate import rows_at
+from terracast.adapt.evaluation.scores import crps
 from terracast.stfm.forecaster import Forecaster, ForecastError, Request
 from terracast.streams.instant import instant
 from terracast.streams.panel import step_of

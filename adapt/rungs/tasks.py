@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from terracast.stfm.base.lesson import Lesson, lesson
-from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.training_batch import Lesson, lesson
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.prior.mixture import sample_world
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from terracast.adapt.mixing.blend import Blend, Blended
-from terracast.adapt.mixing.experts import NAIVES, Experts, Recipe
-from terracast.adapt.mixing.residual_quantiles import ResidualQuantiles
+from terracast.adapt.correction.experts.experts import NAIVES, Experts, Recipe
+from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
+from terracast.adapt.correction.experts.stacked_experts import Blend, Blended
 from terracast.benchmarks.adapt.base import BaseSaid
 from terracast.benchmarks.adapt.cell import AdaptCell, Tally
 from terracast.stfm.forecaster import QUANTILES

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.calibration import OutputCalibration
-from terracast.adapt.mixing.mixture import Mixture
+from terracast.adapt.correction.mixture import Mixture
+from terracast.adapt.correction.quantile_tracking import OutputCalibration
 from terracast.stfm.base.model import Base
 from terracast.stfm.forecaster import Request
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from terracast.adapt.guard.betting_gate import BettingGate
-from terracast.adapt.mixing.experts import Experts, Recipe
+from terracast.adapt.correction.experts.experts import Experts, Recipe
+from terracast.adapt.promotion.e_process_gate import BettingGate
 from terracast.benchmarks.adapt.cell import BenchError
 from terracast.benchmarks.adapt.series import series_of
 

@@ -19,18 +19,18 @@ import numpy as np
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import Adapter
-from terracast.adapt.rungs.context import Directions, Seen, learned
-from terracast.adapt.rungs.learning import Effort, Taught, course
+from terracast.adapt.rungs.adapter_training import Effort, Taught, course
+from terracast.adapt.rungs.cavia import Directions, Seen, learned
 from terracast.adapt.rungs.meta import order
+from terracast.adapt.rungs.meta_init import load_start
 from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
 from terracast.adapt.rungs.pairs import spread
-from terracast.adapt.rungs.school import school
-from terracast.adapt.rungs.start import load_start
 from terracast.adapt.rungs.tasks import lesson_at
+from terracast.adapt.rungs.training_windows import school
 from terracast.benchmarks.base.data import Case, cases_of
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.panel_tensors import scene_of
 from terracast.stfm.base.window import PATCH
 from terracast.streams.errors import TerracastError
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.adapt.calibration import OutputCalibration
-from terracast.adapt.mixing.company import company_of
-from terracast.adapt.mixing.mixture import Mixture
-from terracast.adapt.scores import level
+from terracast.adapt.correction.experts.covariates import company_of
+from terracast.adapt.correction.mixture import Mixture
+from terracast.adapt.correction.quantile_tracking import OutputCalibration
+from terracast.adapt.evaluation.scores import level
 from terracast.benchmarks.adapt.base import said_at
 from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
 from terracast.stfm.base.window import MEMORY

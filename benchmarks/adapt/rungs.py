@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.rungs.context import Directions
-from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs.adapter_rung import AdapterRung
+from terracast.adapt.rungs.adapter_training import Effort
+from terracast.adapt.rungs.catalog import ALIKE
+from terracast.adapt.rungs.cavia import Directions
+from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.learning import Effort
+from terracast.adapt.rungs.meta_init import load_start, shipped_directions
+from terracast.adapt.rungs.output_rls import recursive_rung
 from terracast.adapt.rungs.pairs import hindcast, loss_of, spread
-from terracast.adapt.rungs.recursive import recursive_rung
 from terracast.adapt.rungs.rung import Rung, attempt
-from terracast.adapt.rungs.start import load_start, shipped_directions
-from terracast.adapt.rungs.tuning import AdapterRung
-from terracast.adapt.rungs.usual import ALIKE
 from terracast.benchmarks.adapt.new_node import NewNodeError
 from terracast.benchmarks.adapt.peers.gated import gated_rung
 from terracast.benchmarks.adapt.peers.recent import RecentStatistics

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 from terracast.benchmarks.causal.scores import Edge, Found
-from terracast.causal.engine import Search, search_links
-from terracast.causal.graph import Link, Series
+from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
+from terracast.causal.search.engine import Search, search_links
 from threadpoolctl import threadpool_limits
 
 METHODS = ("terracast", "tigramite-pcmci", "tigramite-pcmciplus", "var-granger", "abs-correlation")

@@ -11,8 +11,8 @@ import numpy as np
 from terracast.benchmarks.causal.methods import AFFORDABLE, Peers, from_links, peer
 from terracast.benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
 from terracast.benchmarks.causal.scores import Found, link_scores
-from terracast.causal.graph import Series
-from terracast.causal.thorough import discover_thoroughly, usual_search
+from terracast.causal.graph.graph import Series
+from terracast.causal.search.robust_search import discover_thoroughly, usual_search
 
 METHODS = ("terracast", "tigramite-pcmciplus", "tigramite-pcmci")
 

@@ -12,9 +12,9 @@ import pandas as pd
 from terracast.benchmarks.causal.data import KnownCase, known_cases
 from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
 from terracast.benchmarks.causal.scores import Found, f1_of, pair_scores
-from terracast.causal.graph import Series
-from terracast.causal.search import DiscoverError
-from terracast.causal.thorough import discover_thoroughly, usual_search
+from terracast.causal.graph.graph import Series
+from terracast.causal.search.robust_search import discover_thoroughly, usual_search
+from terracast.causal.search.settings import DiscoverError
 from threadpoolctl import threadpool_limits
 
 COLUMNS = ("f1", "precision", "recall", "auroc", "adjacency_f1", "forbidden_share", "cpu_seconds")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from river import drift
-from terracast.adapt.bank.adwin import AdwinBank
-from terracast.adapt.bank.page_hinkley import PageHinkleyBank
+from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
+from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 
 Clock = Callable[[], float]  # seconds; of the processor rather than of the wall, for machines that are shared
 MILLION = 1_000_000

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from terracast.adapt.data_faults.rewiring import Rewiring
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
-from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
-from terracast.adapt.monitoring.rewiring import Rewiring
 from terracast.benchmarks.base.files import panel_of
 from terracast.benchmarks.drift.backgrounds import LAYOUTS
 from terracast.benchmarks.drift.expectation import Expectation

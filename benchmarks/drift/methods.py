@@ -12,11 +12,11 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
-from terracast.adapt.bank.adwin import AdwinBank
-from terracast.adapt.monitoring.detector import DETECTORS, detector_named
-from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.data_faults.flag_tickets import FlagTickets
+from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
+from terracast.adapt.monitoring.detection.detector import DETECTORS, detector_named
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
-from terracast.adapt.monitoring.silence import Reports
 from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Segment
 from terracast.streams.clock import span_text
 from terracast.streams.quality import Settings, judge, learn

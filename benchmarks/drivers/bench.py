@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
 from terracast.benchmarks.drivers.worlds import TARGET, world
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 
 
 @dataclass

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
-from terracast.causal.graph import Driver, Series
+from terracast.causal.graph.graph import Driver, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Preparation, Prepared, prepare
-from terracast.causal.thorough import usual_search
+from terracast.causal.preprocessing.prepare import Preparation, Prepared, prepare
+from terracast.causal.search.robust_search import usual_search
 from terracast.drivers.ablation import Ablation, ForecasterFactory, plan_ablation
 from terracast.drivers.discovery import DriverSearch
 from terracast.stfm.forecaster import Request

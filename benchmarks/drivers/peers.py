@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
-from terracast.causal.graph import Driver, Series
-from terracast.causal.prepare import Prepared
+from terracast.causal.graph.graph import Driver, Series
+from terracast.causal.preprocessing.prepare import Prepared
 
 
 def correlation_picked(prepared: Prepared, target: Series, *, max_lag: int, alpha: float = 0.01) -> tuple[Driver, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 from terracast.streams.errors import TerracastError
 from terracast.streams.readers import read
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from terracast.causal.search import DiscoverError, Search
+from terracast.causal.search.settings import DiscoverError, Search
 
 _NEEDS = {"GPDC": "dcor"}
 

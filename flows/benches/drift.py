@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from terracast.flows.output import progress, tell
+from terracast.flows.cli.output import progress, tell
 from terracast.streams.errors import TerracastError
 
 COLUMNS = {"data": "data", "method": "method", "false_alarm_ratio": "false / stated", "detection": "found",
@@ -50,7 +50,7 @@ def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file
 
 def _planted(data: list[Path], inject: str, size: float, segments: int, methods: str | None,
              detector: str | None) -> dict[str, Any]:
-    from terracast.adapt.monitoring.detector import DETECTORS
+    from terracast.adapt.monitoring.detection.detector import DETECTORS
     from terracast.benchmarks.base.files import found
     from terracast.benchmarks.drift.bench import DriftBench
     from terracast.benchmarks.drift.methods import METHODS, known, ours

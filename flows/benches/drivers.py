@@ -25,7 +25,7 @@ def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
     """Drivers of a variable among the other ones of a file: chosen, beside none, all, and what peers pick."""
     from terracast.benchmarks.drivers.real import PASSIVE, bench_drivers_in
     from terracast.causal.knowledge import Knowledge
-    from terracast.flows.output import tell
+    from terracast.flows.cli.output import tell
 
     mine = tuple(dict.fromkeys([target, *(one for one in own.split(",") if one)]))
     known = Knowledge.parse(PASSIVE) if passive else None
@@ -35,7 +35,7 @@ def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
 def served(max_lag: int, horizon: int, knowledge: Knowledge | None = None) -> Protocol:
     """Drivers judged with the forecaster, and by the settings, that serve where a settings file says nothing else."""
     from terracast.benchmarks.drivers.judged import Protocol
-    from terracast.flows.serving_forecaster import forecaster_factory, steps_seen
+    from terracast.flows.service.serving_forecaster import forecaster_factory, steps_seen
     from terracast.flows.settings import BaseSettings, DiscoverySettings
 
     base, discovery = BaseSettings(), DiscoverySettings()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from terracast.flows.cli.options import CONFIG, Config, Json
-from terracast.flows.output import print_json, say
+from terracast.flows.cli.output import print_json, say
 
 config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 
@@ -71,7 +71,7 @@ def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data 
          model: Annotated[str, typer.Option(help="native, shipped, or a base of your own.")] = "native",
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
-    from terracast.flows.initial import write_settings
+    from terracast.flows.init import write_settings
 
     config = write_settings(name, source, folder, target=target, model=model)
     if json:

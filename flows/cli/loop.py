@@ -8,8 +8,8 @@ import typer
 from terracast.flows.cli.data import refuse, say_files
 from terracast.flows.cli.forecast import say_short
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
-from terracast.flows.output import CALM, DRIFT, print_json, progress, say
-from terracast.flows.recorded import recorded
+from terracast.flows.cli.output import CALM, DRIFT, print_json, progress, say
+from terracast.flows.running.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def replay(config: Config = CONFIG,
            json: Json = False) -> None:
     """The policies over history as if live: errors, coverage, alarms, adaptations, compute, beside seasonal naive."""
     from terracast.flows.replay import run_replay
-    from terracast.flows.replay_words import lines
+    from terracast.flows.reporting.replay_words import lines
 
     answer = run_replay(config, policies.split(","), start, stop, progress)
     refused = answer.pop("refused", None)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
-from terracast.flows.output import print_json, print_rows, say
-from terracast.flows.recorded import recorded
+from terracast.flows.cli.output import print_json, print_rows, say
+from terracast.flows.running.recorded import recorded
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def adapt(config: Config = CONFIG, json: Json = False) -> None:
 def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
             config: Config = CONFIG, json: Json = False) -> None:
     """Make a version the champion by hand; the old champion stays as ``previous``."""
-    from terracast.flows.by_hand import promote_by_hand
+    from terracast.flows.manual import promote_by_hand
 
     number = promote_by_hand(config, version, reason)
     _say_champion(number, f"version {number} is champion", json)
@@ -53,7 +53,7 @@ def promote(version: str, reason: Annotated[str, typer.Option(help="Why, kept wi
 def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "by hand",
              config: Config = CONFIG, json: Json = False) -> None:
     """Put the previous champion back into service."""
-    from terracast.flows.by_hand import rollback_by_hand
+    from terracast.flows.manual import rollback_by_hand
 
     number = rollback_by_hand(config, reason)
     _say_champion(number, f"version {number} is champion again", json)
@@ -61,7 +61,7 @@ def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the versio
 
 def versions(config: Config = CONFIG, json: Json = False) -> None:
     """All versions with their aliases and what made them."""
-    from terracast.flows.by_hand import version_rows
+    from terracast.flows.manual import version_rows
 
     rows = version_rows(config)
     if json:
@@ -73,7 +73,7 @@ def versions(config: Config = CONFIG, json: Json = False) -> None:
 
 def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
     """The thread of evidence that made a version."""
-    from terracast.flows.by_hand import story
+    from terracast.flows.manual import story
 
     told = story(config, version)
     if json:

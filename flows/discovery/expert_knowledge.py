@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge, KnowledgeError, Statement
 
 TAKEN_BACK = "taken back:"

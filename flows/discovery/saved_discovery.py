@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from terracast.causal.exports import to_csv, to_dot, to_graphml
-from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.causal.graph.exports import to_csv, to_dot, to_graphml
+from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.selection import inputs_of
 from terracast.flows.discovery.graph_story import Story, alarm_state
 from terracast.streams.store import Transaction

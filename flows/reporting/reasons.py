@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from terracast.causal.changes import told_changes
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
-from terracast.causal.graph_drift import GraphAlarm
-from terracast.causal.stability import share_interval
-from terracast.causal.words import duration, sentence
+from terracast.causal.graph.changes import told_changes
+from terracast.causal.graph.drift import GraphAlarm
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.graph.sentences import duration, sentence
+from terracast.causal.search.stability import share_interval
 from terracast.flows.reporting.content import CausalLink, Reasons
 from terracast.flows.reporting.wording import counted
 
@@ -30,12 +30,12 @@ class Earlier:
 
 def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, *, gains: Gains | None = None,
                  earlier: Earlier | None = None, alarms: Sequence[GraphAlarm] = ()) -> Reasons:
-    """The "Why these inputs?" part of a report; ``drawing`` is what ``causal.drawing.draw`` made.
+    """The "Why these inputs?" part of a report; ``drawing`` is what ``causal.graph.drawing.draw`` made.
 
     Links into the targets of the drivers come first, a series' own past after other causes, the strongest
     first. A driver that the graph holds no link for (one set by hand) is listed too. A driver was published
     in time where it is used or reaches at least one step ahead. ``gains`` is a share for each link; ``earlier``
-    what the page compares with; ``alarms`` what ``causal.graph_drift.graph_alarms`` raised.
+    what the page compares with; ``alarms`` what ``causal.graph.drift.graph_alarms`` raised.
 
     >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, cars), (Link(rain, cars, 2, -0.4, 1e-6, 0.9),), "1h", "PCMCI+", 500)

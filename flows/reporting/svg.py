@@ -62,7 +62,7 @@ def harmless(drawing: str) -> str:
 def _not_a_drawing(why: str) -> ReportError:
     return ReportError(f"the causal drawing cannot be shown: {why}", where="report, causal graph",
                        expected="the text of one SVG element",
-                       remedy="hand in what terracast.causal.drawing.draw returns")
+                       remedy="hand in what terracast.causal.graph.drawing.draw returns")
 
 
 def _clean(node: ElementTree.Element) -> None:

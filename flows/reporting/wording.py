@@ -11,7 +11,7 @@ from terracast.flows.reporting.content import CausalLink
 from terracast.streams.clock import MONTH
 
 if TYPE_CHECKING:
-    from terracast.flows.freshness import SourceFreshness
+    from terracast.flows.service.freshness import SourceFreshness
 
 MISSING = "–"
 DURATIONS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))

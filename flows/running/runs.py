@@ -24,13 +24,13 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
-from terracast.flows.memory import keep_little, settle
-from terracast.flows.one_line import in_one_line
-from terracast.flows.prefect_api import server
+from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.running.health import answers
 from terracast.flows.running.place import RUNS, Place, UpError
+from terracast.flows.running.prefect_api import server
 from terracast.flows.running.standing import now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
+from terracast.flows.service.memory import keep_little, settle
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import TerracastError
 
@@ -166,7 +166,7 @@ def _warm() -> None:
     process holds does not grow with its first one."""
     rungs = import_module("terracast.adapt.rungs")
     every_rung = (f"{rungs.__name__}.{one.name}" for one in iter_modules(rungs.__path__))
-    for name in ("terracast.adapt.loop", "terracast.adapt.guard.rung_maker", *every_rung, "terracast.flows.adapt",
+    for name in ("terracast.adapt.loop", "terracast.adapt.promotion.executor", *every_rung, "terracast.flows.adapt",
                  "terracast.flows.retrain", "terracast.flows.reporting.page", "mlflow.pyfunc",
                  "terracast.registry.packing"):
         import_module(name)

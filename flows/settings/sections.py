@@ -6,9 +6,9 @@ from typing import Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, Field
-from terracast.adapt.monitoring.detector import DETECTORS, names
-from terracast.flows.secrets import from_environment
+from terracast.adapt.monitoring.detection.detector import DETECTORS, names
 from terracast.flows.settings.errors import SettingsError
+from terracast.flows.settings.secrets import from_environment
 from terracast.flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
 from terracast.stfm.bases import check_name
 from terracast.stfm.forecaster import QUANTILES
@@ -86,7 +86,8 @@ class MonitorSettings(Frozen):
     """What flags a change, under the one budget of false alarms (``stream.false_alarms_per_month``).
 
     ``detector``: ``scan`` (windows of days against the weeks before), river's ``adwin``, ``page-hinkley`` or ``kswin``,
-    an entry point of the group ``terracast.detectors``, or ``module:Class`` (``adapt.monitoring.detector.Detector``).
+    an entry point of the group ``terracast.detectors``, or ``module:Class``
+    (``adapt.monitoring.detection.detector.Detector``).
     """
 
     detector: Annotated[str, AfterValidator(_detector)] = "scan"

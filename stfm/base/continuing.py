@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from terracast.stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.network import BaseNetwork
-from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError, Request
 

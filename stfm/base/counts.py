@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.stats import nbinom
-from terracast.stfm.base.readings import NAMES
+from terracast.stfm.base.baselines import NAMES
 
 MEAN = NAMES.index("profile + level")
 SMALLEST = 0.02  # expected counts are at least this share of a width: silence so far is no proof of silence

@@ -15,9 +15,9 @@ import torch
 import xarray as xr
 from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
-from terracast.stfm.base.lesson import collated
 from terracast.stfm.base.network import Answer, BaseNetwork, Size
-from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
 from terracast.stfm.forecaster import (
     QUANTILES,

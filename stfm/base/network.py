@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from terracast.stfm.base.readings import NAMES, STATISTICS
+from terracast.stfm.base.baselines import NAMES, STATISTICS
 from terracast.stfm.base.seasons import FEATURES
 from terracast.stfm.base.window import PATCH, WindowTensors
 from terracast.stfm.forecaster import QUANTILES

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from terracast.stfm.base.lesson import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
-from terracast.stfm.base.scene import Scene, scene_of
+from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.prior.mixture import sample_world

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from terracast.stats.robust_scale import interdecile_scale
-from terracast.stfm.base.readings import read
-from terracast.stfm.base.scene import Scene
+from terracast.stfm.base.baselines import read
+from terracast.stfm.base.panel_tensors import Scene
 
 CONTEXT = 512  # steps that become tokens
 MEMORY = 1536  # steps that the closed-form readings look at

@@ -133,7 +133,7 @@ class NativeModel:
 
     @classmethod
     def build(cls, config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> NativeModel:
-        """Rebuild what ``config`` and ``weights`` describe; ``stfm.shelf`` turns what may be raised into words."""
+        """Rebuild what ``config`` and ``weights`` describe; ``stfm.serialization`` says what may go wrong."""
         raw = cast(dict[str, Any], dict(config))
         given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value
                  for key, value in raw["design"]["layout"].items()}

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from terracast.streams.quality.check_context import Sight, day_class
 from terracast.streams.quality.found import Found, nothing_found, onset
 from terracast.streams.quality.settings import Settings
-from terracast.streams.quality.sight import Sight, day_class
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.windows import nan_median, shifted, trailing_mean
 

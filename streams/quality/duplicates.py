@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from terracast.streams.panel import check_panel, step_of
+from terracast.streams.quality.check_context import Sight
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.settings import Settings
-from terracast.streams.quality.sight import Sight
 from terracast.streams.quality.windows import trailing_count
 
 PRESENT = 0.8  # share of the window that must hold values

@@ -16,6 +16,7 @@ import xarray as xr
 from terracast.streams.instant import instant
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change
+from terracast.streams.quality.check_context import Sight
 from terracast.streams.quality.entries import Entry, later_entries, no_entries, with_entries
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.labels import SUSPECT, Label, flag_attrs
@@ -23,7 +24,6 @@ from terracast.streams.quality.learning import highest, learn
 from terracast.streams.quality.limits import is_direction, out_of_range, range_of, zero_is_natural
 from terracast.streams.quality.reference import Reference, check_reference
 from terracast.streams.quality.settings import Settings
-from terracast.streams.quality.sight import Sight
 from terracast.streams.quality.units import alternatives
 
 Limits = Mapping[str, tuple[float, float]]

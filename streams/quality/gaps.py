@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import bdtrc
+from terracast.streams.quality.check_context import Sight
 from terracast.streams.quality.found import Found
-from terracast.streams.quality.sight import Sight
 from terracast.streams.quality.windows import last_row, nan_quantile, run_length
 
 LONGEST = "24h"  # whatever is usual for the node: this long is an outage

@@ -10,13 +10,13 @@ import pandas as pd
 import xarray as xr
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import clock_shift, spikes, unit_change
+from terracast.streams.quality.check_context import Sight, day_class, still_runs
 from terracast.streams.quality.gaps import usual_gap
 from terracast.streams.quality.limits import is_direction
 from terracast.streams.quality.neighbours import candidates, distinct, neighbour_median
 from terracast.streams.quality.reference import Reference, Usual
 from terracast.streams.quality.saturation import ceiling_hits
 from terracast.streams.quality.settings import Settings
-from terracast.streams.quality.sight import Sight, day_class, still_runs
 from terracast.streams.quality.stuck import STILL_SHARE, longest_runs
 from terracast.streams.quality.units import alternatives, has_own_zero
 from terracast.streams.quality.windows import nan_median, nan_quantile, shifted

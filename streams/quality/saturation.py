@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
+from terracast.streams.quality.check_context import Sight
 from terracast.streams.quality.found import Found
-from terracast.streams.quality.sight import Sight
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 
 NEAR = 0.03  # of the way from the window's mean to its ceiling: "just below"

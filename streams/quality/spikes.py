@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from terracast.streams.quality.check_context import Sight, day_class
 from terracast.streams.quality.found import Cells, Found
-from terracast.streams.quality.sight import Sight, day_class
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.windows import nan_median, nan_quantile, shifted
 

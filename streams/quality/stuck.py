@@ -9,9 +9,9 @@ other nodes, or for the quantity.
 from __future__ import annotations
 
 import numpy as np
+from terracast.streams.quality.check_context import Sight
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.neighbours import neighbour_median
-from terracast.streams.quality.sight import Sight
 
 MOSTLY_FLOOR = 0.5
 STILL_SHARE = 0.05  # of the median change: what moves less does not move

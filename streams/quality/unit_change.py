@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from terracast.streams.quality.check_context import CLIP, Sight
 from terracast.streams.quality.found import Found, nothing_found, onset
-from terracast.streams.quality.sight import CLIP, Sight
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.units import Alternative
 from terracast.streams.quality.windows import nan_median, trailing_mean

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import cholesky
 from scipy.optimize import minimize, nnls
-from terracast.adapt.mixing.aggregation import AggregationError, SureMixture, crps_gradient, squared_gradient
-from terracast.adapt.mixing.convex_stack import SURE_SUM, ConvexStack, least
-from terracast.adapt.scores import crps
+from terracast.adapt.correction.experts.aggregation import (
+    AggregationError,
+    SureMixture,
+    crps_gradient,
+    squared_gradient,
+)
+from terracast.adapt.correction.experts.convex_stack import SURE_SUM, ConvexStack, least
+from terracast.adapt.evaluation.scores import crps
 
 
 def _hostile(kind: str, rounds: int, experts: int, seed: int) -> np.ndarray:

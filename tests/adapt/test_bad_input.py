@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
-from terracast.adapt.monitoring.data_faults import DataFaults
-from terracast.adapt.monitoring.episodes import Episodes
-from terracast.adapt.monitoring.evidence import Evidence
-from terracast.adapt.monitoring.flag_tickets import FlagTickets
+from terracast.adapt.data_faults.data_faults import DataFaults
+from terracast.adapt.data_faults.flag_tickets import FlagTickets
+from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.monitoring.episodes.episodes import Episodes
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
-from terracast.adapt.monitoring.silence import Reports
 from terracast.streams.quality import judge, learn
 from terracast.streams.quality.known_flags import KnownFlags
 from terracast.streams.quality.online import as_known

@@ -12,19 +12,19 @@ import pytest
 import xarray as xr
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import clock
-from terracast.adapt.guard.ladder import Ladder, Step
-from terracast.adapt.guard.past import Past
-from terracast.adapt.guard.policy import Act, Policy
-from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.initialise import Beginning, serve
 from terracast.adapt.loop import Loop, Tick
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.adapt.rungs.anew import Anew
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.ladder import Ladder, Step
+from terracast.adapt.promotion.policy import Act, Policy
+from terracast.adapt.promotion.version_history import Past
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.recalled import Recalled
-from terracast.adapt.rungs.recursive import recursive_rung
+from terracast.adapt.rungs.output_rls import recursive_rung
+from terracast.adapt.rungs.recall import Recalled
+from terracast.adapt.rungs.refit import Anew
 from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import drift
-from terracast.adapt.bank.adwin import AdwinBank
-from terracast.adapt.bank.kswin import KswinBank, kswin_flags
-from terracast.adapt.bank.page_hinkley import PageHinkleyBank
+from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
+from terracast.adapt.monitoring.detection.bank.kswin import KswinBank, kswin_flags
+from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 
 BANKS = {"adwin": AdwinBank, "page_hinkley": PageHinkleyBank, "kswin": KswinBank}
 RIVER = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.bank.adwin import AdwinBank
-from terracast.adapt.bank.adwin_window import rows_for
-from terracast.adapt.bank.contract import DetectorError
-from terracast.adapt.bank.kswin import KswinBank
-from terracast.adapt.bank.page_hinkley import PageHinkleyBank
+from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
+from terracast.adapt.monitoring.detection.bank.adwin_window import rows_for
+from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.adapt.monitoring.detection.bank.kswin import KswinBank
+from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 
 BANKS = [(AdwinBank, {"clock": 1, "delta": 0.05}), (AdwinBank, {"max_buckets": 3}),
          (PageHinkleyBank, {"threshold": 8.0, "min_instances": 5}),

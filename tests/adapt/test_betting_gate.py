@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from terracast.adapt.guard.betting_gate import BettingGate, log_worth
-from terracast.adapt.guard.gate import GateError
+from terracast.adapt.promotion.e_process_gate import BettingGate, log_worth
+from terracast.adapt.promotion.paired_gate import GateError
 
 OVERLAP = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.mixing.budget import LossBudget
+from terracast.adapt.correction.loss_budget import LossBudget
 
 
 @given(st.integers(0, 10**6), st.integers(0, 4), st.sampled_from([-1.0, -0.2, 0.0, 0.5, 1.0]))

@@ -6,8 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from terracast.adapt.calibration import CalibrationError, OutputCalibration, Rates, lead_groups
-from terracast.adapt.scores import crps, inside
+from terracast.adapt.correction.quantile_tracking import CalibrationError, OutputCalibration, Rates, lead_groups
+from terracast.adapt.evaluation.scores import crps, inside
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 NORMAL = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])

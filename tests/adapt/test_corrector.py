@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from terracast.adapt.calibration import OutputCalibration, Rates
-from terracast.adapt.mixing.corrector import FRESH, SMALLEST_MISS, Corrector, corrector_width, reading
+from terracast.adapt.correction.experts.network_residual import (
+    FRESH,
+    SMALLEST_MISS,
+    Corrector,
+    corrector_width,
+    reading,
+)
+from terracast.adapt.correction.quantile_tracking import OutputCalibration, Rates
 
 
 def _issues(number: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

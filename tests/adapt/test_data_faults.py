@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment, clock
-from terracast.adapt.guard.gate import Gate
-from terracast.adapt.guard.policy import OnEpisode, Policy
+from terracast.adapt.data_faults.data_faults import DataFaults
+from terracast.adapt.data_faults.flag_tickets import FlagTickets
+from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.initialise import Beginning, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.data_faults import DataFaults
-from terracast.adapt.monitoring.flag_tickets import FlagTickets
-from terracast.adapt.monitoring.silence import Reports
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.policy import OnEpisode, Policy
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.known import Recorded, known_after

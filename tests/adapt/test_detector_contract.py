@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
-from terracast.adapt.monitoring.conformance import DetectorConformance
-from terracast.adapt.monitoring.detector import DETECTORS, DetectorError, ReferenceStatistics, detector_named, names
-from terracast.adapt.monitoring.episodes import Episodes
-from terracast.adapt.monitoring.false_alarms import count_episodes
+from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
+from terracast.adapt.monitoring.detection.conformance import DetectorConformance
+from terracast.adapt.monitoring.detection.detector import (
+    DETECTORS,
+    DetectorError,
+    ReferenceStatistics,
+    detector_named,
+    names,
+)
+from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -129,7 +135,7 @@ def test_an_entry_point_names_a_detector(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(("name", "says"), [
     ("cusum", "one of scan, adwin"), ("no_such_module:Thing", "install its package"),
     ("tests.adapt.own_detector:Gone", "mend the name"), ("tests.adapt.own_detector:Unfinished", "lacks at, fit"),
-    ("numpy:ndarray", "inherits terracast.adapt.monitoring.detector.Detector")])
+    ("numpy:ndarray", "inherits terracast.adapt.monitoring.detection.detector.Detector")])
 def test_a_name_that_is_no_detector_says_what_is(name: str, says: str) -> None:
     with pytest.raises(DetectorError, match=says):
         detector_named(name)

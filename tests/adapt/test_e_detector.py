@@ -1,7 +1,7 @@
 """How sure: bets against normal blocks are seldom won, and a change wins them."""
 
 import numpy as np
-from terracast.adapt.monitoring.e_detector import LATEST, Sureness, in_words
+from terracast.adapt.monitoring.diagnosis.e_value import LATEST, Sureness, in_words
 
 
 def test_normal_blocks_seldom_win_the_bet():

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.earlier import EACH, MOST, Earlier, Stretch
-from terracast.adapt.guard.policy import policies
-from terracast.adapt.guard.rung_maker import RungMaker
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.adapt.replay import replay
+from terracast.adapt.evaluation.replay import replay
+from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.policy import policies
+from terracast.adapt.promotion.retention import EACH, MOST, Earlier, Stretch
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.streams.known import Recorded
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.guard.ladder import Ladder, Situation, Step
-from terracast.adapt.guard.policy import OnEpisode
-from terracast.adapt.monitoring.episodes import Episode, EpisodeError, Episodes
+from terracast.adapt.monitoring.episodes.compared_windows import Windows
+from terracast.adapt.monitoring.episodes.episodes import Episode, EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence
-from terracast.adapt.monitoring.windows import Windows
+from terracast.adapt.promotion.ladder import Ladder, Situation, Step
+from terracast.adapt.promotion.policy import OnEpisode
 from terracast.streams.clock import Clock
 
 START = np.datetime64("2015-03-04T06", "ns")

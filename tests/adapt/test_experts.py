@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from terracast.adapt.mixing.experts import Experts, ExpertsError, Recipe
+from terracast.adapt.correction.experts.experts import Experts, ExpertsError, Recipe
 
 RECIPE = Recipe(season=6, seasons=3, refit=3)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.guard.gate import Gate, GateError, long_run_variance, one_sided_p
+from terracast.adapt.promotion.paired_gate import Gate, GateError, long_run_variance, one_sided_p
 
 
 def overlapping(draws, n, overlap):

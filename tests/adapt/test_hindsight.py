@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import clock
-from terracast.adapt.guard.policy import Act, Policy
-from terracast.adapt.guard.rung_maker import RungMaker
-from terracast.adapt.hindcast import hindcast
-from terracast.adapt.hindsight import MOST, ORACLE, Hindsight
+from terracast.adapt.evaluation.hindcast import hindcast
+from terracast.adapt.evaluation.oracle import MOST, ORACLE, Hindsight
+from terracast.adapt.evaluation.replay import replay
+from terracast.adapt.initialise import Beginning, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.adapt.replay import replay
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.policy import Act, Policy
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terracast.adapt.guard.ladder import Climb, Ladder, LadderError, Situation, Step, measured, seconds_left
-from terracast.adapt.monitoring.episodes import Episode
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.ladder import Climb, Ladder, LadderError, Situation, Step, measured, seconds_left
 
 DAY = np.timedelta64(1, "D")
 AT = np.datetime64("2020-03-01", "ns")

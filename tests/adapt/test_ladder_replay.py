@@ -11,17 +11,17 @@ import pytest
 import xarray as xr
 from terracast.adapt.admission import Admission, settle
 from terracast.adapt.clock import clock
-from terracast.adapt.guard.ladder import Step
-from terracast.adapt.guard.past import Past
-from terracast.adapt.guard.policy import Policy, ladder_policy
-from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.evaluation.replay import replay
+from terracast.adapt.initialise import Beginning, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.replay import replay
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.ladder import Step
+from terracast.adapt.promotion.policy import Policy, ladder_policy
+from terracast.adapt.promotion.version_history import Past
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.recalled import Recalled
+from terracast.adapt.rungs.recall import Recalled
 from terracast.adapt.rungs.rung import Adapted, Receipt, RungError
-from terracast.adapt.service import Beginning, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
 

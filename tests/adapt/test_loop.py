@@ -11,15 +11,15 @@ import pytest
 import xarray as xr
 from terracast.adapt.admission import Admission, settle
 from terracast.adapt.clock import Moment, clock
-from terracast.adapt.guard.gate import Gate
-from terracast.adapt.guard.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
-from terracast.adapt.guard.rung_maker import RungMaker
+from terracast.adapt.evaluation.replay import replay
+from terracast.adapt.initialise import Beginning, ServiceError, begin, serve
 from terracast.adapt.loop import Loop, Tick
-from terracast.adapt.replay import replay
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import RungError
-from terracast.adapt.service import Beginning, ServiceError, begin, serve
-from terracast.adapt.watched import Watched
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.seasonal_naive import SeasonalNaive

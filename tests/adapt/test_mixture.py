@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.mixing.mixture import Mixture
-from terracast.adapt.mixing.residual_quantiles import ResidualQuantiles
-from terracast.adapt.scores import crps, inside
+from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
+from terracast.adapt.correction.mixture import Mixture
+from terracast.adapt.evaluation.scores import crps, inside
 from terracast.stfm.forecaster import Request
 
 STEP = np.timedelta64(1, "h")

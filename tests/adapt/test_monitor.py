@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from terracast.adapt.data_faults.silence import Reports
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
-from terracast.adapt.monitoring.episodes import Episodes
-from terracast.adapt.monitoring.false_alarms import count_episodes, resample
+from terracast.adapt.monitoring.detection.alarm_budget import rates_of
+from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes, resample
+from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor, MonitorError
-from terracast.adapt.monitoring.shares import rates_of
-from terracast.adapt.monitoring.silence import Reports
-from terracast.adapt.monitoring.views import KINDS, Views
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, Views
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.monitoring.reference import Reference, ReferencePeriodError
+from terracast.adapt.monitoring.statistics.reference_scale import Reference, ReferencePeriodError
 
 
 def test_location_and_scale_are_those_of_the_normal_law():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terracast.adapt.mixing.ridge import Moments, Ridge, RidgeError
+from terracast.adapt.correction.experts.ridge import Moments, Ridge, RidgeError
 
 
 def _batch(x: np.ndarray, y: np.ndarray, weights: np.ndarray, pull: np.ndarray) -> np.ndarray:

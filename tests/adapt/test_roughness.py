@@ -1,8 +1,8 @@
 """Roughness: which hours of a node are calm, and what a level gains from weighing them."""
 
 import numpy as np
-from terracast.adapt.monitoring.roughness import WIDEST, Roughness
-from terracast.adapt.monitoring.views import Views
+from terracast.adapt.monitoring.statistics.node_statistics import Views
+from terracast.adapt.monitoring.statistics.volatility import WIDEST, Roughness
 
 DAYS, NODES = 120, 6
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from terracast.adapt.rungs.context import Directions
+from terracast.adapt.rungs.cavia import Directions
 from terracast.adapt.rungs.meta_context import ContextPlan
-from terracast.adapt.rungs.start import FILE, load_start, plan_of, save_start, shipped_directions
+from terracast.adapt.rungs.meta_init import FILE, load_start, plan_of, save_start, shipped_directions
 from terracast.benchmarks.adapt.new_node import MARKS, NewNodeError, bench_new_node, new_nodes, summary
 from terracast.benchmarks.adapt.rungs import bench_rungs, situation
 from terracast.benchmarks.base.data import cases_of

@@ -11,17 +11,17 @@ import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.rungs import kept
-from terracast.adapt.rungs.context import Directions
-from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs import serialization as kept
+from terracast.adapt.rungs.adapter_rung import AdapterRung
+from terracast.adapt.rungs.adapter_training import Effort
+from terracast.adapt.rungs.cavia import Directions
+from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.correction import Corrected, Correction
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.layers import LayerError, bare
-from terracast.adapt.rungs.learning import Effort
-from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.adapt.rungs.output_rls import RecursiveCorrection
 from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
-from terracast.adapt.rungs.tuning import AdapterRung
-from terracast.stfm import shelf
+from terracast.adapt.rungs.wrappers import LayerError, bare
+from terracast.stfm import serialization as shelf
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.network import BaseNetwork, Size
 from terracast.stfm.forecaster import Forecaster, Request

@@ -9,13 +9,13 @@ import pytest
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
-from terracast.adapt.rungs.domains import DomainAdversary
-from terracast.adapt.rungs.learning import Effort, Taught, course
-from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.rungs.adapter_rung import AdapterRung
+from terracast.adapt.rungs.adapter_training import Effort, Taught, course
+from terracast.adapt.rungs.catalog import ALIKE, steps_of
+from terracast.adapt.rungs.dann import DomainAdversary
+from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
 from terracast.adapt.rungs.rung import attempt
-from terracast.adapt.rungs.school import school
-from terracast.adapt.rungs.tuning import AdapterRung
-from terracast.adapt.rungs.usual import ALIKE, steps_of
+from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
 
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 import torch
 from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
-from terracast.adapt.rungs.context import Directions, Seen, learned, merged, step
-from terracast.adapt.rungs.context_rung import ContextRung
+from terracast.adapt.rungs.adapter_rung import AdapterRung
+from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient
+from terracast.adapt.rungs.cavia import Directions, Seen, learned, merged, step
+from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.learning import Effort, Taught, course, gradient
 from terracast.adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
 from terracast.adapt.rungs.meta_context import ContextPlan, meta_learn_context
 from terracast.adapt.rungs.meta_context import outer_gradient as context_gradient
+from terracast.adapt.rungs.meta_init import load_start, plan_of, save_start
 from terracast.adapt.rungs.rung import Rung, attempt
-from terracast.adapt.rungs.school import school
-from terracast.adapt.rungs.start import load_start, plan_of, save_start
 from terracast.adapt.rungs.tasks import Task
-from terracast.adapt.rungs.tuning import AdapterRung
+from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
-from terracast.stfm.shelf import load, save
+from terracast.stfm.serialization import load, save
 
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
@@ -155,7 +155,7 @@ def test_a_merged_context_says_what_the_moved_states_say() -> None:
     made, one = network(), small_task().query
     directions = Directions.random(16, count=4)
     context = torch.tensor([0.5, -1.0, 0.2, 0.0])
-    from terracast.adapt.rungs.context import told
+    from terracast.adapt.rungs.cavia import told
     with torch.no_grad():
         wanted = told(made, made.look(one.batch), one, directions.values, context).quantiles
         served = merged(Base(made), directions, context).network(one.batch).quantiles
@@ -175,7 +175,7 @@ def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one(
         context = torch.tensor([float(chance.choice([-2.0, 2.0]))])
 
         def moved(lesson):  # type: ignore[no-untyped-def]
-            from terracast.adapt.rungs.context import told
+            from terracast.adapt.rungs.cavia import told
             with torch.no_grad():
                 answer = told(made, made.look(lesson.batch), lesson, hidden.values, context)
             return replace(lesson, truth=answer.quantiles[..., 5], counts=torch.zeros_like(lesson.counts))

@@ -9,8 +9,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.adapt.rungs.correction import Corrected, OutputRung, located
+from terracast.adapt.rungs.output_rls import Memory, RecursiveCorrection, recursive_rung
 from terracast.adapt.rungs.pairs import losses_on, matured
-from terracast.adapt.rungs.recursive import Memory, RecursiveCorrection, recursive_rung
 from terracast.adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
 from terracast.stfm.forecaster import QUANTILES, Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.seasonal_naive import SeasonalNaive

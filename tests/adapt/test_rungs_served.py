@@ -7,21 +7,21 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.ladder import LadderError
-from terracast.adapt.guard.past import Past
-from terracast.adapt.guard.policy import Act
-from terracast.adapt.guard.rung_maker import RungMaker
-from terracast.adapt.rungs.anew import Anew
-from terracast.adapt.rungs.beneath import Beneath
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.ladder import LadderError
+from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.version_history import Past
+from terracast.adapt.rungs.catalog import steps_of
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.layers import bare
-from terracast.adapt.rungs.recalled import Recalled
-from terracast.adapt.rungs.recursive import recursive_rung
-from terracast.adapt.rungs.regimes import Regimes, Units, signature
+from terracast.adapt.rungs.output_rls import recursive_rung
+from terracast.adapt.rungs.recall import Recalled
+from terracast.adapt.rungs.refit import Anew
+from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
 from terracast.adapt.rungs.rung import Rung, RungError, attempt
-from terracast.adapt.rungs.usual import steps_of
-from terracast.adapt.watched import Watched
+from terracast.adapt.rungs.under_correction import Beneath
+from terracast.adapt.rungs.wrappers import bare
+from terracast.adapt.task import Watched
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded

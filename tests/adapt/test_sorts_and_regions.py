@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from terracast.adapt.monitoring.explanations import Node, best
-from terracast.adapt.monitoring.region import explained, linked
-from terracast.adapt.monitoring.sorts import sort_of
+from terracast.adapt.monitoring.diagnosis.change_types import sort_of
+from terracast.adapt.monitoring.diagnosis.explanations import Node, best
+from terracast.adapt.monitoring.diagnosis.localisation import explained, linked
 
 DAYS, SINCE = 60, 50
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.adapt.stacking import FEWEST_PAIRS, SHARE, Stacking, Terms
+from terracast.adapt.correction.residual_ridge import FEWEST_PAIRS, SHARE, Stacking, Terms
 from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from terracast.adapt.monitoring.views import KINDS, OF_NODES, Views
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES, Views
 
 NODES, DAYS = 8, 120
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.monitoring.detector import ReferenceStatistics
-from terracast.adapt.monitoring.region import explained, grown
-from terracast.adapt.monitoring.sorts import began, sort_of
-from terracast.adapt.monitoring.window_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
+from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
+from terracast.adapt.monitoring.detection.glr_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
+from terracast.adapt.monitoring.diagnosis.change_types import began, sort_of
+from terracast.adapt.monitoring.diagnosis.localisation import explained, grown
 from terracast.benchmarks.drift.expectation import Expectation
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 import xarray as xr
-from terracast.adapt.monitoring.confidence import Confidence
-from terracast.adapt.monitoring.evidence import Evidence
-from terracast.adapt.monitoring.false_alarms import count_episodes
+from terracast.adapt.evaluation.scores import pit
+from terracast.adapt.monitoring.channels.covariate_shift import Surroundings, features
+from terracast.adapt.monitoring.channels.interval_calibration import Confidence
+from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
-from terracast.adapt.monitoring.surroundings import Surroundings, features
-from terracast.adapt.scores import pit
 
 from tests.adapt.watched_worlds import DAY, HOUR, LEADS, NAMES, NODES, START, World
 

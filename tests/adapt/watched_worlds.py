@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 from scipy.special import ndtri
-from terracast.adapt.monitoring.evidence import Evidence
+from terracast.adapt.evaluation.scores import pit, residual
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
-from terracast.adapt.monitoring.surroundings import Contexts, features
-from terracast.adapt.scores import pit, residual
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 Each = Callable[[int], np.ndarray]

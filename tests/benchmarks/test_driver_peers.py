@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
-from terracast.causal.graph import Series
-from terracast.causal.prepare import Prepared
+from terracast.causal.graph.graph import Series
+from terracast.causal.preprocessing.prepare import Prepared
 
 NAMES = (Series("a", "x"), Series("a", "y"), Series("b", "z"))
 

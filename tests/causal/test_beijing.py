@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from terracast.causal.discover import discover
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Prepared, prepare
+from terracast.causal.preprocessing.prepare import Prepared, prepare
 from terracast.drivers.direct_causes import choose_drivers
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"

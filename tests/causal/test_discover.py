@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.causal.discover import DiscoverError, discover, stability
-from terracast.causal.engine import Search
-from terracast.causal.graph import CausalGraph, Series
+from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import Preparation, Prepared, prepare
+from terracast.causal.preprocessing.prepare import Preparation, Prepared, prepare
+from terracast.causal.search.engine import Search
 
 NAMES = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "pm25"), Series("traffic", "flow"))
 TRUTH = {("weather.rain", "traffic.flow", 2, -1), ("weather.wind", "air.pm25", 1, -1),

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from terracast.causal.drawing import draw
-from terracast.causal.graph import CausalGraph, Link, Series
-from terracast.causal.layout import Box, arrow, ring
+from terracast.causal.graph.drawing import draw
+from terracast.causal.graph.graph import CausalGraph, Link, Series
+from terracast.causal.graph.layout import Box, arrow, ring
 from terracast.drivers.direct_causes import choose_drivers
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from terracast.benchmarks.causal.speed import world
 from terracast.causal.discover import DiscoverError, discover
-from terracast.causal.effort import effort
-from terracast.causal.graph import Series
+from terracast.causal.graph.graph import Series
 from terracast.causal.methods.explorer import explorer, quiet
-from terracast.causal.prepare import Prepared
-from terracast.causal.search import Search
+from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.cost_estimate import effort
+from terracast.causal.search.settings import Search
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 

@@ -7,8 +7,8 @@ import io
 
 import networkx
 import pytest
-from terracast.causal.exports import to_csv, to_dot, to_graphml, to_networkx
-from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.graph.exports import to_csv, to_dot, to_graphml, to_networkx
+from terracast.causal.graph.graph import CausalGraph, Link, Series
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")
 GRAPH = CausalGraph((RAIN, FLOW), (Link(RAIN, FLOW, 2, -0.4, 1e-9, 0.9), Link(RAIN, FLOW, 0, 0.1, 0.001, None, False)),

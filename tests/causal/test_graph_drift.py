@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from terracast.causal.changes import changes_between, told_changes
 from terracast.causal.discover import discover
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
-from terracast.causal.graph_drift import graph_alarms
-from terracast.causal.prepare import Prepared
-from terracast.causal.windows import WindowError, WindowGraph, steady_drivers, window_graphs
+from terracast.causal.graph.changes import changes_between, told_changes
+from terracast.causal.graph.drift import graph_alarms
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.windows import WindowError, WindowGraph, steady_drivers, window_graphs
 
 RAIN, WIND, FLOW, DUST = (Series("weather", "rain"), Series("weather", "wind"), Series("traffic", "flow"),
                           Series("air", "dust"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from terracast.causal.discover import DiscoverError, discover
-from terracast.causal.graph import CausalGraph, Series
-from terracast.causal.prepare import Prepared
-from terracast.causal.search import Search
+from terracast.causal.graph.graph import CausalGraph, Series
+from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.settings import Search
 
 RAIN, FLOW, DUST = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "pm25")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from terracast.causal.graph import CausalGraph, Link, Series
+from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.one_way import one_way, settled
+from terracast.causal.search.unidirectional import one_way, settled
 
 HEAT, DAMP = Series("weather", "heat"), Series("weather", "damp")
 CARS, SALES = Series("city", "cars"), Series("shop", "sales")

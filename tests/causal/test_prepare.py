@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.causal.graph import Series
-from terracast.causal.prepare import Preparation, PrepareError, prepare
+from terracast.causal.graph.graph import Series
+from terracast.causal.preprocessing.prepare import Preparation, PrepareError, prepare
 
 RNG = np.random.default_rng(7)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from terracast.causal.agreement import beside_all_others, met_again
-from terracast.causal.breaks import best_break, spans
-from terracast.causal.curved import CAUSE, DEGREE, CurvedTest, curvature, curves
 from terracast.causal.discover import discover
-from terracast.causal.graph import Link, Series
+from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.prepare import prepare
-from terracast.causal.search import DiscoverError, Search
-from terracast.causal.thorough import Redraws, discover_thoroughly, usual_search
+from terracast.causal.preprocessing.prepare import prepare
+from terracast.causal.search.change_points import best_break, spans
+from terracast.causal.search.link_filters import beside_all_others, met_again
+from terracast.causal.search.polynomial_parcorr import CAUSE, DEGREE, CurvedTest, curvature, curves
+from terracast.causal.search.robust_search import Redraws, discover_thoroughly, usual_search
+from terracast.causal.search.settings import DiscoverError, Search
 from tigramite.data_processing import DataFrame
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.watched import Watched
-from terracast.causal.graph import Driver, Series
+from terracast.adapt.task import Watched
+from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_ablation
 from terracast.drivers.publication_delays import publication_delays
 from terracast.drivers.selection import select_by_ablation

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from terracast.causal.graph import CausalGraph, Link, Series
-from terracast.causal.words import sentence
+from terracast.causal.graph.graph import CausalGraph, Link, Series
+from terracast.causal.graph.sentences import sentence
 from terracast.drivers.direct_causes import DriverError, choose_drivers
 
 RAIN, WIND = Series("weather", "rain"), Series("weather", "wind_speed")

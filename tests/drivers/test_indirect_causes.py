@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 from terracast.causal.discover import discover, stability
-from terracast.causal.graph import CausalGraph, Driver, Link, Series
-from terracast.causal.prepare import Prepared
-from terracast.causal.windows import steady_drivers, window_graphs
+from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
+from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.windows import steady_drivers, window_graphs
 from terracast.drivers.direct_causes import choose_drivers
 from terracast.drivers.indirect_causes import ways_to, with_indirect
 from terracast.flows.discovery.saved_discovery import drivers_from, drivers_text

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from terracast.adapt.clock import clock
-from terracast.adapt.watched import Watched
-from terracast.causal.graph import CausalGraph, Driver, Series
+from terracast.adapt.task import Watched
+from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.driver_watch import Dropped
 from terracast.drivers.negative_transfer import NegativeTransferMonitor, cooled_down
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from terracast.causal.graph import Driver, Series
+from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.backward_elimination import backward_elimination, marginal_gain
 from terracast.drivers.paired_e_process import PairedError
 from terracast.drivers.selection import select_by_ablation

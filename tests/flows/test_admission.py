@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.earlier import Earlier, Stretch
-from terracast.adapt.guard.past import Past
-from terracast.adapt.guard.policy import Act
-from terracast.adapt.guard.rung_maker import RungMaker
 from terracast.adapt.loop import Loop
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.retention import Earlier, Stretch
+from terracast.adapt.promotion.version_history import Past
 from terracast.flows.adapt import carry_out_wish
-from terracast.flows.saved_loop import load_loop, save_loop
+from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from terracast.adapt.hindsight import ORACLE
-from terracast.adapt.replay import Outcome
-from terracast.flows.advice import advice
-from terracast.flows.replay_words import alarms
+from terracast.adapt.evaluation.oracle import ORACLE
+from terracast.adapt.evaluation.replay import Outcome
+from terracast.flows.reporting.advice import advice
+from terracast.flows.reporting.replay_words import alarms
 
 DAY = pd.Timedelta("1D")
 

@@ -16,11 +16,11 @@ import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
 from terracast.flows.discover import discover_now, refuse_if_silent
-from terracast.flows.first_service import first_start, too_early
 from terracast.flows.ingest import ingest_new
-from terracast.flows.initial import write_settings
+from terracast.flows.init import write_settings
 from terracast.flows.replay import run_replay
 from terracast.flows.retrain import begin_service
+from terracast.flows.service.first_service import first_start, too_early
 from terracast.flows.settings import in_words, read_settings
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from terracast.flows.freshness import SourceFreshness, freshness
+from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.workspace import Workspace
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

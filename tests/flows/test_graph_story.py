@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 from terracast.causal.discover import discover
-from terracast.causal.graph import Series
-from terracast.causal.prepare import Prepared
+from terracast.causal.graph.graph import Series
+from terracast.causal.preprocessing.prepare import Prepared
 from terracast.flows.discovery.graph_story import Story
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")

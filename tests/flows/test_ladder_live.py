@@ -18,16 +18,16 @@ import pytest
 import xarray as xr
 from terracast.adapt.admission import examine
 from terracast.adapt.clock import Moment
-from terracast.adapt.guard.past import Past
-from terracast.adapt.guard.policy import Act
-from terracast.adapt.hindsight import ORACLE
+from terracast.adapt.evaluation.oracle import ORACLE
+from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.version_history import Past
 from terracast.adapt.rungs.correction import Corrected
-from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.adapt.rungs.output_rls import RecursiveCorrection
 from terracast.flows.adapt import Registered, carry_out_wish
-from terracast.flows.by_hand import promote_by_hand, rollback_by_hand
+from terracast.flows.manual import promote_by_hand, rollback_by_hand
 from terracast.flows.replay import run_replay
 from terracast.flows.report import report_on
-from terracast.flows.saved_loop import load_loop, save_loop
+from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.settings import SettingsError
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace

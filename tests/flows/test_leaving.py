@@ -9,7 +9,7 @@ import pytest
 
 ENDS = """
 import atexit, sys, threading, time
-from terracast.flows.leaving import leave
+from terracast.flows.cli.leaving import leave
 class Broken:  # what a native library's thread does to an interpreter that is torn down
     def __del__(self):
         import os

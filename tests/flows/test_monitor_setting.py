@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from terracast.adapt.monitoring.sequential import PageHinkleyDetector
-from terracast.flows.initial import write_settings
-from terracast.flows.saved_loop import load_loop
+from terracast.adapt.monitoring.detection.sequential import PageHinkleyDetector
+from terracast.flows.init import write_settings
+from terracast.flows.service.loop_state import load_loop
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.watch import watch_once
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terracast.flows.initial import write_settings
-from terracast.flows.names import as_domain, as_model, domain_name, stream_name
+from terracast.flows.init import write_settings
 from terracast.flows.settings import SettingsError, read_settings
+from terracast.flows.settings.names import as_domain, as_model, domain_name, stream_name
 from terracast.flows.workspace import Workspace
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

@@ -9,7 +9,7 @@ from terracast.flows.pretrain import run_pretraining
 from terracast.stfm.base.model import SHIPPED, Base
 from terracast.stfm.base.network import Size
 from terracast.stfm.base.pretraining import Plan
-from terracast.stfm.shelf import load
+from terracast.stfm.serialization import load
 
 PLAN = Plan(steps=4, worlds=2, fresh=1, nodes=3, length=600, size=Size(width=16, layers=2, heads=2, inducing=2))
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from terracast.adapt.monitoring.episodes import Episode
-from terracast.flows.events import deliver, post_episodes
-from terracast.flows.prefect_api import EPISODE, ask
-from terracast.flows.recorded import recorded
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.flows.running.prefect_api import EPISODE, ask
+from terracast.flows.running.recorded import recorded
+from terracast.flows.service.events import deliver, post_episodes
 from terracast.flows.workspace import Workspace
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from terracast.flows.replay_words import lines
 from terracast.flows.report import report_on
-from terracast.flows.saved_replay import last_replay, place_of
+from terracast.flows.reporting.replay_words import lines
+from terracast.flows.service.replay_state import last_replay, place_of
 from terracast.flows.workspace import Workspace
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from terracast.flows.freshness import NodeFreshness, SourceFreshness
 from terracast.flows.reporting.content import (
     Alarm,
     CausalLink,
@@ -27,6 +26,7 @@ from terracast.flows.reporting.content import (
     Version,
 )
 from terracast.flows.reporting.page import render, write
+from terracast.flows.service.freshness import NodeFreshness, SourceFreshness
 
 NODES = ("Aotizhongxin", "Changping", "Dingling", "Dongsi", "Guanyuan", "Gucheng")
 DRAWING = ('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="80"><text x="10" y="40">wind to PM2.5</text>'

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terracast.flows.service.spans import MOST_WAITED, SHORT_WAIT, Spans, spans_for
 from terracast.flows.settings import in_words
-from terracast.flows.spans import MOST_WAITED, SHORT_WAIT, Spans, spans_for
 from terracast.streams.clock import span as span_of
 
 STEPS = ["1min", "5min", "10min", "15min", "30min", "1h", "3h", "6h", "1D", "7D", "30D"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from terracast.flows.maintenance import maintain, snapshots_in_use
 from terracast.flows.retrain import begin_service
-from terracast.flows.saved_loop import FORMAT, reference_snapshot
+from terracast.flows.service.loop_state import FORMAT, reference_snapshot
+from terracast.flows.service.maintenance import maintain, snapshots_in_use
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import StoreError
@@ -86,7 +86,7 @@ A_PROCESS = """
 import sys
 from pathlib import Path
 import numpy as np
-from terracast.flows.memory import keep_little
+from terracast.flows.service.memory import keep_little
 keep_little()
 from terracast.flows.watch import watch
 config, now = sys.argv[1], np.datetime64(sys.argv[2])

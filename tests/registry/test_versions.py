@@ -27,7 +27,7 @@ import os, signal, sys, time
 import numpy as np, pandas as pd, xarray as xr
 from terracast.registry.lineage import Lineage
 from terracast.registry.versions import Registry
-from terracast.stfm import shelf
+from terracast.stfm import serialization as shelf
 
 class Dies:
     def __init__(self, inner): self.inner = inner
@@ -131,7 +131,7 @@ def test_threads_that_add_the_same_key_make_one_version(opened: Callable[..., Re
 
 def test_kill_in_the_middle_then_two_processes_at_once_make_one_version(
         registry: Registry, model: NativeModel, tmp_path: Path) -> None:
-    from terracast.stfm import shelf
+    from terracast.stfm import serialization as shelf
 
     shelved = tmp_path / "shelved"
     shelved.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from terracast.adapt.rungs.correction import Corrected
-from terracast.adapt.rungs.recursive import RecursiveCorrection
+from terracast.adapt.rungs.output_rls import RecursiveCorrection
 from terracast.registry.lineage import Lineage
 from terracast.registry.versions import Registry
 from terracast.stfm.forecaster import Request

@@ -16,7 +16,7 @@ from terracast.stfm.base.model import Base
 from terracast.stfm.base.network import Size
 from terracast.stfm.base.pretraining import Plan, pretrain
 from terracast.stfm.forecaster import ForecastError, Request
-from terracast.stfm.shelf import load, save
+from terracast.stfm.serialization import load, save
 
 from tests.stfm.base_panels import HOUR, panel
 

@@ -8,9 +8,9 @@ import torch
 from scipy.stats import nbinom, poisson
 from terracast.stfm.base import network as module
 from terracast.stfm.base.counts import quantiles, surprise
-from terracast.stfm.base.lesson import collated
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
-from terracast.stfm.base.scene import scene_of
+from terracast.stfm.base.panel_tensors import scene_of
+from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import cut
 
 from tests.stfm.base_panels import HOUR, panel

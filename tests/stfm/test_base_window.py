@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.stats.calendar import seasons
-from terracast.stfm.base.readings import NAMES, read
-from terracast.stfm.base.scene import NEIGHBOURS, scene_of
+from terracast.stfm.base.baselines import NAMES, read
+from terracast.stfm.base.panel_tensors import NEIGHBOURS, scene_of
 from terracast.stfm.base.seasons import calendar
 from terracast.stfm.base.window import CONTEXT, PATCH, bounds, cut, units
 from terracast.stfm.forecaster import ForecastError

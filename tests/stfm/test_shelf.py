@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from terracast.stfm import shelf
+from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import ForecastError, Request
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.saved_folder import CONFIG, WEIGHTS

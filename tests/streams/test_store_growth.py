@@ -202,7 +202,7 @@ if sys.argv[2] == "disk":
     with store.transaction("room again") as step:
         step.set_state("loop", {"n": number})
     assert store.read().state("loop") == {"n": number}
-from terracast.flows.leaving import leave
+from terracast.flows.cli.leaving import leave
 leave(0)
 """
 
@@ -245,7 +245,7 @@ def test_a_disk_that_may_not_be_written_is_one_line(tmp_path):
               "store = Store.open(sys.argv[1] + '/store'); store.read().domains\n"
               "try:\n    with store.transaction('step') as step: step.set_state('loop', {})\n"
               "except StoreError as failed: print(failed)\n"
-              "from terracast.flows.leaving import leave; leave(0)")
+              "from terracast.flows.cli.leaving import leave; leave(0)")
     done = mounted(tmp_path, "size=3m", sys.executable, "-c", script, str(tmp_path))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "expected a folder that" in done.stdout and done.stdout.count("\n") == 1

@@ -1,0 +1,204 @@
+"""A contender: one model version with its own calibration and the forecasts of it whose labels are still to come.
+
+Champion and challenger are both contenders and are treated alike: they issue at every tick, labels mature one by
+one, and each forecast is scored once, when all its labels are known or the patience for late ones is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from terracast.adapt.correction.mixture import Mixture
+from terracast.adapt.correction.no_harm_guard import Earned
+from terracast.adapt.correction.quantile_tracking import OutputCalibration
+from terracast.adapt.correction.residual_ridge import Stacking
+from terracast.adapt.evaluation.scores import crps, inside, level
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.instant import instant
+
+ARRAYS = ("raw", "moved", "served", "labels", "features")
+CORRECTIONS: Mapping[str, Any] = {"calibration": OutputCalibration, "stacking": Stacking, "mixture": Mixture,
+                                  "earned": Earned}  # what a contender may hold beside its model, by its field
+
+
+@dataclass
+class OpenForecast:
+    """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
+
+    ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
+    ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served.
+    """
+
+    issue_time: np.datetime64
+    version: str
+    shadow: bool
+    raw: np.ndarray
+    moved: np.ndarray
+    served: np.ndarray
+    labels: np.ndarray
+    features: np.ndarray
+
+    def state(self) -> dict[str, object]:
+        """Everything, as arrays."""
+        return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow,
+                **{name: getattr(self, name) for name in ARRAYS}}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> OpenForecast:
+        """Read back what ``state`` wrote."""
+        return cls(instant(str(state["issue_time"])), str(state["version"]), bool(state["shadow"]),
+                   *(np.asarray(state[name], dtype="float64") for name in ARRAYS))
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one closed forecast was worth, per node: means over the leads whose label came (NaN: none did).
+
+    ``labels`` counts them; ``hits`` is the share of labels inside the served 80 % interval, ``last_hit`` the same
+    at the last lead alone.
+    """
+
+    issue_time: np.datetime64
+    version: str
+    shadow: bool
+    absolute_error: np.ndarray
+    crps: np.ndarray
+    hits: np.ndarray
+    last_hit: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass
+class Contender:
+    """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served; with
+    ``earned`` what they make of them is served only as far as it has earned it, node by node."""
+
+    version: str
+    model: Forecaster
+    calibration: OutputCalibration | None
+    request: Request
+    stacking: Stacking | None = None
+    mixture: Mixture | None = None
+    earned: Earned | None = None
+    open: list[OpenForecast] = field(default_factory=list)
+
+    def heir(self, version: str, model: Forecaster) -> Contender:
+        """Another model with copies of these corrections as they stand, and no open forecasts."""
+        made = Contender.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
+        made.earned = None if self.earned is None else self.earned.heir()
+        return made
+
+    def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
+              beside: xr.DataArray | None = None) -> xr.Dataset:
+        """Forecast, calibrate, remember for scoring; returns the calibrated forecast. ``beside`` (time, variable,
+        node): the company that the mixture began with, on the same clock."""
+        forecast = self.model.forecast(context, self.request.at(issue_time))
+        raw = forecast[self.request.target].values[0].astype("float64")
+        moved, features = raw, np.empty((raw.shape[1], 0))
+        if self.stacking is not None:
+            median = level(raw, self.request.quantiles, 0.5)
+            features = self.stacking.features(context, self.request.at(issue_time), median)
+            moved = self.stacking.apply(raw, median, features)
+        if self.mixture is not None:
+            moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
+        moved = _single(moved)
+        served = moved if self.calibration is None else self.calibration.apply(moved)
+        if self.earned is not None:
+            served = self.earned.serve(raw, served)
+        served = _single(served)
+        labels = np.full(raw.shape[:2], np.nan)
+        self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
+        return forecast.assign({self.request.target: forecast[self.request.target].copy(
+            data=served[None].astype("float32"))})
+
+    def mature(self, now: np.datetime64, labels: xr.DataArray, patience: np.timedelta64) -> list[Score]:
+        """Take in labels (time, node) as known now; the first value seen of a label counts.
+
+        Learns the calibration from newly matured labels and returns the scores of forecasts that closed.
+        O(open forecasts × leads × nodes).
+        """
+        for one in self.open:
+            valid = self.request.at(one.issue_time).valid_times
+            known = rows_at(labels, valid)
+            fresh = np.isnan(one.labels) & np.isfinite(known)
+            if fresh.any():
+                one.labels = np.where(fresh, known, one.labels)
+                if self.mixture is not None:
+                    self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
+                if self.calibration is not None:
+                    self.calibration.learn(one.moved, np.where(fresh, known, np.nan))
+                if self.earned is not None:
+                    self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
+        closed = [one for one in self.open if self._over(one, now, patience)]
+        self.open = [one for one in self.open if not self._over(one, now, patience)]
+        self._no_longer_open(closed)
+        if self.stacking is not None:
+            for one in closed:
+                self.stacking.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
+        return [self._score(one) for one in closed]
+
+    def drop_shadows(self) -> None:
+        """Forecasts that were made to be compared are not waited for any more."""
+        self._no_longer_open([one for one in self.open if one.shadow])
+        self.open = [one for one in self.open if not one.shadow]
+
+    def _no_longer_open(self, forecasts: list[OpenForecast]) -> None:
+        for one in forecasts:
+            if self.mixture is not None:
+                self.mixture.close(one.issue_time)
+            if self.earned is not None:
+                none = np.full(one.labels.shape, np.nan)
+                self.earned.settle(one.raw, one.served, none, np.isnan(one.labels))
+
+    def _over(self, one: OpenForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
+        last = self.request.at(one.issue_time).valid_times[-1]
+        return bool(np.isfinite(one.labels).all()) or now >= last + patience
+
+    def _score(self, one: OpenForecast) -> Score:
+        quantiles = self.request.quantiles
+        error = np.abs(one.labels - level(one.served, quantiles, 0.5))
+        hits = inside(one.served, one.labels, quantiles)
+        return Score(one.issue_time, one.version, one.shadow, _mean(error),
+                     _mean(crps(one.served, one.labels, quantiles)), _mean(hits), hits[-1],
+                     np.isfinite(one.labels).sum(axis=0))
+
+    def state(self) -> dict[str, object]:
+        """Version, corrections and open forecasts; the model itself is found again by its version."""
+        parts = {name: getattr(self, name) for name in CORRECTIONS}
+        return {"version": self.version, "open": [one.state() for one in self.open],
+                **{name: None if part is None else part.state() for name, part in parts.items()}}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any], request: Request, model: Callable[[str], Forecaster]) -> Contender:
+        """Go on where ``state`` was taken; ``model`` finds a forecaster by its version."""
+        parts = {name: None if state[name] is None else kind.restore(state[name]) for name, kind in CORRECTIONS.items()}
+        return cls(version := str(state["version"]), model(version), request=request,
+                   open=[OpenForecast.restore(one) for one in state["open"]], **parts)
+
+
+def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:
+    """Rows of ``labels`` at the stamps ``valid``; NaN rows where the panel has none. Its clock is sorted."""
+    time, values = labels["time"].values, labels.values
+    rows = np.full((len(valid), values.shape[1]), np.nan)
+    if len(time):
+        at = np.minimum(np.searchsorted(time, valid), len(time) - 1)
+        there = time[at] == valid
+        rows[there] = values[at[there]]
+    return rows
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """Values as they are handed out, in single precision, so that they are scored as served and kept in half the
+    room."""
+    return values.astype("float32").astype("float64")
+
+
+def _mean(cells: np.ndarray) -> np.ndarray:
+    """Mean over leads of the cells that are known, NaN where none is."""
+    known = np.isfinite(cells)
+    return np.where(known.any(axis=0), np.where(known, cells, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1),
+                    np.nan)

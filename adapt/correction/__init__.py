@@ -1,0 +1,1 @@
+"""Correction: what is served beside a base's own forecast, never much worse than it."""

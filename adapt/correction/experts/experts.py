@@ -1,0 +1,278 @@
+"""The experts that serve from the first hour of a stream: online ridges that read and pool differently, and naives.
+
+They share one tape, one row of features for each origin, and the sums of each memory, so that several cost little more
+than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from terracast.adapt.correction.experts.covariates import PENALTY, Company
+from terracast.adapt.correction.experts.history_buffer import Tape
+from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
+from terracast.adapt.correction.experts.ridge import Moments, Ridge
+from terracast.streams.errors import TerracastError
+
+NAIVES = ("last-value", "seasonal-naive", "profile")
+STEADIEST = 0.05  # widths: smoother nodes than that do not count for more
+KNOWN_SHARE = 0.5  # of a window and of its labels: with less a pair is not learned
+WINDOW_SEASONS, WINDOW_LEAST, WINDOW_MOST = 4, 24, 96  # what the plain window reads, in seasons and in rows
+FRESH = 25  # a solution is made anew when the pairs have grown by one in that many
+
+
+class ExpertsError(TerracastError):
+    """Experts that cannot be made, or rows of another network."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One ridge: what it reads, the factor with which a row's weight falls for each row that passes, and what a pair
+    of another node counts."""
+
+    reads: Literal["lags", "window", "company"]
+    forgetting: float
+    pooling: float
+
+    @property
+    def name(self) -> str:
+        """As rows and receipts call it."""
+        return f"ridge-{self.reads}-{self.forgetting:g}-{self.pooling:g}"
+
+
+USUAL = (Kind("lags", 1.0, 1.0), Kind("lags", 1.0, 0.1), Kind("lags", 1.0, 0.03), Kind("lags", 0.9998, 0.1),
+         Kind("window", 1.0, 0.1))
+
+MOST_APART = 32
+IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1))  # where other variables are told
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the experts are; how the settings were chosen: docs/decisions/0005.
+
+    ``season`` in steps (1: none is told), ``seasons``: how many are read; ``slack``: leads beyond the horizon, for
+    values not yet known at the issue; ``refit``: the fewest rows between two solutions;
+    ``squash``: learn on the inverse hyperbolic sine of the values, for points near the median of skewed ones.
+    """
+
+    season: int
+    seasons: int = 14
+    slack: int = 0
+    ridges: tuple[Kind, ...] = USUAL
+    refit: int = 24
+    squash: bool = False
+
+    @classmethod
+    def usual(cls, season: int, horizon: int, rows: int, nodes: int, slack: int = 0, *, squash: bool = False,
+              company: bool = False) -> Recipe:
+        """The recipe for a history of ``rows``: it reads a quarter of them, two weeks of days at most.
+
+        Without eight seasons none is told. More than ``MOST_APART`` nodes share their ridges.
+
+        >>> Recipe.usual(season=24, horizon=96, rows=2880, nodes=7).refit
+        48
+        """
+        told = season if rows >= 8 * season else 1
+        seasons = int(np.clip(rows // (4 * told), 2, 14))
+        ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if company else ()))
+        if nodes > MOST_APART:
+            ridges = tuple(dict.fromkeys(replace(kind, pooling=1.0) for kind in ridges))
+        return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash)
+
+    @property
+    def window(self) -> int:
+        """Rows that the plain window reads."""
+        return min(max(WINDOW_SEASONS * self.season, WINDOW_LEAST), WINDOW_MOST)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Recipe:
+        """Read back what ``asdict`` wrote."""
+        return cls(**{**state, "ridges": tuple(Kind(**kind) for kind in state["ridges"])})
+
+
+class Experts:
+    """All experts of one stream (rows on its clock, nodes); ask for points after every row or whenever you like.
+
+    Ridges learn what the profile (the naive of that name) leaves. A pair (window, labels) is learned once, when the
+    row of its last lead has come: an origin r is forecast from pairs with origins ≤ r - horizon - slack. Windows are
+    read as they stood at their origin, gaps filled from the past; windows or labels with more than half of the values
+    missing teach nothing. ``first``: number of steps from any season's beginning to the first row of ``history``.
+    A row costs its features, and now and then one solution of each ridge; memory of a node (of the network, if it
+    shares) is 8 × width × (width + leads) bytes for each reading and factor: about 1 MB for two weeks of hours.
+
+    >>> hours = np.arange(24 * 40)
+    >>> wave = np.sin(hours * 2 * np.pi / 24)[:, None]
+    >>> experts = Experts.begin(wave[:-6], 0, horizon=6, recipe=Recipe(season=24, seasons=7))
+    >>> points = experts.points()
+    >>> points.shape == (len(experts.names), 6, 1)
+    True
+    >>> bool(np.abs(points[experts.names.index("ridge-lags-1-0.1")] - wave[-6:]).max() < 0.01)
+    True
+    """
+
+    def __init__(self, tape: Tape, first: int, horizon: int, recipe: Recipe, company: Company | None = None) -> None:
+        nodes = tape.scaled.shape[1]
+        self.recipe, self.horizon, self.tape, self.company = recipe, horizon, tape, company
+        self._leads = horizon + recipe.slack
+        self._features: dict[str, LagFeatures | WindowFeatures] = {
+            "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
+        self._penalty = {reads: features.penalty for reads, features in self._features.items()}
+        if company is not None:
+            self._penalty["company"] = np.append(np.full(company.columns, PENALTY), self._penalty["lags"])
+        pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
+        apart = any(kind.pooling < 1.0 for kind in recipe.ridges)
+        self._moments = {(reads, factor): Moments(nodes, len(self._penalty[reads]), self._leads, factor, apart=apart)
+                         for reads, factor in pairs}
+        self._solved = [np.zeros((1 if kind.pooling == 1.0 else nodes, len(self._penalty[kind.reads]), self._leads))
+                        for kind in recipe.ridges]
+        self._next = first  # the clock's number of the next row
+        self._learned = 0
+        self._solved_at = [0] * len(recipe.ridges)
+        slots = self._leads + recipe.refit
+        self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
+        self._profiles = np.zeros((slots, self._leads, nodes))
+        self._worth = np.zeros((slots, nodes))
+
+    @classmethod
+    def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: Recipe,
+              beside: np.ndarray | None = None) -> Experts:
+        """Experts that have learned all of ``history`` (row, node), and of ``beside`` (row, variable, node), the
+        company that a recipe with such ridges wants. O(rows × nodes × width²) for each memory."""
+        if recipe.season < 1 or recipe.seasons < 2 or horizon < 1 or recipe.slack < 0 or recipe.refit < 1:
+            raise ExpertsError(f"season {recipe.season}, {recipe.seasons} of them, horizon {horizon}",
+                               where="experts", expected="a season of 1 or more, two or more of them, a horizon of 1 "
+                               "or more", remedy="correct the recipe")
+        length = max(recipe.season * max(recipe.seasons, 7) + 1, recipe.window + 1,
+                     horizon + recipe.slack + recipe.refit + 1)
+        company = None if beside is None else Company(recipe.season, beside)
+        experts = cls(Tape(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe, company)
+        for number, row in enumerate(history):
+            experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
+        experts._solve()
+        return experts
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name for each expert, ridges first."""
+        return (*(kind.name for kind in self.recipe.ridges), *NAIVES)
+
+    @property
+    def newest(self) -> int:
+        """The clock's number of the newest row."""
+        return self._next - 1
+
+    def observe(self, row: np.ndarray, beside: np.ndarray | None = None, *, learn: bool = True) -> None:
+        """The next row (node,) of the clock, NaN where nothing is known, and of the company (variable, node), None
+        where none has come; without ``learn`` it is only read."""
+        self._append(np.asarray(row, dtype="float64"), beside, learn=learn, solve=learn)
+
+    def correct(self, rows: np.ndarray) -> None:
+        """The newest rows (row, node) again, with what came late; values known before stay."""
+        self.tape.correct(rows)
+
+    def points(self, ahead: int = 0) -> np.ndarray:
+        """What each expert says (expert, lead, node), lead 1 being ``ahead`` + 1 rows after the newest row."""
+        if not 0 <= ahead <= self.recipe.slack:
+            raise ExpertsError(f"asked {ahead} rows beyond the newest", where="experts",
+                               expected=f"0 to {self.recipe.slack}, the slack", remedy="give a recipe with more slack")
+        slot = (self._next - 1) % len(self._worth)
+        said = []
+        for kind, solved in zip(self.recipe.ridges, self._solved, strict=True):
+            x = self._open[kind.reads][slot]
+            moved = x @ solved[0] if len(solved) == 1 else (x[:, None, :] @ solved)[:, 0]
+            said.append(self._profiles[slot] + moved.T)
+        said += [self._naive(name) for name in NAIVES]
+        return self.tape.unscaled(np.stack(said)[:, ahead:ahead + self.horizon])
+
+    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
+        tape, recipe = self.tape, self.recipe
+        if row.shape != tape.centre.shape:
+            raise ExpertsError(f"a row of {row.shape} values", where="experts", expected=f"{len(tape.centre)} nodes",
+                               remedy="make experts of their own")
+        tape.append(row)
+        self._next += 1
+        slot = (self._next - 1) % len(self._worth)
+        read_now = {reads: features.of(np.ascontiguousarray(tape.scaled[-features.lookback:])[None],
+                                       np.array([self._next % recipe.season]))[0]
+                    for reads, features in self._features.items()}
+        if self.company is not None:
+            self.company.append(np.full_like(self.company.centre, np.nan) if beside is None else beside)
+            read_now["company"] = np.concatenate([self.company.features(), read_now["lags"]], axis=1)
+        for reads, rows in self._open.items():
+            rows[slot] = read_now[reads]
+        self._profiles[slot] = self._naive("profile")
+        rough = tape.roughness()
+        read = max(features.lookback for features in self._features.values())
+        seen = np.minimum(tape.known[-recipe.season:].mean(axis=0), tape.known[-read:].mean(axis=0))
+        self._worth[slot] = np.where((rough > 0) & (seen >= KNOWN_SHARE), seen / (rough + STEADIEST), 0.0)
+        if learn and self._next % recipe.refit == 0:
+            self._learn()
+            if solve:
+                self._solve()
+
+    def _learn(self) -> None:
+        """Learn the ``refit`` pairs whose last label's row has come; slots without an origin are worth nothing."""
+        leads, refit = self._leads, self.recipe.refit
+        scaled, known = self.tape.scaled, self.tape.known
+        origins = len(scaled) - 1 - leads - np.arange(refit - 1, -1, -1)  # rows of the tape
+        due = origins[:, None] + 1 + np.arange(leads)
+        slots = (self._next - 1 - (len(scaled) - 1 - origins)) % len(self._worth)
+        share = known[due].mean(axis=1)
+        worth = np.where(share >= KNOWN_SHARE, self._worth[slots] * share, 0.0)
+        targets = (scaled[due] - self._profiles[slots]).transpose(0, 2, 1)
+        for (reads, _), moments in self._moments.items():
+            moments.add(self._open[reads][slots], targets, worth, rows=refit)
+        self._learned += refit
+
+    def _solve(self) -> None:
+        for number, kind in enumerate(self.recipe.ridges):
+            memory = self._learned if kind.forgetting == 1.0 else min(self._learned, 1 / (1 - kind.forgetting))
+            if (self._learned - self._solved_at[number]) * FRESH < memory:
+                continue
+            self._solved_at[number] = self._learned
+            ridge = Ridge(kind.pooling)
+            solved = ridge.solve(self._moments[kind.reads, kind.forgetting], self._penalty[kind.reads])
+            if solved is not None:  # an unsolvable one goes on with what it knew
+                self._solved[number] = solved
+
+    def _naive(self, name: str) -> np.ndarray:
+        """A naive's scaled points (lead, node)."""
+        scaled, season = self.tape.scaled, self.recipe.season
+        phases = np.arange(self._leads) % season
+        if name == "last-value":
+            return np.repeat(scaled[-1:], self._leads, axis=0)
+        if name == "seasonal-naive":
+            return np.asarray(scaled[-season:][phases])
+        week = scaled[-7 * season:].reshape(7, season, -1)
+        return np.asarray((week.mean(axis=0) - week.mean(axis=(0, 1)) + scaled[-season:].mean(axis=0))[phases])
+
+    def state(self) -> dict[str, object]:
+        """Everything; 8 × width² bytes and more for each node and memory."""
+        return {"recipe": asdict(self.recipe) | {"ridges": [asdict(kind) for kind in self.recipe.ridges]},
+                "horizon": self.horizon, "next": self._next, "learned": self._learned,
+                "solved_at": list(self._solved_at), "tape": self.tape.state(),
+                "company": None if self.company is None else self.company.state(),
+                "moments": [moments.state() for moments in self._moments.values()],
+                "solved": [one.copy() for one in self._solved],
+                "open": {reads: rows.copy() for reads, rows in self._open.items()},
+                "profiles": self._profiles.copy(), "worth": self._worth.copy()}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Experts:
+        """Go on to the bit where ``state`` was taken."""
+        recipe = Recipe.of(state["recipe"])
+        company = None if state["company"] is None else Company.restore(state["company"])
+        experts = cls(Tape.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe, company)
+        experts._learned = int(state["learned"])
+        experts._solved_at = [int(one) for one in state["solved_at"]]
+        held = [Moments.restore(one) for one in state["moments"]]
+        experts._moments = dict(zip(experts._moments, held, strict=True))
+        experts._solved = [np.array(one, dtype="float64") for one in state["solved"]]
+        experts._open = {reads: np.array(rows, dtype="float64") for reads, rows in state["open"].items()}
+        experts._profiles = np.array(state["profiles"], dtype="float64")
+        experts._worth = np.array(state["worth"], dtype="float64")
+        return experts

@@ -1,0 +1,274 @@
+"""The rung that serves: a base's quantiles mixed online with closed-form experts, never far behind the base.
+
+A stage after the base and its calibration, with the same two verbs: ``apply`` at an issue, ``learn`` as labels
+mature. The experts are about the stream alone, so one mixture serves whatever base is champion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from terracast.adapt.correction.experts.aggregation import SureMixture, crps_gradient
+from terracast.adapt.correction.experts.experts import NAIVES, Experts, Recipe
+from terracast.adapt.correction.experts.network_residual import Corrector, corrector_width, reading
+from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
+from terracast.adapt.correction.experts.stacked_experts import Blend, Blended
+from terracast.adapt.correction.loss_budget import LossBudget
+from terracast.adapt.correction.no_harm_guard import gaps, losses
+from terracast.adapt.evaluation.scores import level
+from terracast.stfm.forecaster import Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.errors import TerracastError
+from terracast.streams.instant import nanoseconds
+
+SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
+MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
+BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
+PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
+MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
+SKEWED = 1.0  # skewness of a network's values above which experts learn on a squashed scale
+NANOSECONDS = "timedelta64[ns]"
+KEPT = ("read", "middle", "candidates", "mixed", "weight", "labels")  # arrays of an issue, beside what the blend said
+
+
+class MixtureError(TerracastError):
+    """A mixture asked for another network, horizon or an issue of the past."""
+
+
+@dataclass(frozen=True)
+class _Issued:
+    """What was said at one issue: the blend, what the corrector read and the middle it went from, the candidates (3,
+    lead, node, quantile), their mixture, the weight (node,) with which it was served, the labels (lead, node) that
+    have come, and for which cells none has."""
+
+    said: Blended
+    read: np.ndarray
+    middle: np.ndarray
+    candidates: np.ndarray
+    mixed: np.ndarray
+    weight: np.ndarray
+    labels: np.ndarray
+    waiting: np.ndarray
+
+    @property
+    def served(self) -> np.ndarray:
+        """Quantiles (lead, node, quantile), of which the base's are those of the first candidate."""
+        return np.asarray(self.candidates[0] + self.weight[:, None] * (self.mixed - self.candidates[0]))
+
+
+class Mixture:
+    """Base quantiles and experts of one stream, mixed for each (lead, node).
+
+    First a ``Blend`` of points (ridges, the base's median as the anchor, a ``Corrector``; absolute error), then a
+    ``SureMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and the blend
+    with its own matured errors' quantiles in units of the base's width. Quantile by quantile a convex combination, so
+    never crossing, and in the long run never worse than the base by more than the mixture's bound. Last a
+    ``LossBudget``: what is served departs from the base only as far as it has earned, node by node, so that no node's
+    CRPS or absolute error is ever above the base's by more than the budget's share. Start it with ``begin``;
+    ``per_issue`` is the number of rows between two issues.
+
+    >>> stamps = np.datetime64("2020-01-01", "ns") + np.arange(24 * 30) * np.timedelta64(1, "h")
+    >>> wave = np.sin(np.arange(24 * 30) * 2 * np.pi / 24)[:, None] + [0.0, 5.0]
+    >>> known = xr.DataArray(wave, dims=("time", "node"), coords={"time": stamps, "node": ["a", "b"]})
+    >>> request = Request("x", stamps[-1], 6, np.timedelta64(1, "h"), (0.1, 0.5, 0.9))
+    >>> mixture = Mixture.begin(known, request, per_issue=6)
+    >>> base = np.array([-1.0, 0.0, 1.0]) + np.zeros((6, 2, 1))
+    >>> mixture.apply(known, request, base).shape
+    (6, 2, 3)
+    """
+
+    def __init__(self, experts: Experts, quantiles: tuple[float, ...], step: np.timedelta64, *, per_issue: int) -> None:
+        horizon, nodes = experts.horizon, len(experts.tape.centre)
+        number, delay = len(experts.names), -(-horizon // per_issue)
+        ridges = number - len(NAIVES)
+        self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
+        self.per_issue = per_issue
+        company = experts.company.columns if experts.company is not None else 0
+        self.corrector = Corrector(horizon, corrector_width(ridges, horizon, company))
+        self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
+                           anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
+                           memory=MEMORY**per_issue)
+        self.sure = SureMixture(horizon, nodes, PRIORS, delay)
+        self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
+                                        delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
+        self.budget = LossBudget(2, nodes)
+        self._open: dict[int, _Issued] = {}
+
+    @classmethod
+    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int,
+              beside: xr.DataArray | None = None) -> Mixture:
+        """Learn the experts from all that is known (time, node) at ``request.issue_time``, and two or so more from
+        ``beside`` (time, variable, node), the target's company as ``company_of`` gives it."""
+        step = request.step.astype(NANOSECONDS)
+        values, first = _on_clock(known, step, request.issue_time)
+        season = SeasonalNaive().period(request.step)
+        recipe = Recipe.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
+                              squash=_skewness(values) > SKEWED, company=beside is not None)
+        others = None if beside is None else _beside(beside, step, first, len(values))
+        experts = Experts.begin(values, first, request.horizon, recipe, others)
+        return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
+
+    def apply(self, known: xr.DataArray, request: Request, base: np.ndarray,
+              beside: xr.DataArray | None = None) -> np.ndarray:
+        """Quantiles (lead, node, quantile) to serve for the base's of that shape, and the target as known now.
+
+        ``known`` (time, node) must reach back to the last issue; older rows tell what came late. ``beside`` (time,
+        variable, node): the company's rows since the last issue, where the mixture began with one.
+        """
+        wanted = (self.experts.horizon, len(self.experts.tape.centre), len(self.quantiles))
+        if np.shape(base) != wanted:
+            raise MixtureError(f"base of shape {np.shape(base)}", where="mixture",
+                               expected=f"(lead, node, quantile) = {wanted}", remedy="begin a mixture of its own")
+        ahead = self._catch_up(known, request.issue_time, beside)
+        median = level(base, self.quantiles, 0.5)
+        points = self.experts.points(ahead)
+        read, middle = self._read(points, base)
+        corrected = self.experts.tape.unscaled(self.corrector.said(read, middle))
+        said = self.blend.mix(np.concatenate([points, median[None], corrected[None]]))
+        width = self._width(base)
+        own = said.served[..., None] + width[..., None] * self.widths.around(np.zeros_like(median))
+        candidates = np.stack([base, base + (said.served - median)[..., None], own])
+        mixed = (self.sure.weights()[..., None] * candidates).sum(axis=0)
+        self._forget(_stamp(request.issue_time))
+        weight = self.budget.spend(gaps(base, mixed, self.quantiles).sum(axis=1))
+        issued = _Issued(said, read, middle, candidates, mixed, weight, np.full(median.shape, np.nan),
+                         np.ones(median.shape, bool))
+        self._open[_stamp(request.issue_time)] = issued
+        while len(self._open) > 2 * wanted[0] + 64:  # labels that late are not waited for
+            self._forget(min(self._open))
+        return np.maximum.accumulate(issued.served, axis=-1)  # rounding must not cross
+
+    def learn(self, issue_time: np.datetime64, labels: np.ndarray) -> None:
+        """Learn from labels (lead, node) newly matured for what was served at ``issue_time``; NaN: not now."""
+        stamp = _stamp(issue_time)
+        if stamp not in self._open or not np.isfinite(labels).any():
+            return
+        issued = self._open[stamp]
+        said, base, mixed = issued.said, issued.candidates[0], issued.mixed
+        self.blend.learn(said, labels)
+        self.sure.learn(crps_gradient(mixed, issued.candidates, labels, self.quantiles))
+        width = self._width(base)
+        self.widths.learn(labels / width, said.served / width, issued.candidates[2] / width[..., None])
+        self._settle(issued, labels, np.isfinite(labels))
+        self._open[stamp] = replace(issued, waiting=issued.waiting & ~np.isfinite(labels),
+                                    labels=np.where(np.isfinite(labels), labels, issued.labels))
+
+    def close(self, issue_time: np.datetime64) -> None:
+        """No more labels are waited for."""
+        self._forget(_stamp(issue_time))
+
+    def weights(self) -> dict[str, float]:
+        """Mean weight of each candidate, and how far the mixture was trusted at the newest issue, for the receipt."""
+        means = self.sure.weights().mean(axis=(1, 2))
+        trusted = float(self._open[max(self._open)].weight.mean()) if self._open else 0.0
+        return dict(zip(("base", "moved-base", "experts"), map(float, means), strict=True)) | {"trusted": trusted}
+
+    def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:
+        """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies."""
+        issue = _stamp(issue_time) // nanoseconds(self.step)
+        values, first = _on_clock(known, self.step, issue_time)
+        newest = self.experts.newest
+        if issue < newest:
+            raise MixtureError(f"issue time {issue_time} lies before the newest row learned", where="mixture",
+                               expected="rising issue times", remedy="restore an older state")
+        seen = np.isfinite(values).mean(axis=1)
+        told = np.flatnonzero(seen >= 0.5 * min(1.0, 2 * float(seen.max(initial=0.0))))
+        told = told[seen[told] > 0]
+        last = max(first + int(told[-1]) if len(told) else newest, issue - self.experts.recipe.slack, newest)
+        overlap = values[:max(0, newest + 1 - first)]
+        self.experts.correct(overlap)
+        silent = np.full(values.shape[1], np.nan)
+        others = None if beside is None else _beside(beside, self.step, newest + 1, last - newest)
+        for number, row in enumerate(range(newest + 1, last + 1)):
+            self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent,
+                                 None if others is None else others[number])
+        return issue - last
+
+    def _read(self, points: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the corrector reads of the experts' points and the base, and the middle between them."""
+        experts, tape = self.experts, self.experts.tape
+        ridges = points[:len(experts.names) - len(NAIVES)]
+        three = np.stack([level(base, self.quantiles, one) for one in (0.1, 0.5, 0.9)])
+        company = None if experts.company is None else experts.company.features()
+        return reading(tape.rescaled(ridges), tape.rescaled(three), tape.scaled[-2:], company)
+
+    def _forget(self, stamp: int) -> None:
+        if stamp in self._open:
+            issued = self._open.pop(stamp)
+            self.corrector.learn(issued.read, issued.middle, self.experts.tape.rescaled(issued.labels))
+            self._settle(issued, np.full(issued.waiting.shape, np.nan), issued.waiting)
+
+    def _settle(self, issued: _Issued, labels: np.ndarray, ended: np.ndarray) -> None:
+        """Tell the budget what came of the cells (lead, node) that wait no longer; NaN labels lost nothing."""
+        base = issued.candidates[0]
+        stake = np.where(ended, issued.weight * gaps(base, issued.mixed, self.quantiles), 0.0).sum(axis=1)
+        self.budget.settle(losses(base, labels, self.quantiles), losses(issued.served, labels, self.quantiles), stake)
+
+    def _width(self, base: np.ndarray) -> np.ndarray:
+        """The base's own deviation (lead, node), never nothing."""
+        width = (level(base, self.quantiles, 0.9) - level(base, self.quantiles, 0.1)) / SPREAD
+        return np.asarray(np.maximum(width, 0.02 * self.experts.tape.width))
+
+    def state(self) -> dict[str, object]:
+        """Everything; most of it are the experts' sums."""
+        opened = [{"stamp": stamp, "points": one.said.points, "blended": one.said.candidates, "point": one.said.served,
+                   **{name: getattr(one, name) for name in KEPT}, "waiting": one.waiting}
+                  for stamp, one in sorted(self._open.items())]
+        return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(nanoseconds(self.step)),
+                "per_issue": self.per_issue, "blend": self.blend.state(), "sure": self.sure.state(),
+                "widths": self.widths.state(), "budget": self.budget.state(),
+                "corrector": self.corrector.state(), "open": opened}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Mixture:
+        """Go on to the bit where ``state`` was taken."""
+        mixture = cls(Experts.restore(state["experts"]), tuple(float(one) for one in state["quantiles"]),
+                      np.timedelta64(int(state["step"]), "ns"), per_issue=int(state["per_issue"]))
+        mixture.blend, mixture.sure = Blend.restore(state["blend"]), SureMixture.restore(state["sure"])
+        mixture.widths = ResidualQuantiles.restore(state["widths"])
+        mixture.budget = LossBudget.restore(state["budget"])
+        mixture.corrector = Corrector.restore(state["corrector"])
+        for one in state["open"]:
+            points, blended, point = (np.array(one[name], dtype="float64") for name in ("points", "blended", "point"))
+            mixture._open[int(one["stamp"])] = _Issued(
+                Blended(points, blended, point), waiting=np.array(one["waiting"], dtype=bool),
+                **{name: np.array(one[name], dtype="float64") for name in KEPT})
+        return mixture
+
+
+def _skewness(values: np.ndarray) -> float:
+    """Median over nodes of the skewness of what is known; 0 where nothing moves."""
+    centred = values - np.nanmean(values, axis=0) if len(values) else values
+    with np.errstate(all="ignore"):
+        skew = np.nanmean(centred**3, axis=0) / np.nanmean(centred**2, axis=0) ** 1.5
+    return float(np.median(skew[np.isfinite(skew)])) if np.isfinite(skew).any() else 0.0
+
+
+def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -> tuple[np.ndarray, int]:
+    """Rows (row, node) up to ``until`` on the step's clock, NaN in holes, and the first row's number on it."""
+    numbers = known["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step)
+    past = numbers <= _stamp(until) // nanoseconds(step)
+    values = known.transpose("time", "node").values[past].astype("float64")
+    if not len(values):
+        return np.full((0, known.sizes["node"]), np.nan), _stamp(until) // nanoseconds(step) + 1
+    numbers = numbers[past]
+    rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
+    rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
+    return rows, int(numbers[0])
+
+
+def _beside(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
+    """The company (row, variable, node) of so many rows of the clock from ``first`` on, NaN in holes."""
+    numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step) - first
+    found = np.full((rows, beside.sizes["variable"], beside.sizes["node"]), np.nan)
+    within = (numbers >= 0) & (numbers < rows)
+    found[numbers[within]] = beside.transpose("time", "variable", "node").values[within]
+    return found
+
+
+def _stamp(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[ns]").astype(np.int64))

@@ -1,0 +1,105 @@
+"""Flags of quality as data tickets: a faulty sensor is told once, when it begins, and is never drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.streams.quality.known_flags import SET_ASIDE, KnownFlags
+from terracast.streams.quality.labels import words as labels_of
+from terracast.streams.quality.tickets import QualityTicket, tickets
+
+DAY = np.timedelta64(1, "D")
+WINDOW, ROWS = 14 * DAY, 60  # how far back events are looked for: so long, and so many rows
+MOST = 0.5  # of a driver's nodes: where fewer are faulty, the others stand in
+TOLD = labels_of(int(SET_ASIDE))
+WORDS = {"stuck": "repeats one value: a stuck sensor, not a drift of the world",
+         "unit": "reports as if in another unit: the data changed, not the world",
+         "range": "reports what is physically impossible: a fault of the sensor, not a drift of the world",
+         "spike": "jumps out and back again and again: a fault of the sensor, not a drift of the world"}
+ASIDE = "flagged values are set aside, as if they were missing"
+
+
+@dataclass
+class FlagTickets:
+    """Tells from their flags which sensors of the target are faulty, and which drivers at most of their nodes.
+
+    Parameters
+    ----------
+    domain, target : str
+        What is watched.
+    nodes : tuple of str
+        The watched nodes.
+    told : dict
+        For each series, node and label the last stamp (ns) of the event that was told.
+    """
+
+    domain: str
+    target: str
+    nodes: tuple[str, ...]
+    told: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def hear(self, now: np.datetime64, flags: Mapping[str, KnownFlags], drivers: Sequence[str]) -> list[Evidence]:
+        """Data tickets of what the ``flags`` of each domain say of the target and the ``drivers``
+        (``domain.variable``), as known at ``now``, and was not told yet."""
+        found = []
+        for event in self._events(now, flags, self.domain, self.target):
+            nodes = tuple(node for node in event.nodes if node in self.nodes)
+            if self._is_new(f"{self.domain}.{self.target}", nodes, event):
+                found.append(_ticket(now, event, nodes, ", ".join(nodes)))
+        for driver in drivers:
+            domain, _, name = driver.partition(".")
+            events = self._events(now, flags, domain, name)
+            found += [_ticket(now, event, self.nodes, f"the driver {driver}")
+                      for event in _of_most(events, len(flags[domain].nodes) if events else 0)
+                      if self._is_new(driver, ("",), event)]
+        return found
+
+    def told_since(self, series: str, since: np.datetime64) -> bool:
+        """Whether a series was told faulty at a stamp after ``since``."""
+        return any(one == series and end > since.astype(np.int64) for (one, _, _), end in self.told.items())
+
+    def _events(self, now: np.datetime64, flags: Mapping[str, KnownFlags], domain: str, name: str
+                ) -> list[QualityTicket]:
+        if domain not in flags:
+            return []
+        since = now - max(WINDOW, ROWS * flags[domain].step)
+        return [one for one in tickets(flags[domain].between(since, now, (name,))) if one.sort in TOLD]
+
+    def _is_new(self, series: str, nodes: tuple[str, ...], event: QualityTicket) -> bool:
+        """Whether the event was not told yet of one of ``nodes``; remembers how far it goes."""
+        start, end = (int(stamp.astype("datetime64[ns]").astype(np.int64)) for stamp in (event.start, event.end))
+        keys = [(series, node, event.sort) for node in nodes]
+        new = any(self.told.get(key, start - 1) < start for key in keys)
+        self.told |= {key: max(end, self.told.get(key, end)) for key in keys}
+        return new
+
+    def state(self) -> dict[str, object]:
+        """Names and what was told."""
+        return {"domain": self.domain, "target": self.target, "nodes": list(self.nodes),
+                "told": [[*key, end] for key, end in self.told.items()]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> FlagTickets:
+        """What ``state`` described."""
+        told = {(str(one[0]), str(one[1]), str(one[2])): int(one[3]) for one in state["told"]}
+        return cls(str(state["domain"]), str(state["target"]), tuple(state["nodes"]), told)
+
+
+def _of_most(events: Sequence[QualityTicket], nodes: int) -> list[QualityTicket]:
+    """For each label that ``MOST`` of a driver's ``nodes`` bear at the end: their events as one."""
+    going_on = [one for one in events if one.end > max(other.end for other in events) - DAY]
+    found = []
+    for sort in sorted({one.sort for one in going_on}):
+        group = [one for one in going_on if one.sort == sort]
+        if len({node for one in group for node in one.nodes}) >= MOST * nodes:
+            found.append(replace(group[0], start=min(one.start for one in group), end=max(one.end for one in group)))
+    return found
+
+
+def _ticket(now: np.datetime64, event: QualityTicket, nodes: tuple[str, ...], who: str) -> Evidence:
+    return Evidence(now, event.start.astype("datetime64[ns]"), nodes, "health", "none", 0.0,
+                    f"{who} {WORDS[event.sort]}; {ASIDE}", event.sort)

@@ -1,0 +1,1 @@
+"""Evaluation: scores, hindcasts, and policies replayed over history."""

@@ -1,0 +1,98 @@
+"""Replay: a policy run over history as if live, and what it would have cost and earned."""
+
+from __future__ import annotations
+
+import time as stopwatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from terracast.adapt.admission import InMemory, examine, settle
+from terracast.adapt.arrivals import sees_enough
+from terracast.adapt.candidate import Score
+from terracast.adapt.clock import clock
+from terracast.adapt.evaluation.oracle import ORACLE, Hindsight
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.verdict import Verdict
+from terracast.adapt.rungs.fine_tune import FineTune
+from terracast.adapt.task import Watched
+from terracast.streams.known import History
+from terracast.streams.quality.online import Screened
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a policy did over a replay.
+
+    ``scores``: a row per (issue_time, node) with absolute_error, crps, hits, last_hit, labels, version.
+    ``adaptations`` counts trainings, ``promotions`` versions that came to serve; ``seconds`` is this process's
+    compute time.
+    """
+
+    policy: str
+    scores: pd.DataFrame
+    episodes: tuple[Episode, ...]
+    verdicts: tuple[Verdict, ...]
+    adaptations: int
+    promotions: int
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """One line of the policy table; means weighted by the labels that came."""
+        weight = self.scores["labels"]
+        mean = {name: float((self.scores[name] * weight).sum() / weight.sum())
+                for name in ("absolute_error", "crps", "hits")}
+        return {"method": self.policy, "mae": mean["absolute_error"], "crps": mean["crps"],
+                "coverage80": mean["hits"], "coverage80_last_lead": float(self.scores["last_hit"].mean()),
+                "alarms": len(self.episodes), "adaptations": self.adaptations, "promotions": self.promotions,
+                "compute_seconds": self.seconds} | ({"attainable": False} if self.policy == ORACLE else {})
+
+
+def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: RungMaker | FineTune,
+           progress: Callable[[int], None] = lambda ticks: None, hindsight: Hindsight | None = None,
+           sees: Watched | None = None) -> Outcome:
+    """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
+
+    Where the past that ``sees`` (default: what the loop watches) looks back to holds next to nothing, no forecast is
+    issued: policies that look back differently are compared at the same instants. With ``hindsight`` the scores are
+    those of the oracle, which no policy can reach.
+    """
+    began = stopwatch.process_time()
+    maker = maker if isinstance(maker, RungMaker) else RungMaker(maker, {})
+    maker.versions[loop.champion.version] = loop.champion.model
+    versions = InMemory(maker.versions)
+    scores: list[Score] = []
+    verdicts: list[Verdict] = []
+    adaptations = promotions = 0
+    for moment in clock(history, start, stop, loop.watched.cadence):
+        progress(1)
+        if isinstance(history, Screened):
+            history.advance(moment.now)
+        if not sees_enough(moment, sees or loop.watched):
+            continue
+        tick = loop.tick(moment)
+        scores += tick.scores if hindsight is None else hindsight.after(loop, moment, tick.scores)
+        if tick.verdict is not None:
+            verdicts.append(tick.verdict)
+            promotions += tick.verdict.decision.verdict == "accept"
+        if tick.act is not None:
+            adaptations += 1
+            admission = examine(tick.act, loop, moment, maker, versions)
+            refused = settle(admission, loop)
+            verdicts += [] if refused is None else [refused]
+            promotions += admission.admitted and loop.policy.gate is None
+    return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
+                   tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
+
+
+def score_table(scores: list[Score], nodes: tuple[str, ...]) -> pd.DataFrame:
+    """Scores as a long table, one row per (issue_time, node)."""
+    frames = [pd.DataFrame({"issue_time": score.issue_time, "node": list(nodes), "version": score.version,
+                            "absolute_error": score.absolute_error, "crps": score.crps, "hits": score.hits,
+                            "last_hit": score.last_hit, "labels": score.labels}) for score in scores]
+    columns = ["issue_time", "node", "version", "absolute_error", "crps", "hits", "last_hit", "labels"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)

@@ -1,0 +1,1 @@
+"""Channels beside the errors: covariate shift and the calibration of intervals."""

@@ -1,0 +1,300 @@
+"""Witnesses beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
+
+Each gives a number a block for each node and one for all together, which are compared with the weeks before as the
+streams of the errors are; their scores join one threshold, so that the promise holds for all kinds together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts, Surroundings, mean_seen
+from terracast.adapt.monitoring.channels.interval_calibration import Confidence
+from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
+from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
+from terracast.adapt.monitoring.diagnosis.change_types import Began, began
+from terracast.adapt.monitoring.episodes.compared_windows import Span, windows_at
+from terracast.adapt.monitoring.episodes.evidence import Evidence
+
+# Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
+# what is left.
+SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02)}
+LATELY = 7  # blocks
+RANKS = np.linspace(0.0, 1.0, 201)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a reference says of one kind: block means (block, statistic, node), and how far off its blocks were,
+    cross-fitted, at each node and for all (block, node + 1)."""
+
+    witness: Surroundings | Confidence
+    means: np.ndarray
+    distances: np.ndarray
+
+    @classmethod
+    def of_contexts(cls, contexts: Contexts, block: np.ndarray, numbers: np.ndarray) -> Record:
+        """From contexts in these blocks (issue,), laid out along the blocks ``numbers`` of the errors."""
+        means = _block_means(contexts.features, block, numbers, 1)
+        seen = np.isfinite(means).any(axis=(1, 2))
+        distances = np.full((len(means), means.shape[2]), np.nan)
+        if seen.sum() > 1:
+            distances[seen] = Surroundings.crossed(means[seen], contexts.variables)
+        return cls(Surroundings.fit(means, contexts.variables), means, with_common(distances))
+
+    @classmethod
+    def of_pits(cls, pits: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
+        """From ``pits`` (time, node) in these blocks (time,) of ``size`` steps."""
+        witness = Confidence()
+        means = _block_means(Confidence.rows(pits), block, numbers, witness.enough(size))
+        return cls(witness, means, with_common(witness.distances(means)))
+
+
+def share_of(records: tuple[Record, ...]) -> float:
+    """Which share of the promise they have all together."""
+    return sum(sum(SHARES[one.witness.kind]) for one in records)
+
+
+class Frozen(Protocol):
+    """What a monitor has frozen of blocks, names and limits."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]: ...
+    @property
+    def span(self) -> np.timedelta64: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def reference(self) -> Span | None: ...
+
+
+@dataclass
+class Witnesses:
+    """Several kinds of evidence, watched side by side; made by ``fit``.
+
+    ``usual``: of each kind what is told in the reference (statistic, node + 1) on average, and the quantiles of its
+    distances (of nodes, of all); ``past``: the latest block means of each.
+    """
+
+    witnesses: tuple[Surroundings | Confidence, ...]
+    scan: WindowScan
+    usual: tuple[tuple[np.ndarray, np.ndarray], ...]
+    past: list[np.ndarray]
+    _open: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    @classmethod
+    def fit(cls, records: tuple[Record, ...], promised: float) -> tuple[Witnesses, Crossed]:
+        """From what the reference says; ``promised``: false alarms a block, of all kinds of evidence. Answers also the
+        scan of the reference's own blocks, out of sample, for the common threshold.
+
+        What was served in the reference is not known, only cross-fitted forecasts are: intervals are compared with
+        what is served from now on.
+        """
+        streams = np.concatenate([compared(one.witness, one.distances) for one in records], axis=1)
+        nodes = records[0].means.shape[2]
+        rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
+                          for one in records
+                          for share in (SHARES[one.witness.kind][0] / nodes, SHARES[one.witness.kind][1])])
+        kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
+        usual = tuple((mean_seen(with_common(one.witness.told(one.means))),
+                       np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
+                      for one in records)
+        past = [one.means[-REACH:].copy() for one in records]
+        reference = ReferenceStatistics(streams, kinds, rates)
+        made = cls(tuple(one.witness for one in records), WindowScan.fit(reference), usual, past)
+        made.serve_anew()
+        return made, WindowScan.crossed(reference)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of evidence are watched."""
+        return tuple(one.kind for one in self.witnesses)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables whose features the context is known by; none where it is not watched."""
+        return next((one.variables for one in self.witnesses if isinstance(one, Surroundings)), ())
+
+    def serve_anew(self) -> None:
+        """Forget how well intervals held: another forecaster serves. The context is nobody's and stays."""
+        for at, one in enumerate(self.witnesses):
+            if isinstance(one, Confidence):
+                self.past[at] = np.full_like(self.past[at], np.nan)
+
+    def hear(self, pits: np.ndarray | None, context: np.ndarray | None) -> None:
+        """Take in the ``pits`` (node,) of one instant, and the ``context`` (feature, node) of an issue."""
+        if not self._open:
+            self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
+        rows = [context if isinstance(one, Surroundings) else None if pits is None else one.rows(pits[None])[0]
+                for one in self.witnesses]
+        self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
+                      for (sums, counts), row in zip(self._open, rows, strict=True)]
+
+    def close(self, time: np.datetime64, end: np.datetime64, frozen: Frozen, ill: np.ndarray) -> list[Evidence]:
+        """End the block, whose last instant is ``time`` and which ends at ``end``: compare, and put what passes the
+        threshold into words; ``ill`` (node,): nodes that have a data ticket already."""
+        self._close_block(frozen.block)
+        told = [with_common(one.told(past)) for one, past in zip(self.witnesses, self.past, strict=True)]
+        distances = [with_common(one.distances(one.told(past)))
+                     for one, past in zip(self.witnesses, self.past, strict=True)]
+        streams = [compared(*each) for each in zip(self.witnesses, distances, strict=True)]
+        scores, _ = self.scan.latest(np.concatenate(streams, axis=1))
+        scores = np.nan_to_num(scores).reshape(len(WINDOWS), len(distances), -1)
+        scores[:, :, :-1] = np.where(ill, 0.0, scores[:, :, :-1])
+        found: list[Evidence] = []
+        for at, witness in enumerate(self.witnesses):
+            averages, quantiles = self.usual[at]
+            loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
+            moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], told[at][..., place],
+                            quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
+            telling = [one for one in moved if witness.tells(one.now, one.before, one.rank)]
+            found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
+                      for group in _grouped(telling, len(frozen.nodes))]
+        return found
+
+    def standing(self) -> dict[str, str]:
+        """A sentence for each kind on how the network has stood over the last ``LATELY`` blocks, change or not: a
+        season that the reference has not seen comes slowly, and is no news on any day of it."""
+        told = {}
+        for witness, past, (_, quantiles) in zip(self.witnesses, self.past, self.usual, strict=True):
+            latest = witness.told(past[-LATELY:])
+            alone = latest.shape[2] == 1
+            distance = mean_seen(with_common(witness.distances(latest)))[0 if alone else -1]
+            if np.isfinite(distance):
+                rank = _rank(quantiles[0 if alone else 1], float(distance))
+                told[witness.kind] = witness.standing(mean_seen(with_common(latest))[..., 0 if alone else -1], rank)
+        return told
+
+    def _close_block(self, size: int) -> None:
+        for at, witness in enumerate(self.witnesses):
+            sums, counts = self._open[at] if self._open else (np.zeros(self.past[at].shape[1:]),) * 2
+            mean = np.where(counts >= witness.enough(size), sums / np.maximum(counts, 1), np.nan)
+            self.past[at] = np.concatenate([self.past[at], mean[None]])[-REACH:]
+        self._open = []
+
+    def state(self) -> dict[str, object]:
+        """What was frozen, the past blocks and the open one."""
+        return {"scan": self.scan.state(), "witnesses": [
+            {"kind": witness.kind, "frozen": witness.state() if isinstance(witness, Surroundings) else None,
+             "told": told.copy(), "quantiles": quantiles.copy(), "past": past.copy(),
+             "open": None if not self._open else {"sums": self._open[at][0].copy(), "counts": self._open[at][1].copy()}}
+            for at, (witness, (told, quantiles), past)
+            in enumerate(zip(self.witnesses, self.usual, self.past, strict=True))]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Witnesses:
+        """What ``state`` described."""
+        each = state["witnesses"]
+        opened = [one["open"] for one in each]
+        return cls(tuple(Surroundings.restore(one["frozen"]) if one["kind"] == "input" else Confidence()
+                         for one in each), WindowScan.restore(state["scan"]),
+                   tuple((np.array(one["told"], float), np.array(one["quantiles"], float)) for one in each),
+                   [np.array(one["past"], float) for one in each],
+                   [(np.array(one["sums"], float), np.array(one["counts"], float))
+                    for one in opened if one is not None])
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A stream that moved more than normal weeks do: its place (a node, or all), the window that says so, the mean
+    distance there and what is told in that window and in the weeks before, and which share of the reference lay below
+    it."""
+
+    place: int
+    window: int
+    strength: float
+    now: float
+    before: float
+    told: np.ndarray
+    told_before: np.ndarray
+    rank: float
+    began: Began
+
+
+def _moved(place: int, scores: np.ndarray, distances: np.ndarray, told: np.ndarray, quantiles: np.ndarray,
+           stream: np.ndarray) -> _Moved:
+    """Of one place's ``scores`` (window,), ``distances`` (block,), what is ``told`` (block, statistic) and the
+    ``stream`` (block,) that was compared."""
+    loudest = int(np.argmax(np.abs(scores)))
+    window = WINDOWS[loudest]
+    parts = slice(-window, None), slice(-HISTORY - window, -window)
+    now, before = (float(mean_seen(distances[part])) for part in parts)
+    rank = _rank(quantiles, now)
+    return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(told[parts[0]]),
+                  mean_seen(told[parts[1]]), rank, began(stream))
+
+
+def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
+    """What is told as one: what all nodes together show, or else the nodes that moved the same way."""
+    for one in moved:
+        if one.place == nodes:
+            return [[one]]
+    ways = ([one for one in moved if (one.now > one.before) == up] for up in (True, False))
+    return [group for group in ways if group]
+
+
+def _evidence(witness: Surroundings | Confidence, group: list[_Moved], usual: np.ndarray, frozen: Frozen,
+              time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
+    """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
+    best = max(group, key=lambda one: one.strength)
+    wide = best.place == len(frozen.nodes)
+    names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
+    where = "across the whole network" if wide else _at(names)
+    words, direction = witness.sentence(where, best.told, best.told_before, usual[:, best.place], best.rank)
+    since, oldest, youngest = (time - age * frozen.span
+                               for age in (best.began.age, best.began.oldest, best.began.youngest))
+    stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)
+    return Evidence(time, since, names, witness.kind, direction, best.strength,
+                    f"{words}; {best.strength:.1f} times what normal weeks reach", "", oldest, youngest, windows=stated)
+
+
+def with_common(values: np.ndarray) -> np.ndarray:
+    """``values`` (…, node) with their median over the nodes as one more (one strange node is not the network), NaN
+    where less than half of several say anything.
+
+    >>> with_common(np.array([[1.0, 3.0, np.nan, 9.0]])).tolist()
+    [[1.0, 3.0, nan, 9.0, 3.0]]
+    """
+    count = np.isfinite(values).sum(axis=-1, keepdims=True)
+    ordered = np.sort(values, axis=-1)  # NaN last
+    low, high = (np.take_along_axis(ordered, np.maximum(at, 0), axis=-1) for at in ((count - 1) // 2, count // 2))
+    enough = (2 * count >= values.shape[-1]) & (values.shape[-1] > 1)
+    return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
+
+
+def compared(witness: Surroundings | Confidence, distances: np.ndarray) -> np.ndarray:
+    """What the scan compares of ``distances`` (block, node + 1): of intervals those of all, and what the nodes' are
+    beside them, for days are hard to forecast for all at once; contexts, and less than three nodes, as they are.
+
+    >>> compared(Confidence(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
+    [[-1.0, 0.0, 3.0, 2.0]]
+    """
+    if isinstance(witness, Surroundings) or distances.shape[1] < 4:
+        return distances
+    return np.concatenate([distances[:, :-1] - distances[:, -1:], distances[:, -1:]], axis=1)
+
+
+def _block_means(rows: np.ndarray, block: np.ndarray, numbers: np.ndarray, enough: int) -> np.ndarray:
+    """Means (block, statistic, node) of ``rows`` (row, statistic, node) in the blocks ``numbers``; NaN where fewer than
+    ``enough`` were seen."""
+    return np.stack([mean_seen(rows[block == number], enough) for number in numbers])
+
+
+def _rank(quantiles: np.ndarray, value: float) -> float:
+    """Which share of the reference lies below."""
+    return float(np.searchsorted(quantiles, value)) / len(quantiles)
+
+
+def _quantiles(streams: np.ndarray) -> np.ndarray:
+    """Quantiles of what was seen; nothing seen is above all."""
+    seen = streams[np.isfinite(streams)]
+    return np.quantile(seen, RANKS) if len(seen) else np.full(len(RANKS), np.inf)
+
+
+def _at(names: tuple[str, ...]) -> str:
+    return "at " + ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,1 @@
+"""Detection: which statistics changed, under one budget of false alarms."""

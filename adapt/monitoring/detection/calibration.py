@@ -1,0 +1,144 @@
+"""What is normal, frozen: units, limits and the one threshold that keeps the stated number of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from terracast.adapt.monitoring.channels.channels import Witnesses, share_of
+from terracast.adapt.monitoring.detection.alarm_budget import rates_of
+from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, by_place, threshold
+from terracast.adapt.monitoring.detection.detector import Detector, ReferenceStatistics, detector_named
+from terracast.adapt.monitoring.detection.glr_scan import WindowScan
+from terracast.adapt.monitoring.diagnosis.e_value import Sureness
+from terracast.adapt.monitoring.episodes.compared_windows import Span
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, Views
+from terracast.adapt.monitoring.statistics.reference_period import BlockClock, MonitorError, ReferencePeriod
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What ``calibrate`` froze.
+
+    Attributes
+    ----------
+    nodes : tuple of str
+        Their names.
+    clock : BlockClock
+        Steps and blocks.
+    false_alarms_per_month : float
+        The promise, over the whole network.
+    detector : str
+        The name of the detector that flags the errors' streams.
+    threshold : float
+        How strict it is, and how far the context and the intervals may go, to keep the promise.
+    views : Views
+        The statistics.
+    scan : WindowScan
+        Limits of windows, by which a change is sized and placed, whichever detector found it.
+    sure : Sureness
+        Bets against normal weeks.
+    reference : tuple of datetime64, optional
+        From when to just before when the reference lasted; None: not known.
+    """
+
+    nodes: tuple[str, ...]
+    clock: BlockClock
+    false_alarms_per_month: float
+    detector: str
+    threshold: float
+    views: Views
+    scan: WindowScan
+    sure: Sureness
+    reference: Span | None = None
+
+    @property
+    def span(self) -> np.timedelta64:
+        """How long a block is."""
+        return self.clock.span
+
+    @property
+    def block(self) -> int:
+        """Steps of a block."""
+        return self.clock.block
+
+    def state(self) -> dict[str, object]:
+        """Numbers and arrays from which ``restore`` rebuilds it."""
+        return {"kinds": list(KINDS), "nodes": list(self.nodes), "step": int(self.clock.step.astype(np.int64)),
+                "block": self.clock.block, "false_alarms_per_month": self.false_alarms_per_month,
+                "detector": self.detector, "threshold": self.threshold, "views": self.views.state(),
+                "scan": self.scan.state(), "sure": self.sure.state(),
+                "reference": None if self.reference is None else [int(at.astype(np.int64)) for at in self.reference]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Calibration:
+        """What ``state`` described. Raises ``MonitorError`` where it watched other streams than this version does."""
+        if list(state.get("kinds", ())) != list(KINDS):
+            raise MonitorError("a monitor that was saved by another version", where="saved loop",
+                               expected="the streams " + ", ".join(KINDS),
+                               remedy="begin service anew on all that is known: terracast retrain")
+        span = state["reference"]
+        return cls(tuple(state["nodes"]), BlockClock(np.timedelta64(int(state["step"]), "ns"), int(state["block"])),
+                   float(state["false_alarms_per_month"]), str(state["detector"]), float(state["threshold"]),
+                   Views.restore(state["views"]), WindowScan.restore(state["scan"]), Sureness.restore(state["sure"]),
+                   None if span is None else (np.datetime64(int(span[0]), "ns"), np.datetime64(int(span[1]), "ns")))
+
+
+def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: int, by_node: bool = False,
+              detector: str = "scan") -> tuple[Calibration, Detector, Witnesses | None]:
+    """Share the budget of false alarms out, fit what spends it, and find the threshold that keeps it.
+
+    Parameters
+    ----------
+    period : ReferencePeriod
+        Normal blocks.
+    false_alarms_per_month : float
+        The promise, over the whole network and all kinds of evidence together.
+    seed : int
+        Of the block bootstrap.
+    by_node : bool
+        Whether the alarms of each node count; else all alarms within a week are one.
+    detector : str
+        Which detector flags the errors' streams: see ``detector_named``.
+
+    Returns
+    -------
+    Calibration, Detector, Witnesses or None
+        What is frozen; the detector, which has seen the reference; the context and the intervals, where they are
+        watched.
+
+    Raises
+    ------
+    MonitorError, DetectorError
+        Where there is no budget, or no such detector.
+    """
+    if false_alarms_per_month <= 0:
+        raise MonitorError(f"{false_alarms_per_month} false alarms a month", where="monitor reference",
+                           expected="a positive number", remedy="state how many are bearable")
+    kinds, places = period.views.kinds
+    clock, streams, records = period.clock, period.blocks.streams, period.records
+    promised = false_alarms_per_month / clock.per_month
+    reference = ReferenceStatistics(streams, kinds, rates_of(promised * (1.0 - share_of(records)), streams, kinds))
+    scan, chosen = WindowScan.fit(reference), detector_named(detector)
+    fitted: Detector = scan if chosen is WindowScan else chosen.fit(reference)
+    rehearsal = fitted.rehearsal(reference)
+    witnesses, beside = (None, None) if not records else Witnesses.fit(records, promised)
+
+    def trial(rows: np.ndarray) -> Callable[[float], np.ndarray]:
+        flags, others = rehearsal(rows), None if beside is None else by_place(
+            beside.scores(rows), np.tile(np.arange(len(period.nodes) + 1), len(records)))
+
+        def alarms(level: float) -> np.ndarray:
+            own = by_place(flags(level), places)
+            return own if others is None else own | (others > level)
+        return alarms
+
+    limit = threshold(trial, streams.shape, clock.per_month, false_alarms_per_month, COOLDOWN_BLOCKS, seed,
+                      by_node=by_node)
+    frozen = Calibration(period.nodes, clock, false_alarms_per_month, detector, limit, period.views, scan,
+                         Sureness.fit(streams, kinds), period.span)
+    live = fitted.at(limit)
+    live.update_many(streams, len(streams))
+    return frozen, live, witnesses

@@ -1,0 +1,221 @@
+"""The contract of a change detector in the monitor, and how one is found by its name.
+
+A detector sees the block statistics of all nodes (``views``), one row a block, and flags the streams that changed. The
+monitor does the rest, whichever detector it is: it sets the threshold from the budget of false alarms
+(``false_alarms``), and turns flags into a change type, a place and an episode (``news``, ``episodes``).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, Self
+
+import numpy as np
+from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+
+__all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",
+           "detector_named", "names"]
+
+RECENT_BLOCKS = 70  # blocks that ``Detector.update`` is handed, at most
+GROUP = "terracast.detectors"  # of entry points
+DETECTORS = {"scan": "terracast.adapt.monitoring.detection.glr_scan:WindowScan",
+             "adwin": "terracast.adapt.monitoring.detection.sequential:AdwinDetector",
+             "page-hinkley": "terracast.adapt.monitoring.detection.sequential:PageHinkleyDetector",
+             "kswin": "terracast.adapt.monitoring.detection.kswin:KswinDetector"}
+
+Rehearsal = Callable[[np.ndarray], Callable[[float], np.ndarray]]
+
+
+@dataclass(frozen=True)
+class ReferenceStatistics:
+    """Block statistics of a reference period in which nothing changed.
+
+    Attributes
+    ----------
+    streams : ndarray of float, shape (block, stream)
+        One statistic a block in each stream; NaN where there is no evidence.
+    kinds : ndarray of int, shape (stream,)
+        The kind of each stream. Streams of one kind are alike: what is learned of one helps the others.
+    rates : ndarray of float, shape (kind,) or (kind, window)
+        The budget: false alarms a block that one stream of each kind may raise, in all or by each window of the scan.
+        A kind with the rate 0 is not watched.
+    """
+
+    streams: np.ndarray
+    kinds: np.ndarray
+    rates: np.ndarray
+
+    @property
+    def kind_rates(self) -> np.ndarray:
+        """False alarms a block of one stream of each kind, (kind,)."""
+        return self.rates if self.rates.ndim == 1 else np.asarray(self.rates.sum(axis=1))
+
+
+class Detector(Protocol):
+    """A change detector over all streams of a monitor. Inherit it; six methods are to be written.
+
+    The threshold is the one number that the monitor chooses: 1 is what the detector believes to keep its budget, more
+    is stricter. It lies between 0.6 and 4 (``false_alarms``).
+
+    A detector must be deterministic, must not read anything but what it is handed, and must go on after ``restore``
+    as if it had never stopped. ``adapt.monitoring.detection.conformance`` checks all of this.
+    """
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, reference: ReferenceStatistics) -> Self:
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        reference : ReferenceStatistics
+            Statistics of normal blocks, and the budget of false alarms.
+
+        Returns
+        -------
+        Detector
+            At the threshold 1, with nothing seen.
+        """
+
+    @abstractmethod
+    def at(self, threshold: float) -> Self:
+        """The same detector at another threshold.
+
+        Parameters
+        ----------
+        threshold : float
+            More is stricter: fewer flags, and later ones.
+
+        Returns
+        -------
+        Detector
+            A new one, with nothing seen.
+        """
+
+    @abstractmethod
+    def update(self, recent: np.ndarray) -> np.ndarray:
+        """Take in one block.
+
+        Parameters
+        ----------
+        recent : ndarray of float, shape (block, stream)
+            The latest blocks, oldest first, at most ``RECENT_BLOCKS``. The last row is the new block. What was seen
+            before the others came in by earlier calls; a detector of windows needs no memory of its own.
+
+        Returns
+        -------
+        ndarray of bool, shape (stream,)
+            Which streams changed. A stream without evidence in this block may be flagged by what came before it.
+        """
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Forget all blocks that were seen, and keep what was fitted: another forecaster serves."""
+
+    @abstractmethod
+    def state(self) -> dict[str, object]:
+        """Everything needed to go on: numbers, text, arrays, and lists and dicts of them."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """What ``state`` described, to the bit."""
+
+    def update_many(self, streams: np.ndarray, new: int) -> np.ndarray:
+        """Take in several blocks, as so many calls of ``update``; override it where that can be faster.
+
+        Parameters
+        ----------
+        streams : ndarray of float, shape (block, stream)
+            Blocks in order; those before the new ones were taken in before.
+        new : int
+            How many of them, at the end, are new.
+
+        Returns
+        -------
+        ndarray of bool, shape (new, stream)
+            The flags of each new block.
+        """
+        ends = range(len(streams) - new + 1, len(streams) + 1)
+        flags = [self.update(streams[max(0, end - RECENT_BLOCKS):end]) for end in ends]
+        return np.array(flags, bool).reshape(new, streams.shape[1])
+
+    def rehearsal(self, reference: ReferenceStatistics) -> Rehearsal:
+        """What the detector would flag in resamples of its own reference, for the calibration of the threshold.
+
+        Override it where blocks can be judged by a fit that has not seen them: otherwise the flags are too few.
+
+        Parameters
+        ----------
+        reference : ReferenceStatistics
+            What the detector was fitted on.
+
+        Returns
+        -------
+        callable
+            From numbers of reference blocks to a function, which takes a threshold and answers the flags
+            (block, stream) of those blocks in that order.
+        """
+        def resampled(rows: np.ndarray) -> Callable[[float], np.ndarray]:
+            streams = reference.streams[rows]
+            return lambda threshold: self.at(threshold).update_many(streams, len(streams))
+        return resampled
+
+
+def names() -> tuple[str, ...]:
+    """The detectors that are installed: those built in, and the entry points of the group ``terracast.detectors``.
+
+    Examples
+    --------
+    >>> names()[:4]
+    ('scan', 'adwin', 'page-hinkley', 'kswin')
+    """
+    return (*DETECTORS, *sorted(_installed()))
+
+
+def detector_named(name: str) -> type[Detector]:
+    """The class of a detector.
+
+    Parameters
+    ----------
+    name : str
+        One of ``DETECTORS``, the name of an entry point of the group ``terracast.detectors``, or ``module:Class``.
+
+    Raises
+    ------
+    DetectorError
+        Where there is none of that name, or it does not keep the contract.
+
+    Examples
+    --------
+    >>> detector_named("scan").__name__
+    'WindowScan'
+    """
+    place = DETECTORS.get(name) or _installed().get(name, name)
+    module, _, attribute = place.partition(":")
+    if not attribute:
+        raise DetectorError(f"no detector {name!r}", where="monitor.detector",
+                            expected=f"one of {', '.join(names())}, an entry point of {GROUP}, or module:Class",
+                            remedy="name one of these")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise DetectorError(f"no detector {name!r}: {error}", where="monitor.detector",
+                            expected="a class that Python can import", remedy="install its package or mend the name"
+                            ) from error
+    if not (isinstance(found, type) and Detector in found.__mro__) or getattr(found, "__abstractmethods__", None):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) or "all of Detector"
+        raise DetectorError(f"{name!r} lacks {missing}", where="monitor.detector",
+                            expected="a class that inherits terracast.adapt.monitoring.detection.detector.Detector",
+                            remedy="inherit it and write the methods named")
+    return found
+
+
+def _installed() -> dict[str, str]:
+    """The entry points of other packages: each name, and ``module:Class``."""
+    from importlib.metadata import entry_points  # its import alone takes longer than most verbs may
+
+    return {one.name: one.value for one in entry_points(group=GROUP)}

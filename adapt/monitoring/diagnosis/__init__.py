@@ -1,0 +1,1 @@
+"""Diagnosis: where a change is, since when, of which type and how strong."""

@@ -1,0 +1,1 @@
+"""Episodes: all evidence of one change of the world, from first alarm to recovery."""

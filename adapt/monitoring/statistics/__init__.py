@@ -1,0 +1,1 @@
+"""Statistics: from residuals to one row of test statistics a block."""

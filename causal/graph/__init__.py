@@ -1,0 +1,1 @@
+"""The causal graph as a value: changes, drift, drawing, exports and words."""

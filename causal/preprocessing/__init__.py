@@ -1,0 +1,1 @@
+"""Preprocessing: from panels to the matrix that a search reads."""

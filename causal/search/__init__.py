@@ -1,0 +1,1 @@
+"""Search: from matrix to links that come back."""

@@ -1,0 +1,1 @@
+"""Service: what a step of the loop needs around it, and what is kept of it."""

@@ -1,0 +1,109 @@
+"""The first service: when it can begin, and how far it is while it does."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from terracast.adapt.clock import Moment
+from terracast.adapt.initialise import Beginning, begin, past_needed
+from terracast.adapt.task import Watched
+from terracast.flows.cli.output import note
+from terracast.flows.cli.share_shown import Told
+from terracast.flows.service.spans import YEAR, spans_for
+from terracast.flows.settings import in_words
+from terracast.flows.workspace import Workspace
+from terracast.stfm.forecaster import Forecaster
+from terracast.streams.known import History
+
+FITS, FITTING = 3, 0.7  # how many fits a beginning takes, and their share of its time
+DAY = pd.Timedelta("1D")
+EVER = np.datetime64("2261-01-01", "ns")
+
+
+def begun(workspace: Workspace, watched: Watched, moment: Moment, tell: Told) -> Beginning:
+    """The base and what is normal, as known at ``moment``; ``tell`` hears how far it is."""
+    numbers = count()
+
+    def fit(panel: xr.Dataset, seed: int) -> Forecaster:
+        number = next(numbers)
+
+        def told(share: float) -> None:
+            tell(FITTING * min((number + share) / FITS, 1.0), f"fit {number + 1} of {FITS}")
+
+        told(0.0)
+        return workspace.fit(panel, seed, told)
+
+    return begin(watched, moment, fit, seed=workspace.settings.base.seed,
+                 progress=lambda share: tell(FITTING + (1 - FITTING) * share, "learning what is normal"))
+
+
+def too_early(workspace: Workspace, moment: Moment) -> str | None:
+    """Why service cannot begin yet, in words, with what to set to begin now, or None."""
+    settings = workspace.settings
+    domain = settings.stream.domain
+    if domain not in moment.domains:
+        return f"nothing of domain {domain} is in the store; put files where [[sources]] looks"
+    have, least = _span(moment.known(domain)), least_past(workspace)
+    if have >= least and have + settings.stream.cadence >= settings.base.first_fit:
+        return None
+    needed = max(settings.base.first_fit, least)
+    return (f"{_days(have)} of {_days(needed)} days of {domain} are known; "
+            f"{_way_out(workspace, moment.known(domain), have)}")
+
+
+def first_start(workspace: Workspace, history: History) -> np.datetime64:
+    """The first step at which service can begin; where there is none, the last step of the data."""
+    settings = workspace.settings
+    time = history.as_known_at(settings.stream.domain, EVER)["time"].values
+    wait = max(settings.base.first_fit, least_past(workspace))
+    start, last = workspace.floor(time[0] + wait.to_timedelta64()), workspace.floor(time[-1])
+    while start < last and too_early(workspace, Moment(start, history)) is not None:
+        start = start + settings.stream.cadence.to_timedelta64()
+    return min(start, last)
+
+
+def least_past(workspace: Workspace) -> pd.Timedelta:
+    """The past without which no beginning can be made with these settings."""
+    watched = workspace.watched((), {})
+    return pd.Timedelta(past_needed(watched.request.step, watched.cadence, watched.history,
+                                    watched.request.leads[-1]))
+
+
+def note_short_past(workspace: Workspace, moment: Moment) -> None:
+    """Say what it means that less than a year is known."""
+    domain = workspace.settings.stream.domain
+    have = _span(moment.known(domain))
+    if have < YEAR - DAY:
+        note(f"{_days(have)} days of {domain} are known, less than a year: yearly seasons are not known yet")
+
+
+def _span(panel: xr.Dataset) -> pd.Timedelta:
+    time = panel["time"].values
+    return pd.Timedelta(time[-1] - time[0]) if len(time) else pd.Timedelta(0)
+
+
+def _way_out(workspace: Workspace, panel: xr.Dataset, have: pd.Timedelta) -> str:
+    """What to set so that service begins with what there is, where that is enough."""
+    stream, step = workspace.settings.stream, workspace.settings.stream.step
+    fitting = spans_for(step, have)
+    if have >= least_past(workspace):
+        return f'to begin with what there is, set base.first_fit = "{in_words(have // step * step)}"'
+    if fitting.first_fit > have:
+        return "too few for any beginning: wait, or ingest more of the past"
+    wanted = {"stream.horizon": (fitting.horizon, stream.horizon), "stream.history": (fitting.history, stream.history),
+              "base.first_fit": (fitting.first_fit, workspace.settings.base.first_fit)}
+    told = ", ".join(f'{key} = "{in_words(new)}"' for key, (new, old) in wanted.items() if new < old)
+    return f"to begin with what there is, set {told}"
+
+
+def _days(span: pd.Timedelta) -> str:
+    """Days, as exactly as it matters.
+
+    >>> _days(pd.Timedelta("365D")), _days(pd.Timedelta("4h"))
+    ('365', '0.17')
+    """
+    days = span / DAY
+    return f"{days:.0f}" if days >= 10 else f"{days:.2g}"

@@ -1,0 +1,104 @@
+"""The loop in the store: read it back before a step, save it with the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.ladder import Climb
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import StoreError
+from terracast.streams.store import Transaction
+
+if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
+    from terracast.adapt.loop import Loop
+    from terracast.drivers.negative_transfer import NegativeTransferMonitor
+
+FORMAT = 3  # of the saved loop: raise it where a loop of old cannot go on
+
+
+class HasState(Protocol):
+    """A transaction or a read-only view."""
+
+    def state(self, name: str) -> dict[str, object] | None:
+        """A named state tree, or None."""
+        ...
+
+    def state_part(self, name: str, part: str) -> object:
+        """One entry of a state tree, or None."""
+        ...
+
+
+def load_loop(workspace: Workspace, held: HasState) -> Loop:
+    """The loop as saved; its models come from the registry by version."""
+    _refuse_other_format(workspace, held)
+    state = held.state("loop")
+    if state is None:
+        raise StoreError("no loop in this store", where=workspace.settings.store.location,
+                         expected="a stream in service", remedy="run `terracast watch --once` first")
+    nodes: list[str] = state["nodes"]  # type: ignore[assignment]
+    drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
+    beside: Mapping[str, list[str]] = state["beside"]  # type: ignore[assignment]
+    from terracast.adapt.loop import Loop
+
+    watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
+                                {domain: tuple(names) for domain, names in beside.items()})
+    return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
+
+
+def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
+    """One entry of the loop's state, None before service: a few milliseconds, where the whole loop takes many."""
+    _refuse_other_format(workspace, held)
+    return held.state_part("loop", part)
+
+
+def receipts(workspace: Workspace) -> list[str]:
+    """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
+    return [Climb.restore(one).sentence for one in loop_part(workspace, workspace.store.read(), "climbs") or ()]
+
+
+def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
+    """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
+    from terracast.adapt.monitoring.monitor import Monitor
+
+    told = [Episode.from_state(one).shown(workspace.clock.shown) for one in loop_part(workspace, held, "told")]
+    return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
+
+
+def _refuse_other_format(workspace: Workspace, held: HasState) -> None:
+    """The one place where a loop that another version of Terracast saved is refused."""
+    if held.state_part("loop", "nodes") is not None and held.state_part("loop", "format") != FORMAT:
+        raise StoreError(f"the service was saved in format {held.state_part('loop', 'format') or 1}",
+                         where=workspace.settings.store.location, expected=f"format {FORMAT}, of this version",
+                         remedy="begin service anew on all that is known: terracast retrain")
+
+
+def save_loop(step: Transaction, loop: Loop) -> None:
+    """Write the loop's state into the open transaction."""
+    step.set_state("loop", {"format": FORMAT, **loop.state()})
+
+
+def save_reference(step: Transaction, snapshot: str) -> None:
+    """Write down, beside the loop, which data the monitor's reference was frozen on."""
+    step.set_state("reference", {"snapshot": snapshot})
+
+
+def reference_snapshot(held: HasState) -> str | None:
+    """The store's snapshot that the monitor's reference was frozen on; None where it was not kept."""
+    state = held.state("reference")
+    return None if state is None else str(state["snapshot"])
+
+
+def load_drivers(held: HasState) -> NegativeTransferMonitor | None:
+    """The watch over the drivers in service as saved; None before service, or where it began without one."""
+    from terracast.drivers.negative_transfer import NegativeTransferMonitor
+
+    state = held.state("drivers")
+    return None if state is None else NegativeTransferMonitor.restore(state)
+
+
+def save_drivers(step: Transaction, service: NegativeTransferMonitor | None) -> None:
+    """Write the watch over the drivers into the open transaction."""
+    if service is not None:
+        step.set_state("drivers", service.state())
