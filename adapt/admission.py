@@ -11,9 +11,9 @@ from typing import Protocol
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.loop import Loop
-from terracast.adapt.promotion.executor import Made, RungMaker
+from terracast.adapt.promotion.executor import Executor, Made
 from terracast.adapt.promotion.paired_gate import Decision
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
 from terracast.stfm.forecaster import Forecaster
@@ -22,11 +22,11 @@ from terracast.stfm.forecaster import Forecaster
 class Versions(Protocol):
     """Where versions are kept: a registry in service, memory in a replay."""
 
-    def find(self, act: Act) -> str | None:
+    def find(self, act: AdaptationRequest) -> str | None:
         """The version that this act has made before, as where a run was killed; None if it has made none."""
         ...
 
-    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+    def add(self, act: AdaptationRequest, forecaster: Forecaster, made: Made) -> str:
         """Keep what the act made, and give it the name of a version."""
         ...
 
@@ -41,11 +41,11 @@ class InMemory:
 
     held: dict[str, Forecaster] = field(default_factory=dict)
 
-    def find(self, act: Act) -> str | None:
+    def find(self, act: AdaptationRequest) -> str | None:
         """Its key, if the act has made something."""
         return act.key if act.key in self.held else None
 
-    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+    def add(self, act: AdaptationRequest, forecaster: Forecaster, made: Made) -> str:
         """Its key."""
         self.held[act.key] = forecaster
         return act.key
@@ -69,7 +69,7 @@ class Admission:
         Why the newcomer may not even be tried; None where nothing speaks against it.
     """
 
-    act: Act
+    act: AdaptationRequest
     version: str | None
     newcomer: Forecaster | None
     why: str = ""
@@ -81,7 +81,7 @@ class Admission:
         return self.newcomer is not None and self.refusal is None
 
 
-def examine(act: Act, loop: Loop, moment: Moment, maker: RungMaker, versions: Versions) -> Admission:
+def examine(act: AdaptationRequest, loop: Loop, moment: Moment, maker: Executor, versions: Versions) -> Admission:
     """Make what the act asks for, from what is known at ``moment``, and test whether it forgot earlier regimes."""
     champion, watched, policy = loop.champion, loop.watched, loop.policy
     version = versions.find(act)
@@ -106,7 +106,7 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
     """
     act, version, newcomer, refusal = admission.act, admission.version, admission.newcomer, admission.refusal
     champion = loop.champion
-    loop.wish = None
+    loop.request = None
     if version is None or newcomer is None:
         loop.climbing.acted(act, "dropped", told=admission.why)
         loop.act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {admission.why}")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.streams.known import RecordedDomain
 
 FEWEST = 2  # as the plain rules want; told again here, since what reads the clock alone must not load models
 
 
-def sees_enough(moment: Moment, watched: Watched) -> bool:
+def sees_enough(moment: Moment, watched: ForecastTask) -> bool:
     """Whether a forecaster that looks back for ``watched.history`` finds something to forecast from: two values of the
     target at least, which tell a level and a width. O(values of that time)."""
     return int(np.isfinite(watched.labels(moment, moment.now - watched.history).values).sum()) >= FEWEST
@@ -40,7 +40,7 @@ class Arrivals:
     newest: np.ndarray
 
     @classmethod
-    def of(cls, held: RecordedDomain, watched: Watched) -> Arrivals:
+    def of(cls, held: RecordedDomain, watched: ForecastTask) -> Arrivals:
         """Of the watched target at the watched nodes; revisions are no news. O(values log values)."""
         panel = held.panel
         if watched.request.target not in panel:

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from terracast.adapt.correction.mixture import Mixture
-from terracast.adapt.correction.no_harm_guard import Earned
-from terracast.adapt.correction.quantile_tracking import OutputCalibration
-from terracast.adapt.correction.residual_ridge import Stacking
+from terracast.adapt.correction.no_harm_guard import NoHarmGuard
+from terracast.adapt.correction.quantile_tracking import QuantileTracker
+from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.instant import instant
 
 ARRAYS = ("raw", "moved", "served", "labels", "features")
-CORRECTIONS: Mapping[str, Any] = {"calibration": OutputCalibration, "stacking": Stacking, "mixture": Mixture,
-                                  "earned": Earned}  # what a contender may hold beside its model, by its field
+CORRECTIONS: Mapping[str, Any] = {"calibration": QuantileTracker, "stacking": ResidualRidge, "mixture": Mixture,
+                                  "earned": NoHarmGuard}  # what a contender may hold beside its model, by its field
 
 
 @dataclass
-class OpenForecast:
+class PendingForecast:
     """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
 
     ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
@@ -48,7 +48,7 @@ class OpenForecast:
                 **{name: getattr(self, name) for name in ARRAYS}}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> OpenForecast:
+    def restore(cls, state: Mapping[str, Any]) -> PendingForecast:
         """Read back what ``state`` wrote."""
         return cls(instant(str(state["issue_time"])), str(state["version"]), bool(state["shadow"]),
                    *(np.asarray(state[name], dtype="float64") for name in ARRAYS))
@@ -73,22 +73,22 @@ class Score:
 
 
 @dataclass
-class Contender:
+class Candidate:
     """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served; with
     ``earned`` what they make of them is served only as far as it has earned it, node by node."""
 
     version: str
     model: Forecaster
-    calibration: OutputCalibration | None
+    calibration: QuantileTracker | None
     request: Request
-    stacking: Stacking | None = None
+    stacking: ResidualRidge | None = None
     mixture: Mixture | None = None
-    earned: Earned | None = None
-    open: list[OpenForecast] = field(default_factory=list)
+    earned: NoHarmGuard | None = None
+    open: list[PendingForecast] = field(default_factory=list)
 
-    def heir(self, version: str, model: Forecaster) -> Contender:
+    def heir(self, version: str, model: Forecaster) -> Candidate:
         """Another model with copies of these corrections as they stand, and no open forecasts."""
-        made = Contender.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
+        made = Candidate.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
         made.earned = None if self.earned is None else self.earned.heir()
         return made
 
@@ -111,7 +111,7 @@ class Contender:
             served = self.earned.serve(raw, served)
         served = _single(served)
         labels = np.full(raw.shape[:2], np.nan)
-        self.open.append(OpenForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
+        self.open.append(PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
             data=served[None].astype("float32"))})
 
@@ -146,7 +146,7 @@ class Contender:
         self._no_longer_open([one for one in self.open if one.shadow])
         self.open = [one for one in self.open if not one.shadow]
 
-    def _no_longer_open(self, forecasts: list[OpenForecast]) -> None:
+    def _no_longer_open(self, forecasts: list[PendingForecast]) -> None:
         for one in forecasts:
             if self.mixture is not None:
                 self.mixture.close(one.issue_time)
@@ -154,11 +154,11 @@ class Contender:
                 none = np.full(one.labels.shape, np.nan)
                 self.earned.settle(one.raw, one.served, none, np.isnan(one.labels))
 
-    def _over(self, one: OpenForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
+    def _over(self, one: PendingForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
         last = self.request.at(one.issue_time).valid_times[-1]
         return bool(np.isfinite(one.labels).all()) or now >= last + patience
 
-    def _score(self, one: OpenForecast) -> Score:
+    def _score(self, one: PendingForecast) -> Score:
         quantiles = self.request.quantiles
         error = np.abs(one.labels - level(one.served, quantiles, 0.5))
         hits = inside(one.served, one.labels, quantiles)
@@ -173,11 +173,11 @@ class Contender:
                 **{name: None if part is None else part.state() for name, part in parts.items()}}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], request: Request, model: Callable[[str], Forecaster]) -> Contender:
+    def restore(cls, state: Mapping[str, Any], request: Request, model: Callable[[str], Forecaster]) -> Candidate:
         """Go on where ``state`` was taken; ``model`` finds a forecaster by its version."""
         parts = {name: None if state[name] is None else kind.restore(state[name]) for name, kind in CORRECTIONS.items()}
         return cls(version := str(state["version"]), model(version), request=request,
-                   open=[OpenForecast.restore(one) for one in state["open"]], **parts)
+                   open=[PendingForecast.restore(one) for one in state["open"]], **parts)
 
 
 def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:

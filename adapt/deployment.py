@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.candidate import Contender, Score
+from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.probation import Probation
-from terracast.adapt.promotion.e_process_gate import BettingGate
-from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.e_process_gate import EProcessGate
+from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
 
@@ -32,14 +32,14 @@ class Deployment:
         Champions of old, kept until the last forecast that they served has closed.
     """
 
-    champion: Contender
-    gate: Gate | BettingGate | None
+    champion: Candidate
+    gate: PairedGate | EProcessGate | None
     trial: Trial | None = None
     probation: Probation | None = None
-    retired: list[Contender] = field(default_factory=list)
+    retired: list[Candidate] = field(default_factory=list)
 
     @property
-    def shadows(self) -> list[Contender]:
+    def shadows(self) -> list[Candidate]:
         """What forecasts beside the champion."""
         beside = [] if self.trial is None else [self.trial.challenger]
         return beside if self.probation is None else [*beside, self.probation.previous]
@@ -56,7 +56,7 @@ class Deployment:
 
         A champion that lost in service goes before a challenger is looked at.
         """
-        def closed(contender: Contender) -> list[Score]:
+        def closed(contender: Candidate) -> list[Score]:
             return contender.mature(now, labels, patience)
 
         scores = [score for contender in (*self.retired, self.champion) for score in closed(contender)]
@@ -98,7 +98,7 @@ class Deployment:
             self.probation = Probation(self.champion, trial.act, self.gate)
             self.champion = trial.challenger
 
-    def _retire(self, contender: Contender) -> None:
+    def _retire(self, contender: Candidate) -> None:
         """Keep a contender that issues no longer until what it served has closed."""
         contender.open = [one for one in contender.open if not one.shadow]
         if contender.open:
@@ -111,8 +111,8 @@ class Deployment:
                 "probation": None if self.probation is None else self.probation.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
-                contender: Callable[[Mapping[str, Any]], Contender]) -> Deployment:
+    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
+                contender: Callable[[Mapping[str, Any]], Candidate]) -> Deployment:
         """Go on where ``state`` was taken; ``contender`` restores one."""
         trial, probation = state["trial"], state["probation"]
         return cls(contender(state["champion"]), gate,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from terracast.adapt.arrivals import sees_enough
-from terracast.adapt.candidate import Contender, rows_at
+from terracast.adapt.candidate import Candidate, rows_at
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.correction.mixture import Mixture
-from terracast.adapt.correction.no_harm_guard import Earned
-from terracast.adapt.correction.quantile_tracking import OutputCalibration
-from terracast.adapt.correction.residual_ridge import Stacking
+from terracast.adapt.correction.no_harm_guard import NoHarmGuard
+from terracast.adapt.correction.quantile_tracking import QuantileTracker
+from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import Reports
@@ -23,7 +23,7 @@ from terracast.adapt.monitoring.channels.covariate_shift import Contexts, featur
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
 from terracast.adapt.promotion.policy import Policy
-from terracast.adapt.task import ALWAYS, Watched
+from terracast.adapt.task import ALWAYS, ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 
@@ -37,7 +37,7 @@ class ServiceError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Beginning:
+class ServiceInit:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
     a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
     known then, which a mixture's experts learn from (None: serve without), and the panel
@@ -69,8 +69,8 @@ class _Part:
     features: np.ndarray
 
 
-def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int,
-          progress: Callable[[float], None] = lambda share: None) -> Beginning:
+def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int,
+          progress: Callable[[float], None] = lambda share: None) -> ServiceInit:
     """Fit the base on all that is known at ``moment``; fit it on each half for the residuals of the other.
 
     In-sample residuals are too small and would make every threshold wrong, hence the two extra fits. ``progress``
@@ -88,7 +88,7 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int,
     first = fit(panel.sel(time=slice(None, middle)), seed)
     second = fit(panel.sel(time=slice(middle, None)), seed)
     base = fit(panel, seed)
-    stacking = Stacking.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
+    stacking = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
     variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
     parts = (
         _crossed(watched, moment, second, time[0] + watched.history, middle, stacking, variables,
@@ -98,8 +98,9 @@ def begin(watched: Watched, moment: Moment, fit: Fit, *, seed: int,
     )
     times, residuals, pits, issued, seen = (np.concatenate([getattr(part, name) for part in parts])
                                             for name in ("times", "residuals", "pits", "issued", "features"))
-    return Beginning(base, times, residuals, stacking.state(), panel[watched.request.target].transpose("time", "node"),
-                     panel, pits, Contexts(issued, seen, variables), watched.company(moment, ALWAYS))
+    return ServiceInit(base, times, residuals, stacking.state(),
+                       panel[watched.request.target].transpose("time", "node"),
+                     panel, pits, Contexts(issued, seen, variables), watched.covariates(moment, ALWAYS))
 
 
 def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timedelta64,
@@ -113,8 +114,8 @@ def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timed
     return max(4 * (history + horizon), blocks)
 
 
-def _crossed(watched: Watched, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
-             stacking: Stacking, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
+def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
+             stacking: ResidualRidge, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
     """What the short leads of forecasts issued from ``start`` to ``stop`` show, as the loop will feed it to the
     monitor; ``stacking`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
@@ -155,17 +156,17 @@ class _Earlier:
         return self._moment.earlier(now).known(domain, since)
 
 
-def serve(watched: Watched, policy: Policy, beginning: Beginning, version: str, start: np.datetime64, *,
+def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version: str, start: np.datetime64, *,
           false_alarms_per_month: float, cooldown: np.timedelta64, seed: int, detector: str = "scan") -> Loop:
     """A fresh loop around the base, its monitor calibrated to the stated false alarms; ``detector``: what flags a
     change in it (``adapt.monitoring.detection.detector``)."""
-    champion = Contender(version, beginning.base, None, watched.request)
+    champion = Candidate(version, beginning.base, None, watched.request)
     if policy.calibrates:
         request = watched.request
-        champion.calibration = OutputCalibration(len(watched.nodes), request.horizon, request.quantiles)
+        champion.calibration = QuantileTracker(len(watched.nodes), request.horizon, request.quantiles)
         if beginning.stacking is not None:
-            champion.stacking = Stacking.restore(beginning.stacking)
-        champion.earned = Earned(request.quantiles, len(watched.nodes))
+            champion.stacking = ResidualRidge.restore(beginning.stacking)
+        champion.earned = NoHarmGuard(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.candidate import Contender, Score, rows_at
+from terracast.adapt.candidate import Candidate, Score, rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
@@ -21,16 +21,16 @@ from terracast.adapt.evaluation.scores import pit, residual
 from terracast.adapt.monitoring.channels.covariate_shift import features
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
-from terracast.adapt.promotion.attempts import Climbing
-from terracast.adapt.promotion.policy import Act, Policy
+from terracast.adapt.promotion.attempts import AttemptLog
+from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.verdict import Verdict
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
 
 
 @dataclass(frozen=True)
-class Unwatched:
+class PendingEvidence:
     """A forecast that the monitor has not seen yet, its short leads (lead, node, quantile): the model's own ``raw`` and
     the ``served``; and the features (feature, node) of its context (None: not watched)."""
 
@@ -40,7 +40,7 @@ class Unwatched:
     context: np.ndarray | None
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Unwatched:
+    def restore(cls, state: Mapping[str, Any]) -> PendingEvidence:
         """Read back what ``state`` wrote."""
         return cls(instant(str(state["issue_time"])), state["raw"], state["served"], state["context"])
 
@@ -58,24 +58,24 @@ class Tick:
     forecast: xr.Dataset
     scores: tuple[Score, ...]
     episodes: tuple[Episode, ...]
-    act: Act | None
+    act: AdaptationRequest | None
     verdict: Verdict | None
 
 
 class Loop:
     """The state of one watched stream between ticks."""
 
-    def __init__(self, watched: Watched, policy: Policy, champion: Contender, monitor: Monitor, episodes: Episodes,
+    def __init__(self, watched: ForecastTask, policy: Policy, champion: Candidate, monitor: Monitor, episodes: Episodes,
                  started: np.datetime64) -> None:
         self.watched, self.policy, self.monitor, self.episodes = watched, policy, monitor, episodes
         self.deployment = Deployment(champion, policy.gate)
         self.faults: DataFaults | None = None
         self.told: dict[str, Episode] = {}
-        self.wish: Act | None = None
+        self.request: AdaptationRequest | None = None
         self.last_act = instant(started)
         self.last_tick: np.datetime64 | None = None
-        self.climbing = Climbing(policy)
-        self._unwatched: list[Unwatched] = []
+        self.climbing = AttemptLog(policy)
+        self._unwatched: list[PendingEvidence] = []
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
 
     def tick(self, moment: Moment) -> Tick:
@@ -89,16 +89,16 @@ class Loop:
         changed = self._monitor(moment, labels, panel)
         if verdict is not None:
             self._tell(moment.now, verdict)
-        act = self._wish(moment.now)
+        act = self._request(moment.now)
         panel = self.watched.recent(panel, moment.now)
-        beside = self.company(moment)
+        beside = self.covariates(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
         forecast = forecast.assign_coords(newest=("issue_time", [_newest(panel, self.watched.request.target)]))
         for one in self.deployment.shadows:
             one.issue(panel, moment.now, shadow=True, beside=beside)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
         newest, variables = self.champion.open[-1], self.monitor.variables
-        self._unwatched.append(Unwatched(moment.now, newest.raw[:short], newest.served[:short],
+        self._unwatched.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
                                          features(panel, variables) if variables else None))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
@@ -115,19 +115,19 @@ class Loop:
         watched = self.watched
         return max(watched.history, watched.request.leads[-1] + watched.patience + 3 * watched.cadence)
 
-    def company(self, moment: Moment) -> xr.DataArray | None:
+    def covariates(self, moment: Moment) -> xr.DataArray | None:
         """What the mixture in service reads beside the target, as known at the moment; None without a mixture."""
         if self.champion.mixture is None:
             return None
-        return self.watched.company(moment, moment.now - self.watched.history)
+        return self.watched.covariates(moment, moment.now - self.watched.history)
 
     @property
-    def champion(self) -> Contender:
+    def champion(self) -> Candidate:
         """The version in service."""
         return self.deployment.champion
 
     @property
-    def challenger(self) -> Contender | None:
+    def challenger(self) -> Candidate | None:
         """The version on trial."""
         return None if self.deployment.trial is None else self.deployment.trial.challenger
 
@@ -173,14 +173,14 @@ class Loop:
         if decided != "reject":
             self.monitor.restart()
 
-    def _wish(self, now: np.datetime64) -> Act | None:
-        if self.deployment.trial is not None or self.wish is not None:
+    def _request(self, now: np.datetime64) -> AdaptationRequest | None:
+        if self.deployment.trial is not None or self.request is not None:
             return None
         delay = self.watched.request.leads[-1] + self.watched.cadence
         episodes = self.episodes.active()
         act = self.policy.trigger.due(now, self.last_act, episodes) or self.climbing.due(now, episodes, delay)
         if act is not None:
-            self.last_act, self.wish = now, act
+            self.last_act, self.request = now, act
         return act
 
     def state(self) -> dict[str, object]:
@@ -191,7 +191,7 @@ class Loop:
             "monitor": self.monitor.state(),
             "faults": None if self.faults is None else self.faults.state(),
             "episodes": self.episodes.state(),
-            "wish": None if self.wish is None else self.wish.state(),
+            "wish": None if self.request is None else self.request.state(),
             "last_act": str(self.last_act),
             "last_tick": None if self.last_tick is None else str(self.last_tick),
             "unwatched": [one.state() for one in self._unwatched],
@@ -202,19 +202,19 @@ class Loop:
         }
 
     @classmethod
-    def restore(cls, watched: Watched, policy: Policy, state: Mapping[str, Any],
+    def restore(cls, watched: ForecastTask, policy: Policy, state: Mapping[str, Any],
                 model: Callable[[str], Forecaster]) -> Loop:
         """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
-        deployment = Deployment.restore(state, policy.gate, lambda one: Contender.restore(one, watched.request, model))
+        deployment = Deployment.restore(state, policy.gate, lambda one: Candidate.restore(one, watched.request, model))
         loop = cls(watched, policy, deployment.champion, Monitor.restore(state["monitor"]),
                    Episodes.restore(state["episodes"]), instant(str(state["last_act"])))
-        loop.deployment, loop.climbing = deployment, Climbing.restore(policy, state)
+        loop.deployment, loop.climbing = deployment, AttemptLog.restore(policy, state)
         if state["faults"] is not None:
             loop.faults = DataFaults.restore(state["faults"])
         loop.told = {one.id: one for one in map(Episode.from_state, state["told"])}
-        loop.wish = None if state["wish"] is None else Act.restore(state["wish"])
+        loop.request = None if state["wish"] is None else AdaptationRequest.restore(state["wish"])
         loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
-        loop._unwatched = [Unwatched.restore(one) for one in state["unwatched"]]
+        loop._unwatched = [PendingEvidence.restore(one) for one in state["unwatched"]]
         return loop
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from terracast.adapt.candidate import Contender, Score
-from terracast.adapt.promotion.e_process_gate import BettingGate
-from terracast.adapt.promotion.paired_gate import Decision, Gate
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.candidate import Candidate, Score
+from terracast.adapt.promotion.e_process_gate import EProcessGate
+from terracast.adapt.promotion.paired_gate import Decision, PairedGate
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Losses, paired, stacked
 
@@ -33,9 +33,9 @@ class Probation:
         One pair for each issue that closed: of the champion in service, and of the one before.
     """
 
-    previous: Contender
-    act: Act
-    gate: Gate | BettingGate | None
+    previous: Candidate
+    act: AdaptationRequest
+    gate: PairedGate | EProcessGate | None
     losses: list[Losses] = field(default_factory=list)
 
     def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
@@ -47,7 +47,7 @@ class Probation:
                               [score for score in shadow if score.shadow])
         if self.gate is None or not self.losses:
             return None
-        found = BettingGate(self.gate.horizon_steps, patience=PATIENCE).turned(*stacked(self.losses))
+        found = EProcessGate(self.gate.horizon_steps, patience=PATIENCE).turned(*stacked(self.losses))
         if found.verdict == "wait":
             return None
         said = Decision("rollback" if found.verdict == "accept" else "passed",
@@ -60,8 +60,8 @@ class Probation:
                 "losses": [np.stack(pair) for pair in self.losses]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
-                contender: Callable[[Mapping[str, Any]], Contender]) -> Probation:
+    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
+                contender: Callable[[Mapping[str, Any]], Candidate]) -> Probation:
         """Go on where ``state`` was taken; ``contender`` restores one."""
-        return cls(contender(state["previous"]), Act.restore(state["act"]), gate,
+        return cls(contender(state["previous"]), AdaptationRequest.restore(state["act"]), gate,
                    [(pair[0], pair[1]) for pair in state["losses"]])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.correction.experts.covariates import MOST, company_names, stacked
+from terracast.adapt.correction.experts.covariates import MOST, covariate_names, stacked
 from terracast.stfm.forecaster import Request
 from terracast.streams.alignment import context
 
@@ -16,7 +16,7 @@ ALWAYS = np.datetime64("1678-01-01", "ns")
 
 
 @dataclass(frozen=True)
-class Watched:
+class ForecastTask:
     """What the loop forecasts: a variable of a domain at fixed nodes, the drivers used, and the times that matter.
 
     ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``patience``: how long
@@ -33,13 +33,13 @@ class Watched:
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def in_company(self, moment: Moment) -> Watched:
+    def with_covariates(self, moment: Moment) -> ForecastTask:
         """The same where a mixture reads the drivers and all that is known by now to move in the target's domain."""
         drivers = {domain: names for domain, names in self.drivers.items() if domain != self.domain}
-        others = company_names(self._own_nodes(moment, ALWAYS), self.request.target)
+        others = covariate_names(self._own_nodes(moment, ALWAYS), self.request.target)
         return replace(self, beside={self.domain: others[:MOST - sum(map(len, drivers.values()))], **drivers})
 
-    def company(self, moment: Moment, since: np.datetime64) -> xr.DataArray | None:
+    def covariates(self, moment: Moment, since: np.datetime64) -> xr.DataArray | None:
         """What a mixture reads (time, variable, node) as known at the moment; None without any. A driver that has been
         dropped since service began is silent."""
         names = [f"{domain}.{name}" for domain, names in self.beside.items() for name in names]

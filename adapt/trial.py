@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from terracast.adapt.candidate import Contender, Score
-from terracast.adapt.promotion.e_process_gate import BettingGate
-from terracast.adapt.promotion.paired_gate import Gate
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.candidate import Candidate, Score
+from terracast.adapt.promotion.e_process_gate import EProcessGate
+from terracast.adapt.promotion.paired_gate import PairedGate
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 
 Losses = tuple[np.ndarray, np.ndarray]  # (node,) each: of what serves, and of what forecasts beside it
@@ -32,9 +32,9 @@ class Trial:
         One pair for each issue that closed, in order of issue.
     """
 
-    challenger: Contender
-    act: Act
-    gate: Gate | BettingGate | None
+    challenger: Candidate
+    act: AdaptationRequest
+    gate: PairedGate | EProcessGate | None
     losses: list[Losses] = field(default_factory=list)
 
     def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
@@ -54,10 +54,10 @@ class Trial:
                 "losses": [np.stack(pair) for pair in self.losses]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: Gate | BettingGate | None,
-                contender: Callable[[Mapping[str, Any]], Contender]) -> Trial:
+    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
+                contender: Callable[[Mapping[str, Any]], Candidate]) -> Trial:
         """Go on where ``state`` was taken; ``contender`` restores one."""
-        return cls(contender(state["challenger"]), Act.restore(state["act"]), gate,
+        return cls(contender(state["challenger"]), AdaptationRequest.restore(state["act"]), gate,
                    [(pair[0], pair[1]) for pair in state["losses"]])
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from terracast.adapt.evaluation.oracle import ORACLE, Hindsight
+from terracast.adapt.evaluation.oracle import ORACLE, Oracle
 from terracast.adapt.evaluation.replay import Outcome
 from terracast.adapt.evaluation.replay import replay as run
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import Policy
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.known import History
 
@@ -28,9 +28,9 @@ class LoopBench:
     """One protocol: the same beginning, history and issue times for every policy."""
 
     history: History
-    watched: Watched
-    beginning: Beginning
-    maker: Callable[[], RungMaker | FineTune]
+    watched: ForecastTask
+    beginning: ServiceInit
+    maker: Callable[[], Executor | FineTune]
     start: np.datetime64
     stop: np.datetime64
     false_alarms_per_month: float
@@ -51,8 +51,8 @@ class LoopBench:
             loop = serve(self._seen_by(policy.name), policy, beginning, "base", self.start,
                          false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
                          detector=self.detector)
-            hindsight = Hindsight() if policy.name == ORACLE else None
-            outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, hindsight,
+            oracle = Oracle() if policy.name == ORACLE else None
+            outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, oracle,
                                 self.watched))
         return outcomes
 
@@ -66,7 +66,7 @@ class LoopBench:
             found[WEEKLY] = SeasonalNaive(WEEK)
         return found
 
-    def _seen_by(self, name: str) -> Watched:
+    def _seen_by(self, name: str) -> ForecastTask:
         """What is watched, with enough of the past for a season of a week."""
         if name != WEEKLY:
             return self.watched

@@ -16,7 +16,7 @@ import xarray as xr
 from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.scores import crps, level
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
 from terracast.drivers.selection import LEAST_BLOCKS
@@ -53,7 +53,7 @@ class AblationPlan:
         return np.timedelta64(self.judged[1] - self.judged[0], "ns")
 
 
-def plan_ablation(watched: Watched, first: np.datetime64, now: np.datetime64,
+def plan_ablation(watched: ForecastTask, first: np.datetime64, now: np.datetime64,
                   judged: float = JUDGED) -> AblationPlan | str:
     """The plan for an ablation on what is known from ``first`` to ``now``, or why the span is too short, in words.
 
@@ -62,7 +62,7 @@ def plan_ablation(watched: Watched, first: np.datetime64, now: np.datetime64,
 
     Parameters
     ----------
-    watched : Watched
+    watched : ForecastTask
         What is forecast: its horizon, its cadence, and how much of the past the forecaster sees.
     first, now : numpy.datetime64
         The first stamp that may be read, and the instant as known at which labels are read.
@@ -108,7 +108,7 @@ class Ablation:
 
     Parameters
     ----------
-    watched : Watched
+    watched : ForecastTask
         What is forecast, with all drivers that may be asked for.
     moment : Moment
         As known at which the labels are read; each forecast reads what was known at its own issue time.
@@ -120,7 +120,7 @@ class Ablation:
         Hears the share that is done.
     """
 
-    def __init__(self, watched: Watched, moment: Moment, plan: AblationPlan, make: ForecasterFactory, *,
+    def __init__(self, watched: ForecastTask, moment: Moment, plan: AblationPlan, make: ForecasterFactory, *,
                  tell: Tell = tell_nobody) -> None:
         self.watched = replace(watched, nodes=watched.nodes[::math.ceil(len(watched.nodes) / MOST_NODES)])
         self.plan, request = plan, self.watched.request

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.causal.discover import DiscoverError
 from terracast.causal.discover import discover as find_graph
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
@@ -38,7 +38,7 @@ def where_seen(find: Callable[[Prepared], CausalGraph]) -> Callable[[Prepared], 
     return found
 
 
-def candidates(watched: Watched, moment: Moment, graph: CausalGraph, prepared: Prepared, knowledge: Knowledge,
+def candidates(watched: ForecastTask, moment: Moment, graph: CausalGraph, prepared: Prepared, knowledge: Knowledge,
                panels: Mapping[str, xr.Dataset], *, max_lag: int, most: int) -> tuple[Driver, ...]:
     """Drivers by stability over redraws and windows and by the clock of publication, their proxies, and events of the
     calendar; at most ``most`` series."""

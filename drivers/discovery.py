@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared
-from terracast.causal.search.robust_search import Redraws, discover_thoroughly
+from terracast.causal.search.robust_search import Redraws, robust_search
 from terracast.causal.search.settings import Progress, Search
 from terracast.causal.search.unidirectional import settled
 from terracast.drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
@@ -39,7 +39,7 @@ class DriverSearch:
 
     Parameters
     ----------
-    watched : Watched
+    watched : ForecastTask
         What is forecast; its nodes and drivers are not read.
     search : Search
         Settings of the causal search.
@@ -51,7 +51,7 @@ class DriverSearch:
         How panels are prepared.
     """
 
-    watched: Watched
+    watched: ForecastTask
     search: Search
     make: ForecasterFactory
     most: int = 6
@@ -65,7 +65,7 @@ class DriverSearch:
     def graph(self, panels: Mapping[str, xr.Dataset], prepared: Prepared, knowledge: Knowledge,
               progress: Progress = tell_nobody) -> tuple[CausalGraph, Knowledge]:
         """The graph, and what it was searched with: searched again where it is open which of two domains leads."""
-        return settled(lambda honoured: discover_thoroughly(
+        return settled(lambda honoured: robust_search(
             panels, self.search, knowledge=honoured, how=self.how, whole=prepared, redraws=Redraws(REDRAWS),
             progress=progress), self.target, knowledge)
 

@@ -11,10 +11,10 @@ for domain, panel in panels.items():
 
 # --8<-- [start:discover]
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.search.robust_search import discover_thoroughly, usual_search
+from terracast.causal.search.robust_search import default_search, robust_search
 
 knowledge = Knowledge.parse("air.* never causes weather.*\nair.* never causes traffic.*\n")
-graph = discover_thoroughly(panels, usual_search(max_lag=4), knowledge=knowledge)
+graph = robust_search(panels, default_search(max_lag=4), knowledge=knowledge)
 for link in graph.links:
     if link.cause.domain != link.effect.domain:
         print(f"{link.cause} -> {link.effect} after {link.lag} h, strength {link.strength:+.2f}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.clock import Moment
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop
 from terracast.flows.service.outbox import flush, post, post_admission
 from terracast.flows.service.quality_control import screened
@@ -21,28 +21,28 @@ from terracast.streams.store import View
 
 if TYPE_CHECKING:
     from terracast.adapt.loop import Loop
-    from terracast.adapt.promotion.executor import Made, RungMaker
+    from terracast.adapt.promotion.executor import Executor, Made
     from terracast.stfm.forecaster import Forecaster
 
 
-def carry_out_wish(workspace: Workspace) -> str | None:
+def carry_out_request(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
     if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
         return None
     from terracast.adapt.admission import examine, settle
-    from terracast.adapt.promotion.version_history import Past
+    from terracast.adapt.promotion.version_history import VersionHistory
 
     loop = load_loop(workspace, view)
-    assert loop.wish is not None, "the loop and its part are of one snapshot"
-    act, policy = loop.wish, workspace.policy
-    maker = workspace.maker(Past.restore(view.state("past")), workspace.registry.load)
+    assert loop.request is not None, "the loop and its part are of one snapshot"
+    act, policy = loop.request, workspace.policy
+    maker = workspace.maker(VersionHistory.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
     moment = Moment(act.asked, screened(workspace, view, since=since))
     admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
     with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)
-        if current.wish != act:  # another run admitted it meanwhile
+        if current.request != act:  # another run admitted it meanwhile
             return admission.version
         champion, refused = current.champion.version, settle(admission, current)
         if refused is not None:
@@ -63,10 +63,10 @@ class Registered:
     workspace: Workspace
     view: View
     loop: Loop
-    maker: RungMaker
+    maker: Executor
     moment: Moment
 
-    def find(self, act: Act) -> str | None:
+    def find(self, act: AdaptationRequest) -> str | None:
         """The version registered under the act's key."""
         return self.workspace.registry.find(act.key)
 
@@ -74,7 +74,7 @@ class Registered:
         """The forecaster of a registered version."""
         return self.workspace.registry.load(version)
 
-    def add(self, act: Act, forecaster: Forecaster, made: Made) -> str:
+    def add(self, act: AdaptationRequest, forecaster: Forecaster, made: Made) -> str:
         """Register what the act made under its key."""
         workspace, loop, moment, shown = self.workspace, self.loop, self.moment, self.workspace.clock.shown
         kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
@@ -103,5 +103,5 @@ def adapt(config: str = "terracast.toml") -> dict[str, Any]:
     """Carry out the pending act of the loop; answers the version made, or null, and the receipt."""
     workspace = Workspace.open(config)
     before = receipts(workspace)
-    version = carry_out_wish(workspace)
+    version = carry_out_request(workspace)
     return {"version": version, "receipts": [one for one in receipts(workspace) if one not in before]}

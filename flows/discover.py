@@ -23,7 +23,7 @@ from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared, PrepareError, prepare
 from terracast.causal.search.cost_estimate import effort, refuse_if_alone
-from terracast.causal.search.robust_search import usual_search
+from terracast.causal.search.robust_search import default_search
 from terracast.causal.search.settings import AloneError, Search
 from terracast.drivers.ablation import Tell, tell_nobody
 from terracast.drivers.candidates import where_seen
@@ -83,7 +83,7 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Told
     prepared = prepare(panels, how=how)
     known = in_force(told, prepared, settings.max_lag)
     refuse_if_alone(prepared, target)
-    search = usual_search(settings.max_lag, settings.alpha)
+    search = default_search(settings.max_lag, settings.alpha)
     cost = effort(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
     finder = DriverSearch(workspace.watched((), {}), search,

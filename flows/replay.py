@@ -71,7 +71,7 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
                             expected="some of " + ", ".join(known), remedy="mend --policies")
     mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
-    bench = _begun(workspace, start, stop, company=mixes and workspace.settings.adapt.company)
+    bench = _begun(workspace, start, stop, covariates=mixes and workspace.settings.adapt.covariates)
     ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
@@ -89,7 +89,7 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
 
 
-def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company: bool) -> LoopBench:
+def _begun(workspace: Workspace, start: str | None, stop: str | None, *, covariates: bool) -> LoopBench:
     settings = workspace.settings
     history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values
@@ -117,7 +117,7 @@ def _begun(workspace: Workspace, start: str | None, stop: str | None, *, company
         discovery = discover_now(workspace, moment, tell=within(tell, 0.0, 0.3))
         nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
         watched = workspace.watched(nodes, discovery.inputs())
-        watched = watched.in_company(moment) if company else watched
+        watched = watched.with_covariates(moment) if covariates else watched
         beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
     return LoopBench(screened, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed,

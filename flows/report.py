@@ -14,8 +14,8 @@ from terracast.adapt.evaluation.hindcast import hindcast
 from terracast.adapt.evaluation.replay import score_table
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.ladder import Climb
-from terracast.adapt.task import Watched
+from terracast.adapt.promotion.ladder import Attempt
+from terracast.adapt.task import ForecastTask
 from terracast.flows.cli.clock import as_of
 from terracast.flows.discovery.saved_discovery import saved_discovery
 from terracast.flows.forecast import newest_forecast
@@ -132,7 +132,7 @@ def _base(workspace: Workspace) -> tuple[str, Forecaster]:
     return newest.number, workspace.registry.load(newest.number)
 
 
-def _hindcast(watched: Watched, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
+def _hindcast(watched: ForecastTask, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
               now: np.datetime64, clock: Clock) -> pd.DataFrame:
     issue_times = np.unique(scores["issue_time"].to_numpy())
     made = hindcast(model, version, watched, history, list(clock.even(issue_times)), clock.even(now))
@@ -224,7 +224,7 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Climb], evidence: tuple[str, ...]) -> Alarm:
+def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...]) -> Alarm:
     """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]

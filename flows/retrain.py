@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
 from terracast.flows.cli.clock import as_of
@@ -69,13 +69,13 @@ def _fresh(workspace: Workspace, view: View, moment: Moment, tell: Told) -> Disc
 
 
 def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery,
-               tell: Told = silent) -> tuple[Loop, Beginning]:
+               tell: Told = silent) -> tuple[Loop, ServiceInit]:
     """A loop that begins at ``moment`` with the policy in service, and what it was begun with."""
     settings = workspace.settings
     nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
     watched = workspace.watched(nodes, discovery.inputs())
-    if workspace.policy.mixes and settings.adapt.company:
-        watched = watched.in_company(moment)
+    if workspace.policy.mixes and settings.adapt.covariates:
+        watched = watched.with_covariates(moment)
     beginning = begun(workspace, watched, moment, tell)
     loop = serve(watched, workspace.policy, beginning, "base", moment.now,
                  false_alarms_per_month=settings.stream.false_alarms_per_month, detector=settings.monitor.detector,
@@ -83,7 +83,7 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery,
     return loop, beginning
 
 
-def register_base(workspace: Workspace, view: View, moment: Moment, beginning: Beginning,
+def register_base(workspace: Workspace, view: View, moment: Moment, beginning: ServiceInit,
                   discovery: Discovery, example: xr.Dataset) -> str:
     """Register the base under its instant's key, or find it there."""
     shown = workspace.clock.shown

@@ -17,7 +17,7 @@ import xarray as xr
 from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.attempts import measured_since
-from terracast.flows.adapt import carry_out_wish
+from terracast.flows.adapt import carry_out_request
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.cli.output import note
@@ -104,7 +104,7 @@ def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int
     ticks: list[Tick] = []
     dropped: list[str] = []
     while True:
-        carry_out_wish(workspace)  # first: a run killed before it could must not tick on without
+        carry_out_request(workspace)  # first: a run killed before it could must not tick on without
         done, gone = _advance(workspace, now, progress)
         ticks += done
         dropped += gone

@@ -21,12 +21,12 @@ from terracast.streams.known import Recorded
 from terracast.streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
-    from terracast.adapt.promotion.executor import RungMaker
+    from terracast.adapt.promotion.executor import Executor
     from terracast.adapt.promotion.policy import Policy
-    from terracast.adapt.promotion.version_history import Past
+    from terracast.adapt.promotion.version_history import VersionHistory
     from terracast.adapt.rungs.fine_tune import FineTune
     from terracast.adapt.rungs.rung import Rung
-    from terracast.adapt.task import Watched
+    from terracast.adapt.task import ForecastTask
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Workspace:
                        nanoseconds(stream.step), stream.quantiles)
 
     def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
-                beside: Mapping[str, tuple[str, ...]] | None = None) -> Watched:
+                beside: Mapping[str, tuple[str, ...]] | None = None) -> ForecastTask:
         """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
-        from terracast.adapt.task import Watched
+        from terracast.adapt.task import ForecastTask
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
         history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
-        return Watched(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
+        return ForecastTask(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
                        nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
 
     @property
@@ -94,21 +94,21 @@ class Workspace:
 
         return FineTune(nanoseconds(self.settings.adapt.window), self.settings.adapt.steps)
 
-    def maker(self, past: Past | None = None, load: Callable[[str], Forecaster] | None = None) -> RungMaker:
+    def maker(self, past: VersionHistory | None = None, load: Callable[[str], Forecaster] | None = None) -> Executor:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
-        from terracast.adapt.promotion.executor import RungMaker
-        from terracast.adapt.promotion.version_history import Past
-        from terracast.adapt.rungs.catalog import optional_rungs, usual_rungs
-        from terracast.adapt.rungs.recall import Recalled
-        from terracast.adapt.rungs.refit import Anew
+        from terracast.adapt.promotion.executor import Executor
+        from terracast.adapt.promotion.version_history import VersionHistory
+        from terracast.adapt.rungs.catalog import default_rungs, optional_rungs
+        from terracast.adapt.rungs.recall import Recall
+        from terracast.adapt.rungs.refit import Refit
 
-        past = past or Past()
+        past = past or VersionHistory()
         versions: dict[str, Forecaster] = {}
-        made: list[Rung] = [*usual_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
-                Recalled(past.regimes, load or versions.__getitem__),
-                Anew(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
-        return RungMaker(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
+        made: list[Rung] = [*default_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
+                Recall(past.regimes, load or versions.__getitem__),
+                Refit(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
+        return Executor(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
         """Fit the base that the settings name on a context panel; driver variables are those beside the target.

@@ -67,12 +67,12 @@ def pack(forecaster: Forecaster, interface: Interface, example: xr.Dataset | Non
     return folder_digest(shelved)
 
 
-def _keepable(forecaster: Forecaster) -> shelf.Kept:
+def _keepable(forecaster: Forecaster) -> shelf.Serializable:
     if not (hasattr(forecaster, "config") and hasattr(forecaster, "weights")):
         raise RegistryError(f"a {type(forecaster).__name__} cannot be kept", where="registry",
                             expected="a forecaster with config() and weights()",
                             remedy="add them (weights may be empty) and a builder in stfm.shelf or adapt.rungs.kept")
-    return cast(shelf.Kept, forecaster)
+    return cast(shelf.Serializable, forecaster)
 
 
 def _example(panel: xr.Dataset) -> pd.DataFrame:

@@ -20,7 +20,7 @@ BUILDERS: Mapping[str, Builder] = {Base.name: Base.build, NativeModel.name: Nati
                                        SeasonalNaive.name: SeasonalNaive.build}
 
 
-class Kept(Protocol):
+class Serializable(Protocol):
     """What the shelf can hold: a config whose ``forecaster`` names its builder, and named arrays."""
 
     def config(self) -> dict[str, object]: ...
@@ -28,7 +28,7 @@ class Kept(Protocol):
     def weights(self) -> Mapping[str, np.ndarray]: ...
 
 
-def save(forecaster: Kept, folder: str | Path) -> Path:
+def save(forecaster: Serializable, folder: str | Path) -> Path:
     """Write ``forecaster`` into ``folder`` (made if need be) and return it.
 
     >>> import tempfile

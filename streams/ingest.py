@@ -254,7 +254,7 @@ class Changes:
 
 def _changes(held: GrowingDomain, reports: Reports, cells: Cells, first_known: np.ndarray,
              again: np.ndarray) -> Changes:
-    """Sort the reports about known cells: later ones revise, equally early ones fill gaps, others are refused."""
+    """ChangeType the reports about known cells: later ones revise, equally early ones fill gaps, others are refused."""
     found = Changes.none(again)
     if not again.any():
         return found

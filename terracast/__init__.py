@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.causal.discover import discover as discover
     from terracast.causal.graph.graph import CausalGraph as CausalGraph
     from terracast.causal.knowledge import Knowledge as Knowledge
-    from terracast.causal.search.robust_search import discover_thoroughly as discover_thoroughly
+    from terracast.causal.search.robust_search import robust_search as robust_search
     from terracast.drivers.direct_causes import choose_drivers as choose_drivers
     from terracast.drivers.selection import select_by_ablation as select_by_ablation
     from terracast.registry.versions import Registry as Registry

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from terracast.adapt.correction.experts.aggregation import SureMixture, crps_gradient
-from terracast.adapt.correction.experts.experts import NAIVES, Experts, Recipe
-from terracast.adapt.correction.experts.network_residual import Corrector, corrector_width, reading
+from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, crps_gradient
+from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
+from terracast.adapt.correction.experts.network_residual import NetworkResidual, network_residual_width, reading
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
-from terracast.adapt.correction.experts.stacked_experts import Blend, Blended
+from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.correction.no_harm_guard import gaps, losses
 from terracast.adapt.evaluation.scores import level
@@ -45,7 +45,7 @@ class _Issued:
     lead, node, quantile), their mixture, the weight (node,) with which it was served, the labels (lead, node) that
     have come, and for which cells none has."""
 
-    said: Blended
+    said: Stacked
     read: np.ndarray
     middle: np.ndarray
     candidates: np.ndarray
@@ -63,8 +63,10 @@ class _Issued:
 class Mixture:
     """Base quantiles and experts of one stream, mixed for each (lead, node).
 
-    First a ``Blend`` of points (ridges, the base's median as the anchor, a ``Corrector``; absolute error), then a
-    ``SureMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and the blend
+    First a ``StackedExperts`` of points (ridges, the base's median as the anchor, a ``NetworkResidual``; absolute
+    error), then a
+    ``RegretBoundedMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and
+    the blend
     with its own matured errors' quantiles in units of the base's width. Quantile by quantile a convex combination, so
     never crossing, and in the long run never worse than the base by more than the mixture's bound. Last a
     ``LossBudget``: what is served departs from the base only as far as it has earned, node by node, so that no node's
@@ -87,12 +89,12 @@ class Mixture:
         ridges = number - len(NAIVES)
         self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
         self.per_issue = per_issue
-        company = experts.company.columns if experts.company is not None else 0
-        self.corrector = Corrector(horizon, corrector_width(ridges, horizon, company))
-        self.blend = Blend(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
+        covariates = experts.covariates.columns if experts.covariates is not None else 0
+        self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, covariates))
+        self.blend = StackedExperts(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
                            anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
                            memory=MEMORY**per_issue)
-        self.sure = SureMixture(horizon, nodes, PRIORS, delay)
+        self.sure = RegretBoundedMixture(horizon, nodes, PRIORS, delay)
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
         self.budget = LossBudget(2, nodes)
@@ -102,12 +104,12 @@ class Mixture:
     def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int,
               beside: xr.DataArray | None = None) -> Mixture:
         """Learn the experts from all that is known (time, node) at ``request.issue_time``, and two or so more from
-        ``beside`` (time, variable, node), the target's company as ``company_of`` gives it."""
+        ``beside`` (time, variable, node), the target's company as ``covariates_of`` gives it."""
         step = request.step.astype(NANOSECONDS)
         values, first = _on_clock(known, step, request.issue_time)
         season = SeasonalNaive().period(request.step)
-        recipe = Recipe.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
-                              squash=_skewness(values) > SKEWED, company=beside is not None)
+        recipe = ExpertConfig.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
+                              squash=_skewness(values) > SKEWED, covariates=beside is not None)
         others = None if beside is None else _beside(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
@@ -193,8 +195,8 @@ class Mixture:
         experts, tape = self.experts, self.experts.tape
         ridges = points[:len(experts.names) - len(NAIVES)]
         three = np.stack([level(base, self.quantiles, one) for one in (0.1, 0.5, 0.9)])
-        company = None if experts.company is None else experts.company.features()
-        return reading(tape.rescaled(ridges), tape.rescaled(three), tape.scaled[-2:], company)
+        covariates = None if experts.covariates is None else experts.covariates.features()
+        return reading(tape.rescaled(ridges), tape.rescaled(three), tape.scaled[-2:], covariates)
 
     def _forget(self, stamp: int) -> None:
         if stamp in self._open:
@@ -228,14 +230,15 @@ class Mixture:
         """Go on to the bit where ``state`` was taken."""
         mixture = cls(Experts.restore(state["experts"]), tuple(float(one) for one in state["quantiles"]),
                       np.timedelta64(int(state["step"]), "ns"), per_issue=int(state["per_issue"]))
-        mixture.blend, mixture.sure = Blend.restore(state["blend"]), SureMixture.restore(state["sure"])
+        mixture.blend = StackedExperts.restore(state["blend"])
+        mixture.sure = RegretBoundedMixture.restore(state["sure"])
         mixture.widths = ResidualQuantiles.restore(state["widths"])
         mixture.budget = LossBudget.restore(state["budget"])
-        mixture.corrector = Corrector.restore(state["corrector"])
+        mixture.corrector = NetworkResidual.restore(state["corrector"])
         for one in state["open"]:
             points, blended, point = (np.array(one[name], dtype="float64") for name in ("points", "blended", "point"))
             mixture._open[int(one["stamp"])] = _Issued(
-                Blended(points, blended, point), waiting=np.array(one["waiting"], dtype=bool),
+                Stacked(points, blended, point), waiting=np.array(one["waiting"], dtype=bool),
                 **{name: np.array(one[name], dtype="float64") for name in KEPT})
         return mixture
 

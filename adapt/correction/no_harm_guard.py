@@ -1,4 +1,4 @@
-"""Earned: serve what corrections made of a base only as far as they have earned it, node by node."""
+"""NoHarmGuard: serve what corrections made of a base only as far as they have earned it, node by node."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.evaluation.scores import crps, level
 
 
-class Earned:
+class NoHarmGuard:
     """Holds a ``LossBudget`` over the quantiles that a node would get and those of its base.
 
     Whatever stands between the two (stacking, a mixture, tracked intervals), no node's CRPS or absolute error is ever
     above the base's by more than the budget's share. What is not finite is not served.
 
-    >>> earned = Earned((0.1, 0.5, 0.9), nodes=1)
+    >>> earned = NoHarmGuard((0.1, 0.5, 0.9), nodes=1)
     >>> base, better = np.array([[[-1.0, 0.0, 1.0]]]), np.array([[[4.0, 5.0, 6.0]]])
     >>> for _ in range(400):
     ...     served = earned.serve(base, better)
@@ -41,9 +41,9 @@ class Earned:
         stake = np.where(ended, gaps(base, served, self.quantiles), 0.0).sum(axis=1)
         self.budget.settle(losses(base, labels, self.quantiles), losses(served, labels, self.quantiles), stake)
 
-    def heir(self) -> Earned:
+    def heir(self) -> NoHarmGuard:
         """For a successor that begins with nothing outstanding: what was earned and lost so far."""
-        heir = Earned(self.quantiles, 0)
+        heir = NoHarmGuard(self.quantiles, 0)
         heir.budget = self.budget.heir()
         return heir
 
@@ -52,7 +52,7 @@ class Earned:
         return {"quantiles": list(self.quantiles), "budget": self.budget.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Earned:
+    def restore(cls, state: Mapping[str, Any]) -> NoHarmGuard:
         """Go on to the bit where ``state`` was taken."""
         earned = cls(tuple(float(one) for one in state["quantiles"]), 0)
         earned.budget = LossBudget.restore(state["budget"])

@@ -39,7 +39,7 @@ class Rates:
     common: float = 0.0
 
 
-class OutputCalibration:
+class QuantileTracker:
     """Online correction of quantile forecasts, one offset for each node, group of leads and quantile.
 
     Every offset is in units of the base's own deviation, so no units enter. Each quantile is tracked so that labels
@@ -61,7 +61,7 @@ class OutputCalibration:
     Examples
     --------
     >>> draws = np.random.default_rng(0)
-    >>> calibration = OutputCalibration(nodes=1, horizon=2, quantiles=(0.1, 0.5, 0.9))
+    >>> calibration = QuantileTracker(nodes=1, horizon=2, quantiles=(0.1, 0.5, 0.9))
     >>> base = np.tile([-1.28, 0.0, 1.28], (2, 1, 1))
     >>> for day in range(300):  # the world is twice as wide as the base says
     ...     served = calibration.apply(base)
@@ -150,7 +150,7 @@ class OutputCalibration:
                 "rates": asdict(self.rates), "offsets": self._offsets.copy(), "common": self._common.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> OutputCalibration:
+    def restore(cls, state: Mapping[str, Any]) -> QuantileTracker:
         """A calibration that goes on where ``state`` was taken."""
         calibration = cls(int(state["nodes"]), int(state["horizon"]), state["quantiles"], Rates(**state["rates"]))
         calibration._offsets = np.array(state["offsets"], float)

@@ -37,11 +37,11 @@ class Terms:
     ridge: float = 1e-3
 
 
-class Stacking:
+class ResidualRidge:
     """Corrects the location of a quantile forecast; learns only from forecasts that have closed.
 
     >>> terms = Terms(centre=0.0, width=1.0, half_life=200.0)
-    >>> Stacking(terms, horizon=6).pairs
+    >>> ResidualRidge(terms, horizon=6).pairs
     0.0
     """
 
@@ -55,7 +55,7 @@ class Stacking:
 
     @classmethod
     def for_target(cls, target: np.ndarray, horizon: int, cadence: np.timedelta64,
-                   half_life: np.timedelta64 = MEMORY) -> Stacking:
+                   half_life: np.timedelta64 = MEMORY) -> ResidualRidge:
         """Scaled by the median and half the interquartile range of ``target`` (NaN ignored)."""
         low, middle, high = np.nanquantile(target, (0.25, 0.5, 0.75))
         width = float((high - low) / 2) or float(np.nanstd(target)) or 1.0
@@ -109,8 +109,8 @@ class Stacking:
                 "gram": self._gram.copy(), "moment": self._moment.copy(), "pairs": self.pairs}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Stacking:
-        """Stacking that goes on where ``state`` was taken."""
+    def restore(cls, state: Mapping[str, Any]) -> ResidualRidge:
+        """ResidualRidge that goes on where ``state`` was taken."""
         made = cls(Terms(*(float(value) for value in state["terms"])), int(state["horizon"]))
         made._gram, made._moment = np.array(state["gram"], float), np.array(state["moment"], float)
         made.pairs = float(state["pairs"])

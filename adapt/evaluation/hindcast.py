@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from terracast.adapt.candidate import Contender, Score
+from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.known import History
 
 
-def hindcast(model: Forecaster, version: str, watched: Watched, history: History,
+def hindcast(model: Forecaster, version: str, watched: ForecastTask, history: History,
              issue_times: Sequence[np.datetime64], until: np.datetime64) -> list[Score]:
     """Forecast at each issue time as known then, and score by the labels known at ``until``."""
-    contender = Contender(version, model, None, watched.request)
+    contender = Candidate(version, model, None, watched.request)
     for issue_time in issue_times:
         moment = Moment(issue_time, history)
         contender.issue(watched.panel(moment, moment.now - watched.history), issue_time, shadow=True)

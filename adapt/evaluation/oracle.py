@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from terracast.adapt.candidate import Contender, Score
+from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
 from terracast.adapt.loop import Loop
 
@@ -17,14 +17,14 @@ MOST = 8  # versions that go on beside what is served: the first (the base), and
 ORACLE = "oracle (not attainable)"
 
 
-class Hindsight:
+class Oracle:
     """Every version that a replay made goes on forecasting in the shadow, with corrections of its own that it inherited
     and goes on learning. Of each forecast the one with the least loss (CRPS, mean over nodes) of these and of what was
     served is scored. Costs up to ``MOST`` forecasts more a step.
     """
 
     def __init__(self) -> None:
-        self.shadows: list[Contender] = []
+        self.shadows: list[Candidate] = []
         self._rivals: dict[np.datetime64, list[Score]] = {}
 
     def after(self, loop: Loop, moment: Moment, served: Sequence[Score]) -> list[Score]:
@@ -37,7 +37,7 @@ class Hindsight:
         panel = loop.watched.panel(moment, moment.now - loop.reach)
         labels = panel[loop.watched.request.target]
         context = panel.isel(time=panel["time"].values >= moment.now - loop.watched.history)
-        beside = loop.company(moment)
+        beside = loop.covariates(moment)
         for one in self.shadows:
             for score in one.mature(moment.now, labels, loop.watched.patience):
                 self._rivals.setdefault(score.issue_time, []).append(score)

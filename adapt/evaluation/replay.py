@@ -13,13 +13,13 @@ from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.arrivals import sees_enough
 from terracast.adapt.candidate import Score
 from terracast.adapt.clock import clock
-from terracast.adapt.evaluation.oracle import ORACLE, Hindsight
+from terracast.adapt.evaluation.oracle import ORACLE, Oracle
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.streams.known import History
 from terracast.streams.quality.online import Screened
 
@@ -52,17 +52,17 @@ class Outcome:
                 "compute_seconds": self.seconds} | ({"attainable": False} if self.policy == ORACLE else {})
 
 
-def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: RungMaker | FineTune,
-           progress: Callable[[int], None] = lambda ticks: None, hindsight: Hindsight | None = None,
-           sees: Watched | None = None) -> Outcome:
+def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: Executor | FineTune,
+           progress: Callable[[int], None] = lambda ticks: None, oracle: Oracle | None = None,
+           sees: ForecastTask | None = None) -> Outcome:
     """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
 
     Where the past that ``sees`` (default: what the loop watches) looks back to holds next to nothing, no forecast is
-    issued: policies that look back differently are compared at the same instants. With ``hindsight`` the scores are
+    issued: policies that look back differently are compared at the same instants. With ``oracle`` the scores are
     those of the oracle, which no policy can reach.
     """
     began = stopwatch.process_time()
-    maker = maker if isinstance(maker, RungMaker) else RungMaker(maker, {})
+    maker = maker if isinstance(maker, Executor) else Executor(maker, {})
     maker.versions[loop.champion.version] = loop.champion.model
     versions = InMemory(maker.versions)
     scores: list[Score] = []
@@ -75,7 +75,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
         if not sees_enough(moment, sees or loop.watched):
             continue
         tick = loop.tick(moment)
-        scores += tick.scores if hindsight is None else hindsight.after(loop, moment, tick.scores)
+        scores += tick.scores if oracle is None else oracle.after(loop, moment, tick.scores)
         if tick.verdict is not None:
             verdicts.append(tick.verdict)
             promotions += tick.verdict.decision.verdict == "accept"

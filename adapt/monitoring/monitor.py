@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from terracast.adapt.monitoring.channels.channels import Witnesses
+from terracast.adapt.monitoring.channels.channels import Channels
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.detection.calibration import Calibration, calibrate
 from terracast.adapt.monitoring.detection.detector import Detector, detector_named
-from terracast.adapt.monitoring.diagnosis.diagnosis import News
+from terracast.adapt.monitoring.diagnosis.diagnosis import Diagnosis
 from terracast.adapt.monitoring.episodes.evidence import Evidence, of_nodes_that_vary
 from terracast.adapt.monitoring.statistics.block_history import BlockHistory
 from terracast.adapt.monitoring.statistics.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
@@ -37,7 +37,7 @@ class Monitor:
         At the calibrated threshold, with the reference seen.
     faults : DataFaults
         What tells faults of the data from changes of the world.
-    witnesses : Witnesses, optional
+    witnesses : Channels, optional
         Context and intervals; None: not watched.
 
     Examples
@@ -53,11 +53,11 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
-    def __init__(self, calibration: Calibration, detector: Detector, witnesses: Witnesses | None = None) -> None:
+    def __init__(self, calibration: Calibration, detector: Detector, witnesses: Channels | None = None) -> None:
         self.calibration, self.detector = calibration, detector
         self.history = BlockHistory(calibration.views, calibration.clock)
         self._witnesses = witnesses
-        self.news = News(calibration)
+        self.news = Diagnosis(calibration)
         self._last: np.datetime64 | None = None
 
     @classmethod
@@ -196,7 +196,7 @@ class Monitor:
         self.history.restart()
         self.detector.restart()
         if self._witnesses is not None:
-            self._witnesses.serve_anew()
+            self._witnesses.reset()
 
     def state(self) -> dict[str, object]:
         """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
@@ -210,7 +210,7 @@ class Monitor:
         than this version does, and ``DetectorError`` where its detector is not installed any more."""
         frozen, witnesses = Calibration.restore(state), state["witnesses"]
         monitor = cls(frozen, detector_named(frozen.detector).restore(state["detector_state"]),
-                      None if witnesses is None else Witnesses.restore(witnesses))
+                      None if witnesses is None else Channels.restore(witnesses))
         monitor.history = BlockHistory.restore(state, frozen.views, frozen.clock)
         monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")
         return monitor

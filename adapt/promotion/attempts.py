@@ -10,19 +10,19 @@ import numpy as np
 from terracast.adapt.candidate import Score
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.error_level import ErrorLevel
-from terracast.adapt.promotion.ladder import Climb, Situation, measured, seconds_left
-from terracast.adapt.promotion.policy import Act, Policy
+from terracast.adapt.promotion.ladder import Attempt, Situation, measured, seconds_left
+from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 
 
 @dataclass
-class Climbing:
+class AttemptLog:
     """``climbs``: receipts of all acts, oldest first; ``errors``: of what was served."""
 
     policy: Policy
-    climbs: list[Climb] = field(default_factory=list)
+    climbs: list[Attempt] = field(default_factory=list)
     errors: ErrorLevel = field(default_factory=ErrorLevel)
 
-    def due(self, now: np.datetime64, episodes: Sequence[Episode], delay: np.timedelta64) -> Act | None:
+    def due(self, now: np.datetime64, episodes: Sequence[Episode], delay: np.timedelta64) -> AdaptationRequest | None:
         """What the ladder wants done for the episodes there are, if the policy has one; ``delay``: how late labels
         come. Measures on the way what earlier acts were worth."""
         ladder = self.policy.ladder
@@ -37,7 +37,7 @@ class Climbing:
                 rung = choice.step.rung
                 earlier = sum(climb.episode == episode.id and climb.rung == rung for climb in self.climbs)
                 key = f"{episode.id}-{rung}" + (f"-{earlier + 1}" if earlier else "")
-                return Act(key, now, choice.why, episode.id, rung, episode.since)
+                return AdaptationRequest(key, now, choice.why, episode.id, rung, episode.since)
         return None
 
     def closed(self, scores: Sequence[Score]) -> None:
@@ -45,17 +45,17 @@ class Climbing:
         for score in scores:
             self.errors.add(score.issue_time, float(np.nanmean(score.crps)) if score.labels.any() else np.nan)
 
-    def acted(self, act: Act, outcome: str, version: str | None = None, told: str = "") -> None:
+    def acted(self, act: AdaptationRequest, outcome: str, version: str | None = None, told: str = "") -> None:
         """Write down an act that was carried out: of a ladder's all, of another policy's those that were dropped."""
         steps = () if self.policy.ladder is None else self.policy.ladder.steps
         if outcome != "dropped" and (not steps or act.episode is None):
             return
         costs = {step.rung: step.seconds for step in steps}
         ratio = self.errors.ratio(act.asked, act.asked if act.since is None else act.since)
-        self.climbs.append(Climb(act.episode or "schedule", act.rung, act.reason, act.asked, costs.get(act.rung, 0.0),
+        self.climbs.append(Attempt(act.episode or "schedule", act.rung, act.reason, act.asked, costs.get(act.rung, 0.0),
                                  ratio, outcome=outcome, version=version, told=told))
 
-    def decided(self, act: Act, outcome: str, now: np.datetime64, told: str) -> None:
+    def decided(self, act: AdaptationRequest, outcome: str, now: np.datetime64, told: str) -> None:
         """What became of the newest act of this rung for this episode."""
         for number in range(len(self.climbs) - 1, -1, -1):
             one = self.climbs[number]
@@ -68,12 +68,12 @@ class Climbing:
         return {"climbs": [climb.state() for climb in self.climbs], "errors": self.errors.state()}
 
     @classmethod
-    def restore(cls, policy: Policy, state: Mapping[str, Any]) -> Climbing:
+    def restore(cls, policy: Policy, state: Mapping[str, Any]) -> AttemptLog:
         """Go on where ``state`` was taken."""
-        return cls(policy, [Climb.restore(one) for one in state["climbs"]], ErrorLevel.restore(state["errors"]))
+        return cls(policy, [Attempt.restore(one) for one in state["climbs"]], ErrorLevel.restore(state["errors"]))
 
 
-def measured_since(before: Sequence[Climb], now: Sequence[Climb]) -> list[Climb]:
+def measured_since(before: Sequence[Attempt], now: Sequence[Attempt]) -> list[Attempt]:
     """Receipts of versions whose gain in service has been measured since ``before``; acts are only ever added."""
     known = [np.isfinite(climb.after) for climb in before] + [False] * (len(now) - len(before))
     return [climb for told, climb in zip(known, now, strict=True)

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from terracast.adapt.promotion.paired_gate import Decision, GateError, paired_losses
+from terracast.adapt.promotion.paired_gate import Decision, PairedGateError, paired_losses
 
 SHARES = (0.3, 1.0, 5.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,
 WORTHS = (0.45, 0.45, 0.1)  # and one for too small a gain wins little by a large: what each bet starts with
@@ -22,7 +22,7 @@ MOST = 700.0  # logarithms beyond it overflow
 
 
 @dataclass(frozen=True)
-class BettingGate:
+class EProcessGate:
     """Accepts, rejects or waits on paired losses, at any time and as often as one likes.
 
     Losses are summed over blocks of ``horizon_steps`` issues, so that only neighbouring blocks share labels. Of each
@@ -38,7 +38,7 @@ class BettingGate:
 
     >>> draws = np.random.default_rng(0)
     >>> champion = 1 + 0.2 * draws.normal(size=240)
-    >>> BettingGate(horizon_steps=4).decide(champion, 0.9 * champion + 0.05 * draws.normal(size=240)).verdict
+    >>> EProcessGate(horizon_steps=4).decide(champion, 0.9 * champion + 0.05 * draws.normal(size=240)).verdict
     'accept'
     """
 
@@ -51,7 +51,8 @@ class BettingGate:
 
     def __post_init__(self) -> None:
         if self.horizon_steps < 1 or not 0 < self.alpha < 1 or not 0 < self.gain < 1 or self.patience < FEWEST:
-            raise GateError(f"alpha {self.alpha}, gain {self.gain}, patience {self.patience}", where="betting gate",
+            raise PairedGateError(f"alpha {self.alpha}, gain {self.gain}, patience {self.patience}",
+                                  where="betting gate",
                             expected=f"shares within 0 and 1, a patience of {FEWEST} blocks or more",
                             remedy="correct them")
 

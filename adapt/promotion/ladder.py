@@ -1,7 +1,7 @@
 """The ladder: which rung to try for an episode, and when to climb.
 
 Cheapest first, and higher only when the rung below had its time and did not bring the error back. Every act leaves a
-``Climb``, whose gain is measured afterwards, in service.
+``Attempt``, whose gain is measured afterwards, in service.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FAILED = ("dropped", "rejected", "rolled back")
 
 
 @dataclass(frozen=True)
-class Climb:
+class Attempt:
     """Receipt of one act: what, why, when, its cost as the ladder reckons, the error ratio before, and after (NaN
     until it is measured).
 
@@ -95,7 +95,7 @@ class Climb:
                 "decided_at": None if self.decided_at is None else str(self.decided_at)}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Climb:
+    def restore(cls, state: Mapping[str, Any]) -> Attempt:
         """Read back what ``state`` wrote."""
         decided = state["decided_at"]
         return cls(**{**state, "acted_at": instant(str(state["acted_at"])),
@@ -137,7 +137,7 @@ class Ladder:
             raise LadderError(f"steps are {names} at {costs} seconds", where="ladder",
                               expected="different rungs, cheapest first", remedy="sort them, drop doubles")
 
-    def choose(self, now: np.datetime64, episode: Episode, situation: Situation, climbs: Sequence[Climb]) -> Choice:
+    def choose(self, now: np.datetime64, episode: Episode, situation: Situation, climbs: Sequence[Attempt]) -> Choice:
         """The next step for an episode; ``climbs`` are all acts so far, of any episode."""
         if episode.sort == "health":
             return Choice(None, "an outage is a data ticket: nothing to adapt")
@@ -156,7 +156,7 @@ class Ladder:
                 return Choice(None, f"{mine[-1].rung} took away {won:.0%} of the excess error: no higher")
         return self._above(now, episode, situation, mine)
 
-    def _above(self, now: np.datetime64, episode: Episode, situation: Situation, mine: Sequence[Climb]) -> Choice:
+    def _above(self, now: np.datetime64, episode: Episode, situation: Situation, mine: Sequence[Attempt]) -> Choice:
         names = [step.rung for step in self.steps]
         first = max((names.index(climb.rung) + 1 for climb in mine if climb.rung in names), default=0)
         labelled = now - episode.since - situation.label_delay
@@ -175,13 +175,13 @@ class Ladder:
         return Choice(None, "no higher rung is left for it" if mine else "no rung mends such an episode")
 
 
-def seconds_left(budget: float, climbs: Sequence[Climb], now: np.datetime64) -> float:
+def seconds_left(budget: float, climbs: Sequence[Attempt], now: np.datetime64) -> float:
     """What is left of a budget of seconds for any ``MONTH``."""
     return budget - sum(climb.seconds for climb in climbs if now - climb.acted_at < MONTH)
 
 
-def measured(climbs: Sequence[Climb], episode: str, error_ratio: float, now: np.datetime64,
-             wait: np.timedelta64) -> list[Climb]:
+def measured(climbs: Sequence[Attempt], episode: str, error_ratio: float, now: np.datetime64,
+             wait: np.timedelta64) -> list[Attempt]:
     """The receipts, with the error ratio of now in the newest of an episode that came to serve ``wait`` ago or longer;
     what failed has no gain."""
     told = list(climbs)

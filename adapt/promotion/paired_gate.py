@@ -8,7 +8,7 @@ import numpy as np
 from terracast.streams.errors import TerracastError
 
 
-class GateError(TerracastError):
+class PairedGateError(TerracastError):
     """Losses that cannot be compared, or a gate that cannot be."""
 
 
@@ -29,7 +29,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Gate:
+class PairedGate:
     """A one-sided Diebold-Mariano test at pre-declared looks, with a guard for every node.
 
     ``horizon_steps``: how many issue times one horizon spans (losses closer than that share labels);
@@ -43,7 +43,7 @@ class Gate:
     >>> draws = np.random.default_rng(0)
     >>> champion = 1 + 0.2 * draws.normal(size=120)
     >>> challenger = champion - 0.1 + 0.1 * draws.normal(size=120)
-    >>> Gate(horizon_steps=4).decide(champion, challenger).verdict
+    >>> PairedGate(horizon_steps=4).decide(champion, challenger).verdict
     'accept'
     """
 
@@ -56,7 +56,7 @@ class Gate:
     def __post_init__(self) -> None:
         rising = all(first < second for first, second in zip(self.looks, self.looks[1:], strict=False))
         if not self.looks or not rising or self.looks[0] < 2 * self.horizon_steps + 2 or self.horizon_steps < 1:
-            raise GateError(f"looks are {self.looks}", where=f"gate with a horizon of {self.horizon_steps} steps",
+            raise PairedGateError(f"looks are {self.looks}", where=f"gate with a horizon of {self.horizon_steps} steps",
                             expected="rising numbers of pairs, the first more than two horizons",
                             remedy="declare later looks")
 
@@ -152,7 +152,7 @@ def paired_losses(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndar
     """Both as (n, node), NaN wherever either is, without the rows in which no pair is left."""
     champion, challenger = np.asarray(champion, float), np.asarray(challenger, float)
     if champion.shape != challenger.shape or champion.ndim not in (1, 2):
-        raise GateError(f"losses of shapes {champion.shape} and {challenger.shape}", where="gate",
+        raise PairedGateError(f"losses of shapes {champion.shape} and {challenger.shape}", where="gate",
                         expected="two equal shapes (n,) or (n, node)", remedy="pair the losses by issue time")
     if champion.ndim == 1:
         champion, challenger = champion[:, None], challenger[:, None]

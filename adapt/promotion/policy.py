@@ -13,14 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.e_process_gate import BettingGate
+from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.ladder import Ladder, Step
-from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.streams.instant import instant, key_text
 
 
 @dataclass(frozen=True)
-class Act:
+class AdaptationRequest:
     """A wish to adapt: ``key`` is its idempotency key everywhere (episode or schedule, then rung). ``since``: when what
     it answers seems to have begun."""
 
@@ -35,7 +35,7 @@ class Act:
     def seed(self) -> int:
         """The seed that it is carried out with: the same wherever an act of this key is.
 
-        >>> Act("air-2015-03-04T06-fine-tune", np.datetime64("2015-03-04T06"), "an episode").seed
+        >>> AdaptationRequest("air-2015-03-04T06-fine-tune", np.datetime64("2015-03-04T06"), "an episode").seed
         741578536
         """
         return zlib.crc32(self.key.encode())
@@ -45,7 +45,7 @@ class Act:
         return {**asdict(self), "asked": str(self.asked), "since": None if self.since is None else str(self.since)}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Act:
+    def restore(cls, state: Mapping[str, Any]) -> AdaptationRequest:
         """Read back what ``state`` wrote."""
         since = state["since"]
         return cls(**{**state, "asked": instant(str(state["asked"])),
@@ -55,7 +55,7 @@ class Act:
 class Trigger(Protocol):
     """Decides at each tick whether to adapt."""
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         """An act, or None. ``last``: when an act was last asked for (the start of service if never)."""
         ...
 
@@ -64,7 +64,7 @@ class Trigger(Protocol):
 class Never:
     """Leaves the model as it is."""
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         return None
 
 
@@ -79,10 +79,10 @@ class Every:
 
     period: np.timedelta64
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         if now - last < self.period:
             return None
-        return Act(f"schedule-{key_text(now)}-fine-tune", now, "the schedule asks for it")
+        return AdaptationRequest(f"schedule-{key_text(now)}-fine-tune", now, "the schedule asks for it")
 
 
 AT_ONCE = np.timedelta64(0, "h")
@@ -97,11 +97,11 @@ class OnEpisode:
 
     settle: np.timedelta64 = AT_ONCE
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         for episode in episodes:
             since = episode.costs_since
             if since is not None and since > last - self.settle and now - since >= self.settle:
-                return Act(f"{episode.id}-fine-tune", now, f"episode {episode.id}", episode.id)
+                return AdaptationRequest(f"{episode.id}-fine-tune", now, f"episode {episode.id}", episode.id)
         return None
 
 
@@ -111,7 +111,7 @@ class Either:
 
     triggers: tuple[Trigger, ...]
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         acts = (trigger.due(now, last, episodes) for trigger in self.triggers)
         return next((act for act in acts if act is not None), None)
 
@@ -125,7 +125,7 @@ class Policy:
     name: str
     trigger: Trigger
     calibrates: bool
-    gate: Gate | BettingGate | None
+    gate: PairedGate | EProcessGate | None
     mixes: bool = False
     ladder: Ladder | None = None
     budget: float = math.inf
@@ -142,20 +142,20 @@ def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, 
     overlap = max(1, math.ceil(horizon / cadence))
     first = max(math.ceil(2 * week / cadence), 2 * overlap + 2)
     trigger = Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week)))
-    gate = Gate(horizon_steps=overlap, looks=(first, 2 * first))
+    gate = PairedGate(horizon_steps=overlap, looks=(first, 2 * first))
     return (
         Policy("frozen", Never(), calibrates=False, gate=None),
         Policy("weekly", Every(week), calibrates=False, gate=None),
         Policy("drift-only", OnEpisode(), calibrates=False, gate=None),
         Policy("loop", trigger, calibrates=True, gate=gate, earlier=True),
-        Policy("mixture", trigger, calibrates=True, gate=BettingGate(overlap), mixes=True, earlier=True),
+        Policy("mixture", trigger, calibrates=True, gate=EProcessGate(overlap), mixes=True, earlier=True),
     )
 
 
 def ladder_policy(cadence: np.timedelta64, horizon: np.timedelta64, steps: tuple[Step, ...],
                   budget: float = math.inf) -> Policy:
     """The ladder alone decides what to do about an episode; its newcomers pass earlier regimes and the betting gate."""
-    return Policy("ladder", Never(), calibrates=True, gate=BettingGate(max(1, math.ceil(horizon / cadence))),
+    return Policy("ladder", Never(), calibrates=True, gate=EProcessGate(max(1, math.ceil(horizon / cadence))),
                   ladder=Ladder(steps), budget=budget, earlier=True)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from terracast.adapt.candidate import Contender
+from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.paired_gate import Decision, one_sided_p
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
@@ -84,10 +84,10 @@ class Earlier:
         places = ((order + order * 0.618033988749895 % 1 * 0.5) / number * len(inside)).astype(int)
         self.held.append(Stretch(name, tuple(inside[np.unique(places)])))
 
-    def losses(self, models: Sequence[Forecaster], watched: Watched, moment: Moment) -> list[list[np.ndarray]]:
+    def losses(self, models: Sequence[Forecaster], watched: ForecastTask, moment: Moment) -> list[list[np.ndarray]]:
         """Losses (issue, node) of each model by itself, on each stretch. One forecast an issue and model: 288 at most;
         what is read for an issue is read once."""
-        contenders = [Contender("earlier", model, None, watched.request) for model in models]
+        contenders = [Candidate("earlier", model, None, watched.request) for model in models]
         every = sorted({issue for stretch in self.held for issue in stretch.issues})
         if not every:
             return [[] for _ in models]

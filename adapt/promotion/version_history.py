@@ -8,20 +8,20 @@ from typing import Any
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.retention import Earlier
-from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
-from terracast.adapt.task import Watched
+from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
+from terracast.adapt.task import ForecastTask
 
 ROWS = 336  # newest steps that a signature tells of
 
 
 @dataclass
-class Past:
+class VersionHistory:
     """``regimes``: versions and the times they were learned in; ``earlier``: the frozen set of issues."""
 
-    regimes: Regimes = field(default_factory=Regimes)
+    regimes: RegimeMemory = field(default_factory=RegimeMemory)
     earlier: Earlier = field(default_factory=Earlier)
 
-    def remember(self, version: str, watched: Watched, moment: Moment) -> None:
+    def remember(self, version: str, watched: ForecastTask, moment: Moment) -> None:
         """A version was made from what was known at ``moment``."""
         panel = watched.panel(moment, moment.now - max(watched.history, ROWS * watched.request.step))
         if self.regimes.units is None:
@@ -34,6 +34,7 @@ class Past:
         return {"regimes": self.regimes.state(), "earlier": self.earlier.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any] | None) -> Past:
+    def restore(cls, state: Mapping[str, Any] | None) -> VersionHistory:
         """Go on where ``state`` was taken; with nothing, begin."""
-        return cls() if state is None else cls(Regimes.restore(state["regimes"]), Earlier.restore(state["earlier"]))
+        return cls() if state is None else cls(RegimeMemory.restore(state["regimes"]),
+                                               Earlier.restore(state["earlier"]))

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import Adapter, Values
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
-from terracast.adapt.rungs.training_windows import School, school
+from terracast.adapt.rungs.training_windows import TrainingWindows, school
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.training_batch import Lesson
 from terracast.stfm.forecaster import Forecaster, Request
@@ -91,12 +91,12 @@ class AdapterRung:
             return Adapted(self._merged(forecaster, last, request), adapted.receipt, forecaster)
         return adapted
 
-    def tuned(self, base: Base, start: Adapter, taught: School, steps: int | None = None) -> Tuned:
+    def tuned(self, base: Base, start: Adapter, taught: TrainingWindows, steps: int | None = None) -> Tuned:
         """The course, examined at ten places if something is held back; its last adapter if not."""
         heads, network = self.effort.heads, base.network
-        labelled = Taught(network, taught.labelled or taught.masked, start, heads)
+        labelled = TrainingBatch(network, taught.labelled or taught.masked, start, heads)
         also = self._also(base, start, taught)
-        exam = Taught(network, taught.held, start, heads) if taught.held else None
+        exam = TrainingBatch(network, taught.held, start, heads) if taught.held else None
         most = self.steps if steps is None else steps
         if exam is None and steps is None:
             most = min(most, UNLABELLED)
@@ -119,7 +119,7 @@ class AdapterRung:
                     break
         return Tuned(best, kept, tuple(curve))
 
-    def _also(self, base: Base, start: Adapter, taught: School) -> Callable[[Values], torch.Tensor] | None:
+    def _also(self, base: Base, start: Adapter, taught: TrainingWindows) -> Callable[[Values], torch.Tensor] | None:
         """Masked patches, one a step in turn, and the adversary that tells nodes apart."""
         masked: list[Lesson] = taught.masked if self.masked and taught.labelled else []
         adversary = None
@@ -128,7 +128,7 @@ class AdapterRung:
                                         seed=self.seed)
         if not masked and adversary is None:
             return None
-        also_taught = Taught(base.network, masked, start, self.effort.heads) if masked else None
+        also_taught = TrainingBatch(base.network, masked, start, self.effort.heads) if masked else None
         turn = [0]
 
         def also(values: Values) -> torch.Tensor:

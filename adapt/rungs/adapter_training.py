@@ -26,7 +26,7 @@ class Effort:
     heads: bool = True
 
 
-class Taught:
+class TrainingBatch:
     """Lessons and, where only the heads learn, the states that ``start`` makes of them (computed once)."""
 
     def __init__(self, network: BaseNetwork, lessons: Sequence[Lesson], start: Adapter, heads: bool) -> None:
@@ -60,7 +60,7 @@ def learned_names(adapter: Adapter, heads: bool) -> list[str]:
     return [name for name in adapter.values if not heads or name.split(".")[0].split("|")[0] in HEADS]
 
 
-def course(taught: Taught, start: Adapter, effort: Effort, order: Iterable[int],
+def course(taught: TrainingBatch, start: Adapter, effort: Effort, order: Iterable[int],
            also: Callable[[Values], torch.Tensor] | None = None) -> Iterator[Adapter]:
     """Yield the adapter after each step; ``order`` names the lesson of each step. ``also``: a loss added to each.
 
@@ -85,7 +85,7 @@ def course(taught: Taught, start: Adapter, effort: Effort, order: Iterable[int],
         yield Adapter(values).detached()
 
 
-def gradient(taught: Taught, adapter: Adapter, names: Sequence[str]) -> tuple[Values, float]:
+def gradient(taught: TrainingBatch, adapter: Adapter, names: Sequence[str]) -> tuple[Values, float]:
     """Gradient of the mean loss over all lessons at ``adapter``, by name, and that loss."""
     held = {name: value for name, value in adapter.values.items() if name not in names}
 

@@ -27,10 +27,10 @@ ALIKE = 0.1  # how hard ``adapter-alike`` drives the states to tell no node
 USUAL = ("remembered", "output-recursive", "adapter", "continue", "retrain")
 
 
-def usual_rungs() -> list[Rung]:
+def default_rungs() -> list[Rung]:
     """Cheapest first: the closed form on outputs, an adapter on the heads, continued training.
 
-    >>> [rung.name for rung in usual_rungs()]
+    >>> [rung.name for rung in default_rungs()]
     ['output-recursive', 'adapter', 'continue']
     """
     from terracast.adapt.rungs.adapter_rung import AdapterRung

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient, learned_names
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient, learned_names
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork
 
@@ -105,9 +105,9 @@ def outer_gradient(network: BaseNetwork, one: Task, start: Adapter, plan: MetaPl
     draw = np.random.default_rng(chance)
     steps = plan.steps if plan.method == "reptile" else int(draw.integers(0, plan.steps + 1))
     effort = plan.effort
-    taught = Taught(network, one.support, start, effort.heads)
+    taught = TrainingBatch(network, one.support, start, effort.heads)
     adapted = [start, *course(taught, start, effort, order(len(taught), steps, draw))][-1]
-    query = Taught(network, [one.query], start, heads=False)
+    query = TrainingBatch(network, [one.query], start, heads=False)
     bare = query.mean({name: torch.zeros_like(value) for name, value in start.values.items()})
     if plan.method == "reptile":
         names = learned_names(start, effort.heads)

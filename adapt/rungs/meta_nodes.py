@@ -15,13 +15,13 @@ import numpy as np
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.pairs import spread
 from terracast.adapt.rungs.tasks import lesson_at
 from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.panel_tensors import scene_of
+from terracast.stfm.base.panel_tensors import panel_tensors
 from terracast.stfm.base.window import PATCH
 from terracast.stfm.forecaster import Request
 
@@ -37,8 +37,8 @@ class NodeTask:
     """Another node as if new: what was known of it (support), what came after (query), the base's loss on that, and
     the row at which it began to be known wholly."""
 
-    support: Taught
-    query: Taught
+    support: TrainingBatch
+    query: TrainingBatch
     bare: float
     place: int
 
@@ -71,13 +71,14 @@ def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, no
 
 def _task(base: Base, part: xr.Dataset, request: Request, rows: int, place: int) -> NodeTask:
     taught = school(part.isel(time=slice(rows)), request, everything=True, masked=False)
-    scene = scene_of(part, request.target, request.step.astype("timedelta64[ns]"), until=part["time"].values[-1],
+    scene = panel_tensors(part, request.target, request.step.astype("timedelta64[ns]"), until=part["time"].values[-1],
                      ahead=0)
     later = spread(np.arange(rows, part.sizes["time"] - request.horizon), ASKED)
     asked = lesson_at(scene, later, -(-request.horizon // PATCH), horizon=request.horizon)
     zero = Adapter.zero(base.network, parts=tuple(HEADS))
-    query = Taught(base.network, [asked], zero, True)
-    return NodeTask(Taught(base.network, taught.labelled, zero, True), query, max(query.mean(zero.values), 1e-6), place)
+    query = TrainingBatch(base.network, [asked], zero, True)
+    return NodeTask(TrainingBatch(base.network, taught.labelled, zero, True), query,
+                    max(query.mean(zero.values), 1e-6), place)
 
 
 def start_of_nodes(base: Base, tasks: Sequence[NodeTask], *, rounds: int = 40, together: int = 6,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import xarray as xr
 from terracast.adapt.rungs.pairs import hindcast, loss_of, matured, spreads
-from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
+from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.stfm.forecaster import Forecaster, Request
 
@@ -17,13 +17,13 @@ NEWEST, FEWEST = 24, 8  # issues before the held-back ones that the choice is ma
 
 
 @dataclass
-class Recalled:
+class Recall:
     """``regimes``: what is remembered; ``load``: the forecaster of a version; ``serving``: the version in service.
 
     The base is always among the candidates. ``chosen``: the version that the last act came to.
     """
 
-    regimes: Regimes
+    regimes: RegimeMemory
     load: Callable[[str], Forecaster]
     serving: str | None = None
     chosen: str | None = None

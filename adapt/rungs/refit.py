@@ -14,7 +14,7 @@ from terracast.stfm.forecaster import Forecaster, Request
 
 
 @dataclass(frozen=True)
-class Anew:
+class Refit:
     """``fit(panel, seed)`` makes a forecaster; ``window`` of the past is fitted on, the newest ``share`` judges.
 
     Fitted twice: without the part that judges, and, if that one was better, with it.

@@ -70,12 +70,12 @@ class Remembered:
 
 
 @dataclass
-class Regimes:
+class RegimeMemory:
     """At most ``most`` versions with the signature of what they were learned in; the oldest makes room. ``far``: beyond
     this distance of signatures a version is not offered. ``base``: the version that was served before anything was
     adapted, which is always offered. The versions themselves stay where they are kept.
 
-    >>> regimes, now = Regimes(base="1"), np.datetime64("2024-05-01")
+    >>> regimes, now = RegimeMemory(base="1"), np.datetime64("2024-05-01")
     >>> regimes.remember("2", np.zeros(6), now)
     >>> regimes.remember("3", np.full(6, 9.0), now)
     >>> regimes.recall(np.full(6, 0.1)), regimes.recall(np.full(6, 0.1), serving="2")
@@ -110,7 +110,7 @@ class Regimes:
             for one in self.held]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Regimes:
+    def restore(cls, state: Mapping[str, Any]) -> RegimeMemory:
         """Go on to the bit where ``state`` was taken."""
         held = [Remembered(str(one["version"]), np.array(one["signature"], dtype="float64"), str(one["learned_at"]))
                 for one in state["held"]]

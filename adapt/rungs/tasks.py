@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, lesson
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.prior.mixture import sample_world
@@ -38,7 +38,8 @@ def task(seed: int, number: int, steps: int = STEPS) -> Task:
     chance = np.random.default_rng([seed, 2, number])
     world = sample_world(seed * 10**8 + 5 * 10**7 + number, steps=steps, nodes=NODES)
     step = np.diff(world.panel["time"].values[:2])[0]
-    scene = scene_of(world.panel, world.target, step, until=world.panel["time"].values[-1], ahead=0, graph=world.graph)
+    scene = panel_tensors(world.panel, world.target, step, until=world.panel["time"].values[-1], ahead=0,
+                          graph=world.graph)
     length = scene.target.shape[1]
     history = int(np.exp(chance.uniform(np.log(SHORTEST), np.log(min(LONGEST, length // 2)))))
     now = int(chance.integers(history, max(history + 1, length - PATCH - AFTER)))
@@ -50,7 +51,7 @@ def task(seed: int, number: int, steps: int = STEPS) -> Task:
     return Task(tuple(lesson_at(scene, part, 1, first) for part in parts), lesson_at(scene, np.sort(later), 1, first))
 
 
-def lesson_at(scene: Scene, rows: np.ndarray, patches: int, first: int = 0, *, matured: int | None = None,
+def lesson_at(scene: PanelTensors, rows: np.ndarray, patches: int, first: int = 0, *, matured: int | None = None,
               horizon: int | None = None, hidden: np.ndarray | None = None) -> Lesson:
     """Issue rows side by side; nothing before row ``first`` is read.
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from terracast.adapt.rungs.pairs import Pairs, matured, spread
 from terracast.adapt.rungs.tasks import lesson_at
-from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, hidden_by_chance
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import Request
@@ -20,19 +20,19 @@ FEWEST = 8  # matured issues without which labels teach nothing
 
 
 @dataclass(frozen=True)
-class School:
+class TrainingWindows:
     """``labelled``: lessons of issues whose labels have come, wholly or in part, before ``held`` began; ``masked``: the
     context's own newest patches, masked and to be told from what came before; ``held``: what is examined."""
 
     pairs: Pairs
-    scene: Scene
+    scene: PanelTensors
     labelled: list[Lesson]
     masked: list[Lesson]
     held: list[Lesson]
 
 
 def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = None, seed: int = 0,
-           everything: bool = False, masked: bool = True) -> School:
+           everything: bool = False, masked: bool = True) -> TrainingWindows:
     """Lessons of ``known`` at ``request.issue_time``.
 
     ``nodes`` (node,): of which labels are taught (default: all). ``everything``: nothing is held back, for a last
@@ -41,7 +41,7 @@ def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = No
     pairs = matured(known, request)
     step = request.step.astype("timedelta64[ns]")
     now = request.issue_time.astype("datetime64[ns]")
-    scene = scene_of(pairs.panel, request.target, step, until=now, ahead=0)
+    scene = panel_tensors(pairs.panel, request.target, step, until=now, ahead=0)
     rows = {name: ((stamps - scene.first) // step).astype(int) for name, stamps in
             (("learned", pairs.learned), ("held", pairs.held))}
     last = scene.target.shape[1] - 1
@@ -63,7 +63,7 @@ def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = No
     enough = len(pairs.learned) >= FEWEST
     taught = chance.permutation(spread(eligible, MOST * share)) if enough else eligible[:0]
     covered = chance.permutation(spread(eligible, MOST * share)) if masked else eligible[:0]
-    return School(pairs, scene, made(taught, patches, request.horizon, matures, False),
+    return TrainingWindows(pairs, scene, made(taught, patches, request.horizon, matures, False),
                   made(covered, 1, PATCH, matures, True),
                   [] if everything else made(rows["held"], patches, request.horizon, last, False))
 

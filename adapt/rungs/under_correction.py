@@ -14,7 +14,7 @@ from terracast.stfm.forecaster import Forecaster, Request
 
 
 @dataclass(frozen=True)
-class Beneath:
+class UnderCorrection:
     """``rung`` acts on the bare forecaster; where that served with a correction, one of the same sort is learned anew
     behind what the rung made (``rungs`` by name holds it). What comes of it is judged beside what served."""
 

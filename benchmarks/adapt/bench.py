@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from terracast.adapt.correction.experts.experts import NAIVES, Experts, Recipe
+from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
-from terracast.adapt.correction.experts.stacked_experts import Blend, Blended
+from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.benchmarks.adapt.base import BaseSaid
 from terracast.benchmarks.adapt.cell import AdaptCell, Tally
 from terracast.stfm.forecaster import QUANTILES
@@ -35,7 +35,7 @@ class AdaptBench:
     def rows(self, progress: Progress = lambda done: None) -> list[dict[str, Any]]:
         """One row for each method; ratios are to ``frozen``: the base, or without one the ridge as first fitted."""
         cell = self.cell
-        recipe = Recipe.usual(cell.season, cell.horizon, cell.trained, cell.values.shape[1])
+        recipe = ExpertConfig.usual(cell.season, cell.horizon, cell.trained, cell.values.shape[1])
         fixed, weekly = Tally("ridge-frozen" if self.said else "frozen", cell), Tally("ridge-weekly", cell)
         _run_ridge(cell, recipe, fixed, None)
         _run_ridge(cell, recipe, weekly, 7 * cell.season)
@@ -43,7 +43,7 @@ class AdaptBench:
         frozen = next(one for one in tallies if one.method == "frozen")
         return [one.row(frozen) for one in tallies]
 
-    def _run(self, recipe: Recipe, progress: Progress) -> list[Tally]:
+    def _run(self, recipe: ExpertConfig, progress: Progress) -> list[Tally]:
         """All online methods in one pass from the end of the training part; a mixture's clock times experts, mixing
         and learning; the base's own cost stands in the row of ``frozen``."""
         cell, values = self.cell, self.cell.values
@@ -86,7 +86,8 @@ class _Server:
     def __init__(self, name: str, cell: AdaptCell, numbers: range | list[int], anchor: int) -> None:
         series = cell.values.shape[1]
         self.cell, self.tally, self.mean = cell, Tally(name, cell), Tally("plain-average", cell)
-        self.blend = Blend(cell.horizon, series, stacked=numbers, averaged=numbers, anchor=anchor, delay=cell.horizon)
+        self.blend = StackedExperts(cell.horizon, series, stacked=numbers, averaged=numbers, anchor=anchor,
+                                    delay=cell.horizon)
         self.widths = ResidualQuantiles(cell.horizon, series, QUANTILES, 0.5)
         self.diary = _Diary(anchor + 1, cell.horizon, series)
 
@@ -105,7 +106,7 @@ class _Server:
         self.tally.score(origin, said.served[None], quantiles)
 
 
-def _run_ridge(cell: AdaptCell, recipe: Recipe, tally: Tally, refit: int | None) -> None:
+def _run_ridge(cell: AdaptCell, recipe: ExpertConfig, tally: Tally, refit: int | None) -> None:
     """A single ridge on training and validation part, then left as it is or refitted every ``refit`` rows."""
     single = replace(recipe, ridges=tuple(kind for kind in recipe.ridges if kind.name == _shown(recipe)),
                      refit=refit or recipe.refit)
@@ -119,7 +120,7 @@ def _run_ridge(cell: AdaptCell, recipe: Recipe, tally: Tally, refit: int | None)
         tally.score(origin, points)
 
 
-def _shown(recipe: Recipe) -> str:
+def _shown(recipe: ExpertConfig) -> str:
     return recipe.ridges[min(ONLINE, len(recipe.ridges) - 1)].name
 
 
@@ -134,16 +135,16 @@ class _Diary:
         self._quantiles = np.zeros((horizon, horizon, series, len(QUANTILES)))
         self._lead = np.arange(horizon)
 
-    def write(self, origin: int, said: Blended, quantiles: np.ndarray) -> None:
+    def write(self, origin: int, said: Stacked, quantiles: np.ndarray) -> None:
         """Keep what was said, over what is a horizon old."""
         at = origin % len(self._lead)
         self._points[at], self._candidates[at], self._served[at] = said.points, said.candidates, said.served
         self._quantiles[at] = quantiles
 
-    def matured(self, row: int, values: np.ndarray, first: int) -> tuple[Blended, np.ndarray, np.ndarray]:
+    def matured(self, row: int, values: np.ndarray, first: int) -> tuple[Stacked, np.ndarray, np.ndarray]:
         """What origins row, row - 1, … said of ``row`` at leads 1, 2, …, points and quantiles; and its labels."""
         origins = row - self._lead
         at = origins % len(self._lead)
-        said = Blended(np.moveaxis(self._points[at, :, self._lead], 0, 1),
+        said = Stacked(np.moveaxis(self._points[at, :, self._lead], 0, 1),
                        np.moveaxis(self._candidates[at, :, self._lead], 0, 1), self._served[at, self._lead])
         return said, self._quantiles[at, self._lead], np.where((origins >= first)[:, None], values, np.nan)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from terracast.adapt.correction.mixture import Mixture
-from terracast.adapt.correction.quantile_tracking import OutputCalibration
+from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.stfm.base.model import Base
 from terracast.stfm.forecaster import Request
 
@@ -30,7 +30,7 @@ def rows_of_cost(nodes: int, horizon: int, seed: int = 0) -> list[dict[str, Any]
     begun = stopwatch.process_time()
     mixture = Mixture.begin(known[:ROWS], request, per_issue=1)
     beginning = stopwatch.process_time() - begun
-    interval = OutputCalibration(nodes, horizon, request.quantiles)
+    interval = QuantileTracker(nodes, horizon, request.quantiles)
     seconds = {"frozen": 0.0, "intervals": 0.0, "mixture": 0.0}
     opened: dict[int, np.ndarray] = {}
     for row in range(ROWS, until):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from terracast.adapt.correction.experts.experts import Experts, Recipe
-from terracast.adapt.promotion.e_process_gate import BettingGate
+from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
+from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.benchmarks.adapt.cell import BenchError
 from terracast.benchmarks.adapt.series import series_of
 
@@ -37,7 +37,7 @@ class GateBench:
         """Experts begin with the first quarter of the file."""
         series = series_of(path, target)
         values, first = series.values, len(series.values) // 4
-        recipe = Recipe.usual(series.season, horizon, first, values.shape[1])
+        recipe = ExpertConfig.usual(series.season, horizon, first, values.shape[1])
         if len(values) - first < 80 * horizon:
             raise BenchError(f"{len(values)} rows", where=path.name, expected=f"{107 * horizon} or more",
                              remedy="give a longer file")
@@ -56,7 +56,7 @@ class GateBench:
 
     def rows(self, trials: int = 300) -> list[dict[str, Any]]:
         """One row for equal models and one for each sort of better one; weeks are medians over all trials."""
-        draws, gate = np.random.default_rng(self.seed), BettingGate(self.horizon)
+        draws, gate = np.random.default_rng(self.seed), EProcessGate(self.horizon)
         share = GAIN * np.nanmean(self.profile) / (np.nanmean(self.profile) - np.nanmean(self.ridges))
         noise = np.repeat(draws.normal(size=len(self.ridges) // self.horizon + 1), self.horizon)[:len(self.ridges)]
         rivals = {"5 % less": (self.ridges, (1 - GAIN) * self.ridges),
@@ -69,7 +69,7 @@ class GateBench:
             rows.append(self._row(name, [gate.decide(champion[part], challenger[part]) for part in parts]))
         return rows
 
-    def _swapped(self, draws: np.random.Generator, gate: BettingGate) -> tuple[np.ndarray, np.ndarray]:
+    def _swapped(self, draws: np.random.Generator, gate: EProcessGate) -> tuple[np.ndarray, np.ndarray]:
         length = gate.patience * self.horizon
         start, swapped, row = int(draws.integers(0, len(self.profile) - length)), np.zeros(length, bool), 0
         while row < length:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import Adapter
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
 from terracast.adapt.rungs.cavia import Directions, Seen, learned
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.meta_init import load_start
@@ -30,7 +30,7 @@ from terracast.adapt.rungs.training_windows import school
 from terracast.benchmarks.base.data import Case, cases_of
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.panel_tensors import scene_of
+from terracast.stfm.base.panel_tensors import panel_tensors
 from terracast.stfm.base.window import PATCH
 from terracast.streams.errors import TerracastError
 
@@ -92,18 +92,19 @@ def new_nodes(case: Case, nows: int = NOWS, nodes: int = 12) -> list[NewNode]:
 class Lessons:
     """What is learned from (until now) and what is asked (later), as the base reads it."""
 
-    learned: Taught
-    asked: Taught
+    learned: TrainingBatch
+    asked: TrainingBatch
 
     @classmethod
     def of(cls, base: Base, one: NewNode, seed: int = 0) -> Lessons:
         """States are computed here, once for all ways to learn."""
         request = one.case.request().at(one.panel["time"].values[one.now])
         taught = school(one.panel, request, seed=seed, everything=True, masked=False)
-        scene = scene_of(one.panel, one.variable, one.case.step, until=one.panel["time"].values[-1], ahead=0)
+        scene = panel_tensors(one.panel, one.variable, one.case.step, until=one.panel["time"].values[-1], ahead=0)
         asked = lesson_at(scene, one.later, -(-request.horizon // PATCH), horizon=request.horizon)
         zero = Adapter.zero(base.network)
-        return cls(Taught(base.network, taught.labelled, zero, True), Taught(base.network, [asked], zero, True))
+        return cls(TrainingBatch(base.network, taught.labelled, zero, True),
+                   TrainingBatch(base.network, [asked], zero, True))
 
 
 def plain_curve(base: Base, lessons: Lessons, rate: float) -> np.ndarray:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.adapt.correction.experts.covariates import company_of
+from terracast.adapt.correction.experts.covariates import covariates_of
 from terracast.adapt.correction.mixture import Mixture
-from terracast.adapt.correction.quantile_tracking import OutputCalibration
+from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.evaluation.scores import level
 from terracast.benchmarks.adapt.base import said_at
 from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
@@ -69,7 +69,7 @@ class OnlineBench:
         places = {name: ("node", panel[name].values[there]) for name in ("lat", "lon")
                   if name in panel.coords and panel[name].dims == ("node",)}
         whole = whole.assign_coords(places)
-        beside = company_of(panel.isel(node=np.flatnonzero(there)), target)
+        beside = covariates_of(panel.isel(node=np.flatnonzero(there)), target)
         beside = None if beside is None else beside.reindex(time=clock)
         half_days = round(pd.Timedelta("12h") / pd.Timedelta(step))
         usual = max(1, min(half_days or horizon, horizon // 2))
@@ -93,7 +93,7 @@ class OnlineBench:
         back = (np.arange(self.horizon) // period + 1) * period - np.arange(1, self.horizon + 1)
         mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every,
                                 beside=self._company(0, self.fitted))
-        interval = OutputCalibration(values.shape[1], self.horizon, request.quantiles)
+        interval = QuantileTracker(values.shape[1], self.horizon, request.quantiles)
         opened: dict[int, np.ndarray] = {}
         for number, row in enumerate(map(int, issues)):
             begun = stopwatch.process_time()

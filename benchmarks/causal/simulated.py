@@ -12,7 +12,7 @@ from terracast.benchmarks.causal.methods import AFFORDABLE, Peers, from_links, p
 from terracast.benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
 from terracast.benchmarks.causal.scores import Found, link_scores
 from terracast.causal.graph.graph import Series
-from terracast.causal.search.robust_search import discover_thoroughly, usual_search
+from terracast.causal.search.robust_search import default_search, robust_search
 
 METHODS = ("terracast", "tigramite-pcmciplus", "tigramite-pcmci")
 
@@ -61,7 +61,7 @@ def _run(name: str, made: SimulatedPanel, bench: PanelBench) -> Found:
     if name != "terracast":
         return peer(name, made.values, Peers(bench.max_lag, bench.alpha, bench.full))
     began = time.process_time()
-    graph = discover_thoroughly({"sim": made.panel()}, usual_search(bench.max_lag, bench.alpha))
+    graph = robust_search({"sim": made.panel()}, default_search(bench.max_lag, bench.alpha))
     series = tuple(Series("sim", f"s{place}") for place in range(made.values.shape[1]))
     return from_links(graph.links, series, time.process_time() - began)
 

@@ -13,7 +13,7 @@ from terracast.benchmarks.causal.data import KnownCase, known_cases
 from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
 from terracast.benchmarks.causal.scores import Found, f1_of, pair_scores
 from terracast.causal.graph.graph import Series
-from terracast.causal.search.robust_search import discover_thoroughly, usual_search
+from terracast.causal.search.robust_search import default_search, robust_search
 from terracast.causal.search.settings import DiscoverError
 from threadpoolctl import threadpool_limits
 
@@ -57,7 +57,7 @@ def ours(case: KnownCase, max_lag: int, alpha: float) -> Found:
     began = time.process_time()
     try:
         with threadpool_limits(1):
-            graph = discover_thoroughly({"data": case.panel}, usual_search(max_lag, alpha))
+            graph = robust_search({"data": case.panel}, default_search(max_lag, alpha))
     except DiscoverError:  # refused as too short: no link is the answer that is scored
         number = len(case.names)
         return Found(frozenset(), frozenset(), np.zeros((number, number)), 0.0, "too short a case refused")

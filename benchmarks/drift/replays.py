@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, count_episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
-from terracast.adapt.monitoring.statistics.node_statistics import Views
+from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, ReferencePeriod
 from terracast.benchmarks.drift.methods import ours
 
@@ -101,8 +101,8 @@ class ReplayBench:
         times = START + np.arange(len(residuals)) * HOUR
         cut, names = 24 * self.reference, tuple(map(str, range(self.nodes)))
         block, steps = np.arange(cut) // 24, np.arange(cut) % 24
-        views = Views.fit(residuals[:cut], (block, steps, 24))
-        blocks = Views.crossed(residuals[:cut], block, steps, 24, daily=True)
+        views = NodeStatistics.fit(residuals[:cut], (block, steps, 24))
+        blocks = NodeStatistics.crossed(residuals[:cut], block, steps, 24, daily=True)
         period = ReferencePeriod(names, BlockClock(HOUR, 24), views, blocks)
         found = np.zeros((len(self.detectors), len(self.rates)))
         for at, rate in np.ndindex(found.shape):

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
 from terracast.causal.graph.graph import Driver, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared, prepare
-from terracast.causal.search.robust_search import usual_search
+from terracast.causal.search.robust_search import default_search
 from terracast.drivers.ablation import Ablation, ForecasterFactory, plan_ablation
 from terracast.drivers.discovery import DriverSearch
 from terracast.stfm.forecaster import Request
@@ -57,10 +57,10 @@ class Protocol:
     most: int = 6
     knowledge: Knowledge | None = None
 
-    def watched(self, target: Series, step: np.timedelta64) -> Watched:
+    def watched(self, target: Series, step: np.timedelta64) -> ForecastTask:
         """What is forecast: a forecast each quarter of a horizon."""
         step = step.astype("timedelta64[ns]")
-        return Watched(target.domain, (), Request(target.variable, np.datetime64("NaT", "ns"), self.horizon, step),
+        return ForecastTask(target.domain, (), Request(target.variable, np.datetime64("NaT", "ns"), self.horizon, step),
                        max(1, self.horizon // 4) * step, self.history * step, self.horizon * step)
 
 
@@ -104,7 +104,7 @@ def judge(panels: Mapping[str, xr.Dataset], published: Mapping[str, int], target
     known = {domain: moment.known(domain) for domain in panels}
     how = Preparation(step=str(step))
     chosen = choices(moment, known, prepare(known, how=how), DriverSearch(
-        watched, usual_search(protocol.max_lag, protocol.alpha), protocol.make, protocol.most, how), protocol)
+        watched, default_search(protocol.max_lag, protocol.alpha), protocol.make, protocol.most, how), protocol)
     drivers = {domain: tuple(str(name) for name in panel.data_vars) for domain, panel in panels.items()
                if domain != target.domain}
     nodes = tuple(str(node) for node in own["node"].values)

@@ -64,11 +64,11 @@ def changes_between(before: CausalGraph, after: CausalGraph) -> tuple[LinkChange
     return tuple(sorted(found, key=lambda one: (-one.strength, one.sentence)))
 
 
-def told_changes(before: CausalGraph, after: CausalGraph, drivers_before: Sequence[Driver] = (),
+def describe_changes(before: CausalGraph, after: CausalGraph, drivers_before: Sequence[Driver] = (),
                  drivers_after: Sequence[Driver] = ()) -> tuple[str, ...]:
     """All that changed as sentences: drivers first, then links, then series; one sentence where nothing did.
 
-    >>> told_changes(CausalGraph((), (), "1h", "PCMCI+", 0), CausalGraph((), (), "1h", "PCMCI+", 0))
+    >>> describe_changes(CausalGraph((), (), "1h", "PCMCI+", 0), CausalGraph((), (), "1h", "PCMCI+", 0))
     ('Nothing changed: the same links and the same inputs.',)
     """
     told = list(_drivers(drivers_before, drivers_after, after))

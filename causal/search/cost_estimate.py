@@ -20,7 +20,7 @@ _BASE_BYTES = 300 * 2**20  # interpreter, numpy, numba and tigramite
 
 
 @dataclass(frozen=True)
-class Effort:
+class CostEstimate:
     """``tests`` to do, ``seconds`` of one core, ``memory`` in bytes at the peak, and a ``sentence`` for a person."""
 
     tests: int
@@ -43,7 +43,7 @@ class Pilot:
 
 
 def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: int = 1,
-           clock: Clock | None = None) -> Effort:
+           clock: Clock | None = None) -> CostEstimate:
     """The cost of ``discover`` on ``prepared``, from the conditions of ``targets`` series.
 
     The pilot finds those series' conditions with the compiled linear test, whatever test is asked for; tests
@@ -85,7 +85,7 @@ def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: i
         elif clock is not None:
             seconds *= _slower(values, search, pilot, clock)
     tests, memory = sum(counts.values()), processes * _memory(search, steps, series, pilot)
-    return Effort(tests, seconds, memory, _sentence(tests, steps, seconds, memory, processes))
+    return CostEstimate(tests, seconds, memory, _sentence(tests, steps, seconds, memory, processes))
 
 
 def refuse_if_alone(prepared: Prepared, target: Series) -> None:

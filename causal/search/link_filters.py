@@ -32,7 +32,7 @@ def strong_enough(links: Sequence[Link], weakest: float = WEAKEST) -> tuple[Link
     return tuple(link for link in links if link.known or abs(link.strength) >= weakest)
 
 
-def beside_all_others(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
+def partial_correlation_filter(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
                       weakest: float = WEAKEST_NOW) -> tuple[Link, ...]:
     """The links without the same-time ones that hardly stand once all other series are held fixed.
 
@@ -45,7 +45,7 @@ def beside_all_others(links: Sequence[Link], values: np.ndarray, series: Sequenc
     >>> names = [Series("a", str(one)) for one in range(8)]
     >>> net = [Link(names[one], names[other], 0, 0.4, 1e-9, oriented=False)
     ...        for one in range(8) for other in range(one)]
-    >>> len(net), len(beside_all_others(net, noise[:, :8] + 2 * noise[:, 8:], names, 0.25))
+    >>> len(net), len(partial_correlation_filter(net, noise[:, :8] + 2 * noise[:, 8:], names, 0.25))
     (28, 0)
     """
     place = {one: number for number, one in enumerate(series)}
@@ -65,7 +65,7 @@ def beside_all_others(links: Sequence[Link], values: np.ndarray, series: Sequenc
     return tuple(link for link in links if id(link) not in gone)
 
 
-def met_again(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
+def replicates(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
               search: Callable[[np.ndarray], Sequence[Link] | None]) -> tuple[Link, ...]:
     """The links that the thirds of ``values`` (time, series) bear out.
 

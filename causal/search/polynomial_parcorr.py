@@ -41,7 +41,7 @@ def curves(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, *higher], axis=1)
 
 
-class CurvedTest(ParCorr):  # type: ignore[misc]
+class PolynomialParCorr(ParCorr):  # type: ignore[misc]
     """A test for tigramite, of data without gaps, answered from one lagged covariance of all curves.
 
     The value is the root of the partial R squared with the sign of the linear part.
@@ -49,7 +49,7 @@ class CurvedTest(ParCorr):  # type: ignore[misc]
     >>> from tigramite.data_processing import DataFrame
     >>> noise = np.random.default_rng(0).normal(size=(500, 2))
     >>> noise[1:, 1] += noise[:-1, 0] ** 2
-    >>> test = CurvedTest()
+    >>> test = PolynomialParCorr()
     >>> test.set_dataframe(DataFrame(noise))
     >>> test.run_test([(0, -1)], [(1, 0)], [(1, -1)], tau_max=1)[1] < 1e-9
     True
@@ -101,9 +101,10 @@ class CurvedTest(ParCorr):  # type: ignore[misc]
         return [start + degree * self._series for degree in range(degrees)]
 
 
-def curved_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions,
+def nonlinear_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions,
                  search: Search, redraw: Redraw | None = None) -> tuple[Link, ...]:
-    """PCMCI+ (or PCMCI) with ``CurvedTest`` on ``values`` (time, series) without gaps, or on a draw of its steps.
+    """PCMCI+ (or PCMCI) with ``PolynomialParCorr`` on ``values`` (time, series) without gaps, or on a draw of its
+    steps.
 
     A test costs a tenth of a millisecond whatever the number of steps; memory 8 x (6 x series x (2 x lags + 1))^2
     bytes. At a tenth of the search's level.
@@ -113,7 +114,7 @@ def curved_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
     asked = Search(**{**search.__dict__, "engine": "tigramite", "test": "ParCorr", "alpha": LEVEL * search.alpha})
     with quiet():
         engine = explorer(values, asked, redraw=redraw)
-        engine.cond_ind_test = CurvedTest()
+        engine.cond_ind_test = PolynomialParCorr()
         engine.cond_ind_test.set_dataframe(engine.dataframe)
         limits = {"max_conds_py": search.lagged_conditions, "max_conds_px": search.lagged_conditions}
         if search.method == "PCMCI":
@@ -125,16 +126,16 @@ def curved_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssump
         return tuple(read_links(found, series, marks, asked))
 
 
-def curvature(values: np.ndarray, lags: int) -> float:
+def nonlinearity_p_value(values: np.ndarray, lags: int) -> float:
     """The p-value that straight lines are enough for ``values`` (time, series), gaps allowed.
 
     Each series is regressed on ``lags`` steps of all series; does the square of one normal score at lags 0 to
     ``lags`` add to that? Smallest p-value, Bonferroni over all. O(time x (series x lags)^2).
 
     >>> noise = np.random.default_rng(0).normal(size=(500, 2))
-    >>> straight = curvature(noise, 1)
+    >>> straight = nonlinearity_p_value(noise, 1)
     >>> noise[1:, 1] += noise[:-1, 0] ** 2
-    >>> straight > 0.01, curvature(noise, 1) < 1e-9
+    >>> straight > 0.01, nonlinearity_p_value(noise, 1) < 1e-9
     (True, True)
     """
     number = values.shape[1]

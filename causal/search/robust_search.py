@@ -22,11 +22,11 @@ from terracast.causal.search.link_filters import (
     PARTS,
     WEAKEST,
     WEAKEST_NOW,
-    beside_all_others,
-    met_again,
+    partial_correlation_filter,
+    replicates,
     strong_enough,
 )
-from terracast.causal.search.polynomial_parcorr import DEGREE, LEVEL, curvature, curved_links
+from terracast.causal.search.polynomial_parcorr import DEGREE, LEVEL, nonlinear_links, nonlinearity_p_value
 from terracast.causal.search.settings import DiscoverError, Progress, Redraw, Search
 from terracast.causal.search.stability import stability
 
@@ -36,10 +36,10 @@ _CURVED_NEIGHBOURS = 4  # same-time links of one series up to which curves are s
 _LEAST_PART = 250  # steps
 
 
-def usual_search(max_lag: int, alpha: float = 0.01) -> Search:
+def default_search(max_lag: int, alpha: float = 0.01) -> Search:
     """The settings that the command and its benches search with: PCMCI+ whose share of false links is held.
 
-    >>> usual_search(8).correction
+    >>> default_search(8).correction
     'fdr_bh'
     """
     return Search(max_lag, alpha, correction="fdr_bh")
@@ -53,7 +53,7 @@ class Redraws:
     seed: int = 0
 
 
-def discover_thoroughly(panels: Mapping[str, xr.Dataset], search: Search, *, knowledge: Knowledge | None = None,
+def robust_search(panels: Mapping[str, xr.Dataset], search: Search, *, knowledge: Knowledge | None = None,
                         variables: Mapping[str, Sequence[str]] | None = None, how: Preparation | None = None,
                         whole: Prepared | None = None, redraws: Redraws | None = None,
                         progress: Progress | None = None) -> CausalGraph:
@@ -73,7 +73,7 @@ def discover_thoroughly(panels: Mapping[str, xr.Dataset], search: Search, *, kno
     ...                     for place, name in enumerate("xy")},
     ...                    {"time": pd.date_range("2020-01-01", periods=600, freq="h"), "node": ["all"]},
     ...                    {"domain": "a", "kind": "sensor", "step": "1h"})
-    >>> [(str(link.cause), str(link.effect), link.lag) for link in discover_thoroughly({"a": panel}, Search(2)).links]
+    >>> [(str(link.cause), str(link.effect), link.lag) for link in robust_search({"a": panel}, Search(2)).links]
     [('a.x', 'a.y', 1)]
     """
     whole = whole or prepare(panels, variables, how)
@@ -111,7 +111,7 @@ def _one(prepared: Prepared, search: Search, knowledge: Knowledge | None, redraw
     bent = _bent(values, search, graph)
 
     def again(part: np.ndarray, redraw: Redraw | None = None) -> tuple[Link, ...]:
-        return (curved_links(part, series, marks, search, redraw) if bent
+        return (nonlinear_links(part, series, marks, search, redraw) if bent
                 else search_links(part, series, marks, search, None, redraw))
 
     if bent:
@@ -135,7 +135,7 @@ def _bent(values: np.ndarray, search: Search, graph: CausalGraph) -> bool:
         return False
     columns = DEGREE * values.shape[1] * (2 * search.max_lag + 1)
     return (search.test == "ParCorr" and search.method in ("PCMCI", "PCMCI+") and columns <= _CURVED_COLUMNS
-            and bool(np.isfinite(values).all()) and curvature(values, min(3, search.max_lag)) < _CURVED_FROM)
+            and bool(np.isfinite(values).all()) and nonlinearity_p_value(values, min(3, search.max_lag)) < _CURVED_FROM)
 
 
 def _worth_telling(graph: CausalGraph, values: np.ndarray, again: Callable[[np.ndarray], Sequence[Link]],
@@ -143,10 +143,10 @@ def _worth_telling(graph: CausalGraph, values: np.ndarray, again: Callable[[np.n
     """The graph without weak links, those that all other series explain, and those that parts do not bear out."""
     links, said = strong_enough(graph.links), [f"Links weaker than {WEAKEST:g} are not told"]
     if straight:
-        links = beside_all_others(links, values, graph.series)
+        links = partial_correlation_filter(links, values, graph.series)
         said.append(f"nor same-time ones below {WEAKEST_NOW:g} with all other series held fixed")
     if len(values) >= PARTS * LONG:
-        links = met_again(links, values, graph.series, _or_none(again))
+        links = replicates(links, values, graph.series, _or_none(again))
         said.append("nor what fewer than two thirds of the span have; a same-time direction is told where all agree")
     return replace(graph, links=links, assumptions=(
         *graph.assumptions, f"{', '.join(said)} ({len(graph.links) - len(links)} links left out)."))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from terracast.causal.graph.changes import told_changes
+from terracast.causal.graph.changes import describe_changes
 from terracast.causal.graph.drift import GraphAlarm
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.graph.sentences import duration, sentence
@@ -53,7 +53,7 @@ def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, 
              for driver in drivers if driver not in met]
     links = tuple(_in_words(link, driver, graph, gains or {}) for link, driver in (*named, *alone))
     step = duration(1, graph.step)
-    changes = () if earlier is None else told_changes(earlier.graph, graph, earlier.drivers, drivers)
+    changes = () if earlier is None else describe_changes(earlier.graph, graph, earlier.drivers, drivers)
     cost = graph.settings.get("effort")
     method = f"{graph.method} on {counted(graph.samples, 'sample')}, lags in steps of {step}"
     return Reasons(drawing=drawing, links=links, assumptions=graph.assumptions,

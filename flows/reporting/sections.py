@@ -14,6 +14,7 @@ from terracast.flows.reporting.svg import harmless
 from terracast.flows.reporting.timeline import rows_of, spoken
 from terracast.flows.reporting.wording import (
     age,
+    change_type_in_words,
     comparison,
     counted,
     instant,
@@ -21,7 +22,6 @@ from terracast.flows.reporting.wording import (
     number,
     percent,
     silence_words,
-    sort_in_words,
     units_in_words,
 )
 
@@ -77,7 +77,7 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> 
         if report.outlook is None:
             return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
         return {"word": "not begun", "name": "unknown", "sentence": "Data are stored, but service has not begun yet."}
-    drifting = [alarm for alarm in open_alarms if sort_in_words(alarm.sort) != "outage"]
+    drifting = [alarm for alarm in open_alarms if change_type_in_words(alarm.sort) != "outage"]
     changed = int((nodes["state"] == "episode").sum())
     silent = int((nodes["state"] == "outage").sum())
     if drifting or changed:

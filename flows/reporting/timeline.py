@@ -17,7 +17,7 @@ from terracast.flows.reporting.content import (
     Timeline,
     with_columns,
 )
-from terracast.flows.reporting.wording import counted, day, instant, is_known, number, sort_in_words
+from terracast.flows.reporting.wording import change_type_in_words, counted, day, instant, is_known, number
 
 MOST_ROWS = 5000
 # share of the time axis that a letter of a label takes where the chart is 600 pixels wide
@@ -57,7 +57,7 @@ def rows_of(timeline: Timeline, alarms: Sequence[Alarm]) -> TimelineRows | None:
     times = pd.concat([values["time"] if has_values else None, errors["time"] if has_errors else None])
     start = _milliseconds(times.min())
     end = _milliseconds(times.max()) + _step(values if has_values else errors)
-    episodes = [row for row in (_span(alarm.start, alarm.end, alarm.episode, sort_in_words(alarm.sort),
+    episodes = [row for row in (_span(alarm.start, alarm.end, alarm.episode, change_type_in_words(alarm.sort),
                                                   (start, end)) for alarm in sorted(alarms, key=_start))
                 if row]
     events = [row for row in (_span(event.start, event.end, event.label, "event", (start, end))

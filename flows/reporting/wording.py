@@ -194,10 +194,10 @@ def unit_words(units: str) -> str:
     return f" ({words})" if words else ""
 
 
-def sort_in_words(sort: str) -> str:
+def change_type_in_words(sort: str) -> str:
     """The sort of an episode as people say it; unknown sorts stay as they are.
 
-    >>> sort_in_words("health"), sort_in_words("level"), sort_in_words("drift")
+    >>> change_type_in_words("health"), change_type_in_words("level"), change_type_in_words("drift")
     ('outage', 'shift of the level', 'drift')
     """
     words = {"health": "outage", "level": "shift of the level", "scale": "change of the spread",

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.initialise import Beginning, begin, past_needed
-from terracast.adapt.task import Watched
+from terracast.adapt.initialise import ServiceInit, begin, past_needed
+from terracast.adapt.task import ForecastTask
 from terracast.flows.cli.output import note
 from terracast.flows.cli.share_shown import Told
 from terracast.flows.service.spans import YEAR, spans_for
@@ -23,7 +23,7 @@ DAY = pd.Timedelta("1D")
 EVER = np.datetime64("2261-01-01", "ns")
 
 
-def begun(workspace: Workspace, watched: Watched, moment: Moment, tell: Told) -> Beginning:
+def begun(workspace: Workspace, watched: ForecastTask, moment: Moment, tell: Told) -> ServiceInit:
     """The base and what is normal, as known at ``moment``; ``tell`` hears how far it is."""
     numbers = count()
 

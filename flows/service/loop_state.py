@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.ladder import Climb
+from terracast.adapt.promotion.ladder import Attempt
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import StoreError
 from terracast.streams.store import Transaction
@@ -55,7 +55,7 @@ def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
 
 def receipts(workspace: Workspace) -> list[str]:
     """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
-    return [Climb.restore(one).sentence for one in loop_part(workspace, workspace.store.read(), "climbs") or ()]
+    return [Attempt.restore(one).sentence for one in loop_part(workspace, workspace.store.read(), "climbs") or ()]
 
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:

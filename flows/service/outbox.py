@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from terracast.adapt.promotion.ladder import Climb
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.ladder import Attempt
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.flows.workspace import Workspace
 from terracast.registry.promotion import nominate, promote, rollback, withdraw
@@ -29,13 +29,13 @@ def post(step: Transaction, verdict: Verdict) -> None:
                 "p_value": float(decision.p_value), "pairs": int(decision.n)})
 
 
-def post_admission(step: Transaction, act: Act, version: str, champion: str, *, gated: bool) -> None:
+def post_admission(step: Transaction, act: AdaptationRequest, version: str, champion: str, *, gated: bool) -> None:
     """Put the admission of a new version into the outbox: a challenger, or at once the champion."""
     verdict = "challenge" if gated else "accept"
     _add(step, {"key": act.key, "version": version, "champion": champion, "verdict": verdict, "reason": act.reason})
 
 
-def post_gain(step: Transaction, climb: Climb) -> None:
+def post_gain(step: Transaction, climb: Attempt) -> None:
     """Put what a version was worth in service, measured afterwards, into the outbox of the open transaction."""
     _add(step, {"key": f"{climb.episode}-{climb.rung}", "version": str(climb.version), "verdict": "gain",
                 "before": float(climb.before), "after": float(climb.after), "gain": float(climb.gain)})

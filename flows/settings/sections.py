@@ -98,12 +98,12 @@ class AdaptSettings(Frozen):
 
     ``rungs``: those that the policy ``ladder`` climbs, cheapest first whatever the order here (none named: those that
     are usual for the model). Intervals are always on. ``budget``: of computing for any four weeks, as the ladder
-    reckons what a rung costs. ``company``: the policy ``mixture`` reads the drivers and the other variables of the
+    reckons what a rung costs. ``covariates``: the policy ``mixture`` reads the drivers and the other variables of the
     target's domain, too.
     """
 
     policy: str = "loop"
-    company: bool = True
+    covariates: bool = True
     cooldown: Duration = pd.Timedelta("14D")
     window: Duration = pd.Timedelta("84D")
     steps: int = Field(default=200, gt=0)

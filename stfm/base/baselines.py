@@ -24,7 +24,7 @@ AT_ONCE = 256  # series read together, for memory
 
 
 @dataclass(frozen=True)
-class Readings:
+class BaselineForecasts:
     """Of S series: ``values`` (S, reading, lead), ``available`` (S, reading), ``spread`` (S, lead): the standard
     deviation that persistence leaves, ``statistics`` (S, STATISTICS), ``rest`` (S, time): the window less its
     season, NaN where not known."""
@@ -37,7 +37,7 @@ class Readings:
 
 
 def read(window: np.ndarray, horizon: int, step: np.timedelta64, neighbours: np.ndarray,
-         near: np.ndarray) -> Readings:
+         near: np.ndarray) -> BaselineForecasts:
     """Read ``window`` (node, time), NaN where not known, its last column the issue time.
 
     ``neighbours``, ``near``: (node, k) as in ``Places``. O(node × time × log time). A node of which nothing is
@@ -76,7 +76,7 @@ def read(window: np.ndarray, horizon: int, step: np.timedelta64, neighbours: np.
     statistics = np.stack([known.mean(1), shares[:, 0], shares[:, 1], correlation[:, 1],
                            correlation[:, min(span, correlation.shape[1] - 1)], np.log1p(age) / 4,
                            deviation, shift / (deviation + 0.1), level[:, 0] / (deviation + 0.1)], axis=1)
-    return Readings(values.astype("float32"), available, spread.astype("float32"),
+    return BaselineForecasts(values.astype("float32"), available, spread.astype("float32"),
                     statistics.clip(-5, 5).astype("float32"), rest.astype("float32"))
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import xarray as xr
 from terracast.stfm.base.network import BaseNetwork
-from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError, Request
@@ -45,7 +45,7 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     says how far.) About 10 ms a step for the heads, four times over, and 2 ms per node and issue time looked at, once;
     0.5 s a step for the whole, on one core. ``progress`` hears the share that is done.
     """
-    scene = scene_of(panel, request.target, request.step, until=panel["time"].values.max(), ahead=0)
+    scene = panel_tensors(panel, request.target, request.step, until=panel["time"].values.max(), ahead=0)
     patches = -(-request.horizon // PATCH)
     rows = _rows(scene, request.horizon)
     newest_from = rows[int(len(rows) * (1 - HELD_OUT))]
@@ -57,9 +57,9 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     share = max(1, min(8, SERIES // len(scene.target)))
     done = progress or (lambda share: None)
 
-    def school(chosen: np.ndarray, first: float, last: float) -> _Taught:
+    def school(chosen: np.ndarray, first: float, last: float) -> _TrainingBatch:
         groups = [chosen[start:start + share] for start in range(0, len(chosen), share)]
-        return _Taught(network, [_lesson(scene, group, patches, request.horizon, None) for group in groups],
+        return _TrainingBatch(network, [_lesson(scene, group, patches, request.horizon, None) for group in groups],
                        not whole, [(int(group[0]), int(group[-1])) for group in groups],
                        lambda part: done(first + (last - first) * part))
 
@@ -98,7 +98,7 @@ def mixed(network: BaseNetwork, learned: BaseNetwork, share: float) -> BaseNetwo
     return between
 
 
-class _Taught:
+class _TrainingBatch:
     """Lessons in the order of time, with, if asked, the states of the network at the start: all that heads need."""
 
     def __init__(self, network: BaseNetwork, lessons: list[Lesson], keep_states: bool,
@@ -127,7 +127,7 @@ class _Taught:
         with torch.no_grad():
             return float(np.mean([float(self.loss(network, place)) for place in range(len(self))]))
 
-    def folds(self, gap: int) -> list[tuple[_Taught, _Taught]]:
+    def folds(self, gap: int) -> list[tuple[_TrainingBatch, _TrainingBatch]]:
         """Parts of time, each with all lessons that lie ``gap`` rows or more outside it."""
         found = []
         for part in np.array_split(np.arange(len(self)), FOLDS):
@@ -139,14 +139,14 @@ class _Taught:
                 found.append((self._some(part.tolist()), self._some(rest)))
         return found
 
-    def _some(self, places: list[int]) -> _Taught:
+    def _some(self, places: list[int]) -> _TrainingBatch:
         some = copy.copy(self)
         some._lessons, some._spans = [self._lessons[one] for one in places], [self._spans[one] for one in places]
         some._states = None if self._states is None else [self._states[one] for one in places]
         return some
 
 
-def _trained_heads(network: BaseNetwork, lessons: _Taught, steps: int, seed: int) -> BaseNetwork:
+def _trained_heads(network: BaseNetwork, lessons: _TrainingBatch, steps: int, seed: int) -> BaseNetwork:
     """Heads trained on batches in random order, all once before any twice."""
     chance = np.random.default_rng(seed)
     order = np.concatenate([chance.permutation(len(lessons)) for _ in range(-(-steps // len(lessons)))])
@@ -179,7 +179,7 @@ def _course(network: BaseNetwork, told: Callable[[BaseNetwork, int], torch.Tenso
     return learner.eval()
 
 
-def _losses(network: BaseNetwork, learned: BaseNetwork, part: _Taught) -> dict[float, float]:
+def _losses(network: BaseNetwork, learned: BaseNetwork, part: _TrainingBatch) -> dict[float, float]:
     """By share the loss on a part that ``learned`` was not trained on, to that of the network it began as."""
     before = part.mean(network)
     return {share: part.mean(mixed(network, learned, share)) / before for share in SHARES + FAR_SHARES}
@@ -199,7 +199,7 @@ def _chosen(parts: list[dict[float, float]]) -> float:
     return best if means[best] < 1 + TOLERATED else 0.0
 
 
-def _rows(scene: Scene, horizon: int) -> np.ndarray:
+def _rows(scene: PanelTensors, horizon: int) -> np.ndarray:
     """Issue rows with known values before and after."""
     known = np.isfinite(scene.target).any(0).cumsum()
     rows = np.arange(min(PATCH, scene.target.shape[1] // 4), scene.target.shape[1] - horizon)
@@ -218,7 +218,8 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
     return rows[np.unique(((places + places * golden % 1) / max(len(places), 1) * len(rows)).astype(int))]
 
 
-def _lesson(scene: Scene, rows: np.ndarray, patches: int, horizon: int, chance: np.random.Generator | None) -> Lesson:
+def _lesson(scene: PanelTensors, rows: np.ndarray, patches: int, horizon: int,
+            chance: np.random.Generator | None) -> Lesson:
     nodes = len(scene.target)
     draws = [(scene, int(row), None if chance is None else hidden_by_chance(chance, nodes), MEMORY) for row in rows]
     taught = lesson(draws, patches)

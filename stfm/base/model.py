@@ -16,7 +16,7 @@ import xarray as xr
 from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
 from terracast.stfm.base.network import Answer, BaseNetwork, Size
-from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
 from terracast.stfm.forecaster import (
@@ -90,7 +90,7 @@ class Base:
         """
         self._check(request)
         step = request.step.astype("timedelta64[ns]")
-        scene = scene_of(context, request.target, step, until=request.issue_time, ahead=LONGEST, graph=graph,
+        scene = panel_tensors(context, request.target, step, until=request.issue_time, ahead=LONGEST, graph=graph,
                          since=request.issue_time.astype("datetime64[ns]") - (MEMORY - 1) * step)
         row = scene.target.shape[1] - 1 - LONGEST
         _check_known(scene, row, request.target)
@@ -104,7 +104,7 @@ class Base:
         self._check(request)
         issues = np.asarray(issue_times).astype("datetime64[ns]")
         step = request.step.astype("timedelta64[ns]")
-        scene = scene_of(panel, request.target, step, until=issues.max(), ahead=LONGEST, graph=graph)
+        scene = panel_tensors(panel, request.target, step, until=issues.max(), ahead=LONGEST, graph=graph)
         rows = ((issues - scene.first) // step).astype(int)
         if rows.min() < 0 or ((issues - scene.first) % step != np.timedelta64(0, "ns")).any():
             raise ForecastError("an issue time is outside the panel or off its clock", where=request.target,
@@ -124,7 +124,7 @@ class Base:
         and for looking up similar places."""
         name = target or str(next(iter(panel.data_vars)))
         step = pd.Timedelta(panel.attrs["step"]).to_timedelta64()
-        scene = scene_of(panel, name, step, until=issue_time, ahead=PATCH)
+        scene = panel_tensors(panel, name, step, until=issue_time, ahead=PATCH)
         row = scene.target.shape[1] - 1 - PATCH
         _check_known(scene, row, name)
         states = self._answer([cut(scene, row, PATCH)]).states[0]
@@ -162,7 +162,7 @@ class Base:
         with torch.inference_mode():
             return self._network(collated(windows))
 
-    def _values(self, windows: list[Window], scene: Scene, request: Request) -> list[np.ndarray]:
+    def _values(self, windows: list[Window], scene: PanelTensors, request: Request) -> list[np.ndarray]:
         """Quantiles (lead, node, quantile) in the panel's units, one array per window."""
         batch = collated(windows)
         with torch.inference_mode():
@@ -188,7 +188,7 @@ class Base:
         check_quantiles(request.quantiles, QUANTILES, request.target, "ask for quantiles in this range")
 
 
-def _check_known(scene: Scene, row: int, target: str) -> None:
+def _check_known(scene: PanelTensors, row: int, target: str) -> None:
     if not np.isfinite(scene.target[:, max(0, row + 1 - MEMORY):row + 1]).any():
         raise ForecastError("no node of the context is known", where=target, expected="one known value at least",
                             remedy="wait for first values, or check the source")

@@ -27,7 +27,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Scene:
+class PanelTensors:
     """``target`` (node, time) and ``drivers`` (driver, node, time), NaN where not known; each driver's ``lags`` in
     steps and whether its ``future`` is known; ``circles`` (time, FEATURES); ``places``; ``first`` stamp, ``step``;
     ``counts``: the panel counts events."""
@@ -43,8 +43,8 @@ class Scene:
     counts: bool
 
 
-def scene_of(panel: xr.Dataset, target: str, step: np.timedelta64, *, until: np.datetime64, ahead: int,
-             since: np.datetime64 | None = None, graph: np.ndarray | None = None) -> Scene:
+def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until: np.datetime64, ahead: int,
+             since: np.datetime64 | None = None, graph: np.ndarray | None = None) -> PanelTensors:
     """The panel on its clock from ``since`` (default: its first stamp) to ``ahead`` steps after ``until``.
 
     Stamps may be unsorted and may lack rows; a doubled stamp and one off the clock are refused. Variables with a
@@ -69,7 +69,7 @@ def scene_of(panel: xr.Dataset, target: str, step: np.timedelta64, *, until: np.
     drivers = [_on_clock(panel, str(name), slots, length) for name in named]
     values = _on_clock(panel, target, slots, length)
     times = first + np.arange(length) * step
-    return Scene(values, np.stack(drivers) if drivers else np.empty((0, *values.shape), "float32"),
+    return PanelTensors(values, np.stack(drivers) if drivers else np.empty((0, *values.shape), "float32"),
                  tuple(int(panel[name].attrs.get("lag", 0)) for name in named),
                  tuple(panel[name].attrs["role"] == "future_driver" for name in named),
                  calendar(times, step), places_of(panel, graph, until), first, step,

@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
-from terracast.stfm.base.panel_tensors import Scene, scene_of
+from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError
@@ -70,7 +70,7 @@ class Worlds(Dataset[Lesson]):
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._scenes: dict[int, Scene] = {}
+        self._scenes: dict[int, PanelTensors] = {}
 
     def __len__(self) -> int:
         return self._plan.steps
@@ -93,12 +93,12 @@ class Worlds(Dataset[Lesson]):
             del self._scenes[gone]
         return lesson(draws, patches)
 
-    def _scene(self, world: int) -> Scene:
+    def _scene(self, world: int) -> PanelTensors:
         if world not in self._scenes:
             made = sample_world(self._plan.seed * 10**8 + world, steps=self._plan.length, nodes=self._plan.nodes)
             last = made.panel["time"].values[-1]
             step = np.diff(made.panel["time"].values[:2])[0]
-            self._scenes[world] = scene_of(made.panel, made.target, step, until=last, ahead=0, graph=made.graph)
+            self._scenes[world] = panel_tensors(made.panel, made.target, step, until=last, ahead=0, graph=made.graph)
         return self._scenes[world]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from terracast.stfm.base.counts import parameters, surprise
 from terracast.stfm.base.network import Answer, Batch
-from terracast.stfm.base.panel_tensors import Scene
+from terracast.stfm.base.panel_tensors import PanelTensors
 from terracast.stfm.base.window import FARTHEST, MEMORY, PATCH, Window, cut
 from terracast.stfm.forecaster import QUANTILES
 
@@ -27,7 +27,7 @@ class Lesson:
     counts: torch.Tensor
 
 
-def lesson(draws: list[tuple[Scene, int, np.ndarray | None, int]], patches: int) -> Lesson:
+def lesson(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patches: int) -> Lesson:
     """One window per draw (scene, row, hidden, memory), all ``patches`` ahead, with the values that followed.
 
     Nodes and drivers are filled up to the largest of them; the filling is marked as not real.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from terracast.stats.robust_scale import interdecile_scale
 from terracast.stfm.base.baselines import read
-from terracast.stfm.base.panel_tensors import Scene
+from terracast.stfm.base.panel_tensors import PanelTensors
 
 CONTEXT = 512  # steps that become tokens
 MEMORY = 1536  # steps that the closed-form readings look at
@@ -56,7 +56,7 @@ class Window(WindowTensors):
     ceiling: np.ndarray
 
 
-def cut(scene: Scene, row: int, horizon: int, hidden: np.ndarray | None = None, memory: int = MEMORY) -> Window:
+def cut(scene: PanelTensors, row: int, horizon: int, hidden: np.ndarray | None = None, memory: int = MEMORY) -> Window:
     """The window of ``scene`` with ``row`` as issue time, for ``horizon`` steps after it.
 
     ``hidden`` (node, memory) marks values that are to be taken as not known (training on gaps); ``memory`` limits
@@ -125,7 +125,7 @@ def bounds(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(stuck, -np.inf, found[0]), np.where(stuck, np.inf, found[1])
 
 
-def _drivers(scene: Scene, row: int, length: int) -> np.ndarray:
+def _drivers(scene: PanelTensors, row: int, length: int) -> np.ndarray:
     """Drivers in units of their own, moved later by their lag, (node, driver, patch, PATCH): at a stamp stands what
     acts on it. NaN after the last value that was known at the issue time."""
     nodes, count = len(scene.target), len(scene.drivers)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from terracast.streams.quality.neighbours import neighbour_median
-from terracast.streams.quality.reference import Usual
+from terracast.streams.quality.reference import Climatology
 from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.units import Alternative
 from terracast.streams.quality.windows import filled_forward, run_length, trailing_mean
@@ -29,7 +29,7 @@ def day_class(time: np.ndarray, step: np.timedelta64) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sight:
+class CheckContext:
     """One variable as it is judged: ``values`` (time, node) with the context rows before ``first``.
 
     ``usual`` is None where nothing was learned. ``natural_zero``: whether standing at zero says nothing of the
@@ -43,12 +43,12 @@ class Sight:
     first: int
     settings: Settings
     alternatives: tuple[Alternative, ...]
-    usual: Usual | None
+    usual: Climatology | None
     natural_zero: bool = False
     joined: bool | np.ndarray = False
 
     @property
-    def known(self) -> Usual:
+    def known(self) -> Climatology:
         """What is usual; only for checks that have made sure that it is there."""
         assert self.usual is not None
         return self.usual
@@ -98,7 +98,7 @@ class Sight:
         mean = trailing_mean(np.clip(self.surprise, -CLIP, CLIP), window, window // 4)
         return np.nan_to_num(mean)
 
-    def last(self, rows: int) -> Sight:
+    def last(self, rows: int) -> CheckContext:
         """The same without the context beyond ``rows`` rows; nothing is worked out twice."""
         start = max(0, self.first - rows)
         part = replace(self, time=self.time[start:], values=self.values[start:], first=self.first - start)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from terracast.streams.quality.check_context import Sight, day_class
+from terracast.streams.quality.check_context import CheckContext, day_class
 from terracast.streams.quality.found import Found, nothing_found, onset
 from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
@@ -37,7 +37,7 @@ def shifts(step: np.timedelta64, settings: Settings) -> tuple[int, ...]:
     return tuple(sign * hours * each for hours in range(1, settings.clock_hours + 1) for sign in (1, -1))
 
 
-def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, Found]:
+def clock_shift(sights: Mapping[str, CheckContext], together: np.ndarray) -> dict[str, Found]:
     """Values that fit what was expected an hour or more earlier or later better than their own hour.
 
     Judged on the mean evidence over ``clock_window``: a variable's own beyond its own limit, or that of all
@@ -59,7 +59,7 @@ def clock_shift(sights: Mapping[str, Sight], together: np.ndarray) -> dict[str, 
     return found
 
 
-def _told(sight: Sight, cell: np.ndarray, limit: np.ndarray, station: np.ndarray, window: int) -> np.ndarray:
+def _told(sight: CheckContext, cell: np.ndarray, limit: np.ndarray, station: np.ndarray, window: int) -> np.ndarray:
     mean = trailing_mean(cell, window, window // 2, sight.first)
     recent = trailing_mean(cell, max(6, window // RECENT_SHARE), 1, sight.first)
     with np.errstate(invalid="ignore"):
@@ -74,7 +74,7 @@ def _joined(found: Found, mask: np.ndarray, since: np.ndarray, only: np.ndarray)
     return Found(found.mask | mask, since, only)
 
 
-def evidence(sight: Sight, shift: int) -> np.ndarray:
+def evidence(sight: CheckContext, shift: int) -> np.ndarray:
     """By how much a shift of so many rows (positive: the stamps run ahead) explains each value better."""
     usual = sight.known
     daily = (usual.profile / usual.scale)[day_class(sight.time, sight.step)]

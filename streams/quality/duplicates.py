@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from terracast.streams.panel import check_panel, step_of
-from terracast.streams.quality.check_context import Sight
+from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.windows import trailing_count
@@ -34,7 +34,7 @@ class SharedSeries:
     end: np.datetime64
 
 
-def duplicated(sight: Sight) -> Found:
+def duplicated(sight: CheckContext) -> Found:
     """Values in windows identical to another node's. The first values of a window are known as such only
     later.
 

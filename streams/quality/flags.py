@@ -16,7 +16,7 @@ import xarray as xr
 from terracast.streams.instant import instant
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change
-from terracast.streams.quality.check_context import Sight
+from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.entries import Entry, later_entries, no_entries, with_entries
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.labels import SUSPECT, Label, flag_attrs
@@ -27,7 +27,7 @@ from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.units import alternatives
 
 Limits = Mapping[str, tuple[float, float]]
-Check = Callable[[Sight], Found]
+Check = Callable[[CheckContext], Found]
 ALWAYS: tuple[tuple[Label, Check], ...] = (
     (Label.MISSING, gaps.missing), (Label.OUTAGE, gaps.outage), (Label.STUCK, stuck.stuck),
     (Label.SATURATED, saturation.saturated), (Label.DUPLICATED, duplicates.duplicated))
@@ -174,13 +174,13 @@ def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: 
              settings: Settings, joined: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Label, Found]]:
     """What every check finds, variable by variable; rows before ``first`` are context; ``joined``: nodes (node,) that
     reported before them."""
-    compared: dict[str, Sight] = {}
+    compared: dict[str, CheckContext] = {}
     nodes = tuple(part["node"].values.tolist())
     for name in map(str, part.data_vars):
         attrs, circular = part[name].attrs, is_direction(name, part[name].attrs)
         usual = reference.on(name, nodes) if reference is not None else None
         others = alternatives(str(attrs["units"]), str(attrs.get("standard_name", "")))
-        sight = Sight(part["time"].values, step_of(part), part[name].values, first, settings, others, usual,
+        sight = CheckContext(part["time"].values, step_of(part), part[name].values, first, settings, others, usual,
                       zero_is_natural(name, attrs, str(part.attrs.get("kind", ""))), joined[name])
         yield name, Label.RANGE, Found(out_of_range(
             sight.values, *((limits or {}).get(name) or range_of(name, attrs, sight.step))))
@@ -196,7 +196,7 @@ def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: 
             yield name, Label.CLOCK, found
 
 
-def _arrived(part: xr.Dataset, sight: Sight, reference: Reference | None, settings: Settings
+def _arrived(part: xr.Dataset, sight: CheckContext, reference: Reference | None, settings: Settings
              ) -> Iterator[tuple[Label, Found]]:
     """What the known times tell."""
     if "known_time" not in part.coords:

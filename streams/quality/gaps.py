@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import bdtrc
-from terracast.streams.quality.check_context import Sight
+from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.windows import last_row, nan_quantile, run_length
 
@@ -17,12 +17,12 @@ LEAST_MISSING = 0.002  # share that is thought to be missing at random where non
 MOST_MISSING = 0.9
 
 
-def missing(sight: Sight) -> Found:
+def missing(sight: CheckContext) -> Found:
     """Values that did not come, of nodes that have reported at least once."""
     return Found(~sight.present & _joined(sight))
 
 
-def outage(sight: Sight) -> Found:
+def outage(sight: CheckContext) -> Found:
     """Runs of missing values longer than is usual for the node, and steps in which most of the network is
     silent; both beyond what values missing at random do once in twenty years.
 
@@ -56,7 +56,7 @@ def _so_far(absent: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.clip(np.append(0, gone[:-1]) / np.maximum(np.append(0, seen[:-1]), 1), LEAST_MISSING, MOST_MISSING)
 
 
-def _joined(sight: Sight) -> np.ndarray:
+def _joined(sight: CheckContext) -> np.ndarray:
     """Cells of nodes that have reported: now, before, or in the past that was learned from."""
     joined = (last_row(sight.present) >= 0) | sight.joined
     if sight.usual is not None:

@@ -10,11 +10,11 @@ import pandas as pd
 import xarray as xr
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import clock_shift, spikes, unit_change
-from terracast.streams.quality.check_context import Sight, day_class, still_runs
+from terracast.streams.quality.check_context import CheckContext, day_class, still_runs
 from terracast.streams.quality.gaps import usual_gap
 from terracast.streams.quality.limits import is_direction
 from terracast.streams.quality.neighbours import candidates, distinct, neighbour_median
-from terracast.streams.quality.reference import Reference, Usual
+from terracast.streams.quality.reference import Climatology, Reference
 from terracast.streams.quality.saturation import ceiling_hits
 from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.stuck import STILL_SHARE, longest_runs
@@ -53,11 +53,11 @@ def _usual_delay(panel: xr.Dataset) -> int:
     return int(np.median(known)) if len(known) else -1
 
 
-def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[int, list[np.ndarray]]) -> Usual:
+def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[int, list[np.ndarray]]) -> Climatology:
     values, step, time = panel[name].values, step_of(panel), panel["time"].values
     units, standard = str(panel[name].attrs["units"]), str(panel[name].attrs.get("standard_name", ""))
     usual = _first_look(values, time, step, _offset(values, units))
-    sight = Sight(time, step, values, 0, settings, alternatives(units, standard), usual)
+    sight = CheckContext(time, step, values, 0, settings, alternatives(units, standard), usual)
     chosen = distinct(candidates(panel, sight.anomalies, 2 * settings.neighbours), sight.anomalies,
                       settings.neighbours)
     usual = replace(usual, neighbours=chosen)
@@ -69,7 +69,7 @@ def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[in
                    hits=ceiling_hits(values, window).max(axis=0, initial=0))
 
 
-def _clock_limits(sight: Sight, evidence: dict[int, list[np.ndarray]], counts: bool) -> np.ndarray:
+def _clock_limits(sight: CheckContext, evidence: dict[int, list[np.ndarray]], counts: bool) -> np.ndarray:
     """The variable's own limits (shift, node); its evidence is put by for the limits of all together."""
     window, limits = sight.rows(sight.settings.clock_window, 48), []
     for shift in clock_shift.shifts(sight.step, sight.settings):
@@ -93,10 +93,10 @@ def _offset(values: np.ndarray, units: str) -> float:
     return float(OFFSET_SHARE * np.median(positive)) if len(positive) else 0.0
 
 
-def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offset: float) -> Usual:
+def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offset: float) -> Climatology:
     """All that a node's own values tell, without neighbours; limits still infinite."""
     nodes, empty = values.shape[1], np.zeros(values.shape[1], np.float32)
-    usual = Usual(offset, *([empty] * 19))
+    usual = Climatology(offset, *([empty] * 19))
     transformed, classes = usual.transformed(values), day_class(time, step)
     profile = np.full((int(classes.max(initial=0)) + 1, nodes), np.nan, np.float32)
     for one in np.unique(classes):

@@ -17,7 +17,7 @@ from terracast.streams.instant import instant
 from terracast.streams.known import History, RecordedDomain
 from terracast.streams.panel import step_of
 from terracast.streams.quality.flags import Flagged, judge
-from terracast.streams.quality.known_flags import KNOWN, KnownFlags
+from terracast.streams.quality.known_flags import KNOWN, MASK, NODE, STAMP, VARIABLE, KnownFlags
 from terracast.streams.quality.labels import SUSPECT, Label
 from terracast.streams.quality.learning import highest, learn
 from terracast.streams.quality.reference import Reference
@@ -72,7 +72,11 @@ class DomainControl:
         if not panel.sizes["time"]:
             return
         self.context = settings.context_rows(step_of(panel)) * step_of(panel)
-        self.flags = as_known(judge(panel, settings=settings), now)
+        found = as_known(judge(panel, settings=settings), now)
+        entries = found.entries.copy()
+        moved = np.stack([_first_moved(panel[name].values, panel["known_time"].values) for name in found.variables])
+        entries[entries[:, KNOWN] < moved[entries[:, VARIABLE], entries[:, NODE]], MASK] &= ~int(Label.STUCK)
+        self.flags = replace(found, entries=_news(entries))
 
     def _judge(self, history: Source, domain: str, now: np.datetime64, first: np.datetime64,
                settings: Settings) -> None:
@@ -87,10 +91,19 @@ class DomainControl:
         hindsight = found.hindsight()
         for name in map(str, panel.data_vars):
             mask = held.get(name, np.zeros((len(time), len(nodes)), np.uint16)).copy()
-            mask[start:] = hindsight[name].values & KEPT
+            mask[start:] = hindsight[name].values & np.where(self._moved(panel[name]), KEPT, KEPT & ~Label.STUCK)
             masks[name] = mask
         _put_earlier(masks, found.later[found.later["time"] < begin], time, nodes)
         self.flags = self.flags.changed(masks, time, nodes, now)
+
+    def _moved(self, values: xr.DataArray) -> np.ndarray:
+        """Which nodes ever showed more than one value, (node,): one that never did stands still by its nature, as far
+        as anybody knows."""
+        seen = np.isfinite(values.values)
+        least = np.where(seen, values.values, np.inf).min(axis=0)
+        most = np.where(seen, values.values, -np.inf).max(axis=0)
+        usual = None if self.reference is None else self.reference.on(str(values.name), tuple(values["node"].values))
+        return np.asarray((most > least) | (False if usual is None else usual.floor_share < 1.0))
 
     def _learn(self, panel: xr.Dataset, now: np.datetime64, settings: Settings) -> None:
         """Learn what is usual from the values of ``Settings.history`` that are not suspect."""
@@ -201,6 +214,15 @@ def _span(duration: str) -> np.timedelta64:
     return pd.Timedelta(duration).to_timedelta64().astype("timedelta64[ns]")
 
 
+def _first_moved(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """When each node first showed another value than its first, (node,) in ns; never: the end of time."""
+    seen = np.isfinite(values)
+    first = values[np.argmax(seen, axis=0), np.arange(values.shape[1])]
+    moved = seen & (values != first)
+    at = known.astype("datetime64[ns]").astype(np.int64)[np.argmax(moved, axis=0)]
+    return np.where(moved.any(axis=0), at, np.iinfo(np.int64).max)
+
+
 def _text(at: np.datetime64 | None) -> str | None:
     return None if at is None else str(at)
 
@@ -263,7 +285,16 @@ def as_known(found: Flagged, now: np.datetime64) -> KnownFlags:
                          later["node"].map(places).to_numpy(np.int64), later["value"].to_numpy(np.int64) & KEPT))
     every = np.concatenate(parts)
     every = every[every[:, KNOWN] <= instant(now).astype(np.int64)]
-    return flags.followed_by(every[np.argsort(every[:, KNOWN], kind="stable")])
+    return flags.followed_by(_news(every[np.argsort(every[:, KNOWN], kind="stable")]))
+
+
+def _news(entries: np.ndarray) -> np.ndarray:
+    """Those of ``entries``, by rising known time, that change what is said of their cell; 0 is said of all at first."""
+    order = np.lexsort((np.arange(len(entries)), *entries[:, [STAMP, VARIABLE, NODE]].T))
+    ordered = entries[order]
+    same = (np.diff(ordered[:, [STAMP, VARIABLE, NODE]], axis=0, prepend=-1) == 0).all(axis=1)
+    before = np.where(same, np.concatenate([[0], ordered[:-1, MASK]])[:len(ordered)], 0)
+    return entries[np.sort(order[ordered[:, MASK] != before])]
 
 
 def _listed(known: np.ndarray, stamps: np.ndarray, *columns: np.ndarray) -> np.ndarray:

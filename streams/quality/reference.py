@@ -17,7 +17,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Usual:
+class Climatology:
     """The usual behaviour of one variable; arrays are (node,) unless said otherwise.
 
     ``offset``: the transform is log(1 + x / offset), or x itself where offset is 0. ``profile`` (class,
@@ -78,7 +78,7 @@ class Reference:
     """
 
     nodes: tuple[str, ...]
-    variables: Mapping[str, Usual]
+    variables: Mapping[str, Climatology]
     delay: int
     clock: np.ndarray
 
@@ -91,10 +91,10 @@ class Reference:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Reference:
         """The reference that gave this state."""
-        return cls(tuple(state["nodes"]), {name: Usual(**arrays) for name, arrays in state["variables"].items()},
+        return cls(tuple(state["nodes"]), {name: Climatology(**arrays) for name, arrays in state["variables"].items()},
                    int(state["delay"]), np.asarray(state["clock"]))
 
-    def on(self, name: str, nodes: tuple[str, ...]) -> Usual | None:
+    def on(self, name: str, nodes: tuple[str, ...]) -> Climatology | None:
         """What is usual for a variable on these nodes, NaN and -1 for nodes that the reference has not
         seen."""
         usual = self.variables.get(name)
@@ -114,7 +114,7 @@ class Reference:
                 changed[one.name] = np.where(mine[:, None] >= 0, theirs[value[np.maximum(mine, 0)]], -1)
             else:
                 changed[one.name] = np.where(mine >= 0, value[..., np.maximum(mine, 0)], np.nan)
-        return Usual(**cast("dict[str, Any]", changed))
+        return Climatology(**cast("dict[str, Any]", changed))
 
     def clock_on(self, nodes: tuple[str, ...]) -> np.ndarray:
         """The limits ``clock`` on these nodes, NaN for nodes that the reference has not seen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
-from terracast.streams.quality.check_context import Sight
+from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 
@@ -17,7 +17,7 @@ TOP_HITS = 3  # at the highest value that any node ever gave
 PART = 65536
 
 
-def saturated(sight: Sight) -> Found:
+def saturated(sight: CheckContext) -> Found:
     """Values at a ceiling that was hit ``saturation_hits`` times in separate visits within the window, or
     that the network has come to again and again as its highest value. Earlier hits are known as such only
     later.
@@ -36,7 +36,7 @@ def saturated(sight: Sight) -> Found:
     return Found(mask, np.broadcast_to(np.maximum(rows - window + 1, 0), mask.shape), _same_as_next(sight, mask))
 
 
-def _different(sight: Sight) -> np.ndarray:
+def _different(sight: CheckContext) -> np.ndarray:
     """How many different values each node shows, (node,): the highest of a few counts or whole degrees is no limit."""
     ordered = np.sort(sight.values, axis=0)
     with np.errstate(invalid="ignore"):
@@ -88,7 +88,7 @@ def _next_two(values: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     return counts / 2
 
 
-def network_top_hits(sight: Sight) -> np.ndarray:
+def network_top_hits(sight: CheckContext) -> np.ndarray:
     """How often the highest value of all nodes so far was reached, at cells that reach it; a ceiling only if
     few values came just below it. (time, node) int32.
     """
@@ -110,7 +110,7 @@ def network_top_hits(sight: Sight) -> np.ndarray:
     return np.asarray(np.where(at_top & piled[:, None], hits[:, None], 0).astype(np.int32))
 
 
-def _same_as_next(sight: Sight, mask: np.ndarray) -> np.ndarray:
+def _same_as_next(sight: CheckContext, mask: np.ndarray) -> np.ndarray:
     """Cells that hold the value at which the next flagged cell of the node is saturated."""
     ahead = np.where(mask, sight.values, np.nan)[::-1]
     rows = np.arange(len(mask))[:, None]

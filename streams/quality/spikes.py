@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from terracast.streams.quality.check_context import Sight, day_class
+from terracast.streams.quality.check_context import CheckContext, day_class
 from terracast.streams.quality.found import Cells, Found
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.windows import nan_median, nan_quantile, shifted
@@ -14,7 +14,7 @@ PLAIN = 3  # how much nearer to the plain scale than elsewhere jumps are measure
 LARGEST = 0.9995
 
 
-def spike(whole: Sight) -> Found:
+def spike(whole: CheckContext) -> Found:
     """Jumps beyond ``spike_deviations`` and beyond ``spike_factor`` times what the past's largest that way
     were.
 
@@ -36,7 +36,7 @@ def spike(whole: Sight) -> Found:
                  ).below(len(whole.values) - len(mask))
 
 
-def plain_surprise(sight: Sight) -> np.ndarray:
+def plain_surprise(sight: CheckContext) -> np.ndarray:
     """How far each value lies from the expected one, in the deviations that are usual at the expected level.
 
     Measured on log(1 + x / offset) with a larger offset than elsewhere: a spike up from nearly nothing must
@@ -54,7 +54,7 @@ def plain_surprise(sight: Sight) -> np.ndarray:
         return np.clip(moved / width, -1e4, 1e4).astype(np.float32)
 
 
-def jumps(sight: Sight, surprise: np.ndarray) -> np.ndarray:
+def jumps(sight: CheckContext, surprise: np.ndarray) -> np.ndarray:
     """How far each value lies from where the last ones let expect it, in robust deviations of that."""
     memory = np.nan_to_num(sight.known.memory).astype(np.float32)
     innovation = surprise - memory * np.nan_to_num(_recent(surprise))
@@ -74,7 +74,7 @@ def peaks(surprise: np.ndarray) -> np.ndarray:
         return np.where(before * after > 0, np.minimum(np.abs(before), np.abs(after)), 0.0)
 
 
-def past_jumps(sight: Sight) -> np.ndarray:
+def past_jumps(sight: CheckContext) -> np.ndarray:
     """The past's largest jumps up, down, and there and back; (3, node)."""
     surprise = plain_surprise(sight)
     jump = jumps(sight, surprise)
@@ -85,7 +85,7 @@ def _recent(values: np.ndarray) -> np.ndarray:
     return nan_median(np.stack([shifted(values, back) for back in range(1, PAST + 1)]), axis=0)
 
 
-def _shared(sight: Sight) -> np.ndarray:
+def _shared(sight: CheckContext) -> np.ndarray:
     """Where the neighbours have jumped the same way."""
     own = sight.anomalies - np.nan_to_num(_recent(sight.anomalies))
     theirs = sight.around - _recent(sight.around)

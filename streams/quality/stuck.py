@@ -9,7 +9,7 @@ other nodes, or for the quantity.
 from __future__ import annotations
 
 import numpy as np
-from terracast.streams.quality.check_context import Sight
+from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.neighbours import neighbour_median
 
@@ -20,7 +20,7 @@ ORDINARY = 0.01  # share of zeros at the other nodes from which on they are ordi
 NETWORK = 0.75  # a node's own longest run may be short by chance: no shorter than three in four nodes'
 
 
-def stuck(sight: Sight) -> Found:
+def stuck(sight: CheckContext) -> Found:
     """Values in a run longer than ``stuck_factor`` times the longest of the node's past."""
     run = sight.still_run
     if sight.usual is None:
@@ -34,7 +34,7 @@ def stuck(sight: Sight) -> Found:
     return Found(long, rows - run + 1, sight.present)
 
 
-def _limits(sight: Sight) -> np.ndarray:
+def _limits(sight: CheckContext) -> np.ndarray:
     usual, settings = sight.known, sight.settings
     shown = usual.floor_share < ALWAYS
     unknown = sight.rows(settings.stuck_unknown, 12) / settings.stuck_factor
@@ -55,11 +55,11 @@ def _not_below_network(longest: np.ndarray, unknown: float) -> np.ndarray:
     return np.where(np.isnan(longest), common, np.maximum(longest, common))
 
 
-def _at_floor(sight: Sight) -> np.ndarray:
+def _at_floor(sight: CheckContext) -> np.ndarray:
     return np.asarray(sight.values <= sight.known.floor)
 
 
-def _is_natural(sight: Sight) -> np.ndarray:
+def _is_natural(sight: CheckContext) -> np.ndarray:
     """Where standing still says nothing: at a floor that the node is mostly but not always at, or its neighbours are
     at too; at a zero that is ordinary, where the node has shown nothing else."""
     usual = sight.known
@@ -73,7 +73,7 @@ def _is_natural(sight: Sight) -> np.ndarray:
     return natural | ((sight.values == 0.0) & ~left & ~_zeros_are_odd(sight))
 
 
-def _zeros_are_odd(sight: Sight) -> np.ndarray:
+def _zeros_are_odd(sight: CheckContext) -> np.ndarray:
     """Where a zero is none that the quantity or the other nodes show as a matter of course, (time or 1, node): seen up
     to each row, or learned from the past. Of a node without others nothing can be said before something is learned."""
     if sight.natural_zero:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from terracast.streams.quality.check_context import CLIP, Sight
+from terracast.streams.quality.check_context import CLIP, CheckContext
 from terracast.streams.quality.found import Found, nothing_found, onset
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.units import Alternative
@@ -15,7 +15,7 @@ MOST_OF_WAY = 1.5
 RECENT = 3  # rows that must still speak for it
 
 
-def unit_change(whole: Sight) -> Found:
+def unit_change(whole: CheckContext) -> Found:
     """Values that a known other unit explains better, by more than ``unit_factor`` times what the past shows.
 
     Evidence of a cell: by how many deviations undoing the unit brings it nearer to what hour and neighbours
@@ -40,7 +40,7 @@ def unit_change(whole: Sight) -> Found:
     return best.below(len(whole.values) - len(best.mask))
 
 
-def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
+def evidence(sight: CheckContext, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
     """How much nearer undoing the unit brings each value, and how far it then still is, in deviations."""
     with np.errstate(over="ignore", invalid="ignore"):
         undone = (sight.standardised(one.undone(sight.values)) - sight.expected) / sight.known.noise
@@ -49,7 +49,7 @@ def evidence(sight: Sight, one: Alternative) -> tuple[np.ndarray, np.ndarray]:
     return np.where(sight.still_run < STILL, nearer, np.nan), left
 
 
-def past_evidence(sight: Sight) -> np.ndarray:
+def past_evidence(sight: CheckContext) -> np.ndarray:
     """The limit of each alternative's mean evidence, (alternative, node), from the past.
 
     In the past undoing the unit made things worse, by some amount; for a real change of unit it makes them

@@ -12,7 +12,7 @@ from scipy.linalg import cholesky
 from scipy.optimize import minimize, nnls
 from terracast.adapt.correction.experts.aggregation import (
     AggregationError,
-    SureMixture,
+    RegretBoundedMixture,
     crps_gradient,
     squared_gradient,
 )
@@ -43,7 +43,7 @@ def _hostile(kind: str, rounds: int, experts: int, seed: int) -> np.ndarray:
        seed=st.integers(0, 1000), experts=st.integers(2, 5))
 def test_regret_stays_under_the_stated_bound(kind: str, delay: int, seed: int, experts: int) -> None:
     losses = _hostile(kind, 300, experts, seed)
-    mixture = SureMixture(1, 1, np.full(experts, 1 / experts).tolist(), delay)
+    mixture = RegretBoundedMixture(1, 1, np.full(experts, 1 / experts).tolist(), delay)
     played, waiting = 0.0, []
     for row in losses:
         played += float(mixture.weights()[:, 0, 0] @ row)
@@ -57,7 +57,7 @@ def test_regret_stays_under_the_stated_bound(kind: str, delay: int, seed: int, e
 
 @pytest.mark.parametrize("delay", [0, 12])
 def test_bound_holds_against_an_adversary_that_sees_the_weights(delay: int) -> None:
-    mixture = SureMixture(1, 1, (0.5, 0.5), delay)
+    mixture = RegretBoundedMixture(1, 1, (0.5, 0.5), delay)
     played, sums, waiting = 0.0, np.zeros(2), []
     for _ in range(500):
         weights = mixture.weights()[:, 0, 0]
@@ -72,7 +72,7 @@ def test_bound_holds_against_an_adversary_that_sees_the_weights(delay: int) -> N
 def test_weights_are_the_softmax_of_summed_losses() -> None:
     draws = np.random.default_rng(0)
     losses = draws.normal(size=(50, 3, 2, 2))
-    mixture = SureMixture(2, 2, (0.5, 0.3, 0.2), delay=3)
+    mixture = RegretBoundedMixture(2, 2, (0.5, 0.3, 0.2), delay=3)
     for row in losses:
         mixture.learn(row)
     span = np.ptp(losses, axis=1)
@@ -82,7 +82,7 @@ def test_weights_are_the_softmax_of_summed_losses() -> None:
 
 
 def test_labels_that_never_come_leave_the_priors() -> None:
-    mixture = SureMixture(1, 1, (0.7, 0.3), delay=2)
+    mixture = RegretBoundedMixture(1, 1, (0.7, 0.3), delay=2)
     for _ in range(10):
         mixture.learn(np.full((2, 1, 1), np.nan))
     assert mixture.weights()[:, 0, 0].tolist() == pytest.approx([0.7, 0.3])
@@ -143,13 +143,13 @@ def test_all_cells_at_once_are_what_each_alone_would_be() -> None:
 
 def test_stack_and_mixture_go_on_to_the_bit(same_trees: Callable[[object, object], None]) -> None:
     draws = np.random.default_rng(2)
-    stack, sure = ConvexStack(3, 4, 2), SureMixture(4, 2, (0.5, 0.3, 0.2), 3)
+    stack, sure = ConvexStack(3, 4, 2), RegretBoundedMixture(4, 2, (0.5, 0.3, 0.2), 3)
     rows = draws.normal(size=(40, 3, 4, 2))
     rows[5:9, :, 1] = np.nan
     for row in rows[:20]:
         stack.learn(row)
         sure.learn(row)
-    twins = ConvexStack.restore(stack.state()), SureMixture.restore(sure.state())
+    twins = ConvexStack.restore(stack.state()), RegretBoundedMixture.restore(sure.state())
     for row in rows[20:]:
         for one in (stack, sure, *twins):
             one.learn(row)
@@ -160,6 +160,6 @@ def test_stack_and_mixture_go_on_to_the_bit(same_trees: Callable[[object, object
 
 def test_wrong_shapes_are_told() -> None:
     with pytest.raises(AggregationError, match="losses of shape"):
-        SureMixture(2, 2, (0.5, 0.5), 0).learn(np.zeros((2, 1, 2)))
+        RegretBoundedMixture(2, 2, (0.5, 0.5), 0).learn(np.zeros((2, 1, 2)))
     with pytest.raises(AggregationError, match="priors"):
-        SureMixture(2, 2, (0.5, 0.6), 0)
+        RegretBoundedMixture(2, 2, (0.5, 0.6), 0)

@@ -12,19 +12,19 @@ import pytest
 import xarray as xr
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import clock
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop, Tick
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.ladder import Ladder, Step
-from terracast.adapt.promotion.policy import Act, Policy
-from terracast.adapt.promotion.version_history import Past
+from terracast.adapt.promotion.policy import AdaptationRequest, Policy
+from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.output_rls import recursive_rung
-from terracast.adapt.rungs.recall import Recalled
-from terracast.adapt.rungs.refit import Anew
+from terracast.adapt.rungs.recall import Recall
+from terracast.adapt.rungs.refit import Refit
 from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded
@@ -74,11 +74,12 @@ class InTurn:
 
     names: Sequence[str]
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         if now - last < 3 * DAY:
             return None
         name = self.names[int((now - np.datetime64("2023-01-01", "ns")) // (3 * DAY)) % len(self.names)]
-        return Act(f"turn-{np.datetime_as_string(now, 'h')}-{name}", now, "its turn", "e", name, now - 5 * DAY)
+        return AdaptationRequest(f"turn-{np.datetime_as_string(now, 'h')}-{name}", now, "its turn", "e", name,
+                                 now - 5 * DAY)
 
 
 def _clean() -> xr.Dataset:
@@ -118,23 +119,23 @@ def native() -> NativeModel:
     return NativeModel.fit(panel, _watched().request, steps=60, seed=1, lookback=24)
 
 
-def _watched() -> Watched:
+def _watched() -> ForecastTask:
     request = Request("x", np.datetime64("NaT", "ns"), 12, HOUR)
-    return Watched("d", ("a", "b", "c"), request, 12 * HOUR, 5 * DAY, 6 * HOUR)
+    return ForecastTask("d", ("a", "b", "c"), request, 12 * HOUR, 5 * DAY, 6 * HOUR)
 
 
-def _maker(watched: Watched) -> RungMaker:
+def _maker(watched: ForecastTask) -> Executor:
     def fit(part: xr.Dataset, seed: int) -> NativeModel:
         return NativeModel.fit(part, watched.request, steps=3, seed=seed, lookback=24)
 
-    past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
+    past, versions = VersionHistory(), {}  # type: tuple[VersionHistory, dict[str, Forecaster]]
     made: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
-                        Recalled(past.regimes, versions.__getitem__), Anew(fit, 60 * DAY),
+                        Recall(past.regimes, versions.__getitem__), Refit(fit, 60 * DAY),
                         *(Exploding(how, f"explodes-{how}") for how in ("nan", "inf", "raises"))]
-    return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
+    return Executor(FineTune(20 * DAY, 3), {rung.name: rung for rung in made}, past=past, versions=versions)
 
 
-Ran = tuple[Loop, RungMaker, list[Tick]]
+Ran = tuple[Loop, Executor, list[Tick]]
 
 
 def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
@@ -144,7 +145,7 @@ def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
     policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((Step("none", 1.0, 1000 * DAY),)))
     draws = np.random.default_rng(4).normal(size=(24 * BEGUN, 3))
     known = panel["x"].isel(time=slice(0, 24 * BEGUN))
-    loop = serve(watched, policy, Beginning(base, time[:24 * BEGUN], draws, known=known), "base", time[24 * BEGUN],
+    loop = serve(watched, policy, ServiceInit(base, time[:24 * BEGUN], draws, known=known), "base", time[24 * BEGUN],
                  false_alarms_per_month=0.5, cooldown=10 * DAY, seed=0)
     maker.versions["base"] = base
     ticks = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from terracast.adapt.promotion.e_process_gate import BettingGate, log_worth
-from terracast.adapt.promotion.paired_gate import GateError
+from terracast.adapt.promotion.e_process_gate import EProcessGate, log_worth
+from terracast.adapt.promotion.paired_gate import PairedGateError
 
 OVERLAP = 6
 
@@ -22,7 +22,7 @@ def _equal(draws: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_equal_models_are_seldom_promoted_though_asked_after_every_pair() -> None:
-    draws, trials, gate = np.random.default_rng(0), 300, BettingGate(OVERLAP)
+    draws, trials, gate = np.random.default_rng(0), 300, EProcessGate(OVERLAP)
     wrong = 0
     for _ in range(trials):  # the verdict on all rows is that of the first block with one: asking often adds nothing
         wrong += gate.decide(*_equal(draws, 56 * OVERLAP)).verdict == "accept"
@@ -30,7 +30,7 @@ def test_equal_models_are_seldom_promoted_though_asked_after_every_pair() -> Non
 
 
 def test_verdict_on_rows_is_kept_when_more_come() -> None:
-    draws, gate = np.random.default_rng(1), BettingGate(OVERLAP)
+    draws, gate = np.random.default_rng(1), EProcessGate(OVERLAP)
     champion, challenger = _equal(draws, 400)
     challenger = 0.9 * challenger
     first = next(n for n in range(400) if gate.decide(champion[:n], challenger[:n]).verdict != "wait")
@@ -53,7 +53,7 @@ def test_better_is_accepted_and_worse_rejected_soon(factor: float, verdict: str)
     draws, found = np.random.default_rng(3), []
     for _ in range(40):
         champion = _losses(draws, 56 * OVERLAP)
-        found.append(BettingGate(OVERLAP).decide(champion, factor * champion * (1 + 0.05 * draws.normal(size=336))))
+        found.append(EProcessGate(OVERLAP).decide(champion, factor * champion * (1 + 0.05 * draws.normal(size=336))))
     assert np.mean([one.verdict == verdict for one in found]) > 0.9
     assert np.median([one.n for one in found]) <= 21 * OVERLAP
 
@@ -62,23 +62,23 @@ def test_a_harmed_group_is_refused_however_good_the_mean() -> None:
     draws = np.random.default_rng(4)
     champion = np.stack([_losses(draws, 336) for _ in range(6)], axis=1)
     challenger = champion * np.array([0.7, 0.7, 0.7, 0.7, 0.7, 1.4])
-    decision = BettingGate(OVERLAP).decide(champion, challenger)
+    decision = EProcessGate(OVERLAP).decide(champion, challenger)
     assert (decision.verdict, decision.harmed) == ("reject", (5,))
-    pooled = BettingGate(OVERLAP, groups=((0, 1, 2), (3, 4, 5))).decide(champion, challenger)
+    pooled = EProcessGate(OVERLAP, groups=((0, 1, 2), (3, 4, 5))).decide(champion, challenger)
     assert pooled.verdict == "accept"
 
 
 def test_gaps_are_left_out_and_nonsense_is_refused() -> None:
     champion = np.ones(300)
     champion[::5] = np.nan
-    assert BettingGate(OVERLAP).decide(champion, 0.9 * champion).verdict == "accept"
-    with pytest.raises(GateError, match="alpha"):
-        BettingGate(OVERLAP, alpha=0.0)
-    assert BettingGate(OVERLAP).decide(np.ones(3), np.ones(3)).verdict == "wait"
+    assert EProcessGate(OVERLAP).decide(champion, 0.9 * champion).verdict == "accept"
+    with pytest.raises(PairedGateError, match="alpha"):
+        EProcessGate(OVERLAP, alpha=0.0)
+    assert EProcessGate(OVERLAP).decide(np.ones(3), np.ones(3)).verdict == "wait"
 
 
 def test_a_much_better_challenger_does_not_wait_long():
     draws = np.random.default_rng(8)
     champion = 5.0 + draws.random(60)
-    decision = BettingGate(horizon_steps=1).decide(champion, 1.0 + draws.random(60))
+    decision = EProcessGate(horizon_steps=1).decide(champion, 1.0 + draws.random(60))
     assert decision.verdict == "accept" and decision.n <= 40

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from terracast.adapt.correction.quantile_tracking import CalibrationError, OutputCalibration, Rates, lead_groups
+from terracast.adapt.correction.quantile_tracking import CalibrationError, QuantileTracker, Rates, lead_groups
 from terracast.adapt.evaluation.scores import crps, inside
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -16,7 +16,7 @@ NORMAL = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
 def serve(base, labels, rates=None, every=6):
     """Issue every ``every`` hours; each label is learned once, at the first issue after its own time."""
     issues, horizon, nodes, _ = base.shape
-    calibration = OutputCalibration(nodes, horizon, QUANTILES, rates)
+    calibration = QuantileTracker(nodes, horizon, QUANTILES, rates)
     served = np.empty_like(base)
     for now in range(issues):
         for then in range(max(0, now - -(-horizon // every)), now):
@@ -46,7 +46,7 @@ def test_harmless_when_the_base_is_perfect():
 
 def test_identity_before_anything_was_learned():
     _, _, base = world(1, issues=1)
-    assert (OutputCalibration(3, 12, QUANTILES).apply(base[0]) == base[0]).all()
+    assert (QuantileTracker(3, 12, QUANTILES).apply(base[0]) == base[0]).all()
 
 
 def test_every_level_is_kept_while_the_world_drifts():
@@ -80,7 +80,7 @@ def test_order_of_late_issues_does_not_leak_and_missing_labels_teach_nothing():
     poisoned[40:] = 1e9  # labels of later issues cannot touch what is served before them
     clean, poison = serve(base[:41], labels[:41])[0], serve(base[:41], poisoned[:41])[0]
     assert (clean == poison).all()
-    calibration = OutputCalibration(3, 12, QUANTILES)
+    calibration = QuantileTracker(3, 12, QUANTILES)
     before = calibration.state()
     calibration.learn(base[0], np.full((12, 3), np.nan))
     after = calibration.state()
@@ -98,7 +98,7 @@ def test_a_node_without_labels_is_left_alone():
 
 def test_state_goes_on_to_the_bit():
     hours, at, base = world(6, issues=80)
-    one, other = (OutputCalibration(3, 12, QUANTILES, Rates(interval=0.1)) for _ in range(2))
+    one, other = (QuantileTracker(3, 12, QUANTILES, Rates(interval=0.1)) for _ in range(2))
     for now in range(80):
         for calibration in (one, other):
             if now > 2:
@@ -107,11 +107,11 @@ def test_state_goes_on_to_the_bit():
         if now % 7 == 0:
             state = other.state()
             json.dumps({name: value for name, value in state.items() if name not in ("offsets", "common")})
-            other = OutputCalibration.restore(state)
+            other = QuantileTracker.restore(state)
 
 
 def test_one_quantile_or_no_width_is_harmless():
-    calibration = OutputCalibration(2, 3, (0.5,))
+    calibration = QuantileTracker(2, 3, (0.5,))
     base = np.ones((3, 2, 1))
     for _ in range(50):
         calibration.apply(base)
@@ -121,7 +121,7 @@ def test_one_quantile_or_no_width_is_harmless():
 
 def test_cost_is_constant_and_small():
     hours, at, base = world(7, issues=40, horizon=24, nodes=12)
-    calibration = OutputCalibration(12, 24, QUANTILES)
+    calibration = QuantileTracker(12, 24, QUANTILES)
     spent = []
     for number in range(40):
         calibration.apply(base[number])
@@ -135,6 +135,6 @@ def test_cost_is_constant_and_small():
 def test_groups_and_errors():
     assert lead_groups(1).tolist() == [0]
     with pytest.raises(CalibrationError, match="calibration of its own"):
-        OutputCalibration(3, 12, QUANTILES).apply(np.zeros((12, 2, 11)))
+        QuantileTracker(3, 12, QUANTILES).apply(np.zeros((12, 2, 11)))
     with pytest.raises(CalibrationError, match="NaN where none came"):
-        OutputCalibration(1, 2, (0.5,)).learn(np.zeros((2, 1, 1)), np.zeros(2))
+        QuantileTracker(1, 2, (0.5,)).learn(np.zeros((2, 1, 1)), np.zeros(2))

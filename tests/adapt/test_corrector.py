@@ -8,11 +8,11 @@ import numpy as np
 from terracast.adapt.correction.experts.network_residual import (
     FRESH,
     SMALLEST_MISS,
-    Corrector,
-    corrector_width,
+    NetworkResidual,
+    network_residual_width,
     reading,
 )
-from terracast.adapt.correction.quantile_tracking import OutputCalibration, Rates
+from terracast.adapt.correction.quantile_tracking import QuantileTracker, Rates
 
 
 def _issues(number: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -27,8 +27,8 @@ def _issues(number: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np
 
 def test_first_solution_is_weighted_ridge_in_closed_form() -> None:
     issues = _issues(FRESH)
-    width = corrector_width(ridges=2, leads=3, company=2)
-    corrector = Corrector(3, width, strength=7.0)
+    width = network_residual_width(ridges=2, leads=3, covariates=2)
+    corrector = NetworkResidual(3, width, strength=7.0)
     for read, middle, truth in issues:
         corrector.learn(read, middle, truth)
     x = np.concatenate([read for read, _, _ in issues])
@@ -43,7 +43,7 @@ def test_first_solution_is_weighted_ridge_in_closed_form() -> None:
 
 def test_missing_labels_teach_nothing_and_a_restart_goes_on_to_the_bit(
         same_trees: Callable[[object, object], None]) -> None:
-    one, two = (Corrector(3, corrector_width(2, 3, 2)) for _ in range(2))
+    one, two = (NetworkResidual(3, network_residual_width(2, 3, 2)) for _ in range(2))
     for read, middle, truth in _issues(FRESH - 1):  # before the first solution
         gaps = truth.copy()
         gaps[:, 3] = np.nan
@@ -55,7 +55,7 @@ def test_missing_labels_teach_nothing_and_a_restart_goes_on_to_the_bit(
         one.learn(read, middle, truth)
         two.learn(read, middle, truth)
         if number == 13:
-            one = Corrector.restore(one.state())
+            one = NetworkResidual.restore(one.state())
     same_trees(one.state(), two.state())
     assert np.abs(one.said(read, middle) - middle).max() > 0
 
@@ -65,7 +65,7 @@ def test_a_shift_of_the_whole_network_is_caught_up_with_sooner_together() -> Non
     covered = {}
     for common in (0.0, 0.1):
         rates = Rates(interval=0.02, common=common)
-        calibration = OutputCalibration(20, 2, (0.1, 0.5, 0.9), rates)
+        calibration = QuantileTracker(20, 2, (0.1, 0.5, 0.9), rates)
         base, hits = np.tile([-1.28, 0.0, 1.28], (2, 20, 1)), []
         for day in range(120):
             served = calibration.apply(base)

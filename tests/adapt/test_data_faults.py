@@ -11,11 +11,11 @@ from terracast.adapt.clock import Moment, clock
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import Reports
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.promotion.paired_gate import Gate
+from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.adapt.promotion.policy import OnEpisode, Policy
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.known import Recorded, known_after
@@ -113,12 +113,12 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
     panel = broken(fault)
     history, request = Screened(Recorded({"d": panel}), QualityControl()), Request("x", np.datetime64("NaT", "ns"), 6,
                                                                                     HOUR)
-    watched = Watched("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)})
+    watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)})
     first = panel[["x"]].isel(time=slice(0, 24 * 30)).assign({"d.wind": panel["wind"].isel(time=slice(0, 24 * 30))})
     start = panel["time"].values[24 * 30]
-    beginning = Beginning(SeasonalNaive(), first["time"].values, np.random.default_rng(4).normal(size=(24 * 30, 2)),
+    beginning = ServiceInit(SeasonalNaive(), first["time"].values, np.random.default_rng(4).normal(size=(24 * 30, 2)),
                           known=first["x"], panel=first)
-    policy = Policy("test", OnEpisode(), False, Gate(horizon_steps=1, looks=(20, 40)))
+    policy = Policy("test", OnEpisode(), False, PairedGate(horizon_steps=1, looks=(20, 40)))
     loop = serve(watched, policy, beginning, "base", start, false_alarms_per_month=0.1, cooldown=DAY, seed=0)
     acts, labels = [], 0
     for moment in clock(history, start, panel["time"].values[24 * 45], 6 * HOUR):
@@ -141,7 +141,8 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
 def test_flags_are_read_as_missing_only_from_when_they_were_known() -> None:
     panel = broken("stuck")
     history = Screened(Recorded({"d": panel}), QualityControl())
-    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY,
+                           6 * HOUR)
     start, seen = panel["time"].values[24 * 30], {}
     for moment in clock(history, start, panel["time"].values[24 * 38], 6 * HOUR):
         history.advance(moment.now)
@@ -174,14 +175,15 @@ def test_poison_after_t_leaves_flags_and_forecasts_up_to_t_bit_identical(
     for name in ("x", "wind"):
         poison[name].values[hidden] = -1e6
     request = Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
-    watched, ran = Watched("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)}), []
+    watched, ran = ForecastTask("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)}), []
     residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
     for one in (panel, poison):
         history = Screened(Recorded({"d": one}), QualityControl())
         history.advance(start)
         past = watched.panel(Moment(start, history), panel["time"].values[0])
-        beginning = Beginning(SeasonalNaive(), panel["time"].values[:24 * 30], residuals, known=past["x"], panel=past)
-        loop = serve(watched, Policy("test", OnEpisode(), False, Gate(horizon_steps=1, looks=(20, 40))), beginning,
+        beginning = ServiceInit(SeasonalNaive(), panel["time"].values[:24 * 30], residuals, known=past["x"], panel=past)
+        loop = serve(watched, Policy("test", OnEpisode(), False, PairedGate(horizon_steps=1, looks=(20, 40))),
+                     beginning,
                      "base", start, false_alarms_per_month=0.1, cooldown=DAY, seed=0)
         forecasts = []
         for moment in clock(history, start, until, 6 * HOUR):

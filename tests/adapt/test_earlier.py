@@ -11,14 +11,14 @@ import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.replay import replay
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import policies
 from terracast.adapt.promotion.retention import EACH, MOST, Earlier, Stretch
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.streams.known import Recorded
 
@@ -58,7 +58,7 @@ def history() -> Recorded:
                                      {"domain": "d", "kind": "sensor", "step": "3h"})})
 
 
-WATCHED = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 8, 3 * HOUR), 6 * HOUR, DAY, 6 * HOUR)
+WATCHED = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 8, 3 * HOUR), 6 * HOUR, DAY, 6 * HOUR)
 
 
 def _extended(history: Recorded, now: np.datetime64, episodes: tuple[Episode, ...] = ()) -> Earlier:
@@ -105,9 +105,9 @@ def test_the_default_policies_refuse_who_forgot_winter_however_good_the_newest_w
     policy = next(one for one in policies(WATCHED.cadence, WATCHED.request.leads[-1]) if one.name == name)
     time, start = history.recorded("d").panel["time"].values, START + 560 * DAY
     residuals = np.random.default_rng(4).normal(size=(8 * 200, 2))
-    loop = serve(WATCHED, policy, Beginning(Yearly(shift=0.8), time[:len(residuals)], residuals), "base", start,
+    loop = serve(WATCHED, policy, ServiceInit(Yearly(shift=0.8), time[:len(residuals)], residuals), "base", start,
                  false_alarms_per_month=0.1, cooldown=60 * DAY, seed=0)
-    maker = RungMaker(FineTune(), {"fine-tune": Makes(Yearly(in_winter))})
+    maker = Executor(FineTune(), {"fine-tune": Makes(Yearly(in_winter))})
     outcome = replay(loop, history, start, start + (29 if in_winter < 1 else 50) * DAY, maker)
     decision = outcome.verdicts[0].decision
     assert decision.verdict == verdict and outcome.promotions == (verdict == "accept")

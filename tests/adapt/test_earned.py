@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.correction.no_harm_guard import Earned, gaps, losses
+from terracast.adapt.correction.no_harm_guard import NoHarmGuard, gaps, losses
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -15,7 +15,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0.1, 30.0))
 def test_no_node_is_ever_worse_by_more_than_the_share(seed: int, delay: int, harm: float) -> None:
     draws = np.random.default_rng(seed)
-    earned, waiting = Earned(QUANTILES, nodes=3), []
+    earned, waiting = NoHarmGuard(QUANTILES, nodes=3), []
     base_sum = served_sum = np.zeros((2, 3))
     for step in range(60):
         labels = draws.normal(size=(2, 3))
@@ -43,14 +43,14 @@ def test_gaps_bound_what_any_label_can_cost() -> None:
 
 
 def test_what_is_not_finite_is_not_served_and_the_state_is_exact() -> None:
-    earned = Earned(QUANTILES, nodes=2)
+    earned = NoHarmGuard(QUANTILES, nodes=2)
     base = np.sort(np.random.default_rng(2).normal(size=(3, 2, 5)), axis=-1)
     broken = np.full_like(base, np.nan)
     assert np.array_equal(earned.serve(base, broken), base)
     for _ in range(30):
         served = earned.serve(base, base + 1.0)
         earned.settle(base, served, base[..., 2] + 1.0, np.ones((3, 2), bool))
-    again = Earned.restore(earned.state())
+    again = NoHarmGuard.restore(earned.state())
     assert np.array_equal(again.serve(base, base + 1.0), earned.serve(base, base + 1.0))
     heir = earned.heir()
     assert heir.budget.state()["base"] == pytest.approx(earned.budget.state()["base"])

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from terracast.adapt.correction.experts.experts import Experts, ExpertsError, Recipe
+from terracast.adapt.correction.experts.experts import ExpertConfig, Experts, ExpertsError
 
-RECIPE = Recipe(season=6, seasons=3, refit=3)
+RECIPE = ExpertConfig(season=6, seasons=3, refit=3)
 
 
 def _stream(rows: int, nodes: int = 2, seed: int = 0) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_beats_the_naives_on_what_a_line_can_learn() -> None:
     values = np.zeros((600, 1))
     for row in range(1, 600):
         values[row] = 0.8 * values[row - 1] + draws.normal()
-    experts = Experts.begin(values[:300], 0, 2, Recipe(season=1, seasons=4, refit=1))
+    experts = Experts.begin(values[:300], 0, 2, ExpertConfig(season=1, seasons=4, refit=1))
     errors = []
     for origin in range(300, 598):
         errors.append((experts.points()[:, 0, 0] - values[origin]) ** 2)
@@ -97,7 +97,7 @@ def test_bad_data_gives_finite_points_and_spares_the_neighbour(trouble: str) -> 
 
 
 def test_history_shorter_than_everything() -> None:
-    recipe = Recipe.usual(season=24, horizon=4, rows=5, nodes=1)
+    recipe = ExpertConfig.usual(season=24, horizon=4, rows=5, nodes=1)
     assert np.isfinite(Experts.begin(np.arange(5.0)[:, None], 0, 4, recipe).points()).all()
 
 
@@ -108,4 +108,4 @@ def test_wrong_rows_are_told() -> None:
     with pytest.raises(ExpertsError, match="beyond the newest"):
         experts.points(ahead=1)
     with pytest.raises(ExpertsError, match="season 0"):
-        Experts.begin(_stream(60), 0, 4, Recipe(season=0))
+        Experts.begin(_stream(60), 0, 4, ExpertConfig(season=0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terracast.adapt.promotion.paired_gate import Gate, GateError, long_run_variance, one_sided_p
+from terracast.adapt.promotion.paired_gate import PairedGate, PairedGateError, long_run_variance, one_sided_p
 
 
 def overlapping(draws, n, overlap):
@@ -41,7 +41,7 @@ def test_variance_meets_the_closed_forms():
 @pytest.mark.parametrize("overlap", [1, 4, 8])
 def test_equal_models_are_seldom_promoted(overlap):
     draws, trials = np.random.default_rng(2), 600
-    gate = Gate(overlap)
+    gate = PairedGate(overlap)
     wrong = sum(gate.decide(*pair(draws, 112, overlap, 0.0)).verdict == "accept" for _ in range(trials)) / trials
     assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / trials)
 
@@ -49,13 +49,13 @@ def test_equal_models_are_seldom_promoted(overlap):
 @pytest.mark.parametrize(("gain", "overlap", "share"), [(0.1, 4, 0.85), (0.05, 1, 0.85)])
 def test_better_challengers_are_mostly_accepted(gain, overlap, share):
     draws = np.random.default_rng(3)
-    verdicts = [Gate(overlap).decide(*pair(draws, 112, overlap, gain)).verdict for _ in range(200)]
+    verdicts = [PairedGate(overlap).decide(*pair(draws, 112, overlap, gain)).verdict for _ in range(200)]
     assert np.mean([verdict == "accept" for verdict in verdicts]) >= share
 
 
 def test_looking_in_between_changes_nothing():
     draws = np.random.default_rng(4)
-    gate = Gate(4, looks=(56, 112))
+    gate = PairedGate(4, looks=(56, 112))
     champion, challenger = pair(draws, 112, 4, 0.02)
     early = gate.decide(champion[:56], challenger[:56])
     for n in range(57, 112):
@@ -66,20 +66,20 @@ def test_looking_in_between_changes_nothing():
 
 def test_equal_losses_and_worse_losses_are_rejected():
     losses = np.linspace(1, 2, 112)
-    assert Gate(4).decide(losses, losses).verdict == "reject"
-    assert Gate(4).decide(losses, losses * 1.2).verdict == "reject"
-    accepted = Gate(4).decide(losses, losses * 0.9)
+    assert PairedGate(4).decide(losses, losses).verdict == "reject"
+    assert PairedGate(4).decide(losses, losses * 1.2).verdict == "reject"
+    accepted = PairedGate(4).decide(losses, losses * 0.9)
     assert accepted.verdict == "accept" and accepted.mean_gain == pytest.approx(0.1)
-    assert Gate(4, margin=0.2).decide(losses, losses * 0.9).verdict == "reject"
+    assert PairedGate(4, margin=0.2).decide(losses, losses * 0.9).verdict == "reject"
 
 
 def test_no_node_may_pay_for_the_others():
     draws = np.random.default_rng(5)
     champion = 1 + 0.1 * draws.normal(size=(112, 6))
     challenger = champion * 0.7 + 0.02 * draws.normal(size=(112, 6))
-    assert Gate(4).decide(champion, challenger).verdict == "accept"
+    assert PairedGate(4).decide(champion, challenger).verdict == "accept"
     challenger[:, 2] = champion[:, 2] * 1.2
-    decision = Gate(4).decide(champion, challenger)
+    decision = PairedGate(4).decide(champion, challenger)
     assert decision.verdict == "reject" and decision.harmed == (2,)
 
 
@@ -89,7 +89,7 @@ def test_losses_that_never_came_are_dropped_in_pairs():
     holed, other = champion.copy(), challenger.copy()
     holed[5:20], other[10:30] = np.nan, np.nan
     keep = np.r_[0:5, 30:150]
-    assert Gate(4).decide(holed, other) == Gate(4).decide(champion[keep], challenger[keep])
+    assert PairedGate(4).decide(holed, other) == PairedGate(4).decide(champion[keep], challenger[keep])
 
 
 def test_p_value_is_uniform_enough_without_overlap():
@@ -99,7 +99,7 @@ def test_p_value_is_uniform_enough_without_overlap():
 
 
 def test_errors_say_the_remedy():
-    with pytest.raises(GateError, match="later looks"):
-        Gate(24, looks=(20, 40))
-    with pytest.raises(GateError, match="pair the losses"):
-        Gate(1).decide(np.ones(3), np.ones(4))
+    with pytest.raises(PairedGateError, match="later looks"):
+        PairedGate(24, looks=(20, 40))
+    with pytest.raises(PairedGateError, match="pair the losses"):
+        PairedGate(1).decide(np.ones(3), np.ones(4))

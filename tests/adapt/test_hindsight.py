@@ -10,16 +10,16 @@ import pytest
 import xarray as xr
 from terracast.adapt.clock import clock
 from terracast.adapt.evaluation.hindcast import hindcast
-from terracast.adapt.evaluation.oracle import MOST, ORACLE, Hindsight
+from terracast.adapt.evaluation.oracle import MOST, ORACLE, Oracle
 from terracast.adapt.evaluation.replay import replay
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.executor import RungMaker
-from terracast.adapt.promotion.policy import Act, Policy
+from terracast.adapt.promotion.executor import Executor
+from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
 
@@ -46,10 +46,10 @@ class Newest:
 class EveryThree:
     """Asks for it every three days."""
 
-    def due(self, now: np.datetime64, last: np.datetime64, episodes: tuple[Episode, ...]) -> Act | None:
+    def due(self, now: np.datetime64, last: np.datetime64, episodes: tuple[Episode, ...]) -> AdaptationRequest | None:
         if now - last < 3 * DAY:
             return None
-        return Act(f"at-{np.datetime_as_string(now, 'h')}", now, "a test", None, "newest")
+        return AdaptationRequest(f"at-{np.datetime_as_string(now, 'h')}", now, "a test", None, "newest")
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +64,21 @@ def history() -> Recorded:
 
 def _loop(history: Recorded, name: str, *, calibrates: bool) -> tuple[Loop, np.datetime64]:
     time = history.recorded("d").panel["time"].values
-    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 2 * DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 2 * DAY,
+                           6 * HOUR)
     residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
-    policy, beginning = Policy(name, EveryThree(), calibrates, None), Beginning(Constant(10.0), time[:720], residuals)
+    policy, beginning = Policy(name, EveryThree(), calibrates, None), ServiceInit(Constant(10.0), time[:720], residuals)
     return serve(watched, policy, beginning, "base", time[720], false_alarms_per_month=0.5, cooldown=30 * DAY,
                  seed=0), time[720]
 
 
 @pytest.mark.parametrize("calibrates", [False, True])
 def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recorded, calibrates: bool) -> None:
-    outcomes, hindsight = [], Hindsight()
-    for name, seen in (("ladder", None), (ORACLE, hindsight)):
+    outcomes, oracle = [], Oracle()
+    for name, seen in (("ladder", None), (ORACLE, oracle)):
         loop, start = _loop(history, name, calibrates=calibrates)
-        outcomes.append(replay(loop, history, start, start + 55 * DAY, RungMaker(FineTune(), {"newest": Newest()}),
-                               hindsight=seen))
+        outcomes.append(replay(loop, history, start, start + 55 * DAY, Executor(FineTune(), {"newest": Newest()}),
+                               oracle=seen))
     ladder, oracle = (one.scores.set_index(["issue_time", "node"]) for one in outcomes)
     assert ladder.index.equals(oracle.index)
     by_issue = [scores.groupby("issue_time")["crps"].mean() for scores in (ladder, oracle)]
@@ -85,7 +86,7 @@ def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recor
     rows = [one.row() for one in outcomes]
     assert "attainable" not in rows[0] and rows[1]["attainable"] is False and "not attainable" in rows[1]["method"]
     assert [one.adaptations for one in outcomes] == [18, 18]  # it changes nothing of what it looks at
-    assert len(hindsight.shadows) == MOST and hindsight.shadows[0].version == "base"
+    assert len(oracle.shadows) == MOST and oracle.shadows[0].version == "base"
     if not calibrates:  # nor worse than any one version that was there all the time, scored by itself
         issues = list(oracle.index.get_level_values("issue_time").unique())
         alone = hindcast(Constant(10.0), "base", loop.watched, history, issues, start + 60 * DAY)
@@ -94,9 +95,9 @@ def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recor
 
 def test_what_it_costs_is_bounded(history: Recorded) -> None:
     loop, start = _loop(history, ORACLE, calibrates=False)
-    hindsight = Hindsight()
+    oracle = Oracle()
     for moment in clock(history, start, start + 4 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
-        hindsight.after(loop, moment, tick.scores)
-        loop.wish = None
-    assert len(hindsight.shadows) == 1 and len(hindsight.shadows[0].open) <= 4
+        oracle.after(loop, moment, tick.scores)
+        loop.request = None
+    assert len(oracle.shadows) == 1 and len(oracle.shadows[0].open) <= 4

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.ladder import Climb, Ladder, LadderError, Situation, Step, measured, seconds_left
+from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, Situation, Step, measured, seconds_left
 
 DAY = np.timedelta64(1, "D")
 AT = np.datetime64("2020-03-01", "ns")
@@ -31,13 +31,13 @@ def test_cheapest_suited_rung_first_and_only_with_labels() -> None:
 
 
 def test_it_climbs_only_when_the_rung_below_did_not_bring_the_error_back() -> None:
-    climbs = [Climb("e", "output", "because", AT + 4 * DAY, 1.0, before=1.6)]
+    climbs = [Attempt("e", "output", "because", AT + 4 * DAY, 1.0, before=1.6)]
     assert LADDER.choose(AT + 6 * DAY, EPISODE, NOW, climbs).step is None
     later = AT + 20 * DAY
     assert LADDER.choose(later, EPISODE, Situation(1.25, DAY), climbs).step is None
     higher = LADDER.choose(later, EPISODE, Situation(1.5, DAY), climbs)
     assert higher.step is not None and higher.step.rung == "adapter" and "output did not" in higher.why
-    climbs.append(Climb("e", "fine-tune", "because", AT + 40 * DAY, 60.0, before=1.5))
+    climbs.append(Attempt("e", "fine-tune", "because", AT + 40 * DAY, 60.0, before=1.5))
     assert LADDER.choose(AT + 60 * DAY, EPISODE, Situation(1.5, DAY), climbs).why == "no higher rung is left for it"
 
 
@@ -47,18 +47,18 @@ def test_outages_calm_errors_and_empty_purses_are_left_alone() -> None:
     assert LADDER.choose(later, EPISODE, Situation(1.02, DAY), ()).step is None
     assert LADDER.choose(later, EPISODE, Situation(float("nan"), DAY), ()).step is None
     assert LADDER.choose(later, EPISODE, Situation(1.6, DAY, seconds_left=0.5), ()).step is None
-    spent = [Climb("f", "fine-tune", "", later - 5 * DAY, 60.0, 2.0),
-             Climb("f", "output", "", later - 40 * DAY, 5.0, 2.0)]
+    spent = [Attempt("f", "fine-tune", "", later - 5 * DAY, 60.0, 2.0),
+             Attempt("f", "output", "", later - 40 * DAY, 5.0, 2.0)]
     assert seconds_left(100.0, spent, later) == 40.0
 
 
 def test_receipts_measure_the_gain_afterwards_and_survive_json() -> None:
-    climbs = [Climb("e", "output", "because", AT, 1.0, before=1.6)]
+    climbs = [Attempt("e", "output", "because", AT, 1.0, before=1.6)]
     assert np.isnan(measured(climbs, "e", 1.2, AT + 2 * DAY, 7 * DAY)[0].gain)
     told = measured(climbs, "e", 1.15, AT + 8 * DAY, 7 * DAY)
     assert told[0].gain == pytest.approx(0.75)
     assert measured(told, "e", 3.0, AT + 9 * DAY, 7 * DAY) == told
-    assert Climb.restore(json.loads(json.dumps(told[0].state()))) == told[0]
+    assert Attempt.restore(json.loads(json.dumps(told[0].state()))) == told[0]
 
 
 @given(st.floats(0.5, 5.0), st.floats(0.1, 10.0), st.integers(0, 60), st.floats(0.0, 100.0))

@@ -12,16 +12,16 @@ import xarray as xr
 from terracast.adapt.admission import Admission, settle
 from terracast.adapt.clock import clock
 from terracast.adapt.evaluation.replay import replay
-from terracast.adapt.initialise import Beginning, serve
+from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.ladder import Step
 from terracast.adapt.promotion.policy import Policy, ladder_policy
-from terracast.adapt.promotion.version_history import Past
+from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.recall import Recalled
+from terracast.adapt.rungs.recall import Recall
 from terracast.adapt.rungs.rung import Adapted, Receipt, RungError
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
 
@@ -62,9 +62,10 @@ def history() -> Recorded:
 def _loop(history: Recorded, policy: Policy) -> tuple[Loop, np.datetime64]:
     panel = history.recorded("d").panel
     time, start = panel["time"].values, panel["time"].values[24 * 30]
-    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 5 * DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 5 * DAY,
+                           6 * HOUR)
     residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
-    return serve(watched, policy, Beginning(Constant(10.0), time[:24 * 30], residuals), "base", start,
+    return serve(watched, policy, ServiceInit(Constant(10.0), time[:24 * 30], residuals), "base", start,
                  false_alarms_per_month=0.5, cooldown=30 * DAY, seed=0), start
 
 
@@ -74,7 +75,7 @@ def _policy() -> Policy:
 
 def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None:
     loop, start = _loop(history, _policy())
-    maker = RungMaker(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
+    maker = Executor(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
     outcome = replay(loop, history, start, start + 50 * DAY, maker)
     assert [climb.rung for climb in loop.climbing.climbs][:2] == ["broken", "mean"]
     assert [receipt.kept for receipt in maker.receipts][:2] == [False, True]
@@ -111,9 +112,9 @@ def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
     policy = ladder_policy(6 * HOUR, 6 * HOUR, (Step("remembered", 1.0, 4 * DAY), Step("mean", 5.0, 7 * DAY)))
     loop, start = _loop(world, policy)
     loop.episodes.cooldown = 7 * DAY
-    past, versions = Past(), {}  # type: tuple[Past, dict[str, Forecaster]]
-    rungs = {"mean": Mean("mean", True), "remembered": Recalled(past.regimes, versions.__getitem__)}
-    maker = RungMaker(FineTune(), rungs, past=past, versions=versions)
+    past, versions = VersionHistory(), {}  # type: tuple[VersionHistory, dict[str, Forecaster]]
+    rungs = {"mean": Mean("mean", True), "remembered": Recall(past.regimes, versions.__getitem__)}
+    maker = Executor(FineTune(), rungs, past=past, versions=versions)
     outcome = replay(loop, world, start, start + 99 * DAY, maker)
     accepted = [climb for climb in loop.climbing.climbs if climb.outcome == "accepted"]
     assert next(climb.rung for climb in accepted) == "mean" and accepted[-1].rung == "remembered"

@@ -12,14 +12,14 @@ import xarray as xr
 from terracast.adapt.admission import Admission, settle
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.evaluation.replay import replay
-from terracast.adapt.initialise import Beginning, ServiceError, begin, serve
+from terracast.adapt.initialise import ServiceError, ServiceInit, begin, serve
 from terracast.adapt.loop import Loop, Tick
-from terracast.adapt.promotion.executor import RungMaker
-from terracast.adapt.promotion.paired_gate import Gate
-from terracast.adapt.promotion.policy import Act, Either, Every, Never, OnEpisode, Policy, policies
+from terracast.adapt.promotion.executor import Executor
+from terracast.adapt.promotion.paired_gate import PairedGate
+from terracast.adapt.promotion.policy import AdaptationRequest, Either, Every, Never, OnEpisode, Policy, policies
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import RungError
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.seasonal_naive import SeasonalNaive
@@ -35,15 +35,15 @@ def history() -> Recorded:
     return simulate_city(seed=4, days=75, weather_nodes=2, traffic_nodes=3, air_nodes=3, drifts=()).history()
 
 
-def watched_of(history: Recorded) -> Watched:
+def watched_of(history: Recorded) -> ForecastTask:
     nodes = tuple(str(node) for node in history.recorded("air").panel["node"].values)
     request = Request("no2", np.datetime64("NaT", "ns"), 12, HOUR)
-    watched = Watched("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
-    return watched.in_company(Moment(START, history))
+    watched = ForecastTask("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
+    return watched.with_covariates(Moment(START, history))
 
 
 @pytest.fixture(scope="module")
-def beginning(history: Recorded) -> Beginning:
+def beginning(history: Recorded) -> ServiceInit:
     watched = watched_of(history)
 
     def fit(panel: xr.Dataset, seed: int) -> NativeModel:
@@ -53,10 +53,11 @@ def beginning(history: Recorded) -> Beginning:
 
 
 def weekly_gated(*, mixes: bool = False) -> Policy:
-    return Policy("gated", Either((OnEpisode(), Every(7 * DAY))), True, Gate(horizon_steps=2, looks=(8, 16)), mixes)
+    return Policy("gated", Either((OnEpisode(), Every(7 * DAY))), True, PairedGate(horizon_steps=2, looks=(8, 16)),
+                  mixes)
 
 
-def fresh(history: Recorded, beginning: Beginning, policy: Policy) -> Loop:
+def fresh(history: Recorded, beginning: ServiceInit, policy: Policy) -> Loop:
     return serve(watched_of(history), policy, beginning, "base", START, false_alarms_per_month=4.0, cooldown=5 * DAY,
                  seed=1)
 
@@ -71,13 +72,13 @@ def run(loop: Loop, history: Recorded, start: np.datetime64, stop: np.datetime64
     return ticks
 
 
-def trained(loop: Loop, moment: Moment, act: Act) -> Forecaster:
-    made = RungMaker(FineTune(14 * DAY, 15), {}).make(loop.champion.model, loop.watched, moment, act).forecaster
+def trained(loop: Loop, moment: Moment, act: AdaptationRequest) -> Forecaster:
+    made = Executor(FineTune(14 * DAY, 15), {}).make(loop.champion.model, loop.watched, moment, act).forecaster
     assert made is not None
     return made
 
 
-def admit(loop: Loop, act: Act, version: str, model: Forecaster) -> None:
+def admit(loop: Loop, act: AdaptationRequest, version: str, model: Forecaster) -> None:
     assert settle(Admission(act, version, model), loop) is None
 
 
@@ -96,7 +97,7 @@ def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
 
 @pytest.mark.parametrize("name", ["frozen", "weekly", "gated", "mixing"])
 def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
-        history: Recorded, beginning: Beginning, same_trees: Callable[[object, object], None], name: str) -> None:
+        history: Recorded, beginning: ServiceInit, same_trees: Callable[[object, object], None], name: str) -> None:
     known = policies(6 * HOUR, 12 * HOUR)
     policies_here = {one.name: one for one in known} | {"gated": weekly_gated(), "mixing": weekly_gated(mixes=True)}
     policy = policies_here[name]
@@ -115,7 +116,7 @@ def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
     assert any(tick.scores for tick in ticks)
 
 
-def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: Beginning) -> None:
+def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: ServiceInit) -> None:
     watched = watched_of(history)
 
     def fit(panel: xr.Dataset, seed: int) -> NativeModel:
@@ -131,11 +132,11 @@ def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: B
 
 
 def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
-        history: Recorded, beginning: Beginning) -> None:
-    moment, company = Moment(START, history), watched_of(history)
-    assert company.beside["weather"] == ("wind_speed",) and "no2" not in company.beside["air"]
-    known = company.company(moment, START - DAY)
-    less = replace(company, drivers={}).company(moment, START - DAY)
+        history: Recorded, beginning: ServiceInit) -> None:
+    moment, covariates = Moment(START, history), watched_of(history)
+    assert covariates.beside["weather"] == ("wind_speed",) and "no2" not in covariates.beside["air"]
+    known = covariates.covariates(moment, START - DAY)
+    less = replace(covariates, drivers={}).covariates(moment, START - DAY)
     assert known is not None and less is not None and beginning.beside is not None
     assert list(known["variable"].values) == list(less["variable"].values) == list(beginning.beside["variable"].values)
     assert np.isfinite(known.sel(variable="weather.wind_speed")).any()
@@ -143,7 +144,7 @@ def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
     xr.testing.assert_identical(known[:, :-1], less[:, :-1])
     for mixes in (False, True):
         one = fresh(history, beginning, weekly_gated(mixes=mixes))
-        two = serve(replace(company, beside={}), weekly_gated(mixes=mixes), replace(beginning, beside=None), "base",
+        two = serve(replace(covariates, beside={}), weekly_gated(mixes=mixes), replace(beginning, beside=None), "base",
                     START, false_alarms_per_month=4.0, cooldown=5 * DAY, seed=1)
         ticks, alone = (run(loop, history, START, START + 12 * DAY) for loop in (one, two))
         same = [np.array_equal(mine.forecast["no2"], theirs.forecast["no2"])
@@ -153,7 +154,7 @@ def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
 
 @pytest.mark.parametrize("mixes", [False, True])
 def test_a_restart_at_any_tick_goes_on_to_the_bit(
-        history: Recorded, beginning: Beginning, same_trees: Callable[[object, object], None], mixes: bool) -> None:
+        history: Recorded, beginning: ServiceInit, same_trees: Callable[[object, object], None], mixes: bool) -> None:
     models: dict[str, object] = {"base": beginning.base}
     steady, restarted = (fresh(history, beginning, weekly_gated(mixes=mixes)) for _ in range(2))
     for moment in clock(history, START, START + 16 * DAY, 6 * HOUR):
@@ -171,8 +172,9 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
     same_trees(steady.state(), restarted.state())
 
 
-def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded, beginning: Beginning) -> None:
-    loop = fresh(history, beginning, replace(weekly_gated(), gate=Gate(2, looks=(8, 16), alpha=0.999)))
+def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded,
+                                                                      beginning: ServiceInit) -> None:
+    loop = fresh(history, beginning, replace(weekly_gated(), gate=PairedGate(2, looks=(8, 16), alpha=0.999)))
     ticks = run(loop, history, START, START + 30 * DAY)
     scored = [score.issue_time for tick in ticks for score in tick.scores]
     assert any(tick.verdict is not None for tick in ticks)
@@ -206,14 +208,14 @@ def test_the_gate_lets_the_better_version_serve_and_only_that(before: float, aft
                        {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                        {"domain": "d", "kind": "sensor", "step": "1h"})
     history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
-    watched = Watched("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
     reference = np.random.default_rng(4).normal(size=(24 * 30, 2))
-    beginning = Beginning(Offset(before), time[: 24 * 30], reference)
-    policy = Policy("test", Never(), False, Gate(horizon_steps=1, looks=(20, 40)))
+    beginning = ServiceInit(Offset(before), time[: 24 * 30], reference)
+    policy = Policy("test", Never(), False, PairedGate(horizon_steps=1, looks=(20, 40)))
     start = time[24 * 30]
     loop = serve(watched, policy, beginning, "old", start, false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    admit(loop, Act("try", start, "a test"), "new", Offset(after))
+    admit(loop, AdaptationRequest("try", start, "a test"), "new", Offset(after))
     verdicts = [tick.verdict for moment in clock(history, start + 6 * HOUR, start + 14 * DAY, 6 * HOUR)
                 if (tick := loop.tick(moment)).verdict is not None]
     assert [one.decision.verdict for one in verdicts if one is not None] == [verdict]
@@ -243,14 +245,14 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
                        {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                        {"domain": "d", "kind": "sensor", "step": "1h"})
     history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
-    watched = Watched("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
     start = time[24 * 30]
     models = {"old": Offset(3.0), "new": Turning(start + (8 if turns else 1000) * DAY)}
-    policy = Policy("test", Never(), False, Gate(horizon_steps=1, looks=(20, 40)))
-    loop = serve(watched, policy, Beginning(models["old"], time[: 24 * 30], noise[: 24 * 30]), "old", start,
+    policy = Policy("test", Never(), False, PairedGate(horizon_steps=1, looks=(20, 40)))
+    loop = serve(watched, policy, ServiceInit(models["old"], time[: 24 * 30], noise[: 24 * 30]), "old", start,
                  false_alarms_per_month=1.0, cooldown=DAY, seed=0)
     loop.tick(Moment(start, history))
-    admit(loop, Act("try", start, "a test"), "new", models["new"])
+    admit(loop, AdaptationRequest("try", start, "a test"), "new", models["new"])
     verdicts, scored = [], []
     for moment in clock(history, start + 6 * HOUR, start + 40 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
@@ -264,7 +266,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     assert len(scored) == len(set(scored)) and loop.deployment.probation is None
 
 
-def test_replay_counts_what_it_did(history: Recorded, beginning: Beginning) -> None:
+def test_replay_counts_what_it_did(history: Recorded, beginning: ServiceInit) -> None:
     weekly = next(policy for policy in policies(6 * HOUR, 12 * HOUR) if policy.name == "weekly")
     seen = []
     outcome = replay(fresh(history, beginning, weekly), history, START, START + 15 * DAY, FineTune(14 * DAY, 5),

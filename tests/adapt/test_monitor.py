@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.adapt.data_faults.silence import Reports
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
-from terracast.adapt.monitoring.detection.alarm_budget import rates_of
+from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes, resample
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor, MonitorError
-from terracast.adapt.monitoring.statistics.node_statistics import KINDS, Views
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -195,11 +195,11 @@ def test_parts_by_hand():
     rows = np.arange(10.0)[:, None]
     drawn = resample(rows, 20, 5, seed=1)[:, 0]
     assert len(drawn) == 20 and set(np.diff(drawn[:5]) % 10) == {1}
-    views = Views.fit(network(1, 30)[1])
+    views = NodeStatistics.fit(network(1, 30)[1])
     holed = np.array([[1.0, np.nan, 1.0, 1.0, 1.0, 1.0]])
     own, local, _, common = views.of(holed)
     assert np.isnan(own[0, 1]) and np.isnan(local[0, 1]) and np.isfinite(common[0, 0])
-    alone = Views.fit(np.array([[0.0], [1.0], [-1.0], [0.5]]))
+    alone = NodeStatistics.fit(np.array([[0.0], [1.0], [-1.0], [0.5]]))
     z = alone.reference.standardise(np.array([[1.0], [3.0], [2.0], [np.nan]]))[:3, 0]
     made = alone.blocks(np.array([[1.0], [3.0], [2.0], [np.nan]]), np.zeros(4, int), np.arange(4), 4, False)
     streams = dict(zip(KINDS, made.streams[0], strict=True))
@@ -212,10 +212,10 @@ def test_parts_by_hand():
 def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others():
     draws = np.random.default_rng(0)
     for nodes, daily in ((1, False), (1, True), (6, False), (6, True)):
-        views = Views.fit(draws.normal(size=(24 * 30, nodes)), (np.arange(720) // 24, np.arange(720) % 24, 24))
+        views = NodeStatistics.fit(draws.normal(size=(24 * 30, nodes)), (np.arange(720) // 24, np.arange(720) % 24, 24))
         blocks = views.blocks(draws.normal(size=(24 * 30, nodes)), np.arange(720) // 24, np.arange(720) % 24, 24, daily)
         kinds, _ = views.kinds
-        rates = rates_of(0.5, blocks.streams, kinds)
+        rates = allocate(0.5, blocks.streams, kinds)
         assert (rates.sum(axis=1) @ np.bincount(kinds)) == pytest.approx(0.5)
         shared = {KINDS[kind] for kind in np.flatnonzero(rates.sum(axis=1))}
         assert ("own level" in shared) == (nodes == 1) and ("local level" in shared) == (nodes > 1)

@@ -1,8 +1,8 @@
-"""Roughness: which hours of a node are calm, and what a level gains from weighing them."""
+"""Volatility: which hours of a node are calm, and what a level gains from weighing them."""
 
 import numpy as np
-from terracast.adapt.monitoring.statistics.node_statistics import Views
-from terracast.adapt.monitoring.statistics.volatility import WIDEST, Roughness
+from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
+from terracast.adapt.monitoring.statistics.volatility import WIDEST, Volatility
 
 DAYS, NODES = 120, 6
 
@@ -22,7 +22,7 @@ def test_hours_and_levels_are_told_apart_and_gaps_do_no_harm():
     expected = np.repeat(expected, NODES, axis=1)
     local[::7, 0] = np.nan
     local[:, 5] = np.nan
-    found = Roughness.fit(local, expected, steps, 24)
+    found = Volatility.fit(local, expected, steps, 24)
     level = np.zeros((24, NODES))
     by_hour = found.of(level, np.arange(24))[:, 1]
     assert 3.0 < by_hour[15:21].mean() / by_hour[3:9].mean() < 5.0
@@ -30,14 +30,14 @@ def test_hours_and_levels_are_told_apart_and_gaps_do_no_harm():
     assert 1.4 < (rich / poor).mean() < 2.2  # exp(.3) each way
     assert np.array_equal(found.of(level, np.arange(24))[:, 5], np.ones(24))  # nothing is known: every hour alike
     assert found.of(level + 99.0, np.arange(24)).max() <= np.exp(WIDEST)
-    again = Roughness.restore(found.state())
+    again = Volatility.restore(found.state())
     assert np.array_equal(again.of(level, np.arange(24)), found.of(level, np.arange(24)))
 
 
 def test_all_hours_of_the_day_come_up_where_rows_are_thinned_out():
     residuals, _, steps = uneven(1, days=1200)
     local = residuals - residuals.mean(axis=1, keepdims=True)
-    by_hour = Roughness.fit(local, np.zeros(local.shape), steps, 24).of(np.zeros((24, NODES)), np.arange(24))[:, 0]
+    by_hour = Volatility.fit(local, np.zeros(local.shape), steps, 24).of(np.zeros((24, NODES)), np.arange(24))[:, 0]
     assert by_hour[15:21].min() > 2.0 * by_hour[3:9].max()
 
 
@@ -45,10 +45,10 @@ def test_a_small_shift_stands_out_more_where_calm_hours_count_for_more():
     residuals, block, steps = uneven(2)
     shifted = residuals.copy()
     shifted[:, 2] += 0.1
-    views = Views.fit(residuals, (block, steps, 24))
-    even = Views.fit(residuals)  # nothing is known of hours
+    views = NodeStatistics.fit(residuals, (block, steps, 24))
+    even = NodeStatistics.fit(residuals)  # nothing is known of hours
 
-    def power(of: Views) -> float:
+    def power(of: NodeStatistics) -> float:
         before, after = (of.blocks(each, block, steps, 24, True).streams[:, 2 * NODES + 2]
                          for each in (residuals, shifted))
         return float((after.mean() - before.mean()) / before.std())

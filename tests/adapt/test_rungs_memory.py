@@ -10,10 +10,10 @@ import torch
 import xarray as xr
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
 from terracast.adapt.rungs.catalog import ALIKE, steps_of
 from terracast.adapt.rungs.dann import DomainAdversary
-from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
+from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import attempt
 from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
@@ -24,8 +24,8 @@ from tests.adapt.small_networks import HOUR, network, panel, random_adapter, req
 def test_replay_holds_back_forgetting() -> None:
     made, first, second = network(), small_task(0).query, small_task(1).query
     start = Adapter.zero(made)
-    taught = Taught(made, [second], start, True)
-    old = Taught(made, [first], start, True)
+    taught = TrainingBatch(made, [second], start, True)
+    old = TrainingBatch(made, [first], start, True)
     plain = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20))[-1]
     kept = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
     assert old.mean(kept.values) < old.mean(plain.values)
@@ -35,13 +35,13 @@ def test_a_regime_that_returns_is_offered_again_and_memory_is_bounded() -> None:
     low, high = panel(), panel(lift=15.0)
     units = Units.of(xr.concat([low, high.assign_coords(time=high["time"] + np.timedelta64(9, "D"))], "time"), "pm25")
     signs = [signature(one, request(one), units) for one in (low, high)]
-    regimes = Regimes(most=2, base="1", units=units)
+    regimes = RegimeMemory(most=2, base="1", units=units)
     regimes.remember("2", signs[0], np.datetime64("2024-01-09", "ns"))
     regimes.remember("3", signs[1], np.datetime64("2024-03-01", "ns"))
     again = signature(panel(seed=5), request(panel(seed=5)), units)
     assert regimes.recall(again) == ["2", "1"]  # the other regime lies too far away
     assert regimes.recall(again, serving="2") == ["1"]
-    restored = Regimes.restore(regimes.state())
+    restored = RegimeMemory.restore(regimes.state())
     assert restored.recall(again) == ["2", "1"] and restored.recall(signs[1]) == ["3", "1"]
     regimes.remember("4", signs[0] + 9, np.datetime64("2024-05-01", "ns"))
     regimes.remember("4", signs[0], np.datetime64("2024-05-02", "ns"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort, Taught, course, gradient
+from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
 from terracast.adapt.rungs.cavia import Directions, Seen, learned, merged, step
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
@@ -64,7 +64,7 @@ def test_adapter_state_survives_to_the_bit() -> None:
 def test_gradient_of_torch_func_is_that_of_autograd() -> None:
     made = network()
     adapter = random_adapter(made)
-    taught = Taught(made, [small_task().query], adapter, heads=False)
+    taught = TrainingBatch(made, [small_task().query], adapter, heads=False)
     found, value = gradient(taught, adapter, ["time.0.mix.weight|up", "trust.bias|plus"])
     held = {name: one.clone().requires_grad_() for name, one in adapter.values.items()}
     taught.loss(held, 0).backward()
@@ -78,7 +78,7 @@ def test_a_course_lowers_the_loss_it_learns_from_and_leaves_the_network_alone(he
     made = network()
     before = {name: value.clone() for name, value in made.named_parameters()}
     start = Adapter.zero(made)
-    taught = Taught(made, [small_task().query], start, heads)
+    taught = TrainingBatch(made, [small_task().query], start, heads)
     steps = list(course(taught, start, Effort(3e-3, 0.0, heads), [0] * 15))
     assert taught.mean(steps[-1].values) < 0.98 * taught.mean(start.values)
     assert all(torch.equal(value, before[name]) for name, value in made.named_parameters())
@@ -89,7 +89,7 @@ def test_a_course_lowers_the_loss_it_learns_from_and_leaves_the_network_alone(he
 def test_the_pull_keeps_an_adapter_near_its_start() -> None:
     made = network()
     start = Adapter.zero(made)
-    taught = Taught(made, [small_task().query], start, True)
+    taught = TrainingBatch(made, [small_task().query], start, True)
 
     def away(pull: float) -> float:
         last = list(course(taught, start, Effort(1e-2, pull), [0] * 30))[-1]
@@ -104,7 +104,7 @@ def test_reptile_goes_where_the_inner_course_went() -> None:
     plan = MetaPlan(1, "reptile", steps=4)
     start = Adapter.zero(made)
     found, _ = outer_gradient(made, one, start, plan, 7)
-    taught = Taught(made, one.support, start, heads=False)
+    taught = TrainingBatch(made, one.support, start, heads=False)
     from terracast.adapt.rungs.meta import order
     places = order(len(taught), 4, np.random.default_rng(7))
     last = list(course(taught, start, plan.effort, places))[-1]

@@ -7,21 +7,21 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.promotion.executor import RungMaker
+from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.ladder import LadderError
-from terracast.adapt.promotion.policy import Act
-from terracast.adapt.promotion.version_history import Past
+from terracast.adapt.promotion.policy import AdaptationRequest
+from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.catalog import steps_of
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.output_rls import recursive_rung
-from terracast.adapt.rungs.recall import Recalled
-from terracast.adapt.rungs.refit import Anew
-from terracast.adapt.rungs.regime_memory import Regimes, Units, signature
+from terracast.adapt.rungs.recall import Recall
+from terracast.adapt.rungs.refit import Refit
+from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import Rung, RungError, attempt
-from terracast.adapt.rungs.under_correction import Beneath
+from terracast.adapt.rungs.under_correction import UnderCorrection
 from terracast.adapt.rungs.wrappers import bare
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded
@@ -57,10 +57,10 @@ def request(known: xr.Dataset) -> Request:
     return Request("x", known["time"].values[-1], 6, HOUR)
 
 
-def _memory(known: xr.Dataset) -> Regimes:
+def _memory(known: xr.Dataset) -> RegimeMemory:
     units = Units.of(panel(), "x")
     sign = signature(known, request(known), units)
-    regimes = Regimes(base="1", units=units)
+    regimes = RegimeMemory(base="1", units=units)
     for version, where in (("2", sign + 0.1), ("3", sign + 0.2), ("4", sign + 9)):
         regimes.remember(version, where, known["time"].values[0])
     return regimes
@@ -68,15 +68,15 @@ def _memory(known: xr.Dataset) -> Regimes:
 
 def test_the_version_of_a_regime_that_returns_serves_again() -> None:
     known, models = panel(level=14.0), {"1": Flat(10.0), "2": Flat(12.0), "3": Flat(14.0), "4": Flat(14.1)}
-    recalled = Recalled(_memory(known), models.__getitem__, serving="1")
+    recalled = Recall(_memory(known), models.__getitem__, serving="1")
     adapted = attempt(recalled, Flat(10.0), known, request(known))
     assert adapted.kept and adapted.forecaster is models["3"] and recalled.chosen == "3"  # 4 was of another regime
-    served = attempt(Recalled(_memory(known), models.__getitem__, serving="3"), models["3"], known, request(known))
+    served = attempt(Recall(_memory(known), models.__getitem__, serving="3"), models["3"], known, request(known))
     assert not served.kept and served.forecaster is models["3"]
     back = panel(level=10.0)
-    base = Recalled(_memory(panel(level=30.0)), models.__getitem__, serving="3")
+    base = Recall(_memory(panel(level=30.0)), models.__getitem__, serving="3")
     assert attempt(base, models["3"], back, request(back)).kept and base.chosen == "1"  # the base is always there
-    nothing = attempt(Recalled(Regimes(base="1"), models.__getitem__, serving="1"), models["1"], back, request(back))
+    nothing = attempt(Recall(RegimeMemory(base="1"), models.__getitem__, serving="1"), models["1"], back, request(back))
     assert not nothing.kept and "nothing is remembered" in nothing.receipt.why
 
 
@@ -87,10 +87,10 @@ def test_anew_is_judged_on_what_it_was_not_fitted_on() -> None:
         seen.append(part["time"].values[-1])
         return Flat(float(part["x"].mean()))
 
-    adapted = attempt(Anew(fit, 365 * DAY), Flat(10.0), known, request(known))
+    adapted = attempt(Refit(fit, 365 * DAY), Flat(10.0), known, request(known))
     assert adapted.kept and len(seen) == 2
     assert seen[0] < known["time"].values[-1] - 2 * DAY and seen[1] == known["time"].values[-1]
-    assert not attempt(Anew(fit, 365 * DAY), Flat(14.0), known, request(known)).kept and len(seen) == 3
+    assert not attempt(Refit(fit, 365 * DAY), Flat(14.0), known, request(known)).kept and len(seen) == 3
 
 
 def test_wrappings_are_renewed_and_never_pile_up() -> None:
@@ -98,10 +98,10 @@ def test_wrappings_are_renewed_and_never_pile_up() -> None:
     rungs: dict[str, Rung] = {"output-recursive": recursive_rung()}
     first = attempt(rungs["output-recursive"], Flat(10.0), known, request(known)).forecaster
     moved = panel(level=12.5, seed=1)
-    again = attempt(Beneath(rungs["output-recursive"], rungs), first, moved, request(moved))
+    again = attempt(UnderCorrection(rungs["output-recursive"], rungs), first, moved, request(moved))
     assert again.kept and isinstance(again.forecaster, Corrected) and isinstance(again.forecaster.base, Flat)
     assert again.receipt.loss_after < 0.5 * again.receipt.loss_before and again.undo is first
-    untrained = attempt(Beneath(FineTune(), rungs), first, known, request(known))
+    untrained = attempt(UnderCorrection(FineTune(), rungs), first, known, request(known))
     assert not untrained.kept and untrained.forecaster is first and "cannot be trained" in untrained.receipt.why
 
 
@@ -111,7 +111,8 @@ def test_a_model_beneath_a_correction_is_trained_and_corrected_anew() -> None:
     rungs: dict[str, Rung] = {"output-recursive": recursive_rung()}
     corrected = recursive_rung().adapt(model, known, request(known))
     assert corrected.kept
-    trained = attempt(Beneath(FineTune(steps=60, judges=True), rungs), corrected.forecaster, known, request(known))
+    trained = attempt(UnderCorrection(FineTune(steps=60, judges=True), rungs), corrected.forecaster, known,
+                      request(known))
     assert isinstance(bare(trained.forecaster), NativeModel)
     if trained.kept:
         assert bare(trained.forecaster) is not model and isinstance(model, NativeModel)
@@ -128,14 +129,14 @@ def test_steps_are_those_that_suit_the_model() -> None:
             steps_of((wrong,), DAY, base=False)
 
 
-def _maker(model: NativeModel) -> RungMaker:
-    past = Past()
+def _maker(model: NativeModel) -> Executor:
+    past = VersionHistory()
     versions: dict[str, Forecaster] = {"base": Flat(12.0)}
     rungs: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
-                         Recalled(past.regimes, versions.__getitem__),
-                         Anew(lambda part, seed: NativeModel.fit(part, request(part), steps=3, seed=seed, lookback=24),
+                         Recall(past.regimes, versions.__getitem__),
+                         Refit(lambda part, seed: NativeModel.fit(part, request(part), steps=3, seed=seed, lookback=24),
                               60 * DAY)]
-    return RungMaker(FineTune(20 * DAY, 3), {rung.name: rung for rung in rungs}, past=past, versions=versions)
+    return Executor(FineTune(20 * DAY, 3), {rung.name: rung for rung in rungs}, past=past, versions=versions)
 
 
 @pytest.mark.parametrize("rung", ["output-recursive", "continue", "remembered", "retrain", "fine-tune"])
@@ -144,12 +145,13 @@ def test_what_a_maker_makes_does_not_hang_on_what_is_known_later(rung: str) -> N
     now = clean["time"].values[24 * 50]
     late = ~(clean["known_time"].values <= now)
     dirty = clean.assign(x=(("time", "node"), np.where(late[:, None], 1e6, clean["x"].values), clean["x"].attrs))
-    watched = Watched("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY, 6 * HOUR)
+    watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY,
+                           6 * HOUR)
     model = NativeModel.fit(clean.isel(time=slice(0, 600)), request(clean), steps=3, seed=1, lookback=24)
     told = []
     for one in (clean, dirty):
         moment, maker = Moment(now, Recorded({"d": one})), _maker(model)
-        act = Act(f"e-{rung}", now, "a test", "e", rung, now - 20 * DAY)
+        act = AdaptationRequest(f"e-{rung}", now, "a test", "e", rung, now - 20 * DAY)
         made = maker.make(model, watched, moment, act, "serving")
         maker.remember(act, "new", watched, moment)
         forecast = None if made.forecaster is None else made.forecaster.forecast(
@@ -163,5 +165,5 @@ def test_what_a_maker_makes_does_not_hang_on_what_is_known_later(rung: str) -> N
 def test_too_little_to_choose_on_is_said() -> None:
     known = panel(days=1)
     with pytest.raises(RungError, match="matured issues"):
-        Recalled(Regimes(base="1"), lambda version: Flat(1.0)).adapt(Flat(2.0), known.isel(time=slice(0, 9)),
+        Recall(RegimeMemory(base="1"), lambda version: Flat(1.0)).adapt(Flat(2.0), known.isel(time=slice(0, 9)),
                                                                      request(known.isel(time=slice(0, 9))))

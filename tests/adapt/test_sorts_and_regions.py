@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from terracast.adapt.monitoring.diagnosis.change_types import sort_of
+from terracast.adapt.monitoring.diagnosis.change_types import change_type_of
 from terracast.adapt.monitoring.diagnosis.explanations import Node, best
-from terracast.adapt.monitoring.diagnosis.localisation import explained, linked
+from terracast.adapt.monitoring.diagnosis.localisation import linked, localise
 
 DAYS, SINCE = 60, 50
 
@@ -43,7 +43,7 @@ def test_each_sort_is_recovered(name, least):
     said = []
     for seed in range(20):
         local, expected = followed(seed)
-        said.append(sort_of(*blocks(changed(name, local, expected), expected))[0].name)
+        said.append(change_type_of(*blocks(changed(name, local, expected), expected))[0].name)
     assert np.mean([one == name.split()[0] for one in said]) >= least, said
 
 
@@ -52,7 +52,7 @@ def test_a_node_without_neighbours_is_told_by_its_own_residual(name):
     right = 0
     for seed in range(20):
         local, _ = followed(seed)
-        right += sort_of(*blocks(changed(name, local, 0 * local), 0 * local))[0].name == name
+        right += change_type_of(*blocks(changed(name, local, 0 * local), 0 * local))[0].name == name
     assert right >= (10 if name == "trend" else 17)  # a rise of nine days in noise that lasts for hours
 
 
@@ -68,11 +68,11 @@ def test_blocks_of_one_step_have_no_variance_within():
 
 def test_too_few_blocks_and_gaps():
     moments = np.full((60, 5), np.nan)
-    assert sort_of(moments, moments[:, :2])[1] == 1
+    assert change_type_of(moments, moments[:, :2])[1] == 1
     local, expected = followed(1)
     made, cycle = blocks(changed("level", local, expected), expected)
     made[[20, 40, 55]] = np.nan
-    sort, age = sort_of(made, cycle)
+    sort, age = change_type_of(made, cycle)
     assert sort.name == "level" and sort.direction == "up" and abs(age - 10) <= 2
 
 
@@ -90,7 +90,7 @@ def test_regions_of_a_chain():
         amounts[[first, first + 1]] = 3.0
         true = weights * (1 + 0.2 * draws.normal(size=weights.shape))
         moved = (np.eye(20) - true) @ amounts + 0.05 * draws.normal(size=20)
-        named = set(explained(moved, weights, np.full(20, 0.3), np.abs(moved) > 0.4))
+        named = set(localise(moved, weights, np.full(20, 0.3), np.abs(moved) > 0.4))
         found.append(len(named & {first, first + 1}) / len(named | {first, first + 1}))
     assert np.median(found) == 1.0 and np.mean(found) > 0.8
 
@@ -99,6 +99,6 @@ def test_echoes_are_left_out_only_beside_what_they_echo():
     weights = np.zeros((6, 6))
     weights[:3, :3] = weights[3:, 3:] = chain(3) / 2
     amounts = np.array([3.0, 0.6, 0.0, 0.0, 0.6, 0.0])
-    found = explained((np.eye(6) - weights) @ amounts, weights, np.full(6, 0.1), np.full(6, True))
+    found = localise((np.eye(6) - weights) @ amounts, weights, np.full(6, 0.1), np.full(6, True))
     assert set(found) == {0, 4}
     assert sorted(map(sorted, linked([0, 1, 4], weights))) == [[0, 1], [4]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES, Views
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES, NodeStatistics
 
 NODES, DAYS = 8, 120
 
@@ -19,7 +19,7 @@ def made(seed, days=DAYS):
 @pytest.fixture(scope="module")
 def views():
     residuals, block, steps = made(0)
-    return Views.fit(residuals, (block, steps, 24))
+    return NodeStatistics.fit(residuals, (block, steps, 24))
 
 
 def stream(views, residuals, block, steps, kind, node=0):
@@ -40,7 +40,7 @@ def test_a_step_of_all_nodes_in_one_hour_is_a_jump_and_a_front_that_arrives_by_a
     assert jump[60] < -usual.max() and int(np.argmax(np.abs(jump))) == 60
     front = np.abs(stream(views, passing, block, steps, "common jump"))
     assert front[60] <= usual.max()
-    few = Views.fit(residuals[:, :2])
+    few = NodeStatistics.fit(residuals[:, :2])
     assert np.isnan(few.blocks(residuals[:, :2], block, steps, 24, True).streams[:, -1]).all()
 
 
@@ -63,5 +63,5 @@ def test_a_rough_day_of_most_nodes_moves_no_level(views):
     calm, wild = (np.abs(views.blocks(each, block, steps, 24, True).streams[:, 2 * NODES:3 * NODES])
                   for each in (residuals, rough))
     assert wild[60].mean() < 1.5 * calm[60].mean() and np.array_equal(wild[:60], calm[:60])
-    again = Views.restore(views.state()).blocks(rough, block, steps, 24, True)
+    again = NodeStatistics.restore(views.state()).blocks(rough, block, steps, 24, True)
     assert again.streams.tobytes() == views.blocks(rough, block, steps, 24, True).streams.tobytes()

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
 from terracast.adapt.monitoring.detection.glr_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
-from terracast.adapt.monitoring.diagnosis.change_types import began, sort_of
-from terracast.adapt.monitoring.diagnosis.localisation import explained, grown
+from terracast.adapt.monitoring.diagnosis.change_types import began, change_type_of
+from terracast.adapt.monitoring.diagnosis.localisation import grown, localise
 from terracast.benchmarks.drift.expectation import Expectation
 
 
@@ -70,12 +70,12 @@ def test_the_culprit_is_named_and_not_its_neighbours():
     weights /= 1.05 * weights.sum(axis=1, keepdims=True)
     amounts = np.zeros(8)
     amounts[[2, 5]] = 3.0, -2.0
-    found = explained((np.eye(8) - weights) @ amounts, weights, np.full(8, 0.5), np.full(8, True))
+    found = localise((np.eye(8) - weights) @ amounts, weights, np.full(8, 0.5), np.full(8, True))
     assert found == pytest.approx({2: 3.0, 5: -2.0})
     far = np.zeros((9, 9))
     far[:8, :8] = weights
     moved = (np.eye(9) - far) @ np.append(amounts, 1.0)
-    assert 8 not in explained(moved, far, np.full(9, 0.5), np.arange(9) == 2)  # moved too, but linked to nothing
+    assert 8 not in localise(moved, far, np.full(9, 0.5), np.arange(9) == 2)  # moved too, but linked to nothing
     assert grown({}, np.zeros(8), weights) == {} and set(grown(found, np.zeros(8), weights)) == {2, 5}
 
 
@@ -99,7 +99,7 @@ def moments(level=0.0, gain=0.0, noise=1.0, rise=None, blocks=60, age=10, seed=0
     ({"gain": -0.3}, "scale", "narrower"), ({"gain": -1.0}, "relation", "loose"), ({"noise": 3.0}, "scale", "wider"),
     ({"level": 2.0, "rise": 10, "age": 14}, "trend", "up")])
 def test_sorts(change, name, direction):
-    said = [sort_of(*moments(**change, seed=seed))[0] for seed in range(5)]
+    said = [change_type_of(*moments(**change, seed=seed))[0] for seed in range(5)]
     assert sum(one.name == name and one.direction == direction for one in said) >= 4
 
 

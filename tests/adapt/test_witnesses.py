@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from terracast.adapt.evaluation.scores import pit
-from terracast.adapt.monitoring.channels.covariate_shift import Surroundings, features
-from terracast.adapt.monitoring.channels.interval_calibration import Confidence
+from terracast.adapt.monitoring.channels.covariate_shift import CovariateShift, features
+from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
@@ -106,10 +106,12 @@ def test_what_comes_back_to_normal_is_no_news() -> None:
     changed = World.of(5, 330, width=lambda day: 1 - at(1, 0.5)(day) + at(1, 0.5, 300)(day))
     found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, 329) if one.kind == "calibration"]
     assert {one.direction for one in found if one.nodes == ("b",)} == {"narrow"}
-    confidence, surroundings = Confidence(), Surroundings(("x",), *[np.zeros((5, 1))] * 2, np.eye(5), np.ones(5, bool))
-    assert confidence.tells(0.7, 0.5, 0.5) and confidence.tells(0.3, 0.5, 0.5) and not confidence.tells(0.5, 0.7, 0.5)
-    assert surroundings.tells(2.0, 1.0, 0.99)
-    assert not surroundings.tells(2.0, 1.0, 0.5) and not surroundings.tells(1.0, 2.0, 0.99)
+    confidence = IntervalCalibration()
+    surroundings = CovariateShift(("x",), *[np.zeros((5, 1))] * 2, np.eye(5), np.ones(5, bool))
+    assert confidence.is_alarm(0.7, 0.5, 0.5) and confidence.is_alarm(0.3, 0.5, 0.5)
+    assert not confidence.is_alarm(0.5, 0.7, 0.5)
+    assert surroundings.is_alarm(2.0, 1.0, 0.99)
+    assert not surroundings.is_alarm(2.0, 1.0, 0.5) and not surroundings.is_alarm(1.0, 2.0, 0.99)
 
 
 def test_evidence_states_its_windows() -> None:
@@ -168,14 +170,14 @@ def test_features_by_hand() -> None:
     values = np.stack([5 + np.cos(np.arange(48) * np.pi / 12), np.full(48, 7.0), np.full(48, np.nan)], axis=1)
     values[:12, 1] = np.nan
     panel = xr.Dataset(dict.fromkeys(("x", "d.w"), (("time", "node"), values)), {"time": time, "node": list("abc")})
-    made = dict(zip(Surroundings(("x", "d.w", "gone"), *[np.zeros((9, 3))] * 2, np.eye(9), np.ones(9, bool)).names,
+    made = dict(zip(CovariateShift(("x", "d.w", "gone"), *[np.zeros((9, 3))] * 2, np.eye(9), np.ones(9, bool)).names,
                     features(panel, ("x", "d.w", "gone")), strict=True))
     np.testing.assert_allclose(made["level"], [5.0, 7.0, np.nan])
     np.testing.assert_allclose(made["spread"][:2], [0.5**0.25, 0.0], atol=1e-9)
     np.testing.assert_allclose(made["share missing"], [0.0, 0.25, 1.0])
     assert made["daily swing"][0] == pytest.approx(1.0) and np.isnan(made["roughness"][1])
     assert made["level of d.w"][0] == 5.0 and np.isnan(made["level of gone"]).all()
-    frozen = Surroundings.fit(np.random.default_rng(0).normal(size=(60, 9, 3)), ("x", "d.w", "gone"))
+    frozen = CovariateShift.fit(np.random.default_rng(0).normal(size=(60, 9, 3)), ("x", "d.w", "gone"))
     assert np.isnan(frozen.distances(frozen.told(np.full((1, 9, 3), np.nan)))).all()
     context = np.zeros((1, 9, 3))
     context[0, frozen.names.index("share missing"), 1] = 0.5

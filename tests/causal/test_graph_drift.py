@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from terracast.causal.discover import discover
-from terracast.causal.graph.changes import changes_between, told_changes
+from terracast.causal.graph.changes import changes_between, describe_changes
 from terracast.causal.graph.drift import graph_alarms
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.preprocessing.prepare import Prepared
@@ -121,8 +121,8 @@ def test_two_graphs_are_told_apart_in_sentences() -> None:
         "Turned round: now flow drives rain after 1 hour; before, rain drove flow.",
         "The link from wind to dust changed its sign (from +0.30 to -0.30)."]
     assert changes_between(now, now) == ()
-    told = told_changes(then, graph_of(series=SERIES[:3]), (Driver(RAIN, FLOW, 2, -0.4, True, "x"),),
+    told = describe_changes(then, graph_of(series=SERIES[:3]), (Driver(RAIN, FLOW, 2, -0.4, True, "x"),),
                         (Driver(RAIN, FLOW, 2, -0.4, False, "it does not help"),))
     assert told == ("rain is no longer used as an input: it does not help.",
                     "No longer found: that rain drives flow after 2 hours.", "dust is no longer in the search.")
-    assert "not compared" in told_changes(then, replace(now, step="1D"))[0]
+    assert "not compared" in describe_changes(then, replace(now, step="1D"))[0]

@@ -13,9 +13,9 @@ from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import prepare
 from terracast.causal.search.change_points import best_break, spans
-from terracast.causal.search.link_filters import beside_all_others, met_again
-from terracast.causal.search.polynomial_parcorr import CAUSE, DEGREE, CurvedTest, curvature, curves
-from terracast.causal.search.robust_search import Redraws, discover_thoroughly, usual_search
+from terracast.causal.search.link_filters import partial_correlation_filter, replicates
+from terracast.causal.search.polynomial_parcorr import CAUSE, DEGREE, PolynomialParCorr, curves, nonlinearity_p_value
+from terracast.causal.search.robust_search import Redraws, default_search, robust_search
 from terracast.causal.search.settings import DiscoverError, Search
 from tigramite.data_processing import DataFrame
 
@@ -38,7 +38,7 @@ def memory(rng: np.random.Generator, rows: int, series: int) -> np.ndarray:
 def test_the_curved_test_is_the_f_test_of_two_regressions() -> None:
     rng = np.random.default_rng(0)
     values = memory(rng, 300, 3)
-    test = CurvedTest()
+    test = PolynomialParCorr()
     test.set_dataframe(DataFrame(values))
     value, p_value = test.run_test([(0, -1)], [(1, 0)], [(2, -1), (1, -1)], tau_max=2)
     table, rows = curves(values), np.arange(4, 300)
@@ -59,14 +59,14 @@ def test_the_curved_test_keeps_its_size_and_meets_a_parabola() -> None:
     rng = np.random.default_rng(1)
     p_values = []
     for _ in range(300):
-        test = CurvedTest()
+        test = PolynomialParCorr()
         test.set_dataframe(DataFrame(memory(rng, 250, 2)))
         p_values += [test.run_test([(0, -1)], [(1, 0)], [(1, -1), (0, -2)], tau_max=1)[1],
                      test.run_test([(0, 0)], [(1, 0)], [(1, -1), (0, -1)], tau_max=1)[1]]
     assert 0.01 < np.mean(np.array(p_values) < 0.05) < 0.085
     values = memory(rng, 400, 2)
     values[:, 1] += values[:, 0] ** 2
-    test = CurvedTest()
+    test = PolynomialParCorr()
     test.set_dataframe(DataFrame(values))
     assert test.run_test([(0, 0)], [(1, 0)], tau_max=1)[1] < 1e-9
 
@@ -75,7 +75,7 @@ def test_breaks_and_curvature_rarely_cry_where_there_is_none() -> None:
     rng = np.random.default_rng(2)
     draws = [memory(rng, 500, 3) for _ in range(60)]
     assert sum(one is not None and one.p_value < 0.05 for one in map(best_break, draws)) <= 6
-    assert sum(curvature(one, 2) < 0.05 for one in draws) <= 8
+    assert sum(nonlinearity_p_value(one, 2) < 0.05 for one in draws) <= 8
     assert best_break(draws[0][:20]) is None
 
 
@@ -93,14 +93,14 @@ def test_the_default_finds_a_link_that_turns_and_one_that_is_even() -> None:
     values = memory(rng, 900, 3)
     values[1:, 1] += np.where(np.arange(899) < 450, 0.7, -0.7) * values[:-1, 0]
     pairs = {(str(link.cause), str(link.effect), link.lag) for link in
-             discover_thoroughly(panel(values), Search(2, correction="fdr_bh")).links}
+             robust_search(panel(values), Search(2, correction="fdr_bh")).links}
     assert ("a.s0", "a.s1", 1) in pairs
     bent = memory(rng, 700, 3)
     bent[2:, 2] += 0.8 * bent[:-2, 0] ** 2
-    found = discover_thoroughly(panel(bent), Search(3, correction="fdr_bh"))
+    found = robust_search(panel(bent), Search(3, correction="fdr_bh"))
     assert ("a.s0", "a.s2", 2) in {(str(link.cause), str(link.effect), link.lag) for link in found.links}
     assert any("tested on curves" in line for line in found.assumptions)
-    held = discover_thoroughly(panel(bent), Search(3), knowledge=Knowledge.parse("a.s0 never causes a.s2"))
+    held = robust_search(panel(bent), Search(3), knowledge=Knowledge.parse("a.s0 never causes a.s2"))
     assert not [link for link in held.links if str(link.cause) == "a.s0" and str(link.effect) == "a.s2"]
 
 
@@ -109,9 +109,10 @@ def test_without_breaks_and_curves_it_is_the_plain_search() -> None:
     values[1:, 1] += 0.5 * values[:-1, 0]
     prepared = prepare(panel(values))
     plain = discover(prepared, max_lag=2)
-    told = discover_thoroughly(panel(values), Search(2), whole=prepared, redraws=Redraws(5))
+    told = robust_search(panel(values), Search(2), whole=prepared, redraws=Redraws(5))
     assert {replace(link, stability=None) for link in told.links} == {
-        link for link in beside_all_others(plain.links, prepared.values, prepared.series) if abs(link.strength) >= 0.05}
+        link for link in partial_correlation_filter(plain.links, prepared.values,
+                                                    prepared.series) if abs(link.strength) >= 0.05}
     assert told.settings["stability"] == {"draws": 5, "seed": 0, "block": 8}
     assert {link.stability for link in told.links if link.cause != link.effect and link.lag == 1} == {1.0}
 
@@ -121,12 +122,12 @@ def test_a_link_that_turns_is_stable_in_its_part_and_says_when_it_holds() -> Non
     values = memory(rng, 900, 3)
     values[1:, 1] += np.where(np.arange(899) < 450, 0.8, 0.0) * values[:-1, 0]
     values[1:, 2] += np.where(np.arange(899) < 450, 0.0, 0.8) * values[:-1, 0]
-    graph = discover_thoroughly(panel(values), usual_search(2), redraws=Redraws(8))
+    graph = robust_search(panel(values), default_search(2), redraws=Redraws(8))
     first, = (link for link in graph.links if (link.cause.variable, link.effect.variable) == ("s0", "s1"))
     later, = (link for link in graph.links if (link.cause.variable, link.effect.variable) == ("s0", "s2"))
     assert first.note == "holds 2020-01-01 to 2020-01-19" and later.note.endswith("to 2020-02-07")
     assert first.stability == later.stability == 1.0
-    assert graph.settings["search"] == asdict(usual_search(2)) and "within each part" in " ".join(graph.assumptions)
+    assert graph.settings["search"] == asdict(default_search(2)) and "within each part" in " ".join(graph.assumptions)
 
 
 def test_a_part_that_hardly_saw_a_series_does_not_end_the_search() -> None:
@@ -134,7 +135,7 @@ def test_a_part_that_hardly_saw_a_series_does_not_end_the_search() -> None:
     values = memory(rng, 1200, 4)
     values[1:, 1] += np.where(np.arange(1199) < 900, 0.8, -0.8) * values[:-1, 0]
     values[:840, 3] = np.nan
-    graph = discover_thoroughly(panel(values), usual_search(8))
+    graph = robust_search(panel(values), default_search(8))
     assert any("cannot be searched one by one" in line for line in graph.assumptions)
     assert any((link.cause.variable, link.effect.variable) == ("s0", "s1") for link in graph.links)
 
@@ -142,7 +143,7 @@ def test_a_part_that_hardly_saw_a_series_does_not_end_the_search() -> None:
 def test_curved_redraws_find_the_parabola_again() -> None:
     values = memory(np.random.default_rng(9), 500, 2)
     values[1:, 1] += 0.8 * values[:-1, 0] ** 2
-    graph = discover_thoroughly(panel(values), usual_search(2), redraws=Redraws(6))
+    graph = robust_search(panel(values), default_search(2), redraws=Redraws(6))
     link, = (link for link in graph.links if link.cause != link.effect)
     assert link.stability == 1.0 and any("tested on curves" in line for line in graph.assumptions)
 
@@ -152,18 +153,18 @@ def test_links_that_the_parts_do_not_share_are_not_told() -> None:
     told = [Link(x, y, 0, 0.5, 1e-9), Link(x, y, 1, 0.5, 1e-9), Link(y, x, 2, 0.06, 1e-9)]
     values = np.zeros((3000, 2))
     both = [x, y]
-    assert met_again(told, values, both, lambda part: told) == tuple(told)
+    assert replicates(told, values, both, lambda part: told) == tuple(told)
     weak = told[2]  # too weak to be missed
     split = iter([[told[0]], [Link(y, x, 0, 0.5, 1e-9), Link(x, y, 2, 0.5, 1e-9)], [told[0], told[1]]])
-    kept = met_again(told, values, both, lambda part: next(split))
+    kept = replicates(told, values, both, lambda part: next(split))
     assert not kept[0].oriented and kept[1:] == (told[1], weak)
-    assert met_again(told, values, both, lambda part: []) == (weak,)
+    assert replicates(told, values, both, lambda part: []) == (weak,)
     unseen = np.full((3000, 2), np.nan)
-    assert met_again(told, unseen, both, lambda part: []) == (replace(
+    assert replicates(told, unseen, both, lambda part: []) == (replace(
         told[0], oriented=False, note="direction not agreed by the parts of the span"), *told[1:])
-    assert met_again(told, values, both, lambda part: None) == tuple(told)
-    assert met_again(told, values[:100], both, lambda part: []) == tuple(told)
-    assert met_again([replace(told[1], known=True)], values, both, lambda part: [])
+    assert replicates(told, values, both, lambda part: None) == tuple(told)
+    assert replicates(told, values[:100], both, lambda part: []) == tuple(told)
+    assert replicates([replace(told[1], known=True)], values, both, lambda part: [])
 
 
 def test_a_hidden_cause_of_many_series_leaves_no_net_but_true_links_stay() -> None:
@@ -175,7 +176,7 @@ def test_a_hidden_cause_of_many_series_leaves_no_net_but_true_links_stay() -> No
     series = [Series("a", f"s{place}") for place in range(number)]
     net = [Link(series[one], series[other], 0, 0.5, 1e-9, oriented=False)
            for other in range(number) for one in range(other)]
-    kept = {(link.cause.variable, link.effect.variable) for link in beside_all_others(net, values, series)}
+    kept = {(link.cause.variable, link.effect.variable) for link in partial_correlation_filter(net, values, series)}
     assert ("s0", "s1") in kept and len(kept) < len(net) / 3
     inverse = np.linalg.inv(np.cov(values, rowvar=False))  # an independent reference: the partial correlations
     partial = np.abs(inverse / np.sqrt(np.outer(inverse.diagonal(), inverse.diagonal())))
@@ -183,7 +184,7 @@ def test_a_hidden_cause_of_many_series_leaves_no_net_but_true_links_stay() -> No
                     for far, other in enumerate(series) if place < far and partial[place, far] >= 0.1}
     holed = values.copy()
     holed[::2] = np.nan
-    assert beside_all_others(net, holed[:100], series) == tuple(net)  # too few rows say nothing
+    assert partial_correlation_filter(net, holed[:100], series) == tuple(net)  # too few rows say nothing
 
 
 def test_direct_links_survive_when_all_others_are_held_fixed() -> None:
@@ -196,7 +197,7 @@ def test_direct_links_survive_when_all_others_are_held_fixed() -> None:
         series = [Series("a", str(place)) for place in range(6)]
         true = [Link(series[cause], series[effect], 0, 0.4, 1e-9) for effect, cause in np.argwhere(weights).tolist()]
         asked += len(true)
-        lost += len(true) - len(beside_all_others(true, values, series))
+        lost += len(true) - len(partial_correlation_filter(true, values, series))
     assert lost <= 0.03 * asked
 
 
@@ -204,7 +205,7 @@ def test_a_long_span_with_a_series_that_began_late() -> None:
     values = memory(np.random.default_rng(13), 3300, 3)
     values[1:, 1] += 0.5 * values[:-1, 0]
     values[:1500, 2] = np.nan
-    graph = discover_thoroughly(panel(values), usual_search(2))
+    graph = robust_search(panel(values), default_search(2))
     assert ("s0", "s1", 1) in {(link.cause.variable, link.effect.variable, link.lag) for link in graph.links}
 
 
@@ -216,7 +217,7 @@ def test_bad_input_is_named_or_left_out(spoil: str) -> None:
     table = np.column_stack([values, extra])
     if spoil == "short":
         with pytest.raises(DiscoverError, match="smaller max_lag"):
-            discover_thoroughly(panel(table[:60]), Search(6))
+            robust_search(panel(table[:60]), Search(6))
         return
-    graph = discover_thoroughly(panel(table), Search(2))
+    graph = robust_search(panel(table), Search(2))
     assert {f"a.s{place}" for place in range(4)} <= {str(one) for one in graph.series}

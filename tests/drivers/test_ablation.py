@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from terracast.adapt.clock import Moment
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.ablation import Ablation, AblationPlan, ForecasterFactory, plan_ablation
 from terracast.drivers.publication_delays import publication_delays
@@ -22,7 +22,7 @@ HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01", "ns")
 RAIN, FOG, DUST = Series("weather", "rain"), Series("weather", "fog"), Series("air", "dust")
 DRIVERS = (Driver(RAIN, DUST, 4, -0.6, True, "known in time"), Driver(FOG, DUST, 4, 0.2, True, "known in time"))
-WATCHED = Watched("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)),
+WATCHED = ForecastTask("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)),
                   3 * HOUR, 2 * DAY, 6 * HOUR, {"weather": ("rain", "fog")})
 
 

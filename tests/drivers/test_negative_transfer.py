@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from terracast.adapt.clock import clock
-from terracast.adapt.task import Watched
+from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.driver_watch import Dropped
 from terracast.drivers.negative_transfer import NegativeTransferMonitor, cooled_down
@@ -22,7 +22,8 @@ START = np.datetime64("2024-01-01", "ns")
 RAIN, DUST = Series("weather", "rain"), Series("air", "dust")
 DRIVER = Driver(RAIN, DUST, 2, 0.5, True, "known in time")
 BAD_FROM = 30
-WATCHED = Watched("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)), 12 * HOUR,
+WATCHED = ForecastTask("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)),
+                       12 * HOUR,
                   2 * DAY, 6 * HOUR, {"weather": ("rain",)})
 
 

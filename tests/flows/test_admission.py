@@ -7,11 +7,11 @@ import pytest
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import Moment
 from terracast.adapt.loop import Loop
-from terracast.adapt.promotion.executor import RungMaker
-from terracast.adapt.promotion.policy import Act
+from terracast.adapt.promotion.executor import Executor
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.retention import Earlier, Stretch
-from terracast.adapt.promotion.version_history import Past
-from terracast.flows.adapt import carry_out_wish
+from terracast.adapt.promotion.version_history import VersionHistory
+from terracast.flows.adapt import carry_out_request
 from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
@@ -27,25 +27,26 @@ def in_service(small_city):  # type: ignore[no-untyped-def]
     return small_city
 
 
-def _wish(workspace: Workspace, rung: str, key: str, margin: float) -> tuple[Act, dict[str, object]]:
+def _wish(workspace: Workspace, rung: str, key: str, margin: float) -> tuple[AdaptationRequest, dict[str, object]]:
     """Write a wish into the store, and a memory of earlier times that a newcomer must match within ``margin``."""
     with workspace.store.transaction("a test wishes") as step:
         loop = load_loop(workspace, step)
         assert loop.last_tick is not None
         stretches = [Stretch(f"days {first} on", tuple(loop.last_tick - np.timedelta64(first * 24 - 8 * issue, "h")
                                                        for issue in range(12))) for first in (20, 10)]
-        past = Past(earlier=Earlier(margin=margin, held=stretches)).state()
-        loop.wish = Act(key, loop.last_tick, "a test", "e", rung, loop.last_tick - np.timedelta64(8, "D"))
+        past = VersionHistory(earlier=Earlier(margin=margin, held=stretches)).state()
+        loop.request = AdaptationRequest(key, loop.last_tick, "a test", "e", rung,
+                                         loop.last_tick - np.timedelta64(8, "D"))
         step.set_state("past", past)
         save_loop(step, loop)
-        return loop.wish, past
+        return loop.request, past
 
 
-def _in_memory(workspace: Workspace, act: Act, past: dict[str, object]) -> Loop:
+def _in_memory(workspace: Workspace, act: AdaptationRequest, past: dict[str, object]) -> Loop:
     """What a replay makes of the wish."""
     view = workspace.store.read()
     loop = load_loop(workspace, view)
-    whole: RungMaker = workspace.maker(Past.restore(past))
+    whole: Executor = workspace.maker(VersionHistory.restore(past))
     settle(examine(act, loop, Moment(act.asked, view.history()), whole, InMemory(whole.versions)), loop)
     return loop
 
@@ -56,11 +57,11 @@ def test_live_service_and_replay_come_to_the_same_verdict(in_service) -> None:  
     for number, (rung, margin) in enumerate([("remembered", 0.5), ("fine-tune", -0.9), ("fine-tune", 9.0)]):
         act, past = _wish(workspace, rung, f"e{number}-{rung}", margin)
         replayed = _in_memory(workspace, act, past)
-        version = carry_out_wish(workspace)
+        version = carry_out_request(workspace)
         live = load_loop(workspace, workspace.store.read())
         mine, theirs = live.climbing.climbs[-1], replayed.climbing.climbs[-1]
         assert (mine.outcome, mine.told, str(mine.before)) == (theirs.outcome, theirs.told, str(theirs.before))
-        assert (version is None) == (theirs.version is None) and live.wish is None and replayed.wish is None
+        assert (version is None) == (theirs.version is None) and live.request is None and replayed.request is None
         assert (live.challenger is None) == (replayed.challenger is None)
         outcomes.append((mine.outcome, mine.told))
     assert [outcome for outcome, _ in outcomes] == ["dropped", "rejected", "trial"]

@@ -19,11 +19,11 @@ import xarray as xr
 from terracast.adapt.admission import examine
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.oracle import ORACLE
-from terracast.adapt.promotion.policy import Act
-from terracast.adapt.promotion.version_history import Past
+from terracast.adapt.promotion.policy import AdaptationRequest
+from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.output_rls import RecursiveCorrection
-from terracast.flows.adapt import Registered, carry_out_wish
+from terracast.flows.adapt import Registered, carry_out_request
 from terracast.flows.manual import promote_by_hand, rollback_by_hand
 from terracast.flows.replay import run_replay
 from terracast.flows.report import report_on
@@ -37,16 +37,16 @@ SEED_DAYS = 31
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 
 
-def _wish(workspace: Workspace, rung: str, key: str | None = None) -> Act:
+def _wish(workspace: Workspace, rung: str, key: str | None = None) -> AdaptationRequest:
     """Write into the store what the ladder would have wished for."""
     with workspace.store.transaction(f"a test wishes {rung}") as step:
         loop = load_loop(workspace, step)
         assert loop.last_tick is not None
         loop.deployment.trial = None
         since = loop.last_tick - np.timedelta64(8, "D")
-        loop.wish = Act(key or f"e-{rung}", loop.last_tick, "a test", "e", rung, since)
+        loop.request = AdaptationRequest(key or f"e-{rung}", loop.last_tick, "a test", "e", rung, since)
         save_loop(step, loop)
-        return loop.wish
+        return loop.request
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
     made = {}
     for rung in rungs:
         act = _wish(workspace, rung)
-        version = carry_out_wish(workspace)
+        version = carry_out_request(workspace)
         loop = load_loop(workspace, workspace.store.read())
         climb = loop.climbing.climbs[-1]
-        assert loop.wish is None and (climb.rung, climb.version) == (rung, version)
+        assert loop.request is None and (climb.rung, climb.version) == (rung, version)
         if version is None:
             assert climb.outcome == "dropped" and climb.told and loop.challenger is None
             continue
@@ -83,11 +83,11 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
         assert lineage.parent == "1" or (rung == "remembered" and lineage.parent in made.values())
         receipt = json.loads(workspace.registry.read_text(version, "receipt.json"))
         assert receipt["rung"] == rung and receipt["kept"] and receipt["seconds"] > 0
-        assert carry_out_wish(workspace) is None  # nothing is left to do
+        assert carry_out_request(workspace) is None  # nothing is left to do
     assert "fine-tune" in made and len(made) >= 3, made
     dropped = {climb.rung: climb.told for climb in loop.climbing.climbs if climb.outcome == "dropped"}
     assert "no weights to adapt" in dropped["adapter"]
-    past = Past.restore(workspace.store.read().state("past"))
+    past = VersionHistory.restore(workspace.store.read().state("past"))
     assert past.regimes.base == "1" and [one.version for one in past.regimes.held] == [
         version for rung, version in made.items() if rung != "remembered"]
     _a_wrapped_version_serves_is_told_of_and_rolled_back(on_the_ladder)
@@ -107,7 +107,7 @@ def _a_wrapped_version_serves_is_told_of_and_rolled_back(city) -> None:  # type:
     step = watch_once(workspace, city.day(SEED_DAYS + 1))
     assert step.champion == version and step.ticks == 4
     _wish(workspace, "continue", "again")  # acts beneath the correction: nothing piles up, nothing fails
-    made = carry_out_wish(workspace)
+    made = carry_out_request(workspace)
     told = load_loop(workspace, workspace.store.read()).climbing.climbs[-1].told
     assert made is not None or "cannot be trained" not in told
     page = report_on(workspace, city.day(SEED_DAYS + 1), city.folder / "report.html")
@@ -140,8 +140,8 @@ def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyp
                 process.wait(draw.uniform(2.0, 10.0))
             process.send_signal(signal.SIGKILL)
             process.wait()
-        assert carry_out_wish(undisturbed.open()) == str(number + 2)
-        assert carry_out_wish(workspace) in (str(number + 2), None)  # None: it had done all before the kill
+        assert carry_out_request(undisturbed.open()) == str(number + 2)
+        assert carry_out_request(workspace) in (str(number + 2), None)  # None: it had done all before the kill
     keys = [[one.lineage.key for one in city.open().registry.versions()] for city in (undisturbed, killed)]
     assert keys[0] == keys[1] and keys[0][1:] == [f"e{number}-fine-tune" for number in range(kills + 1)]
     views = [city.open().store.read() for city in (undisturbed, killed)]

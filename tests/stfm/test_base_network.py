@@ -9,7 +9,7 @@ from scipy.stats import nbinom, poisson
 from terracast.stfm.base import network as module
 from terracast.stfm.base.counts import quantiles, surprise
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
-from terracast.stfm.base.panel_tensors import scene_of
+from terracast.stfm.base.panel_tensors import panel_tensors
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import cut
 
@@ -30,7 +30,7 @@ def network():
 
 def batch(nodes: int = 5, **parts) -> Batch:
     given_panel = panel(nodes=nodes)
-    scene = scene_of(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0, **parts)
+    scene = panel_tensors(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0, **parts)
     return collated([cut(scene, 600, 40), cut(scene, 700, 40)])
 
 
@@ -57,7 +57,7 @@ def test_the_order_of_nodes_does_not_matter(network):
 
 def test_filling_up_nodes_does_not_change_the_others(network):
     small, large = panel(nodes=3), panel(nodes=6)
-    scenes = [scene_of(one, "flow", HOUR, until=one["time"].values[-1], ahead=0) for one in (small, large)]
+    scenes = [panel_tensors(one, "flow", HOUR, until=one["time"].values[-1], ahead=0) for one in (small, large)]
     alone = answer(network, collated([cut(scenes[0], 600, 40)])).quantiles
     beside = answer(network, collated([cut(scenes[0], 600, 40), cut(scenes[1], 600, 40)])).quantiles
     torch.testing.assert_close(alone[0], beside[0, :3], atol=1e-4, rtol=1e-4)

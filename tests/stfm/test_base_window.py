@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.baselines import NAMES, read
-from terracast.stfm.base.panel_tensors import NEIGHBOURS, scene_of
+from terracast.stfm.base.panel_tensors import NEIGHBOURS, panel_tensors
 from terracast.stfm.base.seasons import calendar
 from terracast.stfm.base.window import CONTEXT, PATCH, bounds, cut, units
 from terracast.stfm.forecaster import ForecastError
@@ -18,7 +18,7 @@ ALONE = np.zeros((1, 1), int), np.zeros((1, 1), bool)
 
 def test_neighbours_are_those_of_brute_force():
     given_panel = panel(steps=3, nodes=20)
-    scene = scene_of(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0)
+    scene = panel_tensors(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0)
     lat, lon = (np.radians(given_panel[name].values) for name in ("lat", "lon"))
     cosine = (np.sin(lat)[:, None] * np.sin(lat) + np.cos(lat)[:, None] * np.cos(lat) * np.cos(lon[:, None] - lon))
     distance = np.arccos(cosine.clip(-1, 1)) + 10 * np.eye(20)
@@ -30,7 +30,7 @@ def test_neighbours_are_those_of_brute_force():
 def test_twins_at_one_place_are_neighbours_of_each_other_not_of_themselves():
     given_panel = panel(steps=3, nodes=6)
     given_panel = given_panel.assign_coords(lat=("node", np.full(6, 50.0)), lon=("node", np.full(6, 5.0)))
-    places = scene_of(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0).places
+    places = panel_tensors(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0).places
     assert (places.neighbours != np.arange(6)[:, None]).all()
     assert np.isfinite(places.offsets).all()
 
@@ -38,23 +38,23 @@ def test_twins_at_one_place_are_neighbours_of_each_other_not_of_themselves():
 def test_a_graph_goes_before_coordinates_and_nan_coordinates_have_no_neighbours():
     given_panel = panel(steps=3, nodes=4)
     chain = np.diag(np.ones(3), 1)  # n0 -> n1 -> n2 -> n3
-    places = scene_of(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0, graph=chain).places
+    places = panel_tensors(given_panel, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0, graph=chain).places
     assert places.near.sum(1).tolist() == [0, 1, 1, 1]
     assert places.neighbours[1:, 0].tolist() == [0, 1, 2]
     unknown = given_panel.assign_coords(lat=("node", np.full(4, np.nan)))
-    assert not scene_of(unknown, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0).places.near.any()
+    assert not panel_tensors(unknown, "flow", HOUR, until=given_panel["time"].values[-1], ahead=0).places.near.any()
 
 
 def test_unsorted_time_is_put_in_order_and_stamps_off_the_clock_are_refused():
     given_panel = panel(steps=50)
     until = given_panel["time"].values[-1]
     mixed = given_panel.isel(time=np.random.default_rng(0).permutation(50))
-    np.testing.assert_array_equal(scene_of(mixed, "flow", HOUR, until=until, ahead=0).target,
-                                  scene_of(given_panel, "flow", HOUR, until=until, ahead=0).target)
+    np.testing.assert_array_equal(panel_tensors(mixed, "flow", HOUR, until=until, ahead=0).target,
+                                  panel_tensors(given_panel, "flow", HOUR, until=until, ahead=0).target)
     with pytest.raises(ForecastError, match="off the clock"):
-        scene_of(given_panel, "flow", HOUR, until=until + np.timedelta64(20, "m"), ahead=0)
+        panel_tensors(given_panel, "flow", HOUR, until=until + np.timedelta64(20, "m"), ahead=0)
     with pytest.raises(ForecastError, match="doubled"):
-        scene_of(given_panel.isel(time=[0, 1, 1]), "flow", HOUR, until=until, ahead=0)
+        panel_tensors(given_panel.isel(time=[0, 1, 1]), "flow", HOUR, until=until, ahead=0)
 
 
 def test_persistence_is_the_autocorrelation():
@@ -130,7 +130,7 @@ def test_poison_after_the_issue_time_changes_nothing(row, seed, horizon):
     poisoned["flow"][row + 1:] = 1e9
     poisoned["rain"][row + 1:] = -1e9
     until = clean["time"].values[-1]
-    one, other = (cut(scene_of(given_panel, "flow", HOUR, until=until, ahead=0), row, horizon)
+    one, other = (cut(panel_tensors(given_panel, "flow", HOUR, until=until, ahead=0), row, horizon)
                   for given_panel in (clean, poisoned))
     for name, part in vars(one).items():
         assert np.array_equal(np.asarray(part), np.asarray(getattr(other, name)), equal_nan=True), name
@@ -138,7 +138,7 @@ def test_poison_after_the_issue_time_changes_nothing(row, seed, horizon):
 
 def test_a_drivers_lag_says_what_is_known_ahead():
     clean = panel()
-    scene = scene_of(clean, "flow", HOUR, until=clean["time"].values[-1], ahead=0)
+    scene = panel_tensors(clean, "flow", HOUR, until=clean["time"].values[-1], ahead=0)
     window = cut(scene, 600, PATCH)
     known = window.drivers_known.numpy().reshape(5, 2, -1)[:, :, CONTEXT:]
     assert known[:, 0].sum(1).tolist() == [6.0] * 5  # a past driver acts six steps later: six leads are told

@@ -73,6 +73,7 @@ def test_garbage_known_later_changes_no_flag_known_by_then(same_trees: Callable[
 
 def test_the_past_is_flagged_at_the_beginning_as_it_could_have_been_known() -> None:
     panel = network()
+    panel["temp"].values[24 * 20:24 * 28, 4] = np.nan
     control, history = QualityControl(), Recorded({"w": panel})
     control.advance(history, panel["time"].values[-1])
     seen = Screened(history, control)
@@ -80,6 +81,7 @@ def test_the_past_is_flagged_at_the_beginning_as_it_could_have_been_known() -> N
     assert np.isfinite(before["temp"].values[24 * 33 - 30:]).all()  # not stuck yet, as known then
     after = seen.as_known_at("w", panel["time"].values[24 * 34])["temp"].values
     assert np.isnan(after[24 * 33:24 * 34, 0]).all()
+    assert len(control.flags("w").entries) < 300 and control.flags("w").entries[:, 4].any()  # a gap says nothing here
 
 
 def test_a_restart_at_every_step_changes_nothing_and_a_step_takes_little_room(

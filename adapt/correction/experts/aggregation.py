@@ -17,7 +17,7 @@ class AggregationError(TerracastError):
     """Losses of another shape than the mixture was made for, or priors that are none."""
 
 
-class SureMixture:
+class RegretBoundedMixture:
     """Exponential weights on linearised losses with a rate that the gains set themselves, for labels that come late.
 
     For any convex loss, in every cell, against every expert k, after T labels of which each came at most ``delay``
@@ -35,7 +35,7 @@ class SureMixture:
     are at most ``delay`` + 1 for each doubling, which the last term pays. (Joulani, György and Szepesvári 2013, 2016;
     Flaspohler et al. 2021; the gradient trick: Cesa-Bianchi and Lugosi 2006, Wintenberger 2017.)
 
-    >>> mixture = SureMixture(leads=1, nodes=1, priors=(0.5, 0.5), delay=0)
+    >>> mixture = RegretBoundedMixture(leads=1, nodes=1, priors=(0.5, 0.5), delay=0)
     >>> for _ in range(300):  # the second expert is always right, the first one off by 1
     ...     off = mixture.weights()[0, 0, 0]
     ...     mixture.learn(np.array([2 * off * 1.0, 0.0])[:, None, None])
@@ -91,7 +91,7 @@ class SureMixture:
                 "squares": self._squares.copy(), "greatest": self._greatest.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> SureMixture:
+    def restore(cls, state: Mapping[str, Any]) -> RegretBoundedMixture:
         """Go on to the bit where ``state`` was taken."""
         _, leads, nodes = np.shape(state["losses"])
         mixture = cls(leads, nodes, [float(prior) for prior in state["priors"]], int(state["delay"]))

@@ -16,7 +16,7 @@ READINGS = 5  # numbers for each variable
 PENALTY = 6.0  # how hard a ridge should pull them
 
 
-class Company:
+class Covariates:
     """The newest seven seasons of the variables beside the target, each in its own units of deviation.
 
     Five numbers for each variable and node: the mean of the newest season, how it stands to that of the newest seven,
@@ -25,9 +25,9 @@ class Company:
     8 × variables × 7 seasons bytes.
 
     >>> draws = np.random.default_rng(0)
-    >>> company = Company(season=4, history=draws.normal(size=(100, 2, 3)))  # (row, variable, node)
-    >>> company.append(np.ones((2, 3)))
-    >>> company.features().shape
+    >>> company = Covariates(season=4, history=draws.normal(size=(100, 2, 3)))  # (row, variable, node)
+    >>> covariates.append(np.ones((2, 3)))
+    >>> covariates.features().shape
     (3, 10)
     """
 
@@ -72,26 +72,26 @@ class Company:
                 "squashed": self.squashed.copy(), "kept": self._kept.copy(), "silent": self._silent.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Company:
+    def restore(cls, state: Mapping[str, Any]) -> Covariates:
         """Go on to the bit where ``state`` was taken."""
-        company = cls(int(state["season"]), np.zeros((1, *np.shape(state["centre"]))))
-        company.season = int(state["season"])
+        covariates = cls(int(state["season"]), np.zeros((1, *np.shape(state["centre"]))))
+        covariates.season = int(state["season"])
         for name in ("centre", "width"):
-            setattr(company, name, np.array(state[name], dtype="float64"))
-        company.squashed = np.array(state["squashed"], dtype=bool)
-        company._kept = np.array(state["kept"], dtype="float64")
-        company._silent = np.array(state["silent"], dtype="int64")
-        return company
+            setattr(covariates, name, np.array(state[name], dtype="float64"))
+        covariates.squashed = np.array(state["squashed"], dtype=bool)
+        covariates._kept = np.array(state["kept"], dtype="float64")
+        covariates._silent = np.array(state["silent"], dtype="int64")
+        return covariates
 
 
-def company_names(panel: xr.Dataset, target: str) -> tuple[str, ...]:
+def covariate_names(panel: xr.Dataset, target: str) -> tuple[str, ...]:
     """The variables of a panel that can be a target's company, ``MOST`` at most.
 
     Only numbers measured at every (time, node) count; those that never move are left out.
 
     >>> values = np.arange(6.0).reshape(3, 2)
     >>> panel = xr.Dataset({name: (("time", "node"), values) for name in ("x", "rain")} | {"flat": values[0, 0]})
-    >>> company_names(panel, "x")
+    >>> covariate_names(panel, "x")
     ('rain',)
     """
     return tuple(str(name) for name, values in panel.data_vars.items()
@@ -99,15 +99,15 @@ def company_names(panel: xr.Dataset, target: str) -> tuple[str, ...]:
                  and float(values.max()) > float(values.min()))[:MOST]
 
 
-def company_of(panel: xr.Dataset, target: str) -> xr.DataArray | None:
+def covariates_of(panel: xr.Dataset, target: str) -> xr.DataArray | None:
     """The company (time, variable, node) of a panel's target; None without any.
 
     >>> values = np.arange(6.0).reshape(3, 2)
     >>> panel = xr.Dataset({"x": (("time", "node"), values), "rain": (("time", "node"), values**2)})
-    >>> company_of(panel, "x").sizes["variable"], company_of(panel[["x"]], "x")
+    >>> covariates_of(panel, "x").sizes["variable"], covariates_of(panel[["x"]], "x")
     (1, None)
     """
-    names = company_names(panel, target)
+    names = covariate_names(panel, target)
     return stacked(panel[list(names)]) if names else None
 
 

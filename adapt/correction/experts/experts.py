@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from terracast.adapt.correction.experts.covariates import PENALTY, Company
-from terracast.adapt.correction.experts.history_buffer import Tape
+from terracast.adapt.correction.experts.covariates import PENALTY, Covariates
+from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
 from terracast.adapt.correction.experts.ridge import Moments, Ridge
 from terracast.streams.errors import TerracastError
@@ -51,7 +51,7 @@ IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1))  # where 
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ExpertConfig:
     """What the experts are; how the settings were chosen: docs/decisions/0005.
 
     ``season`` in steps (1: none is told), ``seasons``: how many are read; ``slack``: leads beyond the horizon, for
@@ -68,17 +68,17 @@ class Recipe:
 
     @classmethod
     def usual(cls, season: int, horizon: int, rows: int, nodes: int, slack: int = 0, *, squash: bool = False,
-              company: bool = False) -> Recipe:
+              covariates: bool = False) -> ExpertConfig:
         """The recipe for a history of ``rows``: it reads a quarter of them, two weeks of days at most.
 
         Without eight seasons none is told. More than ``MOST_APART`` nodes share their ridges.
 
-        >>> Recipe.usual(season=24, horizon=96, rows=2880, nodes=7).refit
+        >>> ExpertConfig.usual(season=24, horizon=96, rows=2880, nodes=7).refit
         48
         """
         told = season if rows >= 8 * season else 1
         seasons = int(np.clip(rows // (4 * told), 2, 14))
-        ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if company else ()))
+        ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if covariates else ()))
         if nodes > MOST_APART:
             ridges = tuple(dict.fromkeys(replace(kind, pooling=1.0) for kind in ridges))
         return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash)
@@ -89,7 +89,7 @@ class Recipe:
         return min(max(WINDOW_SEASONS * self.season, WINDOW_LEAST), WINDOW_MOST)
 
     @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Recipe:
+    def of(cls, state: Mapping[str, Any]) -> ExpertConfig:
         """Read back what ``asdict`` wrote."""
         return cls(**{**state, "ridges": tuple(Kind(**kind) for kind in state["ridges"])})
 
@@ -106,7 +106,7 @@ class Experts:
 
     >>> hours = np.arange(24 * 40)
     >>> wave = np.sin(hours * 2 * np.pi / 24)[:, None]
-    >>> experts = Experts.begin(wave[:-6], 0, horizon=6, recipe=Recipe(season=24, seasons=7))
+    >>> experts = Experts.begin(wave[:-6], 0, horizon=6, recipe=ExpertConfig(season=24, seasons=7))
     >>> points = experts.points()
     >>> points.shape == (len(experts.names), 6, 1)
     True
@@ -114,15 +114,16 @@ class Experts:
     True
     """
 
-    def __init__(self, tape: Tape, first: int, horizon: int, recipe: Recipe, company: Company | None = None) -> None:
+    def __init__(self, tape: HistoryBuffer, first: int, horizon: int, recipe: ExpertConfig,
+                 covariates: Covariates | None = None) -> None:
         nodes = tape.scaled.shape[1]
-        self.recipe, self.horizon, self.tape, self.company = recipe, horizon, tape, company
+        self.recipe, self.horizon, self.tape, self.covariates = recipe, horizon, tape, covariates
         self._leads = horizon + recipe.slack
         self._features: dict[str, LagFeatures | WindowFeatures] = {
             "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
         self._penalty = {reads: features.penalty for reads, features in self._features.items()}
-        if company is not None:
-            self._penalty["company"] = np.append(np.full(company.columns, PENALTY), self._penalty["lags"])
+        if covariates is not None:
+            self._penalty["company"] = np.append(np.full(covariates.columns, PENALTY), self._penalty["lags"])
         pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
         apart = any(kind.pooling < 1.0 for kind in recipe.ridges)
         self._moments = {(reads, factor): Moments(nodes, len(self._penalty[reads]), self._leads, factor, apart=apart)
@@ -138,7 +139,7 @@ class Experts:
         self._worth = np.zeros((slots, nodes))
 
     @classmethod
-    def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: Recipe,
+    def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: ExpertConfig,
               beside: np.ndarray | None = None) -> Experts:
         """Experts that have learned all of ``history`` (row, node), and of ``beside`` (row, variable, node), the
         company that a recipe with such ridges wants. O(rows × nodes × width²) for each memory."""
@@ -148,8 +149,9 @@ class Experts:
                                "or more", remedy="correct the recipe")
         length = max(recipe.season * max(recipe.seasons, 7) + 1, recipe.window + 1,
                      horizon + recipe.slack + recipe.refit + 1)
-        company = None if beside is None else Company(recipe.season, beside)
-        experts = cls(Tape(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe, company)
+        covariates = None if beside is None else Covariates(recipe.season, beside)
+        experts = cls(HistoryBuffer(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe,
+                      covariates)
         for number, row in enumerate(history):
             experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
         experts._solve()
@@ -199,9 +201,9 @@ class Experts:
         read_now = {reads: features.of(np.ascontiguousarray(tape.scaled[-features.lookback:])[None],
                                        np.array([self._next % recipe.season]))[0]
                     for reads, features in self._features.items()}
-        if self.company is not None:
-            self.company.append(np.full_like(self.company.centre, np.nan) if beside is None else beside)
-            read_now["company"] = np.concatenate([self.company.features(), read_now["lags"]], axis=1)
+        if self.covariates is not None:
+            self.covariates.append(np.full_like(self.covariates.centre, np.nan) if beside is None else beside)
+            read_now["company"] = np.concatenate([self.covariates.features(), read_now["lags"]], axis=1)
         for reads, rows in self._open.items():
             rows[slot] = read_now[reads]
         self._profiles[slot] = self._naive("profile")
@@ -255,7 +257,7 @@ class Experts:
         return {"recipe": asdict(self.recipe) | {"ridges": [asdict(kind) for kind in self.recipe.ridges]},
                 "horizon": self.horizon, "next": self._next, "learned": self._learned,
                 "solved_at": list(self._solved_at), "tape": self.tape.state(),
-                "company": None if self.company is None else self.company.state(),
+                "company": None if self.covariates is None else self.covariates.state(),
                 "moments": [moments.state() for moments in self._moments.values()],
                 "solved": [one.copy() for one in self._solved],
                 "open": {reads: rows.copy() for reads, rows in self._open.items()},
@@ -264,9 +266,10 @@ class Experts:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Experts:
         """Go on to the bit where ``state`` was taken."""
-        recipe = Recipe.of(state["recipe"])
-        company = None if state["company"] is None else Company.restore(state["company"])
-        experts = cls(Tape.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe, company)
+        recipe = ExpertConfig.of(state["recipe"])
+        covariates = None if state["company"] is None else Covariates.restore(state["company"])
+        experts = cls(HistoryBuffer.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe,
+                      covariates)
         experts._learned = int(state["learned"])
         experts._solved_at = [int(one) for one in state["solved_at"]]
         held = [Moments.restore(one) for one in state["moments"]]

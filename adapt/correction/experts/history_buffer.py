@@ -10,7 +10,7 @@ import numpy as np
 ENOUGH = 8  # known values from which a node's own centre and width are taken
 
 
-class Tape:
+class HistoryBuffer:
     """The newest ``length`` rows (row, node), newest last, of a clock without holes.
 
     ``scaled``: (value - centre) / width, or the inverse hyperbolic sine of that if ``squash``, which makes the least
@@ -18,7 +18,7 @@ class Tape:
     value, after that the value one season earlier. ``known``: where a value was seen. ``centre`` and ``width``
     (node,) are measured once, on ``history``; a node that is not in it borrows the network's.
 
-    >>> tape = Tape(length=8, season=4, history=np.array([[1.0], [3.0]] * 8))
+    >>> tape = HistoryBuffer(length=8, season=4, history=np.array([[1.0], [3.0]] * 8))
     >>> tape.append(np.array([3.0]))
     >>> tape.append(np.array([np.nan]))
     >>> tape.scaled[-2:, 0].tolist(), tape.known[-2:, 0].tolist()
@@ -82,7 +82,7 @@ class Tape:
                 "lowest": self._lowest, "highest": self._highest}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Tape:
+    def restore(cls, state: Mapping[str, Any]) -> HistoryBuffer:
         """Go on to the bit where ``state`` was taken."""
         tape = cls(int(state["length"]), int(state["season"]), np.zeros((1, len(state["centre"]))),
                    squash=bool(state["squash"]))

@@ -13,7 +13,7 @@ SMALLEST_MISS = 0.15  # widths: issues met better than that do not count for mor
 FRESH = 5  # issues learned between two solutions
 
 
-class Corrector:
+class NetworkResidual:
     """A ridge for the whole network, on the way between the base and the mean of the ridges, for each issue one pair.
 
     It reads, at eight leads, how the base and each ridge stand to that middle, how wide and how lopsided the base is,
@@ -23,7 +23,7 @@ class Corrector:
     O(nodes × width²) an issue, the network shares width × (width + leads) numbers.
 
     >>> draws = np.random.default_rng(0)
-    >>> corrector = Corrector(leads=2, width=corrector_width(ridges=1, leads=2, company=0))
+    >>> corrector = NetworkResidual(leads=2, width=network_residual_width(ridges=1, leads=2, covariates=0))
     >>> for _ in range(600):  # the base is right, the ridge is noise
     ...     truth, ridge = draws.normal(size=(2, 2, 3))
     ...     read, middle = reading(ridge[None], np.stack([truth - 1, truth, truth + 1]), np.zeros((2, 3)), None)
@@ -73,7 +73,7 @@ class Corrector:
                 "experience": self._experience, "since": self._since, "solved": self._solved.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Corrector:
+    def restore(cls, state: Mapping[str, Any]) -> NetworkResidual:
         """Go on to the bit where ``state`` was taken."""
         width, leads = np.shape(state["cross"])
         corrector = cls(leads, width, strength=float(state["strength"]))
@@ -84,11 +84,11 @@ class Corrector:
 
 
 def reading(ridges: np.ndarray, base: np.ndarray, newest: np.ndarray,
-            company: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+            covariates: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """What a corrector reads (node, width), and the middle (lead, node).
 
     ``ridges`` (ridge, lead, node); ``base`` (3, lead, node): its 10 %, 50 % and 90 % quantiles; ``newest`` (2, node):
-    the newest values, the last one last; ``company`` (node, ·). All scaled.
+    the newest values, the last one last; ``covariates`` (node, ·). All scaled.
     """
     low, median, high = base
     mean = ridges.mean(axis=0)
@@ -99,15 +99,15 @@ def reading(ridges: np.ndarray, base: np.ndarray, newest: np.ndarray,
              (high + low - 2 * median)[at], np.repeat(last[:, None], middle.shape[1], axis=1),
              np.ones((1, middle.shape[1]))]
     read = np.concatenate(parts).T
-    return (read if company is None else np.concatenate([company, read], axis=1)), middle
+    return (read if covariates is None else np.concatenate([covariates, read], axis=1)), middle
 
 
-def corrector_width(ridges: int, leads: int, company: int) -> int:
-    """The width of what ``reading`` gives; ``company``: its columns."""
+def network_residual_width(ridges: int, leads: int, covariates: int) -> int:
+    """The width of what ``reading`` gives; ``covariates``: its columns."""
     if ridges < 1 or leads < 1:
         raise TerracastError(f"{ridges} ridges, {leads} leads", where="corrector", expected="one or more of each",
                              remedy="give a recipe with ridges")
-    return len(_read_at(leads)) * (3 + ridges) + 3 + company
+    return len(_read_at(leads)) * (3 + ridges) + 3 + covariates
 
 
 def _read_at(leads: int) -> np.ndarray:

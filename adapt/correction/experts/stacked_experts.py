@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from terracast.adapt.correction.experts.aggregation import SureMixture, squared_gradient
+from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, squared_gradient
 from terracast.adapt.correction.experts.convex_stack import ConvexStack
 
 Loss = Literal["squared", "absolute"]
 
 
 @dataclass(frozen=True)
-class Blended:
+class Stacked:
     """What was said at one issue, kept until its labels come: experts, candidates and the blend (…, lead, node)."""
 
     points: np.ndarray
@@ -22,12 +22,13 @@ class Blended:
     served: np.ndarray
 
 
-class Blend:
-    """Three candidates under one ``SureMixture``: the ``ConvexStack`` of the experts in ``stacked``, the plain mean of
+class StackedExperts:
+    """Three candidates under one ``RegretBoundedMixture``: the ``ConvexStack`` of the experts in ``stacked``, the
+    plain mean of
     those in ``averaged``, and one ``anchor`` (an expert's index: the frozen base, or a simple rule), which the blend's
     summed loss cannot exceed by more than the mixture's bound. ``delay``: issues until the last label is there.
 
-    >>> blend = Blend(leads=1, nodes=1, stacked=(0, 1), averaged=(0, 1), anchor=2, delay=1)
+    >>> blend = StackedExperts(leads=1, nodes=1, stacked=(0, 1), averaged=(0, 1), anchor=2, delay=1)
     >>> points = np.array([1.0, 3.0, 9.0])[:, None, None]
     >>> for _ in range(100):
     ...     said = blend.mix(points)
@@ -42,15 +43,15 @@ class Blend:
         self.stacked, self.averaged = tuple(stacked), tuple(averaged)
         self.anchor, self.loss = int(anchor), loss
         self.stack = ConvexStack(len(self.stacked), leads, nodes, memory=memory, caution=caution)
-        self.sure = SureMixture(leads, nodes, priors, delay)
+        self.sure = RegretBoundedMixture(leads, nodes, priors, delay)
 
-    def mix(self, points: np.ndarray) -> Blended:
-        """Blend what the experts say (expert, lead, node)."""
+    def mix(self, points: np.ndarray) -> Stacked:
+        """StackedExperts what the experts say (expert, lead, node)."""
         stacked = (self.stack.weights() * points[list(self.stacked)]).sum(axis=0)
         candidates = np.stack([stacked, points[list(self.averaged)].mean(axis=0), points[self.anchor]])
-        return Blended(points, candidates, (self.sure.weights() * candidates).sum(axis=0))
+        return Stacked(points, candidates, (self.sure.weights() * candidates).sum(axis=0))
 
-    def learn(self, said: Blended, labels: np.ndarray) -> None:
+    def learn(self, said: Stacked, labels: np.ndarray) -> None:
         """Learn from labels (lead, node); NaN where not matured or matured before."""
         if self.loss == "squared":
             linear = squared_gradient(said.served, said.candidates, labels)
@@ -65,9 +66,9 @@ class Blend:
                 "loss": self.loss, "stack": self.stack.state(), "sure": self.sure.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Blend:
+    def restore(cls, state: Mapping[str, Any]) -> StackedExperts:
         """Go on to the bit where ``state`` was taken."""
-        stack, sure = ConvexStack.restore(state["stack"]), SureMixture.restore(state["sure"])
+        stack, sure = ConvexStack.restore(state["stack"]), RegretBoundedMixture.restore(state["sure"])
         stacked, averaged = ([int(one) for one in state[name]] for name in ("stacked", "averaged"))
         blend = cls(1, 1, stacked=stacked, averaged=averaged, anchor=int(state["anchor"]), delay=0, loss=state["loss"])
         blend.stack, blend.sure = stack, sure

@@ -1,4 +1,4 @@
-"""Witnesses beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
+"""Channels beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
 
 Each gives a number a block for each node and one for all together, which are compared with the weeks before as the
 streams of the errors are; their scores join one threshold, so that the promise holds for all kinds together.
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from terracast.adapt.monitoring.channels.covariate_shift import Contexts, Surroundings, mean_seen
-from terracast.adapt.monitoring.channels.interval_calibration import Confidence
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts, CovariateShift, mean_seen
+from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
 from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
 from terracast.adapt.monitoring.diagnosis.change_types import Began, began
@@ -31,7 +31,7 @@ class Record:
     """What a reference says of one kind: block means (block, statistic, node), and how far off its blocks were,
     cross-fitted, at each node and for all (block, node + 1)."""
 
-    witness: Surroundings | Confidence
+    witness: CovariateShift | IntervalCalibration
     means: np.ndarray
     distances: np.ndarray
 
@@ -42,14 +42,14 @@ class Record:
         seen = np.isfinite(means).any(axis=(1, 2))
         distances = np.full((len(means), means.shape[2]), np.nan)
         if seen.sum() > 1:
-            distances[seen] = Surroundings.crossed(means[seen], contexts.variables)
-        return cls(Surroundings.fit(means, contexts.variables), means, with_common(distances))
+            distances[seen] = CovariateShift.crossed(means[seen], contexts.variables)
+        return cls(CovariateShift.fit(means, contexts.variables), means, with_common(distances))
 
     @classmethod
     def of_pits(cls, pits: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
         """From ``pits`` (time, node) in these blocks (time,) of ``size`` steps."""
-        witness = Confidence()
-        means = _block_means(Confidence.rows(pits), block, numbers, witness.enough(size))
+        witness = IntervalCalibration()
+        means = _block_means(IntervalCalibration.rows(pits), block, numbers, witness.enough(size))
         return cls(witness, means, with_common(witness.distances(means)))
 
 
@@ -74,21 +74,21 @@ class Frozen(Protocol):
 
 
 @dataclass
-class Witnesses:
+class Channels:
     """Several kinds of evidence, watched side by side; made by ``fit``.
 
     ``usual``: of each kind what is told in the reference (statistic, node + 1) on average, and the quantiles of its
     distances (of nodes, of all); ``past``: the latest block means of each.
     """
 
-    witnesses: tuple[Surroundings | Confidence, ...]
+    witnesses: tuple[CovariateShift | IntervalCalibration, ...]
     scan: WindowScan
     usual: tuple[tuple[np.ndarray, np.ndarray], ...]
     past: list[np.ndarray]
     _open: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
     @classmethod
-    def fit(cls, records: tuple[Record, ...], promised: float) -> tuple[Witnesses, Crossed]:
+    def fit(cls, records: tuple[Record, ...], promised: float) -> tuple[Channels, Crossed]:
         """From what the reference says; ``promised``: false alarms a block, of all kinds of evidence. Answers also the
         scan of the reference's own blocks, out of sample, for the common threshold.
 
@@ -107,7 +107,7 @@ class Witnesses:
         past = [one.means[-REACH:].copy() for one in records]
         reference = ReferenceStatistics(streams, kinds, rates)
         made = cls(tuple(one.witness for one in records), WindowScan.fit(reference), usual, past)
-        made.serve_anew()
+        made.reset()
         return made, WindowScan.crossed(reference)
 
     @property
@@ -118,19 +118,19 @@ class Witnesses:
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables whose features the context is known by; none where it is not watched."""
-        return next((one.variables for one in self.witnesses if isinstance(one, Surroundings)), ())
+        return next((one.variables for one in self.witnesses if isinstance(one, CovariateShift)), ())
 
-    def serve_anew(self) -> None:
+    def reset(self) -> None:
         """Forget how well intervals held: another forecaster serves. The context is nobody's and stays."""
         for at, one in enumerate(self.witnesses):
-            if isinstance(one, Confidence):
+            if isinstance(one, IntervalCalibration):
                 self.past[at] = np.full_like(self.past[at], np.nan)
 
     def hear(self, pits: np.ndarray | None, context: np.ndarray | None) -> None:
         """Take in the ``pits`` (node,) of one instant, and the ``context`` (feature, node) of an issue."""
         if not self._open:
             self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
-        rows = [context if isinstance(one, Surroundings) else None if pits is None else one.rows(pits[None])[0]
+        rows = [context if isinstance(one, CovariateShift) else None if pits is None else one.rows(pits[None])[0]
                 for one in self.witnesses]
         self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
                       for (sums, counts), row in zip(self._open, rows, strict=True)]
@@ -152,7 +152,7 @@ class Witnesses:
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
             moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], told[at][..., place],
                             quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
-            telling = [one for one in moved if witness.tells(one.now, one.before, one.rank)]
+            telling = [one for one in moved if witness.is_alarm(one.now, one.before, one.rank)]
             found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
                       for group in _grouped(telling, len(frozen.nodes))]
         return found
@@ -180,18 +180,18 @@ class Witnesses:
     def state(self) -> dict[str, object]:
         """What was frozen, the past blocks and the open one."""
         return {"scan": self.scan.state(), "witnesses": [
-            {"kind": witness.kind, "frozen": witness.state() if isinstance(witness, Surroundings) else None,
+            {"kind": witness.kind, "frozen": witness.state() if isinstance(witness, CovariateShift) else None,
              "told": told.copy(), "quantiles": quantiles.copy(), "past": past.copy(),
              "open": None if not self._open else {"sums": self._open[at][0].copy(), "counts": self._open[at][1].copy()}}
             for at, (witness, (told, quantiles), past)
             in enumerate(zip(self.witnesses, self.usual, self.past, strict=True))]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Witnesses:
+    def restore(cls, state: Mapping[str, Any]) -> Channels:
         """What ``state`` described."""
         each = state["witnesses"]
         opened = [one["open"] for one in each]
-        return cls(tuple(Surroundings.restore(one["frozen"]) if one["kind"] == "input" else Confidence()
+        return cls(tuple(CovariateShift.restore(one["frozen"]) if one["kind"] == "input" else IntervalCalibration()
                          for one in each), WindowScan.restore(state["scan"]),
                    tuple((np.array(one["told"], float), np.array(one["quantiles"], float)) for one in each),
                    [np.array(one["past"], float) for one in each],
@@ -238,7 +238,7 @@ def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
     return [group for group in ways if group]
 
 
-def _evidence(witness: Surroundings | Confidence, group: list[_Moved], usual: np.ndarray, frozen: Frozen,
+def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray, frozen: Frozen,
               time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
     """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
     best = max(group, key=lambda one: one.strength)
@@ -267,14 +267,14 @@ def with_common(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
 
 
-def compared(witness: Surroundings | Confidence, distances: np.ndarray) -> np.ndarray:
+def compared(witness: CovariateShift | IntervalCalibration, distances: np.ndarray) -> np.ndarray:
     """What the scan compares of ``distances`` (block, node + 1): of intervals those of all, and what the nodes' are
     beside them, for days are hard to forecast for all at once; contexts, and less than three nodes, as they are.
 
-    >>> compared(Confidence(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
+    >>> compared(IntervalCalibration(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
     [[-1.0, 0.0, 3.0, 2.0]]
     """
-    if isinstance(witness, Surroundings) or distances.shape[1] < 4:
+    if isinstance(witness, CovariateShift) or distances.shape[1] < 4:
         return distances
     return np.concatenate([distances[:, :-1] - distances[:, -1:], distances[:, -1:]], axis=1)
 

@@ -63,7 +63,7 @@ def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class CovariateShift:
     """The frozen reference of the context: ``location`` and ``scale`` (feature, node), robust, and ``whitening``
     (feature, feature), the root of the inverse of the features' shrunk covariance; ``known`` (feature,) bool: those
     that the reference saw and that are compared.
@@ -86,7 +86,7 @@ class Surroundings:
         return (*OF_TARGET, *(f"{feature} of {name}" for name in self.variables[1:] for feature in OF_DRIVER))
 
     @classmethod
-    def fit(cls, means: np.ndarray, variables: tuple[str, ...]) -> Surroundings:
+    def fit(cls, means: np.ndarray, variables: tuple[str, ...]) -> CovariateShift:
         """From the blocks (block, feature, node) of a reference. O(values × feature)."""
         count = means.shape[1]
         location, scale = np.full(means.shape[1:], np.nan), np.ones(means.shape[1:])
@@ -126,7 +126,7 @@ class Surroundings:
         """One context is enough for a block: the next one shares most of its window."""
         return 1
 
-    def tells(self, now: float, before: float, rank: float) -> bool:
+    def is_alarm(self, now: float, before: float, rank: float) -> bool:
         """Whether a context moved away to where the reference has hardly been; one that comes back is no news."""
         return now > before and rank >= FAR
 
@@ -152,7 +152,7 @@ class Surroundings:
                 "whitening": self.whitening.copy(), "known": self.known.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Surroundings:
+    def restore(cls, state: Mapping[str, Any]) -> CovariateShift:
         """What ``state`` described."""
         return cls(tuple(state["variables"]), np.array(state["location"], float), np.array(state["scale"], float),
                    np.array(state["whitening"], float), np.array(state["known"], bool))

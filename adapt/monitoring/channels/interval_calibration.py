@@ -18,7 +18,7 @@ ONE_SIDED = 2.0  # misses on one side that are so many times those on the other 
 
 
 @dataclass(frozen=True)
-class Confidence:
+class IntervalCalibration:
     """Reads blocks of PITs; there is nothing to be learned.
 
     Of a block are kept, at each node: how far from the middle labels fell, and the shares of them below and above the
@@ -26,7 +26,7 @@ class Confidence:
 
     >>> draws = np.random.default_rng(0).normal(size=(2000, 2))
     >>> pits = np.stack([draws[:, 0] / 3.4, draws[:, 1] / 1.7], axis=1).clip(-1, 1) / 2 + 0.5
-    >>> Confidence().distances(Confidence.rows(pits).mean(axis=0)[None]).round(1).tolist()
+    >>> IntervalCalibration().distances(IntervalCalibration.rows(pits).mean(axis=0)[None]).round(1).tolist()
     [[0.2, 0.4]]
     """
 
@@ -51,7 +51,7 @@ class Confidence:
         """How many of the ``size`` steps of a block must have been seen."""
         return -(-size // 2)
 
-    def tells(self, now: float, before: float, rank: float) -> bool:
+    def is_alarm(self, now: float, before: float, rank: float) -> bool:
         """Whether a move of a stream leads away from intervals that hold; back to them is no news."""
         return abs(now - HONEST) > max(abs(before - HONEST), LEAST)
 

@@ -16,14 +16,14 @@ ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 
 WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
 
 
-def rates_of(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+def allocate(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """False alarms a block that one of the ``streams`` (block, stream) of each kind may raise by each window, (kind,
     window), for ``promised`` a block in all; ``kinds`` (stream,) are numbers in ``views.KINDS``.
 
     Kinds without any evidence leave their share to the others.
 
     >>> alone = np.array([[1.0, 1.0, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan]])
-    >>> rates_of(0.8, alone, np.arange(9)).sum(axis=1).round(1).tolist()
+    >>> allocate(0.8, alone, np.arange(9)).sum(axis=1).round(1).tolist()
     [0.5, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
     each = np.bincount(kinds)[0]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from terracast.adapt.monitoring.channels.channels import Witnesses, share_of
-from terracast.adapt.monitoring.detection.alarm_budget import rates_of
+from terracast.adapt.monitoring.channels.channels import Channels, share_of
+from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, by_place, threshold
 from terracast.adapt.monitoring.detection.detector import Detector, ReferenceStatistics, detector_named
 from terracast.adapt.monitoring.detection.glr_scan import WindowScan
-from terracast.adapt.monitoring.diagnosis.e_value import Sureness
+from terracast.adapt.monitoring.diagnosis.e_value import EValues
 from terracast.adapt.monitoring.episodes.compared_windows import Span
-from terracast.adapt.monitoring.statistics.node_statistics import KINDS, Views
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, MonitorError, ReferencePeriod
 
 
@@ -34,11 +34,11 @@ class Calibration:
         The name of the detector that flags the errors' streams.
     threshold : float
         How strict it is, and how far the context and the intervals may go, to keep the promise.
-    views : Views
+    views : NodeStatistics
         The statistics.
     scan : WindowScan
         Limits of windows, by which a change is sized and placed, whichever detector found it.
-    sure : Sureness
+    sure : EValues
         Bets against normal weeks.
     reference : tuple of datetime64, optional
         From when to just before when the reference lasted; None: not known.
@@ -49,9 +49,9 @@ class Calibration:
     false_alarms_per_month: float
     detector: str
     threshold: float
-    views: Views
+    views: NodeStatistics
     scan: WindowScan
-    sure: Sureness
+    sure: EValues
     reference: Span | None = None
 
     @property
@@ -82,12 +82,13 @@ class Calibration:
         span = state["reference"]
         return cls(tuple(state["nodes"]), BlockClock(np.timedelta64(int(state["step"]), "ns"), int(state["block"])),
                    float(state["false_alarms_per_month"]), str(state["detector"]), float(state["threshold"]),
-                   Views.restore(state["views"]), WindowScan.restore(state["scan"]), Sureness.restore(state["sure"]),
+                   NodeStatistics.restore(state["views"]), WindowScan.restore(state["scan"]),
+                   EValues.restore(state["sure"]),
                    None if span is None else (np.datetime64(int(span[0]), "ns"), np.datetime64(int(span[1]), "ns")))
 
 
 def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: int, by_node: bool = False,
-              detector: str = "scan") -> tuple[Calibration, Detector, Witnesses | None]:
+              detector: str = "scan") -> tuple[Calibration, Detector, Channels | None]:
     """Share the budget of false alarms out, fit what spends it, and find the threshold that keeps it.
 
     Parameters
@@ -105,7 +106,7 @@ def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: i
 
     Returns
     -------
-    Calibration, Detector, Witnesses or None
+    Calibration, Detector, Channels or None
         What is frozen; the detector, which has seen the reference; the context and the intervals, where they are
         watched.
 
@@ -120,11 +121,11 @@ def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: i
     kinds, places = period.views.kinds
     clock, streams, records = period.clock, period.blocks.streams, period.records
     promised = false_alarms_per_month / clock.per_month
-    reference = ReferenceStatistics(streams, kinds, rates_of(promised * (1.0 - share_of(records)), streams, kinds))
+    reference = ReferenceStatistics(streams, kinds, allocate(promised * (1.0 - share_of(records)), streams, kinds))
     scan, chosen = WindowScan.fit(reference), detector_named(detector)
     fitted: Detector = scan if chosen is WindowScan else chosen.fit(reference)
     rehearsal = fitted.rehearsal(reference)
-    witnesses, beside = (None, None) if not records else Witnesses.fit(records, promised)
+    witnesses, beside = (None, None) if not records else Channels.fit(records, promised)
 
     def trial(rows: np.ndarray) -> Callable[[float], np.ndarray]:
         flags, others = rehearsal(rows), None if beside is None else by_place(
@@ -138,7 +139,7 @@ def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: i
     limit = threshold(trial, streams.shape, clock.per_month, false_alarms_per_month, COOLDOWN_BLOCKS, seed,
                       by_node=by_node)
     frozen = Calibration(period.nodes, clock, false_alarms_per_month, detector, limit, period.views, scan,
-                         Sureness.fit(streams, kinds), period.span)
+                         EValues.fit(streams, kinds), period.span)
     live = fitted.at(limit)
     live.update_many(streams, len(streams))
     return frozen, live, witnesses

@@ -21,7 +21,7 @@ class Began:
 
 
 @dataclass(frozen=True)
-class Sort:
+class ChangeType:
     """A sort of change with its direction and its size, in deviations of the residual."""
 
     name: str
@@ -54,13 +54,13 @@ def rises(levels: np.ndarray) -> tuple[float, float]:
     moved = np.where(seen, after - (before.mean() if len(before) >= 4 else np.nanmedian(levels)), 0.0)
     shapes, slow, _ = shapes_of(len(after), 0)
     masked = np.where(seen, shapes, 0.0)
-    explained = (masked @ moved) ** 2 / np.maximum((masked**2).sum(axis=1), 1e-12)
+    localise = (masked @ moved) ** 2 / np.maximum((masked**2).sum(axis=1), 1e-12)
     total = float((moved**2).sum())
-    step, rise = (float(explained[one].max(initial=0.0)) for one in (~slow, slow))
+    step, rise = (float(localise[one].max(initial=0.0)) for one in (~slow, slow))
     return total - step, total - rise
 
 
-def sort_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[Sort, int]:
+def change_type_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[ChangeType, int]:
     """The sort of a change of one node, and how many blocks ago it began.
 
     ``moments`` (block, 5) as ``views.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams (NaN:
@@ -68,19 +68,19 @@ def sort_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[Sort, int]:
     """
     seen = np.flatnonzero(np.isfinite(moments).all(axis=1))
     if len(seen) < FEWEST:
-        return Sort("level", "up", 0.0), 1
+        return ChangeType("level", "up", 0.0), 1
     found = best(moments[seen], cycle[seen])
     begins = int(seen[found.start])
     age, size = len(moments) - begins, abs(found.amount)
     if found.name == "cycle":
-        return Sort("seasonality", "moved", size), age
+        return ChangeType("seasonality", "moved", size), age
     if found.name in ("level", "trend"):
-        return Sort(found.name, "up" if found.amount > 0 else "down", size), age
+        return ChangeType(found.name, "up" if found.amount > 0 else "down", size), age
     after = moments[seen[found.start:]]
     slope = after[:, 2].sum() / max(float(after[:, 3].sum()), 1e-9)
     if found.amount < 0 and slope < LOOSE:
-        return Sort("relation", "loose", size), age
-    return Sort("scale", "wider" if found.amount > 0 else "narrower", size), age
+        return ChangeType("relation", "loose", size), age
+    return ChangeType("scale", "wider" if found.amount > 0 else "narrower", size), age
 
 
 def _cost(values: np.ndarray) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from terracast.adapt.monitoring.detection.calibration import Calibration
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS, differences
-from terracast.adapt.monitoring.diagnosis.change_types import SURE, Began, Sort, began, rises, sort_of
+from terracast.adapt.monitoring.diagnosis.change_types import SURE, Began, ChangeType, began, change_type_of, rises
 from terracast.adapt.monitoring.diagnosis.e_value import in_words
 from terracast.adapt.monitoring.diagnosis.explanations import LOOK
-from terracast.adapt.monitoring.diagnosis.localisation import explained, grown
+from terracast.adapt.monitoring.diagnosis.localisation import grown, localise
 from terracast.adapt.monitoring.episodes.evidence import Evidence, with_windows
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_ALL, OF_NODES
 
@@ -18,7 +18,7 @@ HALF = 0.5
 TELLING = 20.0  # e-values a stream below this say no more than chance and are not told
 
 
-class News:
+class Diagnosis:
     """Reads the end of the past blocks and says what is new in them; keeps nothing itself.
 
     A detector's flags decide whether there is news. Where it is, how strong and of which size, the scan of windows
@@ -74,15 +74,15 @@ class News:
         sizes = np.nan_to_num(np.abs(scores)).max(axis=0)
         return np.where(flags, np.maximum(sizes, np.nextafter(self._threshold, np.inf)), sizes)
 
-    def _sort(self, node: int, past: np.ndarray, moments: np.ndarray, of_nodes: np.ndarray) -> tuple[Sort, Began]:
+    def _sort(self, node: int, past: np.ndarray, moments: np.ndarray, of_nodes: np.ndarray) -> tuple[ChangeType, Began]:
         nodes = len(self._nodes)
         loudest = int(np.argmax(of_nodes[:, node]))
         when = began(past[:, loudest * nodes + node])
-        sort, age = sort_of(moments[:, :5, node], moments[:, 5:, node])
+        sort, age = change_type_of(moments[:, :5, node], moments[:, 5:, node])
         return sort, Began(age, max(age, when.oldest), min(age, when.youngest))
 
-    def _settled(self, sorts: dict[int, tuple[Sort, Began]], scores: np.ndarray, strengths: np.ndarray,
-                 moved: np.ndarray, past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[Sort, Began]]:
+    def _settled(self, sorts: dict[int, tuple[ChangeType, Began]], scores: np.ndarray, strengths: np.ndarray,
+                 moved: np.ndarray, past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[ChangeType, Began]]:
         """Level and trend put down to the few nodes whose own move explains the residuals of all.
 
         A node whose local level moved too may be one of them whatever its sort: inside a region that moves, what its
@@ -99,7 +99,7 @@ class News:
         weights, own = self._views.weights, moved[window, :nodes]
         # Of what was not clipped: else a large change is as large at the neighbours that it spills over to.
         local = differences(moments[:, 0], WINDOWS[window])[-1]
-        culprits = grown(explained(local, weights, self._scan.limits[window, part], start), own, weights)
+        culprits = grown(localise(local, weights, self._scan.limits[window, part], start), own, weights)
         kept = {node: one for node, one in sorts.items() if node not in levels}
         sure = [node for node in culprits if node in levels]
         for node, amount in culprits.items():
@@ -109,11 +109,11 @@ class News:
                 name, when = "level", began(past[:, LOCAL * nodes + node])
             else:
                 continue
-            kept[node] = (Sort(name, "up" if amount > 0 else "down", abs(amount)), when)
+            kept[node] = (ChangeType(name, "up" if amount > 0 else "down", abs(amount)), when)
         return kept
 
     def _grouped(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, of_nodes: np.ndarray,
-                 sorts: dict[int, tuple[Sort, Began]]) -> list[Evidence]:
+                 sorts: dict[int, tuple[ChangeType, Began]]) -> list[Evidence]:
         """One piece of evidence for all nodes that changed the same way; a step at one and a rise at another of them
         are one change, called after what more of the evidence says."""
         groups: dict[tuple[str, str], list[int]] = {}
@@ -135,7 +135,7 @@ class News:
             strength = float(sizes[members].max())
             streams = int(np.argmax(of_nodes[:, loudest])) * len(self._nodes) + np.array(sorted(members))
             sure = float(self._sure.values(past, streams).max())
-            found.append(_evidence(time, span, names, Sort(name, direction, sort.size), when, strength, where,
+            found.append(_evidence(time, span, names, ChangeType(name, direction, sort.size), when, strength, where,
                                    (sure, len(self._nodes))))
         return found
 
@@ -150,10 +150,10 @@ class News:
         before, after = stream[:-when.age], stream[-when.age:]
         step = float(np.nanmean(after) - np.nanmean(before)) if np.isfinite(after).any() else 0.0
         if kind == 1:
-            sort = Sort("scale", "wider" if step > 0 else "narrower", abs(step))
+            sort = ChangeType("scale", "wider" if step > 0 else "narrower", abs(step))
         else:
             jump, rise = (0.0, 0.0) if kind == JUMP else rises(stream)
-            sort = Sort("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
+            sort = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                         "up" if step > 0 else "down", abs(step))
         sure = float(self._sure.values(past, np.array([number]))[0])
         return _evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)),
@@ -165,7 +165,7 @@ SAYS = {"level": "observations {where} run {direction} what was expected", "tren
         "relation": "readings {where} no longer follow the neighbours"}
 
 
-def _evidence(time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], sort: Sort, when: Began,
+def _evidence(time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], sort: ChangeType, when: Began,
               strength: float, where: str, sure: tuple[float, int]) -> Evidence:
     """``sure``: the e-value, and how many streams were watched for such a change."""
     direction = {"up": "above", "down": "below"}.get(sort.direction, sort.direction)

@@ -51,7 +51,7 @@ def _at_most(value: float, unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class Sureness:
+class EValues:
     """E-detectors of many streams without a state of their own: what the last ``LATEST`` blocks are worth.
 
     ``scale`` (stream,): size of a normal block's difference from the weeks before; ``usual`` (kind, quantile): the
@@ -59,7 +59,7 @@ class Sureness:
     smallest p-value. Up and down are bet on separately, half of the stake each; differences are taken as symmetric.
 
     >>> draws = np.random.default_rng(0)
-    >>> sure = Sureness.fit(draws.normal(size=(400, 2)), np.zeros(2, int))
+    >>> sure = EValues.fit(draws.normal(size=(400, 2)), np.zeros(2, int))
     >>> later = draws.normal(size=(80, 2))
     >>> later[70:, 1] += 2.0
     >>> (sure.values(later) > 1000).tolist()
@@ -72,7 +72,7 @@ class Sureness:
     blocks: int
 
     @classmethod
-    def fit(cls, streams: np.ndarray, kinds: np.ndarray) -> Sureness:
+    def fit(cls, streams: np.ndarray, kinds: np.ndarray) -> EValues:
         """From ``streams`` (block, stream), all normal, of these ``kinds`` (stream,)."""
         moved = np.abs(differences(streams, 1))
         seen = np.isfinite(moved)
@@ -108,7 +108,7 @@ class Sureness:
                 "blocks": self.blocks}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Sureness:
+    def restore(cls, state: Mapping[str, Any]) -> EValues:
         """What ``state`` described."""
         return cls(np.array(state["scale"], float), np.array(state["usual"], float), np.array(state["kinds"], int),
                    int(state["blocks"]))

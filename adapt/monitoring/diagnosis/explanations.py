@@ -118,22 +118,22 @@ def _moved(node: Node, values: np.ndarray, root: np.ndarray, inside: Within) -> 
     waves = [node.wave(column) @ root for column in node.waves]
     costs, amounts = np.full(len(shapes), np.inf), np.zeros(len(shapes))
     for added in ([], waves) if waves else ([],):
-        fitted, explained = least_squares([node.level @ root, *added], shapes, values)
+        fitted, localise = least_squares([node.level @ root, *added], shapes, values)
         fitted = fitted * shapes[:, -1:]  # what it has come to
         # A constant move is not constant in units of each hour's spread: it may add a cycle, and a variance within
         # the block.
         possible = (fitted[:, 1:] ** 2).sum(axis=1) <= (WAVY * fitted[:, 0]) ** 2
-        cost = total - explained + inside.between(which, 0.0, np.log1p(fitted[:, 0] ** 2 / inside.usual[which]))
+        cost = total - localise + inside.between(which, 0.0, np.log1p(fitted[:, 0] ** 2 / inside.usual[which]))
         cost = np.where(possible, cost + PRICE * (slow + len(added)), np.inf)
         costs, amounts = np.minimum(cost, costs), np.where(cost < costs, fitted[:, 0], amounts)
     found = [_cheapest(name, costs[of], starts[of], amounts[of])
              for name, of in (("level", ~slow), ("trend", slow)) if of.any()]
     if waves:
         began = starts[~slow]
-        fitted, explained = least_squares(waves, shapes[~slow], values)
+        fitted, localise = least_squares(waves, shapes[~slow], values)
         power = (fitted**2).sum(axis=1)
         grown = np.log1p(power / 2 / inside.usual)
-        cost = total - explained + inside.between(np.arange(len(began)), grown, grown) + PRICE
+        cost = total - localise + inside.between(np.arange(len(began)), grown, grown) + PRICE
         # One day alone cannot tell another cycle from a day like no other.
         found.append(_cheapest("cycle", np.where(began < len(values) - 1, cost, np.inf), began, power**0.5))
     return found
@@ -146,9 +146,9 @@ def _swung(node: Node, values: np.ndarray, root: np.ndarray, inside: Within) -> 
     starts, every, total = starts[~slow], np.arange(int((~slow).sum())), float((values**2).sum())
     found = []
     if node.gain.any():
-        fitted, explained = least_squares([node.gain @ root], shapes[~slow], values)
+        fitted, localise = least_squares([node.gain @ root], shapes[~slow], values)
         grown = inside.grown(np.ones(1), fitted[:, 0])
-        found.append(_cheapest("gain", total - explained + inside.between(every, grown, grown), starts, fitted[:, 0]))
+        found.append(_cheapest("gain", total - localise + inside.between(every, grown, grown), starts, fitted[:, 0]))
     after, gain = len(values) - starts, node.gain @ root
     usual = (until(values, starts).T / starts).T  # means before each start
     before = until((values**2).sum(axis=1), starts) - starts * (usual**2).sum(axis=1)

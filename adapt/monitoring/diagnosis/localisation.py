@@ -9,7 +9,7 @@ TOLD = 0.2  # weight by way of which a move echoes
 ECHO = 0.4  # of the largest move among the nodes it is linked to: less is what the weights do not explain of that
 
 
-def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: np.ndarray, least: float = 0.5,
+def localise(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: np.ndarray, least: float = 0.5,
               ) -> dict[int, float]:
     """The nodes that changed and by how much, from how the local levels moved.
 
@@ -21,7 +21,7 @@ def explained(moved: np.ndarray, weights: np.ndarray, noise: np.ndarray, start: 
     explain. O(taken × node²).
 
     >>> weights = np.array([[0, .5, .5], [.5, 0, .5], [.5, .5, 0]])
-    >>> explained((np.eye(3) - weights) @ np.array([2.0, 0, 0]), weights, np.full(3, .3), np.full(3, True))
+    >>> localise((np.eye(3) - weights) @ np.array([2.0, 0, 0]), weights, np.full(3, .3), np.full(3, True))
     {0: 2.0}
     """
     seen = np.isfinite(moved) & np.isfinite(noise) & (noise > 0)

@@ -23,7 +23,7 @@ def kind_of(sort: str) -> str:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ChannelEvidence:
     """What one kind said of an episode: when ``first``, since when it goes on (``since``), and the words, strength and
     windows of its strongest evidence."""
 
@@ -33,7 +33,7 @@ class Heard:
     words: str
     windows: Windows | None = None
 
-    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Heard:
+    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> ChannelEvidence:
         """The same in the stamps that people read; see ``Windows.shown``."""
         return replace(self, first=true(self.first), since=true(self.since),
                        windows=None if self.windows is None else self.windows.shown(true))
@@ -45,7 +45,7 @@ class Heard:
                 "windows": None if self.windows is None else self.windows.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Heard:
+    def restore(cls, state: Mapping[str, Any]) -> ChannelEvidence:
         """Read back what ``state`` wrote."""
         return cls(np.datetime64(int(state["first"]), "ns"), np.datetime64(int(state["since"]), "ns"),
                    float(state["strength"]), str(state["words"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-from terracast.adapt.monitoring.episodes.channel_evidence import COSTS, KINDS, Heard, kind_of, together
+from terracast.adapt.monitoring.episodes.channel_evidence import COSTS, KINDS, ChannelEvidence, kind_of, together
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import key_text, nanoseconds
@@ -20,7 +20,7 @@ class EpisodeError(TerracastError):
     """An episode that is not known."""
 
 
-class Clue(Protocol):
+class AlarmEvidence(Protocol):
     """What an episode reads of a piece of evidence (``adapt.monitoring.monitor.Evidence`` is one)."""
 
     @property
@@ -64,7 +64,7 @@ class Episode:
     count: int = 1
     action: str = ""
     said: Mapping[str, tuple[float, float, str]] = field(default_factory=dict)
-    heard: Mapping[str, Heard] = field(default_factory=dict)
+    heard: Mapping[str, ChannelEvidence] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
 
     @property
@@ -119,7 +119,7 @@ class Episode:
         times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
         said = {sort: (float(total), float(best), str(words))
                 for sort, (total, best, words) in state.get("said", {}).items()}
-        heard = {kind: Heard.restore(one) for kind, one in state.get("heard", {}).items()}
+        heard = {kind: ChannelEvidence.restore(one) for kind, one in state.get("heard", {}).items()}
         return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said, "heard": heard,
                       "watched": tuple(state.get("watched", ()))})
 
@@ -153,7 +153,7 @@ class Episodes:
     watched: tuple[str, ...] = ()
     _open: dict[str, Episode] = field(default_factory=dict)
 
-    def fold(self, now: np.datetime64, evidence: Iterable[Clue]) -> tuple[Episode, ...]:
+    def fold(self, now: np.datetime64, evidence: Iterable[AlarmEvidence]) -> tuple[Episode, ...]:
         """Take in the evidence found at ``now``; returns the episodes that opened, changed state or grew.
 
         Call it at every step, evidence or not: time alone lets an episode recover and close. O(evidence × nodes).
@@ -202,7 +202,7 @@ class Episodes:
                 self._open[family] = replace(one, state="recovering")
         return closed
 
-    def _opened(self, now: np.datetime64, clue: Clue) -> Episode:
+    def _opened(self, now: np.datetime64, clue: AlarmEvidence) -> Episode:
         prefix = f"{self.name}-health" if clue.sort == "health" else self.name
         return Episode(f"{prefix}-{key_text(now)}", clue.sort, "opened", now,
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
@@ -228,7 +228,7 @@ class Episodes:
                    {"health" if one.sort == "health" else "drift": one for one in opened})
 
 
-def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
+def _grown(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> Episode:
     """The episode with one more piece of evidence; the sort with the most evidence gives sort and words."""
     strength = abs(clue.strength)
     weights = dict(known.weights)
@@ -247,9 +247,10 @@ def _grown(known: Episode, now: np.datetime64, clue: Clue) -> Episode:
                    strength=max(strength, known.strength))
 
 
-def _heard(known: Episode, now: np.datetime64, clue: Clue) -> dict[str, Heard]:
+def _heard(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> dict[str, ChannelEvidence]:
     """What each kind has said so far, with the clue: the words of the strongest, but when it was first heard."""
-    heard = dict(known.heard) or {kind_of(known.sort): Heard(known.opened, known.since, known.strength, known.words)}
+    heard = dict(known.heard) or {kind_of(known.sort): ChannelEvidence(known.opened, known.since, known.strength,
+                                                                       known.words)}
     new = _heard_first(now, clue)
     before = heard.get(kind_of(clue.sort), new)
     best = new if new.strength > before.strength else before
@@ -257,11 +258,11 @@ def _heard(known: Episode, now: np.datetime64, clue: Clue) -> dict[str, Heard]:
     return heard
 
 
-def _heard_first(now: np.datetime64, clue: Clue) -> Heard:
-    return Heard(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
+def _heard_first(now: np.datetime64, clue: AlarmEvidence) -> ChannelEvidence:
+    return ChannelEvidence(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
 
 
-def _since(heard: Mapping[str, Heard]) -> np.datetime64:
+def _since(heard: Mapping[str, ChannelEvidence]) -> np.datetime64:
     """Since when it costs something, once labels have spoken: a context may have moved long before."""
     cost = [one.since for kind, one in heard.items() if kind in COSTS]
     return min(cost or [one.since for one in heard.values()])

@@ -24,8 +24,8 @@ class Evidence:
     ``lost driver``, ``appeared``, ``wiring``, ``clock``, or a label of ``streams.quality``: ``stuck``, ``unit``,
     ``range``, ``spike``). Its ``kind`` follows from the sort.
     ``strength``: how many times the limit was passed that normal times pass at the promised rate; for health 0.
-    ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.diagnosis.e_value``), 1 where none was
-    made.
+    ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.diagnosis.e_value``), 1 where none
+    was made.
     ``earliest`` and ``latest``: the interval in which it began, where that was worked out. ``windows``: what was
     compared with what (none for a data ticket).
     """
@@ -51,7 +51,8 @@ class Evidence:
 
 def with_windows(found: Iterable[Evidence], scores: np.ndarray, nodes: tuple[str, ...], end: np.datetime64,
                  span: np.timedelta64, blocks: int, reference: Span) -> list[Evidence]:
-    """``found`` with the windows that it is about: of the ``scores`` (window, stream) of its nodes, as ``Views`` lays
+    """``found`` with the windows that it is about: of the ``scores`` (window, stream) of its nodes, as
+    ``NodeStatistics`` lays
     streams out, the window of the loudest; ``blocks`` there were, the last of which ended at ``end``."""
     sizes = np.nan_to_num(np.abs(scores))
     of_nodes = sizes[:, :-len(OF_ALL)].reshape(len(sizes), -1, len(nodes)).max(axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS
-from terracast.adapt.monitoring.statistics.node_statistics import Blocks, Views
+from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock
 
 
@@ -22,7 +22,7 @@ class BlockHistory:
         What tells the change type; see ``views.Blocks``.
     """
 
-    def __init__(self, views: Views, clock: BlockClock) -> None:
+    def __init__(self, views: NodeStatistics, clock: BlockClock) -> None:
         self._views, self._clock = views, clock
         nodes = len(views.weights)
         self.streams = np.zeros((0, len(views.kinds[0])))
@@ -68,7 +68,7 @@ class BlockHistory:
         self.streams, self.moments = self.streams[:0], self.moments[:0]
 
     def state(self) -> dict[str, object]:
-        """Past blocks, the open one, and the row before it."""
+        """VersionHistory blocks, the open one, and the row before it."""
         return {"past": self.streams.copy(), "moments": self.moments.copy(),
                 "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
                 "rows": np.array(self._rows, float).reshape(-1, self.moments.shape[2]),
@@ -76,7 +76,7 @@ class BlockHistory:
                 {"time": int(self._before[0].astype(np.int64)), "row": self._before[1].copy()}}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], views: Views, clock: BlockClock) -> BlockHistory:
+    def restore(cls, state: Mapping[str, Any], views: NodeStatistics, clock: BlockClock) -> BlockHistory:
         """What ``state`` described, for these views and this clock."""
         made = cls(views, clock)
         made.streams, made.moments = np.array(state["past"], float), np.array(state["moments"], float)

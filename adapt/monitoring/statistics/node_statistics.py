@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from terracast.adapt.monitoring.statistics.gain import QUIET, factors, mean_of, units_of
 from terracast.adapt.monitoring.statistics.reference_scale import Reference
-from terracast.adapt.monitoring.statistics.volatility import Roughness
+from terracast.adapt.monitoring.statistics.volatility import Volatility
 
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
 WORST = 2.5  # square of the roughness beyond which a day is not believed to say less
 NORMAL = 0.8  # mean size of a normal variable, in deviations
 ALIKE = 0.9  # share of the nodes that must jump the same way within one step: instruments do, weather takes its time
-# The block streams of a node, in the order in which ``Views.streams`` lays them out, all nodes of one after another.
+# The block streams of a node, in the order in which ``NodeStatistics.streams`` lays them out, all nodes of one after
+# another.
 OF_NODES = ("own level", "own scale", "local level", "swing", "cycle cosine", "cycle sine")
 OF_ALL = ("common level", "common scale", "common jump")
 KINDS = OF_NODES + OF_ALL
@@ -34,7 +35,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Views:
+class NodeStatistics:
     """Turns residuals (time, node) into what is watched, frozen at ``fit``: ``KINDS``, a number a block each.
 
     *own* = z of the node; *local* = z minus what its neighbours' z make one expect (ridge regression on the best
@@ -50,7 +51,7 @@ class Views:
     largest step from one instant to the next that ``ALIKE`` of all nodes made the same way.
 
     >>> draws = np.random.default_rng(0)
-    >>> views = Views.fit(draws.normal(size=(500, 1)) + 0.1 * draws.normal(size=(500, 4)))
+    >>> views = NodeStatistics.fit(draws.normal(size=(500, 1)) + 0.1 * draws.normal(size=(500, 4)))
     >>> own, local = (one[0, 0] for one in views.of(np.array([[2.0, 0.0, 0.0, 0.0]]))[:2])
     >>> bool(own > 1.5 and abs(local) > 1.5)
     True
@@ -62,11 +63,11 @@ class Views:
     usual: np.ndarray  # log mean size of own and of local / roughness (2, node)
     burst: np.ndarray  # where local / roughness is clipped, of each node
     units: np.ndarray  # deviations of a block's estimates of the swing (3, node)
-    roughness: Roughness
+    roughness: Volatility
 
     @classmethod
     def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
-            ridge: float = 1e-2) -> Views:
+            ridge: float = 1e-2) -> NodeStatistics:
         """Reference scale and neighbour weights from ``residuals`` (time, node); O(time × node²). ``places``: block
         (time,), step in it (time,) and steps of a block, from which the units of the swing are learned."""
         reference = Reference.fit(residuals)
@@ -81,9 +82,9 @@ class Views:
             gram = products[np.ix_(best, best)] + ridge * np.eye(count)
             weights[node, best] = np.linalg.solve(gram, products[best, node])
         expected = z @ weights.T
-        local, roughness, rough = z - expected, Roughness.even(nodes), np.ones(1)
+        local, roughness, rough = z - expected, Volatility.even(nodes), np.ones(1)
         if places is not None and nodes > 1:
-            roughness = Roughness.fit(local, expected, *places[1:])
+            roughness = Volatility.fit(local, expected, *places[1:])
             rough = roughness.of(expected, places[1])
         power = np.maximum(((expected / rough)**2).mean(axis=0), 1e-3)
         usual = np.log(np.stack([np.abs(z).mean(axis=0), ((local / rough)**2).mean(axis=0)**0.5]) + QUIET)
@@ -220,12 +221,12 @@ class Views:
                 "roughness": self.roughness.state()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Views:
+    def restore(cls, state: Mapping[str, Any]) -> NodeStatistics:
         """What ``state`` described."""
         return cls(Reference.restore(state["reference"]), np.array(state["weights"], float),
                    np.array(state["power"], float), np.array(state["usual"], float),
                    np.array(state["burst"], float), np.array(state["units"], float),
-                   Roughness.restore(state["roughness"]))
+                   Volatility.restore(state["roughness"]))
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from terracast.adapt.monitoring.channels.channels import Record
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.episodes.compared_windows import Span
-from terracast.adapt.monitoring.statistics.node_statistics import Blocks, Views
+from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_scale import varies
 from terracast.streams.errors import TerracastError
 
@@ -77,7 +77,7 @@ class ReferencePeriod:
         Their names.
     clock : BlockClock
         Steps and blocks.
-    views : Views
+    views : NodeStatistics
         The statistics, fitted to the whole period.
     blocks : Blocks
         The statistics of its blocks, each by views that have not seen it.
@@ -89,7 +89,7 @@ class ReferencePeriod:
 
     nodes: tuple[str, ...]
     clock: BlockClock
-    views: Views
+    views: NodeStatistics
     blocks: Blocks
     records: tuple[Record, ...] = ()
     span: Span | None = None
@@ -111,11 +111,11 @@ class ReferencePeriod:
             raise MonitorError(f"{count} blocks of {clock.block} steps", where="monitor reference",
                                expected=f"at least {FEWEST_BLOCKS}",
                                remedy="give a longer reference or a shorter block")
-        blocks = Views.crossed(residuals, number, at, clock.block, clock.daily)
+        blocks = NodeStatistics.crossed(residuals, number, at, clock.block, clock.daily)
         records = [] if inputs is None else [
             Record.of_contexts(inputs, clock.places(inputs.times)[0], blocks.numbers)]
         if pits is not None:  # of a node that never varied, intervals of no width say nothing
             told = np.where(varies(residuals if values is None else np.asarray(values, float)), pits, np.nan)
             records.append(Record.of_pits(told, number, blocks.numbers, clock.block))
-        return cls(names, clock, Views.fit(residuals, (number, at, clock.block)), blocks, tuple(records),
+        return cls(names, clock, NodeStatistics.fit(residuals, (number, at, clock.block)), blocks, tuple(records),
                    (times[0], times[-1] + clock.step))

@@ -22,7 +22,7 @@ SEVERAL = 8  # steps of a block from which on it has a course of its own
 
 
 @dataclass(frozen=True)
-class Roughness:
+class Volatility:
     """Log roughness of each node as a regression on the step of the block and on what the neighbours make one expect.
 
     ``weights`` (feature, node), ``power`` (node,): mean expected²; ``size``: steps of a block.
@@ -30,7 +30,7 @@ class Roughness:
     >>> draws = np.random.default_rng(0)
     >>> steps = np.arange(24 * 100) % 24
     >>> local = draws.normal(size=(2400, 1)) * np.where(steps < 12, 1.0, 3.0)[:, None]
-    >>> of = Roughness.fit(local, np.zeros((2400, 1)), steps, 24).of(np.zeros((24, 1)), np.arange(24))
+    >>> of = Volatility.fit(local, np.zeros((2400, 1)), steps, 24).of(np.zeros((24, 1)), np.arange(24))
     >>> bool(of[18, 0] > 2 * of[6, 0])
     True
     """
@@ -40,12 +40,12 @@ class Roughness:
     size: int
 
     @classmethod
-    def even(cls, nodes: int) -> Roughness:
+    def even(cls, nodes: int) -> Volatility:
         """Every hour as rough as any other."""
         return cls(np.zeros((1, nodes)), np.ones(nodes), 1)
 
     @classmethod
-    def fit(cls, local: np.ndarray, expected: np.ndarray, steps: np.ndarray, size: int) -> Roughness:
+    def fit(cls, local: np.ndarray, expected: np.ndarray, steps: np.ndarray, size: int) -> Volatility:
         """From ``local`` and ``expected`` (time, node) at ``steps`` (time,) of blocks of ``size``; O(time × node)."""
         every = -(-len(local) // MOST_ROWS)
         every += every > 1 and size % every == 0  # all hours of the day must come up
@@ -68,7 +68,7 @@ class Roughness:
         return cls(weights, power, size)
 
     def of(self, expected: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Roughness (time, node), about 1, where this much is ``expected`` (time, node) at ``steps`` (time,)."""
+        """Volatility (time, node), about 1, where this much is ``expected`` (time, node) at ``steps`` (time,)."""
         if len(self.weights) == 1:
             return np.ones(expected.shape)
         level = _level(expected, self.power)
@@ -87,7 +87,7 @@ class Roughness:
         return {"weights": self.weights.copy(), "power": self.power.copy(), "size": self.size}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Roughness:
+    def restore(cls, state: Mapping[str, Any]) -> Volatility:
         """What ``state`` described."""
         return cls(np.array(state["weights"], float), np.array(state["power"], float), int(state["size"]))
 
