@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
-from terracast.adapt.monitoring.episodes.episodes import Episode, EpisodeError, Episodes
+from terracast.adapt.monitoring.episodes.episodes import EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence
 from terracast.adapt.promotion.ladder import Ladder, Situation, Step
 from terracast.adapt.promotion.policy import OnEpisode
@@ -166,16 +166,6 @@ def test_what_was_not_watched_is_not_said_to_be_steady():
     assert heard("level", watched=("error",)).sentences[0] == "Errors moved."
     assert heard("health").costs_since is None
 
-
-def test_an_episode_saved_before_there_were_kinds_goes_on():
-    old = heard("level", watched=()).to_state()
-    del old["heard"], old["watched"]
-    one = Episode.from_state(old)
-    assert one.costs_since == one.opened
-    state = {"cooldown": int(3 * DAY / np.timedelta64(1, "ns")), "name": "air", "quiet_after": None, "open": [old]}
-    episodes = Episodes.restore(state)
-    (grown,) = episodes.fold(START + DAY, [clue(START + DAY, sort="input")])
-    assert grown.heard["error"].first == START and grown.costs_since == START and grown.sort == "level"
 
 
 def test_a_context_that_moved_alone_trains_nothing():

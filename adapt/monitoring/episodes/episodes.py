@@ -118,10 +118,10 @@ class Episode:
         """Read back what ``to_state`` wrote."""
         times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
         said = {sort: (float(total), float(best), str(words))
-                for sort, (total, best, words) in state.get("said", {}).items()}
-        heard = {kind: ChannelEvidence.restore(one) for kind, one in state.get("heard", {}).items()}
+                for sort, (total, best, words) in state["said"].items()}
+        heard = {kind: ChannelEvidence.restore(one) for kind, one in state["heard"].items()}
         return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said, "heard": heard,
-                      "watched": tuple(state.get("watched", ()))})
+                      "watched": tuple(state["watched"])})
 
     def with_action(self, text: str) -> Episode:
         """The same episode, with the third sentence of its alarm set."""
@@ -224,7 +224,7 @@ class Episodes:
         opened = [Episode.from_state(one) for one in state["open"]]
         return cls(np.timedelta64(int(state["cooldown"]), "ns"),
                    None if quiet is None else np.timedelta64(int(quiet), "ns"), str(state["name"]),
-                   tuple(state.get("watched", ())),
+                   tuple(state["watched"]),
                    {"health" if one.sort == "health" else "drift": one for one in opened})
 
 
