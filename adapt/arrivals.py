@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.streams.known import RecordedDomain

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker

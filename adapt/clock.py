@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
 from terracast.streams.known import History

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.probation import Probation
 from terracast.adapt.promotion.e_process_gate import EProcessGate

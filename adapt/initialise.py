@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.arrivals import sees_enough
 from terracast.adapt.candidate import Candidate, rows_at
 from terracast.adapt.clock import Moment, clock

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.candidate import Candidate, Score, rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults

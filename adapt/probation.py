@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.paired_gate import Decision, PairedGate

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.correction.experts.covariates import MOST, covariate_names, stacked
 from terracast.stfm.forecaster import Request

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.adapt.evaluation.oracle import ORACLE, Oracle
 from terracast.adapt.evaluation.replay import Outcome
 from terracast.adapt.evaluation.replay import replay as run

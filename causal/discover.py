@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
+
 from terracast.causal.graph.assumptions import caveats
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge

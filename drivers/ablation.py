@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.scores import crps, level

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.causal.graph.graph import Series
 from terracast.drivers.paired_e_process import block_length
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.streams.panel import step_of

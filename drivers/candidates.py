@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.causal.discover import DiscoverError

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import CausalGraph, Driver, Series

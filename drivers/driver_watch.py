@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.paired_e_process import PairedEProcess, PairedError
 from terracast.drivers.selection import name_of

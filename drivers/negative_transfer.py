@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+
 from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.scores import crps

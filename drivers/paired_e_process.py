@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+
 from terracast.streams.errors import TerracastError
 
 BETS = (0.1, 0.3, 0.9)  # share of the stake that a block may cost at most; the capital is spread over the three

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.backward_elimination import MarginalGain, SeriesLosses, backward_elimination
 from terracast.drivers.paired_e_process import PairedEProcess, PairedError, block_length

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.stfm.forecaster import Capabilities, Forecaster, ForecastError, Request, as_forecast
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.evaluation.scores import level
 from terracast.adapt.rungs.pairs import matured
 from terracast.adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.sources.contract import Batch, Cursor, drain
 from terracast.streams.store import Store
 

@@ -12,6 +12,7 @@ import traceback
 from typing import Annotated, NoReturn
 
 import typer
+
 from terracast.flows.benches import verbs as bench_verbs
 from terracast.flows.cli import begin, data, forecast, loop, models, reading
 from terracast.flows.cli import store as store_verbs

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.cli.output import note, progress
 from terracast.flows.report import report_on
 from terracast.flows.reporting.content import KnownEvent

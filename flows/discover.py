@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
+
 from terracast.adapt.clock import Moment
 from terracast.causal.discover import DiscoverError
 from terracast.causal.discover import discover as find_graph

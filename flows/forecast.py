@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.reporting.wording import duration, stamp
 from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.settings import SettingsError, nanoseconds

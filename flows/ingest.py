@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.flows.cli.clock import as_of
 from terracast.flows.settings import Settings, SourceContext
 from terracast.flows.workspace import Workspace
@@ -61,6 +62,7 @@ def sources_of(settings: Settings, clock: Clock,
 def listen(config: str | Path, host: str, port: int) -> None:
     """Take pushes for every source of type ``push`` until interrupted; a watch step ingests what was taken."""
     import uvicorn
+
     from terracast.flows.settings import PushSourceSettings, SettingsError, read_settings
     from terracast.streams.sources.http import push_app
 

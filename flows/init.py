@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.flows.cli.output import note
 from terracast.flows.service.spans import YEAR, Spans, spans_for

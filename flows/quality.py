@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.cli.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock

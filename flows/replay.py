@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.clock import Moment
 from terracast.benchmarks.loop import LoopBench, answer
 from terracast.flows.cli.clock import as_of

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.evaluation.hindcast import hindcast
 from terracast.adapt.evaluation.replay import score_table
 from terracast.adapt.loop import Loop

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop

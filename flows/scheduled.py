@@ -12,6 +12,7 @@ from typing import Any
 from prefect import flow
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.schedules import Interval
+
 from terracast.flows import discover as discovering
 from terracast.flows import ingest as ingesting
 from terracast.flows import report as reporting

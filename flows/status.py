@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.cli.clock import as_of
 from terracast.flows.reporting.wording import age

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.attempts import measured_since

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from terracast.flows.settings.names import as_model
 from terracast.registry.versions import Registry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xarray as xr
+
 from terracast.registry.lineage import TAGS
 from terracast.registry.model_place import ModelPlace, pages
 from terracast.registry.recording import Evidence, record

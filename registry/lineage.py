@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
 from terracast.registry.tracking import RegistryError
 
 TAGS = {"key": "lineage_key", "snapshot": "data_snapshot", "base": "base", "parent": "parent_model_id",

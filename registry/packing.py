@@ -9,6 +9,7 @@ from typing import cast
 
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.rungs import serialization as kept
 from terracast.registry.tidy import Interface, table_of
 from terracast.registry.tracking import RegistryError

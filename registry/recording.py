@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import xarray as xr
+
 from terracast.registry.lineage import Lineage
 from terracast.registry.tidy import Interface
 from terracast.registry.tracking import RegistryError

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
+
 from terracast.adapt.rungs import serialization as kept
 from terracast.registry.tidy import Interface, table_of_forecast
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.registry.tracking import RegistryError
 from terracast.stfm.forecaster import QUANTILES, Request
 from terracast.streams.panel import check_panel, step_of

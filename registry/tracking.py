@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
+
 from terracast.streams.errors import TerracastError
 
 # the first is read once, when mlflow is first imported; the second keeps addresses off a clean stdout

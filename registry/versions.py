@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.registry.adding import add_once
 from terracast.registry.lineage import Lineage, Story, Version, tell
 from terracast.registry.model_place import ModelPlace, pages

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol, cast
 
 import numpy as np
 import xarray as xr
+
 from terracast.stfm.forecaster import Capabilities, Forecaster, ForecastError, Request
 from terracast.streams.plugins import find_plugin, has_plugin
 

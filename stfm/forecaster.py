@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
 from terracast.streams.panel import KINDS

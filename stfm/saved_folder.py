@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
+
 from terracast.stfm.forecaster import ForecastError
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"

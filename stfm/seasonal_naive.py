@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.stats import t as student
+
 from terracast.stfm.forecaster import Capabilities, ForecastError, Request, as_forecast
 from terracast.stfm.regular_grid import on_clock, slots_from
 

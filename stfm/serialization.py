@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
 from terracast.stfm.base.model import Base
 from terracast.stfm.bases import GROUP, custom_base
 from terracast.stfm.forecaster import Forecaster, ForecastError

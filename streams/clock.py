@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.errors import PanelError
 from terracast.streams.instant import instant
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.clock import Clock
 from terracast.streams.known import Recorded, RecordedDomain
 

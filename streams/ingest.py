@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
+
 from terracast.streams.clock import EPOCH, TOLERANCE, Clock, common_phase
 from terracast.streams.errors import PanelError
 from terracast.streams.panel import check_panel, step_of

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import Clock
 from terracast.streams.errors import PanelError
 from terracast.streams.instant import instant

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
 from terracast.streams.errors import StoreError
 
 CLASS, PAIRS, SET, QUEUE = "@class", "@pairs", "@set", "@queue"  # keys that say what a mapping stands for

@@ -15,6 +15,7 @@ import icechunk
 import numpy as np
 import xarray as xr
 import zarr
+
 from terracast.streams.clock import Clock
 from terracast.streams.errors import PanelError, StoreError
 from terracast.streams.ingest import Ingested, ingest

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, crps_gradient
 from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
 from terracast.adapt.correction.experts.network_residual import NetworkResidual, network_residual_width, reading

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.evaluation.scores import crps, level
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.evaluation.scores import level
 from terracast.streams.errors import TerracastError
 

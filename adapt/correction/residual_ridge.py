@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.stfm.forecaster import Request
 
 WINDOW = 48

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.lost_drivers import Driver, stamps_of
 from terracast.adapt.data_faults.rewiring import Rewiring

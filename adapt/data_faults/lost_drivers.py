@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.instant import instant, nanoseconds
 
 DAY = np.timedelta64(1, "D")

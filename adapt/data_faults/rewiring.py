@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 
 SAME = 0.9  # share of a day's common values that must be equal to the bit

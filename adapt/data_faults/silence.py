@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.streams.instant import nanoseconds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
 from terracast.adapt.loop import Loop

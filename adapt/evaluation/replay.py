@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.arrivals import sees_enough
 from terracast.adapt.candidate import Score

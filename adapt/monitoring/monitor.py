@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.channels.channels import Channels
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.detection.calibration import Calibration, calibrate

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.candidate import Score
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.error_level import ErrorLevel

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.adapt.promotion.paired_gate import Decision, PairedGateError, paired_losses
 
 SHARES = (0.3, 1.0, 5.0)  # of the design gain, that bets are laid for: one for too large a gain loses on a smaller,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.streams.instant import instant
 
 LATE = np.timedelta64(7, "D")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.paired_gate import Decision

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant, key_text

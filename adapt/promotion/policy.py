@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.ladder import Ladder, Step

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment
 from terracast.adapt.monitoring.episodes.episodes import Episode

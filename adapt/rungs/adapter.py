@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
+from torch.func import functional_call
+
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.network import Answer, BaseNetwork, Batch
 from terracast.streams.errors import TerracastError
-from torch import nn
-from torch.func import functional_call
 
 RANK = 4
 HEADS = BaseNetwork.heads

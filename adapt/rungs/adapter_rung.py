@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.adapter import Adapter, Values
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
 from terracast.adapt.rungs.dann import DomainAdversary

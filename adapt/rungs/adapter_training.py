@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+
 from terracast.adapt.rungs.adapter import DOWN, HEADS, Adapter, Values, corrected, look, tell
 from terracast.stfm.base.network import BaseNetwork
 from terracast.stfm.base.training_batch import Lesson, loss

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from terracast.adapt.promotion.ladder import LadderError, Step
 
 if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for without carrying one out

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from terracast.adapt.rungs.adapter import Values
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.network import Answer, BaseNetwork

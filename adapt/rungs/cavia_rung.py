@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.cavia import Directions, Seen, learned, merged
 from terracast.adapt.rungs.meta_init import shipped_directions
 from terracast.adapt.rungs.rung import Adapted, RungError, judged

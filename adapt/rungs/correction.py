@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.evaluation.scores import level
 from terracast.adapt.rungs.pairs import Pairs, hindcast, matured
 from terracast.adapt.rungs.rung import Adapted, Rung, RungError, judged

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import nn
+from torch.nn import functional
+
 from terracast.adapt.rungs.adapter import AdapterError, Values, corrected, look
 from terracast.stfm.base.network import BaseNetwork
 from terracast.stfm.base.training_batch import Lesson
-from torch import nn
-from torch.nn import functional
 
 
 class Reversed(torch.autograd.Function):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import up_to
 from terracast.adapt.rungs.rung import Adapted, Receipt, RungError, judged
 from terracast.stfm.base.model import Base

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient, learned_names
 from terracast.adapt.rungs.tasks import Task, task

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+
 from terracast.adapt.rungs.adapter import AdapterError
 from terracast.adapt.rungs.cavia import DIRECTIONS, Directions, Seen, step
 from terracast.adapt.rungs.tasks import Task, task

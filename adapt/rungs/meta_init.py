@@ -10,6 +10,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+
 from terracast.adapt.rungs.adapter import AdapterError, Values
 from terracast.adapt.rungs.cavia import Directions
 from terracast.stfm.base.model import SHIPPED, Base

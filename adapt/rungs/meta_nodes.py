@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
 from terracast.adapt.rungs.meta import order

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
 from terracast.adapt.rungs.correction import OutputRung
 
 FEATURES = 4  # one, hour of the day as sine and cosine, how far the median stands from its mean over leads

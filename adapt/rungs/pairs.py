@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.candidate import rows_at
 from terracast.adapt.evaluation.scores import crps
 from terracast.stfm.forecaster import Forecaster, ForecastError, Request

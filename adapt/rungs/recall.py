@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import hindcast, loss_of, matured, spreads
 from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import Adapted, RungError, judged

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import matured, up_to
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.stfm.forecaster import Forecaster, Request

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import up_to
 from terracast.stats.calendar import seasons
 from terracast.stfm.forecaster import Request

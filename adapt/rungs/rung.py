@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import Pairs, in_blocks, losses_on, matured, up_to
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.errors import TerracastError

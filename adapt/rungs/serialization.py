@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+
 from terracast.adapt.rungs.correction import Corrected, Correction
 from terracast.adapt.rungs.output_rls import RecursiveCorrection
 from terracast.adapt.rungs.wrappers import beneath, joined

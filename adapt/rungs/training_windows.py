@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import Pairs, matured, spread
 from terracast.adapt.rungs.tasks import lesson_at
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors

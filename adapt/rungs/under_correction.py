@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.rung import Adapted, Rung, attempt, judged
 from terracast.adapt.rungs.wrappers import bare

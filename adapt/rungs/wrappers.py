@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 

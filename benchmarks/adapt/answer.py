@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.adapt.base import base_said
 from terracast.benchmarks.adapt.bench import AdaptBench
 from terracast.benchmarks.adapt.cell import PROTOCOLS, AdaptCell

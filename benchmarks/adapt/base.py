@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
 from terracast.benchmarks.adapt.series import Series
 from terracast.benchmarks.base.etth1 import mean_of
 from terracast.stfm.base.model import SHIPPED, Base

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.evaluation.scores import crps, inside
 from terracast.stfm.forecaster import QUANTILES
 from terracast.streams.errors import TerracastError

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.stfm.base.model import Base

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.benchmarks.adapt.cell import BenchError

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.adapter import Adapter
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
 from terracast.adapt.rungs.cavia import Directions, Seen, learned

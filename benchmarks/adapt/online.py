@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.correction.experts.covariates import covariates_of
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.quantile_tracking import QuantileTracker

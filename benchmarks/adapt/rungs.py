@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import Effort
 from terracast.adapt.rungs.catalog import ALIKE

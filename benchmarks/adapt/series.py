@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.adapt.cell import NODES_MOST, BenchError
 from terracast.stfm.seasonal_naive import SeasonalNaive
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.base.data import HISTORY, ISSUES, NODES, TESTED, TRAINED, Case, cases_of
 from terracast.benchmarks.base.files import found
 from terracast.benchmarks.base.methods import METHODS, USUAL, MethodError, score

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.base.files import panel_of
 from terracast.stfm.forecaster import QUANTILES, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.benchmarks.base.data import Case, CaseError
 from terracast.benchmarks.base.files import panel_of
 from terracast.benchmarks.base.methods import MEDIAN, asked, fitted_ridge, last_value, shipped

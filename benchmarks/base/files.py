@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import ReadError, TerracastError
 from terracast.streams.kinds import event, raster
 from terracast.streams.kinds.raster_file import read as read_raster

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.base.methods import shipped
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span_text
 
 LONGEST = 8000  # rows of a series that are read

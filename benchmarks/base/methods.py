@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.evaluation.scores import crps
 from terracast.benchmarks.base.data import HISTORY, Case, windows_of
 from terracast.benchmarks.base.ridge import LONGEST, RidgePeer

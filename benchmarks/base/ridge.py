@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.streams.errors import TerracastError
 
 LONGEST = 512  # lags, at most

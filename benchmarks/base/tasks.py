@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
+
 from terracast.benchmarks.base.data import HISTORY, Case, CaseError, cases_of
 from terracast.benchmarks.base.files import found
 from terracast.benchmarks.base.labelled import labelled_series

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+
 from terracast.benchmarks.base.bench import geometric_mean
 from terracast.benchmarks.base.data import Case
 from terracast.benchmarks.base.methods import MethodError, asked, score, shipped

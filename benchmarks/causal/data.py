@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.causal.scores import Pair
 from terracast.streams.errors import TerracastError
 from terracast.streams.readers import read

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from threadpoolctl import threadpool_limits
+
 from terracast.benchmarks.causal.scores import Edge, Found
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.search.engine import Search, search_links
-from threadpoolctl import threadpool_limits
 
 METHODS = ("terracast", "tigramite-pcmci", "tigramite-pcmciplus", "var-granger", "abs-correlation")
 AFFORDABLE = 2e5  # steps x series^2 x lags up to which tigramite's own loops run without --full

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.causal.scores import Edge
 
 KINDS = ("plain", "season", "season and spread", "trend", "both", "heavy noise", "heavy readings", "nonlinear",

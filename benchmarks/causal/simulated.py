@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.causal.methods import AFFORDABLE, Peers, from_links, peer
 from terracast.benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
 from terracast.benchmarks.causal.scores import Found, link_scores

@@ -100,11 +100,12 @@ def _options(method: str, lags: int, alpha: float) -> dict[str, Any]:
 def _run(values: np.ndarray, method: str, lags: int, alpha: float, fast: bool,
          test: Any = None) -> tuple[dict[str, Any], float, Any]:
     """Results, CPU seconds and the engine of one run."""
-    from terracast.causal.fast.parcorr import CovarianceParCorr
-    from terracast.causal.fast.pcmci import FastPCMCI
     from tigramite.data_processing import DataFrame
     from tigramite.independence_tests.parcorr import ParCorr
     from tigramite.pcmci import PCMCI
+
+    from terracast.causal.fast.parcorr import CovarianceParCorr
+    from terracast.causal.fast.pcmci import FastPCMCI
 
     frame = DataFrame(values.copy(), missing_flag=GAP)
     began = time.process_time()

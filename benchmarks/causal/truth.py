@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
+
 from terracast.benchmarks.causal.data import KnownCase, known_cases
 from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
 from terracast.benchmarks.causal.scores import Found, f1_of, pair_scores
 from terracast.causal.graph.graph import Series
 from terracast.causal.search.robust_search import default_search, robust_search
 from terracast.causal.search.settings import DiscoverError
-from threadpoolctl import threadpool_limits
 
 COLUMNS = ("f1", "precision", "recall", "auroc", "adjacency_f1", "forbidden_share", "cpu_seconds")
 

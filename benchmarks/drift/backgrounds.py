@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
 from terracast.benchmarks.base.files import panel_of
 from terracast.benchmarks.drift.expectation import Expectation
 from terracast.streams.errors import TerracastError

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
 from terracast.benchmarks.drift.methods import METHODS, Alarm, Watch, watch
 from terracast.benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants

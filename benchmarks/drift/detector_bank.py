@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from river import drift
+
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.data_faults.rewiring import Rewiring
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.episodes.evidence import Evidence

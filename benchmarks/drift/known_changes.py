@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from terracast.streams.errors import ReadError
 
 DAY = np.timedelta64(1, "D")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.benchmarks.drift.change_points import change_points
 from terracast.benchmarks.drift.surprises import series_alarms
 from terracast.streams.errors import ReadError

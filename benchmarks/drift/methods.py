@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
+
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import Reports
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank

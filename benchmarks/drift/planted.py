@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.streams.errors import TerracastError
 
 SINGLE = ("shift", "variance", "spread", "freeze", "ramp", "phase")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
+
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, count_episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
 from terracast.benchmarks.drift.expectation import Expectation
 
 # Chosen on the seen half of NAB's files (labelled.py); the score there is flat for SURE from 12 to 14. A stationary

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
 from terracast.benchmarks.drivers.worlds import TARGET, world
 from terracast.causal.graph.graph import Series

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import stats
+
 from terracast.causal.graph.graph import Driver, Series
 from terracast.causal.preprocessing.prepare import Prepared
 

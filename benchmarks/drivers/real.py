@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from terracast.benchmarks.drivers.judged import METHODS, Protocol, judge
 from terracast.causal.graph.graph import Series
 from terracast.streams.errors import TerracastError

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.causal.graph.graph import Series
 
 TARGET = Series("city", "demand")

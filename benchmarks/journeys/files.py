@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import TerracastError
 from terracast.streams.panel import step_of
 from terracast.streams.readers import READERS, read

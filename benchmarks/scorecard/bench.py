@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.base.data import Case
 from terracast.benchmarks.base.methods import Scores, asked, fitted_native, ridge, score, seasonal_naive, shipped
 from terracast.benchmarks.scorecard.block_bootstrap import Pair, Skill, skill_of

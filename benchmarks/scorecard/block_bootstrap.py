@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.stats.block_bootstrap import circular_block_rows
 
 DRAWS = 1000

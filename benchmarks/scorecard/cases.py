@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.base.data import Case, CaseError, case_of, spread_issues
 from terracast.benchmarks.base.files import on_even_clock
 from terracast.stfm.prior.mixture import sample_world

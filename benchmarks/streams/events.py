@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.kinds.cells import GridCells
 from terracast.streams.kinds.counts import counts_of
 from terracast.streams.kinds.event import count, of_table

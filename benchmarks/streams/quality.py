@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.benchmarks.streams.quality_faults import HOURS, Planted, plant
 from terracast.streams.quality import Settings, judge, learn
 from terracast.streams.quality.labels import LABELS, PRECEDENCE, bit

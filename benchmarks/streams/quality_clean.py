@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.quality import judge, tickets
 
 YEAR = np.timedelta64(365, "D") + np.timedelta64(6, "h")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.panel import step_of
 from terracast.streams.quality.units import alternatives
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
+
 from terracast.streams.known import known_after
 from terracast.streams.storage.arrays import CODEC
 from terracast.streams.storage.layout import chunks_for

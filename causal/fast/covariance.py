@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.causal.fast.partial import guard, level
 
 VARIES, CONSTANT, DOUBTFUL = 0, 1, 2  # what can be said of a column

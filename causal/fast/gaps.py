@@ -9,6 +9,7 @@ import math
 
 import numba as nb
 import numpy as np
+
 from terracast.causal.fast.bootstrap import times_read
 from terracast.causal.fast.covariance import lagged_sums
 from terracast.causal.fast.partial import SUMS, UNSURE, guard, last_two

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numba as nb
 import numpy as np
+
 from terracast.causal.fast.covariance import CONSTANT, LaggedCorrelation
 from terracast.causal.fast.exact import Exact
 from terracast.causal.fast.partial import SUMS, UNSURE, factor, guard, last_two, partial_correlation, subtract

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tigramite.independence_tests.parcorr import ParCorr
+
 from terracast.causal.fast.bootstrap import drawn_blocks
 from terracast.causal.fast.covariance import LaggedCorrelation, lagged_correlation
 from terracast.causal.fast.gaps import GapTest
 from terracast.causal.fast.partial import UNSURE, guard, partial_correlation
 from terracast.causal.fast.significance import p_values
-from tigramite.independence_tests.parcorr import ParCorr
 
 Node = tuple[int, int]
 

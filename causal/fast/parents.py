@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.causal.fast.covariance import CONSTANT, DOUBTFUL, LaggedCorrelation
 from terracast.causal.fast.exact import Exact
 from terracast.causal.fast.gaps import GapTest

@@ -7,12 +7,13 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from tigramite.pcmci import PCMCI
+
 from terracast.causal.fast.covariance import LaggedCorrelation
 from terracast.causal.fast.momentary import LinkTests
 from terracast.causal.fast.parcorr import CovarianceParCorr
 from terracast.causal.fast.parents import Candidates, ParentSearch
 from terracast.causal.fast.skeleton import Outcome, Pair, SubsetTests
-from tigramite.pcmci import PCMCI
 
 _OPEN_ENDS = ("<--", "<?-")  # marks of links that leave the series they are listed for
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+
 from terracast.causal.fast.covariance import LaggedCorrelation
 from terracast.causal.fast.partial import UNSURE, eliminate, guard, last_two
 from terracast.causal.fast.significance import Thresholds, p_values

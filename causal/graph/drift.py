@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+
 from terracast.causal.graph.changes import Key, LinkChange, changes_between, key_of, sentence_of
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.search.windows import WindowError, WindowGraph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+
 from terracast.causal.graph.graph import CausalGraph, Link
 
 _UNITS = ((604800, "week"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))

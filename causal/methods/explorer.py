@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from terracast.causal.methods.independence import independence_test
 from terracast.causal.search.settings import Progress, Redraw, Search
 
@@ -42,8 +43,9 @@ def drawing(redraw: Redraw) -> dict[str, Any]:
 def explorer(values: np.ndarray, search: Search, progress: Progress | None = None,
              redraw: Redraw | None = None) -> Any:
     """PCMCI (or its compiled twin) on ``values`` with the settings of ``search``."""
-    from terracast.causal.fast.pcmci import FastPCMCI
     from tigramite.pcmci import PCMCI
+
+    from terracast.causal.fast.pcmci import FastPCMCI
 
     test = independence_test(search)
     return _capped(FastPCMCI if search.compiled else PCMCI)(framed(values, redraw), test, search, progress)

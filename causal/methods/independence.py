@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from terracast.causal.search.settings import DiscoverError, Search
 
 _NEEDS = {"GPDC": "dcor"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from terracast.causal.preprocessing.detrend import slow_part
 from terracast.causal.preprocessing.gaussianize import HEAVY, excess_kurtosis, normal_scores
 

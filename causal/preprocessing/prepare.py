@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.deseasonalise import (
     TRANSFORMS,

@@ -6,6 +6,7 @@ Conditioning on one of them leaves no residual: tests then return noise or fail.
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Dropped
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from terracast.causal.graph.graph import Series
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.settings import AloneError, DiscoverError, Search
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 Clock = Callable[[], float]
 _KEPT = 0.8  # share of same-time neighbours that each further condition leaves, as seen on real air quality

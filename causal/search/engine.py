@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import LinkAssumptions
 from terracast.causal.methods.explorer import drawing, explorer, quiet
 from terracast.causal.search.settings import ENGINES, METHODS, TESTS, Progress, Redraw, Search
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+
 from terracast.causal.graph.graph import Link, Series
 
 WEAKEST = 0.05  # |partial correlation|: a quarter of a percent of the variance

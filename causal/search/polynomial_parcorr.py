@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.polynomial.hermite_e import hermeval
 from scipy import stats
+from tigramite.independence_tests.parcorr import ParCorr
+
 from terracast.causal.fast.bootstrap import drawn_blocks
 from terracast.causal.fast.covariance import lagged_correlation
 from terracast.causal.graph.graph import Link, Series
@@ -21,7 +23,6 @@ from terracast.causal.knowledge import LinkAssumptions
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.gaussianize import normal_scores
 from terracast.causal.search.settings import Redraw, Search
-from tigramite.independence_tests.parcorr import ParCorr
 
 DEGREE = 6  # of the conditions
 CAUSE = 4  # of the cause: a narrow hump is seen by no square

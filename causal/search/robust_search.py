@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import xarray as xr
+
 from terracast.causal.discover import discover, without_redundant
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.knowledge import Knowledge

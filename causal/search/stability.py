@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.engine import redrawn_links
 from terracast.causal.search.settings import DiscoverError, Progress, Redraw, Search
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 
 def stability(prepared: Prepared, graph: CausalGraph, *, draws: int = 20, seed: int = 0,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from terracast.causal.graph.graph import CausalGraph, Driver
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.streams.errors import TerracastError

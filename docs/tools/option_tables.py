@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+
 from terracast.flows.command import app
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from terracast.flows.cli.output import progress, tell
 from terracast.streams.errors import TerracastError
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+
 from terracast.flows.cli.output import note, tell
 from terracast.streams.errors import TerracastError
 

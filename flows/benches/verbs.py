@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from terracast.flows.benches.adapt import adapt
 from terracast.flows.benches.base import base
 from terracast.flows.benches.drift import drift

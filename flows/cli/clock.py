@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.settings import SettingsError
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.cli.output import ERROR, note, print_json, say
 from terracast.flows.running.recorded import recorded

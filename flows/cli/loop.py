@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+
 from terracast.flows.cli.data import refuse, say_files
 from terracast.flows.cli.forecast import say_short
 from terracast.flows.cli.options import CONFIG, Config, Json, Now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.cli.output import print_json, print_rows, say
 from terracast.flows.running.recorded import recorded

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.cli.output import print_json, say
 from terracast.flows.running.recorded import recorded

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from terracast.flows.cli.output import ERROR, note, print_json, print_rows, say
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store.")
@@ -60,6 +61,7 @@ def compact(config: Config = CONFIG, now: Now = None,
             json: Json = False) -> None:
     """Re-chunk, expire old snapshots and free their space; snapshots that a version was made from stay readable."""
     import pandas as pd
+
     from terracast.flows.cli.clock import as_of
     from terracast.flows.service.maintenance import snapshots_in_use
     from terracast.flows.settings import nanoseconds

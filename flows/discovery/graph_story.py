@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.causal.graph.changes import LinkChange
 from terracast.causal.graph.drift import GraphAlarm, graph_alarms
 from terracast.causal.graph.graph import CausalGraph, Link, Series

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
 from terracast.causal.graph.exports import to_csv, to_dot, to_graphml
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.selection import inputs_of

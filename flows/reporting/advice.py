@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import stats
+
 from terracast.adapt.evaluation.oracle import ORACLE
 from terracast.adapt.evaluation.replay import Outcome
 from terracast.flows.reporting.wording import number, unit_words

@@ -8,6 +8,7 @@ from typing import Any
 
 import altair
 import vl_convert
+
 from terracast.flows.reporting.timeline import TimelineRows
 
 # Okabe and Ito's colours (2008), told apart by colour-blind readers, and each line also by its dash or weight

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.reporting.content import VALUE_COLUMNS
 
 MOST_ROWS = 4500

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.reporting.content import Fan
 from terracast.flows.reporting.svg import element
 from terracast.flows.reporting.wording import number, stamp

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
 from terracast.flows.settings import SettingsError
 from terracast.streams.errors import TerracastError

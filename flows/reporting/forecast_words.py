@@ -7,6 +7,7 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.cli.output import WIDTH, table_lines
 from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
 from terracast.flows.reporting.wording import age, counted, silence_words, stamp, unit_words

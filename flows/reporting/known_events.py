@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from terracast.flows.reporting.content import KnownEvent
 from terracast.streams.errors import ReadError
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.reporting.content import NODE_COLUMNS, with_columns
 from terracast.flows.reporting.labels import place_labels, spread, text_width
 from terracast.flows.reporting.svg import element

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from terracast.flows.reporting import wording
 from terracast.flows.reporting.content import Report
 from terracast.flows.reporting.sections import sections_of

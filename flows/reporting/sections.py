@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+
 from terracast.flows.reporting.chart import chart_of, vega_script
 from terracast.flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
 from terracast.flows.reporting.fan import draw_fan

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.reporting.content import (
     ERROR_COLUMNS,
     VALUE_COLUMNS,

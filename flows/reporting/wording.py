@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
 from terracast.flows.reporting.content import CausalLink
 from terracast.streams.clock import MONTH
 

@@ -24,6 +24,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
+
 from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.running.health import answers
 from terracast.flows.running.place import RUNS, Place, UpError

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from terracast.flows.reporting.svg import element
 from terracast.flows.reporting.wording import percent
 

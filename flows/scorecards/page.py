@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
 from terracast.flows.reporting import wording
 from terracast.flows.reporting.map import GRADES, draw_map, prepared_nodes
 from terracast.flows.scorecards.drawing import SIDES, draw_card

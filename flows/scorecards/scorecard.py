@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from terracast.flows.cli.output import print_json, print_rows, progress, say
 from terracast.streams.errors import TerracastError
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.cli.output import note
 from terracast.flows.running.prefect_api import EPISODE, ServerAwayError, ask, letter, server

@@ -7,6 +7,7 @@ from itertools import count
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, begin, past_needed
 from terracast.adapt.task import ForecastTask

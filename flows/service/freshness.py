@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from terracast.flows.reporting.wording import age
 from terracast.streams.storage.arrays import read_array
 from terracast.streams.storage.observations import StoredDomain, find_domain

@@ -4,6 +4,7 @@ follows."""
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.flows.forecast import Issued, zone_of
 from terracast.flows.reporting.content import FAN_LEVELS, Fan, Outlook
 from terracast.flows.settings import nanoseconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from terracast.flows.service.loop_state import HasState
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace

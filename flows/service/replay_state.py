@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.output import note
 from terracast.flows.reporting.content import Replayed

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
 from terracast.causal.graph.drawing import draw
 from terracast.causal.graph.graph import CausalGraph, Driver
 from terracast.flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import xarray as xr
+
 from terracast.flows.settings import BaseSettings
 from terracast.stfm.bases import context_steps, fit_base
 from terracast.stfm.forecaster import Forecaster, Request

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.flows.service.freshness import NAMED, SourceFreshness, freshness, silence_in_words, stamp_in_words
 from terracast.flows.service.loop_state import load_loop, save_loop

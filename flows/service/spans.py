@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pandas as pd
+
 from terracast.adapt.initialise import past_needed
 
 YEAR = pd.Timedelta("365D")

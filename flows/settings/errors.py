@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import ValidationError
+
 from terracast.streams.errors import TerracastError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+
 from terracast.flows.settings.source import SourceContext, SourceSettings
 
 if TYPE_CHECKING:  # readers are imported by the verbs that read files

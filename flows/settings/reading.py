@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+
 from terracast.flows.settings.errors import SettingsError, first_mistake
 from terracast.flows.settings.secrets import refuse_secrets
 from terracast.flows.settings.settings import Settings

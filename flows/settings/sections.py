@@ -6,6 +6,7 @@ from typing import Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, Field
+
 from terracast.adapt.monitoring.detection.detector import DETECTORS, names
 from terracast.flows.settings.errors import SettingsError
 from terracast.flows.settings.secrets import from_environment

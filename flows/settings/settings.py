@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from pydantic import model_validator
+
 from terracast.flows.settings.sections import (
     AdaptSettings,
     BaseSettings,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
+
 from terracast.flows.settings.values import Calendar, DomainName, Duration, Frozen, Kind, Stamp, VariableName
 from terracast.streams.clock import Clock
 

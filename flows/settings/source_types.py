@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
 from terracast.flows.settings.files_source import FilesSourceSettings
 from terracast.flows.settings.mqtt_source import MqttSourceSettings
 from terracast.flows.settings.push_source import PushSourceSettings

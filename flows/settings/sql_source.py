@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+
 from terracast.flows.settings.rows_source import RowsSourceSettings
 from terracast.flows.settings.source import SourceContext
 from terracast.flows.settings.values import Duration

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
+
 from terracast.flows.settings.names import domain_name, stream_name, variable_name
 from terracast.streams.clock import span, span_text
 from terracast.streams.panel import KINDS

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.seasons import smoothing
 

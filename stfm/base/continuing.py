@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.stfm.base.network import BaseNetwork
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.stats import nbinom
+
 from terracast.stfm.base.baselines import NAMES
 
 MEAN = NAMES.index("profile + level")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
 from terracast.stfm.base.network import Answer, BaseNetwork, Size

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import nn
+from torch.nn import functional
+
 from terracast.stfm.base.baselines import NAMES, STATISTICS
 from terracast.stfm.base.seasons import FEATURES
 from terracast.stfm.base.window import PATCH, WindowTensors
 from terracast.stfm.forecaster import QUANTILES
-from torch import nn
-from torch.nn import functional
 
 ANCHOR = NAMES.index("profile + persistence")
 MEDIAN = QUANTILES.index(0.5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
+
 from terracast.stats.great_circle import EARTH_RADIUS_KM, unit_vectors
 from terracast.stfm.base.seasons import calendar
 from terracast.stfm.forecaster import ForecastError

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from torch.utils.data import DataLoader, Dataset
+
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.prior.mixture import sample_world
-from torch.utils.data import DataLoader, Dataset
 
 PATCHES_AHEAD = (1, 1, 2, 3, 6)  # drawn evenly: horizons of 32 to 192 steps
 LATEST = 200  # the first issue time of a world is no later than this row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.stats.calendar import DAY, WEEK, YEAR, circle, phases
 
 FEATURES = 7  # columns of ``calendar``

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+
 from terracast.stfm.base.counts import parameters, surprise
 from terracast.stfm.base.network import Answer, Batch
 from terracast.stfm.base.panel_tensors import PanelTensors

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from terracast.stats.robust_scale import interdecile_scale
 from terracast.stfm.base.baselines import read
 from terracast.stfm.base.panel_tensors import PanelTensors

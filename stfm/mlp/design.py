@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stfm.forecaster import ForecastError, Request, check_quantiles
 from terracast.stfm.mlp.windows import Layout
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.stfm.forecaster import Request
 from terracast.stfm.mlp.design import Design
 from terracast.stfm.mlp.network import Network

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.stfm.forecaster import Request
 from terracast.stfm.mlp.design import Design, check_columns, layout_for
 from terracast.stfm.mlp.fitted import Fitted

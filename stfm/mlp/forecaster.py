@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.stfm.forecaster import Capabilities, ForecastError, Request, as_forecast, as_forecasts, at_quantiles
 from terracast.stfm.mlp.design import Design, check_columns
 from terracast.stfm.mlp.fitted import Fitted

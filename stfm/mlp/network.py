@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from terracast.stfm.mlp.windows import Layout
 from torch import nn
+
+from terracast.stfm.mlp.windows import Layout
 
 REACH = 8.0  # the median cannot leave the level by more than this in z
 RANK = 4

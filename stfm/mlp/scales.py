@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.stats.robust_scale import interdecile_scale
 from terracast.stfm.forecaster import ForecastError
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.mlp.network import Network
 from terracast.stfm.mlp.scales import LARGEST

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+
 from terracast.stats.calendar import circle, phases
 from terracast.stfm.mlp.scales import Scale
 

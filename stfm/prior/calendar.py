@@ -8,6 +8,7 @@ their own shape, a holiday looks like a Sunday, bad weather takes a share away.
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, YEAR, Clock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, ornstein, shots, wandering, white
 from terracast.stfm.prior.places import Places

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from terracast.stfm.prior.clock import Clock
 from terracast.stfm.prior.noise import log_uniform
 from terracast.stfm.prior.world import Draft, Series

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, Clock
 from terracast.stfm.prior.noise import log_uniform, ornstein, remembering, white
 from terracast.stfm.prior.places import Places

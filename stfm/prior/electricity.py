@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.signal import lfilter
+
 from terracast.stfm.prior.calendar import activity, holidays
 from terracast.stfm.prior.clock import DAY, Clock
 from terracast.stfm.prior.noise import jumps, log_uniform, ornstein, wandering, white

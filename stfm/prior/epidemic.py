@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, YEAR, Clock
 from terracast.stfm.prior.noise import log_uniform, ornstein
 from terracast.stfm.prior.places import Places

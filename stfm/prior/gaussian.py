@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
+
 from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, white
 from terracast.stfm.prior.places import Places

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+
 from terracast.stfm.prior.calendar import calendar
 from terracast.stfm.prior.changes import FACTORS_OF, coarser, rescaled
 from terracast.stfm.prior.clock import STEPS, Clock, draw_clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.stats.great_circle import KM_PER_DEGREE
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, Clock
 from terracast.stfm.prior.noise import log_uniform, wandering, white
 from terracast.stfm.prior.places import Places

@@ -8,6 +8,7 @@ follow the level. Periods are people's and the sun's, or any other.
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, ornstein, wandering, white
 from terracast.stfm.prior.places import Places

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+
 from terracast.stfm.prior.clock import DAY, YEAR, Clock
 from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
 from terracast.stfm.prior.places import Places

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+
 from terracast.stfm.prior.calendar import activity, holidays
 from terracast.stfm.prior.clock import Clock
 from terracast.stfm.prior.noise import log_uniform, ornstein, shots

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtr
+
 from terracast.stfm.prior.clock import DAY, YEAR, Clock
 from terracast.stfm.prior.gaussian import matern, sampled
 from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.stfm.prior.clock import Clock, text_of
 from terracast.stfm.prior.places import Places
 

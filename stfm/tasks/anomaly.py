@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
 
 HISTORY = 1536

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+
 from terracast.stfm.forecaster import ForecastError
 
 TINY = 1e-9

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
+
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.tasks.embedder import standardised
 

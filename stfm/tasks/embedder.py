@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.seasonal_naive import SeasonalNaive
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stfm.forecaster import QUANTILES, Forecaster, ForecastError, Request
 
 LONGEST = 192  # steps of a gap that are filled from a side

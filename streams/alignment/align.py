@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.alignment.in_space import Place, SpaceMethod, known_of, moved, place_of, weights
 from terracast.streams.alignment.in_time import NEVER, TimeAxis, TimeMethod, onto_axis
 from terracast.streams.errors import PanelError

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.alignment.in_space import Place, SpaceMethod, moved, place_of, weights
 from terracast.streams.alignment.in_time import TimeAxis, TimeMethod, onto_axis
 from terracast.streams.panel import step_of

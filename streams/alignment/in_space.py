@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.sparse import csr_matrix, kron
+
 from terracast.streams.alignment.in_time import NEVER
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.cells import GridCells

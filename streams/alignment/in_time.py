@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError
 from terracast.streams.panel import step_of

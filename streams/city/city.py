@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.city.air import make_air
 from terracast.streams.city.clock import HOUR
 from terracast.streams.city.drifts import PlantedDrift, checked_drift

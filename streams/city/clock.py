@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.instant import instant
 
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")

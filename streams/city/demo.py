@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.city.city import City, simulate_city
 from terracast.streams.city.places import lay_out
 from terracast.streams.city.plans import demo_changes

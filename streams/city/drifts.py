@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from terracast.stats.calendar import hour_of_day
 from terracast.streams.city.links import TrueLink
 from terracast.streams.city.places import Layout

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from terracast.streams.city.drifts import cells, checked_place
 from terracast.streams.city.links import delayed
 from terracast.streams.city.places import Layout

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from terracast.stats.great_circle import KM_PER_DEGREE
 from terracast.streams.city.variables import VARIABLES, CityError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.city.clock import HOUR, days_after
 from terracast.streams.city.drifts import PlantedDrift
 from terracast.streams.city.faults import PlantedFault

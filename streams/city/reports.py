@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.city.clock import HOUR
 from terracast.streams.city.faults import PlantedFault, faulty, hours_behind, with_faults
 from terracast.streams.city.variables import VARIABLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.city.world import World, remembered
 
 MEAN_WIND = 3.0

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from terracast.stats.calendar import day_of_week, hour_of_day
 from terracast.streams.city.drifts import PlantedDrift, law_in_force, with_value_drifts
 from terracast.streams.city.links import TYPICAL, Shock, TrueLink, delayed

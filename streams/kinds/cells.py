@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.grid import cell_areas_km2
 

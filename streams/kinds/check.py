@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import xarray as xr
+
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds import counts, point, raster, sensor
 from terracast.streams.panel import KINDS, check_panel

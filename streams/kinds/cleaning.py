@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.kinds.trajectory import check, seconds_since_last, speeds_kmh, track_of
 

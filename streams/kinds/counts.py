@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.panel import check_panel
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds.cells import GridCells
 from terracast.streams.kinds.counts import check, counts_of, from_panel, to_panel, with_exposure

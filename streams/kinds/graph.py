@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.sparse import csr_matrix
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds.nearby import Nearby

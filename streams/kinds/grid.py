@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+
 from terracast.stats.great_circle import EARTH_RADIUS_KM
 
 

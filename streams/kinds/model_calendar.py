@@ -14,6 +14,7 @@ from typing import Any
 import cftime
 import numpy as np
 import xarray as xr
+
 from terracast.streams.errors import PanelError
 
 ORIGIN = np.datetime64("2000-01-01", "us")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stats.great_circle import EARTH_RADIUS_KM, positions_between
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.cells import GridCells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
+
 from terracast.stats.great_circle import chord_of, haversine_km, unit_vectors
 
 SLACK = 1e-9  # widens the search a little: chords are rounded; the haversine distance then decides

@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
 from terracast.streams.instant import instant
 from terracast.streams.kinds import counts as sparse
 from terracast.streams.kinds import raster

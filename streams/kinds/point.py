@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds.cells import GridCells
 from terracast.streams.kinds.nearby import Nearby

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.cells import cell_names
 from terracast.streams.kinds.grid import cell_areas_km2, edges_of

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span_text
 from terracast.streams.errors import ReadError
 from terracast.streams.kinds.model_calendar import on_own_calendar, on_panel_clock

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.known import known_after
 from terracast.streams.panel import check_panel, step_of

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.quality.found import Cells, Found
 from terracast.streams.quality.settings import Settings
 from terracast.streams.quality.windows import run_length

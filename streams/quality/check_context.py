@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
 from terracast.streams.quality.neighbours import neighbour_median
 from terracast.streams.quality.reference import Climatology
 from terracast.streams.quality.settings import Settings

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.quality.check_context import CheckContext, day_class
 from terracast.streams.quality.found import Found, nothing_found, onset
 from terracast.streams.quality.settings import Settings

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found

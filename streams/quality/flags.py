@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.instant import instant
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import arrivals, clock_shift, duplicates, gaps, saturation, spikes, stuck, unit_change

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.streams.quality.windows import NEVER, next_row
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, columns, and the row at which it became known

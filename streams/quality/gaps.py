@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import bdtrc
+
 from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.windows import last_row, nan_quantile, run_length

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span_text
 from terracast.streams.instant import instant, nanoseconds
 from terracast.streams.quality.labels import Label

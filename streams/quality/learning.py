@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import clock_shift, spikes, unit_change
 from terracast.streams.quality.check_context import CheckContext, day_class, still_runs

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.quality.units import UNITS, converted, plain_unit
 
 

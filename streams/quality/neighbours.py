@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
+
 from terracast.streams.quality.windows import nan_median
 
 MOST_WITHOUT_MAP = 512

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.instant import instant
 from terracast.streams.known import History, RecordedDomain
 from terracast.streams.panel import step_of

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.instant import instant
 from terracast.streams.quality.entries import with_entries
 from terracast.streams.quality.flags import Flagged

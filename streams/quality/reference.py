@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
+
 from terracast.streams.errors import PanelError
 
 Arrays = dict[str, np.ndarray]

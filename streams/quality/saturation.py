@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
+
 from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.stuck import MOSTLY_FLOOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.quality.check_context import CheckContext, day_class
 from terracast.streams.quality.found import Cells, Found
 from terracast.streams.quality.stuck import MOSTLY_FLOOR

@@ -9,6 +9,7 @@ other nodes, or for the quantity.
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.neighbours import neighbour_median

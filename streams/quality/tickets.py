@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.panel import step_of
 from terracast.streams.quality.labels import LABELS, bit
 from terracast.streams.quality.windows import nan_quantile, run_length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.streams.quality.check_context import CLIP, CheckContext
 from terracast.streams.quality.found import Found, nothing_found, onset
 from terracast.streams.quality.stuck import MOSTLY_FLOOR

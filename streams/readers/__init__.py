@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import ReadError
 from terracast.streams.readers.netcdf import read_netcdf, read_zarr
 from terracast.streams.readers.tables import read_csv, read_parquet

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.readers.table import Table
 from terracast.streams.readers.wanted import Wanted
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.io import netcdf_file
+
 from terracast.streams.clock import Clock, span_text
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.ticks import on_ticks

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.readers.wanted import Wanted
 
 PLAIN_NAMES = {

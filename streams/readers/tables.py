@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
+
 from terracast.streams.clock import span
 from terracast.streams.readers.local_time import in_utc
 from terracast.streams.readers.table import PLAIN_NAMES, Table

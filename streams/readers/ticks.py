@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, common_phase, span
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.wanted import Wanted

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.known import known_after

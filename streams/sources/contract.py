@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import xarray as xr
+
 from terracast.streams.errors import PanelError, TerracastError
 from terracast.streams.ingest import Ingested
 from terracast.streams.store import Store, Transaction

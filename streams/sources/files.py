@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import read
 from terracast.streams.readers.local_time import DROPPED

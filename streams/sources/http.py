@@ -17,6 +17,7 @@ import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+
 from terracast.streams.errors import ReadError
 from terracast.streams.sources.contract import SourceError
 from terracast.streams.sources.inbox import Inbox, InboxFullError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+
 from terracast.streams.errors import ReadError, TerracastError
 from terracast.streams.sources.contract import Batch, Cursor, SourceError
 from terracast.streams.sources.panels import arranged

@@ -16,6 +16,7 @@ from typing import cast
 
 import numpy as np
 from paho.mqtt.client import MQTTMessage
+
 from terracast.streams.sources.contract import Batch, Cursor
 from terracast.streams.sources.mqtt_session import Broker, Session
 from terracast.streams.sources.panels import arranged

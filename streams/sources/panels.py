@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+
 from terracast.streams.sources.rows import Report, Terms
 
 STRETCH = 168  # steps: a longer gap between stamps starts another panel, so that one late row does not open years

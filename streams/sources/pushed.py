@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+
 from terracast.streams.errors import ReadError
 from terracast.streams.sources.rows import Report, Terms, report_of
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.clock import TOLERANCE, Clock, span_text
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.panel import KINDS

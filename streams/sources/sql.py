@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 import pandas as pd
 import sqlalchemy as sql
+
 from terracast.streams.sources.contract import Batch, Cursor, SourceError
 from terracast.streams.sources.panels import arranged
 from terracast.streams.sources.rows import Report, RowError, Terms, report_of

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import zarr
-from terracast.streams.errors import StoreError
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+
+from terracast.streams.errors import StoreError
 
 NAT = np.iinfo(np.int64).min
 STAMP_ATTRS = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}

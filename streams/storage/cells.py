@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import zarr
+
 from terracast.streams.storage.arrays import read_array, write_array
 from terracast.streams.storage.observations import StoredDomain
 

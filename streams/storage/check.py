@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import zarr
+
 from terracast.streams.errors import TerracastError
 from terracast.streams.storage.arrays import read_array, safe_name
 from terracast.streams.storage.check_domain import check_domain

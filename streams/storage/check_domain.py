@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import zarr
+
 from terracast.streams.storage.arrays import read_array, safe_name
 from terracast.streams.storage.findings import Finding, read_rows, row_blocks, unreadable_rows
 from terracast.streams.storage.ledger import arrays_of

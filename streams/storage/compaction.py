@@ -12,6 +12,7 @@ from typing import Any
 
 import icechunk
 import numpy as np
+
 from terracast.streams.instant import instant
 from terracast.streams.storage.arrays import safe_name
 from terracast.streams.storage.failures import writing

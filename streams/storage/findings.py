@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import zarr
+
 from terracast.streams.storage.arrays import plain_name, read_array
 from terracast.streams.storage.failures import first_line
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
+
 from terracast.streams.clock import Clock
 from terracast.streams.storage.arrays import create_array, read_array, safe_name, tidy_attrs, write_array
 from terracast.streams.storage.layout import ENTRY_CHUNK, chunks_for

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.arrays import (
     attrs_of,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
+
 from terracast.streams.clock import Clock
 from terracast.streams.errors import StoreError
 from terracast.streams.instant import instant

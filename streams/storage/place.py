@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import icechunk
 import zarr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.failures import first_line, in_words, without_secrets
 from terracast.streams.storage.lock import only_writer

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.errors import StoreError
 from terracast.streams.instant import instant
 from terracast.streams.storage.arrays import read_array, safe_name

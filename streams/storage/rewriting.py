@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import zarr
+
 from terracast.streams.storage.arrays import create_like
 from terracast.streams.storage.layout import ENTRY_CHUNK, chunks_for, count_chunks
 from terracast.streams.storage.ledger import ALONG, arrays_of, chunks_of_ledger, dims_of

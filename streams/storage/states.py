@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import zarr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.arrays import CODEC, plain_name
 from terracast.streams.storage.pieces import cut

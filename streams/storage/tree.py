@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 import numpy as np
+
 from terracast.streams.errors import StoreError
 
 MAGIC = b"TCTREE01"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast
 
 

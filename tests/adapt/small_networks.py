@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.adapter import Adapter
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork, Size

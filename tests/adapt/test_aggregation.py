@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import cholesky
 from scipy.optimize import minimize, nnls
+
 from terracast.adapt.correction.experts.aggregation import (
     AggregationError,
     RegretBoundedMixture,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import Reports

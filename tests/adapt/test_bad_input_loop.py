@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import clock
 from terracast.adapt.initialise import ServiceInit, serve

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import drift
+
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.bank.kswin import KswinBank, kswin_flags
 from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank

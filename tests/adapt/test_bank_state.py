@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.bank.adwin_window import rows_for
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError

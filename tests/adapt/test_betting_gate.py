@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.adapt.promotion.e_process_gate import EProcessGate, log_worth
 from terracast.adapt.promotion.paired_gate import PairedGateError
 

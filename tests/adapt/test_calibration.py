@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+
 from terracast.adapt.correction.quantile_tracking import CalibrationError, QuantileTracker, Rates, lead_groups
 from terracast.adapt.evaluation.scores import crps, inside
 

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.clock import Moment, clock
 from terracast.streams.errors import TerracastError
 from terracast.streams.known import Recorded

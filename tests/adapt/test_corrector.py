@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
 from terracast.adapt.correction.experts.network_residual import (
     FRESH,
     SMALLEST_MISS,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.detection.conformance import DetectorConformance

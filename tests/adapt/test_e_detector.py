@@ -1,6 +1,7 @@
 """How sure: bets against normal blocks are seldom won, and a change wins them."""
 
 import numpy as np
+
 from terracast.adapt.monitoring.diagnosis.e_value import LATEST, EValues, in_words
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.replay import replay
 from terracast.adapt.initialise import ServiceInit, serve

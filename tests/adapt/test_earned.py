@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard, gaps, losses
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

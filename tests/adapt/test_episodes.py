@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 from terracast.adapt.monitoring.episodes.episodes import EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from terracast.adapt.correction.experts.experts import ExpertConfig, Experts, ExpertsError
 
 RECIPE = ExpertConfig(season=6, seasons=3, refit=3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.promotion.paired_gate import PairedGate, PairedGateError, long_run_variance, one_sided_p
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import clock
 from terracast.adapt.evaluation.hindcast import hindcast
 from terracast.adapt.evaluation.oracle import MOST, ORACLE, Oracle
@@ -22,7 +23,6 @@ from terracast.adapt.rungs.rung import Adapted, Receipt
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
-
 from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

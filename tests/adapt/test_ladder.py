@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, Situation, Step, measured, seconds_left
 

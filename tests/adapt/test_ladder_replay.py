@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.admission import Admission, settle
 from terracast.adapt.clock import clock
 from terracast.adapt.evaluation.replay import replay
@@ -24,7 +25,6 @@ from terracast.adapt.rungs.rung import Adapted, Receipt, RungError
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
-
 from tests.adapt.constant import Constant
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

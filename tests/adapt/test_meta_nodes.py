@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
 from terracast.stfm.base.model import Base
 from terracast.stfm.forecaster import Request

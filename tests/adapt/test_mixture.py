@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.evaluation.scores import crps, inside

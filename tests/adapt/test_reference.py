@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.monitoring.statistics.reference_scale import Reference, ReferencePeriodError
 
 

@@ -1,6 +1,7 @@
 """Re-wired sensors: a data ticket, once, for those concerned."""
 
 import numpy as np
+
 from terracast.adapt.data_faults.rewiring import Rewiring
 
 DAY = np.timedelta64(1, "D")

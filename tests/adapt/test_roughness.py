@@ -1,6 +1,7 @@
 """Volatility: which hours of a node are calm, and what a level gains from weighing them."""
 
 import numpy as np
+
 from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.volatility import WIDEST, Volatility
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.adapt.rungs.cavia import Directions
 from terracast.adapt.rungs.meta_context import ContextPlan
 from terracast.adapt.rungs.meta_init import FILE, load_start, plan_of, save_start, shipped_directions

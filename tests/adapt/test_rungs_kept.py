@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.rungs import serialization as kept
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import Effort

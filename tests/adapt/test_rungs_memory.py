@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
@@ -17,7 +18,6 @@ from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import attempt
 from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
-
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 

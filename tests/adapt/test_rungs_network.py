@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
@@ -23,7 +24,6 @@ from terracast.adapt.rungs.tasks import Task
 from terracast.adapt.rungs.training_windows import school
 from terracast.stfm.base.model import Base
 from terracast.stfm.serialization import load, save
-
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
 

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.rungs.correction import Corrected, OutputRung, located
 from terracast.adapt.rungs.output_rls import Memory, RecursiveCorrection, recursive_rung
 from terracast.adapt.rungs.pairs import losses_on, matured

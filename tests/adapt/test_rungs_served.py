@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.ladder import LadderError

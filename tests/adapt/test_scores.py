@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.adapt.evaluation.scores import crps, inside, level, residual
 from terracast.stfm.forecaster import QUANTILES
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from terracast.adapt.monitoring.diagnosis.change_types import change_type_of
 from terracast.adapt.monitoring.diagnosis.explanations import Node, best
 from terracast.adapt.monitoring.diagnosis.localisation import linked, localise

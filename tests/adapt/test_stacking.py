@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.correction.residual_ridge import FEWEST_PAIRS, SHARE, ResidualRidge, Terms
 from terracast.stfm.forecaster import Request
 

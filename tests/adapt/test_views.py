@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES, NodeStatistics
 
 NODES, DAYS = 8, 120

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
 from terracast.adapt.monitoring.detection.glr_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
 from terracast.adapt.monitoring.diagnosis.change_types import began, change_type_of

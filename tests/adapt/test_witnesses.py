@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.adapt.evaluation.scores import pit
 from terracast.adapt.monitoring.channels.covariate_shift import CovariateShift, features
 from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
-
 from tests.adapt.watched_worlds import DAY, HOUR, LEADS, NAMES, NODES, START, World
 
 FITTED, ONSET, END = 200, 230, 275

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 from scipy.special import ndtri
+
 from terracast.adapt.evaluation.scores import pit, residual
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
 from terracast.adapt.monitoring.episodes.evidence import Evidence

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.adapt.answer import bench_adapt
 from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
 from terracast.benchmarks.adapt.cost import rows_of_cost

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+
 from terracast.adapt.rungs.correction import OutputRung
 from terracast.adapt.rungs.rung import Rung, attempt
 from terracast.benchmarks.adapt.peers.gated import GatedCorrection, gated_rung
 from terracast.benchmarks.adapt.peers.recent import Recent, RecentStatistics
 from terracast.benchmarks.adapt.peers.spectral import SpectralCorrection, spectral_rung
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast
-
 from tests.adapt.test_rungs_output import NOW, Flat, never_reads_later, panel, request, stands_bad_input
 
 PEERS = [gated_rung(), spectral_rung(), RecentStatistics(lengths=(96, 168))]

@@ -13,6 +13,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
+
 from terracast.benchmarks.base.bench import BaseBench, rows_of, summary
 from terracast.benchmarks.base.data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
 from terracast.benchmarks.base.etth1 import Etth1Bench, errors, long_ridge, mean_of, seasonal

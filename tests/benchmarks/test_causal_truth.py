@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
+
 from terracast.benchmarks.causal.data import TruthError
 from terracast.benchmarks.causal.panels import KINDS, simulated_panel
 from terracast.benchmarks.causal.scores import auroc

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.drift.backgrounds import background_of
 from terracast.benchmarks.drift.bench import DriftBench, count, overlap
 from terracast.benchmarks.drift.known import answer as of_known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+
 from terracast.benchmarks.drivers.peers import correlation_picked, granger_picked
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Prepared

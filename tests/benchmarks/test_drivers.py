@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.drivers.bench import bench_drivers
 from terracast.benchmarks.drivers.judged import METHODS, Judged, Protocol, judge
 from terracast.benchmarks.drivers.worlds import HORIZON, MAX_LAG, TARGET, world

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.journeys.bench import JourneyBench, _typed
 from terracast.benchmarks.journeys.files import Data, files_of, looked_into
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from terracast.benchmarks.drift.known_changes import known_changes
 from terracast.streams.errors import ReadError
 

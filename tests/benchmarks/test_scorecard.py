@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.base.data import Case, case_of
 from terracast.benchmarks.scorecard.bench import answer
 from terracast.benchmarks.scorecard.block_bootstrap import Pair, skill_of

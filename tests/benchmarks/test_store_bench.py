@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.benchmarks.streams.store import PlainZarr, StoreBench, run
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.benchmarks.drift.labelled import answer
 from terracast.benchmarks.drift.surprises import LENGTHS, improbability, nearest, series_alarms, surprises
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
 from terracast.causal.discover import discover
 from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.causal.discover import DiscoverError, discover, stability
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge

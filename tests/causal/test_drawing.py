@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
 from terracast.causal.graph.drawing import draw
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.graph.layout import Box, arrow, ring

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from terracast.benchmarks.causal.speed import world
 from terracast.causal.discover import DiscoverError, discover
 from terracast.causal.graph.graph import Series
@@ -14,7 +16,6 @@ from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.cost_estimate import effort
 from terracast.causal.search.settings import Search
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 
 def ready(series: int, steps: int) -> Prepared:

@@ -7,6 +7,7 @@ import io
 
 import networkx
 import pytest
+
 from terracast.causal.graph.exports import to_csv, to_dot, to_graphml, to_networkx
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.causal.fast.bootstrap import drawn_blocks, times_read
 from terracast.causal.fast.covariance import CONSTANT, lagged_correlation
 from terracast.causal.fast.exact import ExactTest

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from terracast.causal.fast.parcorr import CovarianceParCorr
 from tigramite.data_processing import DataFrame
 from tigramite.independence_tests.parcorr import ParCorr
 from tigramite.pcmci import PCMCI
+
+from terracast.causal.fast.parcorr import CovarianceParCorr
 
 GAP = 999.0
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tigramite.data_processing import DataFrame
+from tigramite.independence_tests.parcorr import ParCorr
+from tigramite.pcmci import PCMCI
+
 from terracast.causal.fast.parcorr import CovarianceParCorr
 from terracast.causal.fast.pcmci import FastPCMCI
 from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.search.engine import Search, search_links
-from tigramite.data_processing import DataFrame
-from tigramite.independence_tests.parcorr import ParCorr
-from tigramite.pcmci import PCMCI
 
 GAP = 999.0
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from terracast.causal.discover import discover
 from terracast.causal.graph.changes import changes_between, describe_changes
 from terracast.causal.graph.drift import graph_alarms

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.knowledge import Knowledge, KnowledgeError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.causal.discover import DiscoverError, discover
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.preprocessing.prepare import Prepared

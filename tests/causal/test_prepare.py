@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Preparation, PrepareError, prepare
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from tigramite.data_processing import DataFrame
+
 from terracast.causal.discover import discover
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
@@ -17,7 +19,6 @@ from terracast.causal.search.link_filters import partial_correlation_filter, rep
 from terracast.causal.search.polynomial_parcorr import CAUSE, DEGREE, PolynomialParCorr, curves, nonlinearity_p_value
 from terracast.causal.search.robust_search import Redraws, default_search, robust_search
 from terracast.causal.search.settings import DiscoverError, Search
-from tigramite.data_processing import DataFrame
 
 
 def panel(values: np.ndarray) -> dict[str, xr.Dataset]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+
 from terracast.causal.preprocessing.deseasonalise import anomalies, seasonal_spread
 from terracast.causal.preprocessing.detrend import slow_part
 from terracast.causal.preprocessing.gaussianize import excess_kurtosis, normal_scores

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, Trainable
 from terracast.streams.errors import TerracastError

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+
 from terracast.streams.sources import Answer, Source, drain, ingest_from
 from terracast.streams.store import Store
 

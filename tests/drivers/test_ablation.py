@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import Driver, Series

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.drivers.calendar_events import is_calendar_event, with_calendar_events
 from terracast.drivers.proxies import with_proxies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.graph.sentences import sentence
 from terracast.drivers.direct_causes import DriverError, choose_drivers

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from terracast.causal.discover import discover, stability
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.preprocessing.prepare import Prepared

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from terracast.adapt.clock import clock
 from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import CausalGraph, Driver, Series

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.driver_watch import DriverWatch
 from terracast.drivers.paired_e_process import PairedEProcess, PairedError, block_length

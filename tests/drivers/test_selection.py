@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.backward_elimination import backward_elimination, marginal_gain
 from terracast.drivers.paired_e_process import PairedError

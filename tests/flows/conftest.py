@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 from terracast.streams.city import simulate_city

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.adapt.admission import InMemory, examine, settle
 from terracast.adapt.clock import Moment
 from terracast.adapt.loop import Loop

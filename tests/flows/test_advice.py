@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.adapt.evaluation.oracle import ORACLE
 from terracast.adapt.evaluation.replay import Outcome
 from terracast.flows.reporting.advice import advice

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.adapt.clock import Moment
 from terracast.flows.discover import discover_now, refuse_if_silent
 from terracast.flows.ingest import ingest_new

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.flows.ingest import ingest_new
 from terracast.flows.watch import watch_once
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import typer
-from terracast.flows.benches.adapt import adapt
 from typer.testing import CliRunner
+
+from terracast.flows.benches.adapt import adapt
 
 
 def test_rows_as_json_and_as_a_table(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
 from terracast.flows.discover import discover
 from terracast.flows.ingest import ingest_new

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.watch import watch_once
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from terracast.causal.discover import discover
 from terracast.causal.graph.changes import changes_between
 from terracast.causal.graph.drawing import draw

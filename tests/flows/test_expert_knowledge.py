@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge, KnowledgeError
 from terracast.flows.discovery.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep

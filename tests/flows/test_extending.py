@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.stfm.bases import fit_base
 from terracast.stfm.forecaster import ForecastError, Request
 from terracast.streams.sources import Terms
-
 from tests.conformance.forecaster import HOUR, ForecasterConformance, hourly_panel
 from tests.conformance.source import SourceConformance
 

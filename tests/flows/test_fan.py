@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.flows.reporting.content import Fan
 from terracast.flows.reporting.fan import HEIGHT, WIDTH, draw_fan
 

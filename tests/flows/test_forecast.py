@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.flows.command import run_verb
 from terracast.flows.forecast import as_json, forecast
 from terracast.flows.reporting.forecast_words import all_lines, short_lines

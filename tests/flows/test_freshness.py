@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.workspace import Workspace
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+
 from terracast.causal.discover import discover
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Prepared

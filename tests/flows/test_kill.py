@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31

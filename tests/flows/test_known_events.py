@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from terracast.flows.reporting.known_events import known_events
 from terracast.streams.errors import ReadError
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.adapt.admission import examine
 from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.oracle import ORACLE

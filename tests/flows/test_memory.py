@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from terracast.flows.service.memory import CHOSEN, give_back, keep_little
 
 A_PROCESS = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from terracast.adapt.monitoring.detection.sequential import PageHinkleyDetector
 from terracast.flows.init import write_settings
 from terracast.flows.service.loop_state import load_loop

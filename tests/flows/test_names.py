@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.flows.init import write_settings
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.settings.names import as_domain, as_model, domain_name, stream_name

@@ -5,6 +5,7 @@ import json
 import mlflow
 import numpy as np
 import pytest
+
 from terracast.flows.pretrain import run_pretraining
 from terracast.stfm.base.model import SHIPPED, Base
 from terracast.stfm.base.network import Size

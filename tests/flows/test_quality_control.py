@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+
 from terracast.flows.service.quality_control import load_control, screened
 from terracast.flows.status import status
 from terracast.flows.watch import watch_once

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.running.prefect_api import EPISODE, ask
 from terracast.flows.running.recorded import recorded

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from terracast.flows.report import report_on
 from terracast.flows.reporting.replay_words import lines
 from terracast.flows.service.replay_state import last_replay, place_of

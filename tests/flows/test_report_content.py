@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.flows.reporting.content import Alarm, Change, KnownEvent, ReportError, Timeline
 from terracast.flows.reporting.daily import MOST_ROWS, network_daily

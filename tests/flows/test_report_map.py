@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.flows.reporting.labels import place_labels, spread
 from terracast.flows.reporting.map import draw_map, prepared_nodes, project
 

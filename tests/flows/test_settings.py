@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from terracast.flows.ingest import sources_of
 from terracast.flows.settings import Settings, SettingsError, read_settings, shown
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
+
 from terracast.flows.command import app
 from terracast.flows.watch import watch_once
-from typer.testing import CliRunner
 
 HOUR = np.timedelta64(1, "h")
 SEED_DAYS = 31

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.flows.service.spans import MOST_WAITED, SHORT_WAIT, Spans, spans_for
 from terracast.flows.settings import in_words
 from terracast.streams.clock import span as span_of

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
 from terracast.flows.status import status
 from terracast.flows.watch import watch_once
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from terracast.flows.retrain import begin_service
 from terracast.flows.service.loop_state import FORMAT, reference_snapshot
 from terracast.flows.service.maintenance import maintain, snapshots_in_use

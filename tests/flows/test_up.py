@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from terracast.flows.running.page import page, served
 from terracast.flows.running.place import UP, Place
 from terracast.flows.running.standing import missed, now, stamp, trouble

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from terracast.flows.workspace import open_store
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
+
 from terracast.flows.command import app
 from terracast.flows.report import report_on
 from terracast.flows.watch import watch_once
 from terracast.stfm.base.model import Base
-from typer.testing import CliRunner
 
 SEED_DAYS = 31
 

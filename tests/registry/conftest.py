@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+
 from terracast.registry.versions import Registry
 from terracast.stfm.forecaster import Request
 from terracast.stfm.mlp.forecaster import NativeModel

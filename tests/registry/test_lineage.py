@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.registry.lineage import Lineage, digest
 from terracast.registry.promotion import promote
 from terracast.registry.tracking import RegistryError, redacted

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from terracast.registry.lineage import Lineage
 from terracast.registry.promotion import nominate, promote, rollback, withdraw
 from terracast.registry.tracking import RegistryError

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.registry.lineage import Lineage
 from terracast.registry.promotion import promote
 from terracast.registry.tidy import Interface, table_of, table_of_forecast

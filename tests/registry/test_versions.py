@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.registry.lineage import Lineage
 from terracast.registry.tracking import RegistryError
 from terracast.registry.versions import Registry

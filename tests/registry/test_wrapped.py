@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.output_rls import RecursiveCorrection
 from terracast.registry.lineage import Lineage

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.network import Size
 from terracast.stfm.base.pretraining import Plan, pretrain
 from terracast.stfm.forecaster import ForecastError, Request
 from terracast.stfm.serialization import load, save
-
 from tests.stfm.base_panels import HOUR, panel
 
 SMALL = Plan(steps=6, worlds=3, fresh=2, nodes=4, length=700, size=Size(width=32, layers=2, heads=2, inducing=4))

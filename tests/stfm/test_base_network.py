@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import nbinom, poisson
+
 from terracast.stfm.base import network as module
 from terracast.stfm.base.counts import quantiles, surprise
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
 from terracast.stfm.base.panel_tensors import panel_tensors
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import cut
-
 from tests.stfm.base_panels import HOUR, panel
 
 SMALL = Size(width=32, layers=2, heads=2, inducing=4)

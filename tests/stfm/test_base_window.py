@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.baselines import NAMES, read
 from terracast.stfm.base.panel_tensors import NEIGHBOURS, panel_tensors
 from terracast.stfm.base.seasons import calendar
 from terracast.stfm.base.window import CONTEXT, PATCH, bounds, cut, units
 from terracast.stfm.forecaster import ForecastError
-
 from tests.stfm.base_panels import HOUR, panel
 
 ALONE = np.zeros((1, 1), int), np.zeros((1, 1), bool)

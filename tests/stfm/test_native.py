@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+
 from terracast.stfm.forecaster import ForecastError, Request, Trainable
 from terracast.stfm.mlp.forecaster import NativeModel
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.stfm.prior.mixture import FAMILIES, MAKERS, WorldError, sample_world
 from terracast.stfm.prior.world import World
 from terracast.streams.panel import check_panel, step_of

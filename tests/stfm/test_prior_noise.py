@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
 from terracast.stfm.prior.gaussian import matern, periodic, sampled
 from terracast.stfm.prior.noise import ornstein, shots, wandering, white

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terracast.stfm.prior import electricity, epidemic, events, field, rivers, structural, traffic
 from terracast.stfm.prior.changes import coarser, rescaled
 from terracast.stfm.prior.clock import Clock, draw_clock

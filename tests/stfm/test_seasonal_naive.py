@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.stfm.forecaster import Forecaster, ForecastError, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import ForecastError, Request
 from terracast.stfm.mlp.forecaster import NativeModel

@@ -11,6 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
 from terracast.stfm.forecaster import Forecaster, ForecastError, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.stfm.tasks.anomaly import anomaly_scores

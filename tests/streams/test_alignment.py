@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.alignment import Place, Rule, TimeAxis, align, context, place_of
 from terracast.streams.errors import PanelError

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.streams.city import CityError, PlantedDrift, PlantedFault, TrueLink, demo_city, simulate_city
 from terracast.streams.city.variables import VARIABLES
 from terracast.streams.panel import check_panel

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.streams.city import LINKS, Reporting, Shock, TrueLink, simulate_city
 from terracast.streams.city.links import TYPICAL
 from terracast.streams.city.variables import all_series

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from terracast.streams.city import PlantedDrift, Reporting, Shock, simulate_city
 from terracast.streams.city.drifts import SORTS as DRIFT_SORTS
 from terracast.streams.city.faults import SORTS as FAULT_SORTS

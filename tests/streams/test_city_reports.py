@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from terracast.streams.city import PlantedFault, Reporting, simulate_city
 from terracast.streams.known import REVISION_COLUMNS
 

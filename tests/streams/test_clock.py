@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.streams.clock import DAY, MONTH, Clock, span, span_text
 from terracast.streams.errors import PanelError
 from terracast.streams.even_history import EvenHistory

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.benchmarks.streams.events import bench_events
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds import counts, event, notes, plot

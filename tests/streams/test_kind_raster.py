@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+
 from terracast.stats.great_circle import EARTH_RADIUS_KM
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds import plot, raster

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds import graph, plot, sensor

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds import counts, moving, plot, trajectory

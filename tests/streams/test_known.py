@@ -7,6 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from terracast.streams.known import Recorded
 
 START = np.datetime64("2020-01-01", "ns")

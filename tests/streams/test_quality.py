@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.known import known_after
 from terracast.streams.quality import Label, Reference, Settings, flag, judge, learn, shared_series, summary, tickets
 from terracast.streams.quality.labels import LABELS, bit

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.streams.quality import FACTS
 from terracast.benchmarks.streams.quality_clean import FILES, false_tickets, made_up, node_years
 from terracast.streams.city import simulate_city

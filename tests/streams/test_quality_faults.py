@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
 from terracast.streams.city import simulate_city
 from terracast.streams.known import known_after

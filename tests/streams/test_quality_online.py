@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.known import Recorded
 from terracast.streams.quality.known_flags import KnownFlags
 from terracast.streams.quality.labels import bit

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as some
+
 from terracast.streams.city import simulate_city
 from terracast.streams.known import known_after
 from terracast.streams.quality import flag, judge, learn, record, recorded

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import read
 from terracast.streams.store import Store

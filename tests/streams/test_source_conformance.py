@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from terracast.streams.sources import FilesSource, Source, Terms
 from terracast.streams.sources.inbox import Inbox, InboxSource
 from terracast.streams.sources.sql import SqlSource
-
 from tests.conformance.source import Row, SourceConformance
 
 TERMS = Terms("air", pd.Timedelta("1h"), delay=pd.Timedelta("1h"))

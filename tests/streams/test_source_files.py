@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import read
 from terracast.streams.sources import Answer, FilesSource, drain
 from terracast.streams.sources.files import NO_LINE_END, STILL_CHANGING
 from terracast.streams.sources.rows import AMBIGUOUS
 from terracast.streams.store import Store
-
 from tests.streams.servers import ROOT, stop
 
 END = np.datetime64("2100-01-01")

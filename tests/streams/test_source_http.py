@@ -15,11 +15,11 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.http import TOKEN_FROM, inbox_folder, push_app
 from terracast.streams.sources.inbox import InboxSource
 from terracast.streams.store import Store
-
 from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
 
 TOKEN = "a-token-of-some-length"

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.mqtt import NOT_JSON, MqttSource
 from terracast.streams.store import Store
-
 from tests.streams.servers import MOSQUITTO, ROOT, free_port, mosquitto, stop
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.local_time import to_utc
 from terracast.streams.sources.panels import REPLACED, arranged

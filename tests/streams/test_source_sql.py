@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sql
+
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.sql import SqlSource
 from terracast.streams.store import Store
-
 from tests.streams.servers import POSTGRES, ROOT, postgres, stop
 
 END, NOW = np.datetime64("2100-01-01"), np.datetime64("2020-02-01", "ns")

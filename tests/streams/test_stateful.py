@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from terracast.streams.errors import StoreError
 from terracast.streams.stateful import Stateful
 from terracast.streams.storage.tree import pack, unpack

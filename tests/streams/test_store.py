@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from terracast.streams.errors import PanelError, StoreError
 from terracast.streams.known import Recorded, known_after
 from terracast.streams.store import Store

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.known import known_after
 from terracast.streams.quality import judge
 from terracast.streams.quality.recording import record

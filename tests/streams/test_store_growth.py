@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.check import check
 from terracast.streams.storage.compaction import MANY, NEWEST, compact, may_go_before

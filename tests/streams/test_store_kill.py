@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.known import known_after
 from terracast.streams.storage.check import check

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from terracast.streams.errors import StoreError
 from terracast.streams.known import known_after
 from terracast.streams.storage.check import check
 from terracast.streams.storage.compaction import compact
 from terracast.streams.storage.retention import Retention, retain
 from terracast.streams.store import ConflictError, Store
-
 from tests.streams.s3_server import INSTALLED, SECRET, s3_server
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="moto's S3 server is not installed")

@@ -9,6 +9,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.tree import pack, unpack
 from terracast.streams.store import Store

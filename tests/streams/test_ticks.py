@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from terracast.streams.readers import read
 from terracast.streams.sources import drain
 from terracast.streams.sources.files import SAME_STEP, FilesSource

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.correction.experts.ridge import blocks_of
 from terracast.streams.errors import TerracastError
 

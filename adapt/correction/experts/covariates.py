@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.correction.experts.history_buffer import measured
 
 SKEWED = 1.0  # skewness above which a variable is squashed

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+
 from terracast.adapt.correction.experts.covariates import PENALTY, Covariates
 from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures

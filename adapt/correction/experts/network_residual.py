@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.streams.errors import TerracastError
 
 MOST_READ = 8  # leads at which the others are read

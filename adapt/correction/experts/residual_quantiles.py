@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
+
 from terracast.streams.errors import TerracastError
 
 MOST_UNDERWAY = 0.3  # how far a level may move by misses whose effect is not seen yet, in running mean errors

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
 from terracast.streams.errors import TerracastError
 
 BLOCKS = (12, 48, 192)  # leads at which a block of equal strength ends

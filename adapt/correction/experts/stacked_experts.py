@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+
 from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, squared_gradient
 from terracast.adapt.correction.experts.convex_stack import ConvexStack
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, CovariateShift, mean_seen
 from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.monitoring.statistics.reference_scale import CLIP, Reference
 
 OF_TARGET = ("level", "spread", "roughness", "daily swing", "share missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.glr_scan import WEIGHTS
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.channels.channels import Channels, share_of
 from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, by_place, threshold

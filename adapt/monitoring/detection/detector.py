@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol, Self
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
 
 __all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, Rehearsal
 
 WINDOWS = (1, 3, 7, 14)  # blocks

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.bank.kswin import KswinBank, kswin_flags, p_values
 from terracast.adapt.monitoring.detection.detector import DetectorError
 from terracast.adapt.monitoring.detection.sequential import Levels, SequentialDetector

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.alarm_threshold import (
     BOOTSTRAP_BLOCKS,
     COOLDOWN_BLOCKS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.adapt.monitoring.diagnosis.explanations import FEWEST, LOOK, best, shapes_of
 
 SURE = 4.0  # how much better, in residual variances, a slow rise of the whole network must fit than a step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.calibration import Calibration
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS, differences
 from terracast.adapt.monitoring.diagnosis.change_types import SURE, Began, ChangeType, began, change_type_of, rises

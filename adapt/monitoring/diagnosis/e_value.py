@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.glr_scan import differences
 
 POWER = 0.4  # of the bet: small values of p are bet on, E[POWER × p^(POWER - 1)] = 1 for uniform p

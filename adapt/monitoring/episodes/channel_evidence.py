@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 
 KINDS = ("error", "input", "calibration", "health")

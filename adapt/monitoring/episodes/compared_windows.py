@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.glr_scan import HISTORY
 
 Span = tuple[np.datetime64, np.datetime64]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+
 from terracast.adapt.monitoring.episodes.channel_evidence import COSTS, KINDS, ChannelEvidence, kind_of, together
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 from terracast.streams.errors import TerracastError

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS
 from terracast.adapt.monitoring.episodes.channel_evidence import kind_of
 from terracast.adapt.monitoring.episodes.compared_windows import Span, Windows, windows_at

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS
 from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock

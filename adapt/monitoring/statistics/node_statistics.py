@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from terracast.adapt.monitoring.statistics.gain import QUIET, factors, mean_of, units_of
 from terracast.adapt.monitoring.statistics.reference_scale import Reference
 from terracast.adapt.monitoring.statistics.volatility import Volatility

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
 from terracast.streams.errors import TerracastError
 
 CLIP = 8.0  # beyond this a value is an outlier whose size says nothing more

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray as xr
+
 from terracast.adapt.rungs.pairs import hindcast, loss_of, matured, spreads
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request

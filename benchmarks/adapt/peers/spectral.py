@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
 from terracast.adapt.rungs.correction import OutputRung
 
 

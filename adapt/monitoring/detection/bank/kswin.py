@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from river.drift import KSWIN
 from scipy.stats import ks_2samp
+
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 
