@@ -17,7 +17,7 @@ from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.evaluation.scores import level, pit, residual
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
@@ -177,7 +177,7 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
                           inputs=beginning.inputs, pits=beginning.pits, detector=detector)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
-    loop.faults = DataFaults(Reports.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
+    loop.faults = DataFaults(ReportWatch.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
                                          monitor.calibration.block),
                              FlagTickets(watched.domain, watched.request.target, watched.nodes))
     if beginning.panel is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from terracast.adapt.evaluation.oracle import ORACLE, Oracle
-from terracast.adapt.evaluation.replay import Outcome
+from terracast.adapt.evaluation.replay import ReplayOutcome
 from terracast.adapt.evaluation.replay import replay as run
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
@@ -40,7 +40,7 @@ class LoopBench:
     detector: str = "scan"
 
     def outcomes(self, policies: Mapping[str, Policy], names: Iterable[str],
-                 progress: Callable[[int], None]) -> list[Outcome]:
+                 progress: Callable[[int], None]) -> list[ReplayOutcome]:
         """The plain baselines, then each policy named; ``oracle`` is the best, known afterwards, of all versions that
         the ladder made."""
         rivals = [(replace(policies["frozen"], name=name), replace(self.beginning, base=naive))
@@ -86,7 +86,7 @@ class LoopBench:
                 "false_alarms_per_month": self.false_alarms_per_month, "detector": self.detector}
 
 
-def answer(bench: LoopBench, data: str, outcomes: list[Outcome], command: str) -> dict[str, Any]:
+def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: str) -> dict[str, Any]:
     """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``."""
     rows = [outcome.row() | {"episodes": [_told(one) for one in outcome.episodes]} for outcome in outcomes]
     for row in rows:
@@ -110,7 +110,7 @@ def _told(episode: Episode) -> dict[str, Any]:
             "alarm": " ".join(episode.sentences[:2])}
 
 
-def worst_node_ratio(outcomes: list[Outcome]) -> float | None:
+def worst_node_ratio(outcomes: list[ReplayOutcome]) -> float | None:
     """The largest ratio over nodes of the loop's error to frozen's: promise 2 asks for at most 1.01."""
     error = {outcome.policy: _node_errors(outcome.scores) for outcome in outcomes}
     ratios = [_ratio(loop, frozen) for loop, frozen in zip(error["loop"], error["frozen"], strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 from terracast.causal.graph.assumptions import caveats
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.preprocessing.prepare import Dropped, Prepared
+from terracast.causal.preprocessing.prepare import DroppedSeries, Prepared
 from terracast.causal.preprocessing.redundant import redundant
 from terracast.causal.search.engine import search_links
 from terracast.causal.search.settings import DiscoverError, Progress, Search
@@ -60,7 +60,7 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
 
 
 def without_redundant(prepared: Prepared,
-                      search: Search) -> tuple[np.ndarray, tuple[Series, ...], tuple[Dropped, ...]]:
+                      search: Search) -> tuple[np.ndarray, tuple[Series, ...], tuple[DroppedSeries, ...]]:
     """Values and series without copies and exact sums, and what was left out."""
     dropped = redundant(prepared.values, prepared.series, search.max_lag)
     gone = {one.series for one in dropped}

@@ -15,7 +15,7 @@ from terracast.drivers.selection import name_of
 
 
 @dataclass(frozen=True)
-class Dropped:
+class DroppedDriver:
     """One driver that was taken out of use: ``loss`` is the share of the error that it cost, ``time`` the issue time
     at which the evidence was enough.
     """
@@ -62,7 +62,7 @@ class DriverWatch:
         self._evidence = {one: PairedEProcess(block) for one in used}
         self._names = {one: name_of(one, graph) for one in used}
         self._since: dict[Series, str] = {}
-        self.dropped: tuple[Dropped, ...] = ()
+        self.dropped: tuple[DroppedDriver, ...] = ()
 
     @property
     def watched(self) -> tuple[Series, ...]:
@@ -71,7 +71,7 @@ class DriverWatch:
         return tuple(one for one in self._evidence if one not in gone)
 
     def update(self, issue_times: np.ndarray, losses: np.ndarray,
-               shadows: Mapping[Series, np.ndarray]) -> tuple[Dropped, ...]:
+               shadows: Mapping[Series, np.ndarray]) -> tuple[DroppedDriver, ...]:
         """Take in losses (n,) in service and of each shadow, in issue order; answers what was dropped now.
 
         A shadow may be missing (it was not run); a NaN pair is left out. Raises ``PairedError`` on a shadow of
@@ -82,7 +82,7 @@ class DriverWatch:
             raise PairedError(f"a shadow without {strange[0]}", where="driver watch",
                               expected="one of " + ", ".join(map(str, self._evidence)),
                               remedy="make a new watch when the drivers change")
-        fresh: list[Dropped] = []
+        fresh: list[DroppedDriver] = []
         for series in [one for one in self.watched if one in shadows]:
             evidence = self._evidence[series]
             for place, time in enumerate(issue_times):
@@ -100,14 +100,14 @@ class DriverWatch:
         return tuple(replace(one, used=False, reason=told[one.series]) if one.used and one.series in told else one
                      for one in drivers)
 
-    def _drop(self, series: Series, time: np.datetime64, evidence: PairedEProcess) -> Dropped:
+    def _drop(self, series: Series, time: np.datetime64, evidence: PairedEProcess) -> DroppedDriver:
         cost = evidence.totals[1] / evidence.totals[2] - 1 if evidence.totals[2] > 0 else 0.0
         since = pd.Timestamp(self._since[series])
         sentence = (f"{self._names[series]} is no longer used: since {since.day} {since:%b %Y} forecasts with it lose "
                     f"{100 * cost:.1f} % more than without it.")
         if cost <= 0:  # it hurts lately, not over the whole watch
             sentence = f"{self._names[series]} is no longer used: lately forecasts with it lose more than without it."
-        return Dropped(series, time, float(cost), evidence.peak, sentence)
+        return DroppedDriver(series, time, float(cost), evidence.peak, sentence)
 
     def state(self) -> dict[str, object]:
         """Everything, exact to the bit."""
@@ -125,5 +125,5 @@ class DriverWatch:
         made._names = {Series.parse(one): str(name) for one, name in state["names"].items()}
         made._since = {Series.parse(one): str(time) for one, time in state["since"].items()}
         made._evidence = {Series.parse(one): PairedEProcess.restore(kept) for one, kept in state["evidence"].items()}
-        made.dropped = tuple(Dropped.restore(one) for one in state["dropped"])
+        made.dropped = tuple(DroppedDriver.restore(one) for one in state["dropped"])
         return made

@@ -15,7 +15,7 @@ from terracast.adapt.evaluation.scores import crps
 from terracast.adapt.loop import Loop
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.ablation import mean_known
-from terracast.drivers.driver_watch import DriverWatch, Dropped
+from terracast.drivers.driver_watch import DriverWatch, DroppedDriver
 from terracast.drivers.selection import inputs_of
 from terracast.streams.instant import instant
 
@@ -41,7 +41,7 @@ class NegativeTransferMonitor:
     """
 
     def __init__(self, watch: DriverWatch, begun: Mapping[str, Sequence[str]],
-                 earlier: Sequence[Dropped] = ()) -> None:
+                 earlier: Sequence[DroppedDriver] = ()) -> None:
         self.watch = watch
         self.begun = {domain: tuple(names) for domain, names in begun.items()}
         self.earlier = tuple(earlier)
@@ -61,11 +61,11 @@ class NegativeTransferMonitor:
                    () if before is None else cls.restore(before).dropped)
 
     @property
-    def dropped(self) -> tuple[Dropped, ...]:
+    def dropped(self) -> tuple[DroppedDriver, ...]:
         """All that was dropped in this service and in those before it."""
         return (*self.earlier, *self.watch.dropped)
 
-    def tick(self, loop: Loop, moment: Moment) -> tuple[Dropped, ...]:
+    def tick(self, loop: Loop, moment: Moment) -> tuple[DroppedDriver, ...]:
         """After the loop's own tick at ``moment``: score what is over, drop what hurts, issue what is due."""
         dropped = self._score(loop, moment)
         if dropped:
@@ -85,7 +85,7 @@ class NegativeTransferMonitor:
         return Shadows(moment.now, values(context),
                        {one: values(context.drop_vars(str(one))) for one in self.watch.watched})
 
-    def _score(self, loop: Loop, moment: Moment) -> tuple[Dropped, ...]:
+    def _score(self, loop: Loop, moment: Moment) -> tuple[DroppedDriver, ...]:
         request = loop.watched.request
         until = moment.now - request.leads[-1] - loop.watched.patience
         over = [one for one in self.open if one.issue_time <= until]
@@ -93,7 +93,7 @@ class NegativeTransferMonitor:
             return ()
         self.open = [one for one in self.open if one.issue_time > until]
         labels = loop.watched.labels(moment, over[0].issue_time)
-        dropped: list[Dropped] = []
+        dropped: list[DroppedDriver] = []
         for one in over:
             known = rows_at(labels, request.at(one.issue_time).valid_times)
 
@@ -116,7 +116,7 @@ class NegativeTransferMonitor:
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """From ``state()``, exact to the bit."""
         made = cls(DriverWatch.restore(state["watch"]), state["begun"],
-                   [Dropped.restore(one) for one in state["earlier"]])
+                   [DroppedDriver.restore(one) for one in state["earlier"]])
         made.last = None if state["last"] is None else instant(str(state["last"]))
         made.open = [Shadows(instant(str(one["issue_time"])), np.asarray(one["whole"]),
                              {Series.parse(name): np.asarray(values) for name, values in one["without"].items()})
@@ -133,7 +133,7 @@ def cooled_down(drivers: Sequence[Driver], state: Mapping[str, Any] | None, sinc
                  for one in drivers)
 
 
-def _less(drivers: Mapping[str, Sequence[str]], dropped: Sequence[Dropped]) -> dict[str, tuple[str, ...]]:
+def _less(drivers: Mapping[str, Sequence[str]], dropped: Sequence[DroppedDriver]) -> dict[str, tuple[str, ...]]:
     gone = {one.series for one in dropped}
     left = {domain: tuple(name for name in names if Series(domain, name) not in gone)
             for domain, names in drivers.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 import xarray as xr
 
-from terracast.streams.sources.contract import Batch, Cursor, drain
+from terracast.streams.sources.contract import Cursor, SourceBatch, drain
 from terracast.streams.store import Store
 
 
@@ -18,11 +18,11 @@ class RecentReadings:
     def __init__(self, name: str, domain: str, feed: list[tuple[str, float]]) -> None:
         self.name, self.domain, self._feed = name, domain, feed
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """What is new since ``cursor``; None: all there is."""
         done = int(str((cursor or {}).get("count", 0)))
         for number, (stamp, value) in enumerate(self._feed[done:], done + 1):
-            yield Batch(self.domain, self._panel(stamp, value), {"count": number}, item=f"reading {number}")
+            yield SourceBatch(self.domain, self._panel(stamp, value), {"count": number}, item=f"reading {number}")
 
     def committed(self) -> None:
         """All batches are in the store: here a broker's messages would be acknowledged."""

@@ -32,8 +32,8 @@ from terracast.drivers.discovery import DriverSearch
 from terracast.drivers.negative_transfer import cooled_down
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.output import note, progress
-from terracast.flows.discovery.expert_knowledge import KEPT, InForce, Told, joined, kept_knowledge, to_keep
-from terracast.flows.discovery.graph_story import Story, alarm_state
+from terracast.flows.discovery.expert_knowledge import KEPT, ExpertStatement, InForce, joined, kept_knowledge, to_keep
+from terracast.flows.discovery.graph_story import GraphHistory, alarm_state
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.running.prefect_api import GRAPH
 from terracast.flows.service.events import deliver, post
@@ -61,17 +61,18 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     ``KnowledgeError``: wrong knowledge is told.
     """
     view = workspace.store.read()
-    told = told_now(workspace, view) + ([] if given is None else [Told(name or "the file handed over", given)])
+    told = told_now(workspace,
+                    view) + ([] if given is None else [ExpertStatement(name or "the file handed over", given)])
     try:
         found = _found(workspace, moment, view, told, tell)
     except (DiscoverError, PrepareError, ForecastError) as error:
         found = _without_links(workspace, moment, view, error)
     if given is not None:  # from the next run on it is kept
-        told = [Told(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
+        told = [ExpertStatement(KEPT, Knowledge.parse(str(to_keep(told[0].knowledge, given)["text"]))), *told[1:-1]]
     return replace(found, made_by=made_by(workspace, told))
 
 
-def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Told], tell: Tell) -> Discovery:
+def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[ExpertStatement], tell: Tell) -> Discovery:
     """What the search finds; raises ``DiscoverError``, ``PrepareError`` or ``ForecastError`` where the data do not
     carry one."""
     settings = workspace.settings.discovery
@@ -102,7 +103,7 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Told
 
 
 def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepared, knowledge: Knowledge,
-               search: Search) -> Story:
+               search: Search) -> GraphHistory:
     """The graph's story up to now; a window in which nothing can be searched leaves graph and drivers as they are."""
     settings, saved = workspace.settings.discovery, saved_discovery(view.state("causal"))
     story, key = _told_before(saved, moment), _compared_by(workspace, knowledge)
@@ -110,11 +111,11 @@ def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepa
     try:
         return story.continued(prepared, where_seen(find), nanoseconds(settings.window), key)
     except DiscoverError as error:
-        return Story(key, note=f"Windows cannot be compared: {error}.")
+        return GraphHistory(key, note=f"Windows cannot be compared: {error}.")
 
 
-def _told_before(saved: Discovery | None, moment: Moment) -> Story:
-    return Story() if saved is None or not saved.known_at < moment.now else saved.story
+def _told_before(saved: Discovery | None, moment: Moment) -> GraphHistory:
+    return GraphHistory() if saved is None or not saved.known_at < moment.now else saved.story
 
 
 def _without_links(workspace: Workspace, moment: Moment, view: View, error: TerracastError) -> Discovery:
@@ -127,15 +128,16 @@ def _without_links(workspace: Workspace, moment: Moment, view: View, error: Terr
     return Discovery(nothing, (), moment.now, story=replace(story, fresh=(False,) * len(story.alarms)))
 
 
-def told_now(workspace: Workspace, view: View) -> list[Told]:
+def told_now(workspace: Workspace, view: View) -> list[ExpertStatement]:
     """Knowledge from the places that every run honours: kept in the store, then the settings' file."""
-    told, file = [Told(KEPT, kept_knowledge(view.state("knowledge")))], workspace.settings.discovery.knowledge
+    told, file = [ExpertStatement(KEPT,
+                                  kept_knowledge(view.state("knowledge")))], workspace.settings.discovery.knowledge
     if file is not None:
-        told.append(Told(file, Knowledge.read(workspace.settings.path(file))))
+        told.append(ExpertStatement(file, Knowledge.read(workspace.settings.path(file))))
     return told
 
 
-def in_force(told: Sequence[Told], prepared: Prepared, max_lag: int) -> InForce:
+def in_force(told: Sequence[ExpertStatement], prepared: Prepared, max_lag: int) -> InForce:
     """All knowledge as one; a contradiction or an unknown series is told by file and line."""
     series = prepared.series + tuple(one.series for one in prepared.dropped)
     known = joined(told, series)
@@ -143,7 +145,7 @@ def in_force(told: Sequence[Told], prepared: Prepared, max_lag: int) -> InForce:
     return known
 
 
-def made_by(workspace: Workspace, told: Sequence[Told]) -> str:
+def made_by(workspace: Workspace, told: Sequence[ExpertStatement]) -> str:
     """Names settings and knowledge: a discovery of the same name need not be made again the same day."""
     settings = workspace.settings
     return _digest([settings.discovery.model_dump_json(), settings.stream.model_dump_json(),

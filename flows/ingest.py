@@ -13,13 +13,13 @@ from terracast.flows.cli.clock import as_of
 from terracast.flows.settings import Settings, SourceContext
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock as StoredClock
-from terracast.streams.sources import Answer, Source, drain
+from terracast.streams.sources import IngestAnswer, Source, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
 Clock = Callable[[], np.datetime64]
 
 
-def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
+def ingest_new(workspace: Workspace) -> tuple[IngestAnswer, ...]:
     """Drain every source; a source that cannot be reached is answered with the reason, the others go on.
 
     A file that cannot be read is refused whole and remembered, so that it is told once and tried again when it has
@@ -33,10 +33,10 @@ def ingest_new(workspace: Workspace) -> tuple[Answer, ...]:
             source.close()
 
 
-def refusal(answers: Iterable[Answer]) -> str | None:
+def refusal(answers: Iterable[IngestAnswer]) -> str | None:
     """One line where a piece was refused, or more than ``REJECTED`` of its rows were rejected; None: all was taken.
 
-    >>> refusal([Answer("a", "air", "x.csv", new=90, rejected={"off the clock": 10})])
+    >>> refusal([IngestAnswer("a", "air", "x.csv", new=90, rejected={"off the clock": 10})])
     '10.0 % of the rows of x.csv are rejected (off the clock); the others are kept: mend the file or its [[sources]]'
     """
     told = []

@@ -27,7 +27,7 @@ from terracast.flows.settings import SettingsError, nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.quality.online import QualityControl, Screened
-from terracast.streams.sources import Answer
+from terracast.streams.sources import IngestAnswer
 
 COLUMNS = {"policy": "policy", "mae": "MAE", "crps": "CRPS", "coverage80": "cover", "coverage80_last_lead": "last",
            "alarms": "alarms", "adaptations": "trained", "promotions": "served", "compute_seconds": "seconds"}
@@ -129,7 +129,7 @@ def _minute(clock: Clock, at: np.datetime64) -> str:
     return str(np.datetime_as_string(clock.shown(at), "m"))
 
 
-def _refuse_if_nothing(files: tuple[Answer, ...]) -> None:
+def _refuse_if_nothing(files: tuple[IngestAnswer, ...]) -> None:
     refused = [file.refused for file in files if file.refused]
     if refused and len(refused) == len(files):
         raise SettingsError(refused[0], where="sources", expected="at least one readable file",

@@ -20,12 +20,12 @@ from terracast.adapt.task import ForecastTask
 from terracast.flows.cli.clock import as_of
 from terracast.flows.discovery.saved_discovery import saved_discovery
 from terracast.flows.forecast import newest_forecast
-from terracast.flows.reporting.content import Alarm, Change, KnownEvent, Making, Report, Service, Timeline
-from terracast.flows.reporting.content import Version as VersionRow
+from terracast.flows.reporting.content import AlarmRow, Change, KnownEvent, Making, Report, Service, Timeline
+from terracast.flows.reporting.content import VersionRow as VersionRow
 from terracast.flows.reporting.daily import network_daily
 from terracast.flows.reporting.known_events import known_events
 from terracast.flows.reporting.page import write
-from terracast.flows.reporting.reasons import Earlier
+from terracast.flows.reporting.reasons import EarlierChoice
 from terracast.flows.reporting.wording import duration
 from terracast.flows.service.evidence import evidence_in_words
 from terracast.flows.service.freshness import freshness
@@ -71,7 +71,7 @@ def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64)
                    outlook=outlook_of(workspace, view, now, newest_forecast(workspace, now)))
 
 
-def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: EarlierChoice | None,
                 events: Sequence[KnownEvent]) -> Report:
     loop = load_loop(workspace, view)
     service = load_drivers(view)
@@ -225,14 +225,14 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...]) -> Alarm:
+def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...]) -> AlarmRow:
     """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
     what, where, action = episode.sentences
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.state in ("recovering", "closed") else None
-    return Alarm(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
+    return AlarmRow(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
@@ -244,7 +244,7 @@ def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
     return tuple(rows)
 
 
-def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: Earlier | None,
+def _without_service(workspace: Workspace, view: View, now: np.datetime64, before: EarlierChoice | None,
                      events: Sequence[KnownEvent]) -> Report:
     """The page before the first forecast."""
     stream = workspace.settings.stream

@@ -15,7 +15,7 @@ import numpy as np
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.cli.clock import as_of
 from terracast.flows.reporting.wording import age
-from terracast.flows.running.place import RUNS, UP, Place
+from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.standing import now as wall_clock
 from terracast.flows.running.standing import trouble
 from terracast.flows.service.freshness import SourceFreshness, freshness
@@ -95,7 +95,7 @@ class Status:
 def status(config: Path, now: str | None = None) -> Status:
     """How the stream of a settings file stands at ``now`` (default: the clock); seconds below two."""
     workspace, at = Workspace.open(config), as_of(now)
-    view, place = workspace.store.read(), Place.of(config)
+    view, place = workspace.store.read(), RunningPlace.of(config)
     runs = place.read(RUNS) if place.alive else {}
     tick = loop_part(workspace, view, "last_tick")
     last = None if tick is None else instant(str(tick))

@@ -22,7 +22,7 @@ from typing import Any
 from terracast.flows.cli.output import note, say
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
-from terracast.flows.running.place import RUNS, UP, Place, UpError
+from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
 from terracast.flows.running.prefect_api import MISSED, ServerAwayError, ask, letter
 from terracast.flows.running.standing import missed, now, stamp, trouble, waiting
 from terracast.flows.settings import Settings, read_settings
@@ -88,7 +88,7 @@ class Child:
 def up(config: Path, ports: Ports = Ports()) -> None:
     """Serve until interrupted (or SIGTERM). Where ``PREFECT_API_URL`` names a server already, that one is used; where
     MLflow is a server already, none is started. Raises ``UpError``, also where an ``up`` runs here already."""
-    settings, place = read_settings(config), Place.of(config)
+    settings, place = read_settings(config), RunningPlace.of(config)
     for told in (signal.SIGTERM, signal.SIGINT):  # what is started in a shell's background begins deaf to the second
         signal.signal(told, signal.default_int_handler)
     with ExitStack() as running, suppress(KeyboardInterrupt):
@@ -114,7 +114,7 @@ def up(config: Path, ports: Ports = Ports()) -> None:
     say("ended")
 
 
-def _children(config: Path, settings: Settings, place: Place, ports: Ports, api: str) -> list[Child]:
+def _children(config: Path, settings: Settings, place: RunningPlace, ports: Ports, api: str) -> list[Child]:
     """What is started: the servers that are not there already, and the runner."""
     place.prefect.mkdir(parents=True, exist_ok=True)
     quiet = {**os.environ, "PREFECT_HOME": str(place.prefect), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -180,7 +180,7 @@ def _running(children: list[Child]) -> Iterator[None]:
             child.wait()
 
 
-def _await(children: list[Child], place: Place) -> None:
+def _await(children: list[Child], place: RunningPlace) -> None:
     """Until every server answers and the schedules are on."""
     deadline = time.monotonic() + PATIENCE
     while not (all(child.answers for child in children) and place.read(RUNS).get("ready")):
@@ -193,7 +193,7 @@ def _await(children: list[Child], place: Place) -> None:
         time.sleep(POLL)
 
 
-def _keep(children: list[Child], place: Place, api: str, stream: str) -> None:
+def _keep(children: list[Child], place: RunningPlace, api: str, stream: str) -> None:
     """Start again what ended by itself, and tell of steps that do not come, until interrupted."""
     told: str | None = None
     while True:
@@ -212,7 +212,7 @@ def _keep(children: list[Child], place: Place, api: str, stream: str) -> None:
         time.sleep(POLL)
 
 
-def _standing(place: Place) -> dict[str, Any]:
+def _standing(place: RunningPlace) -> dict[str, Any]:
     runs = place.read(RUNS)
     return {"trouble": trouble(runs, now()), "waiting": waiting(runs), **runs}
 

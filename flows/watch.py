@@ -39,14 +39,14 @@ from terracast.flows.service.loop_state import (
 from terracast.flows.service.maintenance import maintain
 from terracast.flows.service.outbox import flush, follow_alias, post, post_gain
 from terracast.flows.service.quality_control import load_control, save_control, set_aside_lately
-from terracast.flows.service.silence import Told, any_told, service_tick, silent_nodes, tell_silence
+from terracast.flows.service.silence import SilenceNotices, any_told, service_tick, silent_nodes, tell_silence
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
 from terracast.streams.quality.online import Screened
-from terracast.streams.sources import Answer
+from terracast.streams.sources import IngestAnswer
 from terracast.streams.store import Transaction
 
 if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do does without
@@ -54,7 +54,7 @@ if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do doe
 
 
 @dataclass(frozen=True)
-class Step:
+class WatchStep:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
     ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
     context and intervals are lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
@@ -67,7 +67,7 @@ class Step:
     now: str
     champion: str | None
     snapshot: str
-    files: tuple[Answer, ...] = ()
+    files: tuple[IngestAnswer, ...] = ()
     ticks: int = 0
     alarms: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,7 +88,8 @@ class Step:
         return asdict(self)
 
 
-def watch_once(workspace: Workspace, now: np.datetime64, progress: Callable[[int], None] = lambda ticks: None) -> Step:
+def watch_once(workspace: Workspace, now: np.datetime64,
+               progress: Callable[[int], None] = lambda ticks: None) -> WatchStep:
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
     maintain(workspace)
     flush(workspace)
@@ -195,8 +196,9 @@ def _record(step: Transaction, loop: Loop, ticks: list[Tick], clock: Clock) -> N
         step.append(f"scores/{domain}", table, along="issue_time")
 
 
-def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], ticks: list[Tick], silence: Told,
-          dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> Step:
+def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, ...], ticks: list[Tick],
+          silence: SilenceNotices,
+          dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> WatchStep:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes} | set(silence.episodes)
     told, standing = ({}, {}) if waiting is not None else what_is_told(workspace, view)
@@ -205,7 +207,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[Answer, ...], t
     champion = None if waiting is not None else workspace.registry.champion()
     frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
     newest = newest_forecast(workspace, at)
-    return Step(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
+    return WatchStep(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                 {name: told[name].alarm for name in sorted(opened)},
                 {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
                 silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),

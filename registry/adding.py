@@ -6,12 +6,12 @@ import xarray as xr
 
 from terracast.registry.lineage import TAGS
 from terracast.registry.model_place import ModelPlace, pages
-from terracast.registry.recording import Evidence, record
+from terracast.registry.recording import VersionEvidence, record
 from terracast.registry.tidy import Interface
 from terracast.stfm.forecaster import Forecaster
 
 
-def add_once(place: ModelPlace, evidence: Evidence, forecaster: Forecaster, interface: Interface,
+def add_once(place: ModelPlace, evidence: VersionEvidence, forecaster: Forecaster, interface: Interface,
              panel: xr.Dataset | None) -> str:
     """The number of the version with this lineage key, made now if it is not there."""
     lineage = evidence.lineage

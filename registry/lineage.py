@@ -112,7 +112,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Story:
+class VersionStory:
     """The thread of evidence behind one version: the data, and the same in sentences (``str(story)``)."""
 
     version: Version
@@ -136,7 +136,7 @@ class Story:
 
 
 def tell(name: str, version: Version, ancestors: tuple[str, ...],
-         decision: Mapping[str, object] | None) -> Story:
+         decision: Mapping[str, object] | None) -> VersionStory:
     """Tell how ``version`` of model ``name`` came to be; what is not recorded is said to be not recorded."""
     lineage, tags = version.lineage, version.tags
     role = " and ".join(version.aliases) or "in no role"
@@ -161,7 +161,7 @@ def tell(name: str, version: Version, ancestors: tuple[str, ...],
         lines.append(f"It was rolled back to version {tags['rolled_back_to']}: {reason}")
     lines.append(f"Make it again with: {lineage.command}" if lineage.command
                  else "The command that makes it again is not recorded.")
-    return Story(version, ancestors, decision, tuple(lines))
+    return VersionStory(version, ancestors, decision, tuple(lines))
 
 
 def _origin(lineage: Lineage) -> str:

@@ -19,7 +19,7 @@ from terracast.stfm.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
-class Evidence:
+class VersionEvidence:
     """What is kept of a version besides the model: ``files`` maps a relative path to text or bytes."""
 
     lineage: Lineage
@@ -28,7 +28,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedArtifacts:
     """A finished run: what a version is made from."""
 
     run_id: str
@@ -37,8 +37,8 @@ class Recorded:
     tags: Mapping[str, str]
 
 
-def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecaster, interface: Interface,
-           panel: xr.Dataset | None) -> Recorded:
+def record(client: Any, experiment: str, evidence: VersionEvidence, forecaster: Forecaster, interface: Interface,
+           panel: xr.Dataset | None) -> RecordedArtifacts:
     """Write run and model under explicit ids and close the run; where that fails the run is marked FAILED."""
     from terracast.registry.packing import pack, terracast_version
 
@@ -59,10 +59,10 @@ def record(client: Any, experiment: str, evidence: Evidence, forecaster: Forecas
             client.set_terminated(run_id, "FAILED")
         raise
     # the location itself, not models:/ID: MLflow would look that up under its global tracking address
-    return Recorded(run_id, model.model_id, model.artifact_location, tags)
+    return RecordedArtifacts(run_id, model.model_id, model.artifact_location, tags)
 
 
-def log_evidence(client: Any, run_id: str, evidence: Evidence) -> None:
+def log_evidence(client: Any, run_id: str, evidence: VersionEvidence) -> None:
     """Write metrics, files and the snapshot as input into a run that is open."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

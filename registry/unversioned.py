@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from terracast.registry.lineage import Lineage
-from terracast.registry.recording import Evidence, log_evidence
+from terracast.registry.recording import VersionEvidence, log_evidence
 from terracast.registry.tracking import in_words
 from terracast.registry.versions import Registry
 
@@ -30,7 +30,7 @@ def record_files(registry: Registry, key: str, snapshot: str, files: Mapping[str
         said = {**lineage.tags(), **(tags or {}), "evidence_key": key, "terracast_version": terracast_version()}
         run_id = str(client.create_run(experiment, tags=said, run_name=key).info.run_id)
         try:
-            log_evidence(client, run_id, Evidence(lineage, metrics or {}, files))
+            log_evidence(client, run_id, VersionEvidence(lineage, metrics or {}, files))
             client.set_terminated(run_id, "FINISHED")
         except BaseException:
             with suppress(Exception):

@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 from terracast.registry.adding import add_once
-from terracast.registry.lineage import Lineage, Story, Version, tell
+from terracast.registry.lineage import Lineage, Version, VersionStory, tell
 from terracast.registry.model_place import ModelPlace, pages
 from terracast.registry.reading import Held, local_path
-from terracast.registry.recording import Evidence, inside
+from terracast.registry.recording import VersionEvidence, inside
 from terracast.registry.tidy import Interface
 from terracast.registry.tracking import RegistryError, Tracking, redacted
 from terracast.stfm.forecaster import Forecaster, Request
@@ -73,7 +73,7 @@ class Registry:
         process).
         """
         interface = Interface.of(panel, request) if panel is not None and request is not None else Interface()
-        return add_once(self.place, Evidence(lineage, metrics or {}, files or {}), forecaster, interface, panel)
+        return add_once(self.place, VersionEvidence(lineage, metrics or {}, files or {}), forecaster, interface, panel)
 
     def find(self, key: str) -> str | None:
         """The version whose lineage has this key, or None."""
@@ -134,7 +134,7 @@ class Registry:
         found = [_as_version(one, aliases, metrics.get(one.run_id, {})) for one in held]
         return tuple(sorted(found, key=lambda one: int(one.number)))
 
-    def why(self, version: str) -> Story:
+    def why(self, version: str) -> VersionStory:
         """How a version (number or alias) came to be, told from the registry alone."""
         return _story(self, self.version(version))
 
@@ -177,7 +177,7 @@ class Registry:
                 self.place.client.delete_registered_model_alias(self.name, alias)
 
 
-def _story(registry: Registry, told: Version) -> Story:
+def _story(registry: Registry, told: Version) -> VersionStory:
     ancestors: list[str] = []
     parent = told.lineage.parent
     while parent is not None and parent not in ancestors:

@@ -28,7 +28,7 @@ MEMORY = np.timedelta64(58, "D")
 
 
 @dataclass(frozen=True)
-class Terms:
+class RidgeTerms:
     """What is learnt with: ``centre`` and ``width`` of the target's scale, ``half_life`` of memory in issues,
     ``ridge`` as a share of the mean diagonal of the Gram matrix."""
 
@@ -41,12 +41,12 @@ class Terms:
 class ResidualRidge:
     """Corrects the location of a quantile forecast; learns only from forecasts that have closed.
 
-    >>> terms = Terms(centre=0.0, width=1.0, half_life=200.0)
+    >>> terms = RidgeTerms(centre=0.0, width=1.0, half_life=200.0)
     >>> ResidualRidge(terms, horizon=6).pairs
     0.0
     """
 
-    def __init__(self, terms: Terms, horizon: int) -> None:
+    def __init__(self, terms: RidgeTerms, horizon: int) -> None:
         self.terms, self.horizon = terms, horizon
         leads = len(range(0, horizon, max(1, horizon // LEADS)))
         self._size = NEWEST + len(range(NEWEST, WINDOW, 3)) + len(NETWORK) + leads + 7
@@ -60,7 +60,7 @@ class ResidualRidge:
         """Scaled by the median and half the interquartile range of ``target`` (NaN ignored)."""
         low, middle, high = np.nanquantile(target, (0.25, 0.5, 0.75))
         width = float((high - low) / 2) or float(np.nanstd(target)) or 1.0
-        return cls(Terms(float(middle), width, float(half_life / cadence)), horizon)
+        return cls(RidgeTerms(float(middle), width, float(half_life / cadence)), horizon)
 
     def features(self, context: xr.Dataset, request: Request, median: np.ndarray) -> np.ndarray:
         """Features (node, feature) at the issue time; NaN rows for nodes without a known value in the window.
@@ -104,7 +104,7 @@ class ResidualRidge:
         self.pairs = kept * self.pairs + float(there.sum())
 
     def state(self) -> dict[str, object]:
-        """Terms and sufficient statistics; ``restore`` goes on to the bit."""
+        """RidgeTerms and sufficient statistics; ``restore`` goes on to the bit."""
         terms = self.terms
         return {"terms": [terms.centre, terms.width, terms.half_life, terms.ridge], "horizon": self.horizon,
                 "gram": self._gram.copy(), "moment": self._moment.copy(), "pairs": self.pairs}
@@ -112,7 +112,7 @@ class ResidualRidge:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> ResidualRidge:
         """ResidualRidge that goes on where ``state`` was taken."""
-        made = cls(Terms(*(float(value) for value in state["terms"])), int(state["horizon"]))
+        made = cls(RidgeTerms(*(float(value) for value in state["terms"])), int(state["horizon"]))
         made._gram, made._moment = np.array(state["gram"], float), np.array(state["moment"], float)
         made.pairs = float(state["pairs"])
         return made

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
-from terracast.adapt.data_faults.lost_drivers import Driver, stamps_of
+from terracast.adapt.data_faults.lost_drivers import DriverFeed, stamps_of
 from terracast.adapt.data_faults.rewiring import Rewiring
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.streams.instant import instant
 from terracast.streams.quality.known_flags import KnownFlags
@@ -28,7 +28,7 @@ class DataFaults:
 
     Parameters
     ----------
-    reports : Reports
+    reports : ReportWatch
         Which nodes of the target report at all.
     flagged : FlagTickets
         What ``streams.quality`` flags of the target and its drivers.
@@ -45,7 +45,7 @@ class DataFaults:
     >>> draws = np.random.default_rng(0).normal(size=(2, len(times), 2))
     >>> panel = xr.Dataset({"x": (("time", "node"), draws[0]), "d.wind": (("time", "node"), draws[1])},
     ...                    {"time": times, "node": ["a", "b"]})
-    >>> reports = Reports.fit(("a", "b"), times[:720], np.ones((720, 2), bool), 24)
+    >>> reports = ReportWatch.fit(("a", "b"), times[:720], np.ones((720, 2), bool), 24)
     >>> faults = DataFaults(reports, FlagTickets("d", "x", ("a", "b"))).watching(panel.isel(time=slice(0, 720)))
     >>> panel["d.wind"][24 * 35:] = np.nan
     >>> heard = [faults.hear(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
@@ -53,9 +53,9 @@ class DataFaults:
     ['the driver d.wind no longer arrives:']
     """
 
-    reports: Reports
+    reports: ReportWatch
     flagged: FlagTickets
-    drivers: dict[str, Driver] = field(default_factory=dict)
+    drivers: dict[str, DriverFeed] = field(default_factory=dict)
     wirings: dict[str, Rewiring] = field(default_factory=dict)
     heard: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
@@ -68,7 +68,7 @@ class DataFaults:
         for name in map(str, panel.data_vars):
             seen = stamps_of(panel[name])
             if name != self.flagged.target and len(seen) >= 2:
-                self.drivers[name] = Driver.fit(seen, step)
+                self.drivers[name] = DriverFeed.fit(seen, step)
             if 1 < len(nodes) <= MOST_NODES and step < DAY:
                 last = times >= times[-1] - LEARNED * DAY
                 days, values = times[last].astype("datetime64[D]"), panel[name].transpose("time", "node").values[last]
@@ -107,8 +107,8 @@ class DataFaults:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> DataFaults:
         """What ``state`` described."""
-        return cls(Reports.restore(state["reports"]), FlagTickets.restore(state["flagged"]),
-                   {name: Driver.restore(one) for name, one in state["drivers"].items()},
+        return cls(ReportWatch.restore(state["reports"]), FlagTickets.restore(state["flagged"]),
+                   {name: DriverFeed.restore(one) for name, one in state["drivers"].items()},
                    {name: Rewiring.restore(one) for name, one in state["wirings"].items()},
                    instant(str(state["heard"])))
 

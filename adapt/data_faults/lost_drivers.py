@@ -17,7 +17,7 @@ SHORTEST = 4  # a driver is lost after at least so many steps, and a day
 
 
 @dataclass
-class Driver:
+class DriverFeed:
     """One driver: ``patience``, how much later than usual its newest value may be; ``newest``, the stamp of its last
     value; ``usual``, the least age of the newest value that was seen at a tick."""
 
@@ -27,7 +27,7 @@ class Driver:
     lost: bool = False
 
     @classmethod
-    def fit(cls, seen: np.ndarray, step: np.timedelta64) -> Driver:
+    def fit(cls, seen: np.ndarray, step: np.timedelta64) -> DriverFeed:
         """From the stamps (time,) at which any node of the reference has a value, two at least."""
         return cls(max(DAY, SHORTEST * step, 2 * np.max(np.diff(seen))), seen[-1])
 
@@ -47,7 +47,7 @@ class Driver:
                 "usual": None if self.usual is None else nanoseconds(self.usual)}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Driver:
+    def restore(cls, state: Mapping[str, Any]) -> DriverFeed:
         """What ``state`` described."""
         return cls(np.timedelta64(int(state["patience"]), "ns"), instant(str(state["newest"])),
                    None if state["usual"] is None else np.timedelta64(int(state["usual"]), "ns"), bool(state["lost"]))

@@ -107,7 +107,7 @@ def _usual_runs(silent: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Reports:
+class ReportWatch:
     """Which ``nodes`` report, row by row: says as data tickets where ``silence`` tells of them; ``last`` row heard."""
 
     nodes: tuple[str, ...]
@@ -116,7 +116,7 @@ class Reports:
     last: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
     @classmethod
-    def fit(cls, nodes: tuple[str, ...], times: np.ndarray, seen: np.ndarray, block: int) -> Reports:
+    def fit(cls, nodes: tuple[str, ...], times: np.ndarray, seen: np.ndarray, block: int) -> ReportWatch:
         """From a reference ``seen`` (time, node) bool at ``times``, watched in blocks of so many steps."""
         step = np.median(np.diff(times.astype("datetime64[ns]")).astype(np.int64)).astype("timedelta64[ns]")
         return cls(nodes, step, Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
@@ -158,7 +158,7 @@ class Reports:
                 "last": str(self.last)}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Reports:
+    def restore(cls, state: Mapping[str, Any]) -> ReportWatch:
         """What ``state`` described."""
         return cls(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), Silence.restore(state["silence"]),
                    np.datetime64(str(state["last"]), "ns"))

@@ -26,7 +26,7 @@ from terracast.streams.quality.online import Screened
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReplayOutcome:
     """What a policy did over a replay.
 
     ``scores``: a row per (issue_time, node) with absolute_error, crps, hits, last_hit, labels, version.
@@ -55,7 +55,7 @@ class Outcome:
 
 def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: Executor | FineTune,
            progress: Callable[[int], None] = lambda ticks: None, oracle: Oracle | None = None,
-           sees: ForecastTask | None = None) -> Outcome:
+           sees: ForecastTask | None = None) -> ReplayOutcome:
     """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
 
     Where the past that ``sees`` (default: what the loop watches) looks back to holds next to nothing, no forecast is
@@ -86,7 +86,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             refused = settle(admission, loop)
             verdicts += [] if refused is None else [refused]
             promotions += admission.admitted and loop.policy.gate is None
-    return Outcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
+    return ReplayOutcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                    tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
 
 

@@ -26,7 +26,7 @@ class LadderError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Step:
+class LadderStep:
     """One rung as the ladder sees it: its name, the sorts of episode that it can mend (empty: any), the largest size in
     deviations that it is tried on, the labels it needs from after the change, and about what it costs in seconds."""
 
@@ -107,7 +107,7 @@ class Attempt:
 class Choice:
     """The step to take now, or None; ``why`` in one sentence either way."""
 
-    step: Step | None
+    step: LadderStep | None
     why: str
 
 
@@ -118,7 +118,7 @@ class Ladder:
     again: an episode that goes on has more labels by then.
 
     >>> day = np.timedelta64(1, "D")
-    >>> ladder = Ladder((Step("output", 1.0, 3 * day), Step("fine-tune", 60.0, 14 * day)))
+    >>> ladder = Ladder((LadderStep("output", 1.0, 3 * day), LadderStep("fine-tune", 60.0, 14 * day)))
     >>> at = np.datetime64("2020-03-01", "ns")
     >>> episode = Episode("e", "level", "growing", at, at, at, {"a": 2.0}, "errors moved", 2.0)
     >>> now = Situation(error_ratio=1.6, label_delay=day)
@@ -128,7 +128,7 @@ class Ladder:
     'output'
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[LadderStep, ...]
     recovered: float = 0.5
     settle: np.timedelta64 = WEEK
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.e_process_gate import EProcessGate
-from terracast.adapt.promotion.ladder import Ladder, Step
+from terracast.adapt.promotion.ladder import Ladder, LadderStep
 from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.streams.instant import instant, key_text
 
@@ -153,7 +153,7 @@ def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, 
     )
 
 
-def ladder_policy(cadence: np.timedelta64, horizon: np.timedelta64, steps: tuple[Step, ...],
+def ladder_policy(cadence: np.timedelta64, horizon: np.timedelta64, steps: tuple[LadderStep, ...],
                   budget: float = math.inf) -> Policy:
     """The ladder alone decides what to do about an episode; its newcomers pass earlier regimes and the betting gate."""
     return Policy("ladder", Never(), calibrates=True, gate=EProcessGate(max(1, math.ceil(horizon / cadence))),

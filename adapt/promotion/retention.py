@@ -1,4 +1,4 @@
-"""Earlier regimes: a small frozen set of issues on which a challenger may not be worse than the champion.
+"""RetentionTest regimes: a small frozen set of issues on which a challenger may not be worse than the champion.
 
 The newest weeks are what a challenger was made for; whether it forgot winter for them shows only on winter. What is
 kept are issue times; contexts and labels are read from the versioned store, each as known then.
@@ -38,7 +38,7 @@ class Stretch:
 
 
 @dataclass
-class Earlier:
+class RetentionTest:
     """``margin``: the share of the champion's loss by which a challenger may be worse: wide enough for the advantage of
     a champion that was fitted on these very issues. ``alpha``: the chance that a challenger exactly at the margin
     everywhere is called worse on some stretch.
@@ -131,7 +131,7 @@ class Earlier:
                 "held": [{"name": one.name, "issues": [str(issue) for issue in one.issues]} for one in self.held]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Earlier:
+    def restore(cls, state: Mapping[str, Any]) -> RetentionTest:
         """Go on where ``state`` was taken."""
         held = [Stretch(str(one["name"]), tuple(instant(str(issue)) for issue in one["issues"]))
                 for one in state["held"]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terracast.adapt.clock import Moment
-from terracast.adapt.promotion.retention import Earlier
+from terracast.adapt.promotion.retention import RetentionTest
 from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.task import ForecastTask
 
@@ -19,7 +19,7 @@ class VersionHistory:
     """``regimes``: versions and the times they were learned in; ``earlier``: the frozen set of issues."""
 
     regimes: RegimeMemory = field(default_factory=RegimeMemory)
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: RetentionTest = field(default_factory=RetentionTest)
 
     def remember(self, version: str, watched: ForecastTask, moment: Moment) -> None:
         """A version was made from what was known at ``moment``."""
@@ -37,4 +37,4 @@ class VersionHistory:
     def restore(cls, state: Mapping[str, Any] | None) -> VersionHistory:
         """Go on where ``state`` was taken; with nothing, begin."""
         return cls() if state is None else cls(RegimeMemory.restore(state["regimes"]),
-                                               Earlier.restore(state["earlier"]))
+                                               RetentionTest.restore(state["earlier"]))

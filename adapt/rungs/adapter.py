@@ -17,7 +17,7 @@ from torch import nn
 from torch.func import functional_call
 
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.network import Answer, BaseNetwork, Batch
+from terracast.stfm.base.network import BaseNetwork, Batch, ForecastOutput
 from terracast.streams.errors import TerracastError
 
 RANK = 4
@@ -122,9 +122,9 @@ def look(network: BaseNetwork, weights: Values, batch: Batch) -> torch.Tensor:
     return states
 
 
-def tell(network: BaseNetwork, weights: Values, states: torch.Tensor, batch: Batch) -> Answer:
+def tell(network: BaseNetwork, weights: Values, states: torch.Tensor, batch: Batch) -> ForecastOutput:
     """Forecasts from states by the heads with ``weights``."""
-    answer: Answer = functional_call(_Part(network, "tell"), _inside(weights), (states, batch))
+    answer: ForecastOutput = functional_call(_Part(network, "tell"), _inside(weights), (states, batch))
     return answer
 
 

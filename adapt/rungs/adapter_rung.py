@@ -15,13 +15,13 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter, Values
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.adapt.rungs.training_windows import TrainingWindows, school
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.training_batch import Lesson
+from terracast.stfm.base.training_batch import TrainingWindow
 from terracast.stfm.forecaster import Forecaster, Request
 
 EXPLODED = 4.0  # a course whose examined loss grows by this factor is stopped
@@ -45,7 +45,7 @@ class AdapterRung:
     ``unlabelled``: act on masked patches alone where no label has come; off: CRPS fell by 0.1 %, which is chance.
     ``alike``: how hard the body is driven to states that do not tell the node (``DomainAdversary``); 0: not at all."""
 
-    effort: Effort = field(default_factory=Effort)
+    effort: AdapterEffort = field(default_factory=AdapterEffort)
     steps: int = 40
     start: Adapter | None = None
     masked: float = 0.3
@@ -122,7 +122,7 @@ class AdapterRung:
 
     def _also(self, base: Base, start: Adapter, taught: TrainingWindows) -> Callable[[Values], torch.Tensor] | None:
         """Masked patches, one a step in turn, and the adversary that tells nodes apart."""
-        masked: list[Lesson] = taught.masked if self.masked and taught.labelled else []
+        masked: list[TrainingWindow] = taught.masked if self.masked and taught.labelled else []
         adversary = None
         if self.alike and not self.effort.heads and len(taught.scene.target) > 1:  # heads do not change the states
             adversary = DomainAdversary(base.network, taught.labelled or taught.masked, strength=self.alike,

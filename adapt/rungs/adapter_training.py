@@ -12,13 +12,13 @@ import torch
 
 from terracast.adapt.rungs.adapter import DOWN, HEADS, Adapter, Values, corrected, look, tell
 from terracast.stfm.base.network import BaseNetwork
-from terracast.stfm.base.training_batch import Lesson, loss
+from terracast.stfm.base.training_batch import TrainingWindow, loss
 
 STEEPEST = 1.0  # norm to which a gradient is clipped
 
 
 @dataclass(frozen=True)
-class Effort:
+class AdapterEffort:
     """How to learn: ``rate`` of Adam (chosen on 24 simulated worlds), ``pull`` towards the start (L2-SP: Xuhong et al.
     2018), ``heads`` alone."""
 
@@ -30,7 +30,7 @@ class Effort:
 class TrainingBatch:
     """Lessons and, where only the heads learn, the states that ``start`` makes of them (computed once)."""
 
-    def __init__(self, network: BaseNetwork, lessons: Sequence[Lesson], start: Adapter, heads: bool) -> None:
+    def __init__(self, network: BaseNetwork, lessons: Sequence[TrainingWindow], start: Adapter, heads: bool) -> None:
         self.network, self.lessons, self.heads = network, list(lessons), heads
         self._frozen = dict(network.named_parameters())
         self._states: list[torch.Tensor] = []
@@ -61,7 +61,7 @@ def learned_names(adapter: Adapter, heads: bool) -> list[str]:
     return [name for name in adapter.values if not heads or name.split(".")[0].split("|")[0] in HEADS]
 
 
-def course(taught: TrainingBatch, start: Adapter, effort: Effort, order: Iterable[int],
+def course(taught: TrainingBatch, start: Adapter, effort: AdapterEffort, order: Iterable[int],
            also: Callable[[Values], torch.Tensor] | None = None) -> Iterator[Adapter]:
     """Yield the adapter after each step; ``order`` names the lesson of each step. ``also``: a loss added to each.
 

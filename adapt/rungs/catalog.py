@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from terracast.adapt.promotion.ladder import LadderError, Step
+from terracast.adapt.promotion.ladder import LadderError, LadderStep
 
 if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for without carrying one out
     from terracast.adapt.rungs.rung import Rung
@@ -48,15 +48,15 @@ def optional_rungs() -> list[Rung]:
     ['context-meta', 'adapter-whole', 'adapter-alike']
     """
     from terracast.adapt.rungs.adapter_rung import AdapterRung
-    from terracast.adapt.rungs.adapter_training import Effort
+    from terracast.adapt.rungs.adapter_training import AdapterEffort
     from terracast.adapt.rungs.cavia_rung import ContextRung
 
     return [ContextRung(),
-            AdapterRung(Effort(heads=False), steps=10, masked=0.0, name="adapter-whole"),
-            AdapterRung(Effort(heads=False), steps=10, masked=0.0, alike=ALIKE, name="adapter-alike")]
+            AdapterRung(AdapterEffort(heads=False), steps=10, masked=0.0, name="adapter-whole"),
+            AdapterRung(AdapterEffort(heads=False), steps=10, masked=0.0, alike=ALIKE, name="adapter-alike")]
 
 
-def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tuple[Step, ...]:
+def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tuple[LadderStep, ...]:
     """The steps of a ladder with these rungs (none named: the usual ones), cheapest first. ``base``: what serves is the
     pre-trained base; rungs that change only that are refused for another, or left out where nothing was named.
 
@@ -69,5 +69,5 @@ def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tu
                           expected="some of " + ", ".join(one for one in REACH if base or one not in ONLY_BASE))
     chosen = names or tuple(name for name in USUAL if base or name not in ONLY_BASE)
     unit = max(horizon.astype("timedelta64[ns]"), DAY.astype("timedelta64[ns]"))
-    found = [Step(name, REACH[name][0], REACH[name][1] * unit) for name in dict.fromkeys(chosen)]
+    found = [LadderStep(name, REACH[name][0], REACH[name][1] * unit) for name in dict.fromkeys(chosen)]
     return tuple(sorted(found, key=lambda step: step.seconds))

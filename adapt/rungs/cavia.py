@@ -17,8 +17,8 @@ import torch
 
 from terracast.adapt.rungs.adapter import Values
 from terracast.stfm.base.model import Base
-from terracast.stfm.base.network import Answer, BaseNetwork
-from terracast.stfm.base.training_batch import Lesson, loss
+from terracast.stfm.base.network import BaseNetwork, ForecastOutput
+from terracast.stfm.base.training_batch import TrainingWindow, loss
 
 LINEAR = ("trust", "added", "shape", "counting")  # heads that read the states
 LARGEST = 3.0  # no number of a context is larger
@@ -59,10 +59,10 @@ class Directions:
         return Directions({name: value.detach().clone() for name, value in self.values.items()})
 
 
-class Seen:
+class ContextBatch:
     """Lessons with the states that the frozen base makes of them: computed once, about 1 ms a node window."""
 
-    def __init__(self, network: BaseNetwork, lessons: Sequence[Lesson]) -> None:
+    def __init__(self, network: BaseNetwork, lessons: Sequence[TrainingWindow]) -> None:
         self.network, self.lessons = network, list(lessons)
         with torch.no_grad():
             self.states = [network.look(one.batch) for one in self.lessons]
@@ -75,20 +75,21 @@ class Seen:
         return torch.stack(parts).mean()
 
 
-def told(network: BaseNetwork, states: torch.Tensor, one: Lesson, values: Values, context: torch.Tensor) -> Answer:
+def told(network: BaseNetwork, states: torch.Tensor, one: TrainingWindow, values: Values,
+         context: torch.Tensor) -> ForecastOutput:
     """What the heads say of states moved by a context."""
     moved = states * (1 + context @ values["scale"]) + context @ values["add"]
     return network.tell(moved, one.batch)
 
 
-def step(seen: Seen, values: Values, context: torch.Tensor) -> torch.Tensor:
+def step(seen: ContextBatch, values: Values, context: torch.Tensor) -> torch.Tensor:
     """The context after one step down the gradient; itself differentiable in ``values``."""
     slope = torch.func.grad(lambda c: seen.loss(values, c))(context)
     after: torch.Tensor = (context - values["rate"].exp() * slope).clamp(-LARGEST, LARGEST)
     return after
 
 
-def learned(seen: Seen, directions: Directions, steps: int) -> list[torch.Tensor]:
+def learned(seen: ContextBatch, directions: Directions, steps: int) -> list[torch.Tensor]:
     """The context after 0, 1, … ``steps`` steps from zero. About 8 ms a step for 100 node windows."""
     found = [torch.zeros_like(directions.values["rate"])]
     for _ in range(steps):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from terracast.adapt.rungs.cavia import Directions, Seen, learned, merged
+from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned, merged
 from terracast.adapt.rungs.meta_init import shipped_directions
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.adapt.rungs.training_windows import school
@@ -54,14 +54,14 @@ class ContextRung:
         if not lessons:
             raise RungError("nothing to learn from", where=self.name, expected="a few known values",
                             remedy="wait for more history")
-        context = learned(Seen(forecaster.network, lessons), directions, self.steps)[-1]
+        context = learned(ContextBatch(forecaster.network, lessons), directions, self.steps)[-1]
         sort = "labels" if taught.labelled else "masked patches"
         adapted = judged(self, forecaster, self._served(forecaster, directions, context, request), known, request,
                          parameters=directions.count, pairs=taught.pairs,
                          why=f"{self.steps} steps from {len(lessons)} lessons of {sort}")
         if adapted.kept and taught.labelled:
             whole = school(known, request, nodes=self.nodes, seed=self.seed, everything=True, masked=False)
-            context = learned(Seen(forecaster.network, whole.labelled), directions, self.steps)[-1]
+            context = learned(ContextBatch(forecaster.network, whole.labelled), directions, self.steps)[-1]
             return Adapted(self._served(forecaster, directions, context, request), adapted.receipt, forecaster)
         return adapted
 

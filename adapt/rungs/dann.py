@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from terracast.adapt.rungs.adapter import AdapterError, Values, corrected, look
 from terracast.stfm.base.network import BaseNetwork
-from terracast.stfm.base.training_batch import Lesson
+from terracast.stfm.base.training_batch import TrainingWindow
 
 
 class Reversed(torch.autograd.Function):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class DomainAdversary:
     accuracy: 1 / nodes is what the body is driven to.
     """
 
-    def __init__(self, network: BaseNetwork, lessons: Sequence[Lesson], *, strength: float = 0.1,
+    def __init__(self, network: BaseNetwork, lessons: Sequence[TrainingWindow], *, strength: float = 0.1,
                  rate: float = 1e-2, seed: int = 0) -> None:
         nodes = lessons[0].truth.shape[1] if lessons else 0
         if nodes < 2:

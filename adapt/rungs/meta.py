@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient, learned_names
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient, learned_names
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork
 
@@ -43,9 +43,9 @@ class MetaPlan:
         return asdict(self)
 
     @property
-    def effort(self) -> Effort:
+    def effort(self) -> AdapterEffort:
         """The inner course."""
-        return Effort(rate=self.rate, pull=0.0, heads=self.method == "anil")
+        return AdapterEffort(rate=self.rate, pull=0.0, heads=self.method == "anil")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from terracast.adapt.rungs.adapter import AdapterError
-from terracast.adapt.rungs.cavia import DIRECTIONS, Directions, Seen, step
+from terracast.adapt.rungs.cavia import DIRECTIONS, ContextBatch, Directions, step
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork
 
@@ -82,7 +82,7 @@ def outer_gradient(network: BaseNetwork, one: Task, directions: Directions,
                    steps: int) -> tuple[dict[str, torch.Tensor], float]:
     """Gradient of the query's loss, over the base's own, at the mean over the inner steps, through all of them; and
     that ratio after the last. Each world counts alike, however hard it is, and no more than twice the usual."""
-    support, query = Seen(network, one.support), Seen(network, [one.query])
+    support, query = ContextBatch(network, one.support), ContextBatch(network, [one.query])
     nothing = torch.zeros_like(directions.values["rate"])
     with torch.no_grad():
         bare = max(float(query.loss(directions.values, nothing)), 1e-3)

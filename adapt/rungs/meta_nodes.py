@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.pairs import spread
 from terracast.adapt.rungs.tasks import lesson_at
@@ -133,5 +133,5 @@ def _outer(one: NodeTask, start: Adapter, rate: float, chance: np.random.Generat
     """The gradient of the query's loss after a few steps on the support, as if it were one at the start."""
     steps = int(chance.integers(0, STEPS + 1))
     places = order(len(one.support), steps, chance)
-    adapted = [start, *course(one.support, start, Effort(rate, pull=0.0), places)][-1]
+    adapted = [start, *course(one.support, start, AdapterEffort(rate, pull=0.0), places)][-1]
     return gradient(one.query, adapted, list(start.values))[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import Lesson, lesson
+from terracast.stfm.base.training_batch import TrainingWindow, lesson
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.prior.mixture import sample_world
 
@@ -25,8 +25,8 @@ SUPPORT, TOGETHER, QUERY = 12, 6, 5  # issue times: learned from, in one lesson,
 class Task:
     """``support``: lessons of matured pairs; ``query``: one lesson of later issue times."""
 
-    support: tuple[Lesson, ...]
-    query: Lesson
+    support: tuple[TrainingWindow, ...]
+    query: TrainingWindow
 
 
 def task(seed: int, number: int, steps: int = STEPS) -> Task:
@@ -53,7 +53,7 @@ def task(seed: int, number: int, steps: int = STEPS) -> Task:
 
 
 def lesson_at(scene: PanelTensors, rows: np.ndarray, patches: int, first: int = 0, *, matured: int | None = None,
-              horizon: int | None = None, hidden: np.ndarray | None = None) -> Lesson:
+              horizon: int | None = None, hidden: np.ndarray | None = None) -> TrainingWindow:
     """Issue rows side by side; nothing before row ``first`` is read.
 
     Labels after row ``matured`` and beyond ``horizon`` are left out; ``hidden`` as in ``stfm.base.window.cut``.

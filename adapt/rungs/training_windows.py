@@ -11,7 +11,7 @@ import xarray as xr
 from terracast.adapt.rungs.pairs import Pairs, matured, spread
 from terracast.adapt.rungs.tasks import lesson_at
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import Lesson, hidden_by_chance
+from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import Request
 
@@ -27,9 +27,9 @@ class TrainingWindows:
 
     pairs: Pairs
     scene: PanelTensors
-    labelled: list[Lesson]
-    masked: list[Lesson]
-    held: list[Lesson]
+    labelled: list[TrainingWindow]
+    masked: list[TrainingWindow]
+    held: list[TrainingWindow]
 
 
 def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = None, seed: int = 0,
@@ -54,7 +54,7 @@ def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = No
     least = max(4, min(48, (matures - first) // 3))  # rows of context without which little is to be learned
     eligible = np.arange(first + least, matures)  # a value or more has come since
 
-    def made(chosen: np.ndarray, length: int, horizon: int, until: int, hide: bool) -> list[Lesson]:
+    def made(chosen: np.ndarray, length: int, horizon: int, until: int, hide: bool) -> list[TrainingWindow]:
         parts = [chosen[start:start + share] for start in range(0, len(chosen), share)]
         hidden = [hidden_by_chance(chance, len(scene.target), MEMORY) if hide else None for _ in parts]
         lessons = [lesson_at(scene, part, length, matured=until, horizon=horizon, hidden=one)
@@ -69,7 +69,7 @@ def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = No
                   [] if everything else made(rows["held"], patches, request.horizon, last, False))
 
 
-def _of(one: Lesson, nodes: np.ndarray | None) -> Lesson:
+def _of(one: TrainingWindow, nodes: np.ndarray | None) -> TrainingWindow:
     if nodes is not None:
         away = np.ones(one.truth.shape[1], bool)
         away[nodes] = False

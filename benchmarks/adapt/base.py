@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from terracast.benchmarks.adapt.series import Series
+from terracast.benchmarks.adapt.series import BenchSeries
 from terracast.benchmarks.base.etth1 import mean_of
 from terracast.stfm.base.model import SHIPPED, Base
 from terracast.stfm.base.window import MEMORY
@@ -48,7 +48,7 @@ class BaseSaid:
         return mean_of(quantiles)
 
 
-def base_said(stream: Series, horizon: int, first: int, last: int, scratch: Path | None = None,
+def base_said(stream: BenchSeries, horizon: int, first: int, last: int, scratch: Path | None = None,
               progress: Progress = lambda done: None) -> BaseSaid:
     """What the shipped base says at origins ``first`` … ``last`` - 1 of the rows ``origin`` … ``origin`` + horizon - 1.
 
@@ -59,7 +59,7 @@ def base_said(stream: Series, horizon: int, first: int, last: int, scratch: Path
         return _said(stream, horizon, range(first, last), scratch or Path(unkept), progress)
 
 
-def _said(stream: Series, horizon: int, origins: range, folder: Path, progress: Progress) -> BaseSaid:
+def _said(stream: BenchSeries, horizon: int, origins: range, folder: Path, progress: Progress) -> BaseSaid:
     folder.mkdir(parents=True, exist_ok=True)
     panel, first, last = stream.panel(), origins.start, origins.stop
     digest = _digest(stream)
@@ -105,7 +105,7 @@ def _forecast(panel: xr.Dataset, horizon: int, origins: np.ndarray) -> np.ndarra
     return np.asarray(Base.shipped().forecast_many(reached, request, times[origins - 1])["x"].values, dtype="float32")
 
 
-def _digest(stream: Series) -> str:
+def _digest(stream: BenchSeries) -> str:
     """Names the weights and the stream."""
     clock = str((stream.start.astype("datetime64[ns]"), stream.step.astype("timedelta64[s]")))
     told = hashlib.sha256((SHIPPED / "weights.safetensors").read_bytes())

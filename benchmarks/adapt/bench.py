@@ -19,7 +19,7 @@ from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Exp
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.benchmarks.adapt.base import BaseSaid
-from terracast.benchmarks.adapt.cell import AdaptCell, Tally
+from terracast.benchmarks.adapt.cell import AdaptCell, CellTally
 from terracast.stfm.forecaster import QUANTILES
 
 Progress = Callable[[int], None]
@@ -37,14 +37,14 @@ class AdaptBench:
         """One row for each method; ratios are to ``frozen``: the base, or without one the ridge as first fitted."""
         cell = self.cell
         recipe = ExpertConfig.usual(cell.season, cell.horizon, cell.trained, cell.values.shape[1])
-        fixed, weekly = Tally("ridge-frozen" if self.said else "frozen", cell), Tally("ridge-weekly", cell)
+        fixed, weekly = CellTally("ridge-frozen" if self.said else "frozen", cell), CellTally("ridge-weekly", cell)
         _run_ridge(cell, recipe, fixed, None)
         _run_ridge(cell, recipe, weekly, 7 * cell.season)
         tallies = [*self._run(recipe, progress), fixed, weekly]
         frozen = next(one for one in tallies if one.method == "frozen")
         return [one.row(frozen) for one in tallies]
 
-    def _run(self, recipe: ExpertConfig, progress: Progress) -> list[Tally]:
+    def _run(self, recipe: ExpertConfig, progress: Progress) -> list[CellTally]:
         """All online methods in one pass from the end of the training part; a mixture's clock times experts, mixing
         and learning; the base's own cost stands in the row of ``frozen``."""
         cell, values = self.cell, self.cell.values
@@ -56,8 +56,8 @@ class AdaptBench:
         if self.said:
             servers.insert(0, _Server("terracast", cell, [*range(ridges), len(experts.names)], len(experts.names)))
         shown = {experts.names.index(name): name for name in NAIVES} | {experts.names.index(_shown(recipe)): "ridge"}
-        others = {number: Tally(name, cell) for number, name in shown.items()}
-        frozen = Tally("frozen", cell)
+        others = {number: CellTally(name, cell) for number, name in shown.items()}
+        frozen = CellTally("frozen", cell)
         for origin in range(cell.trained, len(values)):
             begun = stopwatch.process_time()
             points = experts.points()
@@ -86,7 +86,7 @@ class _Server:
 
     def __init__(self, name: str, cell: AdaptCell, numbers: range | list[int], anchor: int) -> None:
         series = cell.values.shape[1]
-        self.cell, self.tally, self.mean = cell, Tally(name, cell), Tally("plain-average", cell)
+        self.cell, self.tally, self.mean = cell, CellTally(name, cell), CellTally("plain-average", cell)
         self.blend = StackedExperts(cell.horizon, series, stacked=numbers, averaged=numbers, anchor=anchor,
                                     delay=cell.horizon)
         self.widths = ResidualQuantiles(cell.horizon, series, QUANTILES, 0.5)
@@ -107,7 +107,7 @@ class _Server:
         self.tally.score(origin, said.served[None], quantiles)
 
 
-def _run_ridge(cell: AdaptCell, recipe: ExpertConfig, tally: Tally, refit: int | None) -> None:
+def _run_ridge(cell: AdaptCell, recipe: ExpertConfig, tally: CellTally, refit: int | None) -> None:
     """A single ridge on training and validation part, then left as it is or refitted every ``refit`` rows."""
     single = replace(recipe, ridges=tuple(kind for kind in recipe.ridges if kind.name == _shown(recipe)),
                      refit=refit or recipe.refit)

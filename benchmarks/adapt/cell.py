@@ -58,7 +58,7 @@ class AdaptCell:
         return self.centre * ones, self.width * ones
 
 
-class Tally:
+class CellTally:
     """Errors of one method over the test part, for each series."""
 
     def __init__(self, method: str, bench: AdaptCell) -> None:
@@ -86,7 +86,7 @@ class Tally:
             self.origins.append(origin)
             self.counts.append(int(np.isfinite(labels).sum()))
 
-    def row(self, frozen: Tally) -> dict[str, Any]:
+    def row(self, frozen: CellTally) -> dict[str, Any]:
         """The house row; scaled error: MAE over that of seasonal naive inside the training part, mean over series."""
         bench = self.bench
         train = bench.values[:bench.trained]

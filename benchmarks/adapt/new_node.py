@@ -20,8 +20,8 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
-from terracast.adapt.rungs.cavia import Directions, Seen, learned
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
+from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.meta_init import load_start
 from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
@@ -113,7 +113,7 @@ def plain_curve(base: Base, lessons: Lessons, rate: float) -> np.ndarray:
     zero = Adapter.zero(base.network)
     found = [lessons.asked.mean(zero.values)]
     places = order(len(lessons.learned), MARKS[-1], np.random.default_rng(0))
-    for number, adapter in enumerate(course(lessons.learned, zero, Effort(rate), places), 1):
+    for number, adapter in enumerate(course(lessons.learned, zero, AdapterEffort(rate), places), 1):
         if number in MARKS:
             found.append(lessons.asked.mean(adapter.values))
     return np.array(found) / max(found[0], 1e-6)
@@ -124,7 +124,7 @@ def start_curve(lessons: Lessons, start: Adapter) -> np.ndarray:
     found = [lessons.asked.mean(start.values)]
     bare = lessons.asked.mean({name: torch.zeros_like(value) for name, value in start.values.items()})
     places = order(len(lessons.learned), MARKS[-1], np.random.default_rng(0))
-    for number, adapter in enumerate(course(lessons.learned, start, Effort(RATE), places), 1):
+    for number, adapter in enumerate(course(lessons.learned, start, AdapterEffort(RATE), places), 1):
         if number in MARKS:
             found.append(lessons.asked.mean(adapter.values))
     return np.array(found) / max(bare, 1e-6)
@@ -154,7 +154,8 @@ class Starts:
 
 def context_curve(base: Base, lessons: Lessons, directions: Directions) -> np.ndarray:
     """The same for a context learned along the directions."""
-    support, query = Seen(base.network, lessons.learned.lessons), Seen(base.network, lessons.asked.lessons)
+    support, query = ContextBatch(base.network, lessons.learned.lessons), ContextBatch(base.network,
+                                                                                       lessons.asked.lessons)
     contexts = learned(support, directions, MARKS[-1])
     with torch.no_grad():
         found = [float(query.loss(directions.values, contexts[mark])) for mark in MARKS]

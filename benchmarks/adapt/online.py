@@ -25,7 +25,7 @@ from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.evaluation.scores import level
 from terracast.benchmarks.adapt.base import said_at
-from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
+from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, CellTally
 from terracast.stfm.base.window import MEMORY
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
@@ -87,9 +87,9 @@ class OnlineBench:
         said = told.quantiles.astype("float64")
         scored = AdaptCell(values, self.fitted, self.fitted, SeasonalNaive().period(step), self.horizon, "online",
                             month=max(2, round(pd.Timedelta("30D") / pd.Timedelta(step))))
-        ours, frozen, bare = (Tally(name, scored) for name in ("terracast", "frozen", "mixture-uncalibrated"))
+        ours, frozen, bare = (CellTally(name, scored) for name in ("terracast", "frozen", "mixture-uncalibrated"))
         frozen.seconds, frozen.steps = 1e-3 * told.ms_per_step, 1
-        naives = {name: Tally(name, scored) for name in ("last-value", "seasonal-naive")}
+        naives = {name: CellTally(name, scored) for name in ("last-value", "seasonal-naive")}
         filled, period = _filled(values), scored.season
         back = (np.arange(self.horizon) // period + 1) * period - np.arange(1, self.horizon + 1)
         mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every,

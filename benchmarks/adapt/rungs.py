@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort
+from terracast.adapt.rungs.adapter_training import AdapterEffort
 from terracast.adapt.rungs.catalog import ALIKE
 from terracast.adapt.rungs.cavia import Directions
 from terracast.adapt.rungs.cavia_rung import ContextRung
@@ -42,7 +42,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Situation:
+class BenchSituation:
     """``panel``: what is known up to ``now`` and, after it, what comes; ``nodes``: those that are scored."""
 
     name: str
@@ -73,14 +73,14 @@ def rungs(directions: Directions | None, nodes: np.ndarray | None) -> list[Rung]
     """The rungs that are compared, and the published peers, cheapest first."""
     return [recursive_rung(), gated_rung(), spectral_rung(), RecentStatistics(),
             ContextRung(directions, nodes=nodes, unlabelled=True),
-            AdapterRung(Effort(1e-3), nodes=nodes, unlabelled=True),
-            AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, name="adapter-whole"),
-            AdapterRung(Effort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, alike=ALIKE,
+            AdapterRung(AdapterEffort(1e-3), nodes=nodes, unlabelled=True),
+            AdapterRung(AdapterEffort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, name="adapter-whole"),
+            AdapterRung(AdapterEffort(1e-3, heads=False), steps=10, nodes=nodes, masked=0.0, alike=ALIKE,
                         name="adapter-alike"),
             FineTune(window=None, steps=100, judges=True, name="continue")]
 
 
-def situation(case: Case, name: str, row: int, nodes: int) -> Situation:
+def situation(case: Case, name: str, row: int, nodes: int) -> BenchSituation:
     """The case as known at ``row`` in a situation; the panel begins where its history begins."""
     season = seasons(case.step)[0] or 24
     history = {"before labels": case.horizon, "a week": 7 * season, "four weeks": 28 * season}.get(name, MEMORY)
@@ -93,11 +93,11 @@ def situation(case: Case, name: str, row: int, nodes: int) -> Situation:
         before = panel["time"].values <= times[row] - 7 * season * case.step
         panel[case.variable].transpose("time", "node").values[before, -1] = np.nan
         scored = scored[-1:]
-    return Situation(name, panel, times[row], times[spread(np.arange(row + 1, last + 1), ASKED)], scored,
+    return BenchSituation(name, panel, times[row], times[spread(np.arange(row + 1, last + 1), ASKED)], scored,
                      case.request().at(times[row]))
 
 
-def scored(one: Situation, base: Base, directions: Directions | None) -> list[dict[str, Any]]:
+def scored(one: BenchSituation, base: Base, directions: Directions | None) -> list[dict[str, Any]]:
     """A row for each rung: its loss and absolute error over those of the frozen base."""
     known = one.panel.isel(time=one.panel["time"].values <= one.now)
     values = one.panel[one.request.target].transpose("time", "node").values

@@ -14,7 +14,7 @@ from terracast.stfm.seasonal_naive import SeasonalNaive
 
 
 @dataclass(frozen=True)
-class Series:
+class BenchSeries:
     """Raw ``values`` (row, node), NaN where not observed, on a clock without holes that begins at ``start``."""
 
     values: np.ndarray
@@ -34,7 +34,7 @@ class Series:
         return SeasonalNaive().period(self.step)
 
 
-def series_of(path: Path, target: str | None) -> Series:
+def series_of(path: Path, target: str | None) -> BenchSeries:
     """Raw values (row, series) of a file on its clock.
 
     CSV and Parquet: every numeric column, the first other one is the time. NetCDF: the nodes of ``target``, or, if
@@ -53,9 +53,9 @@ def series_of(path: Path, target: str | None) -> Series:
         when = next(name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]))
         stamps = pd.DatetimeIndex(pd.to_datetime(frame[when]))
         frame = frame.select_dtypes("number") if target is None else frame[[target]]
-    step = pd.Series(stamps).diff().median()
+    step = pd.BenchSeries(stamps).diff().median()
     values = frame.to_numpy(dtype="float64")[:, :NODES_MOST]
     slots = np.round((stamps - stamps[0]) / step).astype(int)
     whole = np.full((int(slots.max()) + 1, values.shape[1]), np.nan)
     whole[slots] = values
-    return Series(whole, stamps[0].to_datetime64(), step.to_timedelta64())
+    return BenchSeries(whole, stamps[0].to_datetime64(), step.to_timedelta64())

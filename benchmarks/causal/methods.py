@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from terracast.benchmarks.causal.scores import Edge, Found
+from terracast.benchmarks.causal.scores import Edge, FoundLinks
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.search.engine import Search, search_links
@@ -32,7 +32,7 @@ class Peers:
     full: bool = False
 
 
-def peer(name: str, values: np.ndarray, settings: Peers) -> Found:
+def peer(name: str, values: np.ndarray, settings: Peers) -> FoundLinks:
     """The peer ``name`` on raw ``values`` (time, series; NaN = gap).
 
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
@@ -40,16 +40,16 @@ def peer(name: str, values: np.ndarray, settings: Peers) -> Found:
     >>> {name: sorted(peer(name, noise, Peers(2)).links) for name in ("var-granger", "tigramite-pcmciplus")}
     {'var-granger': [(0, 1, 1)], 'tigramite-pcmciplus': [(0, 1, 1)]}
     """
-    run: dict[str, Callable[[np.ndarray, Peers], Found]] = {
+    run: dict[str, Callable[[np.ndarray, Peers], FoundLinks]] = {
         "tigramite-pcmci": _pcmci, "tigramite-pcmciplus": _pcmciplus, "var-granger": granger,
         "abs-correlation": correlation}
     began = time.process_time()
     with threadpool_limits(1):
         found = run[name](_standardised(values), settings)
-    return Found(found.links, found.undecided, found.score, time.process_time() - began, found.note)
+    return FoundLinks(found.links, found.undecided, found.score, time.process_time() - began, found.note)
 
 
-def from_links(links: tuple[Link, ...], series: tuple[Series, ...], seconds: float, note: str = "") -> Found:
+def from_links(links: tuple[Link, ...], series: tuple[Series, ...], seconds: float, note: str = "") -> FoundLinks:
     """A search's links with places for series; own memory left out; the score of a pair is its largest |strength|."""
     place = {one: number for number, one in enumerate(series)}
     directed: set[Edge] = set()
@@ -63,10 +63,10 @@ def from_links(links: tuple[Link, ...], series: tuple[Series, ...], seconds: flo
         score[cause, effect] = max(score[cause, effect], abs(link.strength))
         if not link.oriented:
             score[effect, cause] = max(score[effect, cause], abs(link.strength))
-    return Found(frozenset(directed), frozenset(undecided), score, seconds, note)
+    return FoundLinks(frozenset(directed), frozenset(undecided), score, seconds, note)
 
 
-def granger(values: np.ndarray, settings: Peers) -> Found:
+def granger(values: np.ndarray, settings: Peers) -> FoundLinks:
     """Granger (1969) in one vector autoregression of all series: an F test a pair, Benjamini and Hochberg over pairs.
 
     The lag of a pair is that of its largest coefficient; rows with a gap are left out; same-time links are not its
@@ -79,7 +79,7 @@ def granger(values: np.ndarray, settings: Peers) -> Found:
     design = np.column_stack([design[rows], np.ones(int(rows.sum()))])
     effects, free = effects[rows], int(rows.sum()) - number * lags - 1
     if free < 10:
-        return Found(frozenset(), frozenset(), np.zeros((number, number)), 0.0, "too few rows without a gap")
+        return FoundLinks(frozenset(), frozenset(), np.zeros((number, number)), 0.0, "too few rows without a gap")
     inverse = np.linalg.pinv(design.T @ design)
     weights = inverse @ (design.T @ effects)
     noise = ((effects - design @ weights) ** 2).sum(axis=0) / free
@@ -94,10 +94,10 @@ def granger(values: np.ndarray, settings: Peers) -> Found:
     kept = np.zeros((number, number), dtype=bool)
     kept[off] = stats.false_discovery_control(p_value[off]) <= settings.alpha
     links = frozenset((int(cause), int(effect), int(best[cause, effect])) for cause, effect in np.argwhere(kept))
-    return Found(links, frozenset(), -np.log10(np.maximum(p_value, 1e-300)), 0.0)
+    return FoundLinks(links, frozenset(), -np.log10(np.maximum(p_value, 1e-300)), 0.0)
 
 
-def correlation(values: np.ndarray, settings: Peers) -> Found:
+def correlation(values: np.ndarray, settings: Peers) -> FoundLinks:
     """The largest |lagged correlation| of a pair, directed by its lag; Fisher's p with Bonferroni over all of them."""
     number = values.shape[1]
     table, rows = np.zeros((settings.max_lag + 1, number, number)), np.zeros((settings.max_lag + 1, number, number))
@@ -117,18 +117,18 @@ def correlation(values: np.ndarray, settings: Peers) -> Found:
             first, last, lag = (cause, effect, -there[1]) if there >= back else (effect, cause, -back[1])
             if p_value[lag, first, last] <= settings.alpha:
                 (directed if lag else undecided).add((first, last, lag))
-    return Found(frozenset(directed), frozenset(undecided), table.max(axis=0), 0.0)
+    return FoundLinks(frozenset(directed), frozenset(undecided), table.max(axis=0), 0.0)
 
 
-def _pcmci(values: np.ndarray, settings: Peers) -> Found:
+def _pcmci(values: np.ndarray, settings: Peers) -> FoundLinks:
     return _tigramite(values, settings, Search(settings.max_lag, settings.alpha, "PCMCI", condition_alpha=0.2))
 
 
-def _pcmciplus(values: np.ndarray, settings: Peers) -> Found:
+def _pcmciplus(values: np.ndarray, settings: Peers) -> FoundLinks:
     return _tigramite(values, settings, Search(settings.max_lag, settings.alpha, "PCMCI+"))
 
 
-def _tigramite(values: np.ndarray, settings: Peers, search: Search) -> Found:
+def _tigramite(values: np.ndarray, settings: Peers, search: Search) -> FoundLinks:
     number = values.shape[1]
     own = settings.full or values.shape[0] * number**2 * settings.max_lag <= AFFORDABLE
     series = tuple(Series("raw", str(one)) for one in range(number))

@@ -12,7 +12,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundLinks:
     """What a method says: directed ``links``, same-time links whose direction is ``undecided``, a ``score`` (cause,
     effect) that is larger the surer the method is of the direction, and the CPU seconds it took."""
 
@@ -43,10 +43,10 @@ def f1_of(found: set[Pair] | set[Edge], true: set[Pair] | set[Edge]) -> tuple[fl
             right / len(true) if true else 1.0)
 
 
-def link_scores(found: Found, true: set[Edge], series: int, max_lag: int) -> dict[str, float]:
+def link_scores(found: FoundLinks, true: set[Edge], series: int, max_lag: int) -> dict[str, float]:
     """F1 of links between different series with their lag, and the share of absent ones that was found.
 
-    >>> one = Found(frozenset({(0, 1, 2), (1, 0, 1)}), frozenset(), np.zeros((2, 2)), 0.0)
+    >>> one = FoundLinks(frozenset({(0, 1, 2), (1, 0, 1)}), frozenset(), np.zeros((2, 2)), 0.0)
     >>> link_scores(one, {(0, 1, 2)}, 2, 2)["false_positive_rate"]
     0.2
     """
@@ -57,10 +57,10 @@ def link_scores(found: Found, true: set[Edge], series: int, max_lag: int) -> dic
             "false_positive_rate": len(said - true) / max(absent, 1)}
 
 
-def pair_scores(found: Found, true: set[Pair]) -> dict[str, float | None]:
+def pair_scores(found: FoundLinks, true: set[Pair]) -> dict[str, float | None]:
     """F1, precision, recall and AUROC of directed pairs, and F1 of adjacencies, own memory left out.
 
-    >>> one = Found(frozenset({(1, 0, 1)}), frozenset(), np.array([[0, 0.1], [0.9, 0]]), 0.0)
+    >>> one = FoundLinks(frozenset({(1, 0, 1)}), frozenset(), np.array([[0, 0.1], [0.9, 0]]), 0.0)
     >>> row = pair_scores(one, {(0, 1)})
     >>> row["f1"], row["auroc"], row["adjacency_f1"]
     (0.0, 0.0, 1.0)

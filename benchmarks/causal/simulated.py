@@ -11,7 +11,7 @@ import numpy as np
 
 from terracast.benchmarks.causal.methods import AFFORDABLE, Peers, from_links, peer
 from terracast.benchmarks.causal.panels import KINDS, SimulatedPanel, simulated_panel
-from terracast.benchmarks.causal.scores import Found, link_scores
+from terracast.benchmarks.causal.scores import FoundLinks, link_scores
 from terracast.causal.graph.graph import Series
 from terracast.causal.search.robust_search import default_search, robust_search
 
@@ -58,7 +58,7 @@ def answer(bench: PanelBench, methods: Sequence[str] = METHODS,
             "command": f"terracast bench causal --panels --worlds {bench.seeds}" + (" --full" if bench.full else "")}
 
 
-def _run(name: str, made: SimulatedPanel, bench: PanelBench) -> Found:
+def _run(name: str, made: SimulatedPanel, bench: PanelBench) -> FoundLinks:
     if name != "terracast":
         return peer(name, made.values, Peers(bench.max_lag, bench.alpha, bench.full))
     began = time.process_time()

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from terracast.benchmarks.causal.data import KnownCase, known_cases
 from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
-from terracast.benchmarks.causal.scores import Found, f1_of, pair_scores
+from terracast.benchmarks.causal.scores import FoundLinks, f1_of, pair_scores
 from terracast.causal.graph.graph import Series
 from terracast.causal.search.robust_search import default_search, robust_search
 from terracast.causal.search.settings import DiscoverError
@@ -53,7 +53,7 @@ def answer(data: Path, truth: Path, *, max_lag: int | None = None, alpha: float 
             "command": command}
 
 
-def ours(case: KnownCase, max_lag: int, alpha: float) -> Found:
+def ours(case: KnownCase, max_lag: int, alpha: float) -> FoundLinks:
     """Our default on one case; where the time axis is made up there is no calendar to be found in it."""
     began = time.process_time()
     try:
@@ -61,7 +61,7 @@ def ours(case: KnownCase, max_lag: int, alpha: float) -> Found:
             graph = robust_search({"data": case.panel}, default_search(max_lag, alpha))
     except DiscoverError:  # refused as too short: no link is the answer that is scored
         number = len(case.names)
-        return Found(frozenset(), frozenset(), np.zeros((number, number)), 0.0, "too short a case refused")
+        return FoundLinks(frozenset(), frozenset(), np.zeros((number, number)), 0.0, "too short a case refused")
     return from_links(graph.links, tuple(Series("data", name) for name in case.names), time.process_time() - began)
 
 
@@ -70,7 +70,7 @@ def _longest(case: KnownCase) -> int:
     return 6 if pd.Timedelta(minutes=1) <= step < pd.Timedelta(days=1) else 3
 
 
-def _scored(found: Found, case: KnownCase, max_lag: int) -> dict[str, Any]:
+def _scored(found: FoundLinks, case: KnownCase, max_lag: int) -> dict[str, Any]:
     if case.complete:
         scores = pair_scores(found, set(case.true))
     else:

@@ -18,7 +18,7 @@ DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
-class Layout:
+class BackgroundLayout:
     """How long a segment trains, tests, waits before the change and may take to find it; ``every``: between starts.
 
     ``rate``: stated false alarms of a sensor a week; ``chosen``: nodes that get a change of their own, per segment.
@@ -36,12 +36,13 @@ class Layout:
     since: str | None = None
 
 
-AIR = Layout("PM25", True, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 54 * DAY, 0.05, 12)
+AIR = BackgroundLayout("PM25", True, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 54 * DAY, 0.05, 12)
 LAYOUTS = {
     "beijing_air_quality": AIR,
-    "los_loop": Layout("speed", False, 3 * DAY, 4 * DAY, 2 * DAY, 1 * DAY, 7 * DAY, 0.35, 36),
-    "metro_i94": Layout("traffic_volume", False, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 6 * WEEK, 0.05, 1),
-    "danube_west": Layout("discharge", True, 5 * 52 * WEEK, 52 * WEEK, 16 * WEEK, 16 * WEEK, 52 * WEEK, 0.05, 6,
+    "los_loop": BackgroundLayout("speed", False, 3 * DAY, 4 * DAY, 2 * DAY, 1 * DAY, 7 * DAY, 0.35, 36),
+    "metro_i94": BackgroundLayout("traffic_volume", False, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 6 * WEEK, 0.05, 1),
+    "danube_west": BackgroundLayout("discharge", True, 5 * 52 * WEEK, 52 * WEEK, 16 * WEEK, 16 * WEEK, 52 * WEEK,
+                                    0.05, 6,
                           "1960"),
 }
 
@@ -60,7 +61,7 @@ class Segment:
     deviation: np.ndarray
     order: np.ndarray
     chosen: np.ndarray
-    layout: Layout
+    layout: BackgroundLayout
 
     @property
     def ahead(self) -> slice:
@@ -79,7 +80,7 @@ class Background:
     """A file and the segments cut from it."""
 
     name: str
-    layout: Layout
+    layout: BackgroundLayout
     times: np.ndarray
     values: np.ndarray
     where: np.ndarray | None
@@ -136,14 +137,14 @@ def background_of(path: Path) -> Background:
     return Background(path.stem, layout, panel["time"].values.astype("datetime64[ns]"), values, where)
 
 
-def _layout(panel: xr.Dataset, path: Path) -> Layout:
+def _layout(panel: xr.Dataset, path: Path) -> BackgroundLayout:
     times = panel["time"].values.astype("datetime64[ns]")
     length, step = times[-1] - times[0], times[1] - times[0]
     if len(times) < 200:
         raise TerracastError(f"{len(times)} rows", where=path.name, expected="200 and more", remedy="give more data")
     name = str(next(iter(panel.data_vars)))
     if step <= np.timedelta64(6, "h") and length >= 40 * WEEK:
-        return Layout(name, False, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 6 * WEEK, 0.05, 12)
+        return BackgroundLayout(name, False, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 6 * WEEK, 0.05, 12)
     rows = len(times)
     training, part = rows // 2 * step, rows // 8 * step
-    return Layout(name, False, training, 3 * part, part, part, 3 * part, 0.05, 12)
+    return BackgroundLayout(name, False, training, 3 * part, part, part, 3 * part, 0.05, 12)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
-from terracast.benchmarks.drift.methods import METHODS, Alarm, Watch, watch
+from terracast.benchmarks.drift.methods import METHODS, BenchAlarm, Watch, watch
 from terracast.benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
 
 HOUR = np.timedelta64(1, "h")
@@ -23,7 +23,7 @@ COUNTED = ("shift", "variance", "freeze", "ramp")  # the mean detection is over 
 
 
 @dataclass
-class Tally:
+class DriftTally:
     """What one method did on one background."""
 
     method: str
@@ -67,14 +67,14 @@ class DriftBench:
 
     def rows(self, background: Background, progress: Callable[[int], None] = lambda done: None) -> list[dict[str, Any]]:
         """A row for each method."""
-        tallies = [Tally(method) for method in self.methods]
+        tallies = [DriftTally(method) for method in self.methods]
         for segment in background.segments(self.segments):
             for tally in tallies:
                 self._judge(segment, watch(tally.method, segment), tally)
             progress(1)
         return [tally.row(background.name) for tally in tallies]
 
-    def _judge(self, segment: Segment, watch: Watch, tally: Tally) -> None:
+    def _judge(self, segment: Segment, watch: Watch, tally: DriftTally) -> None:
         clean = watch.clean()
         tally.alarms += count(clean, segment)
         tally.stated += segment.layout.rate * segment.sensor_weeks
@@ -120,12 +120,12 @@ class DriftBench:
                 "rows": rows, "summary": summary, "command": command}
 
 
-def count(alarms: Sequence[Alarm], segment: Segment) -> int:
+def count(alarms: Sequence[BenchAlarm], segment: Segment) -> int:
     """False alarms as a person counts them: an alarm at nodes that were named within the last week (a day, where the
     step is below an hour) is the same one; so is another for most of the network."""
     step = segment.times[1] - segment.times[0]
     cooldown = int((WEEK if step >= HOUR else WEEK / 7) / step)
-    told: list[Alarm] = []
+    told: list[BenchAlarm] = []
     for one in sorted(alarms, key=lambda alarm: alarm.row):
         if not any(one.row - other.row < cooldown and _wide(one, segment) == _wide(other, segment)
                    and one.nodes & other.nodes for other in told):
@@ -133,7 +133,7 @@ def count(alarms: Sequence[Alarm], segment: Segment) -> int:
     return len(told)
 
 
-def overlap(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> float:
+def overlap(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> float:
     """Jaccard index of the changed nodes and the region that is reported: the nodes of the alarm with the most
     evidence in all (strength² × nodes), of those that found the change, for less than the whole network; data tickets
     aside. Alarms elsewhere are false alarms, counted as such. 0 where the change was not found."""
@@ -142,13 +142,13 @@ def overlap(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> float:
     return len(named & set(plant.nodes)) / len(named | set(plant.nodes))
 
 
-def _named(alarms: Sequence[Alarm], plant: Plant, segment: Segment) -> list[Alarm]:
+def _named(alarms: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> list[BenchAlarm]:
     """The alarms that name a changed node; one for the whole network counts only where the whole network changed."""
     everywhere = plant.sort == "all" or segment.values.shape[1] == 1
     return [one for one in alarms if one.nodes & set(plant.nodes) and (everywhere or not _wide(one, segment))]
 
 
-def _said(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> str:
+def _said(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> str:
     """The sort an episode of these alarms would have: a data ticket where half the nodes have one (whoever has it
     looks at the sensors), else the sort with the most evidence (strength²), of the alarms for the whole network where
     there are any."""
@@ -163,7 +163,7 @@ def _said(hits: Sequence[Alarm], plant: Plant, segment: Segment) -> str:
     return max(votes, key=lambda sort: votes[sort]) if votes else ""
 
 
-def _wide(alarm: Alarm, segment: Segment) -> bool:
+def _wide(alarm: BenchAlarm, segment: Segment) -> bool:
     return 2 * len(alarm.nodes) > max(segment.values.shape[1], 2)
 
 

@@ -14,20 +14,20 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.detector import DETECTORS, detector_named
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Segment
 from terracast.streams.clock import span_text
-from terracast.streams.quality import Settings, judge, learn
+from terracast.streams.quality import QualitySettings, judge, learn
 from terracast.streams.quality.online import as_known
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 
 
 @dataclass(frozen=True)
-class Alarm:
+class BenchAlarm:
     """An alarm at ``row`` of the segment: at which nodes, and what sort of change it says it is."""
 
     row: int
@@ -39,11 +39,11 @@ class Alarm:
 class Watch(Protocol):
     """A method fitted to the training of one segment."""
 
-    def clean(self) -> list[Alarm]:
+    def clean(self) -> list[BenchAlarm]:
         """Alarms of the whole test as it is."""
         ...
 
-    def changed(self, values: np.ndarray) -> list[Alarm]:
+    def changed(self, values: np.ndarray) -> list[BenchAlarm]:
         """Alarms of the rows ``Segment.ahead``, with these values (row, node) instead, after a clean wait."""
         ...
 
@@ -60,30 +60,30 @@ class MonitorWatch:
         per_month = segment.layout.rate * nodes * float(MONTH / WEEK)
         self._monitor = Monitor.fit(segment.crossed, segment.times[:segment.cut], per_month, seed=1, nodes=names,
                                     values=segment.values[:segment.cut], by_node=True, detector=detector)
-        self._reports = Reports.fit(names, segment.times[:segment.cut], np.isfinite(segment.values[:segment.cut]),
+        self._reports = ReportWatch.fit(names, segment.times[:segment.cut], np.isfinite(segment.values[:segment.cut]),
                                     self._monitor.calibration.block)
         self._tickets = FlagTickets("background", "x", names)
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])
         self._state = self._monitor.state(), self._reports.state(), self._tickets.state()
 
-    def clean(self) -> list[Alarm]:
+    def clean(self) -> list[BenchAlarm]:
         self._restore()
         return self._before + self._found(self._segment.onset, self._segment.values[self._segment.onset:])
 
-    def changed(self, values: np.ndarray) -> list[Alarm]:
+    def changed(self, values: np.ndarray) -> list[BenchAlarm]:
         self._restore()
         return self._found(self._segment.onset, values)
 
     def _restore(self) -> None:
         monitor, reports, tickets = self._state
-        self._monitor, self._reports = Monitor.restore(monitor), Reports.restore(reports)
+        self._monitor, self._reports = Monitor.restore(monitor), ReportWatch.restore(reports)
         self._tickets = FlagTickets.restore(tickets)
 
-    def _found(self, begin: int, values: np.ndarray) -> list[Alarm]:
+    def _found(self, begin: int, values: np.ndarray) -> list[BenchAlarm]:
         """Day by day, as the loop does it: what is flagged by then is no residual."""
         times = self._segment.times[begin:begin + len(values)]
         residuals = self._segment.expectation.residuals(values, times)
-        rows = slice(max(0, begin - Settings().context_rows(times[1] - times[0])), begin + len(values))
+        rows = slice(max(0, begin - QualitySettings().context_rows(times[1] - times[0])), begin + len(values))
         seen = np.concatenate([self._segment.values[rows.start:begin], values])
         flags = as_known(judge(self._panel(rows, seen), reference=self._usual, since=times[0]), times[-1])
         found: list[Evidence] = []
@@ -106,8 +106,8 @@ class MonitorWatch:
                           {"domain": "background", "kind": "sensor", "step": step})
 
 
-def _alarm(evidence: Evidence, times: np.ndarray) -> Alarm:
-    return Alarm(int(np.searchsorted(times, evidence.time)), frozenset(map(int, evidence.nodes)),
+def _alarm(evidence: Evidence, times: np.ndarray) -> BenchAlarm:
+    return BenchAlarm(int(np.searchsorted(times, evidence.time)), frozenset(map(int, evidence.nodes)),
                  evidence.ticket or evidence.sort, evidence.strength)
 
 
@@ -119,15 +119,15 @@ class ScheduleWatch:
         step = segment.times[1] - segment.times[0]
         self._rows = len(segment.times) + 1 if every is None else max(1, int(every / step))
 
-    def clean(self) -> list[Alarm]:
+    def clean(self) -> list[BenchAlarm]:
         return self._found(self._segment.cut, len(self._segment.times))
 
-    def changed(self, values: np.ndarray) -> list[Alarm]:
+    def changed(self, values: np.ndarray) -> list[BenchAlarm]:
         return self._found(self._segment.onset, self._segment.onset + len(values))
 
-    def _found(self, begin: int, end: int) -> list[Alarm]:
+    def _found(self, begin: int, end: int) -> list[BenchAlarm]:
         rows = range(self._segment.cut + self._rows - 1, end, self._rows)
-        return [Alarm(row, frozenset({node})) for row in rows if row >= begin
+        return [BenchAlarm(row, frozenset({node})) for row in rows if row >= begin
                 for node in range(self._segment.values.shape[1])]
 
 
@@ -152,18 +152,18 @@ class AdwinWatch:
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])
         self._state = self._bank.state()
 
-    def clean(self) -> list[Alarm]:
+    def clean(self) -> list[BenchAlarm]:
         self._bank = AdwinBank.restore(self._state)
         return self._before + self._found(self._segment.onset, self._segment.values[self._segment.onset:])
 
-    def changed(self, values: np.ndarray) -> list[Alarm]:
+    def changed(self, values: np.ndarray) -> list[BenchAlarm]:
         self._bank = AdwinBank.restore(self._state)
         return self._found(self._segment.onset, values)
 
-    def _found(self, begin: int, values: np.ndarray) -> list[Alarm]:
+    def _found(self, begin: int, values: np.ndarray) -> list[BenchAlarm]:
         values = _filled(values) if self._weights is None else _left(_filled(values), self._weights)
         rows, nodes = np.nonzero(self._bank.update_many(values))
-        return [Alarm(begin + int(row), frozenset({int(node)})) for row, node in zip(rows, nodes, strict=True)]
+        return [BenchAlarm(begin + int(row), frozenset({int(node)})) for row, node in zip(rows, nodes, strict=True)]
 
 
 def _adwin(values: np.ndarray, delta: float) -> np.ndarray:
@@ -195,14 +195,14 @@ class ChunkWatch:
         chunks = [training[at:at + self._size] for at in range(0, len(training) - self._size + 1, self._size)]
         self._tests = [make([_seen(chunk[:, node]) for chunk in chunks]) for node in range(training.shape[1])]
 
-    def clean(self) -> list[Alarm]:
+    def clean(self) -> list[BenchAlarm]:
         return self._found(self._segment.cut, self._segment.values[self._segment.cut:], range(len(self._tests)))
 
-    def changed(self, values: np.ndarray) -> list[Alarm]:
+    def changed(self, values: np.ndarray) -> list[BenchAlarm]:
         moved = np.any(np.nan_to_num(values) != np.nan_to_num(self._segment.values[self._segment.ahead]), axis=0)
         return self._found(self._segment.onset, values, np.flatnonzero(moved).tolist())
 
-    def _found(self, begin: int, values: np.ndarray, nodes: Iterable[int]) -> list[Alarm]:
+    def _found(self, begin: int, values: np.ndarray, nodes: Iterable[int]) -> list[BenchAlarm]:
         values = _filled(values)
         if self._weights is not None:
             values = _left(values, self._weights)
@@ -211,7 +211,7 @@ class ChunkWatch:
             for node in nodes:
                 chunk = _seen(values[at:at + self._size, node])
                 if len(chunk) >= self._size / 2 and self._tests[node](chunk):
-                    alarms.append(Alarm(begin + at + self._size - 1, frozenset({node})))
+                    alarms.append(BenchAlarm(begin + at + self._size - 1, frozenset({node})))
         return alarms
 
 

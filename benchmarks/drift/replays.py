@@ -23,7 +23,7 @@ FOLDED = 2.0  # a month: alarms of a week being one there can be four at most, a
 
 
 @dataclass(frozen=True)
-class World:
+class StationaryWorld:
     """A network whose errors are autocorrelated (``memory`` of an hour), partly common, with seasons in their size,
     gaps and Student tails."""
 
@@ -52,8 +52,9 @@ class World:
         return np.asarray(made)
 
 
-WORLDS = (World("autoregressive"), World("long memory", memory=0.97), World("seasons", seasons=0.3),
-          World("gaps", gaps=0.002), World("heavy tails", freedom=3.0))
+WORLDS = (StationaryWorld("autoregressive"), StationaryWorld("long memory", memory=0.97),
+          StationaryWorld("seasons", seasons=0.3),
+          StationaryWorld("gaps", gaps=0.002), StationaryWorld("heavy tails", freedom=3.0))
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ReplayBench:
     seeds: int = 2
     reference: int = 365
     days: int = 365
-    worlds: tuple[World, ...] = WORLDS
+    worlds: tuple[StationaryWorld, ...] = WORLDS
     rates: tuple[float, ...] = RATES
     detectors: tuple[str, ...] = ("scan",)
 
@@ -95,7 +96,7 @@ class ReplayBench:
                              "days": self.days, "counted": "alarms within a week are one; above 2 a month those of "
                              "different nodes are counted each"}}
 
-    def _alarms(self, world: World, seed: int) -> np.ndarray:
+    def _alarms(self, world: StationaryWorld, seed: int) -> np.ndarray:
         """How many alarms each detector and rate gave in one replay, (detector, rate)."""
         draws = np.random.default_rng([seed, WORLDS.index(world) if world in WORLDS else 99])
         residuals = world.residuals(self.nodes, self.reference + self.days, draws)

@@ -14,7 +14,7 @@ from terracast.causal.graph.graph import Series
 
 
 @dataclass
-class Tally:
+class DriverTally:
     """Counts over worlds of one method."""
 
     right: int = 0
@@ -43,7 +43,7 @@ def bench_drivers(protocol: Protocol, worlds: int = 12, steps: int = 8760, seed:
     A series counts as rightly used when it is a true cause that is published early enough. The row ``terracast`` is
     our own choice; ``causal-only`` the same without the ablation.
     """
-    tally = {name: Tally() for name in METHODS}
+    tally = {name: DriverTally() for name in METHODS}
     for number in range(worlds):
         made = world(seed + number, steps, hidden)
         judged = judge(made.panels, made.published, TARGET, protocol)

@@ -16,7 +16,7 @@ MAX_LAG = 8
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class DriverWorld:
     """One world: panels of one node by domain, how late each domain is published (steps), and the series that a
     forecast should use."""
 
@@ -26,7 +26,7 @@ class World:
     roles: Mapping[Series, str]
 
 
-def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
+def world(seed: int, steps: int = 8760, hidden: bool = False) -> DriverWorld:
     """A target with memory and two to four true drivers, and sorts of series that are none to use.
 
     True drivers (domain ``weather``, one step late) act after 2-6 steps. ``late``: true causes whose feed comes eight
@@ -69,7 +69,7 @@ def world(seed: int, steps: int = 8760, hidden: bool = False) -> World:
     values = np.stack(list(columns.values()), axis=1)[200:]
     clock = np.datetime64("2024-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "h")
     values = (values - values.mean(axis=0)) / values.std(axis=0)
-    return World(_panels(values, tuple(columns), clock),
+    return DriverWorld(_panels(values, tuple(columns), clock),
                  {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
 
 

@@ -18,7 +18,7 @@ import xarray as xr
 
 from terracast.benchmarks.base.data import Case
 from terracast.benchmarks.base.methods import Scores, asked, fitted_native, ridge, score, seasonal_naive, shipped
-from terracast.benchmarks.scorecard.block_bootstrap import Pair, Skill, skill_of
+from terracast.benchmarks.scorecard.block_bootstrap import BlockPair, Skill, skill_of
 from terracast.benchmarks.scorecard.cases import (
     coarser_space,
     coarser_step,
@@ -38,7 +38,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ScoredModel:
     """A forecaster by name: ``teach`` (None: nothing can be taught) makes one from a training part and its case."""
 
     name: str
@@ -46,9 +46,9 @@ class Candidate:
     teach: Callable[[xr.Dataset, Case], Forecaster] | None = None
 
 
-CANDIDATES = {"terracast": Candidate("terracast", shipped),
-              "native": Candidate("native", None, fitted_native),
-              "seasonal-naive": Candidate("seasonal-naive", SeasonalNaive)}
+CANDIDATES = {"terracast": ScoredModel("terracast", shipped),
+              "native": ScoredModel("native", None, fitted_native),
+              "seasonal-naive": ScoredModel("seasonal-naive", SeasonalNaive)}
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ScorecardFinding:
     """Losses of one series in one cell: against seasonal naive and against ridge."""
 
     cell: Cell
-    naive: Pair
-    ridge: Pair
+    naive: BlockPair
+    ridge: BlockPair
 
 
 class Scorecard:
@@ -75,9 +75,9 @@ class Scorecard:
     ``simulated`` worlds are what a forecaster that is not taught is asked within its distribution.
     """
 
-    def __init__(self, candidate: Candidate, simulated: int = WORLDS) -> None:
+    def __init__(self, candidate: ScoredModel, simulated: int = WORLDS) -> None:
         self.candidate, self.simulated = candidate, simulated
-        self.findings: list[Finding] = []
+        self.findings: list[ScorecardFinding] = []
         self.refused: list[dict[str, str]] = []
         self.nodes: list[dict[str, Any]] = []
 
@@ -161,8 +161,8 @@ class Scorecard:
         naive, peer = score(case, seasonal_naive(case)), score(case, ridge(case))
         for cell, mask in parts:
             losses = [_by_issue(one, mask) for one in (own, naive, peer)]
-            self.findings.append(Finding(cell, Pair(case.data, losses[0], losses[1]),
-                                         Pair(case.data, losses[0], losses[2])))
+            self.findings.append(ScorecardFinding(cell, BlockPair(case.data, losses[0], losses[1]),
+                                         BlockPair(case.data, losses[0], losses[2])))
         if maps and "lat" in case.panel.coords and case.panel["lat"].dims == ("node",):
             self._remember_nodes(case, own, naive)
 

@@ -14,7 +14,7 @@ MASS = 0.9
 
 
 @dataclass(frozen=True)
-class Pair:
+class BlockPair:
     """Mean losses of a method and of its reference at the same issue times, in order; ``data`` names the dataset."""
 
     data: str
@@ -32,7 +32,7 @@ class Skill:
     series: int
 
 
-def skill_of(pairs: Sequence[Pair], seed: int = 0, draws: int = DRAWS) -> Skill | None:
+def skill_of(pairs: Sequence[BlockPair], seed: int = 0, draws: int = DRAWS) -> Skill | None:
     """The skill over ``pairs``; None where no pair can be compared.
 
     Each draw takes datasets with replacement (all series of one together) and, in every series, whole circles of
@@ -41,7 +41,7 @@ def skill_of(pairs: Sequence[Pair], seed: int = 0, draws: int = DRAWS) -> Skill 
     whose reference made no error is left out. O(draws × issue times).
 
     >>> chance = np.random.default_rng(0)
-    >>> pairs = [Pair(f"d{one}", chance.gamma(9, 1, 60), chance.gamma(18, 1, 60)) for one in range(8)]
+    >>> pairs = [BlockPair(f"d{one}", chance.gamma(9, 1, 60), chance.gamma(18, 1, 60)) for one in range(8)]
     >>> found = skill_of(pairs)
     >>> round(found.skill, 1), found.low < found.skill < found.high, found.series
     (0.5, True, 8)
@@ -62,12 +62,12 @@ def skill_of(pairs: Sequence[Pair], seed: int = 0, draws: int = DRAWS) -> Skill 
     return Skill(float(1 - np.exp(plain.mean())), float(low), float(high), len(usable))
 
 
-def _finite(pair: Pair) -> Pair:
+def _finite(pair: BlockPair) -> BlockPair:
     both = np.isfinite(pair.losses) & np.isfinite(pair.reference)
-    return Pair(pair.data, pair.losses[both], pair.reference[both])
+    return BlockPair(pair.data, pair.losses[both], pair.reference[both])
 
 
-def _redrawn(pair: Pair, random: np.random.Generator, draws: int) -> np.ndarray:
+def _redrawn(pair: BlockPair, random: np.random.Generator, draws: int) -> np.ndarray:
     """Log ratios of redrawn means, (draw,)."""
     count = len(pair.losses)
     rows = circular_block_rows(count, count, max(1, round(count**0.5)), random, (draws,))

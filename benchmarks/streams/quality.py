@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from terracast.benchmarks.streams.quality_faults import HOURS, Planted, plant
-from terracast.streams.quality import Settings, judge, learn
+from terracast.streams.quality import QualitySettings, judge, learn
 from terracast.streams.quality.labels import LABELS, PRECEDENCE, bit
 from terracast.streams.quality.reference import Reference
 from terracast.streams.quality.units import alternatives
@@ -38,7 +38,7 @@ class QualityBench:
     judged: int = 30
     every: int = 3
     seed: int = 0
-    settings: Settings = field(default_factory=Settings)
+    settings: QualitySettings = field(default_factory=QualitySettings)
 
     def parts(self) -> list[tuple[Reference, xr.Dataset, np.datetime64]]:
         """For each round: what was learned, the panel with context, and the first stamp that is judged."""

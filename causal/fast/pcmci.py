@@ -13,7 +13,7 @@ from terracast.causal.fast.covariance import LaggedCorrelation
 from terracast.causal.fast.momentary import LinkTests
 from terracast.causal.fast.parcorr import CovarianceParCorr
 from terracast.causal.fast.parents import Candidates, ParentSearch
-from terracast.causal.fast.skeleton import Outcome, Pair, SubsetTests
+from terracast.causal.fast.skeleton import PairOutcome, SeriesPair, SubsetTests
 
 _OPEN_ENDS = ("<--", "<?-")  # marks of links that leave the series they are listed for
 
@@ -198,13 +198,13 @@ class _Skeleton:
         near = np.flatnonzero(self.there[:, target, 0])
         return np.asarray(near[np.argsort(-self.weakest[near, target, 0], kind="stable")])
 
-    def _pair(self, link: tuple[int, ...], near: np.ndarray) -> Pair:
+    def _pair(self, link: tuple[int, ...], near: np.ndarray) -> SeriesPair:
         place, target, lag = link
         cause = lag * self.series + place
         own = self.own[target][self.own[target] != cause]
         side = (self.far if lag else self.same)[place] + lag * self.series
         given = np.concatenate([own, side[~np.isin(side, own)]])
-        return Pair(cause, target, given, near[near != place] if lag == 0 else near)
+        return SeriesPair(cause, target, given, near[near != place] if lag == 0 else near)
 
     def _level(self, links: list[tuple[int, ...]], neighbours: list[np.ndarray], size: int) -> None:
         for link in links:
@@ -216,7 +216,7 @@ class _Skeleton:
             self.engine.counts[len(pair.lagged) + size + 2] += 1
             self._note(link, found if found.sure else self._on_data(pair, size))
 
-    def _on_data(self, pair: Pair, size: int) -> Outcome:
+    def _on_data(self, pair: SeriesPair, size: int) -> PairOutcome:
         """A pair's level test by test, where the covariance is not sure."""
         best, value, weakest = -1.0, 0.0, np.inf
         answer = self.engine.cond_ind_test.run_test
@@ -229,10 +229,10 @@ class _Skeleton:
             if p_value >= best:
                 best, value = p_value, one
             if not dependent:
-                return Outcome(subset, value, best, weakest, True)
-        return Outcome(None, value, best, weakest, True)
+                return PairOutcome(subset, value, best, weakest, True)
+        return PairOutcome(None, value, best, weakest, True)
 
-    def _note(self, link: tuple[int, ...], found: Outcome) -> None:
+    def _note(self, link: tuple[int, ...], found: PairOutcome) -> None:
         place, target, lag = link
         self.weakest[link] = min(found.weakest, self.weakest[link])
         if found.p_value >= self.p_value[link]:

@@ -14,7 +14,7 @@ from terracast.causal.fast.significance import Thresholds, p_values
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class SeriesPair:
     """A link to test: ``cause`` (column), ``target`` (series), its lagged conditions, and the ``neighbours``
     (series at the same time, strongest first) among which subsets are tried."""
 
@@ -25,7 +25,7 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class PairOutcome:
     """Of one pair at one level: the separating set (None: none found), the test with the largest p-value, the
     smallest |value|; ``sure`` False where a test must be done on the data."""
 
@@ -42,13 +42,13 @@ class SubsetTests:
     def __init__(self, found: LaggedCorrelation, alpha: float, columns: int) -> None:
         self.found, self.limits = found, Thresholds.of(alpha, found.samples, columns)
 
-    def run(self, pairs: list[Pair], size: int) -> list[Outcome]:
+    def run(self, pairs: list[SeriesPair], size: int) -> list[PairOutcome]:
         """The outcome of each pair over all subsets of ``size`` neighbours.
 
         >>> from terracast.causal.fast.covariance import lagged_correlation
         >>> values = np.random.default_rng(0).normal(size=(500, 3)).cumsum(axis=1)
         >>> tests = SubsetTests(lagged_correlation(values, 1), 0.01, 9)
-        >>> pair = Pair(0, 2, np.array([], int), np.array([1]))
+        >>> pair = SeriesPair(0, 2, np.array([], int), np.array([1]))
         >>> [tests.run([pair], size)[0].separated_by for size in (0, 1)]
         [None, (1,)]
         """
@@ -65,7 +65,7 @@ class SubsetTests:
         for place, one in enumerate(pairs):
             odd = found.state.any() and found.state[[one.cause, one.target, *one.lagged, *one.neighbours]].any()
             by = tuple(int(one.neighbours[step]) for step in subsets[place, 1:]) if subsets[place, 0] else None
-            outcomes.append(Outcome(by, float(values[place]), float(p_found[place]), float(weakest[place]),
+            outcomes.append(PairOutcome(by, float(values[place]), float(p_found[place]), float(weakest[place]),
                                     not odd and values[place] != UNSURE))
         return outcomes
 

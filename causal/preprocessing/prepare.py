@@ -34,7 +34,7 @@ class PrepareError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Dropped:
+class DroppedSeries:
     """A series that is not in the matrix, and why."""
 
     series: Series
@@ -53,7 +53,7 @@ class Prepared:
     series: tuple[Series, ...]
     step: str
     time: np.ndarray
-    dropped: tuple[Dropped, ...] = ()
+    dropped: tuple[DroppedSeries, ...] = ()
     duplicates: tuple[tuple[Series, Series], ...] = ()
     notes: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def prepare(panels: Mapping[str, xr.Dataset], variables: Mapping[str, Sequence[s
     _check_transforms(how, chosen)
     step = _common_step(checked, how)
     columns: dict[Series, np.ndarray] = {}
-    dropped: list[Dropped] = []
+    dropped: list[DroppedSeries] = []
     notes: list[str] = []
     labels: dict[str, str] = {}
     time = _common_time(checked, step)
@@ -118,7 +118,7 @@ def prepare(panels: Mapping[str, xr.Dataset], variables: Mapping[str, Sequence[s
             values, note = _summary(coarse[name].values, coarse["time"].values, own, how, series)
             reason = _unusable(coarse[name].values, values)
             if reason:
-                dropped.append(Dropped(series, reason))
+                dropped.append(DroppedSeries(series, reason))
                 continue
             columns[series] = _onto_clock(values, coarse["time"].values, own, time, step)
             notes.append(f"{series}: {note}")
@@ -128,11 +128,11 @@ def prepare(panels: Mapping[str, xr.Dataset], variables: Mapping[str, Sequence[s
     return _assembled(columns, dropped, notes, labels, time, step)
 
 
-def _assembled(columns: dict[Series, np.ndarray], dropped: list[Dropped], notes: list[str],
+def _assembled(columns: dict[Series, np.ndarray], dropped: list[DroppedSeries], notes: list[str],
                labels: dict[str, str], time: np.ndarray, step: pd.Timedelta) -> Prepared:
     for series in [one for one, values in columns.items() if np.isfinite(values).sum() < _LEAST_VALUES]:
         del columns[series]
-        dropped.append(Dropped(series, f"{series} is missing over the common time span"))
+        dropped.append(DroppedSeries(series, f"{series} is missing over the common time span"))
     values = np.stack(list(columns.values()), axis=1) if columns else np.zeros((len(time), 0))
     seen_before: dict[bytes, Series] = {}
     duplicates = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from terracast.causal.graph.graph import Series
-from terracast.causal.preprocessing.prepare import Dropped
+from terracast.causal.preprocessing.prepare import DroppedSeries
 
 _SAME = 1e-9
 
@@ -32,7 +32,7 @@ def lagged_correlation(values: np.ndarray, lag: int) -> np.ndarray:
     return np.asarray(np.clip(product / scale, -1.0, 1.0))
 
 
-def redundant(values: np.ndarray, series: tuple[Series, ...], max_lag: int) -> tuple[Dropped, ...]:
+def redundant(values: np.ndarray, series: tuple[Series, ...], max_lag: int) -> tuple[DroppedSeries, ...]:
     """The series to leave out, each with its reason: of two copies the later one goes, of a shifted pair the
     follower. ``values`` has shape (time, series). O(time x series^2 x lags)."""
     ranges = np.nanmax(values, axis=0, initial=-np.inf) - np.nanmin(values, axis=0, initial=np.inf)
@@ -50,7 +50,7 @@ def redundant(values: np.ndarray, series: tuple[Series, ...], max_lag: int) -> t
                 gone[last] = f"a copy of {series[first]}{shifted}"
     left = [place for place in range(len(series)) if place not in gone]
     gone |= {left[place]: reason for place, reason in _exact_sums(values[:, left]).items()}
-    return tuple(Dropped(series[place], reason) for place, reason in sorted(gone.items()))
+    return tuple(DroppedSeries(series[place], reason) for place, reason in sorted(gone.items()))
 
 
 def _exact_sums(values: np.ndarray) -> dict[int, str]:

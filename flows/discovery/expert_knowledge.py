@@ -19,7 +19,7 @@ KEPT = "knowledge kept in the store"
 
 
 @dataclass(frozen=True)
-class Told:
+class ExpertStatement:
     """Statements from one place; ``name`` is how an error calls it."""
 
     name: str
@@ -45,15 +45,15 @@ class InForce:
             raise KnowledgeError(error.what, where=where, expected=error.expected, remedy=error.remedy) from None
 
 
-def joined(told: Sequence[Told], series: Sequence[Series] = ()) -> InForce:
+def joined(told: Sequence[ExpertStatement], series: Sequence[Series] = ()) -> InForce:
     """One knowledge from several places, in order; a statement said twice stands once.
 
     A line ``# taken back: STATEMENT`` removes that statement from the places before it, but never from a file of the
     settings: there the contradiction is told. With ``series``, what was kept about series that are not there (a
     domain that is silent today) rests, and is noted.
 
-    >>> kept = Told(KEPT, Knowledge.parse("air.* never causes weather.*"))
-    >>> now = Told("new.txt", Knowledge.parse("# taken back: air.* never causes weather.*"))
+    >>> kept = ExpertStatement(KEPT, Knowledge.parse("air.* never causes weather.*"))
+    >>> now = ExpertStatement("new.txt", Knowledge.parse("# taken back: air.* never causes weather.*"))
     >>> joined([kept, now]).knowledge.statements
     ()
     """
@@ -83,7 +83,7 @@ def kept_knowledge(state: dict[str, object] | None) -> Knowledge:
 
 def to_keep(kept: Knowledge, given: Knowledge) -> dict[str, object]:
     """The state after ``given`` was handed over: what was kept before, less what is taken back, and the new."""
-    return {"text": joined([Told(KEPT, kept), Told("given", given)]).knowledge.text()}
+    return {"text": joined([ExpertStatement(KEPT, kept), ExpertStatement("given", given)]).knowledge.text()}
 
 
 def _lines(knowledge: Knowledge) -> list[tuple[int, str]]:

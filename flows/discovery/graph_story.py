@@ -23,7 +23,7 @@ ALPHA = 0.05  # chance of any false alarm each time that a window is complete
 
 
 @dataclass(frozen=True)
-class Story:
+class GraphHistory:
     """Graphs of consecutive windows, the changes that stand now, and which of them are told for the first time.
 
     ``key`` names search and knowledge: graphs that were found otherwise are not compared. ``note`` says why there
@@ -36,7 +36,7 @@ class Story:
     fresh: tuple[bool, ...] = ()
     note: str = ""
 
-    def continued(self, prepared: Prepared, find: Find, span: np.timedelta64, key: str) -> Story:
+    def continued(self, prepared: Prepared, find: Find, span: np.timedelta64, key: str) -> GraphHistory:
         """The story up to the last complete window of ``prepared``; ``span`` is the length that a search covers.
 
         Windows are a twelfth of the span, cut at fixed dates, so that the same window is never counted twice. While
@@ -48,16 +48,16 @@ class Story:
         part = _whole_windows(prepared, length)
         count = round(len(part.time) * (step / length))
         if count < 1 or length < LEAST_ROWS * step:
-            return Story(key, note=_too_short(length, step, 0))
+            return GraphHistory(key, note=_too_short(length, step, 0))
         if self.key == key and self.windows and self.windows[-1].end == part.time[-1] + step:
             return replace(self, fresh=(False,) * len(self.alarms))
         graphs = tuple(replace(one, graph=_light(one.graph)) for one in window_graphs(part, find, windows=count))
         if self.key == key:
             graphs = (*(one for one in self.windows if one.end <= graphs[0].start), *graphs)[-MOST_KEPT:]
         if len(graphs) < LEAST:
-            return Story(key, graphs, note=_too_short(length, step, len(graphs)))
+            return GraphHistory(key, graphs, note=_too_short(length, step, len(graphs)))
         alarms = graph_alarms(graphs, alpha=ALPHA)
-        return Story(key, graphs, alarms, tuple(not self._told(one, 2 * length) for one in alarms))
+        return GraphHistory(key, graphs, alarms, tuple(not self._told(one, 2 * length) for one in alarms))
 
     def _told(self, alarm: GraphAlarm, near: np.timedelta64) -> bool:
         return any(_pair(one) == _pair(alarm) and one.change.sort == alarm.change.sort
@@ -76,7 +76,7 @@ class Story:
                 "alarms": [alarm_state(one) for one in self.alarms]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any] | None) -> Story:
+    def restore(cls, state: Mapping[str, Any] | None) -> GraphHistory:
         """From ``state()``; None is a story that has not begun."""
         if state is None:
             return cls()

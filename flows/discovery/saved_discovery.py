@@ -13,7 +13,7 @@ import numpy as np
 from terracast.causal.graph.exports import to_csv, to_dot, to_graphml
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.selection import inputs_of
-from terracast.flows.discovery.graph_story import Story, alarm_state
+from terracast.flows.discovery.graph_story import GraphHistory, alarm_state
 from terracast.streams.store import Transaction
 
 
@@ -31,7 +31,7 @@ class Discovery:
     made_by: str = ""
     gains: Mapping[Series, float] = field(default_factory=dict)
     block: np.timedelta64 = field(default_factory=lambda: np.timedelta64(0, "ns"))
-    story: Story = field(default_factory=Story)
+    story: GraphHistory = field(default_factory=GraphHistory)
 
     @property
     def digest(self) -> str:
@@ -79,7 +79,7 @@ def saved_discovery(state: Mapping[str, Any] | None) -> Discovery | None:
     return Discovery(CausalGraph.from_json(str(state["graph"])), drivers_from(str(state["drivers"])),
                      np.datetime64(state.get("known_at", "NaT"), "ns"), str(state.get("made_by", "")),
                      {Series.parse(name): float(gain) for name, gain in state.get("gains", {}).items()},
-                     np.timedelta64(int(state.get("block", 0)), "ns"), Story.restore(state.get("story")))
+                     np.timedelta64(int(state.get("block", 0)), "ns"), GraphHistory.restore(state.get("story")))
 
 
 def drivers_text(drivers: tuple[Driver, ...]) -> str:

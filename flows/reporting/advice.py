@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from terracast.adapt.evaluation.oracle import ORACLE
-from terracast.adapt.evaluation.replay import Outcome
+from terracast.adapt.evaluation.replay import ReplayOutcome
 from terracast.flows.reporting.wording import number, unit_words
 
 FEWEST_BLOCKS = 4
@@ -21,7 +21,7 @@ BLOCK = pd.Timedelta("7D")
 LEVEL = 0.975
 
 
-def advice(outcomes: Sequence[Outcome], baselines: Sequence[str], horizon: pd.Timedelta, units: str) -> str:
+def advice(outcomes: Sequence[ReplayOutcome], baselines: Sequence[str], horizon: pd.Timedelta, units: str) -> str:
     """The sentence. ``baselines`` names the outcomes that are plain rules, not policies; ``units`` are the target's."""
     errors = {outcome.policy: _errors(outcome, horizon) for outcome in outcomes if outcome.policy != ORACLE}
     mae = {outcome.policy: float(outcome.row()["mae"]) for outcome in outcomes}
@@ -68,7 +68,7 @@ def clearly(one: pd.Series, other: pd.Series) -> int:
     return int(np.sign(mean)) if abs(mean) > stats.t.ppf(LEVEL, len(apart) - 1) * spread else 0
 
 
-def _errors(outcome: Outcome, horizon: pd.Timedelta) -> pd.Series:
+def _errors(outcome: ReplayOutcome, horizon: pd.Timedelta) -> pd.Series:
     """Mean absolute error per block of issue times, weighted by the labels that came."""
     scores = outcome.scores
     total = (scores["absolute_error"].astype(float).fillna(0.0) * scores["labels"]).groupby(scores["issue_time"]).sum()

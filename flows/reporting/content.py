@@ -64,7 +64,7 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class Alarm:
+class AlarmRow:
     """One episode told to a person: what changed; where and since when; what the system did or proposes.
 
     ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
@@ -82,7 +82,7 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Version:
+class VersionRow:
     """A model version: what it was made from, what the gate decided in words, and the error it removed.
 
     ``gain`` is 1 − error / error of the version before it, measured at the gate (0.06: 6 % less error).
@@ -249,10 +249,10 @@ class Report:
     headline: tuple[str, ...] = ()
     nodes: pd.DataFrame | None = None
     timeline: Timeline | None = None
-    alarms: tuple[Alarm, ...] = ()
+    alarms: tuple[AlarmRow, ...] = ()
     false_alarms_per_month: float | None = None
     service: Service | None = None
-    versions: tuple[Version, ...] = ()
+    versions: tuple[VersionRow, ...] = ()
     reasons: Reasons = field(default_factory=Reasons)
     outlook: Outlook | None = None
     sources: tuple[SourceFreshness, ...] = ()

@@ -20,7 +20,7 @@ Gains = Mapping[tuple[Series, Series, int], float]
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierChoice:
     """The graph and drivers of the last report; ``day`` is its date in words."""
 
     graph: CausalGraph
@@ -29,7 +29,7 @@ class Earlier:
 
 
 def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, *, gains: Gains | None = None,
-                 earlier: Earlier | None = None, alarms: Sequence[GraphAlarm] = ()) -> Reasons:
+                 earlier: EarlierChoice | None = None, alarms: Sequence[GraphAlarm] = ()) -> Reasons:
     """The "Why these inputs?" part of a report; ``drawing`` is what ``causal.graph.drawing.draw`` made.
 
     Links into the targets of the drivers come first, a series' own past after other causes, the strongest

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from terracast.flows.reporting.chart import chart_of, vega_script
-from terracast.flows.reporting.content import POLICY_COLUMNS, Alarm, Report, with_columns
+from terracast.flows.reporting.content import POLICY_COLUMNS, AlarmRow, Report, with_columns
 from terracast.flows.reporting.fan import draw_fan
 from terracast.flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
 from terracast.flows.reporting.svg import harmless
@@ -61,12 +61,12 @@ def sections_of(report: Report) -> dict[str, Any]:
     }
 
 
-def is_open(alarm: Alarm) -> bool:
+def is_open(alarm: AlarmRow) -> bool:
     """An episode without an end goes on."""
     return not is_known(alarm.end)
 
 
-def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[Alarm]) -> dict[str, str]:
+def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[AlarmRow]) -> dict[str, str]:
     """The state of the whole network in a word and a sentence: a feed that is silent as a whole before drift, drift
     before outage, outage before calm."""
     silences = [f"{words[:1].upper()}{words[1:]}." for source in report.sources

@@ -11,7 +11,7 @@ import pandas as pd
 from terracast.flows.reporting.content import (
     ERROR_COLUMNS,
     VALUE_COLUMNS,
-    Alarm,
+    AlarmRow,
     Change,
     KnownEvent,
     ReportError,
@@ -43,7 +43,7 @@ class TimelineRows:
     domain: tuple[int, int]
 
 
-def rows_of(timeline: Timeline, alarms: Sequence[Alarm]) -> TimelineRows | None:
+def rows_of(timeline: Timeline, alarms: Sequence[AlarmRow]) -> TimelineRows | None:
     """Everything the chart draws, or None where there is neither a value nor an error to draw.
 
     Spans and marks outside the axis are left out, an open episode ends with the axis. Raises
@@ -96,7 +96,7 @@ def _table(table: pd.DataFrame | None, columns: tuple[str, ...], where: str) -> 
     return clean.dropna(subset="time").sort_values("time", kind="stable")
 
 
-def _start(span: Alarm | KnownEvent) -> pd.Timestamp:
+def _start(span: AlarmRow | KnownEvent) -> pd.Timestamp:
     return pd.Timestamp(span.start)
 
 

@@ -25,13 +25,13 @@ class UpError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Place:
+class RunningPlace:
     """The folder ``.terracast`` of a workspace."""
 
     folder: Path
 
     @classmethod
-    def of(cls, config: Path) -> Place:
+    def of(cls, config: Path) -> RunningPlace:
         """Beside the settings file."""
         return cls(config.resolve().parent / ".terracast")
 

@@ -27,7 +27,7 @@ from prefect.states import Cancelled, Crashed
 
 from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.running.health import answers
-from terracast.flows.running.place import RUNS, Place, UpError
+from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
 from terracast.flows.running.standing import now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
@@ -45,7 +45,7 @@ class Runner:
     """Carries out the scheduled runs of one workspace, and writes down how that goes."""
 
     def __init__(self, config: Path, client: SyncPrefectClient) -> None:
-        self.config, self.client, self.place = config, client, Place.of(config)
+        self.config, self.client, self.place = config, client, RunningPlace.of(config)
         self.verbs: dict[UUID, str] = {}
         self.report_seconds = 0.0
         cadence = every(Workspace.open(config)).total_seconds()
@@ -182,7 +182,7 @@ def main() -> None:
         raise UpError("PREFECT_API_URL is not set", where="the runner", expected="the address of Prefect's server",
                       remedy="run `terracast up`")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Place.of(config).remove(RUNS)
+    RunningPlace.of(config).remove(RUNS)
     _warm()
     _await(sys.argv[2:] or [f"{api}/health"])
     with get_client(sync_client=True) as client:

@@ -12,13 +12,13 @@ from terracast.causal.graph.drawing import draw
 from terracast.causal.graph.graph import CausalGraph, Driver
 from terracast.flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
 from terracast.flows.reporting.content import Reasons
-from terracast.flows.reporting.reasons import Earlier, reasons_from
+from terracast.flows.reporting.reasons import EarlierChoice, reasons_from
 from terracast.flows.reporting.wording import day
 from terracast.flows.service.loop_state import HasState, load_drivers
 from terracast.streams.store import Transaction
 
 
-def remember(step: Transaction, now: np.datetime64) -> Earlier | None:
+def remember(step: Transaction, now: np.datetime64) -> EarlierChoice | None:
     """Note in the store what the report of ``now`` shows; answers what the last report that showed something else did.
 
     A report written again of the same discovery and the same drivers in use tells the same changes again.
@@ -37,7 +37,7 @@ def remember(step: Transaction, now: np.datetime64) -> Earlier | None:
     return _earlier(shown["before"])
 
 
-def reasons_of(view: HasState, before: Earlier | None) -> Reasons:
+def reasons_of(view: HasState, before: EarlierChoice | None) -> Reasons:
     """The "Why these inputs?" part of the page: all of the saved discovery, with the drivers as they are used now."""
     discovery = saved_discovery(view.state("causal"))
     if discovery is None:
@@ -59,7 +59,7 @@ def drivers_now(held: HasState, discovery: Discovery) -> tuple[Driver, ...]:
                  for one in service.watch.judged(discovery.drivers))
 
 
-def _earlier(held: Mapping[str, Any] | None) -> Earlier | None:
+def _earlier(held: Mapping[str, Any] | None) -> EarlierChoice | None:
     if held is None:
         return None
-    return Earlier(CausalGraph.from_json(held["graph"]), drivers_from(held["drivers"]), held["day"])
+    return EarlierChoice(CausalGraph.from_json(held["graph"]), drivers_from(held["drivers"]), held["day"])

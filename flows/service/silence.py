@@ -28,7 +28,7 @@ HOUR = np.timedelta64(1, "h")
 
 
 @dataclass(frozen=True)
-class Told:
+class SilenceNotices:
     """``silent``: what is silent now, new or not; ``returned``: a sentence for each that reports again; ``episodes``:
     ids of the episodes that opened or grew by it."""
 
@@ -37,7 +37,7 @@ class Told:
     episodes: tuple[str, ...] = ()
 
 
-def tell_silence(workspace: Workspace, now: np.datetime64) -> Told:
+def tell_silence(workspace: Workspace, now: np.datetime64) -> SilenceNotices:
     """Compare what is silent at ``now`` (on the loop's even axis) with what was told; writes only where there is
     news."""
     view, clock, even = workspace.store.read(), workspace.clock, now
@@ -46,7 +46,7 @@ def tell_silence(workspace: Workspace, now: np.datetime64) -> Told:
     silent = tuple(_as_json(one, now) for one in found if one.silent or one.overdue)
     before, after = view.state(STATE) or {}, _state(found)
     if not _differ(before, after):
-        return Told(silent)
+        return SilenceNotices(silent)
     with workspace.store.transaction(f"silence {np.datetime_as_string(now, 's')}") as step:
         loop = load_loop(workspace, step) if step.has_state("loop") else None
         returned = tuple(_returned(found, before, view, now))
@@ -56,7 +56,7 @@ def tell_silence(workspace: Workspace, now: np.datetime64) -> Told:
             _act(loop, returned, after)
             save_loop(step, loop)
         step.set_state(STATE, after)
-    return Told(silent, returned, tuple(one.id for one in changed))
+    return SilenceNotices(silent, returned, tuple(one.id for one in changed))
 
 
 def silent_nodes(step: Transaction, domain: str) -> frozenset[str]:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from terracast.stfm.base.network import BaseNetwork
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
+from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError, Request
 
@@ -102,7 +102,7 @@ def mixed(network: BaseNetwork, learned: BaseNetwork, share: float) -> BaseNetwo
 class _TrainingBatch:
     """Lessons in the order of time, with, if asked, the states of the network at the start: all that heads need."""
 
-    def __init__(self, network: BaseNetwork, lessons: list[Lesson], keep_states: bool,
+    def __init__(self, network: BaseNetwork, lessons: list[TrainingWindow], keep_states: bool,
                  spans: list[tuple[int, int]], progress: Callable[[float], None]) -> None:
         self._lessons, self._spans = lessons, spans
         self._states: list[torch.Tensor] | None = None
@@ -220,7 +220,7 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _lesson(scene: PanelTensors, rows: np.ndarray, patches: int, horizon: int,
-            chance: np.random.Generator | None) -> Lesson:
+            chance: np.random.Generator | None) -> TrainingWindow:
     nodes = len(scene.target)
     draws = [(scene, int(row), None if chance is None else hidden_by_chance(chance, nodes), MEMORY) for row in rows]
     taught = lesson(draws, patches)

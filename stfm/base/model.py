@@ -16,7 +16,7 @@ import xarray as xr
 
 from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
-from terracast.stfm.base.network import Answer, BaseNetwork, Size
+from terracast.stfm.base.network import BaseNetwork, ForecastOutput, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
@@ -159,7 +159,7 @@ class Base:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         return cls(network, cast(Mapping[str, object], config.get("lineage", {})))
 
-    def _answer(self, windows: list[Window]) -> Answer:
+    def _answer(self, windows: list[Window]) -> ForecastOutput:
         with torch.inference_mode():
             return self._network(collated(windows))
 

@@ -46,7 +46,7 @@ class Batch(WindowTensors):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ForecastOutput:
     """Quantiles in z (W, N, lead, quantile), rising; count parameters (W, N, lead, COUNTS); states (W, N, T, D)."""
 
     quantiles: torch.Tensor
@@ -63,9 +63,9 @@ class BaseNetwork(nn.Module):
         super().__init__()
         width, readings = size.width, len(NAMES)
         self.size = size
-        self.past = Entry(3 * PATCH + FEATURES, width)
-        self.ahead = Entry((readings + 2) * PATCH + readings + STATISTICS + FEATURES, width)
-        self.driver = Entry(2 * PATCH + FEATURES, width)
+        self.past = PatchEmbedding(3 * PATCH + FEATURES, width)
+        self.ahead = PatchEmbedding((readings + 2) * PATCH + readings + STATISTICS + FEATURES, width)
+        self.driver = PatchEmbedding(2 * PATCH + FEATURES, width)
         self.told = nn.Linear(STATISTICS, width)
         self.time = nn.ModuleList(TimeLayer(size) for _ in range(size.layers))
         self.space = nn.ModuleList(SpaceLayer(size) for _ in range(size.layers // 2))
@@ -80,7 +80,7 @@ class BaseNetwork(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, batch: Batch) -> Answer:
+    def forward(self, batch: Batch) -> ForecastOutput:
         return self.tell(self.look(batch), batch)
 
     def look(self, batch: Batch) -> torch.Tensor:
@@ -96,7 +96,7 @@ class BaseNetwork(nn.Module):
         states: torch.Tensor = self.norm(x)
         return states
 
-    def tell(self, states: torch.Tensor, batch: Batch) -> Answer:
+    def tell(self, states: torch.Tensor, batch: Batch) -> ForecastOutput:
         """Forecasts from states: the heads."""
         future = states[:, :, batch.values.shape[2]:]
         lead = (*future.shape[:2], future.shape[2] * PATCH)
@@ -106,7 +106,7 @@ class BaseNetwork(nn.Module):
         above = median[..., None] + steps[..., MEDIAN:].cumsum(-1)
         below = median[..., None] - steps[..., :MEDIAN].flip(-1).cumsum(-1).flip(-1)
         quantiles = torch.cat([below, median[..., None], above], -1)
-        return Answer(quantiles, self.counting(future).view(*lead, COUNTS), states)
+        return ForecastOutput(quantiles, self.counting(future).view(*lead, COUNTS), states)
 
     def _tokens(self, batch: Batch, context: int, ahead: int) -> torch.Tensor:
         """One token a patch: what was seen, what the readings say of what comes, the calendar."""
@@ -137,7 +137,7 @@ class BaseNetwork(nn.Module):
         return mixed.reshape(lead) + self.added(future).reshape(lead) * batch.spread
 
 
-class Entry(nn.Module):
+class PatchEmbedding(nn.Module):
     """Features of a patch into a token: a residual perceptron."""
 
     def __init__(self, inputs: int, width: int) -> None:

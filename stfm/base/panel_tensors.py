@@ -18,7 +18,7 @@ LARGEST = 1e15  # what is larger is no reading: sums of its square would leave s
 
 
 @dataclass(frozen=True)
-class Places:
+class Neighbourhood:
     """Who is near whom: ``neighbours`` (node, NEIGHBOURS) indices, ``near`` whether there is one, ``offsets``
     (node, NEIGHBOURS, 3): east, north (in typical distances) and log distance."""
 
@@ -38,7 +38,7 @@ class PanelTensors:
     lags: tuple[int, ...]
     future: tuple[bool, ...]
     circles: np.ndarray
-    places: Places
+    places: Neighbourhood
     first: np.datetime64
     step: np.timedelta64
     counts: bool
@@ -77,7 +77,7 @@ def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until
                  panel.attrs.get("kind") == "event")
 
 
-def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) -> Places:
+def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) -> Neighbourhood:
     """Neighbours by ``graph`` if given, else by coordinates (of moving nodes: the last up to ``at``), else none."""
     nodes = panel.sizes["node"]
     count = min(NEIGHBOURS, nodes - 1)
@@ -101,7 +101,7 @@ def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) ->
     neighbours[~near] = np.repeat(np.arange(nodes)[:, None], NEIGHBOURS, axis=1)[~near]
     if position is not None:
         offsets = _offsets(np.where(np.isfinite(position), position, 0.0), neighbours, near)
-    return Places(neighbours, near, offsets)
+    return Neighbourhood(neighbours, near, offsets)
 
 
 def _positions(panel: xr.Dataset, at: np.datetime64) -> np.ndarray | None:

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import Lesson, hidden_by_chance, lesson, loss
+from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, lesson, loss
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.prior.mixture import sample_world
@@ -66,7 +66,7 @@ class Progress:
     loss: float
 
 
-class Worlds(Dataset[Lesson]):
+class Worlds(Dataset[TrainingWindow]):
     """Batches of simulated worlds by number: batch k is the same whenever and wherever it is made."""
 
     def __init__(self, plan: Plan) -> None:
@@ -76,7 +76,7 @@ class Worlds(Dataset[Lesson]):
     def __len__(self) -> int:
         return self._plan.steps
 
-    def __getitem__(self, number: int) -> Lesson:
+    def __getitem__(self, number: int) -> TrainingWindow:
         plan = self._plan
         chance = np.random.default_rng([plan.seed, 1, number])
         newest = (number + 1) * plan.fresh + plan.worlds
@@ -156,7 +156,7 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, step / 200, (steps - step) / falling)
 
 
-def _batches(plan: Plan, done: int, workers: int) -> Iterator[Lesson]:
+def _batches(plan: Plan, done: int, workers: int) -> Iterator[TrainingWindow]:
     return iter(DataLoader(Worlds(plan), batch_size=None, sampler=range(done, plan.steps), num_workers=workers,
                            prefetch_factor=4 if workers else None))
 
@@ -199,11 +199,12 @@ def _checkpoint(folder: Path, step: int, network: BaseNetwork, mean: BaseNetwork
     partial.replace(folder / "checkpoint.safetensors")
 
 
-def _moved(taught: Lesson, device: str) -> Lesson:
+def _moved(taught: TrainingWindow, device: str) -> TrainingWindow:
     if device == "cpu":
         return taught
     batch = Batch(**{name: value.to(device) for name, value in vars(taught.batch).items()})
-    return Lesson(batch, *(value.to(device) for value in (taught.truth, taught.centre, taught.width, taught.counts)))
+    return TrainingWindow(batch,
+                          *(value.to(device) for value in (taught.truth, taught.centre, taught.width, taught.counts)))
 
 
 def _follow(mean: BaseNetwork, network: BaseNetwork, keep: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from terracast.stfm.base.counts import parameters, surprise
-from terracast.stfm.base.network import Answer, Batch
+from terracast.stfm.base.network import Batch, ForecastOutput
 from terracast.stfm.base.panel_tensors import PanelTensors
 from terracast.stfm.base.window import FARTHEST, MEMORY, PATCH, Window, cut
 from terracast.stfm.forecaster import QUANTILES
@@ -18,7 +18,7 @@ COUNTED = 0.1  # weight of the count head's loss
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingWindow:
     """A batch with the truth in z (W, N, lead), NaN where not known, and the units of its nodes (W, N)."""
 
     batch: Batch
@@ -28,7 +28,7 @@ class Lesson:
     counts: torch.Tensor
 
 
-def lesson(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patches: int) -> Lesson:
+def lesson(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patches: int) -> TrainingWindow:
     """One window per draw (scene, row, hidden, memory), all ``patches`` ahead, with the values that followed.
 
     Nodes and drivers are filled up to the largest of them; the filling is marked as not real.
@@ -41,7 +41,7 @@ def lesson(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patche
         truths.append((after - window.centre[:, None]) / window.width[:, None])
     nodes = max(len(truth) for truth in truths)
     truth = torch.from_numpy(np.stack([_filled(one, nodes, np.nan) for one in truths])).float()
-    return Lesson(collated(windows), truth,
+    return TrainingWindow(collated(windows), truth,
                   torch.from_numpy(np.stack([_filled(one.centre, nodes, 0.0) for one in windows])),
                   torch.from_numpy(np.stack([_filled(one.width, nodes, 1.0) for one in windows])),
                   torch.tensor([scene.counts for scene, *_ in draws]))
@@ -68,7 +68,7 @@ def collated(windows: list[Window]) -> Batch:
     return Batch(**held, real=real)
 
 
-def loss(answer: Answer, taught: Lesson) -> torch.Tensor:
+def loss(answer: ForecastOutput, taught: TrainingWindow) -> torch.Tensor:
     """Mean pinball loss in spreads of each node (so that calm and wild series count alike), plus the count head's
     negative log-likelihood where events are counted."""
     known = taught.truth.isfinite()

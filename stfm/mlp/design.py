@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from terracast.stfm.forecaster import ForecastError, Request, check_quantiles
-from terracast.stfm.mlp.windows import Layout
+from terracast.stfm.mlp.windows import InputLayout
 
 MOST_LAGGED = 12  # steps read on account of drivers' lags
 
@@ -18,7 +18,7 @@ MOST_LAGGED = 12  # steps read on account of drivers' lags
 class Design:
     """Size of the network and what it was made for; ``delay`` in steps."""
 
-    layout: Layout
+    layout: InputLayout
     target: str
     step: str
     delay: int = 1
@@ -41,16 +41,16 @@ class Design:
         check_quantiles(request.quantiles, self.layout.quantiles, request.target, "fit with these quantiles")
 
 
-def layout_for(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], lookback: int) -> Layout:
+def layout_for(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], lookback: int) -> InputLayout:
     """The layout for a panel: roles and lags from the drivers' attrs, the day of year from two years on."""
     future = tuple(name for name in drivers if panel[name].attrs.get("role") == "future_driver")
     past = tuple(name for name in drivers if name not in future)
     lags = {int(panel[name].attrs["lag"]) for name in drivers if "lag" in panel[name].attrs}
     telling = sorted({lag - lead for lag in lags for lead in range(1, request.horizon + 1) if lag >= lead})
     telling = telling[::max(1, -(-len(telling) // MOST_LAGGED))]  # what a lag tells of lead k is lag - k steps old
-    offsets = tuple(sorted({*Layout.offsets, *telling}))
+    offsets = tuple(sorted({*InputLayout.offsets, *telling}))
     span = np.ptp(panel["time"].values.astype("datetime64[ns]").astype("int64")) if panel.sizes["time"] else 0
-    return Layout(lookback, request.horizon, tuple(sorted(request.quantiles)), past, future, offsets,
+    return InputLayout(lookback, request.horizon, tuple(sorted(request.quantiles)), past, future, offsets,
                   yearly=bool(span >= pd.Timedelta("730D").value))
 
 

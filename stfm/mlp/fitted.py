@@ -13,8 +13,8 @@ from terracast.stfm.forecaster import Request
 from terracast.stfm.mlp.design import Design
 from terracast.stfm.mlp.network import Network
 from terracast.stfm.mlp.scales import Scale, Scales
-from terracast.stfm.mlp.training import Lesson, unknown_yet
-from terracast.stfm.mlp.windows import Table, inputs_at, table_of
+from terracast.stfm.mlp.training import TrainingSample, unknown_yet
+from terracast.stfm.mlp.windows import InputTable, inputs_at, table_of
 from terracast.stfm.regular_grid import on_clock, slots_from
 
 MEASURED = 1024  # rows of context on which a new node is measured
@@ -34,7 +34,7 @@ class Fitted:
         """The same with other weights."""
         return replace(self, network=network.eval())
 
-    def whole(self, panel: xr.Dataset, known_until: np.datetime64) -> tuple[Table, Scale, np.datetime64]:
+    def whole(self, panel: xr.Dataset, known_until: np.datetime64) -> tuple[InputTable, Scale, np.datetime64]:
         """The whole panel on its clock, ``reach`` rows of nothing before it and ``horizon`` after it; its scale
         from values up to ``known_until``; and the clock's first stamp."""
         layout, step = self.design.layout, pd.Timedelta(self.design.step).to_timedelta64()
@@ -47,7 +47,7 @@ class Fitted:
         scale = self.scales.of(panel["node"].values, target[times <= known_until], self.design.target)
         return self._table(panel, target, slots, scale, times), scale, first
 
-    def seen_at(self, context: xr.Dataset, request: Request) -> tuple[Table, Scale]:
+    def seen_at(self, context: xr.Dataset, request: Request) -> tuple[InputTable, Scale]:
         """What a forecast at the issue time reads, the issue time's own row being row ``reach - 1``."""
         layout = self.design.layout
         issue, step = request.issue_time.astype("datetime64[ns]"), request.step.astype("timedelta64[ns]")
@@ -59,12 +59,12 @@ class Fitted:
         scale = self.scales.of(nodes, _newest(context, request.target, slots < layout.reach), request.target)
         return self._table(context, target, slots, scale, first + np.arange(len(target)) * step), scale
 
-    def lesson(self, panel: xr.Dataset) -> Lesson:
+    def lesson(self, panel: xr.Dataset) -> TrainingSample:
         """Every stamp of the panel as an issue time."""
         table, layout = self.whole(panel, np.datetime64(panel["time"].values.max(), "ns"))[0], self.design.layout
-        return Lesson(table, layout, self.design.delay, layout.reach, len(table.target) - 1 - layout.horizon)
+        return TrainingSample(table, layout, self.design.delay, layout.reach, len(table.target) - 1 - layout.horizon)
 
-    def quantiles(self, table: Table, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    def quantiles(self, table: InputTable, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Run windows through the network: z quantiles (window, horizon, quantile), float64.
 
         Hides the newest ``delay`` steps as training did, known or not: the network never learnt to read them.
@@ -78,7 +78,8 @@ class Fitted:
                 parts.append(self.network(*inputs_at(table, layout, row, node, hidden)).numpy())
         return np.concatenate(parts).astype("float64")
 
-    def steady(self, values: np.ndarray, table: Table, row: int, nodes: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    def steady(self, values: np.ndarray, table: InputTable, row: int, nodes: np.ndarray,
+               centre: np.ndarray) -> np.ndarray:
         """Of a node that never varied, neither in training nor in what is seen now, the median is that one value.
 
         ``values`` (lead, node, quantile); ``row``: that of the issue time in the table. Only nodes that never varied
@@ -94,7 +95,7 @@ class Fitted:
         return values
 
     def _table(self, panel: xr.Dataset, target: np.ndarray, slots: np.ndarray, scale: Scale,
-               times: np.ndarray) -> Table:
+               times: np.ndarray) -> InputTable:
         layout = self.design.layout
         drivers = [on_clock(panel, name, slots, len(target)) for name in layout.drivers]
         held = np.stack(drivers) if drivers else np.empty((0, *target.shape))

@@ -17,14 +17,14 @@ from terracast.stfm.mlp.design import Design, check_columns, layout_for
 from terracast.stfm.mlp.fitted import Fitted
 from terracast.stfm.mlp.network import Network
 from terracast.stfm.mlp.scales import Scale, Scales, completed, measure
-from terracast.stfm.mlp.training import Effort, examined, train, training
+from terracast.stfm.mlp.training import TrainingEffort, examined, train, training
 
 HELD_OUT = 0.2  # the newest share of a panel that ``continued`` is examined on
 EXAMINATIONS = 6
 RATE = 2e-3  # peak learning rate of a fit anew
 
 
-def fitted_to(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], effort: Effort,
+def fitted_to(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], effort: TrainingEffort,
               delay: pd.Timedelta | None, lookback: int, progress: Callable[[float], None] | None) -> Fitted:
     """See ``NativeModel.fit``."""
     check_columns(panel, request.target, drivers)
@@ -40,7 +40,7 @@ def fitted_to(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], eff
     return begun.with_network(train(begun.network, begun.lesson(panel), effort, progress))
 
 
-def continued(fitted: Fitted, panel: xr.Dataset, request: Request, effort: Effort) -> Fitted:
+def continued(fitted: Fitted, panel: xr.Dataset, request: Request, effort: TrainingEffort) -> Fitted:
     """See ``NativeModel.continue_on``."""
     fitted.design.check(request)
     check_columns(panel, request.target, ())

@@ -16,8 +16,8 @@ from terracast.stfm.mlp.design import Design, check_columns
 from terracast.stfm.mlp.fitted import Fitted
 from terracast.stfm.mlp.fitting import RATE, continued, fitted_to, new_network
 from terracast.stfm.mlp.scales import Scale, Scales
-from terracast.stfm.mlp.training import Effort
-from terracast.stfm.mlp.windows import Layout
+from terracast.stfm.mlp.training import TrainingEffort
+from terracast.stfm.mlp.windows import InputLayout
 from terracast.stfm.regular_grid import slots_from
 
 
@@ -68,7 +68,7 @@ class NativeModel:
         O(steps): about 8 s per 1000 steps on one core, whatever the panel's size. Settings were chosen on the last
         months of one year of hourly PM2.5.
         """
-        return cls(fitted_to(panel, request, drivers, Effort(steps, RATE, seed), delay, lookback, progress))
+        return cls(fitted_to(panel, request, drivers, TrainingEffort(steps, RATE, seed), delay, lookback, progress))
 
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 300, seed: int = 0,
                     rate: float = 3e-4) -> NativeModel:
@@ -77,7 +77,7 @@ class NativeModel:
         The newest fifth of the issue times is held out; the weights of the best of six examinations (1024 windows) win,
         and the untouched copy competes too. Nodes new to the model join its scales. Self is unchanged.
         """
-        return NativeModel(continued(self.fitted, panel, request, Effort(steps, rate, seed)))
+        return NativeModel(continued(self.fitted, panel, request, TrainingEffort(steps, rate, seed)))
 
     def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
         """Forecast every node of ``context``: rows after the issue time are not read, but for future drivers, nor
@@ -138,7 +138,7 @@ class NativeModel:
         raw = cast(dict[str, Any], dict(config))
         given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value
                  for key, value in raw["design"]["layout"].items()}
-        design = Design(**{**raw["design"], "layout": Layout(**given)})
+        design = Design(**{**raw["design"], "layout": InputLayout(**given)})
         by_node = {name: (float(pair[0]), float(pair[1])) for name, pair in raw["scales"]["by_node"].items()}
         centre, width = (np.array(part, dtype="float64") for part in raw["driver_scale"])
         network = new_network(design, seed=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from terracast.stfm.mlp.windows import Layout
+from terracast.stfm.mlp.windows import InputLayout
 
 REACH = 8.0  # the median cannot leave the level by more than this in z
 RANK = 4
@@ -32,14 +32,14 @@ class Network(nn.Module):
     quantiles stand off from it by cumulated softplus widths. Widths of one lead are a linear map of ``RANK``
     features, so that the size grows with the horizon, not with horizon × quantiles.
 
-    >>> layout = Layout(lookback=24, horizon=6, quantiles=(0.1, 0.5, 0.9))
+    >>> layout = InputLayout(lookback=24, horizon=6, quantiles=(0.1, 0.5, 0.9))
     >>> network = Network(layout, width=16, depth=1, dropout=0.0)
     >>> z = network(torch.zeros(2, layout.inputs), torch.zeros(2, len(layout.patches)), torch.zeros(2))
     >>> tuple(z.shape), bool((z.diff(dim=2) >= 0).all())
     ((2, 6, 3), True)
     """
 
-    def __init__(self, layout: Layout, width: int, depth: int, dropout: float) -> None:
+    def __init__(self, layout: InputLayout, width: int, depth: int, dropout: float) -> None:
         super().__init__()
         quantiles, horizon = layout.quantiles, layout.horizon
         self.horizon = horizon

@@ -12,7 +12,7 @@ import torch
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.mlp.network import Network
 from terracast.stfm.mlp.scales import LARGEST
-from terracast.stfm.mlp.windows import Hidden, Layout, Table, inputs_at
+from terracast.stfm.mlp.windows import Hidden, InputLayout, InputTable, inputs_at
 
 BATCH = 256
 AVERAGED = 0.98  # weights in service are a running mean over about 50 steps
@@ -20,12 +20,12 @@ STEEPEST = 8.0  # |z| that the loss follows; beyond it errors count as if at it
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSample:
     """What is trained on: issue rows ``first`` to ``last`` (both included) of ``table``, with values of the newest
     ``delay`` steps not yet known."""
 
-    table: Table
-    layout: Layout
+    table: InputTable
+    layout: InputLayout
     delay: int
     first: int
     last: int
@@ -43,7 +43,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Effort:
+class TrainingEffort:
     """How hard to train: optimisation steps, peak learning rate, seed."""
 
     steps: int
@@ -51,7 +51,7 @@ class Effort:
     seed: int
 
 
-def training(network: Network, lesson: Lesson, effort: Effort) -> Iterator[Network]:
+def training(network: Network, lesson: TrainingSample, effort: TrainingEffort) -> Iterator[Network]:
     """Train ``network`` in place, yielding the running mean of its weights after each step (one object, updated).
 
     Deterministic given ``effort.seed`` on one number of threads; no global random state is read or left changed.
@@ -74,7 +74,7 @@ def training(network: Network, lesson: Lesson, effort: Effort) -> Iterator[Netwo
         yield mean
 
 
-def train(network: Network, lesson: Lesson, effort: Effort,
+def train(network: Network, lesson: TrainingSample, effort: TrainingEffort,
           progress: Callable[[float], None] | None = None) -> Network:
     """Train to the end; see ``training``. ``progress`` hears the share that is done."""
     trained = network
@@ -85,7 +85,7 @@ def train(network: Network, lesson: Lesson, effort: Effort,
     return trained
 
 
-def examined(network: Network, lesson: Lesson, windows: int = 1024) -> float:
+def examined(network: Network, lesson: TrainingSample, windows: int = 1024) -> float:
     """Mean pinball loss on a fixed, evenly spread set of the lesson's windows."""
     rows = lesson.candidates()
     count = lesson.table.target.shape[1]
@@ -95,13 +95,13 @@ def examined(network: Network, lesson: Lesson, windows: int = 1024) -> float:
         return float(_loss(network.eval(), lesson, draw, None))
 
 
-def _draw(rows: torch.Tensor, lesson: Lesson, chance: torch.Generator,
+def _draw(rows: torch.Tensor, lesson: TrainingSample, chance: torch.Generator,
           windows: int) -> tuple[torch.Tensor, torch.Tensor]:
     chosen = rows[torch.randint(len(rows), (windows,), generator=chance)]
     return chosen, torch.randint(lesson.table.target.shape[1], (windows,), generator=chance)
 
 
-def _loss(network: Network, lesson: Lesson, draw: tuple[torch.Tensor, torch.Tensor],
+def _loss(network: Network, lesson: TrainingSample, draw: tuple[torch.Tensor, torch.Tensor],
           chance: torch.Generator | None) -> torch.Tensor:
     """Mean pinball loss in widths of the node (not in z: the scores that count are in the data's own units)."""
     rows, nodes = draw
@@ -119,7 +119,7 @@ def _loss(network: Network, lesson: Lesson, draw: tuple[torch.Tensor, torch.Tens
     return (pinball * known).sum() / known.sum().clamp(min=1)
 
 
-def unknown_yet(layout: Layout, delay: int, windows: int) -> Hidden:
+def unknown_yet(layout: InputLayout, delay: int, windows: int) -> Hidden:
     """Hide the newest ``delay`` steps: values not known at the issue time (delay 0 hides nothing)."""
     late = torch.arange(layout.lookback - 1, -1, -1) < delay
     newest = torch.tensor(layout.offsets) < delay
@@ -148,7 +148,7 @@ def _with_gaps(hidden: Hidden, chance: torch.Generator) -> Hidden:
     return Hidden(target, network, hidden.drivers | silent)
 
 
-def _restated(table: Table, chance: torch.Generator) -> Table:
+def _restated(table: InputTable, chance: torch.Generator) -> InputTable:
     """The same history had it been somewhat larger or smaller: a year to come is not quite like the one seen."""
     factor = torch.exp(0.3 * torch.randn(1, generator=chance))
     shift = 0.1 * torch.randn(1, generator=chance)

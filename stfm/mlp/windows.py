@@ -20,7 +20,7 @@ COARSENING = 6  # a patch at age a spans a // COARSENING steps: fine where it is
 
 
 @dataclass(frozen=True)
-class Layout:
+class InputLayout:
     """What goes into the model and what comes out, in steps.
 
     ``past`` are drivers read at ``offsets`` steps before the issue time; ``future`` those whose rows after it may be
@@ -49,7 +49,7 @@ class Layout:
     def patches(self) -> tuple[tuple[int, int], ...]:
         """The lookback cut into patches (youngest age, age after the oldest), youngest first.
 
-        >>> Layout(lookback=16, horizon=1, quantiles=(0.5,)).patches[-4:]
+        >>> InputLayout(lookback=16, horizon=1, quantiles=(0.5,)).patches[-4:]
         ((10, 11), (11, 12), (12, 14), (14, 16))
         """
         found, age = [], 0
@@ -67,7 +67,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Table:
+class InputTable:
     """A panel on a regular clock: ``target`` (time, node) in z, ``network`` (time,) its mean over known nodes,
     ``drivers`` (driver, time, node) in z, ``calendar`` (time, 6 or 8); NaN where not known."""
 
@@ -95,7 +95,7 @@ def calendar(times: np.ndarray, yearly: bool) -> np.ndarray:
 
 
 def table_of(target: np.ndarray, drivers: np.ndarray, scale: Scale, driver_scale: Scale, times: np.ndarray,
-             yearly: bool) -> Table:
+             yearly: bool) -> InputTable:
     """Scale arrays (time, node) and (driver, time, node) and wrap them as tensors."""
     z = scale.into(np.where(np.isfinite(target), target, np.nan))
     known = np.isfinite(z)
@@ -104,10 +104,10 @@ def table_of(target: np.ndarray, drivers: np.ndarray, scale: Scale, driver_scale
     moved = np.moveaxis(drivers, 0, -1)  # scales are per driver, pooled over nodes
     outside = np.moveaxis(driver_scale.into(moved), -1, 0)
     arrays = (z, network, outside, calendar(times, yearly))
-    return Table(*(torch.from_numpy(np.ascontiguousarray(array, dtype="float32")) for array in arrays))
+    return InputTable(*(torch.from_numpy(np.ascontiguousarray(array, dtype="float32")) for array in arrays))
 
 
-def inputs_at(table: Table, layout: Layout, rows: torch.Tensor, nodes: torch.Tensor,
+def inputs_at(table: InputTable, layout: InputLayout, rows: torch.Tensor, nodes: torch.Tensor,
               hidden: Hidden) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Inputs of the windows that end at ``rows`` (issue times) for ``nodes``, both of shape (window,).
 
@@ -146,7 +146,7 @@ def _last(values: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torc
 
 
 @lru_cache(maxsize=16)
-def _patching(layout: Layout) -> torch.Tensor:
+def _patching(layout: InputLayout) -> torch.Tensor:
     """The map (lookback, patch) that sums a window, oldest step first, over each patch."""
     ages = torch.arange(layout.lookback - 1, -1, -1)[:, None]
     edges = torch.tensor(layout.patches)
@@ -159,7 +159,7 @@ def _patched(values: torch.Tensor, known: torch.Tensor, patching: torch.Tensor) 
     return values @ patching / counts.clamp(min=1), 1 - counts / patching.sum(0)
 
 
-def _driver_inputs(table: Table, layout: Layout, rows: torch.Tensor, nodes: torch.Tensor,
+def _driver_inputs(table: InputTable, layout: InputLayout, rows: torch.Tensor, nodes: torch.Tensor,
                    hidden: Hidden) -> list[torch.Tensor]:
     offsets = rows[:, None] - torch.tensor(layout.offsets)
     window = table.drivers[:, offsets, nodes[:, None]].transpose(0, 1)  # (window, driver, offset)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, YEAR, WorldClock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, ornstein, shots, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import bump, harmonic, human_day
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 
-def calendar(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def calendar(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Human activity at each node; drivers: weather that keeps people in, the holiday flag.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -42,14 +42,16 @@ def calendar(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     sizes = np.exp(rng.uniform(0.1, 1.2) * rng.standard_normal(places.count))
     level = log_uniform(rng, 0.2, 3000.0)
     values, whole = _counted(rng, level * sizes * expected)
-    flag = Series("holiday", np.repeat(holiday[:, None], places.count, 1).astype(float), role="future_driver", lag=0)
+    flag = WorldSeries("holiday", np.repeat(holiday[:, None], places.count, 1).astype(float), role="future_driver",
+                       lag=0)
     drivers = chosen_drivers(rng, [*weather, flag])
     graph = places.nearest_graph(3) if rng.random() < 0.4 else None
-    return Draft(clock, places, (Series("activity", values, "count"), *drivers), "activity", graph=graph, whole=whole,
+    return Draft(clock, places, (WorldSeries("activity", values, "count"), *drivers), "activity", graph=graph,
+                 whole=whole,
                  floor=0.0)
 
 
-def holidays(rng: np.random.Generator, clock: Clock) -> np.ndarray:
+def holidays(rng: np.random.Generator, clock: WorldClock) -> np.ndarray:
     """True on some five to fifteen free days a year, the same dates every year, and on bridging days; (time,)."""
     day_of_year = np.floor(clock.year * 365.2425).astype(int)
     free = rng.choice(365, int(rng.integers(5, 16)), replace=False)
@@ -58,7 +60,7 @@ def holidays(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     return np.isin(day_of_year, free)
 
 
-def activity(rng: np.random.Generator, clock: Clock, nodes: int, holiday: np.ndarray) -> np.ndarray:
+def activity(rng: np.random.Generator, clock: WorldClock, nodes: int, holiday: np.ndarray) -> np.ndarray:
     """Share of the mean by hour and weekday, (time, node), mean near 1: nodes mix two ways of living."""
     rest_days = (5, 6) if rng.random() < 0.85 else ((4, 5) if rng.random() < 0.5 else (6,))
     free = np.isin(clock.weekday, rest_days) | holiday
@@ -83,7 +85,7 @@ def activity(rng: np.random.Generator, clock: Clock, nodes: int, holiday: np.nda
     return np.asarray(daily[:, None] * (ways[0][:, None] * share + ways[1][:, None] * (1 - share)))
 
 
-def year_of_people(rng: np.random.Generator, clock: Clock, nodes: int) -> np.ndarray:
+def year_of_people(rng: np.random.Generator, clock: WorldClock, nodes: int) -> np.ndarray:
     """Summer and winter, school holidays, the quiet days at the year's end; (time, node), around 1."""
     logs = rng.uniform(0.0, 0.5) * harmonic(rng, clock.year, nodes, 2)
     if rng.random() < 0.5:
@@ -92,14 +94,14 @@ def year_of_people(rng: np.random.Generator, clock: Clock, nodes: int) -> np.nda
     return np.asarray(np.exp(np.clip(logs, -2.5, 1.5)))
 
 
-def _day_to_day(rng: np.random.Generator, clock: Clock, mixing: np.ndarray) -> np.ndarray:
+def _day_to_day(rng: np.random.Generator, clock: WorldClock, mixing: np.ndarray) -> np.ndarray:
     """Days differ as wholes: the same factor from midnight to midnight, remembered for some days."""
     days = clock.date - clock.date[0]
     memory = log_uniform(rng, 0.3, 10.0)
     return np.asarray(log_uniform(rng, 0.02, 0.3) * ornstein(rng, int(days[-1]) + 1, mixing, memory)[days])
 
 
-def _weather(rng: np.random.Generator, clock: Clock, places: Places) -> tuple[list[Series], np.ndarray]:
+def _weather(rng: np.random.Generator, clock: WorldClock, places: Places) -> tuple[list[WorldSeries], np.ndarray]:
     """Warmth and wetness that draw people out or keep them in, and the sum of what they do to log activity."""
     mixing = places.mixing(rng, own=0.02, reach=4 * places.size)
     spell = ornstein(rng, clock.steps, mixing, rng.uniform(2.0, 6.0) * max(clock.per_day, 0.3))

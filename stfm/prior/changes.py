@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.clock import WorldClock
 from terracast.stfm.prior.noise import log_uniform
-from terracast.stfm.prior.world import Draft, Series
+from terracast.stfm.prior.world import Draft, WorldSeries
 
 # Steps that may come from a finer one, and how many of the finer make one.
 FACTORS_OF = {3600.0: (2, 4), 21_600.0: (2, 6), 86_400.0: (4, 8), 300.0: (5,), 900.0: (3,), 604_800.0: (7,)}
@@ -22,7 +22,7 @@ def coarser(rng: np.random.Generator, draft: Draft, factor: int) -> Draft:
     clock = draft.clock
     steps = clock.steps // factor
     mean = rng.random() < 0.7
-    longer = Clock(clock.start, clock.step * factor, steps, clock.zone)
+    longer = WorldClock(clock.start, clock.step * factor, steps, clock.zone)
 
     def pressed(values: np.ndarray, summed: bool) -> np.ndarray:
         blocks = values[:steps * factor].reshape(steps, factor, *values.shape[1:])
@@ -39,7 +39,8 @@ def rescaled(rng: np.random.Generator, draft: Draft) -> Draft:
     """Sometimes another monotone scale of the target, sometimes other units; counts stay counts.
 
     >>> from terracast.stfm.prior.places import Places
-    >>> whole = Draft(Clock(0.0, 60.0, 64), Places(np.zeros((1, 2)), 0.0, 0.0), (Series("a", np.ones((64, 1))),), "x")
+    >>> whole = Draft(WorldClock(0.0, 60.0, 64), Places(np.zeros((1, 2)), 0.0, 0.0),
+                      (WorldSeries("a", np.ones((64, 1))),), "x")
     >>> bool(np.isfinite(rescaled(np.random.default_rng(1), whole).target.values).all())
     True
     """
@@ -55,7 +56,7 @@ def rescaled(rng: np.random.Generator, draft: Draft) -> Draft:
         if rng.random() < 0.4:  # nodes of unlike size
             sizes = np.exp(rng.uniform(0.2, 1.5) * rng.standard_normal(values.shape[1]))
             values, floor = values * sizes, None if floor != 0.0 else floor
-    series: tuple[Series, ...] = (replace(draft.target, values=values), *draft.series[1:])
+    series: tuple[WorldSeries, ...] = (replace(draft.target, values=values), *draft.series[1:])
     return replace(draft, series=series, floor=floor)
 
 

@@ -20,12 +20,12 @@ LONGEST = 200  # yearly steps: stamps must stay within what nanoseconds can coun
 
 
 @dataclass(frozen=True)
-class Clock:
+class WorldClock:
     """``steps`` stamps, one every ``step`` seconds, from ``start`` (seconds after 1970).
 
     ``zone`` (hours) is how far people's clocks run ahead of the stamps: panels come in UTC as well as in local time.
 
-    >>> Clock(start=0.0, step=3600.0, steps=3).stamps[1]
+    >>> WorldClock(start=0.0, step=3600.0, steps=3).stamps[1]
     np.datetime64('1970-01-01T01:00:00.000000000')
     """
 
@@ -88,13 +88,13 @@ class Clock:
     def has(self, period: float) -> bool:
         """Whether a season of ``period`` seconds can be seen: at least three steps long.
 
-        >>> Clock(0.0, DAY, 100).has(DAY), Clock(0.0, DAY, 100).has(WEEK)
+        >>> WorldClock(0.0, DAY, 100).has(DAY), WorldClock(0.0, DAY, 100).has(WEEK)
         (False, True)
         """
         return period >= 2.9 * self.step
 
 
-def draw_clock(rng: np.random.Generator, steps: int, among: tuple[str, ...] = tuple(STEPS)) -> Clock:
+def draw_clock(rng: np.random.Generator, steps: int, among: tuple[str, ...] = tuple(STEPS)) -> WorldClock:
     """A clock with a step out of ``among``, starting anywhere in 1950 … 2040 on a whole step or near one.
 
     >>> draw_clock(np.random.default_rng(0), 100, ("1h",)).step
@@ -107,7 +107,7 @@ def draw_clock(rng: np.random.Generator, steps: int, among: tuple[str, ...] = tu
     if step <= 3600 and rng.random() < 0.5:
         start = start // DAY * DAY  # files like to begin at midnight
     zone = 0.0 if rng.random() < 0.6 else float(rng.integers(-11, 13))
-    return Clock(float(start), step, min(steps, LONGEST) if name == "year" else steps, zone)
+    return WorldClock(float(start), step, min(steps, LONGEST) if name == "year" else steps, zone)
 
 
 def text_of(step: float) -> str:

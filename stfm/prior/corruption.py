@@ -17,10 +17,11 @@ from terracast.stfm.prior.world import Draft
 def corrupted(rng: np.random.Generator, draft: Draft) -> Draft:
     """The draft with faults and gaps in its target and, more mildly, in its drivers.
 
-    >>> from terracast.stfm.prior.clock import Clock
+    >>> from terracast.stfm.prior.clock import WorldClock
     >>> from terracast.stfm.prior.places import Places
-    >>> from terracast.stfm.prior.world import Series
-    >>> whole = Draft(Clock(0.0, 60.0, 64), Places(np.zeros((2, 2)), 0.0, 0.0), (Series("a", np.ones((64, 2))),), "x")
+    >>> from terracast.stfm.prior.world import WorldSeries
+    >>> whole = Draft(WorldClock(0.0, 60.0, 64), Places(np.zeros((2, 2)), 0.0, 0.0),
+                      (WorldSeries("a", np.ones((64, 2))),), "x")
     >>> corrupted(np.random.default_rng(1), whole).target.values.shape
     (64, 2)
     """

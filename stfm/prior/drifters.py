@@ -9,16 +9,16 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.clock import DAY, WorldClock
 from terracast.stfm.prior.noise import log_uniform, ornstein, remembering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import harmonic
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 WAVES = 6
 
 
-def drifters(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def drifters(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """A field measured under way, kind ``point``; the platform's velocity may be known.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -36,8 +36,8 @@ def drifters(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     speed = np.diff(positions, axis=0, prepend=positions[:1]) * 1000 / clock.step
     candidates = [driver("eastward_velocity", speed[..., 0], rng, "m s-1"),
                   driver("northward_velocity", speed[..., 1], rng, "m s-1")]
-    past = tuple(Series(one.name, one.values, one.units, "past_driver") for one in chosen_drivers(rng, candidates))
-    return Draft(clock, places, (Series("temperature", values, "degC"), *past), "ocean", kind="point",
+    past = tuple(WorldSeries(one.name, one.values, one.units, "past_driver") for one in chosen_drivers(rng, candidates))
+    return Draft(clock, places, (WorldSeries("temperature", values, "degC"), *past), "ocean", kind="point",
                  positions=positions)
 
 
@@ -60,7 +60,7 @@ class Eddies:
         return np.asarray(there + self.phase + np.asarray(step)[..., None] * self.turning)
 
 
-def _tracks(rng: np.random.Generator, clock: Clock, places: Places, eddies: Eddies, pace: float) -> np.ndarray:
+def _tracks(rng: np.random.Generator, clock: WorldClock, places: Places, eddies: Eddies, pace: float) -> np.ndarray:
     """Positions (time, node, 2) in km: the flow, plus a drift and circles that all share, and what each has."""
     drift = pace * rng.standard_normal(2) * rng.uniform(0, 0.6)
     turning = 2 * np.pi * rng.uniform(0.3, 2.0) / max(clock.per_day, 3.0) * np.arange(clock.steps)
@@ -101,7 +101,7 @@ def carried(start: np.ndarray, pushed: np.ndarray, strength: float, waves: np.nd
     return positions
 
 
-def _measured(rng: np.random.Generator, clock: Clock, places: Places, positions: np.ndarray, eddies: Eddies,
+def _measured(rng: np.random.Generator, clock: WorldClock, places: Places, positions: np.ndarray, eddies: Eddies,
               scale: float) -> np.ndarray:
     """The field where the platforms are: gradient + eddies + weather + day + year + noise, (time, node)."""
     slope = rng.standard_normal(2) * rng.uniform(0, 2) / scale

@@ -10,15 +10,15 @@ import numpy as np
 from scipy.signal import lfilter
 
 from terracast.stfm.prior.calendar import activity, holidays
-from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.clock import DAY, WorldClock
 from terracast.stfm.prior.noise import jumps, log_uniform, ornstein, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import harmonic
 from terracast.stfm.prior.weather import sky
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 
-def electricity(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def electricity(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Load, reactive load, net load after sun and wind, or a machine's temperature; the others are drivers.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -41,20 +41,20 @@ def electricity(rng: np.random.Generator, clock: Clock, places: Places) -> Draft
     candidates = [driver("air_temperature", air["temperature"], rng, "degC", 0)]
     candidates += [driver(other, made[other], rng) for other in ("load", "oil_temperature") if other != name]
     units = "degC" if name == "oil_temperature" else "MW"
-    return Draft(clock, places, (Series(name, made[name], units), *chosen_drivers(rng, candidates)), "energy")
+    return Draft(clock, places, (WorldSeries(name, made[name], units), *chosen_drivers(rng, candidates)), "energy")
 
 
-def _channels(rng: np.random.Generator, clock: Clock, places: Places, made: dict[str, np.ndarray]) -> Draft:
+def _channels(rng: np.random.Generator, clock: WorldClock, places: Places, made: dict[str, np.ndarray]) -> Draft:
     """Each node another quantity of the same machine, each in its own scale."""
     names = rng.choice(list(made), places.count)
     nodes = rng.integers(0, places.count, places.count)
     values = np.stack([made[name][:, node] for name, node in zip(names, nodes, strict=True)], 1)
     values = values + 0.2 * values.std(0) * ornstein(rng, clock.steps, np.eye(places.count), log_uniform(rng, 0.3, 10))
     scale = np.exp(rng.standard_normal(places.count)) / (values.std(0) + 1e-6)
-    return Draft(clock, places, (Series("channel", values * scale),), "energy")
+    return Draft(clock, places, (WorldSeries("channel", values * scale),), "energy")
 
 
-def _load(rng: np.random.Generator, clock: Clock, places: Places, temperature: np.ndarray) -> np.ndarray:
+def _load(rng: np.random.Generator, clock: WorldClock, places: Places, temperature: np.ndarray) -> np.ndarray:
     """Base + people + heating below 15 °C + cooling above 22 °C + slow and quick noise + switching; about 1."""
     flattened = rng.uniform(0.1, 1.0)
     people = activity(rng, clock, places.count, holidays(rng, clock)) ** flattened
@@ -69,13 +69,13 @@ def _load(rng: np.random.Generator, clock: Clock, places: Places, temperature: n
     return np.asarray(rng.uniform(0.3, 1.5) + own + heat + cool + quick + _shifting(rng, clock, places))
 
 
-def _shifting(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _shifting(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """A level that wanders over the whole panel and now and then is switched."""
     slow = log_uniform(rng, 0.03, 0.8) * wandering(rng, clock.steps, places.mixing(rng), rng.uniform(1.0, 2.4))
     return np.asarray(slow + log_uniform(rng, 0.02, 0.5) * jumps(rng, clock.steps, places.count, expected=3.0))
 
 
-def machine_temperature(rng: np.random.Generator, clock: Clock, load: np.ndarray, air: np.ndarray) -> np.ndarray:
+def machine_temperature(rng: np.random.Generator, clock: WorldClock, load: np.ndarray, air: np.ndarray) -> np.ndarray:
     """Air plus a rise that follows load² with a thermal lag of 1 … 12 h, (time, node), °C."""
     lag = rng.uniform(1.0, 12.0) * 3600 / clock.step
     keep = float(np.exp(-1 / max(lag, 1e-3)))

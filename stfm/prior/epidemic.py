@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, YEAR, WorldClock
 from terracast.stfm.prior.noise import log_uniform, ornstein
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import bump, harmonic
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outbreak:
     imported: float
 
 
-def epidemic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def epidemic(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Reported cases per step, in counts or per 100,000; the driver is a contact index or temperature.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -52,13 +52,13 @@ def epidemic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     whole = rng.random() < 0.7
     if not whole:
         reported = reported / outbreak.people * 1e5
-    series = Series("cases", reported, "count" if whole else "1e-5")
+    series = WorldSeries("cases", reported, "count" if whole else "1e-5")
     graph = outbreak.mobility * (1 - np.eye(places.count))
     return Draft(clock, places, (series, *chosen_drivers(rng, candidates)), "epidemic", floor=0.0, whole=whole,
                  graph=np.where(graph > np.median(graph), graph, 0.0) if rng.random() < 0.7 else None)
 
 
-def draw_outbreak(rng: np.random.Generator, clock: Clock, places: Places, per_step: int) -> tuple[Outbreak, int]:
+def draw_outbreak(rng: np.random.Generator, clock: WorldClock, places: Places, per_step: int) -> tuple[Outbreak, int]:
     """A disease and its towns; also the days of run-in before the panel begins (up to four years)."""
     run_in = int(rng.integers(20, 1500))
     days = run_in + clock.steps * per_step
@@ -122,7 +122,7 @@ def spread(rng: np.random.Generator, people: np.ndarray, contact: np.ndarray, mo
     return cases, state
 
 
-def _reported(rng: np.random.Generator, clock: Clock, cases: np.ndarray) -> np.ndarray:
+def _reported(rng: np.random.Generator, clock: WorldClock, cases: np.ndarray) -> np.ndarray:
     """A share of cases, over-dispersed, fewer at weekends and at the year's end; whole numbers."""
     share = log_uniform(rng, 0.02, 1.0) * np.exp(0.3 * rng.standard_normal(cases.shape[1]))
     expected = cases * np.minimum(share, 1.0)

@@ -10,13 +10,13 @@ import numba as nb
 import numpy as np
 
 from terracast.stfm.prior.calendar import activity, holidays, year_of_people
-from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.clock import WorldClock
 from terracast.stfm.prior.noise import log_uniform, wandering
 from terracast.stfm.prior.places import Places
-from terracast.stfm.prior.world import Draft, Series
+from terracast.stfm.prior.world import Draft, WorldSeries
 
 
-def events(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def events(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Sparse counts of kind ``event``; mean of a cell from about 0.02 to 15 a step.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -36,7 +36,7 @@ def events(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     if rng.random() < 0.25:  # nobody counts at some times
         counts = np.where(rng.random(counts.shape) < rng.uniform(0.1, 0.6), 0.0, counts)
     graph = places.nearest_graph(3) if rng.random() < 0.3 else None
-    return Draft(clock, places, (Series("events", counts, "count"),), "incident", kind="event", graph=graph,
+    return Draft(clock, places, (WorldSeries("events", counts, "count"),), "incident", kind="event", graph=graph,
                  floor=0.0, whole=True)
 
 

@@ -11,17 +11,17 @@ import numba as nb
 import numpy as np
 
 from terracast.stfm.prior.calendar import activity, holidays
-from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.clock import DAY, WorldClock
 from terracast.stfm.prior.noise import log_uniform, ornstein, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import harmonic, south
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 SIDE = 9  # cells
 RUN_IN = 24
 
 
-def field(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def field(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Concentrations at stations (the ground value: column over layer height); wind and layer may be drivers.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -30,7 +30,7 @@ def field(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     >>> bool((field(rng, draw_clock(rng, 64), draw_places(rng, 4)).target.values >= 0).all())
     True
     """
-    longer = Clock(clock.start - RUN_IN * clock.step, clock.step, clock.steps + RUN_IN, clock.zone)
+    longer = WorldClock(clock.start - RUN_IN * clock.step, clock.step, clock.steps + RUN_IN, clock.zone)
     wind, speed = _wind(rng, longer, places.lat)
     layer = _layer(rng, longer, speed, places.lat)
     emitted = _emitted(rng, longer)
@@ -48,11 +48,12 @@ def field(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     candidates = [driver("wind_speed", np.maximum(speed[RUN_IN:, None] * noisy, 0.0), rng, "m s-1"),
                   driver("wind_east", wind[RUN_IN:, :1] * wide, rng, "m s-1"),
                   driver("layer_height", layer[RUN_IN:, None] * wide, rng, "m")]
-    return Draft(clock, places, (Series("concentration", values, "ug m-3"), *chosen_drivers(rng, candidates)), "air",
+    return Draft(clock, places, (WorldSeries("concentration", values, "ug m-3"), *chosen_drivers(rng, candidates)),
+                 "air",
                  floor=0.0, graph=places.nearest_graph(3) if rng.random() < 0.3 else None)
 
 
-def _wind(rng: np.random.Generator, clock: Clock, lat: float) -> tuple[np.ndarray, np.ndarray]:
+def _wind(rng: np.random.Generator, clock: WorldClock, lat: float) -> tuple[np.ndarray, np.ndarray]:
     """Courant numbers east and north (time, 2), and the speed in m/s: prevailing + spells + a daily breeze."""
     per_day = max(clock.per_day, 1 / 30)
     spells = ornstein(rng, clock.steps, np.eye(2), rng.uniform(0.7, 4.0) * per_day)
@@ -67,7 +68,7 @@ def _wind(rng: np.random.Generator, clock: Clock, lat: float) -> tuple[np.ndarra
     return np.clip(wind * rng.uniform(0.1, 0.5), -1.5, 1.5), speed
 
 
-def _layer(rng: np.random.Generator, clock: Clock, speed: np.ndarray, lat: float) -> np.ndarray:
+def _layer(rng: np.random.Generator, clock: WorldClock, speed: np.ndarray, lat: float) -> np.ndarray:
     """Height of the mixed layer, around 1 (time,): low at night, in winter and in calm spells."""
     per_day = max(clock.per_day, 1 / 30)
     logs = 0.35 * ornstein(rng, clock.steps, np.eye(1), rng.uniform(1, 4) * per_day)[:, 0]
@@ -78,7 +79,7 @@ def _layer(rng: np.random.Generator, clock: Clock, speed: np.ndarray, lat: float
     return np.asarray(np.exp(np.clip(logs, -3, 3)))
 
 
-def _emitted(rng: np.random.Generator, clock: Clock) -> np.ndarray:
+def _emitted(rng: np.random.Generator, clock: WorldClock) -> np.ndarray:
     """Emissions per step (time, cell, cell): a city and a few chimneys, by people's hours, weeks and heating."""
     x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
     where = np.zeros((SIDE, SIDE))
@@ -93,7 +94,7 @@ def _emitted(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     return np.asarray((hours * year * restless * trend)[:, None, None] * where)
 
 
-def _own(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _own(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """What is a station's own: its street, its instrument; (time, node), around 1."""
     site = np.exp(rng.uniform(0, 0.4) * rng.standard_normal(places.count))
     quick = log_uniform(rng, 0.02, 0.35) * ornstein(rng, clock.steps, places.mixing(rng), log_uniform(rng, 0.5, 10.0))

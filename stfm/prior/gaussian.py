@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit
 
-from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, WorldClock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, white
 from terracast.stfm.prior.places import Places
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 
-def gaussian(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def gaussian(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """A panel of one to five components; a component may be seen earlier, as a driver.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -45,7 +45,7 @@ def gaussian(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     values = values + _trend(rng, clock, places.count)
     drivers = chosen_drivers(rng, candidates) if rng.random() < 0.5 else ()
     graph = places.nearest_graph(3) if rng.random() < 0.3 else None
-    return Draft(clock, places, (Series("signal", values), *drivers), "signal", graph=graph)
+    return Draft(clock, places, (WorldSeries("signal", values), *drivers), "signal", graph=graph)
 
 
 def sampled(rng: np.random.Generator, kernel: np.ndarray, mixing: np.ndarray, delays: np.ndarray | None = None,
@@ -96,7 +96,7 @@ def periodic(lags: np.ndarray, period: float, width: float) -> np.ndarray:
     return np.asarray(np.exp(-2 * np.sin(np.pi * lags / period) ** 2 / width**2))
 
 
-def _component(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _component(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """A process without calendar: smooth, rough, rational or with a cycle of its own; (≥ steps + 25, node)."""
     lags = np.arange(clock.steps + 26, dtype=float)
     kind = rng.random()
@@ -123,7 +123,7 @@ def _component(rng: np.random.Generator, clock: Clock, places: Places) -> np.nda
     return sampled(rng, kernel, places.mixing(rng), delays)
 
 
-def _seasons(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _seasons(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """Day, week and year as far as the step shows them, each a periodic kernel that may change its shape slowly."""
     total = np.zeros((clock.steps, places.count))
     lags = np.arange(clock.steps + 1, dtype=float)
@@ -139,7 +139,7 @@ def _seasons(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarr
     return total
 
 
-def _amplitude(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _amplitude(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """1 in half of worlds; else a size that changes over time."""
     if rng.random() < 0.5:
         return np.ones((1, 1))
@@ -147,7 +147,7 @@ def _amplitude(rng: np.random.Generator, clock: Clock, places: Places) -> np.nda
     return bursts(rng, clock.steps, places.mixing(rng), memory, rng.uniform(0.1, 0.8))
 
 
-def _trend(rng: np.random.Generator, clock: Clock, nodes: int) -> np.ndarray:
+def _trend(rng: np.random.Generator, clock: WorldClock, nodes: int) -> np.ndarray:
     """Straight, bent or saturating trends, changes of slope, and jumps; often none."""
     time = np.linspace(0, 1, clock.steps)[:, None]
     slope = rng.standard_normal() + 0.3 * rng.standard_normal(nodes)
@@ -165,7 +165,7 @@ def _trend(rng: np.random.Generator, clock: Clock, nodes: int) -> np.ndarray:
     return total
 
 
-def two_regimes(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def two_regimes(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """A Gaussian panel that turns, slowly or at once, into another one (the change-point kernel).
 
     >>> from terracast.stfm.prior.clock import draw_clock

@@ -8,7 +8,7 @@ import numpy as np
 
 from terracast.stfm.prior.calendar import calendar
 from terracast.stfm.prior.changes import FACTORS_OF, coarser, rescaled
-from terracast.stfm.prior.clock import STEPS, Clock, draw_clock
+from terracast.stfm.prior.clock import STEPS, WorldClock, draw_clock
 from terracast.stfm.prior.corruption import corrupted
 from terracast.stfm.prior.drifters import drifters
 from terracast.stfm.prior.electricity import electricity
@@ -25,7 +25,7 @@ from terracast.stfm.prior.weather import weather
 from terracast.stfm.prior.world import Draft, World, finished
 from terracast.streams.errors import TerracastError
 
-Make = Callable[[np.random.Generator, Clock, Places], Draft]
+Make = Callable[[np.random.Generator, WorldClock, Places], Draft]
 FAMILIES: Mapping[str, float] = {
     "seasonal": 0.15, "gaussian": 0.12, "two_regimes": 0.02, "calendar": 0.13, "weather": 0.12, "electricity": 0.11,
     "structural": 0.07, "field": 0.09, "rivers": 0.06, "traffic": 0.05, "epidemic": 0.04, "events": 0.03,
@@ -86,11 +86,11 @@ def _can_be_learnt(values: np.ndarray) -> bool:
     return bool(np.ptp(seen) > 1e-9 * (1 + np.abs(seen).max()) and np.mean(seen != np.median(seen)) > 0.01)
 
 
-def _made(rng: np.random.Generator, make: Make, clock: Clock, places: Places) -> Draft:
+def _made(rng: np.random.Generator, make: Make, clock: WorldClock, places: Places) -> Draft:
     """The family's draft; now and then made at a finer step and pressed together."""
     factors = FACTORS_OF.get(clock.step, ())
     if not factors or rng.random() >= COARSENED:
         return make(rng, clock, places)
     factor = int(rng.choice(factors))
-    finer = Clock(clock.start, clock.step / factor, clock.steps * factor, clock.zone)
+    finer = WorldClock(clock.start, clock.step / factor, clock.steps * factor, clock.zone)
     return coarser(rng, make(rng, finer, places), factor)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, Clock
+from terracast.stfm.prior.clock import DAY, WorldClock
 from terracast.stfm.prior.noise import log_uniform, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.weather import sky
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 RUN_IN = 365
 
@@ -35,7 +35,7 @@ class Basin:
     below: np.ndarray
 
 
-def rivers(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def rivers(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Discharge or stage on a river tree; rain and temperature may be known.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -45,7 +45,7 @@ def rivers(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     True
     """
     # The stores fill in a run-in that the panel does not show.
-    longer = Clock(clock.start - RUN_IN * clock.step, clock.step, clock.steps + RUN_IN, clock.zone)
+    longer = WorldClock(clock.start - RUN_IN * clock.step, clock.step, clock.steps + RUN_IN, clock.zone)
     air = sky(rng, longer, places)
     rain = air["rain"] / (air["rain"].mean() + 1e-9) * rng.uniform(0.8, 6.0) * clock.step / DAY
     basin = draw_basin(rng, clock, places.count)
@@ -62,11 +62,11 @@ def rivers(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     graph = np.zeros((places.count, places.count))
     inland = basin.below >= 0
     graph[np.flatnonzero(inland), basin.below[inland]] = 1.0
-    return Draft(clock, places, (Series(name, values, units), *drivers), "river", floor=0.0,
+    return Draft(clock, places, (WorldSeries(name, values, units), *drivers), "river", floor=0.0,
                  graph=graph if rng.random() < 0.7 else None)
 
 
-def draw_basin(rng: np.random.Generator, clock: Clock, nodes: int) -> Basin:
+def draw_basin(rng: np.random.Generator, clock: WorldClock, nodes: int) -> Basin:
     """A tree whose nodes flow to a node of lower number; residence times from half a day to a year."""
     def share(low: float, high: float) -> np.ndarray:
         days = np.exp(rng.uniform(np.log(low), np.log(high)) + 0.4 * rng.standard_normal(nodes))

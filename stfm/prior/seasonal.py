@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, WorldClock
 from terracast.stfm.prior.noise import bursts, jumps, log_uniform, memory_of, ornstein, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import harmonic, human_day
-from terracast.stfm.prior.world import Draft, Series
+from terracast.stfm.prior.world import Draft, WorldSeries
 
 
-def seasonal(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def seasonal(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """One signal; its season, persistent rest and white noise have sizes of their own, two decades wide.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -37,14 +37,14 @@ def seasonal(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     if rng.random() < 0.25:
         noise = noise * bursts(rng, clock.steps, places.mixing(rng), log_uniform(rng, 2, 200), rng.uniform(0.2, 0.9))
     if rng.random() < 0.5:
-        return Draft(clock, places, (Series("signal", shape + level + rest + noise),), "signal")
+        return Draft(clock, places, (WorldSeries("signal", shape + level + rest + noise),), "signal")
     # Multiplied: what is large swings and errs more.
     gain = rng.uniform(0.1, 0.6)
     values = np.exp(np.clip(gain * (shape + level + rest), -6, 6)) * np.maximum(1 + gain * noise, 0.02)
-    return Draft(clock, places, (Series("signal", values),), "signal", floor=0.0)
+    return Draft(clock, places, (WorldSeries("signal", values),), "signal", floor=0.0)
 
 
-def _seasons(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarray:
+def _seasons(rng: np.random.Generator, clock: WorldClock, places: Places) -> np.ndarray:
     """One to three seasons, (time, node), each of spread about 1 times its weight; days first."""
     total = np.zeros((clock.steps, places.count))
     turns = [(period, turn) for period, turn in ((DAY, clock.day), (WEEK, clock.week), (YEAR, clock.year))
@@ -60,7 +60,8 @@ def _seasons(rng: np.random.Generator, clock: Clock, places: Places) -> np.ndarr
     return total
 
 
-def _one_season(rng: np.random.Generator, clock: Clock, places: Places, turn: np.ndarray, length: float) -> np.ndarray:
+def _one_season(rng: np.random.Generator, clock: WorldClock, places: Places, turn: np.ndarray,
+                length: float) -> np.ndarray:
     """A shape over the turn, (time, node): smooth, human, saw, block or peak; it may swell or slowly change."""
     alike = float(rng.beta(3.0, 0.8))
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, YEAR, WorldClock
 from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import harmonic
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 BENDS = 5  # straight, tanh, one-sided, threshold, wave
 LONGEST_LAG = 24
@@ -33,7 +33,7 @@ class Links:
     strength: np.ndarray
 
 
-def structural(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def structural(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Two to six variables of one mechanism; the target has a cause among the drivers more often than not.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -58,7 +58,7 @@ def structural(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     candidates = [driver(f"variable_{index}", values[:, index], rng, lag=_lag_to(links, index, target))
                   for index in range(count) if index != target]
     drivers = chosen_drivers(rng, candidates)
-    return Draft(clock, places, (Series(f"variable_{target}", values[:, target]), *drivers), "system",
+    return Draft(clock, places, (WorldSeries(f"variable_{target}", values[:, target]), *drivers), "system",
                  graph=graph if share > 0 else None)
 
 
@@ -124,7 +124,7 @@ def bent(value: float, bend: int) -> float:
     return value
 
 
-def _push(rng: np.random.Generator, steps: int, clock: Clock, places: Places) -> np.ndarray:
+def _push(rng: np.random.Generator, steps: int, clock: WorldClock, places: Places) -> np.ndarray:
     """What drives a variable from outside: noise, at times with a season, slow wandering, storms."""
     mixing = places.mixing(rng)
     push = white(rng, steps, mixing, tail=None if rng.random() < 0.7 else rng.uniform(2.5, 6.0))

@@ -11,17 +11,17 @@ import numba as nb
 import numpy as np
 
 from terracast.stfm.prior.calendar import activity, holidays
-from terracast.stfm.prior.clock import Clock
+from terracast.stfm.prior.clock import WorldClock
 from terracast.stfm.prior.noise import log_uniform, ornstein, shots
 from terracast.stfm.prior.places import Places
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 JAM = 110.0  # cars per km and lane
 BACKWARD = 18.0  # km/h, the speed of the wave that travels backwards
 RUN_IN = 20  # steps in which the road fills
 
 
-def traffic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def traffic(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """Speed, flow or occupancy at sensors along a corridor; the others may be drivers.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -53,11 +53,11 @@ def traffic(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     along = (at[:, None] - at[None]) * length
     graph = np.where((np.abs(along) > 0) & (np.abs(along) < 4 * length), np.exp(-np.abs(along) / length / 3), 0.0)
     line = Places(np.stack([at * length, 0.2 * length * np.sin(at)], 1), places.lat, places.lon)
-    return Draft(clock, line, (Series(name, made[name], units[name]), *chosen_drivers(rng, others)), "traffic",
+    return Draft(clock, line, (WorldSeries(name, made[name], units[name]), *chosen_drivers(rng, others)), "traffic",
                  graph=graph if rng.random() < 0.8 else None, floor=0.0)
 
 
-def _demand(rng: np.random.Generator, clock: Clock, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _demand(rng: np.random.Generator, clock: WorldClock, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares of capacity that want in at the upstream end (time,) and on ramps (time, cell); share that leaves."""
     shape = activity(rng, clock, 2, holidays(rng, clock))
     noise = np.exp(log_uniform(rng, 0.03, 0.25) * ornstein(rng, clock.steps, np.eye(2), log_uniform(rng, 1, 30)))
@@ -70,7 +70,7 @@ def _demand(rng: np.random.Generator, clock: Clock, cells: int) -> tuple[np.ndar
     return demand, wanted[:, 1:] * ramps, leaving
 
 
-def _capacity(rng: np.random.Generator, clock: Clock, cells: int) -> np.ndarray:
+def _capacity(rng: np.random.Generator, clock: WorldClock, cells: int) -> np.ndarray:
     """Share of full capacity, (time, cell): bottlenecks that are always there, and crashes now and then."""
     lanes: np.ndarray = 1 - (rng.random(cells) < 0.2) * rng.uniform(0.05, 0.45, cells)
     rate = log_uniform(rng, 0.02, 0.5) * clock.step / 86_400
@@ -117,7 +117,7 @@ def transmit(demand: np.ndarray, ramp: np.ndarray, leaving: np.ndarray, capacity
     return mean, through, account
 
 
-def _measured(rng: np.random.Generator, clock: Clock, density: np.ndarray, flow: np.ndarray, free: float,
+def _measured(rng: np.random.Generator, clock: WorldClock, density: np.ndarray, flow: np.ndarray, free: float,
               ) -> dict[str, np.ndarray]:
     """What loops report: speed flow/density (free flow on an empty road), with noise; each site its own limit."""
     speed = np.where(density > 0.3, flow / np.maximum(density, 0.3), free)

@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from terracast.stfm.prior.clock import DAY, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, YEAR, WorldClock
 from terracast.stfm.prior.gaussian import matern, sampled
 from terracast.stfm.prior.noise import bursts, log_uniform, ornstein, wandering, white
 from terracast.stfm.prior.places import Places
 from terracast.stfm.prior.profiles import south, sunshine
-from terracast.stfm.prior.world import Draft, Series, chosen_drivers, driver
+from terracast.stfm.prior.world import Draft, WorldSeries, chosen_drivers, driver
 
 UNITS = {"temperature": "degC", "humidity": "%", "wind_speed": "m s-1", "rain": "mm", "pressure": "hPa",
          "radiation": "W m-2", "dew_point": "degC"}
@@ -20,7 +20,7 @@ OFTEN = {"temperature": 0.3, "humidity": 0.12, "wind_speed": 0.22, "rain": 0.1, 
          "dew_point": 0.08}
 
 
-def weather(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
+def weather(rng: np.random.Generator, clock: WorldClock, places: Places) -> Draft:
     """One weather variable to forecast, up to three others as drivers.
 
     >>> from terracast.stfm.prior.clock import draw_clock
@@ -34,11 +34,12 @@ def weather(rng: np.random.Generator, clock: Clock, places: Places) -> Draft:
     others = [driver(name, made[name], rng, UNITS[name]) for name in made if name != target]
     others = [others[at] for at in rng.permutation(len(others))]
     floor = 0.0 if target in ("humidity", "wind_speed", "rain", "radiation") else None
-    return Draft(clock, places, (Series(target, made[target], UNITS[target]), *chosen_drivers(rng, others)), "weather",
+    return Draft(clock, places, (WorldSeries(target, made[target], UNITS[target]), *chosen_drivers(rng, others)),
+                 "weather",
                  floor=floor)
 
 
-def sky(rng: np.random.Generator, clock: Clock, places: Places) -> dict[str, np.ndarray]:
+def sky(rng: np.random.Generator, clock: WorldClock, places: Places) -> dict[str, np.ndarray]:
     """All weather variables, (time, node) each, from shared spells; a climate is drawn first."""
     per_day = max(clock.per_day, 1 / 30)
     mixing = places.mixing(rng, reach=places.size * log_uniform(rng, 1.0, 20.0), own=float(rng.uniform(0, 0.1)))
@@ -55,7 +56,8 @@ def sky(rng: np.random.Generator, clock: Clock, places: Places) -> dict[str, np.
             "radiation": 1000 * sun[:, None] * (1 - rng.uniform(0.4, 0.9) * cloud)}
 
 
-def fronts(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.ndarray, memory: float) -> np.ndarray:
+def fronts(rng: np.random.Generator, clock: WorldClock, places: Places, mixing: np.ndarray,
+           memory: float) -> np.ndarray:
     """Spells that cross the country at 15 … 70 km/h: who lies where they come from sees them first; variance 1."""
     if rng.random() < 0.25:
         return ornstein(rng, clock.steps, mixing, memory)
@@ -65,14 +67,14 @@ def fronts(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.nd
     return sampled(rng, kernel, mixing, along / speed * 3600 / clock.step)
 
 
-def _daily_sun(clock: Clock, lat: float) -> np.ndarray:
+def _daily_sun(clock: WorldClock, lat: float) -> np.ndarray:
     """Mean of the sun's height over a day, by day of year."""
     hours = np.arange(24) / 24
     grid = np.array([sunshine(hours, np.full(24, turn), lat).mean() for turn in np.arange(48) / 48])
     return np.asarray(np.interp(clock.year, np.arange(49) / 48, np.append(grid, grid[0])))
 
 
-def _temperature(rng: np.random.Generator, clock: Clock, places: Places, sun: np.ndarray, spell: np.ndarray,
+def _temperature(rng: np.random.Generator, clock: WorldClock, places: Places, sun: np.ndarray, spell: np.ndarray,
                  cloud: np.ndarray) -> np.ndarray:
     """Annual wave by latitude, a daily wave larger under a clear sky and a high sun, spells larger in winter."""
     swing = rng.uniform(0.1, 0.35) * abs(places.lat) + rng.uniform(0.3, 2.0)
@@ -93,7 +95,7 @@ def _temperature(rng: np.random.Generator, clock: Clock, places: Places, sun: np
     return np.asarray(values + rng.uniform(0, 1.0) * slow + warming + quick)
 
 
-def _water(rng: np.random.Generator, clock: Clock, places: Places, temperature: np.ndarray, front: np.ndarray,
+def _water(rng: np.random.Generator, clock: WorldClock, places: Places, temperature: np.ndarray, front: np.ndarray,
            ) -> dict[str, np.ndarray]:
     """Dew point follows temperature slowly and never exceeds it; relative humidity by Magnus' formula."""
     per_day = max(clock.per_day, 1 / 30)
@@ -117,7 +119,8 @@ def _smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.asarray((sums[ends] - sums[begins]) / (ends - begins)[:, None])
 
 
-def _wind(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.ndarray, front: np.ndarray) -> np.ndarray:
+def _wind(rng: np.random.Generator, clock: WorldClock, places: Places, mixing: np.ndarray,
+          front: np.ndarray) -> np.ndarray:
     """Weibull speeds of shape 1.4 … 2.6 made from a normal score: fronts, gusts, afternoons, winters."""
     per_day = max(clock.per_day, 1 / 30)
     weight = rng.uniform(0.2, 0.8)
@@ -131,7 +134,8 @@ def _wind(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.nda
     return np.asarray(log_uniform(rng, 1.5, 10.0) * np.exp(0.25 * rng.standard_normal(places.count)) * speed)
 
 
-def _rain(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.ndarray, front: np.ndarray) -> np.ndarray:
+def _rain(rng: np.random.Generator, clock: WorldClock, places: Places, mixing: np.ndarray,
+          front: np.ndarray) -> np.ndarray:
     """It rains where a mixture of front and showers exceeds a threshold; wetter in one season."""
     per_day = max(clock.per_day, 1 / 30)
     shower = ornstein(rng, clock.steps, places.mixing(rng), rng.uniform(0.05, 0.3) * per_day)
@@ -142,7 +146,7 @@ def _rain(rng: np.random.Generator, clock: Clock, places: Places, mixing: np.nda
     return np.asarray(log_uniform(rng, 0.5, 8.0) * sizes * np.maximum(score, 0.0) ** rng.uniform(1.0, 2.2))
 
 
-def _pressure(rng: np.random.Generator, clock: Clock, places: Places, front: np.ndarray, mixing: np.ndarray,
+def _pressure(rng: np.random.Generator, clock: WorldClock, places: Places, front: np.ndarray, mixing: np.ndarray,
               ) -> np.ndarray:
     """Smooth: an integrated process, low where fronts pass, with the half-daily tide of the atmosphere."""
     per_day = max(clock.per_day, 1 / 30)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from terracast.stfm.prior.clock import Clock, text_of
+from terracast.stfm.prior.clock import WorldClock, text_of
 from terracast.stfm.prior.places import Places
 
 
@@ -27,7 +27,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Series:
+class WorldSeries:
     """One variable in the making: ``values`` (time, node)."""
 
     name: str
@@ -39,15 +39,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Draft:
-    """A world before it becomes a panel: what families give and what faults work on. Series[0] is the target.
+    """A world before it becomes a panel: what families give and what faults work on. WorldSeries[0] is the target.
 
     ``positions`` (time, node, 2) in km, when nodes move. ``whole``: the target is counted. ``floor``: what its values
     cannot fall below.
     """
 
-    clock: Clock
+    clock: WorldClock
     places: Places
-    series: tuple[Series, ...]
+    series: tuple[WorldSeries, ...]
     domain: str
     kind: str = "sensor"
     graph: np.ndarray | None = None
@@ -56,21 +56,23 @@ class Draft:
     floor: float | None = None
 
     @property
-    def target(self) -> Series:
+    def target(self) -> WorldSeries:
         """The series to forecast."""
         return self.series[0]
 
 
-def driver(name: str, values: np.ndarray, rng: np.random.Generator, units: str = "1", lag: int | None = None) -> Series:
+def driver(name: str, values: np.ndarray, rng: np.random.Generator, units: str = "1",
+           lag: int | None = None) -> WorldSeries:
     """A driver that is known ahead in a third of worlds (a weather forecast, a calendar), else only up to now."""
-    return Series(name, values, units, "future_driver" if rng.random() < 0.35 else "past_driver", lag)
+    return WorldSeries(name, values, units, "future_driver" if rng.random() < 0.35 else "past_driver", lag)
 
 
-def chosen_drivers(rng: np.random.Generator, candidates: Sequence[Series], most: int = 3) -> tuple[Series, ...]:
+def chosen_drivers(rng: np.random.Generator, candidates: Sequence[WorldSeries], most: int = 3) -> tuple[WorldSeries,
+                                                                                                        ...]:
     """None to ``most`` of the candidates: a panel seldom holds all that drives it.
 
     >>> rng = np.random.default_rng(0)
-    >>> len(chosen_drivers(rng, [Series("rain", np.zeros((2, 1)), role="past_driver")])) <= 1
+    >>> len(chosen_drivers(rng, [WorldSeries("rain", np.zeros((2, 1)), role="past_driver")])) <= 1
     True
     """
     count = int(rng.integers(0, min(most, len(candidates)) + 1))
@@ -80,9 +82,9 @@ def chosen_drivers(rng: np.random.Generator, candidates: Sequence[Series], most:
 def finished(draft: Draft) -> World:
     """The draft as a World whose panel passes ``streams.panel.check_panel``.
 
-    >>> from terracast.stfm.prior.clock import Clock
+    >>> from terracast.stfm.prior.clock import WorldClock
     >>> places = Places(np.zeros((2, 2)), 50.0, 8.0)
-    >>> world = finished(Draft(Clock(0.0, 3600.0, 4), places, (Series("load", np.ones((4, 2))),), "energy"))
+    >>> world = finished(Draft(WorldClock(0.0, 3600.0, 4), places, (WorldSeries("load", np.ones((4, 2))),), "energy"))
     >>> world.target, world.panel.attrs["step"], world.panel["load"].attrs["role"]
     ('load', '1h', 'target')
     """

@@ -5,9 +5,9 @@ from terracast.streams.city.demo import demo_city
 from terracast.streams.city.drifts import PlantedDrift
 from terracast.streams.city.faults import PlantedFault
 from terracast.streams.city.links import LINKS, Shock, TrueLink
-from terracast.streams.city.places import Layout, lay_out
+from terracast.streams.city.places import CityLayout, lay_out
 from terracast.streams.city.reports import Reporting
 from terracast.streams.city.variables import CityError
 
-__all__ = ["LINKS", "City", "CityError", "Layout", "PlantedDrift", "PlantedFault", "Reporting", "Shock",
+__all__ = ["LINKS", "City", "CityError", "CityLayout", "PlantedDrift", "PlantedFault", "Reporting", "Shock",
            "TrueLink", "demo_city", "lay_out", "simulate_city"]

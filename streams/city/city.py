@@ -15,13 +15,13 @@ from terracast.streams.city.clock import HOUR
 from terracast.streams.city.drifts import PlantedDrift, checked_drift
 from terracast.streams.city.faults import PlantedFault, checked_fault
 from terracast.streams.city.links import LINKS, Shock, TrueLink
-from terracast.streams.city.places import Layout, lay_out
+from terracast.streams.city.places import CityLayout, lay_out
 from terracast.streams.city.plans import default_changes
 from terracast.streams.city.reports import Reporting, reported
 from terracast.streams.city.traffic import make_traffic
 from terracast.streams.city.variables import VARIABLES, CityError, variable_of
 from terracast.streams.city.weather import make_weather
-from terracast.streams.city.world import World
+from terracast.streams.city.world import CityWorld
 from terracast.streams.instant import instant
 from terracast.streams.known import Recorded
 
@@ -44,7 +44,7 @@ class City:
     drifts: tuple[PlantedDrift, ...]
     faults: tuple[PlantedFault, ...]
     edges: pd.DataFrame
-    layout: Layout
+    layout: CityLayout
 
     def history(self) -> Recorded:
         """The city as a history that can be asked for what was known at any instant."""
@@ -83,7 +83,7 @@ def simulate_city(seed: int = 7, start: str | np.datetime64 = "2023-01-01", days
                          if isinstance(one, PlantedDrift)])
     faults = _by_onset([checked_fault(one, layout) for one in planned if isinstance(one, PlantedFault)])
     time = begin + np.arange(-RUN_IN_HOURS, days * 24) * HOUR
-    world = World(seed, layout, time, tuple(links), planted, tuple(shocks))
+    world = CityWorld(seed, layout, time, tuple(links), planted, tuple(shocks))
     make_weather(world)
     make_traffic(world)
     make_air(world)
@@ -95,7 +95,7 @@ def simulate_city(seed: int = 7, start: str | np.datetime64 = "2023-01-01", days
                 edges=layout.roads, layout=layout)
 
 
-def _planned(drifts: str | Sequence[PlantedDrift | PlantedFault], layout: Layout, begin: np.datetime64,
+def _planned(drifts: str | Sequence[PlantedDrift | PlantedFault], layout: CityLayout, begin: np.datetime64,
              days: int) -> Sequence[PlantedDrift | PlantedFault]:
     if not isinstance(drifts, str):
         return drifts

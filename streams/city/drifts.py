@@ -14,7 +14,7 @@ import numpy as np
 
 from terracast.stats.calendar import hour_of_day
 from terracast.streams.city.links import TrueLink
-from terracast.streams.city.places import Layout
+from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import CityError, variable_of
 from terracast.streams.instant import instant
 
@@ -56,7 +56,7 @@ class PlantedDrift:
         return f"{self.domain}.{self.variable}"
 
 
-def checked_drift(drift: PlantedDrift, layout: Layout, links: Sequence[TrueLink]) -> PlantedDrift:
+def checked_drift(drift: PlantedDrift, layout: CityLayout, links: Sequence[TrueLink]) -> PlantedDrift:
     """The drift with its nodes spelled out and ns stamps; ``CityError`` where it cannot be planted."""
     if drift.sort not in SORTS:
         raise CityError(f"drift of sort {drift.sort!r}", where=drift.series,
@@ -70,7 +70,7 @@ def checked_drift(drift: PlantedDrift, layout: Layout, links: Sequence[TrueLink]
 
 
 def checked_place(series: str, nodes: tuple[str, ...], start: np.datetime64, end: np.datetime64,
-                  layout: Layout) -> tuple[tuple[str, ...], np.datetime64, np.datetime64]:
+                  layout: CityLayout) -> tuple[tuple[str, ...], np.datetime64, np.datetime64]:
     """Nodes spelled out and ns stamps of a planted change; ``CityError`` for unknown names, an empty span."""
     variable_of(series)
     known = layout.names[series.partition(".")[0]]

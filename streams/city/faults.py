@@ -9,7 +9,7 @@ import numpy as np
 
 from terracast.streams.city.drifts import cells, checked_place
 from terracast.streams.city.links import delayed
-from terracast.streams.city.places import Layout
+from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import CityError
 
 SORTS = ("outage", "stuck", "unit", "clock")
@@ -45,7 +45,7 @@ class PlantedFault:
         return f"{self.domain}.{self.variable}"
 
 
-def checked_fault(fault: PlantedFault, layout: Layout) -> PlantedFault:
+def checked_fault(fault: PlantedFault, layout: CityLayout) -> PlantedFault:
     """The fault with its nodes spelled out and ns stamps; ``CityError`` where it cannot be planted."""
     if fault.sort not in SORTS:
         raise CityError(f"fault of sort {fault.sort!r}", where=fault.series,

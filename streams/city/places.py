@@ -18,7 +18,7 @@ FEWEST = {"weather": 1, "traffic": 3, "air": 1}
 
 
 @dataclass(frozen=True)
-class Layout:
+class CityLayout:
     """Node names and positions per domain; ``positions`` are km east and north of the centre, (node, 2).
 
     ``roads`` has columns node_from, node_to, weight (0 … 1, nearer is heavier), both directions listed.
@@ -82,7 +82,7 @@ def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(((one[:, None, :] - other[None, :, :]) ** 2).sum(axis=2)))
 
 
-def lay_out(seed: int, nodes: Mapping[str, int]) -> Layout:
+def lay_out(seed: int, nodes: Mapping[str, int]) -> CityLayout:
     """Place the nodes: weather within 20 km, air within 10 km, traffic on a ring road and its spokes.
 
     >>> len(lay_out(7, {"weather": 2, "traffic": 9, "air": 3}).roads)
@@ -99,7 +99,7 @@ def lay_out(seed: int, nodes: Mapping[str, int]) -> Layout:
                  "air": _spiral(nodes["air"], 10.0, random)}
     names = {domain: tuple(f"{domain}-{number:02d}" for number in range(1, nodes[domain] + 1))
              for domain in VARIABLES}
-    return Layout(names, positions, _roads(names["traffic"], positions["traffic"], ring))
+    return CityLayout(names, positions, _roads(names["traffic"], positions["traffic"], ring))
 
 
 def _spiral(count: int, radius: float, random: np.random.Generator) -> np.ndarray:

@@ -7,14 +7,14 @@ import numpy as np
 from terracast.streams.city.clock import HOUR, days_after
 from terracast.streams.city.drifts import PlantedDrift
 from terracast.streams.city.faults import PlantedFault
-from terracast.streams.city.places import Layout
+from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import CityError
 from terracast.streams.instant import instant
 
 SHORTEST_DEFAULT = 10
 
 
-def default_changes(layout: Layout, begin: np.datetime64, days: int
+def default_changes(layout: CityLayout, begin: np.datetime64, days: int
                     ) -> tuple[PlantedDrift | PlantedFault, ...]:
     """One drift and one fault of each sort, spread over the last 70 % of the span, each about one sd in size.
 
@@ -43,7 +43,7 @@ def default_changes(layout: Layout, begin: np.datetime64, days: int
     )
 
 
-def demo_changes(layout: Layout, begin: np.datetime64, days: int, variable: str
+def demo_changes(layout: CityLayout, begin: np.datetime64, days: int, variable: str
                  ) -> tuple[PlantedDrift | PlantedFault, ...]:
     """Three changes of one air variable: level in the north (day 170, stays), traffic's effect cut everywhere
     (day 235, stays), a fifth of the stations, in the south, stuck (days 300 to 309).

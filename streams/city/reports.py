@@ -12,7 +12,7 @@ import xarray as xr
 from terracast.streams.city.clock import HOUR
 from terracast.streams.city.faults import PlantedFault, faulty, hours_behind, with_faults
 from terracast.streams.city.variables import VARIABLES
-from terracast.streams.city.world import World
+from terracast.streams.city.world import CityWorld
 from terracast.streams.known import REVISION_COLUMNS, no_revisions
 
 LONGEST_LATE_HOURS = 96
@@ -33,7 +33,7 @@ class Reporting:
     revised_share: Mapping[str, float] = field(default_factory=lambda: {"air": 0.01})
 
 
-def reported(world: World, domain: str, rows: slice, faults: Sequence[PlantedFault], reporting: Reporting
+def reported(world: CityWorld, domain: str, rows: slice, faults: Sequence[PlantedFault], reporting: Reporting
              ) -> tuple[xr.Dataset, pd.DataFrame]:
     """The panel of first reports of one domain, and the ledger of its revisions."""
     time, names = world.time[rows], world.layout.names[domain]
@@ -57,7 +57,7 @@ def reported(world: World, domain: str, rows: slice, faults: Sequence[PlantedFau
     return _panel(world, domain, time, values, known), revisions
 
 
-def _known_times(world: World, domain: str, time: np.ndarray, faults: Sequence[PlantedFault],
+def _known_times(world: CityWorld, domain: str, time: np.ndarray, faults: Sequence[PlantedFault],
                  reporting: Reporting) -> np.ndarray:
     """When each report is known, (time, node)."""
     names = world.layout.names[domain]
@@ -83,7 +83,7 @@ def _runs(random: np.random.Generator, shape: tuple[int, int], share: float, mea
     return left
 
 
-def _revised(world: World, series: str, told: np.ndarray, fixed: np.ndarray, known: np.ndarray,
+def _revised(world: CityWorld, series: str, told: np.ndarray, fixed: np.ndarray, known: np.ndarray,
              share: float, time: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
     """First reports, wrong in a share of the cells without fault, and the ledger of what replaced them."""
     random = world.random(series + ".revised")
@@ -97,7 +97,7 @@ def _revised(world: World, series: str, told: np.ndarray, fixed: np.ndarray, kno
     return np.where(chosen, told * error, told), ledger
 
 
-def _panel(world: World, domain: str, time: np.ndarray, values: Mapping[str, np.ndarray],
+def _panel(world: CityWorld, domain: str, time: np.ndarray, values: Mapping[str, np.ndarray],
            known: np.ndarray) -> xr.Dataset:
     latitude, longitude = world.layout.degrees(domain)
     dims = ("time", "node")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.streams.city.world import World, remembered
+from terracast.streams.city.world import CityWorld, remembered
 
 
-def make_traffic(world: World) -> None:
+def make_traffic(world: CityWorld) -> None:
     """Add volume and speed, in causal order, to the world."""
     _volume(world)
     _speed(world)
 
 
-def _volume(world: World) -> None:
+def _volume(world: CityWorld) -> None:
     count = len(world.layout.names["traffic"])
     roads = world.random("traffic.roads")
     capacity = roads.uniform(700, 1900, count)
@@ -54,7 +54,7 @@ def _year(season: np.ndarray) -> np.ndarray:
     return np.asarray(1.02 - 0.13 * np.exp(-((day - 225) / 16) ** 2) - 0.22 * np.exp(-((new_year / 6) ** 2)))
 
 
-def _speed(world: World) -> None:
+def _speed(world: CityWorld) -> None:
     count = len(world.layout.names["traffic"])
     free_flow = world.random("traffic.free_flow").uniform(62, 95, count)
     memory = 0.35 * np.eye(count) + 0.15 * world.layout.road_mixing()

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.streams.city.world import World, remembered
+from terracast.streams.city.world import CityWorld, remembered
 
 MEAN_WIND = 3.0
 RAIN_THRESHOLD = 1.3
 
 
-def make_weather(world: World) -> None:
+def make_weather(world: CityWorld) -> None:
     """Add rain, wind speed and temperature, in causal order, to the world."""
     _rain(world)
     _wind(world)
     _temperature(world)
 
 
-def _memory(world: World, own: float) -> np.ndarray:
+def _memory(world: CityWorld, own: float) -> np.ndarray:
     return own * np.eye(len(world.layout.names["weather"]))
 
 
-def _rain(world: World) -> None:
+def _rain(world: CityWorld) -> None:
     """Fronts are a smooth Gaussian field; it rains where it exceeds a threshold (about 9 % of hours)."""
     own = 0.85
     front = remembered(world.noise("weather.rain", np.sqrt(1 - own**2), 60.0, 0.05), _memory(world, own))
@@ -30,7 +30,7 @@ def _rain(world: World) -> None:
     world.signals["weather.rain"] = np.log1p(values)
 
 
-def _wind(world: World) -> None:
+def _wind(world: CityWorld) -> None:
     own = 0.85
     gusts = remembered(world.noise("weather.wind_speed", np.sqrt(1 - own**2), 50.0, 0.1), _memory(world, own))
     open_land = world.random("weather.openness").normal(0, 0.15, len(world.layout.names["weather"]))
@@ -41,7 +41,7 @@ def _wind(world: World) -> None:
     world.signals["weather.wind_speed"] = values / MEAN_WIND - 1
 
 
-def _temperature(world: World) -> None:
+def _temperature(world: CityWorld) -> None:
     own = 0.92
     noise = world.noise("weather.temperature", 1.1, 80.0, 0.04)
     spell = remembered(noise + world.forcing("weather.temperature"), _memory(world, own))

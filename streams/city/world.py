@@ -10,7 +10,7 @@ import numpy as np
 from terracast.stats.calendar import day_of_week, hour_of_day
 from terracast.streams.city.drifts import PlantedDrift, law_in_force, with_value_drifts
 from terracast.streams.city.links import TYPICAL, Shock, TrueLink, delayed
-from terracast.streams.city.places import Layout
+from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import variable_of
 from terracast.streams.instant import instant
 
@@ -19,14 +19,14 @@ DAY = np.timedelta64(24, "h")
 
 
 @dataclass(frozen=True)
-class World:
+class CityWorld:
     """A city in the making: what is given, and the values and signals made so far, (time, node).
 
     ``time`` begins with a run-in that is cut off later, so that no state starts from nothing.
     """
 
     seed: int
-    layout: Layout
+    layout: CityLayout
     time: np.ndarray
     links: tuple[TrueLink, ...]
     drifts: tuple[PlantedDrift, ...] = ()

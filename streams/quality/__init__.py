@@ -6,9 +6,26 @@ from terracast.streams.quality.labels import LABELS, SUSPECT, Label
 from terracast.streams.quality.learning import learn
 from terracast.streams.quality.recording import record, recorded
 from terracast.streams.quality.reference import Reference
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.tickets import QualityTicket, Share, shares, summary, tickets
 
-__all__ = ["LABELS", "SUSPECT", "Flagged", "Label", "QualityTicket", "Reference", "Settings", "Share",
-           "SharedSeries", "flag", "judge", "learn", "record", "recorded", "shared_series", "shares", "summary",
-           "tickets"]
+__all__ = [
+           "LABELS",
+           "SUSPECT",
+           "Flagged",
+           "Label",
+           "QualitySettings",
+           "QualityTicket",
+           "Reference",
+           "Share",
+           "SharedSeries",
+           "flag",
+           "judge",
+           "learn",
+           "record",
+           "recorded",
+           "shared_series",
+           "shares",
+           "summary",
+           "tickets",
+]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.quality.found import Cells, Found
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.windows import run_length
 
 
@@ -20,17 +20,17 @@ def delays(known: np.ndarray, time: np.ndarray, step: np.timedelta64, usual: int
     return np.where(np.isnat(behind), np.nan, behind / step)
 
 
-def late(behind: np.ndarray, settings: Settings) -> Found:
+def late(behind: np.ndarray, settings: QualitySettings) -> Found:
     """Reports that came ``late_steps`` or more after their usual time.
 
-    >>> late(np.array([[0.0], [2.0], [np.nan]]), Settings()).mask.ravel().tolist()
+    >>> late(np.array([[0.0], [2.0], [np.nan]]), QualitySettings()).mask.ravel().tolist()
     [False, True, False]
     """
     with np.errstate(invalid="ignore"):
         return Found(behind >= settings.late_steps)
 
 
-def backfilled(behind: np.ndarray, known: np.ndarray, settings: Settings) -> Found:
+def backfilled(behind: np.ndarray, known: np.ndarray, settings: QualitySettings) -> Found:
     """Late reports that came in one go: ``backfill_rows`` or more stamps in a row with one known time."""
     is_late = late(behind, settings).mask
     together = np.concatenate([np.zeros((1, known.shape[1]), bool), known[1:] == known[:-1]])

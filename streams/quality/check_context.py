@@ -9,7 +9,7 @@ import numpy as np
 
 from terracast.streams.quality.neighbours import neighbour_median
 from terracast.streams.quality.reference import Climatology
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.units import Alternative
 from terracast.streams.quality.windows import filled_forward, run_length, trailing_mean
 
@@ -42,7 +42,7 @@ class CheckContext:
     step: np.timedelta64
     values: np.ndarray
     first: int
-    settings: Settings
+    settings: QualitySettings
     alternatives: tuple[Alternative, ...]
     usual: Climatology | None
     natural_zero: bool = False

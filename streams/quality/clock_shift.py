@@ -14,7 +14,7 @@ import pandas as pd
 
 from terracast.streams.quality.check_context import CheckContext, day_class
 from terracast.streams.quality.found import Found, nothing_found, onset
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.stuck import MOSTLY_FLOOR
 from terracast.streams.quality.windows import nan_median, shifted, trailing_mean
 
@@ -26,10 +26,10 @@ ENOUGH_WINDOWS = 6
 RECENT_SHARE = 7  # the last seventh of the window must still speak for it
 
 
-def shifts(step: np.timedelta64, settings: Settings) -> tuple[int, ...]:
+def shifts(step: np.timedelta64, settings: QualitySettings) -> tuple[int, ...]:
     """Shifts looked for, in rows; none for steps of more than two hours.
 
-    >>> shifts(np.timedelta64(1, "h"), Settings(clock_hours=1))
+    >>> shifts(np.timedelta64(1, "h"), QualitySettings(clock_hours=1))
     (1, -1)
     """
     if pd.Timedelta(step) > pd.Timedelta("2h"):
@@ -100,7 +100,7 @@ def _bounded(error: np.ndarray) -> np.ndarray:
     return np.minimum(np.abs(error), MOST)
 
 
-def limit_from_past(cell: np.ndarray, window: int, settings: Settings, neighbours: np.ndarray) -> np.ndarray:
+def limit_from_past(cell: np.ndarray, window: int, settings: QualitySettings, neighbours: np.ndarray) -> np.ndarray:
     """The limit of a shift's mean evidence, (node,), from the past's evidence.
 
     In the past a shift made things worse, by some amount; a real one makes them better by about the same

@@ -14,7 +14,7 @@ import xarray as xr
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality.check_context import CheckContext
 from terracast.streams.quality.found import Found
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.windows import trailing_count
 
 PRESENT = 0.8  # share of the window that must hold values
@@ -86,7 +86,7 @@ def _twins(key: np.ndarray) -> np.ndarray:
 
 
 def shared_series(panel: xr.Dataset, *, at_least_days: int = 7,
-                  settings: Settings | None = None) -> tuple[SharedSeries, ...]:
+                  settings: QualitySettings | None = None) -> tuple[SharedSeries, ...]:
     """Which nodes share a series, and from which day to which: one group for each span in which it held.
 
     Looks at whole windows (a day by default); a group that is interrupted for up to a week goes on, one that
@@ -101,7 +101,7 @@ def shared_series(panel: xr.Dataset, *, at_least_days: int = 7,
     >>> [(group.nodes, str(group.start), str(group.end)) for group in shared_series(panel)]
     [(('a', 'b'), '2020-01-01', '2020-01-10')]
     """
-    panel, settings = check_panel(panel), settings or Settings()
+    panel, settings = check_panel(panel), settings or QualitySettings()
     window = settings.rows(settings.duplicate_window, step_of(panel), 24)
     time, names = panel["time"].values, panel["node"].values
     found: list[SharedSeries] = []

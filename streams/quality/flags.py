@@ -24,7 +24,7 @@ from terracast.streams.quality.labels import SUSPECT, Label, flag_attrs
 from terracast.streams.quality.learning import highest, learn
 from terracast.streams.quality.limits import is_direction, out_of_range, range_of, zero_is_natural
 from terracast.streams.quality.reference import Reference, check_reference
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.units import alternatives
 
 Limits = Mapping[str, tuple[float, float]]
@@ -59,7 +59,7 @@ class Flagged:
 
 
 def flag(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limits | None = None,
-         since: np.datetime64 | None = None, settings: Settings | None = None) -> xr.Dataset:
+         since: np.datetime64 | None = None, settings: QualitySettings | None = None) -> xr.Dataset:
     """Flags of the panel's rows from ``since`` on (default: all), as first given at their stamps.
 
     A Dataset of the same variables on (time, node), uint16 bit masks with CF ``flag_masks`` and
@@ -77,19 +77,19 @@ def flag(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limit
 
 
 def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limits | None = None,
-          since: np.datetime64 | None = None, settings: Settings | None = None,
+          since: np.datetime64 | None = None, settings: QualitySettings | None = None,
           revisions: pd.DataFrame | None = None) -> Flagged:
     """Flags as first given and as known later.
 
     ``panel``: give it as known at the instant of judging; rows before ``since`` are context
-    (``Settings.context`` of them are enough). ``reference``: what is usual, from ``learn`` on earlier data;
-    None: learned from the panel's own past, anew every ``Settings.relearn``, without the values flagged as
+    (``QualitySettings.context`` of them are enough). ``reference``: what is usual, from ``learn`` on earlier data;
+    None: learned from the panel's own past, anew every ``QualitySettings.relearn``, without the values flagged as
     suspect. ``limits``: physical range per variable in its units, in place of the built-in ones.
     ``revisions``: the ledger, for label revised. O(values × context) at worst; memory a few times one
     variable's context and rows.
     """
     check_reference(reference)
-    panel, settings = _on_clock(check_panel(panel)), settings or Settings()
+    panel, settings = _on_clock(check_panel(panel)), settings or QualitySettings()
     time = panel["time"].values
     first = 0 if since is None else int(np.searchsorted(time, instant(since)))
     known = _known_times(panel, reference)
@@ -130,7 +130,7 @@ def _known_times(panel: xr.Dataset, reference: Reference | None) -> np.ndarray:
     return np.where(np.isnat(given), due, given)
 
 
-def _parts(panel: xr.Dataset, reference: Reference | None, settings: Settings, masks: dict[str, np.ndarray],
+def _parts(panel: xr.Dataset, reference: Reference | None, settings: QualitySettings, masks: dict[str, np.ndarray],
            first: int) -> Iterator[tuple[int, int, Reference | None]]:
     """Spans of rows with the reference that they are judged by; each is learned from rows before its span.
 
@@ -154,7 +154,7 @@ def _parts(panel: xr.Dataset, reference: Reference | None, settings: Settings, m
             yield start, min(start + each, rows), usual
 
 
-def _learned_from(past: xr.Dataset, masks: Mapping[str, np.ndarray], settings: Settings) -> Reference:
+def _learned_from(past: xr.Dataset, masks: Mapping[str, np.ndarray], settings: QualitySettings) -> Reference:
     good = {name: (("time", "node"), np.where(mask & int(SUSPECT), np.nan, past[name].values), past[name].attrs)
             for name, mask in masks.items()}
     return learn(past.assign(good), settings)
@@ -172,7 +172,7 @@ def _with_tops(usual: Reference, past: xr.Dataset, masks: Mapping[str, np.ndarra
 
 
 def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: Limits | None,
-             settings: Settings, joined: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Label, Found]]:
+             settings: QualitySettings, joined: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Label, Found]]:
     """What every check finds, variable by variable; rows before ``first`` are context; ``joined``: nodes (node,) that
     reported before them."""
     compared: dict[str, CheckContext] = {}
@@ -197,7 +197,7 @@ def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: 
             yield name, Label.CLOCK, found
 
 
-def _arrived(part: xr.Dataset, sight: CheckContext, reference: Reference | None, settings: Settings
+def _arrived(part: xr.Dataset, sight: CheckContext, reference: Reference | None, settings: QualitySettings
              ) -> Iterator[tuple[Label, Found]]:
     """What the known times tell."""
     if "known_time" not in part.coords:

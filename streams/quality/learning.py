@@ -17,7 +17,7 @@ from terracast.streams.quality.limits import is_direction
 from terracast.streams.quality.neighbours import candidates, distinct, neighbour_median
 from terracast.streams.quality.reference import Climatology, Reference
 from terracast.streams.quality.saturation import ceiling_hits
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 from terracast.streams.quality.stuck import STILL_SHARE, longest_runs
 from terracast.streams.quality.units import alternatives, has_own_zero
 from terracast.streams.quality.windows import nan_median, nan_quantile, shifted
@@ -29,12 +29,12 @@ OFFSET_SHARE = 0.5  # of the median: below it the logarithm turns into the value
 MAD = 1.4826
 
 
-def learn(panel: xr.Dataset, settings: Settings | None = None) -> Reference:
+def learn(panel: xr.Dataset, settings: QualitySettings | None = None) -> Reference:
     """What is usual in a panel of the past; give it NaN where values are known to be bad.
 
     About a fortnight is the least that makes sense, three months are enough. O(values × log(time)).
     """
-    panel, settings = check_panel(panel), settings or Settings()
+    panel, settings = check_panel(panel), settings or QualitySettings()
     evidence: dict[int, list[np.ndarray]] = {}
     variables = {str(name): _learned(panel, str(name), settings, evidence) for name in panel.data_vars}
     window = settings.rows(settings.clock_window, step_of(panel), 48)
@@ -54,7 +54,8 @@ def _usual_delay(panel: xr.Dataset) -> int:
     return int(np.median(known)) if len(known) else -1
 
 
-def _learned(panel: xr.Dataset, name: str, settings: Settings, evidence: dict[int, list[np.ndarray]]) -> Climatology:
+def _learned(panel: xr.Dataset, name: str, settings: QualitySettings,
+             evidence: dict[int, list[np.ndarray]]) -> Climatology:
     values, step, time = panel[name].values, step_of(panel), panel["time"].values
     units, standard = str(panel[name].attrs["units"]), str(panel[name].attrs.get("standard_name", ""))
     usual = _first_look(values, time, step, _offset(values, units))

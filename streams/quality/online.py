@@ -1,7 +1,7 @@
 """Quality control in service: at each step what is new is flagged, with the context that the checks need.
 
 The flags of a step follow from what was known then, and are known from then on: nothing that was said before is
-rewritten. What is usual is learned anew every ``Settings.relearn``, from values that were not flagged.
+rewritten. What is usual is learned anew every ``QualitySettings.relearn``, from values that were not flagged.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from terracast.streams.quality.known_flags import KNOWN, MASK, NODE, STAMP, VARI
 from terracast.streams.quality.labels import SUSPECT, Label
 from terracast.streams.quality.learning import highest, learn
 from terracast.streams.quality.reference import Reference
-from terracast.streams.quality.settings import Settings
+from terracast.streams.quality.settings import QualitySettings
 
 KEPT = int(SUSPECT | Label.DUPLICATED)  # what the times of the reports tell is read from them, and not kept twice
 AGAIN = 3  # rows before the new ones that are judged again: what comes next tells a spike from a step
 EVER = np.datetime64("1678-01-01", "ns")
 
 
-class Source(History, Protocol):
+class JudgedHistory(History, Protocol):
     """A history that also says when each value became known."""
 
     def recorded(self, domain: str) -> RecordedDomain:
@@ -48,14 +48,14 @@ class DomainControl:
     judged: np.datetime64 | None = None
     context: np.timedelta64 = field(default_factory=lambda: np.timedelta64(0, "ns"))
 
-    def earliest(self, now: np.datetime64, settings: Settings) -> np.datetime64:
+    def earliest(self, now: np.datetime64, settings: QualitySettings) -> np.datetime64:
         """From when on values are needed for steps up to ``now``."""
         if self.judged is None or self.learned is None:
             return EVER
         least, due = self.judged - 2 * self.context, self.learned + _span(settings.relearn)
         return min(least, due - _span(settings.history)) if due <= now else least
 
-    def advance(self, history: Source, domain: str, now: np.datetime64, settings: Settings) -> None:
+    def advance(self, history: JudgedHistory, domain: str, now: np.datetime64, settings: QualitySettings) -> None:
         """Flag what became known since the last step, as known at ``now``. O(values of the context)."""
         if self.judged is None:
             self._begin(history.recorded(domain), now, settings)
@@ -67,7 +67,7 @@ class DomainControl:
             self._learn(history.as_known_at(domain, now, now - _span(settings.history)), now, settings)
         self.judged = now if self.judged is None else max(self.judged, now)
 
-    def _begin(self, held: RecordedDomain, now: np.datetime64, settings: Settings) -> None:
+    def _begin(self, held: RecordedDomain, now: np.datetime64, settings: QualitySettings) -> None:
         """Flag all of the past as it could have been flagged while it came in, from first reports."""
         panel = _first_reports(held, now)
         if not panel.sizes["time"]:
@@ -79,8 +79,8 @@ class DomainControl:
         entries[entries[:, KNOWN] < moved[entries[:, VARIABLE], entries[:, NODE]], MASK] &= ~int(Label.STUCK)
         self.flags = replace(found, entries=_news(entries))
 
-    def _judge(self, history: Source, domain: str, now: np.datetime64, first: np.datetime64,
-               settings: Settings) -> None:
+    def _judge(self, history: JudgedHistory, domain: str, now: np.datetime64, first: np.datetime64,
+               settings: QualitySettings) -> None:
         begin = first - AGAIN * self.flags.step
         panel = history.as_known_at(domain, now, begin - self.context)
         if not panel.sizes["time"]:
@@ -106,8 +106,8 @@ class DomainControl:
         usual = None if self.reference is None else self.reference.on(str(values.name), tuple(values["node"].values))
         return np.asarray((most > least) | (False if usual is None else usual.floor_share < 1.0))
 
-    def _learn(self, panel: xr.Dataset, now: np.datetime64, settings: Settings) -> None:
-        """Learn what is usual from the values of ``Settings.history`` that are not suspect."""
+    def _learn(self, panel: xr.Dataset, now: np.datetime64, settings: QualitySettings) -> None:
+        """Learn what is usual from the values of ``QualitySettings.history`` that are not suspect."""
         self.learned = now
         if not panel.sizes["time"] or len(panel["time"]) * step_of(panel) < _span(settings.learn_after):
             return
@@ -128,7 +128,7 @@ class QualityControl:
 
     Parameters
     ----------
-    settings : Settings
+    settings : QualitySettings
         Windows and strictness of the checks.
     domains : dict
         What was learned and flagged, by domain; none to begin with.
@@ -149,10 +149,10 @@ class QualityControl:
     [24, 0]
     """
 
-    settings: Settings = field(default_factory=Settings)
+    settings: QualitySettings = field(default_factory=QualitySettings)
     domains: dict[str, DomainControl] = field(default_factory=dict)
 
-    def advance(self, history: Source, now: np.datetime64) -> None:
+    def advance(self, history: JudgedHistory, now: np.datetime64) -> None:
         """Bring the flags of every domain up to ``now``; does nothing for instants that were judged already."""
         for domain in history.domains:
             self.domains.setdefault(domain, DomainControl()).advance(history, domain, instant(now), self.settings)
@@ -173,20 +173,20 @@ class QualityControl:
                 for name, one in self.domains.items()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any], settings: Settings | None = None) -> QualityControl:
+    def restore(cls, state: Mapping[str, Any], settings: QualitySettings | None = None) -> QualityControl:
         """What ``state`` described."""
         domains = {name: DomainControl(
             KnownFlags.restore(one["flags"]), None if one["reference"] is None else Reference.restore(one["reference"]),
             _instant(one["learned"]), _instant(one["judged"]), np.timedelta64(int(one["context"]), "ns"))
             for name, one in state.items()}
-        return cls(settings or Settings(), domains)
+        return cls(settings or QualitySettings(), domains)
 
 
 @dataclass(frozen=True)
 class Screened:
     """A history in which values that were set aside count as missing, from the instant at which that was known."""
 
-    history: Source
+    history: JudgedHistory
     control: QualityControl
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Settings:
+class QualitySettings:
     """Durations and strictness of the checks; a duration is at least the number of rows said beside it.
 
     ``context``: how far back a check looks (60 rows); ``history``: how much past a reference is learned from,
@@ -26,7 +26,7 @@ class Settings:
     values at the ceiling. ``late_steps``: steps behind the usual delay. ``backfill_rows``: late rows that
     come at once.
 
-    >>> Settings().rows(Settings().stuck, np.timedelta64(1, "h"), at_least=6)
+    >>> QualitySettings().rows(QualitySettings().stuck, np.timedelta64(1, "h"), at_least=6)
     6
     """
 

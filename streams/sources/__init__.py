@@ -3,10 +3,30 @@
 ``http`` (the push server) and ``mqtt`` and ``sql`` are imported where they are used: each brings its own library.
 """
 
-from terracast.streams.sources.contract import Answer, Batch, Cursor, Source, SourceError, drain, ingest_from
+from terracast.streams.sources.contract import (
+           Cursor,
+           IngestAnswer,
+           Source,
+           SourceBatch,
+           SourceError,
+           drain,
+           ingest_from,
+)
 from terracast.streams.sources.files import FilesSource
 from terracast.streams.sources.panels import arranged
 from terracast.streams.sources.rows import RowError, Terms, report_of
 
-__all__ = ["Answer", "Batch", "Cursor", "FilesSource", "RowError", "Source", "SourceError", "Terms", "arranged",
-           "drain", "ingest_from", "report_of"]
+__all__ = [
+           "Cursor",
+           "FilesSource",
+           "IngestAnswer",
+           "RowError",
+           "Source",
+           "SourceBatch",
+           "SourceError",
+           "Terms",
+           "arranged",
+           "drain",
+           "ingest_from",
+           "report_of",
+]

@@ -25,7 +25,7 @@ class SourceError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Batch:
+class SourceBatch:
     """A piece of a source: a panel with ``known_time``, and the cursor that holds once it is in the store.
 
     ``panel`` None: nothing to keep (``refused`` says why, or only the cursor moves). ``cursor`` None: more of the
@@ -60,7 +60,7 @@ class Source(Protocol):
         """Whether the last look ended at a limit, so that another at once will find more."""
         ...
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """What is new since ``cursor`` (None: all there is). Raises ``SourceError`` where it cannot be reached."""
         ...
 
@@ -74,7 +74,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class IngestAnswer:
     """What became of one piece of a source: rows by fate, or the one line why it was refused."""
 
     source: str
@@ -89,20 +89,20 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def ingest_from(source: Source, step: Transaction) -> tuple[Answer, ...]:
+def ingest_from(source: Source, step: Transaction) -> tuple[IngestAnswer, ...]:
     """Ingest what is new in a source and set its cursor, all in the transaction given.
 
     Call ``source.committed()`` after the transaction's with block has ended well (``drain`` does both). A panel
     that the store refuses is answered with the reason and passed by: its cursor moves on. A source that cannot be
     reached is answered likewise; what came before stays, with its cursor.
     """
-    answers: list[Answer] = []
+    answers: list[IngestAnswer] = []
     pieces = source.batches(step.cursor(source.name))
     while True:
         try:
             batch = next(pieces, None)
         except SourceError as error:
-            answers.append(Answer(source.name, source.domain, source.name, refused=str(error)))
+            answers.append(IngestAnswer(source.name, source.domain, source.name, refused=str(error)))
             return tuple(answers)
         if batch is None:
             return tuple(answers)
@@ -113,7 +113,7 @@ def ingest_from(source: Source, step: Transaction) -> tuple[Answer, ...]:
             step.set_cursor(source.name, batch.cursor)
 
 
-def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tuple[Answer, ...]:
+def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tuple[IngestAnswer, ...]:
     """Ingest from the sources, a transaction a round, until none has more (or ``rounds`` have passed).
 
     A source may hand over only so much at once (MQTT: what may be under way unacknowledged). Where the commit fails
@@ -130,7 +130,7 @@ def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tup
     >>> [answer.new for answer in first], second
     ([2], ())
     """
-    answers: list[Answer] = []
+    answers: list[IngestAnswer] = []
     for _ in range(rounds):
         try:
             with store.transaction("ingest") as step:
@@ -148,7 +148,7 @@ def drain(sources: Sequence[Source], store: Store, *, rounds: int = 1000) -> tup
     return tuple(answers)
 
 
-def _together(before: list[Answer], answer: Answer) -> list[Answer]:
+def _together(before: list[IngestAnswer], answer: IngestAnswer) -> list[IngestAnswer]:
     """Two answers about one piece as one."""
     if not before or before[0].item != answer.item or before[0].refused or answer.refused:
         return [*before, answer]
@@ -157,12 +157,12 @@ def _together(before: list[Answer], answer: Answer) -> list[Answer]:
     return [_answer(answer.source, answer.domain, answer.item, sums[0] + sums[1], None)]
 
 
-def _answer(source: str, domain: str, item: str, done: Ingested, refused: str | None) -> Answer:
-    return Answer(source, domain, item, done.new, done.late, done.duplicate, done.revised, dict(done.rejected),
+def _answer(source: str, domain: str, item: str, done: Ingested, refused: str | None) -> IngestAnswer:
+    return IngestAnswer(source, domain, item, done.new, done.late, done.duplicate, done.revised, dict(done.rejected),
                   refused, done.notes)
 
 
-def _ingested(name: str, batch: Batch, step: Transaction) -> Answer | None:
+def _ingested(name: str, batch: SourceBatch, step: Transaction) -> IngestAnswer | None:
     done, refused = Ingested(), batch.refused
     if batch.panel is not None:
         try:

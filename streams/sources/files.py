@@ -24,7 +24,7 @@ import xarray as xr
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import read
 from terracast.streams.readers.local_time import DROPPED
-from terracast.streams.sources.contract import Batch, Cursor
+from terracast.streams.sources.contract import Cursor, SourceBatch
 
 UNFINISHED = "unfinished"
 SAME_STEP = "another reading of the same step"
@@ -36,7 +36,7 @@ NO_LINE_END = "the last line has no end yet: it is read when the file has stood 
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenFile:
     """A file as it was when looked at: ``signature`` is its size and content digest, ``stat`` what tells cheaply
     that it was not touched since, ``state`` "taken", "refused" or "unfinished"."""
 
@@ -45,7 +45,7 @@ class Seen:
     state: str
 
     @classmethod
-    def of(cls, held: object) -> Seen | None:
+    def of(cls, held: object) -> SeenFile | None:
         """From a cursor's entry (a plain signature in cursors of old)."""
         if isinstance(held, str):
             return cls(held, "", "taken")
@@ -57,7 +57,7 @@ class FilesSource:
 
     ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
     ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
-    ``.tmp`` …) are passed by. Cursor: path to ``Seen``. A look costs a stat per file, and reading and hashing of
+    ``.tmp`` …) are passed by. Cursor: path to ``SeenFile``. A look costs a stat per file, and reading and hashing of
     those that were touched.
     """
 
@@ -71,24 +71,24 @@ class FilesSource:
         """One look sees every file."""
         return False
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """A batch per new or changed file, in name order."""
         held = dict(cursor or {})
         paths = self._paths()
         gone = set(held) - {str(path) for path in paths}
         held = {path: entry for path, entry in held.items() if path not in gone}
         for path in paths:
-            before = Seen.of(held.get(str(path)))
+            before = SeenFile.of(held.get(str(path)))
             try:
                 stat = _stat(path)
                 if before and before.stat == stat and before.state != UNFINISHED:
                     continue
-                seen = Seen(_signature(path), stat, "taken")
+                seen = SeenFile(_signature(path), stat, "taken")
             except OSError:  # moved away in this moment
                 continue
             if before and before.signature == seen.signature and before.state != UNFINISHED:
                 held[str(path)] = [before.signature, stat, before.state]
-                yield Batch(self.domain, None, dict(held), str(path))
+                yield SourceBatch(self.domain, None, dict(held), str(path))
                 continue
             yield self._batch(path, seen, before, held)
 
@@ -98,7 +98,7 @@ class FilesSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _batch(self, path: Path, seen: Seen, before: Seen | None, held: dict[str, object]) -> Batch:
+    def _batch(self, path: Path, seen: SeenFile, before: SeenFile | None, held: dict[str, object]) -> SourceBatch:
         """Read one file; ``held`` is brought up to date."""
         panel, refused, cut = None, None, False
         try:
@@ -114,11 +114,11 @@ class FilesSource:
         except OSError:
             same = False
         if not same:
-            return Batch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
+            return SourceBatch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
         if panel is None:
-            return Batch(self.domain, None, dict(held), str(path), refused=refused)
+            return SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
         rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
         notes = [NO_LINE_END] if cut else []
         if panel.attrs.get("same_step_dropped"):
@@ -126,9 +126,9 @@ class FilesSource:
         if panel.attrs.get("stamps_moved"):
             notes.append(f"{panel.attrs['stamps_moved']} rows lay off the clock, by up to "
                          f"{panel.attrs['stamps_moved_by']}: they were taken to the nearest step")
-        return Batch(self.domain, panel, dict(held), str(path), rejected=rejected, notes=tuple(notes))
+        return SourceBatch(self.domain, panel, dict(held), str(path), rejected=rejected, notes=tuple(notes))
 
-    def _stands_still(self, path: Path, before: Seen | None, seen: Seen) -> bool:
+    def _stands_still(self, path: Path, before: SeenFile | None, seen: SeenFile) -> bool:
         if self._clock is None:
             return before is not None and before.signature == seen.signature
         touched = np.datetime64(os.stat(path).st_mtime_ns, "ns")

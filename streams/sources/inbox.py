@@ -13,10 +13,10 @@ from typing import cast
 import numpy as np
 
 from terracast.streams.errors import ReadError, TerracastError
-from terracast.streams.sources.contract import Batch, Cursor, SourceError
+from terracast.streams.sources.contract import Cursor, SourceBatch, SourceError
 from terracast.streams.sources.panels import arranged
 from terracast.streams.sources.pushed import reports_of
-from terracast.streams.sources.rows import Report, Terms
+from terracast.streams.sources.rows import RowReport, Terms
 
 MOST_BYTES = 64 * 2**20  # of bodies read for one transaction
 
@@ -126,7 +126,7 @@ class InboxSource:
         """Whether the last look left something."""
         return self._more
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """The things that wait, together as few panels as possible."""
         taken = list(cast("list[str]", (cursor or {}).get("taken", [])))
         known = set(taken)
@@ -137,7 +137,7 @@ class InboxSource:
                               expected="a folder written by the push server", remedy="check the folder") from None
         self._handed_over = [item for item in items if item.digest in known]
         fresh = [item for item in items if item.digest not in known]
-        reports: list[Report] = []
+        reports: list[RowReport] = []
         size = count = 0
         for item in fresh[: self._most]:
             if size > MOST_BYTES:
@@ -148,14 +148,14 @@ class InboxSource:
             try:
                 reports += reports_of(item.body, item.content_type, self.terms, np.datetime64(item.received, "ns"))
             except ReadError as error:  # the settings were changed since it was taken in
-                yield Batch(self.domain, None, None, f"push {item.digest[:12]}", refused=str(error))
+                yield SourceBatch(self.domain, None, None, f"push {item.digest[:12]}", refused=str(error))
         self._more = len(fresh) > count
         if not count:
             return
         pieces, label = arranged(reports, self.terms), f"{count} pushes"
         for panel in pieces.panels:
-            yield Batch(self.domain, panel, None, label)
-        yield Batch(self.domain, None, {"taken": taken[-self._remember:]}, label, rejected=pieces.rejected,
+            yield SourceBatch(self.domain, panel, None, label)
+        yield SourceBatch(self.domain, None, {"taken": taken[-self._remember:]}, label, rejected=pieces.rejected,
                     duplicate=pieces.repeated)
 
     def committed(self) -> None:

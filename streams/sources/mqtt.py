@@ -17,10 +17,10 @@ from typing import cast
 import numpy as np
 from paho.mqtt.client import MQTTMessage
 
-from terracast.streams.sources.contract import Batch, Cursor
+from terracast.streams.sources.contract import Cursor, SourceBatch
 from terracast.streams.sources.mqtt_session import Broker, Session
 from terracast.streams.sources.panels import arranged
-from terracast.streams.sources.rows import Report, RowError, Terms, report_of
+from terracast.streams.sources.rows import RowError, RowReport, Terms, report_of
 
 NOT_JSON = "not JSON"
 OTHER_TOPIC = "a topic that fits no pattern"
@@ -74,13 +74,13 @@ class MqttSource:
         """Whether the last look ended at its limit."""
         return self._more
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """The messages that came since the last look, as few panels as possible; see ``streams.sources.panels``."""
         self._more = self._session.listen(self._quiet, self._patience)
         waiting = self._session.hand_over()
         taken = [tuple(pair) for pair in cast("list[list[object]]", (cursor or {}).get("taken", []))]
         known = set(taken)
-        reports: list[Report] = []
+        reports: list[RowReport] = []
         rejected: dict[str, int] = {}
         faults: list[str] = []
         for message, arrived in waiting:
@@ -100,9 +100,9 @@ class MqttSource:
         item = f"{len(waiting)} messages"
         pieces = arranged(reports, self.terms)
         for panel in pieces.panels:
-            yield Batch(self.domain, panel, None, item)
+            yield SourceBatch(self.domain, panel, None, item)
         left_out = rejected | pieces.rejected
-        yield Batch(self.domain, None, after, item, rejected=left_out, duplicate=pieces.repeated,
+        yield SourceBatch(self.domain, None, after, item, rejected=left_out, duplicate=pieces.repeated,
                     notes=tuple(faults[:3]))
 
     def committed(self) -> None:
@@ -117,7 +117,7 @@ class MqttSource:
         """Open the session at the broker, so that it keeps messages from now on."""
         self._session.connect()
 
-    def _reports(self, message: MQTTMessage, arrived: np.datetime64) -> list[Report]:
+    def _reports(self, message: MQTTMessage, arrived: np.datetime64) -> list[RowReport]:
         try:
             topic = message.topic
             payload = json.loads(message.payload)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from terracast.streams.sources.rows import Report, Terms
+from terracast.streams.sources.rows import RowReport, Terms
 
 STRETCH = 168  # steps: a longer gap between stamps starts another panel, so that one late row does not open years
 MOST_CELLS = 4_000_000
@@ -24,7 +24,7 @@ class Arranged(NamedTuple):
     repeated: int
 
 
-def arranged(reports: Iterable[Report], terms: Terms) -> Arranged:
+def arranged(reports: Iterable[RowReport], terms: Terms) -> Arranged:
     """Reports as panels. A (time, node) reported again later is in a later panel, so that the store sees a revision.
 
     Reports of one (time, node) known at the same instant are merged where they do not contradict each other. With
@@ -32,11 +32,11 @@ def arranged(reports: Iterable[Report], terms: Terms) -> Arranged:
 
     >>> import pandas as pd
     >>> hour = 3_600_000_000_000
-    >>> said = [Report(0, "a", hour, {"no2": 1.0}), Report(0, "a", 2 * hour, {"no2": 3.0})]
+    >>> said = [RowReport(0, "a", hour, {"no2": 1.0}), RowReport(0, "a", 2 * hour, {"no2": 3.0})]
     >>> [panel.no2.values.tolist() for panel in arranged(said, Terms("air", pd.Timedelta("1h"))).panels]
     [[[1.0]], [[3.0]]]
     """
-    rounds: dict[tuple[int, str], list[Report]] = {}
+    rounds: dict[tuple[int, str], list[RowReport]] = {}
     replaced = repeated = 0
     for report in sorted(reports, key=lambda report: report.known):
         told = rounds.setdefault((report.time, report.node), [])
@@ -55,21 +55,21 @@ def arranged(reports: Iterable[Report], terms: Terms) -> Arranged:
     return Arranged(panels, {REPLACED: replaced} if replaced else {}, repeated)
 
 
-def _said(report: Report) -> dict[str, float]:
+def _said(report: RowReport) -> dict[str, float]:
     return {name: value for name, value in report.values.items() if not math.isnan(value)}
 
 
-def _agree(one: Report, other: Report) -> bool:
+def _agree(one: RowReport, other: RowReport) -> bool:
     return all(name not in one.values or one.values[name] == value or math.isnan(one.values[name])
                or math.isnan(value) for name, value in other.values.items())
 
 
-def _merged(one: Report, other: Report) -> Report:
+def _merged(one: RowReport, other: RowReport) -> RowReport:
     lat, lon = (one.lat, one.lon) if not math.isnan(one.lat) else (other.lat, other.lon)
     return one._replace(values={**other.values, **one.values, **_said(other)}, lat=lat, lon=lon)
 
 
-def _pieces(reports: Sequence[Report], step: int) -> Iterator[list[Report]]:
+def _pieces(reports: Sequence[RowReport], step: int) -> Iterator[list[RowReport]]:
     """Reports in stretches without a long gap, halved while the dense panel would be too large."""
     ordered = sorted(reports, key=lambda report: report.time)
     first = 0
@@ -79,7 +79,7 @@ def _pieces(reports: Sequence[Report], step: int) -> Iterator[list[Report]]:
             first = at
 
 
-def _halves(reports: list[Report]) -> Iterator[list[Report]]:
+def _halves(reports: list[RowReport]) -> Iterator[list[RowReport]]:
     stamps, nodes = len({report.time for report in reports}), len({report.node for report in reports})
     if stamps * nodes <= max(MOST_CELLS, 4 * len(reports)) or stamps == 1:
         yield reports
@@ -91,7 +91,7 @@ def _halves(reports: list[Report]) -> Iterator[list[Report]]:
     yield from _halves(reports[at:])
 
 
-def _panel(reports: Sequence[Report], terms: Terms) -> xr.Dataset:
+def _panel(reports: Sequence[RowReport], terms: Terms) -> xr.Dataset:
     stamps = sorted({report.time for report in reports})
     rows = {time: row for row, time in enumerate(stamps)}
     columns = {node: column for column, node in enumerate(dict.fromkeys(report.node for report in reports))}

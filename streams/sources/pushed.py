@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from terracast.streams.errors import ReadError
-from terracast.streams.sources.rows import Report, Terms, report_of
+from terracast.streams.sources.rows import RowReport, Terms, report_of
 
 JSON = "application/json"
 CSV = "text/csv"
 
 
-def reports_of(body: bytes, content_type: str, terms: Terms, received: np.datetime64) -> list[Report]:
+def reports_of(body: bytes, content_type: str, terms: Terms, received: np.datetime64) -> list[RowReport]:
     """All rows of a body as reports. Raises ``ReadError`` that names the first row that is wrong.
 
     >>> import pandas as pd

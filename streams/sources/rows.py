@@ -36,7 +36,7 @@ class RowError(ReadError):
         self.reason = reason
 
 
-class Report(NamedTuple):
+class RowReport(NamedTuple):
     """What one node said of one instant; times in ns since 1970, UTC."""
 
     time: int
@@ -126,7 +126,7 @@ class Terms:
         return int(self.step.to_timedelta64().astype("timedelta64[ns]").astype(np.int64))
 
 
-def report_of(row: Mapping[str, object], terms: Terms, received: np.datetime64, where: str) -> Report:
+def report_of(row: Mapping[str, object], terms: Terms, received: np.datetime64, where: str) -> RowReport:
     """One row as a report; ``received`` is when it arrived. Raises ``RowError`` in words. O(fields).
 
     >>> terms = Terms("air", pd.Timedelta("1h"), time_zone="Europe/Berlin")
@@ -156,7 +156,7 @@ def report_of(row: Mapping[str, object], terms: Terms, received: np.datetime64, 
     lat, lon = (_number(row.get(name), name, where) for name in (terms.lat, terms.lon))
     if not (abs(lat) <= 90 and abs(lon) <= 360):  # NaN as well: half a position is none
         lat = lon = math.nan
-    return Report(time, str(node).strip(), max(known, time), values, lat, lon)
+    return RowReport(time, str(node).strip(), max(known, time), values, lat, lon)
 
 
 def _values(row: Mapping[str, object], terms: Terms, where: str) -> dict[str, float]:

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
-from terracast.streams.sources.contract import Batch, Cursor, SourceError
+from terracast.streams.sources.contract import Cursor, SourceBatch, SourceError
 from terracast.streams.sources.panels import arranged
-from terracast.streams.sources.rows import Report, RowError, Terms, report_of
+from terracast.streams.sources.rows import RowError, RowReport, Terms, report_of
 
 Place = int | float | str | datetime
 
@@ -59,7 +59,7 @@ class SqlSource:
         """Whether the last look ended at its limit."""
         return self._more
 
-    def batches(self, cursor: Cursor | None) -> Iterator[Batch]:
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """The rows since the cursor, in the column's order, ``batch`` rows at a time."""
         try:
             with self._opened().connect() as connection:
@@ -84,11 +84,11 @@ class SqlSource:
                 raise self._error(failed) from None
         return self._engine
 
-    def _pieces(self, connection: sql.Connection, cursor: Cursor | None) -> Iterator[Batch]:
+    def _pieces(self, connection: sql.Connection, cursor: Cursor | None) -> Iterator[SourceBatch]:
         last = None if cursor is None else _from_json(cursor["last"])
         seen = {} if cursor is None else {mark: _from_json(at) for mark, at in cast("list[list[Any]]", cursor["seen"])}
         if cursor is None and (missing := self._without_column(connection)):
-            yield Batch(self.domain, None, None, self.name, notes=(
+            yield SourceBatch(self.domain, None, None, self.name, notes=(
                 f"{missing} rows have no {self._column}: they are never read",))
         taken, self._more = 0, False
         options = {"stream_results": True, "yield_per": self._batch}
@@ -114,8 +114,8 @@ class SqlSource:
                 self._more = True
                 return
 
-    def _batches_of(self, rows: Sequence[Mapping[str, Any]], after: Cursor) -> Iterator[Batch]:
-        now, reports, faults = self._clock(), list[Report](), list[str]()
+    def _batches_of(self, rows: Sequence[Mapping[str, Any]], after: Cursor) -> Iterator[SourceBatch]:
+        now, reports, faults = self._clock(), list[RowReport](), list[str]()
         rejected: dict[str, int] = {}
         for row in rows:
             try:
@@ -125,11 +125,11 @@ class SqlSource:
                 faults.append(str(error))
         pieces, item = arranged(reports, self.terms), f"{self.name} to {self._column} {after['last']}"
         for panel in pieces.panels:
-            yield Batch(self.domain, panel, None, item)
-        yield Batch(self.domain, None, after, item, rejected=rejected | pieces.rejected,
+            yield SourceBatch(self.domain, panel, None, item)
+        yield SourceBatch(self.domain, None, after, item, rejected=rejected | pieces.rejected,
                     duplicate=pieces.repeated, notes=tuple(faults[:3]))
 
-    def _report(self, row: Mapping[str, Any], now: np.datetime64) -> Report:
+    def _report(self, row: Mapping[str, Any], now: np.datetime64) -> RowReport:
         aside = {self._column} - {*_axes(self.terms), *self.terms.variables}
         return report_of({name: float(value) if isinstance(value, Decimal) else value
                           for name, value in row.items() if name not in aside}, self.terms, now,

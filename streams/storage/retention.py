@@ -44,7 +44,7 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class Dropped:
+class Expired:
     """What retention dropped: rows per domain, revisions per domain, entries per ledger; empty: nothing was due."""
 
     rows: Mapping[str, int]
@@ -52,7 +52,7 @@ class Dropped:
     entries: Mapping[str, int]
 
 
-def retain(store: Store, now: np.datetime64, retention: Retention) -> Dropped:
+def retain(store: Store, now: np.datetime64, retention: Retention) -> Expired:
     """Drop what is older than its span at ``now``; all of it in one transaction, none where nothing is due.
 
     Reports about dropped rows that come again are refused afterwards ("older than what is kept"), so nothing is
@@ -72,7 +72,7 @@ def retain(store: Store, now: np.datetime64, retention: Retention) -> Dropped:
     return store.repeated("retention", lambda step: _drop(step, store.read(step.snapshot), instant(now), retention))
 
 
-def _drop(step: Transaction, base: View, now: np.datetime64, retention: Retention) -> Dropped:
+def _drop(step: Transaction, base: View, now: np.datetime64, retention: Retention) -> Expired:
     rows, revisions, entries = {}, {}, {}
     span = retention.observations
     cut = instant(now) if span is None else instant(now - span.to_timedelta64())
@@ -95,7 +95,7 @@ def _drop(step: Transaction, base: View, now: np.datetime64, retention: Retentio
                                                            instant(now - kept_for.to_timedelta64()))
         if dropped:
             entries[ledger] = dropped
-    return Dropped(rows, {domain: count for domain, count in revisions.items() if count}, entries)
+    return Expired(rows, {domain: count for domain, count in revisions.items() if count}, entries)
 
 
 def _drop_entries(step: Transaction, base: View, ledger: str, cut: np.datetime64) -> int:

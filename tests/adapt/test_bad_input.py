@@ -6,7 +6,7 @@ import xarray as xr
 
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
@@ -32,7 +32,7 @@ def fitted():
     residuals[:, 5] = np.nan  # f is not there yet
     times = np.datetime64("2020-01-01", "ns") + np.arange(len(residuals)) * HOUR
     monitor = Monitor.fit(residuals, times, 1.0, seed=1, nodes=NAMES, values=residuals)
-    faults = DataFaults(Reports.fit(NAMES, times, np.isfinite(residuals), 24), FlagTickets("d", "x", NAMES))
+    faults = DataFaults(ReportWatch.fit(NAMES, times, np.isfinite(residuals), 24), FlagTickets("d", "x", NAMES))
     return (monitor.state(), faults.state(), learn(panel_of(times, residuals))), times[-1] + HOUR
 
 

@@ -17,7 +17,7 @@ from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop, Tick
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
-from terracast.adapt.promotion.ladder import Ladder, Step
+from terracast.adapt.promotion.ladder import Ladder, LadderStep
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.fine_tune import FineTune
@@ -143,7 +143,7 @@ def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
     history, watched = Recorded({"d": panel}), _watched()
     maker, time = _maker(watched), panel["time"].values
     names = ["fine-tune", *maker.rungs]
-    policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((Step("none", 1.0, 1000 * DAY),)))
+    policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((LadderStep("none", 1.0, 1000 * DAY),)))
     draws = np.random.default_rng(4).normal(size=(24 * BEGUN, 3))
     known = panel["x"].isel(time=slice(0, 24 * BEGUN))
     loop = serve(watched, policy, ServiceInit(base, time[:24 * BEGUN], draws, known=known), "base", time[24 * BEGUN],

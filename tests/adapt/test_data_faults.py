@@ -11,7 +11,7 @@ import xarray as xr
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.adapt.promotion.paired_gate import PairedGate
@@ -67,7 +67,7 @@ def test_a_clean_year_loses_no_driver_and_is_wired_as_ever(beijing: xr.Dataset) 
     nodes = tuple(map(str, beijing["node"].values))
     panel = beijing.rename({"TEMP": "d.TEMP", "WSPM": "d.WSPM"})
     first = panel.isel(time=slice(0, YEAR))
-    reports = Reports.fit(nodes, first["time"].values, np.isfinite(first["PM25"].values), 24)
+    reports = ReportWatch.fit(nodes, first["time"].values, np.isfinite(first["PM25"].values), 24)
     faults = DataFaults(reports, FlagTickets("d", "PM25", nodes)).watching(first)
     assert set(faults.drivers) == {"d.TEMP", "d.WSPM"}
     times, heard = beijing["time"].values, []
@@ -158,7 +158,7 @@ def test_flags_are_read_as_missing_only_from_when_they_were_known() -> None:
 def test_silence_counts_what_was_set_aside_as_reported() -> None:
     panel = known_after(city(10).drop_vars("known_time"), pd.Timedelta("1h"))
     times, seen = panel["time"].values, np.ones((240, 2), bool)
-    reports = Reports.fit(("a", "b"), times[:120], seen[:120], 24)
+    reports = ReportWatch.fit(("a", "b"), times[:120], seen[:120], 24)
     assert reports.hear(times[120:], seen[120:]) == []
     lost = seen[:100].copy()
     lost[:, 1] = False

@@ -1,4 +1,4 @@
-"""Earlier regimes: a challenger that forgot winter is refused, a good one hardly ever; nothing later is read."""
+"""RetentionTest regimes: a challenger that forgot winter is refused, a good one hardly ever; nothing later is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import policies
-from terracast.adapt.promotion.retention import EACH, MOST, Earlier, Stretch
+from terracast.adapt.promotion.retention import EACH, MOST, RetentionTest, Stretch
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
 from terracast.adapt.task import ForecastTask
@@ -62,8 +62,8 @@ def history() -> Recorded:
 WATCHED = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 8, 3 * HOUR), 6 * HOUR, DAY, 6 * HOUR)
 
 
-def _extended(history: Recorded, now: np.datetime64, episodes: tuple[Episode, ...] = ()) -> Earlier:
-    earlier = Earlier()
+def _extended(history: Recorded, now: np.datetime64, episodes: tuple[Episode, ...] = ()) -> RetentionTest:
+    earlier = RetentionTest()
     earlier.extend(history.recorded("d").panel["time"].values, now - 84 * DAY, WATCHED.request.leads[-1], episodes)
     return earlier
 
@@ -118,7 +118,7 @@ def test_the_default_policies_refuse_who_forgot_winter_however_good_the_newest_w
 def _rate(effect: Callable[[int], float], stretches: int, spread: float, trials: int = 300) -> float:
     """How often a challenger is refused whose loss is 1 + effect of the champion's, with noise ``spread`` a pair."""
     draws, refused = np.random.default_rng(1), 0
-    earlier = Earlier(held=[Stretch(str(place), ()) for place in range(stretches)])
+    earlier = RetentionTest(held=[Stretch(str(place), ()) for place in range(stretches)])
     for _ in range(trials):
         ours, theirs = [], []
         for place in range(stretches):
@@ -140,7 +140,7 @@ def test_good_challengers_are_seldom_refused_and_forgetful_ones_mostly(stretches
 def test_the_set_is_frozen_bounded_and_survives(
         history: Recorded, same_trees: Callable[[object, object], None]) -> None:
     first = _extended(history, START + 300 * DAY)
-    later = Earlier.restore(first.state())
+    later = RetentionTest.restore(first.state())
     same_trees(later.state(), first.state())
     times = history.recorded("d").panel["time"].values
     later.extend(times, START + 600 * DAY, WATCHED.request.leads[-1])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 from terracast.adapt.monitoring.episodes.episodes import EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence
-from terracast.adapt.promotion.ladder import Ladder, Situation, Step
+from terracast.adapt.promotion.ladder import Ladder, LadderStep, Situation
 from terracast.adapt.promotion.policy import OnEpisode
 from terracast.streams.clock import Clock
 
@@ -178,7 +178,7 @@ def test_a_context_that_moved_alone_trains_nothing():
     # a scheduled training between the two does not use it up
     acts = [trigger.due(START + day * DAY, START + DAY, (costly,)) for day in range(3, 9)]
     assert [act is not None for act in acts] == [False, False, True, True, True, True]
-    ladder = Ladder((Step("output", 1.0, DAY),))
+    ladder = Ladder((LadderStep("output", 1.0, DAY),))
     for one, rung in ((moved, None), (costly, "output")):
         choice = ladder.choose(START + 20 * DAY, one, Situation(1.6, DAY), ())
         assert (None if choice.step is None else choice.step.rung) == rung

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, Situation, Step, measured, seconds_left
+from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, LadderStep, Situation, measured, seconds_left
 
 DAY = np.timedelta64(1, "D")
 AT = np.datetime64("2020-03-01", "ns")
-LADDER = Ladder((Step("intervals", 0.1, 1 * DAY, ("scale",)), Step("output", 1.0, 3 * DAY, largest=4.0),
-                 Step("adapter", 20.0, 7 * DAY), Step("fine-tune", 60.0, 14 * DAY)))
+LADDER = Ladder((LadderStep("intervals", 0.1, 1 * DAY, ("scale",)), LadderStep("output", 1.0, 3 * DAY, largest=4.0),
+                 LadderStep("adapter", 20.0, 7 * DAY), LadderStep("fine-tune", 60.0, 14 * DAY)))
 EPISODE = Episode("e", "level", "growing", AT, AT, AT, {"a": 2.0}, "errors moved", 2.0)
 NOW = Situation(1.6, DAY)
 
@@ -72,4 +72,4 @@ def test_whatever_comes_a_step_is_affordable_and_explained(ratio: float, size: f
 
 def test_a_ladder_rises() -> None:
     with pytest.raises(LadderError, match="steps are"):
-        Ladder((Step("b", 2.0, DAY), Step("a", 1.0, DAY)))
+        Ladder((LadderStep("b", 2.0, DAY), LadderStep("a", 1.0, DAY)))

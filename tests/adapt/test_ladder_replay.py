@@ -16,7 +16,7 @@ from terracast.adapt.evaluation.replay import replay
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.adapt.promotion.executor import Executor
-from terracast.adapt.promotion.ladder import Step
+from terracast.adapt.promotion.ladder import LadderStep
 from terracast.adapt.promotion.policy import Policy, ladder_policy
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.fine_tune import FineTune
@@ -70,7 +70,7 @@ def _loop(history: Recorded, policy: Policy) -> tuple[Loop, np.datetime64]:
 
 
 def _policy() -> Policy:
-    return ladder_policy(6 * HOUR, 6 * HOUR, (Step("broken", 1.0, DAY), Step("mean", 5.0, 3 * DAY)))
+    return ladder_policy(6 * HOUR, 6 * HOUR, (LadderStep("broken", 1.0, DAY), LadderStep("mean", 5.0, 3 * DAY)))
 
 
 def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None:
@@ -109,7 +109,8 @@ def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
     world = Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
                                       {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                                       {"domain": "d", "kind": "sensor", "step": "1h"})})
-    policy = ladder_policy(6 * HOUR, 6 * HOUR, (Step("remembered", 1.0, 4 * DAY), Step("mean", 5.0, 7 * DAY)))
+    policy = ladder_policy(6 * HOUR, 6 * HOUR,
+                           (LadderStep("remembered", 1.0, 4 * DAY), LadderStep("mean", 5.0, 7 * DAY)))
     loop, start = _loop(world, policy)
     loop.episodes.cooldown = 7 * DAY
     past, versions = VersionHistory(), {}  # type: tuple[VersionHistory, dict[str, Forecaster]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terracast.adapt.data_faults.silence import Reports
+from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes, resample
@@ -104,7 +104,7 @@ def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     found = Monitor.restore(state).observe(times[keep], residuals[keep])
     assert len(found) <= len(calm)
     reported = np.isfinite(residuals[keep])
-    reports = Reports.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
     (ticket,) = reports.hear(times[keep], reported)
     assert (ticket.sort, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
     assert ticket.since == times[10 * 24] - HOUR
@@ -114,9 +114,9 @@ def test_one_silent_sensor_is_named(fitted):
     _, start = fitted
     times, residuals = later(start, 25, 20)
     residuals[5 * 24:, 4] = np.nan
-    reports = Reports.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
     assert [one.nodes for one in reports.hear(times, np.isfinite(residuals))] == [("e",)]
-    again = Reports.restore(reports.state())
+    again = ReportWatch.restore(reports.state())
     assert again.hear(times, np.isfinite(residuals)) == [] and again.silence.nodes.tolist() == [0, 0, 0, 0, 360, 0]
 
 

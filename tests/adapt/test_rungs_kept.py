@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from terracast.adapt.rungs import serialization as kept
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort
+from terracast.adapt.rungs.adapter_training import AdapterEffort
 from terracast.adapt.rungs.cavia import Directions
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.correction import Corrected, Correction
@@ -86,8 +86,8 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
 
 
 @pytest.mark.parametrize(("module", "rung"), [
-    ("tuning", AdapterRung(Effort(1e-3), steps=3)), ("context_rung", ContextRung(Directions.random(16, seed=0))),
-    ("tuning", AdapterRung(Effort(1e-3, heads=False), steps=1, masked=0.0)),
+    ("tuning", AdapterRung(AdapterEffort(1e-3), steps=3)), ("context_rung", ContextRung(Directions.random(16, seed=0))),
+    ("tuning", AdapterRung(AdapterEffort(1e-3, heads=False), steps=1, masked=0.0)),
     ("fine_tune", FineTune(window=None, steps=3, judges=True))],
     ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,

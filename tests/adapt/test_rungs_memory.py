@@ -11,7 +11,7 @@ import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
 from terracast.adapt.rungs.catalog import ALIKE, steps_of
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
@@ -26,8 +26,8 @@ def test_replay_holds_back_forgetting() -> None:
     start = Adapter.zero(made)
     taught = TrainingBatch(made, [second], start, True)
     old = TrainingBatch(made, [first], start, True)
-    plain = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20))[-1]
-    kept = list(course(taught, start, Effort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
+    plain = list(course(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20))[-1]
+    kept = list(course(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
     assert old.mean(kept.values) < old.mean(plain.values)
 
 
@@ -87,7 +87,7 @@ def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together(
     taught = school(known, asked, masked=False)
 
     def tuned(alike: float) -> Adapter:
-        rung = AdapterRung(Effort(3e-3, 0.0, heads=False), steps=20, masked=0.0, alike=alike)
+        rung = AdapterRung(AdapterEffort(3e-3, 0.0, heads=False), steps=20, masked=0.0, alike=alike)
         return rung.tuned(Base(made), Adapter.zero(made), replace(taught, held=[]), steps=20).adapter
 
     def apart(adapter: Adapter) -> float:
@@ -99,7 +99,8 @@ def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together(
     plain, alike, again = tuned(0.0), tuned(ALIKE), tuned(ALIKE)
     assert apart(alike) < 0.8 * apart(plain)
     assert all(torch.equal(value, again.values[name]) for name, value in alike.values.items())
-    adapted = attempt(AdapterRung(Effort(1e-2, heads=False), steps=4, masked=0.0, alike=ALIKE), Base(made), known,
+    adapted = attempt(AdapterRung(AdapterEffort(1e-2, heads=False), steps=4, masked=0.0, alike=ALIKE), Base(made),
+                      known,
                       asked)
     assert adapted.receipt.parameters > 0 and "steps from" in adapted.receipt.why
     assert [step.rung for step in steps_of(("adapter-alike",), 6 * HOUR, base=True)] == ["adapter-alike"]

@@ -11,8 +11,8 @@ import torch
 
 from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import Effort, TrainingBatch, course, gradient
-from terracast.adapt.rungs.cavia import Directions, Seen, learned, merged, step
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient
+from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned, merged, step
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
@@ -79,7 +79,7 @@ def test_a_course_lowers_the_loss_it_learns_from_and_leaves_the_network_alone(he
     before = {name: value.clone() for name, value in made.named_parameters()}
     start = Adapter.zero(made)
     taught = TrainingBatch(made, [small_task().query], start, heads)
-    steps = list(course(taught, start, Effort(3e-3, 0.0, heads), [0] * 15))
+    steps = list(course(taught, start, AdapterEffort(3e-3, 0.0, heads), [0] * 15))
     assert taught.mean(steps[-1].values) < 0.98 * taught.mean(start.values)
     assert all(torch.equal(value, before[name]) for name, value in made.named_parameters())
     if heads:  # the body's correction is untouched: the cached states stay true
@@ -92,7 +92,7 @@ def test_the_pull_keeps_an_adapter_near_its_start() -> None:
     taught = TrainingBatch(made, [small_task().query], start, True)
 
     def away(pull: float) -> float:
-        last = list(course(taught, start, Effort(1e-2, pull), [0] * 30))[-1]
+        last = list(course(taught, start, AdapterEffort(1e-2, pull), [0] * 30))[-1]
         return sum(float(((last.values[name] - value) ** 2).sum()) for name, value in start.values.items()
                    if not name.endswith(DOWN))
 
@@ -126,7 +126,7 @@ def test_the_gradient_through_the_steps_is_that_of_finite_differences() -> None:
     made, one = network().double(), _doubled(small_task())
     directions = Directions({name: value.double() for name, value in Directions.random(16, count=3).values.items()})
     found, _ = context_gradient(made, one, directions, steps=2)
-    support, query = Seen(made, one.support), Seen(made, [one.query])
+    support, query = ContextBatch(made, one.support), ContextBatch(made, [one.query])
 
     def later(values: dict[str, torch.Tensor]) -> float:
         context, losses = torch.zeros(3, dtype=torch.float64), []
@@ -190,7 +190,7 @@ def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one(
         ratios = []
         for number in range(1000, 1006):
             one = make(0, number)
-            support, query = Seen(made, one.support), Seen(made, [one.query])
+            support, query = ContextBatch(made, one.support), ContextBatch(made, [one.query])
             contexts = learned(support, directions, 3)
             with torch.no_grad():
                 first, last = (float(query.loss(directions.values, contexts[place])) for place in (0, -1))
@@ -224,7 +224,7 @@ def test_lessons_hold_nothing_back_that_matured_later() -> None:
     assert any(not torch.equal(one.truth, other.truth) for one, other in zip(taught.held, again.held, strict=True))
 
 
-RUNGS = [AdapterRung(Effort(1e-3), steps=6), AdapterRung(Effort(1e-3, heads=False), steps=2, masked=0.0),
+RUNGS = [AdapterRung(AdapterEffort(1e-3), steps=6), AdapterRung(AdapterEffort(1e-3, heads=False), steps=2, masked=0.0),
          ContextRung(Directions.random(16, seed=0), steps=2), FineTune(window=None, steps=4, judges=True)]
 
 
@@ -267,7 +267,7 @@ def test_bad_input_leaves_a_forecaster_that_forecasts(rung: Rung, bad: str) -> N
 
 def test_an_exploding_course_is_dropped() -> None:
     base = Base(network())
-    adapted = attempt(AdapterRung(Effort(1e6, 0.0), steps=20), base, panel(), request(panel()))
+    adapted = attempt(AdapterRung(AdapterEffort(1e6, 0.0), steps=20), base, panel(), request(panel()))
     assert not adapted.kept and adapted.forecaster is base and "dropped" in adapted.receipt.why
 
 
@@ -275,8 +275,8 @@ def test_masked_patches_teach_before_any_label_has_come() -> None:
     known = panel(days=2)
     asked = request(known, horizon=96)  # no label of any issue time has come whole
     base = Base(network())
-    adapted = attempt(AdapterRung(Effort(1e-3), steps=20, unlabelled=True), base, known, asked)
+    adapted = attempt(AdapterRung(AdapterEffort(1e-3), steps=20, unlabelled=True), base, known, asked)
     assert adapted.kept and np.isnan(adapted.receipt.loss_before) and "masked" in adapted.receipt.why
     with_context = attempt(ContextRung(Directions.random(16), steps=2, unlabelled=True), base, known, asked)
-    assert not attempt(AdapterRung(Effort(1e-3)), base, known, asked).kept  # off by default
+    assert not attempt(AdapterRung(AdapterEffort(1e-3)), base, known, asked).kept  # off by default
     assert with_context.kept and "masked" in with_context.receipt.why

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from terracast.adapt.correction.residual_ridge import FEWEST_PAIRS, SHARE, ResidualRidge, Terms
+from terracast.adapt.correction.residual_ridge import FEWEST_PAIRS, SHARE, ResidualRidge, RidgeTerms
 from terracast.stfm.forecaster import Request
 
 HOUR = np.timedelta64(1, "h")
@@ -24,7 +24,7 @@ def walked(half_life: float = 1e9, pairs: int = 400) -> tuple[ResidualRidge, lis
     """A series whose base forecast is off by what its window tells; stacking fed with every closed forecast."""
     random = np.random.default_rng(0)
     values = np.cumsum(random.normal(size=(pairs + 80, NODES)), axis=0) * 0.1 + 5
-    panel, stacking = panel_of(values), ResidualRidge(Terms(5.0, 1.0, half_life, 1e-3), LEADS)
+    panel, stacking = panel_of(values), ResidualRidge(RidgeTerms(5.0, 1.0, half_life, 1e-3), LEADS)
     fed = []
     for row in range(60, 60 + pairs):
         request = Request("x", panel["time"].values[row], LEADS, HOUR)
@@ -67,7 +67,7 @@ def test_what_comes_after_the_issue_time_is_not_read() -> None:
     poisoned = values.copy()
     poisoned[61:] = 1e6
     request = Request("x", panel_of(values)["time"].values[60], LEADS, HOUR)
-    stacking, median = ResidualRidge(Terms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
+    stacking, median = ResidualRidge(RidgeTerms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
     np.testing.assert_array_equal(stacking.features(panel_of(values), request, median),
                                   stacking.features(panel_of(poisoned), request, median))
 
@@ -76,7 +76,7 @@ def test_without_pairs_or_values_the_base_is_served_as_it_is() -> None:
     values = np.random.default_rng(2).normal(size=(100, NODES))
     values[:, 1] = np.nan
     request = Request("x", panel_of(values)["time"].values[60], LEADS, HOUR)
-    fresh, median = ResidualRidge(Terms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
+    fresh, median = ResidualRidge(RidgeTerms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
     features = fresh.features(panel_of(values), request, median)
     assert np.isnan(features[1]).any() and np.isfinite(features[[0, 2]]).all()
     fan = np.linspace(-1, 1, 5) + np.zeros((LEADS, NODES, 1))

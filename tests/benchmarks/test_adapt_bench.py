@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from terracast.benchmarks.adapt.answer import bench_adapt
-from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, Tally
+from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, CellTally
 from terracast.benchmarks.adapt.cost import rows_of_cost
 from terracast.benchmarks.adapt.gate import GateBench
 from terracast.benchmarks.adapt.online import OnlineBench
@@ -53,7 +53,7 @@ def test_answer_has_the_house_form(tmp_path: Path) -> None:
 
 def test_errors_are_means_over_origins_leads_and_series() -> None:
     bench = AdaptCell.of(_values(400), 8, "A", 3)
-    tally, expected = Tally("zero", bench), []
+    tally, expected = CellTally("zero", bench), []
     for origin in range(bench.trained, 400):
         tally.score(origin, np.zeros((1, 3, 2)))
         if bench.validated <= origin <= 397:

@@ -11,9 +11,9 @@ from terracast.benchmarks.drift.backgrounds import background_of
 from terracast.benchmarks.drift.bench import DriftBench, count, overlap
 from terracast.benchmarks.drift.known import answer as of_known
 from terracast.benchmarks.drift.labelled import answer, cover, f1_score, nab_score
-from terracast.benchmarks.drift.methods import Alarm, jensen_shannon, kolmogorov_smirnov
+from terracast.benchmarks.drift.methods import BenchAlarm, jensen_shannon, kolmogorov_smirnov
 from terracast.benchmarks.drift.planted import Plant, PlantError, plants
-from terracast.benchmarks.drift.replays import ReplayBench, World
+from terracast.benchmarks.drift.replays import ReplayBench, StationaryWorld
 
 HOUR = np.timedelta64(1, "h")
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality"
@@ -66,12 +66,12 @@ def test_the_bench_on_a_small_file(small):
     assert ours["sort_by_sort"]["freeze"] == 1.0 and ours["chance"] <= 0.4
     assert told["summary"]["small_detection"] == ours["detection"]
     (segment,) = background_of(small).segments(1)
-    alarms = [Alarm(10, frozenset({1})), Alarm(20, frozenset({1, 2})), Alarm(20, frozenset({4})),
-              Alarm(400, frozenset({1})), Alarm(401, frozenset(range(5)))]
+    alarms = [BenchAlarm(10, frozenset({1})), BenchAlarm(20, frozenset({1, 2})), BenchAlarm(20, frozenset({4})),
+              BenchAlarm(400, frozenset({1})), BenchAlarm(401, frozenset(range(5)))]
     assert count(alarms, segment) == 4
     assert overlap(alarms, Plant("region", (1, 2, 3)), segment) == pytest.approx(1 / 3)
-    two = [Alarm(20, frozenset({1, 2}), "level", 1.2), Alarm(30, frozenset({4}), "level", 1.5),
-           Alarm(30, frozenset({3}), "stuck", 9.0)]
+    two = [BenchAlarm(20, frozenset({1, 2}), "level", 1.2), BenchAlarm(30, frozenset({4}), "level", 1.5),
+           BenchAlarm(30, frozenset({3}), "stuck", 9.0)]
     assert overlap(two, Plant("region", (1, 2, 3)), segment) == pytest.approx(2 / 3)
 
 
@@ -104,7 +104,7 @@ def test_chunk_tests_know_their_own():
 
 
 def test_replays_keep_the_form():
-    told = ReplayBench(3, 1, 120, 60, (World("gaps", gaps=0.002, freedom=5.0),), (4.0, 30.0),
+    told = ReplayBench(3, 1, 120, 60, (StationaryWorld("gaps", gaps=0.002, freedom=5.0),), (4.0, 30.0),
                        ("scan", "page-hinkley")).answer("command")
     assert [row["stated_per_month"] for row in told["rows"]] == [4.0, 30.0] * 2
     assert [row["method"] for row in told["rows"]] == ["terracast"] * 2 + ["terracast-page-hinkley"] * 2

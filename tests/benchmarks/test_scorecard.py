@@ -12,7 +12,7 @@ import xarray as xr
 
 from terracast.benchmarks.base.data import Case, case_of
 from terracast.benchmarks.scorecard.bench import answer
-from terracast.benchmarks.scorecard.block_bootstrap import Pair, skill_of
+from terracast.benchmarks.scorecard.block_bootstrap import BlockPair, skill_of
 from terracast.benchmarks.scorecard.cases import (
     coarser_space,
     coarser_step,
@@ -49,7 +49,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         pairs = []
         for name in range(6):
             shared = np.exp(0.5 * _ar(draws, 60))
-            pairs.append(Pair(f"d{name}", 0.8 * shared * draws.gamma(8, 1 / 8, 60),
+            pairs.append(BlockPair(f"d{name}", 0.8 * shared * draws.gamma(8, 1 / 8, 60),
                               np.exp(0.5 * _ar(draws, 60)) * draws.gamma(8, 1 / 8, 60)))
         found = skill_of(pairs, seed=trial, draws=200)
         assert found is not None
@@ -65,8 +65,8 @@ def _ar(draws: np.random.Generator, length: int) -> np.ndarray:
 
 
 def test_skill_is_the_geometric_mean_and_leaves_out_what_cannot_be_compared() -> None:
-    pairs = [Pair("a", np.full(9, 0.5), np.ones(9)), Pair("b", np.full(9, 2.0), np.full(9, 1.0)),
-             Pair("c", np.ones(9), np.zeros(9)), Pair("d", np.full(9, np.nan), np.ones(9))]
+    pairs = [BlockPair("a", np.full(9, 0.5), np.ones(9)), BlockPair("b", np.full(9, 2.0), np.full(9, 1.0)),
+             BlockPair("c", np.ones(9), np.zeros(9)), BlockPair("d", np.full(9, np.nan), np.ones(9))]
     found = skill_of(pairs)
     assert found is not None and abs(found.skill) < 1e-12 and found.series == 2
     assert skill_of(pairs[2:]) is None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from terracast.streams.sources import Answer, Source, drain, ingest_from
+from terracast.streams.sources import IngestAnswer, Source, drain, ingest_from
 from terracast.streams.store import Store
 
 END = np.datetime64("2100-01-01")
@@ -54,7 +54,7 @@ class SourceConformance(ABC):
     def put_unreadable(self, folder: Path) -> None:
         """Something appears that cannot be read."""
 
-    def look(self, folder: Path) -> tuple[Answer, ...]:
+    def look(self, folder: Path) -> tuple[IngestAnswer, ...]:
         """A new process takes what is new."""
         return drain([self.source(folder)], self.store(folder))
 

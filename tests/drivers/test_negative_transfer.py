@@ -13,7 +13,7 @@ import xarray as xr
 from terracast.adapt.clock import clock
 from terracast.adapt.task import ForecastTask
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
-from terracast.drivers.driver_watch import Dropped
+from terracast.drivers.driver_watch import DroppedDriver
 from terracast.drivers.negative_transfer import NegativeTransferMonitor, cooled_down
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast
 from terracast.streams.known import Recorded, known_after
@@ -65,7 +65,7 @@ def begun(held: SimpleNamespace, before: dict[str, object] | None = None) -> Neg
 
 
 def served(service: NegativeTransferMonitor, held: SimpleNamespace, first: int, last: int,
-           data: Recorded) -> list[tuple[np.datetime64, Dropped]]:
+           data: Recorded) -> list[tuple[np.datetime64, DroppedDriver]]:
     found = []
     for moment in clock(data, START + first * DAY + 12 * HOUR, START + last * DAY, WATCHED.cadence):
         found += [(moment.now, one) for one in service.tick(held, moment)]

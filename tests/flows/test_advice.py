@@ -7,24 +7,24 @@ import pandas as pd
 import pytest
 
 from terracast.adapt.evaluation.oracle import ORACLE
-from terracast.adapt.evaluation.replay import Outcome
+from terracast.adapt.evaluation.replay import ReplayOutcome
 from terracast.flows.reporting.advice import advice
 from terracast.flows.reporting.replay_words import alarms
 
 DAY = pd.Timedelta("1D")
 
 
-def outcome(name: str, mae: float, trained: int = 0, seed: int = 0, days: int = 120) -> Outcome:
+def outcome(name: str, mae: float, trained: int = 0, seed: int = 0, days: int = 120) -> ReplayOutcome:
     """Errors of two nodes that share the noise of the days and have a little of their own."""
     times = np.repeat(pd.date_range("2024-01-01", periods=days), 2)
     shared, own = np.random.default_rng(5), np.random.default_rng(seed)
     noise = np.repeat(shared.normal(0, 1, days), 2) + own.normal(0, 0.1, 2 * days)
     scores = pd.DataFrame({"issue_time": times, "node": ["a", "b"] * days, "crps": mae,
                            "absolute_error": mae + noise - noise.mean(), "hits": 0.8, "last_hit": 0.8, "labels": 24})
-    return Outcome(name, scores, (), (), trained, 0, 1.0)
+    return ReplayOutcome(name, scores, (), (), trained, 0, 1.0)
 
 
-def told(*outcomes: Outcome) -> str:
+def told(*outcomes: ReplayOutcome) -> str:
     return advice([outcome("seasonal-naive", 12.0, seed=9), *outcomes], ("seasonal-naive",), DAY, "ug m-3")
 
 

@@ -20,7 +20,7 @@ from terracast.causal.preprocessing.prepare import Prepared
 from terracast.drivers.direct_causes import choose_drivers
 from terracast.flows.reporting.content import CausalLink, Reasons, Report
 from terracast.flows.reporting.page import render, write
-from terracast.flows.reporting.reasons import Earlier, reasons_from
+from terracast.flows.reporting.reasons import EarlierChoice, reasons_from
 
 RAIN, WIND, FLOW, DUST = (Series("weather", "rain"), Series("weather", "wind"), Series("traffic", "flow"),
                           Series("air", "pm25"))
@@ -178,7 +178,7 @@ def test_the_page_tells_what_changed_and_what_would_break_it(browser: Any, tmp_p
     change = changes_between(then, now)[0]
     told = (change.sentence, "Since about 1 Feb 2015.", EVIDENCE)
     alarm = GraphAlarm(change, np.datetime64("2015-02-01"), 0.01, told)
-    earlier = Earlier(then, (Driver(WIND, FLOW, 1, 0.2, True, "known in time"),), "1 Feb 2015")
+    earlier = EarlierChoice(then, (Driver(WIND, FLOW, 1, 0.2, True, "known in time"),), "1 Feb 2015")
     visit = Visit(browser, page_of(now, tmp_path, earlier=earlier, alarms=(alarm,),
                                    gains={(RAIN, FLOW, 2): 0.032, (RAIN, FLOW, 1): 0.032}))
     text = visit.page.locator("#why").inner_text()

@@ -6,17 +6,17 @@ import pytest
 
 from terracast.causal.graph.graph import Series
 from terracast.causal.knowledge import Knowledge, KnowledgeError
-from terracast.flows.discovery.expert_knowledge import KEPT, Told, joined, kept_knowledge, to_keep
+from terracast.flows.discovery.expert_knowledge import KEPT, ExpertStatement, joined, kept_knowledge, to_keep
 
 RAIN, FLOW, NO2 = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "no2")
 SERIES = (RAIN, FLOW, NO2)
 
 
-def told(name: str, *lines: str) -> Told:
-    return Told(name, Knowledge.parse("\n".join(lines)))
+def told(name: str, *lines: str) -> ExpertStatement:
+    return ExpertStatement(name, Knowledge.parse("\n".join(lines)))
 
 
-def said(*parts: Told) -> list[str]:
+def said(*parts: ExpertStatement) -> list[str]:
     return [str(one) for one in joined(parts, SERIES).knowledge.statements]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from terracast.causal.discover import discover
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Prepared
-from terracast.flows.discovery.graph_story import Story
+from terracast.flows.discovery.graph_story import GraphHistory
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")
 FIND = partial(discover, max_lag=2, alpha=0.01)
@@ -33,7 +33,7 @@ def cut(prepared: Prepared, first: int, last: int) -> Prepared:
 
 def test_a_switched_link_is_told_once() -> None:
     made = world(130, switch=60)
-    story = Story().continued(made, FIND, SPAN, "k")
+    story = GraphHistory().continued(made, FIND, SPAN, "k")
     assert [one.change.sort for one in story.alarms] == ["vanished"] and len(story.news) == 1
     assert abs(story.alarms[0].since - (START + np.timedelta64(60, "D"))) <= np.timedelta64(10, "D")
     assert "evidence, not certainty" in story.alarms[0].sentences[2]
@@ -45,7 +45,7 @@ def test_a_switched_link_is_told_once() -> None:
 
 def test_a_steady_world_is_calm_and_windows_are_kept_beyond_the_span() -> None:
     made = world(200)
-    story = Story().continued(cut(made, 0, 125), FIND, SPAN, "k")
+    story = GraphHistory().continued(cut(made, 0, 125), FIND, SPAN, "k")
     assert story.alarms == () and story.note == ""
     later = story.continued(cut(made, 80, 200), FIND, SPAN, "k")
     edges = [one.start for one in later.windows]
@@ -54,13 +54,13 @@ def test_a_steady_world_is_calm_and_windows_are_kept_beyond_the_span() -> None:
 
 
 def test_too_short_a_history_says_so() -> None:
-    story = Story().continued(world(40), FIND, SPAN, "k")
+    story = GraphHistory().continued(world(40), FIND, SPAN, "k")
     assert story.alarms == () and "of 8 windows of 10 days are complete" in story.note
-    tiny = Story().continued(world(40), FIND, np.timedelta64(12, "D").astype("timedelta64[ns]"), "k")
+    tiny = GraphHistory().continued(world(40), FIND, np.timedelta64(12, "D").astype("timedelta64[ns]"), "k")
     assert "set a longer discovery.window" in tiny.note
 
 
 def test_the_story_survives_the_store() -> None:
-    story = Story().continued(world(130, switch=60), FIND, SPAN, "k")
-    back = Story.restore(story.state())
-    assert back == story and Story.restore(None) == Story()
+    story = GraphHistory().continued(world(130, switch=60), FIND, SPAN, "k")
+    back = GraphHistory.restore(story.state())
+    assert back == story and GraphHistory.restore(None) == GraphHistory()

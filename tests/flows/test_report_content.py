@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
-from terracast.flows.reporting.content import Alarm, Change, KnownEvent, ReportError, Timeline
+from terracast.flows.reporting.content import AlarmRow, Change, KnownEvent, ReportError, Timeline
 from terracast.flows.reporting.daily import MOST_ROWS, network_daily
 from terracast.flows.reporting.reasons import reasons_from
 from terracast.flows.reporting.svg import element, harmless
@@ -64,7 +64,7 @@ def timeline() -> Timeline:
 
 
 def test_spans_are_clipped_to_the_axis_and_open_ones_reach_its_end() -> None:
-    rows = rows_of(timeline(), (Alarm("E-1", "", "", "", at("2020-03-01")),))
+    rows = rows_of(timeline(), (AlarmRow("E-1", "", "", "", at("2020-03-01")),))
     assert rows is not None
     start, end = rows.domain
     assert (end - start) == 100 * 86_400_000
@@ -76,7 +76,7 @@ def test_spans_are_clipped_to_the_axis_and_open_ones_reach_its_end() -> None:
 @given(st.lists(st.tuples(st.integers(0, 95), st.integers(1, 30)), min_size=1, max_size=15))
 def test_bars_in_one_lane_never_overlap(spans: list[tuple[int, int]]) -> None:
     first = at("2020-01-01")
-    alarms = [Alarm(f"E-{index}", "", "", "", first + np.timedelta64(begin, "D"),
+    alarms = [AlarmRow(f"E-{index}", "", "", "", first + np.timedelta64(begin, "D"),
                     first + np.timedelta64(begin + length, "D")) for index, (begin, length) in enumerate(spans)]
     rows = rows_of(timeline(), alarms)
     assert rows is not None and len(rows.episodes) == len(spans)

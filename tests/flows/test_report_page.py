@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from terracast.flows.reporting.content import (
-    Alarm,
+    AlarmRow,
     CausalLink,
     Change,
     Fan,
@@ -24,7 +24,7 @@ from terracast.flows.reporting.content import (
     Report,
     ReportError,
     Timeline,
-    Version,
+    VersionRow,
 )
 from terracast.flows.reporting.page import render, write
 from terracast.flows.service.freshness import NodeFreshness, SourceFreshness
@@ -68,12 +68,13 @@ def report() -> Report:
         timeline=Timeline(values, errors, "24 hours ahead",
                           (Change(at("2015-03-12"), "promotion", "4"), Change(at("2015-04-01"), "rollback", "3")),
                           (KnownEvent(at("2015-02-18"), at("2015-02-25"), "Spring Festival"),)),
-        alarms=(Alarm("E-1", "Forecasts are too low.", "Dongsi, since 3 March.", "Version 4 was made.",
+        alarms=(AlarmRow("E-1", "Forecasts are too low.", "Dongsi, since 3 March.", "Version 4 was made.",
                       at("2015-03-03"), at("2015-03-12")),
-                Alarm("E-2", "The sensor is stuck.", "Guanyuan, since 10 July.", "A ticket was written.",
+                AlarmRow("E-2", "The sensor is stuck.", "Guanyuan, since 10 July.", "A ticket was written.",
                       at("2015-07-10"), sort="health")),
         false_alarms_per_month=1.0,
-        versions=(Version("4", ("champion",), "E-1", "Accepted after 9 days.", 0.062), Version("3", ("previous",))),
+        versions=(VersionRow("4", ("champion",), "E-1", "Accepted after 9 days.", 0.062),
+                  VersionRow("3", ("previous",))),
         reasons=Reasons(DRAWING, (CausalLink("wind", "PM2.5", "2 hours", -0.4, 0.9, True, True, "lowers the error"),),
                         ("No hidden common cause.",), "PCMCI+"),
         outlook=Outlook(tuple(fan(name) for name in NODES), at("2015-07-19T06:00")), sources=(source("Guanyuan"),),
@@ -199,8 +200,8 @@ def test_hostile_names_are_text(browser: object, tmp_path: Path, positions: bool
         "</svg>", '<image href="http://example.org/x.png"/></svg>')
     hostile = replace(full, title=HOSTILE, target=HOSTILE, units=HOSTILE, headline=(HOSTILE,), nodes=nodes,
                       timeline=replace(full.timeline, events=events, lead=HOSTILE),
-                      alarms=(Alarm(HOSTILE, HOSTILE, HOSTILE, HOSTILE, at("2015-03-03"), sort=HOSTILE),),
-                      versions=(Version(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE),),
+                      alarms=(AlarmRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, at("2015-03-03"), sort=HOSTILE),),
+                      versions=(VersionRow(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE),),
                       reasons=Reasons(drawing, (link,), (HOSTILE,), HOSTILE),
                       outlook=Outlook((fan(HOSTILE),), at("2015-07-19")),
                       sources=(replace(source(), domain=HOSTILE, overdue=True),),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from terracast.flows.running.page import page, served
-from terracast.flows.running.place import UP, Place
+from terracast.flows.running.place import UP, RunningPlace
 from terracast.flows.running.standing import missed, now, stamp, trouble
 from terracast.streams.errors import TerracastError
 
@@ -76,7 +76,7 @@ def test_the_page_is_the_report_or_what_is_waited_for_and_no_folder(tmp_path: Pa
 
 
 def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
-    place = Place(tmp_path / ".terracast")
+    place = RunningPlace(tmp_path / ".terracast")
     holder = ("import sys, time; from pathlib import Path; from terracast.flows.running.place import Place\n"
               "with Place(Path(sys.argv[1])).only_one():\n    print('held', flush=True); time.sleep(600)")
     with subprocess.Popen([sys.executable, "-c", holder, str(place.folder)], stdout=subprocess.PIPE) as first:
@@ -128,7 +128,7 @@ def test_a_damaged_mlflow_file_keeps_up_from_starting_anything(small_city) -> No
     (small_city.folder / "mlflow.db").write_bytes(b"no database" * 200)
     done = subprocess.run([*COMMAND, "up"], cwd=small_city.folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "mlflow.db" in done.stderr
-    assert not Place.of(small_city.config).alive
+    assert not RunningPlace.of(small_city.config).alive
 
 
 def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
@@ -137,4 +137,4 @@ def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
     child = Child("Python", [sys.executable, "-c", "print('cannot bind'); raise SystemExit(1)"], dict(os.environ),
                   tmp_path / "python.log", f"http://127.0.0.1:{_free()}/health")
     with pytest.raises(TerracastError, match="Python ended: cannot bind"), _running([child]):
-        _await([child], Place(tmp_path))
+        _await([child], RunningPlace(tmp_path))

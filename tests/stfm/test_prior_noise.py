@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terracast.stfm.prior.clock import DAY, WEEK, YEAR, Clock
+from terracast.stfm.prior.clock import DAY, WEEK, YEAR, WorldClock
 from terracast.stfm.prior.gaussian import matern, periodic, sampled
 from terracast.stfm.prior.noise import ornstein, shots, wandering, white
 from terracast.stfm.prior.places import Places
@@ -67,13 +67,14 @@ def test_shots_die_away_geometrically() -> None:
 
 
 def test_the_clock_tells_day_week_and_year() -> None:
-    clock = Clock(start=float(np.datetime64("2024-03-04T06:00", "s").astype(int)), step=3600.0, steps=48)  # a Monday
+    clock = WorldClock(start=float(np.datetime64("2024-03-04T06:00", "s").astype(int)), step=3600.0,
+                       steps=48)  # a Monday
     assert clock.weekday[0] == 0 and clock.weekday[18] == 1
     assert np.isclose(clock.day[0], 0.25) and np.isclose(clock.week[0], 0.25 / 7)
     days = (clock.stamps[0] - np.datetime64("2024-01-01")) / np.timedelta64(1, "D")
     assert abs(clock.year[0] * 365.2425 - days) < 1.5
-    assert clock.has(DAY) and not Clock(0.0, WEEK, 9).has(WEEK) and Clock(0.0, WEEK, 9).has(YEAR)
-    assert Clock(clock.start, 3600.0, 1, zone=-7.0).weekday[0] == 6
+    assert clock.has(DAY) and not WorldClock(0.0, WEEK, 9).has(WEEK) and WorldClock(0.0, WEEK, 9).has(YEAR)
+    assert WorldClock(clock.start, 3600.0, 1, zone=-7.0).weekday[0] == 6
 
 
 def test_the_sun_stands_highest_at_noon_and_never_below_night() -> None:

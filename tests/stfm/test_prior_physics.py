@@ -7,18 +7,18 @@ import pytest
 
 from terracast.stfm.prior import electricity, epidemic, events, field, rivers, structural, traffic
 from terracast.stfm.prior.changes import coarser, rescaled
-from terracast.stfm.prior.clock import Clock, draw_clock
+from terracast.stfm.prior.clock import WorldClock, draw_clock
 from terracast.stfm.prior.corruption import clipped, corrupted, outages, rounded, stuck
 from terracast.stfm.prior.drifters import Eddies, carried, flow
 from terracast.stfm.prior.places import Places, draw_places
 from terracast.stfm.prior.weather import fronts, sky
-from terracast.stfm.prior.world import Draft, Series
+from terracast.stfm.prior.world import Draft, WorldSeries
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rivers_lose_no_water(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    basin = rivers.draw_basin(rng, Clock(0.0, 86_400.0, 1000), 6)
+    basin = rivers.draw_basin(rng, WorldClock(0.0, 86_400.0, 1000), 6)
     rain, warmth = rng.exponential(3, (1000, 6)), 8 + 12 * rng.standard_normal((1000, 6))
     flow, (fallen, gone, sea, stored) = rivers.drain(rain, warmth, *(getattr(basin, name) for name in (
         "area", "capacity", "quick", "slow", "reach", "melt", "dry", "below")))
@@ -66,7 +66,7 @@ def test_an_uncrowded_road_flows_freely_and_a_queue_grows_backwards() -> None:
 def test_nobody_is_lost_in_an_epidemic(seed: int) -> None:
     rng = np.random.default_rng(seed)
     places = draw_places(rng, 5)
-    outbreak, _ = epidemic.draw_outbreak(rng, Clock(0.0, 604_800.0, 60), places, 7)
+    outbreak, _ = epidemic.draw_outbreak(rng, WorldClock(0.0, 604_800.0, 60), places, 7)
     cases, state = epidemic.spread(rng, outbreak.people, outbreak.contact, outbreak.mobility, outbreak.fall_ill,
                                    outbreak.recover, outbreak.wane, outbreak.imported)
     assert np.array_equal(state.sum(0), outbreak.people)
@@ -127,7 +127,7 @@ def test_structural_panels_stay_bounded_and_follow_their_links() -> None:
 
 
 def test_a_machine_settles_at_air_plus_rise() -> None:
-    clock = Clock(0.0, 3600.0, 400)
+    clock = WorldClock(0.0, 3600.0, 400)
     load, air = np.ones((400, 1)), np.full((400, 1), 10.0)
     values = electricity.machine_temperature(np.random.default_rng(0), clock, load, air)
     assert 14 < values[-50:].mean() < 52 and np.abs(values[-200:].mean() - values[:200].mean()) < 0.5
@@ -149,7 +149,7 @@ def test_fronts_reach_one_place_before_the_other() -> None:
     places = Places(np.array([[0.0, 0.0], [300.0, 0.0]]), 50.0, 8.0)
     for seed in range(24):
         rng = np.random.default_rng(seed)
-        front = fronts(rng, Clock(0.0, 3600.0, 1500), places, places.mixing(rng, reach=600.0, own=0.0), 60.0)
+        front = fronts(rng, WorldClock(0.0, 3600.0, 1500), places, places.mixing(rng, reach=600.0, own=0.0), 60.0)
         quick = np.diff(front, axis=0)
         found = [np.corrcoef(quick[30:-30, 0], quick[30 + k:len(quick) - 30 + k, 1])[0, 1] for k in range(-25, 26)]
         leads.append(int(np.argmax(found)) - 25)
@@ -188,8 +188,9 @@ def test_faults_do_what_they_say() -> None:
 
 def _draft(whole: bool) -> Draft:
     values = np.random.default_rng(0).poisson(4.0, (120, 2)).astype(float)
-    return Draft(Clock(0.0, 3600.0, 120), Places(np.zeros((2, 2)), 0.0, 0.0),
-                 (Series("events", values), Series("rain", values + 1, role="past_driver", lag=6)), "incident",
+    return Draft(WorldClock(0.0, 3600.0, 120), Places(np.zeros((2, 2)), 0.0, 0.0),
+                 (WorldSeries("events", values),
+                  WorldSeries("rain", values + 1, role="past_driver", lag=6)), "incident",
                  whole=whole, floor=0.0)
 
 

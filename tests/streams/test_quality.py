@@ -11,7 +11,17 @@ import pytest
 import xarray as xr
 
 from terracast.streams.known import known_after
-from terracast.streams.quality import Label, Reference, Settings, flag, judge, learn, shared_series, summary, tickets
+from terracast.streams.quality import (
+    Label,
+    QualitySettings,
+    Reference,
+    flag,
+    judge,
+    learn,
+    shared_series,
+    summary,
+    tickets,
+)
 from terracast.streams.quality.labels import LABELS, bit
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -88,7 +98,7 @@ def test_pollutants_share_no_sensor(beijing: xr.Dataset) -> None:
 def test_impossible_weather_of_the_highway() -> None:
     panel = xr.load_dataset(METRO)[["temp", "rain_1h", "snow_1h", "clouds_all", "traffic_volume"]]
     part = panel.assign_attrs(domain="metro", kind="sensor", step="1h").sel(time=slice("2013-12-01", "2016-09-30"))
-    flags = flag(part, settings=Settings(relearn="60D"))
+    flags = flag(part, settings=QualitySettings(relearn="60D"))
     assert (part["temp"].values == 0).sum() == 10
     np.testing.assert_array_equal(has(flags["temp"], "range"), part["temp"].values == 0)
     np.testing.assert_array_equal(has(flags["rain_1h"], "range"), part["rain_1h"].values > 9000)
@@ -200,5 +210,5 @@ def test_a_reference_survives_a_restart_and_new_nodes() -> None:
 def test_judging_never_changes_the_panel() -> None:
     panel = panel_of(np.random.default_rng(0).gamma(4, 10, (24 * 30, 4)))
     before = panel.copy(deep=True)
-    judge(panel, settings=Settings(learn_after="5D"))
+    judge(panel, settings=QualitySettings(learn_after="5D"))
     xr.testing.assert_identical(panel, before)

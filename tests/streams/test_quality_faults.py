@@ -12,7 +12,7 @@ import xarray as xr
 from terracast.benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
 from terracast.streams.city import simulate_city
 from terracast.streams.known import known_after
-from terracast.streams.quality import Settings, judge
+from terracast.streams.quality import QualitySettings, judge
 from terracast.streams.quality.labels import bit
 
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
@@ -51,7 +51,7 @@ def test_faults_of_the_city_are_told_from_its_drifts() -> None:
     drifted: list[float] = []
     city = simulate_city(seed=5, days=300, weather_nodes=5, traffic_nodes=9, air_nodes=8)
     for domain, panel in city.panels.items():
-        flags = judge(panel, settings=Settings(relearn="28D")).hindsight()
+        flags = judge(panel, settings=QualitySettings(relearn="28D")).hindsight()
         for change in (*city.faults, *city.drifts):
             if change.domain != domain:
                 continue

@@ -17,7 +17,7 @@ import xarray as xr
 
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import read
-from terracast.streams.sources import Answer, FilesSource, drain
+from terracast.streams.sources import FilesSource, IngestAnswer, drain
 from terracast.streams.sources.files import NO_LINE_END, STILL_CHANGING
 from terracast.streams.sources.rows import AMBIGUOUS
 from terracast.streams.store import Store
@@ -34,7 +34,7 @@ class Watch:
         self.folder.mkdir()
         self.reading = reading
 
-    def look(self) -> tuple[Answer, ...]:
+    def look(self) -> tuple[IngestAnswer, ...]:
         """As a new process would: nothing but the store's cursor is remembered."""
         return drain([FilesSource("files", "air", self.folder, self.reading)], self.store)
 

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.local_time import to_utc
 from terracast.streams.sources.panels import REPLACED, arranged
-from terracast.streams.sources.rows import AHEAD, AMBIGUOUS, NO_NUMBER, NONEXISTENT, Report, RowError, Terms, report_of
+from terracast.streams.sources.rows import (
+    AHEAD,
+    AMBIGUOUS,
+    NO_NUMBER,
+    NONEXISTENT,
+    RowError,
+    RowReport,
+    Terms,
+    report_of,
+)
 from terracast.streams.store import Store
 
 HOUR = 3_600_000_000_000
@@ -100,7 +109,7 @@ def test_terms_refused(wrong: dict[str, object]) -> None:
 
 
 REPORTS = st.lists(st.builds(
-    Report, time=st.sampled_from([0, HOUR, 2 * HOUR, 900 * HOUR]), node=st.sampled_from("ab"),
+    RowReport, time=st.sampled_from([0, HOUR, 2 * HOUR, 900 * HOUR]), node=st.sampled_from("ab"),
     known=st.just(0),
     values=st.dictionaries(st.sampled_from("xy"), st.sampled_from([1.0, 2.0]), min_size=1),
     lat=st.just(math.nan), lon=st.just(math.nan)), max_size=10).map(
@@ -110,7 +119,7 @@ REPORTS = st.lists(st.builds(
 @given(REPORTS)
 @settings(max_examples=8, deadline=None)
 def test_the_store_knows_what_the_reports_said(tmp_path_factory: pytest.TempPathFactory,
-                                               reports: list[Report]) -> None:
+                                               reports: list[RowReport]) -> None:
     """At every instant the store's panel holds, per value, the last report known."""
     store = Store.open(tmp_path_factory.mktemp("store"))
     pieces = arranged(reports, Terms("air", pd.Timedelta("1h")))
@@ -144,7 +153,7 @@ def test_floor_keeps_the_last_reading_of_a_step() -> None:
 
 
 def test_places_on_nodes_or_on_steps() -> None:
-    rows = [Report(hour * HOUR, "bus", 9 * HOUR, {"x": 1.0}, 50.0 + hour, 8.0) for hour in range(3)]
+    rows = [RowReport(hour * HOUR, "bus", 9 * HOUR, {"x": 1.0}, 50.0 + hour, 8.0) for hour in range(3)]
     moving = arranged(rows, Terms("bus", pd.Timedelta("1h"), kind="point")).panels[0]
     assert moving["lat"].dims == ("time", "node") and moving["lat"].values[:, 0].tolist() == [50, 51, 52]
     fixed = arranged(rows, Terms("bus", pd.Timedelta("1h"))).panels[0]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from terracast.streams.errors import StoreError
 from terracast.streams.known import Recorded, known_after
 from terracast.streams.storage.compaction import compact
-from terracast.streams.storage.retention import Dropped, Retention, retain
+from terracast.streams.storage.retention import Expired, Retention, retain
 from terracast.streams.store import Store
 
 HOUR = np.timedelta64(1, "h")
@@ -62,7 +62,7 @@ def test_retention_keeps_the_rest_to_the_bit(now, span, hours, tmp_path_factory)
     kept = pd.Timedelta(hours=span)
     dropped = retain(store, START + now * HOUR, Retention(kept, {"scores": kept}))
     gone = int(np.clip(now - span, 0, hours))
-    assert dropped == Dropped({"air": gone} if gone else {}, {"air": -(-gone // 10) * 3} if gone else {},
+    assert dropped == Expired({"air": gone} if gone else {}, {"air": -(-gone // 10) * 3} if gone else {},
                               {"scores/air": gone} if gone else {})
     view, wanted = store.read(), cut_history(whole, cut)
     assert (view.snapshot == before) == (gone == 0)

@@ -59,7 +59,7 @@ def share_of(records: tuple[Record, ...]) -> float:
     return sum(sum(SHARES[one.witness.kind]) for one in records)
 
 
-class Frozen(Protocol):
+class FrozenMonitor(Protocol):
     """What a monitor has frozen of blocks, names and limits."""
 
     @property
@@ -136,7 +136,7 @@ class Channels:
         self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
                       for (sums, counts), row in zip(self._open, rows, strict=True)]
 
-    def close(self, time: np.datetime64, end: np.datetime64, frozen: Frozen, ill: np.ndarray) -> list[Evidence]:
+    def close(self, time: np.datetime64, end: np.datetime64, frozen: FrozenMonitor, ill: np.ndarray) -> list[Evidence]:
         """End the block, whose last instant is ``time`` and which ends at ``end``: compare, and put what passes the
         threshold into words; ``ill`` (node,): nodes that have a data ticket already."""
         self._close_block(frozen.block)
@@ -239,7 +239,8 @@ def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
     return [group for group in ways if group]
 
 
-def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray, frozen: Frozen,
+def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray,
+              frozen: FrozenMonitor,
               time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
     """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
     best = max(group, key=lambda one: one.strength)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from terracast.adapt.monitoring.statistics.reference_scale import CLIP, Reference
+from terracast.adapt.monitoring.statistics.reference_scale import CLIP, ReferenceScale
 
 OF_TARGET = ("level", "spread", "roughness", "daily swing", "share missing")
 OF_DRIVER = ("level", "spread")
@@ -93,7 +93,7 @@ class CovariateShift:
         location, scale = np.full(means.shape[1:], np.nan), np.ones(means.shape[1:])
         known = np.isfinite(means).any(axis=(0, 2))
         for number in np.flatnonzero(known):
-            reference = Reference.fit(means[:, number], FLATTEST)
+            reference = ReferenceScale.fit(means[:, number], FLATTEST)
             location[number], scale[number] = reference.location, reference.scale
         known[MISSING], scale[MISSING] = False, 1.0
         z = np.nan_to_num(cls(variables, location, scale, np.eye(count), known).told(means))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from terracast.adapt.monitoring.statistics.gain import QUIET, factors, mean_of, units_of
-from terracast.adapt.monitoring.statistics.reference_scale import Reference
+from terracast.adapt.monitoring.statistics.reference_scale import ReferenceScale
 from terracast.adapt.monitoring.statistics.volatility import Volatility
 
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
@@ -58,7 +58,7 @@ class NodeStatistics:
     True
     """
 
-    reference: Reference
+    reference: ReferenceScale
     weights: np.ndarray
     power: np.ndarray  # mean (expected / roughness)² of each node
     usual: np.ndarray  # log mean size of own and of local / roughness (2, node)
@@ -69,9 +69,10 @@ class NodeStatistics:
     @classmethod
     def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
             ridge: float = 1e-2) -> NodeStatistics:
-        """Reference scale and neighbour weights from ``residuals`` (time, node); O(time × node²). ``places``: block
+        """ReferenceScale scale and neighbour weights from ``residuals`` (time, node); O(time × node²). ``places``:
+        block
         (time,), step in it (time,) and steps of a block, from which the units of the swing are learned."""
-        reference = Reference.fit(residuals)
+        reference = ReferenceScale.fit(residuals)
         z = _filled(reference.standardise(residuals))
         nodes, count = z.shape[1], min(neighbours, z.shape[1] - 1)
         products = z.T @ z / len(z)
@@ -89,7 +90,7 @@ class NodeStatistics:
             rough = roughness.of(expected, places[1])
         power = np.maximum(((expected / rough)**2).mean(axis=0), 1e-3)
         usual = np.log(np.stack([np.abs(z).mean(axis=0), ((local / rough)**2).mean(axis=0)**0.5]) + QUIET)
-        burst = BURST * Reference.fit(local / rough).scale
+        burst = BURST * ReferenceScale.fit(local / rough).scale
         views = cls(reference, weights, power, usual, burst, np.ones((3, nodes)), roughness)
         if places is None or nodes == 1:
             return views
@@ -224,7 +225,7 @@ class NodeStatistics:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> NodeStatistics:
         """What ``state`` described."""
-        return cls(Reference.restore(state["reference"]), np.array(state["weights"], float),
+        return cls(ReferenceScale.restore(state["reference"]), np.array(state["weights"], float),
                    np.array(state["power"], float), np.array(state["usual"], float),
                    np.array(state["burst"], float), np.array(state["units"], float),
                    Volatility.restore(state["roughness"]))

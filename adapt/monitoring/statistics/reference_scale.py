@@ -18,14 +18,14 @@ class ReferencePeriodError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceScale:
     """Location and scale of each node, both of shape (node,), frozen at ``fit``.
 
     A detector that sees raw units alarms by the unit and not by the change; every stream is standardised by this
     first. A node that was never seen in the reference period has NaN as location: its z is NaN, which is "no evidence".
 
     >>> import numpy as np
-    >>> reference = Reference.fit(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
+    >>> reference = ReferenceScale.fit(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]))
     >>> reference.standardise(np.array([2.0, 50.0])).round(2).tolist()
     [0.0, 2.02]
     """
@@ -34,7 +34,7 @@ class Reference:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, residuals: np.ndarray, floor: float = 1e-3) -> Reference:
+    def fit(cls, residuals: np.ndarray, floor: float = 1e-3) -> ReferenceScale:
         """Median and 1.4826 × median absolute deviation of ``residuals`` (time, node), NaN ignored; O(values).
 
         ``floor`` is the smallest scale, as a share of the median scale of all nodes (so that a stuck sensor does not
@@ -64,7 +64,7 @@ class Reference:
         return {"location": self.location.copy(), "scale": self.scale.copy()}
 
     @classmethod
-    def restore(cls, state: Mapping[str, object]) -> Reference:
+    def restore(cls, state: Mapping[str, object]) -> ReferenceScale:
         """What ``state`` described."""
         return cls(np.array(state["location"], float), np.array(state["scale"], float))
 
