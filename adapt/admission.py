@@ -125,5 +125,5 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
     loop.climbing.acted(act, "trial", version)
     loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the gate "
                              "decides")
-    loop.deployment.trial = Trial(champion.heir(version, newcomer), act, loop.policy.gate)
+    loop.deployment.trial = Trial(champion.successor(version, newcomer), act, loop.policy.gate)
     return None

@@ -87,10 +87,10 @@ class Candidate:
     earned: NoHarmGuard | None = None
     open: list[PendingForecast] = field(default_factory=list)
 
-    def heir(self, version: str, model: Forecaster) -> Candidate:
+    def successor(self, version: str, model: Forecaster) -> Candidate:
         """Another model with copies of these corrections as they stand, and no open forecasts."""
         made = Candidate.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
-        made.earned = None if self.earned is None else self.earned.heir()
+        made.earned = None if self.earned is None else self.earned.successor()
         return made
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
@@ -116,7 +116,7 @@ class Candidate:
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
             data=served[None].astype("float32"))})
 
-    def mature(self, now: np.datetime64, labels: xr.DataArray, patience: np.timedelta64) -> list[Score]:
+    def match_labels(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> list[Score]:
         """Take in labels (time, node) as known now; the first value seen of a label counts.
 
         Learns the calibration from newly matured labels and returns the scores of forecasts that closed.
@@ -134,8 +134,8 @@ class Candidate:
                     self.calibration.learn(one.moved, np.where(fresh, known, np.nan))
                 if self.earned is not None:
                     self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
-        closed = [one for one in self.open if self._over(one, now, patience)]
-        self.open = [one for one in self.open if not self._over(one, now, patience)]
+        closed = [one for one in self.open if self._over(one, now, label_timeout)]
+        self.open = [one for one in self.open if not self._over(one, now, label_timeout)]
         self._no_longer_open(closed)
         if self.stacking is not None:
             for one in closed:
@@ -155,9 +155,9 @@ class Candidate:
                 none = np.full(one.labels.shape, np.nan)
                 self.earned.settle(one.raw, one.served, none, np.isnan(one.labels))
 
-    def _over(self, one: PendingForecast, now: np.datetime64, patience: np.timedelta64) -> bool:
+    def _over(self, one: PendingForecast, now: np.datetime64, label_timeout: np.timedelta64) -> bool:
         last = self.request.at(one.issue_time).valid_times[-1]
-        return bool(np.isfinite(one.labels).all()) or now >= last + patience
+        return bool(np.isfinite(one.labels).all()) or now >= last + label_timeout
 
     def _score(self, one: PendingForecast) -> Score:
         quantiles = self.request.quantiles

@@ -51,14 +51,14 @@ class Deployment:
         served = [*self.retired, self.champion, *([] if self.probation is None else [self.probation.previous])]
         return [one.issue_time for contender in served for one in contender.open]
 
-    def update(self, now: np.datetime64, labels: xr.DataArray, patience: np.timedelta64) -> tuple[
+    def update(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> tuple[
             list[Score], Verdict | None]:
         """Take in labels (time, node) as known now: scores of what was served, and a verdict that was carried out.
 
         A champion that lost in service goes before a challenger is looked at.
         """
         def closed(contender: Candidate) -> list[Score]:
-            return contender.mature(now, labels, patience)
+            return contender.match_labels(now, labels, label_timeout)
 
         scores = [score for contender in (*self.retired, self.champion) for score in closed(contender)]
         self.retired = [one for one in self.retired if one.open]

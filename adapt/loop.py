@@ -85,7 +85,7 @@ class Loop:
                   *(one.issue_time for one in self._unwatched)]
         panel = self.watched.panel(moment, min(needed))
         labels = panel[self.watched.request.target]
-        scores, verdict = self.deployment.update(moment.now, labels, self.watched.patience)
+        scores, verdict = self.deployment.update(moment.now, labels, self.watched.label_timeout)
         self.climbing.closed(scores)
         changed = self._monitor(moment, labels, panel)
         if verdict is not None:
@@ -114,7 +114,7 @@ class Loop:
     def reach(self) -> np.timedelta64:
         """How far back before its instant a tick may read."""
         watched = self.watched
-        return max(watched.history, watched.request.leads[-1] + watched.patience + 3 * watched.cadence)
+        return max(watched.history, watched.request.leads[-1] + watched.label_timeout + 3 * watched.cadence)
 
     def covariates(self, moment: Moment) -> xr.DataArray | None:
         """What the mixture in service reads beside the target, as known at the moment; None without a mixture."""
@@ -147,8 +147,8 @@ class Loop:
             evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
             if self.faults is not None:
                 aside = flags[self.watched.domain].flagged(self.watched.request.target, times, self.watched.nodes, now)
-                evidence += self.faults.reports.hear(times, np.isfinite(known) | aside)
-        evidence += [] if self.faults is None else self.faults.hear(now, panel, flags)
+                evidence += self.faults.reports.update(times, np.isfinite(known) | aside)
+        evidence += [] if self.faults is None else self.faults.update(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
 

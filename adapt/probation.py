@@ -48,7 +48,7 @@ class Probation:
                               [score for score in shadow if score.shadow])
         if self.gate is None or not self.losses:
             return None
-        found = EProcessGate(self.gate.horizon_steps, patience=PATIENCE).turned(*stacked(self.losses))
+        found = EProcessGate(self.gate.horizon_steps, label_timeout=PATIENCE).turned(*stacked(self.losses))
         if found.verdict == "wait":
             return None
         said = Decision("rollback" if found.verdict == "accept" else "passed",

@@ -20,7 +20,7 @@ ALWAYS = np.datetime64("1678-01-01", "ns")
 class ForecastTask:
     """What the loop forecasts: a variable of a domain at fixed nodes, the drivers used, and the times that matter.
 
-    ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``patience``: how long
+    ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``label_timeout``: how long
     after its stamp a late label is still waited for. ``request.issue_time`` is not used. ``beside``: by domain, what a
     mixture reads beside the target, fixed when service begins.
     """
@@ -30,7 +30,7 @@ class ForecastTask:
     request: Request
     cadence: np.timedelta64
     history: np.timedelta64
-    patience: np.timedelta64
+    label_timeout: np.timedelta64
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from terracast.causal.graph.assumptions import caveats
+from terracast.causal.graph.assumptions import assumptions_of
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import DroppedSeries, Prepared
@@ -54,7 +54,7 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
     graph = CausalGraph(series=series, links=tuple(ordered), step=prepared.step, method=search.method,
                         samples=samples, settings=settings, labels=dict(prepared.labels))
     return replace(graph, assumptions=(
-        *caveats(search, graph), *prepared.notes,
+        *assumptions_of(search, graph), *prepared.notes,
         *(f"{one.series} was left out: {one.reason}." for one in (*prepared.dropped, *dropped)),
         *known.sentences(graph)))
 

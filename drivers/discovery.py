@@ -15,7 +15,7 @@ from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared
 from terracast.causal.search.robust_search import Redraws, robust_search
 from terracast.causal.search.settings import Progress, Search
-from terracast.causal.search.unidirectional import settled
+from terracast.causal.search.unidirectional import orient_unidirectional
 from terracast.drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
 from terracast.drivers.candidates import candidates, refused
 from terracast.drivers.selection import inputs_of, select_by_ablation
@@ -66,7 +66,7 @@ class DriverSearch:
     def graph(self, panels: Mapping[str, xr.Dataset], prepared: Prepared, knowledge: Knowledge,
               progress: Progress = tell_nobody) -> tuple[CausalGraph, Knowledge]:
         """The graph, and what it was searched with: searched again where it is open which of two domains leads."""
-        return settled(lambda honoured: robust_search(
+        return orient_unidirectional(lambda honoured: robust_search(
             panels, self.search, knowledge=honoured, how=self.how, whole=prepared, redraws=Redraws(REDRAWS),
             progress=progress), self.target, knowledge)
 

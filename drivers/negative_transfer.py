@@ -87,7 +87,7 @@ class NegativeTransferMonitor:
 
     def _score(self, loop: Loop, moment: Moment) -> tuple[DroppedDriver, ...]:
         request = loop.watched.request
-        until = moment.now - request.leads[-1] - loop.watched.patience
+        until = moment.now - request.leads[-1] - loop.watched.label_timeout
         over = [one for one in self.open if one.issue_time <= until]
         if not over:
             return ()

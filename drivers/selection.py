@@ -134,7 +134,7 @@ def _one_by_one(groups: tuple[Series, ...], losses: SeriesLosses, level: float, 
             results[series] = again
         if again.accepted:
             kept = _in_order((*kept, series), groups)
-    return _without_idle(kept, losses, results, how.graph), results
+    return _without_redundant(kept, losses, results, how.graph), results
 
 
 def _remembered(groups: Mapping[Series, tuple[Driver, ...]], ablation: DriverLosses) -> SeriesLosses:
@@ -180,7 +180,7 @@ def _compared(series: Series, without: np.ndarray, beside: np.ndarray, kept: tup
     return replace(result, sentence=_sentence(result, name_of(series, how.graph)))
 
 
-def _without_idle(kept: tuple[Series, ...], losses: SeriesLosses, results: dict[Series, AblationResult],
+def _without_redundant(kept: tuple[Series, ...], losses: SeriesLosses, results: dict[Series, AblationResult],
                   graph: CausalGraph | None) -> tuple[Series, ...]:
     """Leave each one out once more, the weakest first: later ones may have made it idle."""
     for series in reversed(kept):

@@ -23,7 +23,7 @@ from terracast.causal.discover import discover as find_graph
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared, PrepareError, prepare
-from terracast.causal.search.cost_estimate import effort, refuse_if_alone
+from terracast.causal.search.cost_estimate import estimate_cost, refuse_if_alone
 from terracast.causal.search.robust_search import default_search
 from terracast.causal.search.settings import AloneError, Search
 from terracast.drivers.ablation import Tell, tell_nobody
@@ -33,7 +33,7 @@ from terracast.drivers.negative_transfer import cooled_down
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.output import note, progress
 from terracast.flows.discovery.expert_knowledge import KEPT, ExpertStatement, InForce, joined, kept_knowledge, to_keep
-from terracast.flows.discovery.graph_story import GraphHistory, alarm_state
+from terracast.flows.discovery.graph_history import GraphHistory, alarm_state
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.running.prefect_api import GRAPH
 from terracast.flows.service.events import deliver, post
@@ -86,7 +86,7 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Expe
     known = in_force(told, prepared, settings.max_lag)
     refuse_if_alone(prepared, target)
     search = default_search(settings.max_lag, settings.alpha)
-    cost = effort(prepared, search).sentence
+    cost = estimate_cost(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
     finder = DriverSearch(workspace.watched((), {}), search,
                           forecaster_factory(workspace.settings.base, settings.trial_steps), settings.most_drivers, how)

@@ -63,11 +63,11 @@ class LossBudget:
         self._lost = self._lost + served - base
         self._staked = np.maximum(self._staked - stake, 0.0)
 
-    def heir(self) -> LossBudget:
+    def successor(self) -> LossBudget:
         """The same sums, nothing staked."""
-        heir = LossBudget(*self._base.shape, self.share)
-        heir._base, heir._lost = self._base.copy(), self._lost.copy()
-        return heir
+        successor = LossBudget(*self._base.shape, self.share)
+        successor._base, successor._lost = self._base.copy(), self._lost.copy()
+        return successor
 
     def state(self) -> dict[str, object]:
         """Share and sums."""

@@ -42,11 +42,11 @@ class NoHarmGuard:
         stake = np.where(ended, gaps(base, served, self.quantiles), 0.0).sum(axis=1)
         self.budget.settle(losses(base, labels, self.quantiles), losses(served, labels, self.quantiles), stake)
 
-    def heir(self) -> NoHarmGuard:
+    def successor(self) -> NoHarmGuard:
         """For a successor that begins with nothing outstanding: what was earned and lost so far."""
-        heir = NoHarmGuard(self.quantiles, 0)
-        heir.budget = self.budget.heir()
-        return heir
+        successor = NoHarmGuard(self.quantiles, 0)
+        successor.budget = self.budget.successor()
+        return successor
 
     def state(self) -> dict[str, object]:
         """Quantile levels and sums."""

@@ -48,7 +48,7 @@ class DataFaults:
     >>> reports = ReportWatch.fit(("a", "b"), times[:720], np.ones((720, 2), bool), 24)
     >>> faults = DataFaults(reports, FlagTickets("d", "x", ("a", "b"))).watching(panel.isel(time=slice(0, 720)))
     >>> panel["d.wind"][24 * 35:] = np.nan
-    >>> heard = [faults.hear(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
+    >>> heard = [faults.update(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
     >>> [one.words[:36] for told in heard for one in told]
     ['the driver d.wind no longer arrives:']
     """
@@ -75,12 +75,13 @@ class DataFaults:
                 self.wirings[name] = Rewiring.fit([values[days == day] for day in np.unique(days)], nodes)
         return self
 
-    def hear(self, now: np.datetime64, panel: xr.Dataset, flags: Mapping[str, KnownFlags]) -> list[Evidence]:
+    def update(self, now: np.datetime64, panel: xr.Dataset, flags: Mapping[str, KnownFlags]) -> list[Evidence]:
         """Data tickets at ``now`` from what is known of the last days: the ``panel`` that the forecaster reads, of
         (time, node) variables, and the ``flags`` of each domain."""
-        found = self.flagged.hear(now, flags, [name for name in self.drivers if name in panel])
+        found = self.flagged.update(now, flags, [name for name in self.drivers if name in panel])
         for name, driver in self.drivers.items():
-            if name in panel and driver.hear(now, panel[name]) and not self.flagged.told_since(name, driver.newest):
+            if name in panel and driver.update(now, panel[name]) and not self.flagged.alarmed_since(name,
+                                                                                                    driver.newest):
                 words = f"the driver {name} no longer arrives: a fault of the data, and forecasts do without it"
                 found.append(Evidence(now, driver.newest, self.flagged.nodes, "health", "none", 0.0, words,
                                       "lost driver"))
@@ -96,7 +97,7 @@ class DataFaults:
         if not rows.any() or times[0] > day:
             return []
         return [one for name, wiring in self.wirings.items() if name in panel
-                for one in wiring.hear(day, panel[name].transpose("time", "node").values[rows].astype(float))]
+                for one in wiring.update(day, panel[name].transpose("time", "node").values[rows].astype(float))]
 
     def state(self) -> dict[str, object]:
         """What was learned and heard."""

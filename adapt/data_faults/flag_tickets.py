@@ -43,7 +43,7 @@ class FlagTickets:
     nodes: tuple[str, ...]
     told: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
-    def hear(self, now: np.datetime64, flags: Mapping[str, KnownFlags], drivers: Sequence[str]) -> list[Evidence]:
+    def update(self, now: np.datetime64, flags: Mapping[str, KnownFlags], drivers: Sequence[str]) -> list[Evidence]:
         """Data tickets of what the ``flags`` of each domain say of the target and the ``drivers``
         (``domain.variable``), as known at ``now``, and was not told yet."""
         found = []
@@ -59,7 +59,7 @@ class FlagTickets:
                       if self._is_new(driver, ("",), event)]
         return found
 
-    def told_since(self, series: str, since: np.datetime64) -> bool:
+    def alarmed_since(self, series: str, since: np.datetime64) -> bool:
         """Whether a series was told faulty at a stamp after ``since``."""
         return any(one == series and end > since.astype(np.int64) for (one, _, _), end in self.told.items())
 

@@ -18,10 +18,11 @@ SHORTEST = 4  # a driver is lost after at least so many steps, and a day
 
 @dataclass
 class DriverFeed:
-    """One driver: ``patience``, how much later than usual its newest value may be; ``newest``, the stamp of its last
+    """One driver: ``label_timeout``, how much later than usual its newest value may be; ``newest``, the stamp of its
+    last
     value; ``usual``, the least age of the newest value that was seen at a tick."""
 
-    patience: np.timedelta64
+    label_timeout: np.timedelta64
     newest: np.datetime64
     usual: np.timedelta64 | None = None
     lost: bool = False
@@ -31,19 +32,19 @@ class DriverFeed:
         """From the stamps (time,) at which any node of the reference has a value, two at least."""
         return cls(max(DAY, SHORTEST * step, 2 * np.max(np.diff(seen))), seen[-1])
 
-    def hear(self, now: np.datetime64, values: xr.DataArray) -> bool:
+    def update(self, now: np.datetime64, values: xr.DataArray) -> bool:
         """Whether it is lost from now on, by its ``values`` (time, node) as known now."""
         times = stamps_of(values)
         if len(times) and times[-1] > self.newest:
             self.newest = times[-1]
         age = now - self.newest
         self.usual = age if self.usual is None or age < self.usual else self.usual
-        before, self.lost = self.lost, bool(age - self.usual >= self.patience)
+        before, self.lost = self.lost, bool(age - self.usual >= self.label_timeout)
         return self.lost and not before
 
     def state(self) -> dict[str, object]:
         """What was learned and heard."""
-        return {"patience": nanoseconds(self.patience), "newest": str(self.newest), "lost": self.lost,
+        return {"patience": nanoseconds(self.label_timeout), "newest": str(self.newest), "lost": self.lost,
                 "usual": None if self.usual is None else nanoseconds(self.usual)}
 
     @classmethod

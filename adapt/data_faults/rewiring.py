@@ -24,7 +24,7 @@ class Rewiring:
     >>> draws = np.random.default_rng(0)
     >>> one, other = draws.normal(size=(2, 24, 1))
     >>> wiring = Rewiring.fit([np.hstack([one, one, other])] * 3, ("a", "b", "c"), days=2)
-    >>> told = [wiring.hear(np.datetime64("2015-03-01"), np.hstack([one, other, other])) for _ in range(3)]
+    >>> told = [wiring.update(np.datetime64("2015-03-01"), np.hstack([one, other, other])) for _ in range(3)]
     >>> [[each.words for each in day] for day in told][1][0][:63]
     'the values of a, b, c are wired differently: b, c now show the '
     """
@@ -41,7 +41,7 @@ class Rewiring:
         seen = np.isfinite(votes).sum(axis=0)
         return cls(nodes, (2 * np.nansum(votes, axis=0) > seen) & (seen > 0), days)
 
-    def hear(self, day: np.datetime64, values: np.ndarray) -> list[Evidence]:
+    def update(self, day: np.datetime64, values: np.ndarray) -> list[Evidence]:
         """Take in one day (step, node), NaN where nothing came; at most one ticket for all pairs told that day."""
         found = _identical(values)
         against = np.zeros(self.same.shape, int) if self._against is None else self._against

@@ -26,7 +26,7 @@ class Silence:
     for all. ``Silence.fit`` learns them.
 
     >>> silence = Silence(np.array([True, True]), outage_after=2, silent_after=3)
-    >>> [silence.hear(np.array([True, node])) for node in (False, False, False)][-1][1].tolist()
+    >>> [silence.update(np.array([True, node])) for node in (False, False, False)][-1][1].tolist()
     [False, True]
     """
 
@@ -48,8 +48,8 @@ class Silence:
         """
         expected = seen.mean(axis=0) >= LEAST_SEEN
         network = 2 * seen[:, expected].sum(axis=1, keepdims=True) < max(1, expected.sum())
-        return cls(expected, max(outage_after, 1 + int(_usual_runs(network)[0])),
-                   np.maximum(silent_after, 1 + _usual_runs(~seen)))
+        return cls(expected, max(outage_after, 1 + int(_typical_runs(network)[0])),
+                   np.maximum(silent_after, 1 + _typical_runs(~seen)))
 
     @property
     def network(self) -> int:
@@ -61,7 +61,7 @@ class Silence:
         """For how many steps each node has been silent, (node,)."""
         return np.zeros(len(self.expected), int) if self._nodes is None else self._nodes
 
-    def hear(self, reported: np.ndarray, steps: int = 1) -> tuple[bool, np.ndarray, np.ndarray]:
+    def update(self, reported: np.ndarray, steps: int = 1) -> tuple[bool, np.ndarray, np.ndarray]:
         """``reported`` (node,) bool for the next ``steps`` steps; returns whether an outage is told now, and which
         nodes are told silent now and which to have appeared. Nodes are not told silent one by one while the whole
         network is."""
@@ -89,10 +89,10 @@ class Silence:
                    int(state["network"]), np.array(state["nodes"], int), np.array(state["reports"], int))
 
 
-def _usual_runs(silent: np.ndarray) -> np.ndarray:
+def _typical_runs(silent: np.ndarray) -> np.ndarray:
     """The longest run of ``silent`` (time, node) bool that came ``USUAL`` times or more, (node,); 0 where none did.
 
-    >>> _usual_runs(np.array([[True, True], [True, False]] * 6)[1:]).tolist()
+    >>> _typical_runs(np.array([[True, True], [True, False]] * 6)[1:]).tolist()
     [0, 1]
     """
     edges = np.diff(np.pad(silent.astype(np.int8), ((1, 1), (0, 0))), axis=0)
@@ -121,7 +121,7 @@ class ReportWatch:
         step = np.median(np.diff(times.astype("datetime64[ns]")).astype(np.int64)).astype("timedelta64[ns]")
         return cls(nodes, step, Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
 
-    def hear(self, times: np.ndarray, reported: np.ndarray) -> list[Evidence]:
+    def update(self, times: np.ndarray, reported: np.ndarray) -> list[Evidence]:
         """Take in rows ``reported`` (k, node) bool at rising ``times`` (k,); rows that never come are noticed at the
         next one, and rows not later than the last are left out. O(k × node)."""
         found: list[Evidence] = []
@@ -136,7 +136,7 @@ class ReportWatch:
         return found
 
     def _told(self, time: np.datetime64, at: np.datetime64, reported: np.ndarray, steps: int) -> list[Evidence]:
-        outage, alone, appeared = self.silence.hear(reported, steps)
+        outage, alone, appeared = self.silence.update(reported, steps)
         found = [self._ticket(time, at - self.silence.network * self.step, self.nodes, "most sensors report nothing: "
                               "an outage of the data, not a drift of the world", "outage")] if outage else []
         for node in np.flatnonzero(alone):

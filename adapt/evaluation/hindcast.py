@@ -23,4 +23,4 @@ def hindcast(model: Forecaster, version: str, watched: ForecastTask, history: Hi
     if not len(issue_times):
         return []
     labels = watched.labels(Moment(until, history), min(issue_times))
-    return contender.mature(until, labels, np.timedelta64(0, "ns"))
+    return contender.match_labels(until, labels, np.timedelta64(0, "ns"))

@@ -32,7 +32,7 @@ class Oracle:
         """Take in a tick of the loop; scores of the forecasts that closed at it, each the best there was."""
         for contender in (loop.champion, loop.challenger):
             if contender is not None and contender.version not in {one.version for one in self.shadows}:
-                self.shadows.append(contender.heir(contender.version, contender.model))
+                self.shadows.append(contender.successor(contender.version, contender.model))
                 if len(self.shadows) > MOST:
                     del self.shadows[1]
         panel = loop.watched.panel(moment, moment.now - loop.reach)
@@ -40,7 +40,7 @@ class Oracle:
         context = panel.isel(time=panel["time"].values >= moment.now - loop.watched.history)
         beside = loop.covariates(moment)
         for one in self.shadows:
-            for score in one.mature(moment.now, labels, loop.watched.patience):
+            for score in one.match_labels(moment.now, labels, loop.watched.label_timeout):
                 self._rivals.setdefault(score.issue_time, []).append(score)
             one.issue(context, moment.now, shadow=True, beside=beside)
         best = []

@@ -179,7 +179,7 @@ class Monitor:
         self.history.add(time, row)
         self._last = time
         if self._witnesses is not None:
-            self._witnesses.hear(pit, context)
+            self._witnesses.update(pit, context)
         return found + (self._close() if clock.number(time + clock.step) != clock.number(time) else [])
 
     def _close(self) -> list[Evidence]:

@@ -98,7 +98,8 @@ class RetentionTest:
                 with suppress(TerracastError):  # of that time nothing is kept any more, or too little for a forecast
                     one.issue(context, issue, shadow=True)
         labels, nothing = watched.labels(moment, every[0]), np.full(len(watched.nodes), np.nan)
-        found = [{score.issue_time: score.crps for score in one.mature(moment.now, labels, np.timedelta64(0, "ns"))}
+        found = [{score.issue_time: score.crps for score in one.match_labels(moment.now, labels,
+                                                                             np.timedelta64(0, "ns"))}
                  for one in contenders]
         return [[np.stack([scores.get(issue, nothing) for issue in stretch.issues]) for stretch in self.held]
                 for scores in found]

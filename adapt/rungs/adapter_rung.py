@@ -15,11 +15,11 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter, Values
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
-from terracast.adapt.rungs.training_windows import TrainingWindows, school
+from terracast.adapt.rungs.training_windows import TrainingWindows, training_windows
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.training_batch import TrainingWindow
 from terracast.stfm.forecaster import Forecaster, Request
@@ -74,13 +74,14 @@ class AdapterRung:
             raise RungError(f"{type(forecaster).__name__} has no weights to adapt", where=self.name,
                             expected="the base model", remedy="use a rung that corrects outputs")
         start = self.start or Adapter.zero(forecaster.network, seed=self.seed)
-        taught = school(known, request, nodes=self.nodes, seed=self.seed, masked=self.masked > 0)
+        taught = training_windows(known, request, nodes=self.nodes, seed=self.seed, masked=self.masked > 0)
         if not taught.labelled and not (taught.masked and self.unlabelled):
             raise RungError("nothing to learn from", where=self.name, expected="a few known values",
                             remedy="wait for more history")
         found = self.tuned(forecaster, start, taught)
         if self.again and found.steps and taught.held:
-            whole = school(known, request, nodes=self.nodes, seed=self.seed, masked=self.masked > 0, everything=True)
+            whole = training_windows(known, request, nodes=self.nodes, seed=self.seed, masked=self.masked > 0,
+                                     everything=True)
         else:
             whole = None
         after = self._merged(forecaster, found, request)
@@ -108,7 +109,7 @@ class AdapterRung:
             curve.append((0, least))
         begun = least
         places = order(len(labelled), most, np.random.default_rng([self.seed, 6]))
-        for step, adapter in enumerate(course(labelled, start, self.effort, places, also), 1):
+        for step, adapter in enumerate(train_adapter(labelled, start, self.effort, places, also), 1):
             if exam is None:
                 best, kept = adapter, step
             elif step * 10 // most > (step - 1) * 10 // most:

@@ -61,7 +61,7 @@ def learned_names(adapter: Adapter, heads: bool) -> list[str]:
     return [name for name in adapter.values if not heads or name.split(".")[0].split("|")[0] in HEADS]
 
 
-def course(taught: TrainingBatch, start: Adapter, effort: AdapterEffort, order: Iterable[int],
+def train_adapter(taught: TrainingBatch, start: Adapter, effort: AdapterEffort, order: Iterable[int],
            also: Callable[[Values], torch.Tensor] | None = None) -> Iterator[Adapter]:
     """Yield the adapter after each step; ``order`` names the lesson of each step. ``also``: a loss added to each.
 

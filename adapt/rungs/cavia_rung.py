@@ -12,7 +12,7 @@ import xarray as xr
 from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned, merged
 from terracast.adapt.rungs.meta_init import shipped_directions
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
-from terracast.adapt.rungs.training_windows import school
+from terracast.adapt.rungs.training_windows import training_windows
 from terracast.stfm.base.model import Base
 from terracast.stfm.forecaster import Forecaster, Request
 
@@ -49,7 +49,7 @@ class ContextRung:
         if directions is None:
             raise RungError("no directions", where=self.name, expected="a start made for this base",
                             remedy="learn one: terracast pretrain --adapters")
-        taught = school(known, request, nodes=self.nodes, seed=self.seed)
+        taught = training_windows(known, request, nodes=self.nodes, seed=self.seed)
         lessons = taught.labelled or (taught.masked if self.unlabelled else [])
         if not lessons:
             raise RungError("nothing to learn from", where=self.name, expected="a few known values",
@@ -60,7 +60,7 @@ class ContextRung:
                          parameters=directions.count, pairs=taught.pairs,
                          why=f"{self.steps} steps from {len(lessons)} lessons of {sort}")
         if adapted.kept and taught.labelled:
-            whole = school(known, request, nodes=self.nodes, seed=self.seed, everything=True, masked=False)
+            whole = training_windows(known, request, nodes=self.nodes, seed=self.seed, everything=True, masked=False)
             context = learned(ContextBatch(forecaster.network, whole.labelled), directions, self.steps)[-1]
             return Adapted(self._served(forecaster, directions, context, request), adapted.receipt, forecaster)
         return adapted

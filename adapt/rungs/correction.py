@@ -132,16 +132,16 @@ class OutputRung:
             raise RungError(f"{len(pairs.learned)} matured issues", where=self.name, expected=f"{FEWEST} or more",
                             remedy="wait for labels")
         corrected = Corrected(forecaster, self._make(known.sizes["node"], request))
-        _taught(corrected, pairs, pairs.learned)
+        _batches(corrected, pairs, pairs.learned)
         rung: Rung = self
         adapted = judged(rung, forecaster, corrected, known, request, parameters=corrected.correction.numbers,
                          why=f"learned from {len(pairs.learned)} issues", pairs=pairs)
         if adapted.kept:
-            _taught(corrected, pairs, pairs.held)
+            _batches(corrected, pairs, pairs.held)
         return adapted
 
 
-def _taught(corrected: Corrected, pairs: Pairs, issues: np.ndarray) -> None:
+def _batches(corrected: Corrected, pairs: Pairs, issues: np.ndarray) -> None:
     order = np.argsort(issues)
     said, labels = pairs.said(corrected.base, issues[order]), pairs.labels(issues[order])
     for one, known, issue in zip(said, labels, issues[order], strict=True):

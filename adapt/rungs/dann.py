@@ -38,7 +38,7 @@ class Reversed(torch.autograd.Function):  # type: ignore[misc]
 
 
 class DomainAdversary:
-    """A loss to be added in a ``course`` that learns the body: how well a classifier tells the domain, reversed.
+    """A loss to be added in a ``train_adapter`` that learns the body: how well a classifier tells the domain, reversed.
 
     ``lessons`` of the same nodes, of which each is a domain; a call takes the next lesson. The classifier (a layer of
     32 units) takes one step of Adam a call, by the gradient that the call before left it. ``told`` is its running

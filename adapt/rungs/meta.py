@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, Values
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient, learned_names
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, gradient, learned_names, train_adapter
 from terracast.adapt.rungs.tasks import Task, task
 from terracast.stfm.base.network import BaseNetwork
 
@@ -107,7 +107,7 @@ def outer_gradient(network: BaseNetwork, one: Task, start: Adapter, plan: MetaPl
     steps = plan.steps if plan.method == "reptile" else int(draw.integers(0, plan.steps + 1))
     effort = plan.effort
     taught = TrainingBatch(network, one.support, start, effort.heads)
-    adapted = [start, *course(taught, start, effort, order(len(taught), steps, draw))][-1]
+    adapted = [start, *train_adapter(taught, start, effort, order(len(taught), steps, draw))][-1]
     query = TrainingBatch(network, [one.query], start, heads=False)
     bare = query.mean({name: torch.zeros_like(value) for name, value in start.values.items()})
     if plan.method == "reptile":

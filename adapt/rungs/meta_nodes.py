@@ -16,11 +16,11 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, gradient, train_adapter
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.pairs import spread
-from terracast.adapt.rungs.tasks import lesson_at
-from terracast.adapt.rungs.training_windows import school
+from terracast.adapt.rungs.tasks import training_window_at
+from terracast.adapt.rungs.training_windows import training_windows
 from terracast.stfm.base.model import Base
 from terracast.stfm.base.panel_tensors import panel_tensors
 from terracast.stfm.base.window import PATCH
@@ -71,11 +71,11 @@ def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, no
 
 
 def _task(base: Base, part: xr.Dataset, request: Request, rows: int, place: int) -> NodeTask:
-    taught = school(part.isel(time=slice(rows)), request, everything=True, masked=False)
+    taught = training_windows(part.isel(time=slice(rows)), request, everything=True, masked=False)
     scene = panel_tensors(part, request.target, request.step.astype("timedelta64[ns]"), until=part["time"].values[-1],
                      ahead=0)
     later = spread(np.arange(rows, part.sizes["time"] - request.horizon), ASKED)
-    asked = lesson_at(scene, later, -(-request.horizon // PATCH), horizon=request.horizon)
+    asked = training_window_at(scene, later, -(-request.horizon // PATCH), horizon=request.horizon)
     zero = Adapter.zero(base.network, parts=tuple(HEADS))
     query = TrainingBatch(base.network, [asked], zero, True)
     return NodeTask(TrainingBatch(base.network, taught.labelled, zero, True), query,
@@ -133,5 +133,5 @@ def _outer(one: NodeTask, start: Adapter, rate: float, chance: np.random.Generat
     """The gradient of the query's loss after a few steps on the support, as if it were one at the start."""
     steps = int(chance.integers(0, STEPS + 1))
     places = order(len(one.support), steps, chance)
-    adapted = [start, *course(one.support, start, AdapterEffort(rate, pull=0.0), places)][-1]
+    adapted = [start, *train_adapter(one.support, start, AdapterEffort(rate, pull=0.0), places)][-1]
     return gradient(one.query, adapted, list(start.values))[0]

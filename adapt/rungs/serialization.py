@@ -10,7 +10,7 @@ import numpy as np
 
 from terracast.adapt.rungs.correction import Corrected, Correction
 from terracast.adapt.rungs.output_rls import RecursiveCorrection
-from terracast.adapt.rungs.wrappers import beneath, joined
+from terracast.adapt.rungs.wrappers import joined, under_correction
 from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import Forecaster
 
@@ -31,11 +31,11 @@ def load(folder: str | Path) -> Forecaster:
 
 
 def _base(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
-    return shelf.build(cast(Mapping[str, object], config["base"]), beneath(weights), BUILDERS)
+    return shelf.build(cast(Mapping[str, object], config["base"]), under_correction(weights), BUILDERS)
 
 
 def _corrected(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
-    state = joined(cast(Mapping[str, Any], config["state"]), beneath(weights, "state/"))
+    state = joined(cast(Mapping[str, Any], config["state"]), under_correction(weights, "state/"))
     return Corrected(_base(config, weights), CORRECTIONS[str(config["correction"])].restore(state))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import TrainingWindow, lesson
+from terracast.stfm.base.training_batch import TrainingWindow, training_window
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.prior.mixture import sample_world
 
@@ -49,16 +49,18 @@ def task(seed: int, number: int, steps: int = STEPS) -> Task:
     rows = chance.permutation(rows[rows > first])
     later = now + 1 + chance.permutation(min(AFTER, length - now - PATCH - 1))[:QUERY]
     parts = [rows[start:start + TOGETHER] for start in range(0, len(rows), TOGETHER)]
-    return Task(tuple(lesson_at(scene, part, 1, first) for part in parts), lesson_at(scene, np.sort(later), 1, first))
+    return Task(tuple(training_window_at(scene, part, 1, first) for part in parts),
+                training_window_at(scene, np.sort(later), 1, first))
 
 
-def lesson_at(scene: PanelTensors, rows: np.ndarray, patches: int, first: int = 0, *, matured: int | None = None,
+def training_window_at(scene: PanelTensors, rows: np.ndarray, patches: int, first: int = 0, *,
+                       matured: int | None = None,
               horizon: int | None = None, hidden: np.ndarray | None = None) -> TrainingWindow:
     """Issue rows side by side; nothing before row ``first`` is read.
 
     Labels after row ``matured`` and beyond ``horizon`` are left out; ``hidden`` as in ``stfm.base.window.cut``.
     """
-    made = lesson([(scene, int(row), hidden, min(MEMORY, int(row) - first + 1)) for row in rows], patches)
+    made = training_window([(scene, int(row), hidden, min(MEMORY, int(row) - first + 1)) for row in rows], patches)
     leads = np.arange(made.truth.shape[2])
     for place, row in enumerate(rows):
         gone = np.zeros(len(leads), bool) if matured is None else row + 1 + leads > matured

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.rungs.pairs import Pairs, matured, spread
-from terracast.adapt.rungs.tasks import lesson_at
+from terracast.adapt.rungs.tasks import training_window_at
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance
 from terracast.stfm.base.window import MEMORY, PATCH
@@ -32,7 +32,7 @@ class TrainingWindows:
     held: list[TrainingWindow]
 
 
-def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = None, seed: int = 0,
+def training_windows(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = None, seed: int = 0,
            everything: bool = False, masked: bool = True) -> TrainingWindows:
     """Lessons of ``known`` at ``request.issue_time``.
 
@@ -57,7 +57,7 @@ def school(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = No
     def made(chosen: np.ndarray, length: int, horizon: int, until: int, hide: bool) -> list[TrainingWindow]:
         parts = [chosen[start:start + share] for start in range(0, len(chosen), share)]
         hidden = [hidden_by_chance(chance, len(scene.target), MEMORY) if hide else None for _ in parts]
-        lessons = [lesson_at(scene, part, length, matured=until, horizon=horizon, hidden=one)
+        lessons = [training_window_at(scene, part, length, matured=until, horizon=horizon, hidden=one)
                    for part, one in zip(parts, hidden, strict=True)]
         return [_of(one, nodes) for one in lessons]
 

@@ -19,8 +19,8 @@ class LayerError(TerracastError):
 
 def bare(forecaster: Forecaster) -> Forecaster:
     """What is left without corrections of outputs and cuts of inputs: the forecaster that has weights, if any."""
-    while isinstance(beneath := getattr(forecaster, "base", None), Forecaster):
-        forecaster = beneath
+    while isinstance(under_correction := getattr(forecaster, "base", None), Forecaster):
+        forecaster = under_correction
     return forecaster
 
 
@@ -38,7 +38,7 @@ def weights_of(forecaster: Forecaster) -> dict[str, np.ndarray]:
     return {BASE + name: value for name, value in forecaster.weights().items()}  # type: ignore[attr-defined]
 
 
-def beneath(weights: Mapping[str, np.ndarray], prefix: str = BASE) -> dict[str, np.ndarray]:
+def under_correction(weights: Mapping[str, np.ndarray], prefix: str = BASE) -> dict[str, np.ndarray]:
     """The arrays under a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 

@@ -20,14 +20,14 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
 from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned
 from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.meta_init import load_start
 from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
 from terracast.adapt.rungs.pairs import spread
-from terracast.adapt.rungs.tasks import lesson_at
-from terracast.adapt.rungs.training_windows import school
+from terracast.adapt.rungs.tasks import training_window_at
+from terracast.adapt.rungs.training_windows import training_windows
 from terracast.benchmarks.base.data import Case, cases_of
 from terracast.stats.calendar import seasons
 from terracast.stfm.base.model import Base
@@ -100,9 +100,9 @@ class Lessons:
     def of(cls, base: Base, one: NewNode, seed: int = 0) -> Lessons:
         """States are computed here, once for all ways to learn."""
         request = one.case.request().at(one.panel["time"].values[one.now])
-        taught = school(one.panel, request, seed=seed, everything=True, masked=False)
+        taught = training_windows(one.panel, request, seed=seed, everything=True, masked=False)
         scene = panel_tensors(one.panel, one.variable, one.case.step, until=one.panel["time"].values[-1], ahead=0)
-        asked = lesson_at(scene, one.later, -(-request.horizon // PATCH), horizon=request.horizon)
+        asked = training_window_at(scene, one.later, -(-request.horizon // PATCH), horizon=request.horizon)
         zero = Adapter.zero(base.network)
         return cls(TrainingBatch(base.network, taught.labelled, zero, True),
                    TrainingBatch(base.network, [asked], zero, True))
@@ -113,7 +113,7 @@ def plain_curve(base: Base, lessons: Lessons, rate: float) -> np.ndarray:
     zero = Adapter.zero(base.network)
     found = [lessons.asked.mean(zero.values)]
     places = order(len(lessons.learned), MARKS[-1], np.random.default_rng(0))
-    for number, adapter in enumerate(course(lessons.learned, zero, AdapterEffort(rate), places), 1):
+    for number, adapter in enumerate(train_adapter(lessons.learned, zero, AdapterEffort(rate), places), 1):
         if number in MARKS:
             found.append(lessons.asked.mean(adapter.values))
     return np.array(found) / max(found[0], 1e-6)
@@ -124,7 +124,7 @@ def start_curve(lessons: Lessons, start: Adapter) -> np.ndarray:
     found = [lessons.asked.mean(start.values)]
     bare = lessons.asked.mean({name: torch.zeros_like(value) for name, value in start.values.items()})
     places = order(len(lessons.learned), MARKS[-1], np.random.default_rng(0))
-    for number, adapter in enumerate(course(lessons.learned, start, AdapterEffort(RATE), places), 1):
+    for number, adapter in enumerate(train_adapter(lessons.learned, start, AdapterEffort(RATE), places), 1):
         if number in MARKS:
             found.append(lessons.asked.mean(adapter.values))
     return np.array(found) / max(bare, 1e-6)

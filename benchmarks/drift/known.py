@@ -79,4 +79,4 @@ def _tickets(panel: xr.Dataset) -> list[Evidence]:
     days = table["time"].values.astype("datetime64[D]")
     each = [(day, table.values[days == day]) for day in np.unique(days)]
     wiring = Rewiring.fit([values for _, values in each[:365]], tuple(str(one) for one in panel["node"].values))
-    return [one for day, values in each[365:] for one in wiring.hear(day, values)]
+    return [one for day, values in each[365:] for one in wiring.update(day, values)]

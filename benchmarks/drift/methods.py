@@ -93,8 +93,8 @@ class MonitorWatch:
             now = times[part][-1]
             aside = flags.flagged("x", times[part], self._names, now)
             found += self._monitor.observe(times[part], np.where(aside, np.nan, residuals[part]))
-            found += self._reports.hear(times[part], np.isfinite(values[part]))
-            found += self._tickets.hear(now, {"background": flags}, ())
+            found += self._reports.update(times[part], np.isfinite(values[part]))
+            found += self._tickets.update(now, {"background": flags}, ())
         return [_alarm(one, self._segment.times) for one in found]
 
     def _panel(self, rows: slice, values: np.ndarray) -> xr.Dataset:

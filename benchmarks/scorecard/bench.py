@@ -86,7 +86,7 @@ class Scorecard:
         taught = []
         for case in cases:
             half = half_of_nodes(case)
-            forecaster = self._taught(case, half)
+            forecaster = self._batches(case, half)
             taught.append(forecaster)
             self._of_one_case(case, forecaster, half)
             progress(1)
@@ -137,7 +137,7 @@ class Scorecard:
                          case.horizon, case.season)
             self._try(alike, taught[other], [(Cell("domain", "out", "taught on another dataset"), None)])
 
-    def _taught(self, case: Case, half: np.ndarray) -> Forecaster:
+    def _batches(self, case: Case, half: np.ndarray) -> Forecaster:
         if self.candidate.teach is None:
             return self._ready()
         return self.candidate.teach(case.training().isel(node=np.flatnonzero(half)), case)

@@ -12,10 +12,10 @@ _STATISTICS = {"CMIknn": "conditional mutual information in nats (never negative
                "GPDC": "a distance correlation between 0 and 1"}
 
 
-def caveats(search: Search, graph: CausalGraph) -> tuple[str, ...]:
+def assumptions_of(search: Search, graph: CausalGraph) -> tuple[str, ...]:
     """The assumptions of ``search``, the largest first.
 
-    >>> caveats(Search(3), CausalGraph((), (), "1h", "PCMCI+", 100))[0][:37]
+    >>> assumptions_of(Search(3), CausalGraph((), (), "1h", "PCMCI+", 100))[0][:37]
     'No unseen common cause: every cause o'
     """
     measure = "dependence" if search.test in _STATISTICS else "partial correlation"

@@ -43,7 +43,7 @@ class Pilot:
     lost: tuple[float, float]
 
 
-def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: int = 1,
+def estimate_cost(prepared: Prepared, search: Search, *, targets: int = 6, processes: int = 1,
            clock: Clock | None = None) -> CostEstimate:
     """The cost of ``discover`` on ``prepared``, from the conditions of ``targets`` series.
 
@@ -56,7 +56,7 @@ def effort(prepared: Prepared, search: Search, *, targets: int = 6, processes: i
     >>> from terracast.causal.graph.graph import Series
     >>> values = np.random.default_rng(0).normal(size=(500, 4))
     >>> ready = Prepared(values, tuple(Series("a", one) for one in "wxyz"), "1h", np.arange(500))
-    >>> effort(ready, Search(3, method="PCMCI")).sentence
+    >>> estimate_cost(ready, Search(3, method="PCMCI")).sentence
     '110 tests on 500 steps: less than a second of one core and 0.3 GiB.'
     """
     search = search.checked()

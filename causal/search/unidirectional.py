@@ -12,7 +12,7 @@ Find = Callable[[Knowledge], CausalGraph]
 """A search that honours what it is given."""
 
 
-def settled(find: Find, target: Series, knowledge: Knowledge) -> tuple[CausalGraph, Knowledge]:
+def orient_unidirectional(find: Find, target: Series, knowledge: Knowledge) -> tuple[CausalGraph, Knowledge]:
     """The graph that ``find`` finds, searched once more where ``one_way`` has something to assume; and with what.
 
     The assumption stands among the graph's ``assumptions``; its ``settings`` hold what the experts said, no more.
@@ -23,7 +23,7 @@ def settled(find: Find, target: Series, knowledge: Knowledge) -> tuple[CausalGra
     ...     turned = not known.allows(bikes, rain, 0)
     ...     return CausalGraph((rain, bikes), (Link(*((rain, bikes) if turned else (bikes, rain)), 0, -0.3, 0.0),),
     ...                        "1h", "", 900)
-    >>> graph, assumed = settled(find, bikes, Knowledge())
+    >>> graph, assumed = orient_unidirectional(find, bikes, Knowledge())
     >>> str(graph.links[0].cause), graph.assumptions
     ('weather.rain', ('No lag of city leads into weather: same-time links between them are taken to lead into city.',))
     """

@@ -13,7 +13,7 @@ import numpy as np
 from terracast.causal.graph.exports import to_csv, to_dot, to_graphml
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.selection import inputs_of
-from terracast.flows.discovery.graph_story import GraphHistory, alarm_state
+from terracast.flows.discovery.graph_history import GraphHistory, alarm_state
 from terracast.streams.store import Transaction
 
 

@@ -20,20 +20,20 @@ BECOME_PARENT_OF_ORPHANS, END_WITH_PARENT = 36, 1  # Linux: PR_SET_CHILD_SUBREAP
 POLL = 0.2  # seconds
 
 
-def guard(command: list[str], patience: float) -> int:
+def guard(command: list[str], label_timeout: float) -> int:
     """Run ``command`` in a session of its own until it ends or standard input does; answers its exit status."""
     _ask_linux(BECOME_PARENT_OF_ORPHANS, 1)
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, signal.SIG_IGN)  # the pipe alone speaks for ``up``
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_hear_again)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_listen_again)
     while child.poll() is None:
         if select.select([0], [], [], POLL)[0] and not os.read(0, 1):
             break
-    _end(child, patience)
+    _end(child, label_timeout)
     return child.returncode or 0
 
 
-def _hear_again() -> None:
+def _listen_again() -> None:
     """Signals as a program expects them: what was ignored here would be ignored by the child, too."""
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, signal.SIG_DFL)
@@ -46,9 +46,9 @@ def _ask_linux(what: int, value: int) -> None:
         ctypes.CDLL(None).prctl(what, value, 0, 0, 0)
 
 
-def _end(child: subprocess.Popen[bytes], patience: float) -> None:
+def _end(child: subprocess.Popen[bytes], label_timeout: float) -> None:
     """Tell the whole session to end, wait for it, kill what is left."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + label_timeout
     for told in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, told)

@@ -33,7 +33,7 @@ def server() -> str | None:
     return os.environ.get("PREFECT_API_URL", "").rstrip("/") or None
 
 
-def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE, tries: int = 3) -> Any:
+def ask(api: str, path: str, body: object = None, *, label_timeout: float = PATIENCE, tries: int = 3) -> Any:
     """Post ``body`` as JSON (None: get), and return the answer; raises ``ServerAwayError``.
 
     ``PREFECT_API_KEY`` and ``PREFECT_API_AUTH_STRING`` are honoured as Prefect does.
@@ -42,13 +42,13 @@ def ask(api: str, path: str, body: object = None, *, patience: float = PATIENCE,
     data = None if body is None else json.dumps(body, default=str).encode()
     try:
         asked = urllib.request.Request(f"{api}{path}", data, headers)
-        with urllib.request.urlopen(asked, timeout=patience) as answer:
+        with urllib.request.urlopen(asked, timeout=label_timeout) as answer:
             text = answer.read()
         return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         if error.code == BUSY and tries > 1:
             time.sleep(1.0)
-            return ask(api, path, body, patience=patience, tries=tries - 1)
+            return ask(api, path, body, label_timeout=label_timeout, tries=tries - 1)
         raise ServerAwayError(f"{api} answers {error.code} to {path}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error

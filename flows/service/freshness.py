@@ -123,7 +123,7 @@ def slack_of(step: np.timedelta64, cadence: np.timedelta64) -> np.timedelta64:
     return max(own, min(cadence, DAY))
 
 
-def usual_wait(times: np.ndarray, known: np.ndarray) -> np.timedelta64 | None:
+def typical_wait(times: np.ndarray, known: np.ndarray) -> np.timedelta64 | None:
     """The third longest wait for a newer value (of less than twenty: the second, of less than ten: the longest).
 
     ``times`` and ``known`` (row,): stamps and when they were known, NaT where no value came. None where fewer than
@@ -132,7 +132,8 @@ def usual_wait(times: np.ndarray, known: np.ndarray) -> np.timedelta64 | None:
 
     >>> day = np.datetime64("2024-01-01", "ns") + np.arange(240) * np.timedelta64(1, "h")
     >>> arrived = day.astype("datetime64[D]") + np.timedelta64(25, "h")  # each day's hours in one file at one o'clock
-    >>> str(usual_wait(day, arrived).astype("timedelta64[h]"))  # at one the newest was 23:00 of the day before the last
+    >>> str(typical_wait(day,
+                         arrived).astype("timedelta64[h]"))  # at one the newest was 23:00 of the day before the last
     '26 hours'
     """
     came = ~np.isnat(known)
@@ -160,13 +161,13 @@ def _of_domain(held: StoredDomain, wanted: str | None, now: np.datetime64, delay
     if np.isnat(newest):
         return _never(held.domain)
     step, slack = held.step, slack_of(held.step, cadence)
-    wait = usual_wait(times, np.fmin.reduce(known, axis=1)) or step + (step if delay is None else delay)
+    wait = typical_wait(times, np.fmin.reduce(known, axis=1)) or step + (step if delay is None else delay)
     overdue, still = bool(now > newest + wait + slack), held.attrs.get("kind") in STILL
     nodes = []
     for column, (name, last) in enumerate(zip(held.nodes.tolist(), seen, strict=True)):
         late = overdue and not np.isnat(last)
         if still and not overdue and now > last + wait + slack:  # NaT compares False
-            own = max(wait, usual_wait(times, known[:, column]) or wait)
+            own = max(wait, typical_wait(times, known[:, column]) or wait)
             late = bool(now > last + own + max(slack, own))
         nodes.append(NodeFreshness(str(name), None if np.isnat(last) else last, late))
     return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes), np.fmax.reduce(known, axis=None))

@@ -18,7 +18,7 @@ import xarray as xr
 
 from terracast.stfm.base.network import BaseNetwork
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, lesson, loss
+from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, loss, training_window
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError, Request
 
@@ -58,13 +58,13 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     share = max(1, min(8, SERIES // len(scene.target)))
     done = progress or (lambda share: None)
 
-    def school(chosen: np.ndarray, first: float, last: float) -> _TrainingBatch:
+    def training_windows(chosen: np.ndarray, first: float, last: float) -> _TrainingBatch:
         groups = [chosen[start:start + share] for start in range(0, len(chosen), share)]
         return _TrainingBatch(network, [_lesson(scene, group, patches, request.horizon, None) for group in groups],
                        not whole, [(int(group[0]), int(group[-1])) for group in groups],
                        lambda part: done(first + (last - first) * part))
 
-    exam = school(_spread(newest, EXAMINED), 0.0, 0.1)
+    exam = training_windows(_spread(newest, EXAMINED), 0.0, 0.1)
     if whole:
         chance = np.random.default_rng(seed)
 
@@ -75,7 +75,7 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
         learned = _course(network, told, steps, "whole")
         far = _chosen([_losses(network, learned, exam)])
     else:
-        lessons = school(_spread(past, LOOKED_AT), 0.1, 0.5)
+        lessons = training_windows(_spread(past, LOOKED_AT), 0.1, 0.5)
         learned = _trained_heads(network, lessons, steps, seed)
         done(0.6)
         folds = lessons.folds(request.horizon)
@@ -223,6 +223,6 @@ def _lesson(scene: PanelTensors, rows: np.ndarray, patches: int, horizon: int,
             chance: np.random.Generator | None) -> TrainingWindow:
     nodes = len(scene.target)
     draws = [(scene, int(row), None if chance is None else hidden_by_chance(chance, nodes), MEMORY) for row in rows]
-    taught = lesson(draws, patches)
+    taught = training_window(draws, patches)
     taught.truth[:, :, horizon:] = torch.nan
     return taught

@@ -168,7 +168,7 @@ class TimeLayer(nn.Module):
         series, patches, width = x.shape
         mixed = self.mix(self.before(x)).view(series, patches, 3, self.heads, width // self.heads)
         query, key, value = mixed.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(turned(query, turn), turned(key, turn), value)
+        seen = functional.scaled_dot_product_attention(apply_rotary(query, turn), apply_rotary(key, turn), value)
         x = x + self.out(seen.transpose(1, 2).reshape(series, patches, width))
         moved: torch.Tensor = x + self.back(functional.gelu(self.wide(self.between(x))))
         return moved
@@ -259,7 +259,7 @@ def rotations(patches: int, width: int, context: int, device: torch.device) -> t
     return angle.cos(), angle.sin()
 
 
-def turned(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def apply_rotary(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Rotate pairs of features by their position."""
     one, other = x.chunk(2, -1)
     cosine, sine = turn

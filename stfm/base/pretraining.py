@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from terracast.stfm.base.network import BaseNetwork, Batch, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
-from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, lesson, loss
+from terracast.stfm.base.training_batch import TrainingWindow, hidden_by_chance, loss, training_window
 from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.prior.mixture import sample_world
@@ -92,7 +92,7 @@ class Worlds(Dataset[TrainingWindow]):
             draws.append((scene, row, hidden_by_chance(chance, len(scene.target)), memory))
         for gone in [held for held in self._scenes if held < oldest]:
             del self._scenes[gone]
-        return lesson(draws, patches)
+        return training_window(draws, patches)
 
     def _scene(self, world: int) -> PanelTensors:
         if world not in self._scenes:

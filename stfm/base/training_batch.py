@@ -28,7 +28,7 @@ class TrainingWindow:
     counts: torch.Tensor
 
 
-def lesson(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patches: int) -> TrainingWindow:
+def training_window(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]], patches: int) -> TrainingWindow:
     """One window per draw (scene, row, hidden, memory), all ``patches`` ahead, with the values that followed.
 
     Nodes and drivers are filled up to the largest of them; the filling is marked as not real.

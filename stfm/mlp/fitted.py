@@ -59,7 +59,7 @@ class Fitted:
         scale = self.scales.of(nodes, _newest(context, request.target, slots < layout.reach), request.target)
         return self._table(context, target, slots, scale, first + np.arange(len(target)) * step), scale
 
-    def lesson(self, panel: xr.Dataset) -> TrainingSample:
+    def training_window(self, panel: xr.Dataset) -> TrainingSample:
         """Every stamp of the panel as an issue time."""
         table, layout = self.whole(panel, np.datetime64(panel["time"].values.max(), "ns"))[0], self.design.layout
         return TrainingSample(table, layout, self.design.delay, layout.reach, len(table.target) - 1 - layout.horizon)

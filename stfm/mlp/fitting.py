@@ -37,7 +37,7 @@ def fitted_to(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], eff
         Scale(np.array([float(one.centre[0]) if np.isfinite(one.centre[0]) else 0.0 for one in pooled]),
               np.array([float(one.width[0]) for one in pooled])), np.full(len(pooled), 10**6), 1.0)
     begun = Fitted(design, _measured(panel, request.target), driver_scale, new_network(design, effort.seed))
-    return begun.with_network(train(begun.network, begun.lesson(panel), effort, progress))
+    return begun.with_network(train(begun.network, begun.training_window(panel), effort, progress))
 
 
 def continued(fitted: Fitted, panel: xr.Dataset, request: Request, effort: TrainingEffort) -> Fitted:
@@ -46,13 +46,14 @@ def continued(fitted: Fitted, panel: xr.Dataset, request: Request, effort: Train
     check_columns(panel, request.target, ())
     scales = fitted.scales.joined(_measured(panel, request.target))
     best = replace(fitted, scales=scales, network=copy.deepcopy(fitted.network))
-    lesson = best.lesson(panel)
-    rows = lesson.candidates()
+    training_window = best.training_window(panel)
+    rows = training_window.candidates()
     cut = int(rows[int(len(rows) * (1 - HELD_OUT))])
-    past = replace(lesson, last=cut - fitted.design.layout.horizon)  # its targets end before the held-out issues
+    past = replace(training_window,
+                   last=cut - fitted.design.layout.horizon)  # its targets end before the held-out issues
     if past.last <= past.first or not effort.steps:
         return best
-    held_out = replace(lesson, first=cut)
+    held_out = replace(training_window, first=cut)
     least = examined(best.network, held_out)
     for step, mean in enumerate(training(copy.deepcopy(fitted.network), past, effort), start=1):
         if step * EXAMINATIONS // effort.steps > (step - 1) * EXAMINATIONS // effort.steps:

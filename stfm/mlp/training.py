@@ -51,13 +51,13 @@ class TrainingEffort:
     seed: int
 
 
-def training(network: Network, lesson: TrainingSample, effort: TrainingEffort) -> Iterator[Network]:
+def training(network: Network, training_window: TrainingSample, effort: TrainingEffort) -> Iterator[Network]:
     """Train ``network`` in place, yielding the running mean of its weights after each step (one object, updated).
 
     Deterministic given ``effort.seed`` on one number of threads; no global random state is read or left changed.
     """
     chance = torch.Generator().manual_seed(effort.seed)
-    rows = lesson.candidates()
+    rows = training_window.candidates()
     optimiser = torch.optim.AdamW(network.parameters(), lr=effort.rate, weight_decay=0.02)
     mean = copy.deepcopy(network).eval()
     for step in range(effort.steps):
@@ -65,7 +65,7 @@ def training(network: Network, lesson: TrainingSample, effort: TrainingEffort) -
             group["lr"] = effort.rate * _warm_then_down(step, effort.steps)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(effort.seed * effort.steps + step)  # dropout reads the global state
-            loss = _loss(network.train(), lesson, _draw(rows, lesson, chance, BATCH), chance)
+            loss = _loss(network.train(), training_window, _draw(rows, training_window, chance, BATCH), chance)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -74,39 +74,39 @@ def training(network: Network, lesson: TrainingSample, effort: TrainingEffort) -
         yield mean
 
 
-def train(network: Network, lesson: TrainingSample, effort: TrainingEffort,
+def train(network: Network, training_window: TrainingSample, effort: TrainingEffort,
           progress: Callable[[float], None] | None = None) -> Network:
     """Train to the end; see ``training``. ``progress`` hears the share that is done."""
     trained = network
-    for step, mean in enumerate(training(network, lesson, effort), start=1):
+    for step, mean in enumerate(training(network, training_window, effort), start=1):
         trained = mean
         if progress is not None:
             progress(step / effort.steps)
     return trained
 
 
-def examined(network: Network, lesson: TrainingSample, windows: int = 1024) -> float:
+def examined(network: Network, training_window: TrainingSample, windows: int = 1024) -> float:
     """Mean pinball loss on a fixed, evenly spread set of the lesson's windows."""
-    rows = lesson.candidates()
-    count = lesson.table.target.shape[1]
+    rows = training_window.candidates()
+    count = training_window.table.target.shape[1]
     spread = torch.linspace(0, len(rows) - 1, windows).round().long()
     with torch.inference_mode():
         draw = rows[spread], torch.arange(windows) % count
-        return float(_loss(network.eval(), lesson, draw, None))
+        return float(_loss(network.eval(), training_window, draw, None))
 
 
-def _draw(rows: torch.Tensor, lesson: TrainingSample, chance: torch.Generator,
+def _draw(rows: torch.Tensor, training_window: TrainingSample, chance: torch.Generator,
           windows: int) -> tuple[torch.Tensor, torch.Tensor]:
     chosen = rows[torch.randint(len(rows), (windows,), generator=chance)]
-    return chosen, torch.randint(lesson.table.target.shape[1], (windows,), generator=chance)
+    return chosen, torch.randint(training_window.table.target.shape[1], (windows,), generator=chance)
 
 
-def _loss(network: Network, lesson: TrainingSample, draw: tuple[torch.Tensor, torch.Tensor],
+def _loss(network: Network, training_window: TrainingSample, draw: tuple[torch.Tensor, torch.Tensor],
           chance: torch.Generator | None) -> torch.Tensor:
     """Mean pinball loss in widths of the node (not in z: the scores that count are in the data's own units)."""
     rows, nodes = draw
-    layout, table = lesson.layout, lesson.table
-    hidden = unknown_yet(layout, lesson.delay, len(rows))
+    layout, table = training_window.layout, training_window.table
+    hidden = unknown_yet(layout, training_window.delay, len(rows))
     if chance is not None:
         hidden, table = _with_gaps(hidden, chance), _restated(table, chance)
     forecast = network(*inputs_at(table, layout, rows, nodes, hidden))

@@ -45,7 +45,7 @@ def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: st
     end = stamps.max() + 1 if stop is None else pd.Timestamp(stop).value
     steps = int(-(-(end - first) // length))
     number = (stamps - first) // length
-    wait, in_time = _patience(stamps, number, first, length, known, patience)
+    wait, in_time = _label_timeout(stamps, number, first, length, known, patience)
     kept = (cell >= 0) & (number >= 0) & (number < steps)
     if mark is not None:
         kept &= mark >= 0
@@ -73,7 +73,7 @@ def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: st
     return held.assign_attrs(_zeros(held))
 
 
-def _patience(stamps: np.ndarray, number: np.ndarray, first: int, length: int, known: np.ndarray | None,
+def _label_timeout(stamps: np.ndarray, number: np.ndarray, first: int, length: int, known: np.ndarray | None,
               patience: str | pd.Timedelta | None) -> tuple[int, np.ndarray | None]:
     """Nanoseconds waited after a step, and which events had been reported by then (None: all)."""
     if known is None:

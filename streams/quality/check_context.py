@@ -77,26 +77,26 @@ class CheckContext:
         return self.standardised(self.values)
 
     @cached_property
-    def around(self) -> np.ndarray:
+    def neighbour_median(self) -> np.ndarray:
         """The neighbours' anomaly, their median; NaN without neighbours."""
         return np.clip(neighbour_median(self.anomalies, self.known.neighbours), -CLIP, CLIP)
 
     @cached_property
     def expected(self) -> np.ndarray:
         """The anomaly to be expected from the neighbours; 0, the hour's median, where they say nothing."""
-        return np.nan_to_num(self.around * self.known.share).astype(np.float32)
+        return np.nan_to_num(self.neighbour_median * self.known.share).astype(np.float32)
 
     @cached_property
-    def surprise(self) -> np.ndarray:
+    def innovation(self) -> np.ndarray:
         """What the neighbours do not explain, in its own robust deviations."""
         return (self.anomalies - self.expected) / self.known.noise
 
     @cached_property
-    def lasting(self) -> np.ndarray:
+    def persistent_shift(self) -> np.ndarray:
         """The part of the surprise that has lasted for two days: a level that has drifted, whatever the
         clock."""
         window = self.rows(LASTING, 24)
-        mean = trailing_mean(np.clip(self.surprise, -CLIP, CLIP), window, window // 4)
+        mean = trailing_mean(np.clip(self.innovation, -CLIP, CLIP), window, window // 4)
         return np.nan_to_num(mean)
 
     def last(self, rows: int) -> CheckContext:

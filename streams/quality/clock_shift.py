@@ -82,7 +82,8 @@ def evidence(sight: CheckContext, shift: int) -> np.ndarray:
     observed, expected = sight.anomalies + daily, sight.expected + daily
     with np.errstate(invalid="ignore"):
         moved = observed - shifted(expected, shift) if shift > 0 else shifted(observed, -shift) - expected
-        better = _bounded(sight.surprise - sight.lasting) - _bounded(moved / usual.noise - sight.lasting)
+        unmoved = _bounded(sight.innovation - sight.persistent_shift)
+        better = unmoved - _bounded(moved / usual.noise - sight.persistent_shift)
     return np.where(sight.still_run < STILL, better, np.nan).astype(np.float32)
 
 

@@ -65,7 +65,7 @@ def _joined(sight: CheckContext) -> np.ndarray:
     return joined
 
 
-def usual_gap(values: np.ndarray) -> np.ndarray:
+def typical_gap(values: np.ndarray) -> np.ndarray:
     """The length (rows) that nine of ten gaps of a node stay within; 0 without gaps."""
     absent = np.isnan(values)
     ends = absent & ~np.concatenate([absent[1:], np.zeros((1, absent.shape[1]), bool)])

@@ -12,7 +12,7 @@ import xarray as xr
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.quality import clock_shift, spikes, unit_change
 from terracast.streams.quality.check_context import CheckContext, day_class, still_runs
-from terracast.streams.quality.gaps import usual_gap
+from terracast.streams.quality.gaps import typical_gap
 from terracast.streams.quality.limits import is_direction
 from terracast.streams.quality.neighbours import candidates, distinct, neighbour_median
 from terracast.streams.quality.reference import Climatology, Reference
@@ -41,11 +41,11 @@ def learn(panel: xr.Dataset, settings: QualitySettings | None = None) -> Referen
     around = np.max([(one.neighbours >= 0).sum(axis=1) for one in variables.values()], axis=0)
     together = [clock_shift.limit_from_past(clock_shift.pooled(cells), window, settings, around)
                 for cells in evidence.values()]
-    return Reference(tuple(panel["node"].values.tolist()), variables, _usual_delay(panel),
+    return Reference(tuple(panel["node"].values.tolist()), variables, _typical_delay(panel),
                      np.array(together).reshape(len(together), panel.sizes["node"]))
 
 
-def _usual_delay(panel: xr.Dataset) -> int:
+def _typical_delay(panel: xr.Dataset) -> int:
     """Median delay in ns, -1 where the panel does not say when a value was known."""
     if "known_time" not in panel.coords:
         return -1
@@ -117,7 +117,7 @@ def _first_look(values: np.ndarray, time: np.ndarray, step: np.timedelta64, offs
         neighbours=np.full((nodes, 1), -1), longest=np.where(few, np.nan, longest),
         longest_floor=np.where(few, np.nan, longest_floor), floor=floor,
         floor_share=at_floor.sum(axis=0) / np.maximum((~np.isnan(values)).sum(axis=0), 1),
-        noise=empty + 1, gap=usual_gap(values), reports=(~np.isnan(values)).mean(axis=0),
+        noise=empty + 1, gap=typical_gap(values), reports=(~np.isnan(values)).mean(axis=0),
         top=highest(values)[0], top_hits=highest(values)[1])
 
 

@@ -24,8 +24,8 @@ def spike(whole: CheckContext) -> Found:
     """
     sight = whole.last(2 * PAST + 2)
     usual, least = sight.known, sight.settings.spike_deviations
-    surprise = plain_surprise(sight)
-    jump, peak = jumps(sight, surprise), peaks(surprise)
+    innovation = plain_innovation(sight)
+    jump, peak = jumps(sight, innovation), peaks(innovation)
     with np.errstate(invalid="ignore"):
         up, down = np.maximum(least, sight.settings.spike_factor * usual.spike[:2])
         back = np.maximum(least, sight.settings.peak_factor * usual.spike[2])
@@ -33,11 +33,11 @@ def spike(whole: CheckContext) -> Found:
         mask = ((jump > up) | (-jump > down)) & possible
         raised = (peak > back) & ~mask & possible
     rows, columns = np.nonzero(raised[:-1])
-    return Found(mask, raised=(rows, columns, rows + 1), cleared=_stayed(surprise, mask, jump)
+    return Found(mask, raised=(rows, columns, rows + 1), cleared=_stayed(innovation, mask, jump)
                  ).below(len(whole.values) - len(mask))
 
 
-def plain_surprise(sight: CheckContext) -> np.ndarray:
+def plain_innovation(sight: CheckContext) -> np.ndarray:
     """How far each value lies from the expected one, in the deviations that are usual at the expected level.
 
     Measured on log(1 + x / offset) with a larger offset than elsewhere: a spike up from nearly nothing must
@@ -45,7 +45,7 @@ def plain_surprise(sight: CheckContext) -> np.ndarray:
     """
     usual = sight.known
     if not usual.offset:
-        return np.clip(sight.surprise, -1e4, 1e4)
+        return np.clip(sight.innovation, -1e4, 1e4)
     daily = usual.profile[day_class(sight.time, sight.step)]
     with np.errstate(over="ignore", invalid="ignore"):
         level = np.expm1(np.clip(daily + sight.expected * usual.scale, 0.0, 50.0)) * usual.offset
@@ -55,31 +55,32 @@ def plain_surprise(sight: CheckContext) -> np.ndarray:
         return np.clip(moved / width, -1e4, 1e4).astype(np.float32)
 
 
-def jumps(sight: CheckContext, surprise: np.ndarray) -> np.ndarray:
+def jumps(sight: CheckContext, innovation: np.ndarray) -> np.ndarray:
     """How far each value lies from where the last ones let expect it, in robust deviations of that."""
     memory = np.nan_to_num(sight.known.memory).astype(np.float32)
-    innovation = surprise - memory * np.nan_to_num(_recent(surprise))
+    innovation = innovation - memory * np.nan_to_num(_recent(innovation))
     return innovation / np.sqrt(np.maximum(1 - memory**2, 0.04))
 
 
-def peaks(surprise: np.ndarray) -> np.ndarray:
+def peaks(innovation: np.ndarray) -> np.ndarray:
     """By how much each value stands out from both the last values before and the next one; 0 where it does
     not.
 
     >>> peaks(np.array([[0.0], [5.0], [1.0], [1.0]])).ravel().tolist()[1:3]
     [4.0, 0.0]
     """
-    before = surprise - _recent(surprise)
-    after = np.concatenate([surprise[:-1] - surprise[1:], np.full((1, surprise.shape[1]), np.nan, surprise.dtype)])
+    before = innovation - _recent(innovation)
+    after = np.concatenate([innovation[:-1] - innovation[1:],
+                            np.full((1, innovation.shape[1]), np.nan, innovation.dtype)])
     with np.errstate(invalid="ignore"):
         return np.where(before * after > 0, np.minimum(np.abs(before), np.abs(after)), 0.0)
 
 
 def past_jumps(sight: CheckContext) -> np.ndarray:
     """The past's largest jumps up, down, and there and back; (3, node)."""
-    surprise = plain_surprise(sight)
-    jump = jumps(sight, surprise)
-    return np.stack([nan_quantile(one, LARGEST) for one in (jump, -jump, peaks(surprise))])
+    innovation = plain_innovation(sight)
+    jump = jumps(sight, innovation)
+    return np.stack([nan_quantile(one, LARGEST) for one in (jump, -jump, peaks(innovation))])
 
 
 def _recent(values: np.ndarray) -> np.ndarray:
@@ -89,18 +90,18 @@ def _recent(values: np.ndarray) -> np.ndarray:
 def _shared(sight: CheckContext) -> np.ndarray:
     """Where the neighbours have jumped the same way."""
     own = sight.anomalies - np.nan_to_num(_recent(sight.anomalies))
-    theirs = sight.around - _recent(sight.around)
+    theirs = sight.neighbour_median - _recent(sight.neighbour_median)
     with np.errstate(invalid="ignore"):
         return np.asarray((own * theirs > 0) & (np.abs(theirs) > SHARED * np.abs(own)))
 
 
-def _stayed(surprise: np.ndarray, mask: np.ndarray, jump: np.ndarray) -> Cells:
+def _stayed(innovation: np.ndarray, mask: np.ndarray, jump: np.ndarray) -> Cells:
     rows, columns = np.nonzero(mask)
     judged = rows + 2 < len(mask)
     rows, columns = rows[judged], columns[judged]
     size = np.abs(jump[rows, columns]) / 2
     stays = np.ones(len(rows), bool)
     for ahead in (1, 2):
-        moved = np.abs(surprise[rows + ahead, columns] - surprise[rows, columns])
+        moved = np.abs(innovation[rows + ahead, columns] - innovation[rows, columns])
         stays &= moved < size  # NaN, no value: not judged
     return rows[stays], columns[stays], rows[stays] + 2

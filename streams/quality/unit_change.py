@@ -46,7 +46,7 @@ def evidence(sight: CheckContext, one: Alternative) -> tuple[np.ndarray, np.ndar
     with np.errstate(over="ignore", invalid="ignore"):
         undone = (sight.standardised(one.undone(sight.values)) - sight.expected) / sight.known.noise
         left = np.minimum(np.abs(undone), CLIP)
-        nearer = np.minimum(np.abs(sight.surprise), CLIP) - left
+        nearer = np.minimum(np.abs(sight.innovation), CLIP) - left
     return np.where(sight.still_run < STILL, nearer, np.nan), left
 
 

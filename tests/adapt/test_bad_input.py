@@ -50,8 +50,8 @@ def told(states, times, residuals, values=None):
         now = times[part][-1]
         shown = np.where(flags.flagged("x", times[part], NAMES, now), np.nan, residuals[part])
         heard = DataFaults.restore(faults)
-        clues = [*monitor.observe(times[part], shown), *heard.reports.hear(times[part], np.isfinite(residuals[part])),
-                 *heard.flagged.hear(now, {"d": flags}, ())]
+        clues = [*monitor.observe(times[part], shown), *heard.reports.update(times[part], np.isfinite(residuals[part])),
+                 *heard.flagged.update(now, {"d": flags}, ())]
         found += clues
         for one in episodes.fold(now, clues):
             ids[one.id] = one.sort

@@ -42,10 +42,10 @@ def told(panel: xr.Dataset, name: str, start: int) -> list[tuple[int, tuple[str,
     nodes = tuple(map(str, panel["node"].values))
     flags = as_known(judge(panel[[name]]), panel["time"].values[-1])
     heard, found = FlagTickets("d", name, nodes), []
-    heard.hear(panel["time"].values[start - 1], {"d": flags}, ())
+    heard.update(panel["time"].values[start - 1], {"d": flags}, ())
     for row in range(start + 23, panel.sizes["time"], 24):
         heard = FlagTickets.restore(heard.state())
-        found += [(row, one.nodes, one.ticket) for one in heard.hear(panel["time"].values[row], {"d": flags}, ())]
+        found += [(row, one.nodes, one.ticket) for one in heard.update(panel["time"].values[row], {"d": flags}, ())]
     return found
 
 
@@ -72,7 +72,7 @@ def test_a_clean_year_loses_no_driver_and_is_wired_as_ever(beijing: xr.Dataset) 
     assert set(faults.drivers) == {"d.TEMP", "d.WSPM"}
     times, heard = beijing["time"].values, []
     for row in range(YEAR, 2 * YEAR, 24):
-        heard += faults.hear(times[row], panel.isel(time=slice(row - 24 * 7, row)), {})
+        heard += faults.update(times[row], panel.isel(time=slice(row - 24 * 7, row)), {})
         faults = DataFaults.restore(faults.state())
     assert heard == []
 
@@ -159,11 +159,11 @@ def test_silence_counts_what_was_set_aside_as_reported() -> None:
     panel = known_after(city(10).drop_vars("known_time"), pd.Timedelta("1h"))
     times, seen = panel["time"].values, np.ones((240, 2), bool)
     reports = ReportWatch.fit(("a", "b"), times[:120], seen[:120], 24)
-    assert reports.hear(times[120:], seen[120:]) == []
+    assert reports.update(times[120:], seen[120:]) == []
     lost = seen[:100].copy()
     lost[:, 1] = False
     later = times[-1] + HOUR * np.arange(1, 101)
-    (ticket,) = reports.hear(later, lost)
+    (ticket,) = reports.update(later, lost)
     assert (ticket.ticket, ticket.nodes, ticket.since) == ("silent", ("b",), times[-1])
 
 

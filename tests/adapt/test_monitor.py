@@ -105,7 +105,7 @@ def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     assert len(found) <= len(calm)
     reported = np.isfinite(residuals[keep])
     reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
-    (ticket,) = reports.hear(times[keep], reported)
+    (ticket,) = reports.update(times[keep], reported)
     assert (ticket.sort, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
     assert ticket.since == times[10 * 24] - HOUR
 
@@ -115,9 +115,9 @@ def test_one_silent_sensor_is_named(fitted):
     times, residuals = later(start, 25, 20)
     residuals[5 * 24:, 4] = np.nan
     reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
-    assert [one.nodes for one in reports.hear(times, np.isfinite(residuals))] == [("e",)]
+    assert [one.nodes for one in reports.update(times, np.isfinite(residuals))] == [("e",)]
     again = ReportWatch.restore(reports.state())
-    assert again.hear(times, np.isfinite(residuals)) == [] and again.silence.nodes.tolist() == [0, 0, 0, 0, 360, 0]
+    assert again.update(times, np.isfinite(residuals)) == [] and again.silence.nodes.tolist() == [0, 0, 0, 0, 360, 0]
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=6))

@@ -23,7 +23,7 @@ def test_a_re_wiring_is_one_ticket_and_then_normal():
     assert wiring.same.sum() == 2
     told = []
     for day, values in enumerate([*days(([0, 1],), 20, 1), *days(([0, 2],), 40, 2)]):
-        told += wiring.hear(START + day * DAY, values)
+        told += wiring.update(START + day * DAY, values)
         wiring = Rewiring.restore(wiring.state())
     (ticket,) = told
     assert ticket.sort == "health" and ticket.ticket == "wiring" and ticket.nodes == ("a", "b", "c")
@@ -37,4 +37,4 @@ def test_dry_days_gaps_and_single_odd_days_say_nothing():
     odd = next(iter(days(([0, 3],), 1, 4)))
     calm = [*days((), 6, 5)]
     feed = [dry] * 20 + [gone] * 10 + [odd, *calm, odd, *calm]
-    assert not any(wiring.hear(START + day * DAY, values) for day, values in enumerate(feed))
+    assert not any(wiring.update(START + day * DAY, values) for day, values in enumerate(feed))

@@ -53,7 +53,7 @@ def bases() -> dict[str, Forecaster]:
     return {"naive": SeasonalNaive(), "native": native, "base": Base(network)}
 
 
-def _taught(seed: int) -> Correction:
+def _batches(seed: int) -> Correction:
     made = RecursiveCorrection(6, 2, HOUR)
     draws = np.random.default_rng(seed)
     for number in range(4):
@@ -67,7 +67,7 @@ def _taught(seed: int) -> Correction:
 @given(st.integers(0, 10**6), st.sampled_from(["naive", "native", "base"]))
 def test_wrapped_forecasters_come_back_to_the_bit(
         bases: dict[str, Forecaster], tmp_path_factory: pytest.TempPathFactory, seed: int, base: str) -> None:
-    corrected = Corrected(bases[base], _taught(seed))
+    corrected = Corrected(bases[base], _batches(seed))
     again = kept.load(shelf.save(corrected, tmp_path_factory.mktemp("kept")))
     known = panel(seed=seed % 7)
     assert again.forecast(known, request(known)).identical(corrected.forecast(known, request(known)))

@@ -11,12 +11,12 @@ import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
 from terracast.adapt.rungs.catalog import ALIKE, steps_of
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import attempt
-from terracast.adapt.rungs.training_windows import school
+from terracast.adapt.rungs.training_windows import training_windows
 from terracast.stfm.base.model import Base
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
@@ -26,8 +26,9 @@ def test_replay_holds_back_forgetting() -> None:
     start = Adapter.zero(made)
     taught = TrainingBatch(made, [second], start, True)
     old = TrainingBatch(made, [first], start, True)
-    plain = list(course(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20))[-1]
-    kept = list(course(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20, lambda values: old.loss(values, 0)))[-1]
+    plain = list(train_adapter(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20))[-1]
+    kept = list(train_adapter(taught, start, AdapterEffort(1e-2, 0.0), [0] * 20,
+                              lambda values: old.loss(values, 0)))[-1]
     assert old.mean(kept.values) < old.mean(plain.values)
 
 
@@ -59,7 +60,7 @@ def test_signatures_do_not_read_after_now() -> None:
 
 def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
     made, known = network(), panel()
-    lessons = school(known, request(known)).labelled
+    lessons = training_windows(known, request(known)).labelled
     adversary = DomainAdversary(made, lessons, strength=0.0)
     values = {name: value.clone().requires_grad_() for name, value in random_adapter(made).values.items()}
     losses = []
@@ -84,7 +85,7 @@ def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
 def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together() -> None:
     made, known = network(), panel()
     asked = request(known)
-    taught = school(known, asked, masked=False)
+    taught = training_windows(known, asked, masked=False)
 
     def tuned(alike: float) -> Adapter:
         rung = AdapterRung(AdapterEffort(3e-3, 0.0, heads=False), steps=20, masked=0.0, alike=alike)

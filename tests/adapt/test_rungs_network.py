@@ -11,7 +11,7 @@ import torch
 
 from terracast.adapt.rungs.adapter import DOWN, UP, Adapter, AdapterError, corrected, look, tell
 from terracast.adapt.rungs.adapter_rung import AdapterRung
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, course, gradient
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, gradient, train_adapter
 from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned, merged, step
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
@@ -21,7 +21,7 @@ from terracast.adapt.rungs.meta_context import outer_gradient as context_gradien
 from terracast.adapt.rungs.meta_init import load_start, plan_of, save_start
 from terracast.adapt.rungs.rung import Rung, attempt
 from terracast.adapt.rungs.tasks import Task
-from terracast.adapt.rungs.training_windows import school
+from terracast.adapt.rungs.training_windows import training_windows
 from terracast.stfm.base.model import Base
 from terracast.stfm.serialization import load, save
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
@@ -79,7 +79,7 @@ def test_a_course_lowers_the_loss_it_learns_from_and_leaves_the_network_alone(he
     before = {name: value.clone() for name, value in made.named_parameters()}
     start = Adapter.zero(made)
     taught = TrainingBatch(made, [small_task().query], start, heads)
-    steps = list(course(taught, start, AdapterEffort(3e-3, 0.0, heads), [0] * 15))
+    steps = list(train_adapter(taught, start, AdapterEffort(3e-3, 0.0, heads), [0] * 15))
     assert taught.mean(steps[-1].values) < 0.98 * taught.mean(start.values)
     assert all(torch.equal(value, before[name]) for name, value in made.named_parameters())
     if heads:  # the body's correction is untouched: the cached states stay true
@@ -92,7 +92,7 @@ def test_the_pull_keeps_an_adapter_near_its_start() -> None:
     taught = TrainingBatch(made, [small_task().query], start, True)
 
     def away(pull: float) -> float:
-        last = list(course(taught, start, AdapterEffort(1e-2, pull), [0] * 30))[-1]
+        last = list(train_adapter(taught, start, AdapterEffort(1e-2, pull), [0] * 30))[-1]
         return sum(float(((last.values[name] - value) ** 2).sum()) for name, value in start.values.items()
                    if not name.endswith(DOWN))
 
@@ -107,7 +107,7 @@ def test_reptile_goes_where_the_inner_course_went() -> None:
     taught = TrainingBatch(made, one.support, start, heads=False)
     from terracast.adapt.rungs.meta import order
     places = order(len(taught), 4, np.random.default_rng(7))
-    last = list(course(taught, start, plan.effort, places))[-1]
+    last = list(train_adapter(taught, start, plan.effort, places))[-1]
     for name, value in found.items():
         torch.testing.assert_close(value, start.values[name] - last.values[name])
 
@@ -144,11 +144,12 @@ def test_the_gradient_through_the_steps_is_that_of_finite_differences() -> None:
 
 
 def _doubled(one: Task) -> Task:
-    def doubled(lesson):  # type: ignore[no-untyped-def]
-        batch = replace(lesson.batch, **{name: value.double() for name, value in vars(lesson.batch).items()
+    def doubled(training_window):  # type: ignore[no-untyped-def]
+        batch = replace(training_window.batch,
+                        **{name: value.double() for name, value in vars(training_window.batch).items()
                                          if value.is_floating_point()})
-        return replace(lesson, batch=batch, truth=lesson.truth.double())
-    return Task(tuple(doubled(lesson) for lesson in one.support), doubled(one.query))
+        return replace(training_window, batch=batch, truth=training_window.truth.double())
+    return Task(tuple(doubled(training_window) for training_window in one.support), doubled(one.query))
 
 
 def test_a_merged_context_says_what_the_moved_states_say() -> None:
@@ -174,12 +175,13 @@ def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one(
         one = tasks[number % 3]
         context = torch.tensor([float(chance.choice([-2.0, 2.0]))])
 
-        def moved(lesson):  # type: ignore[no-untyped-def]
+        def moved(training_window):  # type: ignore[no-untyped-def]
             from terracast.adapt.rungs.cavia import told
             with torch.no_grad():
-                answer = told(made, made.look(lesson.batch), lesson, hidden.values, context)
-            return replace(lesson, truth=answer.quantiles[..., 5], counts=torch.zeros_like(lesson.counts))
-        return Task(tuple(moved(lesson) for lesson in one.support), moved(one.query))
+                answer = told(made, made.look(training_window.batch), training_window, hidden.values, context)
+            return replace(training_window, truth=answer.quantiles[..., 5],
+                           counts=torch.zeros_like(training_window.counts))
+        return Task(tuple(moved(training_window) for training_window in one.support), moved(one.query))
 
     tasks = [small_task(number) for number in range(3)]
     plan = ContextPlan(60, steps=3, rate=3e-2, together=2, count=2)
@@ -212,12 +214,12 @@ def test_a_start_is_bound_to_its_base(tmp_path: Path) -> None:
 
 def test_lessons_hold_nothing_back_that_matured_later() -> None:
     known = panel()
-    taught = school(known, request(known))
+    taught = training_windows(known, request(known))
     held = taught.pairs.held.min()
     late = int((held - taught.scene.first) // HOUR)
     poisoned = known.copy(deep=True)
     poisoned["pm25"].values[late + 1:] += 1e6  # changes what is examined, but nothing that is learned
-    again = school(poisoned, request(known))
+    again = training_windows(poisoned, request(known))
     for one, other in zip(taught.labelled + taught.masked, again.labelled + again.masked, strict=True):
         assert torch.equal(one.truth.nan_to_num(), other.truth.nan_to_num())
         assert torch.equal(one.batch.readings, other.batch.readings)

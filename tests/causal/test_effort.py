@@ -14,7 +14,7 @@ from terracast.causal.discover import DiscoverError, discover
 from terracast.causal.graph.graph import Series
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.prepare import Prepared
-from terracast.causal.search.cost_estimate import effort
+from terracast.causal.search.cost_estimate import estimate_cost
 from terracast.causal.search.settings import Search
 
 
@@ -36,7 +36,7 @@ SIZES: list[tuple[int, int, dict[str, Any]]] = [
 def test_time_is_told_within_a_factor_of_three(series: int, steps: int, settings: dict[str, Any]) -> None:
     data, search = ready(series, steps), Search(**settings)
     discover(ready(4, 300), max_lag=2, search=search)  # loads compiled code
-    told = effort(data, search, clock=time.process_time)
+    told = estimate_cost(data, search, clock=time.process_time)
     with threadpool_limits(1):
         began = time.process_time()
         discover(data, max_lag=1, search=search)
@@ -57,21 +57,21 @@ def test_tests_are_counted_nearly(method: str) -> None:
         else:
             engine.run_pcmciplus(tau_min=0, tau_max=4, pc_alpha=0.01, link_assumptions=marks)
     done = sum(engine.counts.values())
-    assert 0.8 * done < effort(data, search, targets=10).tests < 1.3 * done
+    assert 0.8 * done < estimate_cost(data, search, targets=10).tests < 1.3 * done
 
 
 def test_more_of_anything_costs_more_and_the_words_say_it() -> None:
     data = ready(6, 400)
-    plain = effort(data, Search(2, method="PCMCI"))
-    costly = effort(data, Search(2, method="PCMCI", test="CMIknn"))
-    nonlinear = effort(ready(6, 1500), Search(2, method="PCMCI", test="GPDC"))
+    plain = estimate_cost(data, Search(2, method="PCMCI"))
+    costly = estimate_cost(data, Search(2, method="PCMCI", test="CMIknn"))
+    nonlinear = estimate_cost(ready(6, 1500), Search(2, method="PCMCI", test="GPDC"))
     assert plain.seconds < 1 < costly.seconds < nonlinear.seconds
     assert "less than a second" in plain.sentence and "hours" in nonlinear.sentence
-    spread = effort(data, Search(2, method="PCMCI"), processes=4)
+    spread = estimate_cost(data, Search(2, method="PCMCI"), processes=4)
     assert spread.memory == 4 * plain.memory and "shared by 4 processes" in spread.sentence
     gaps = data.values.copy()
     gaps[::5, 0] = np.nan
     with_gaps = Prepared(gaps, data.series, "1h", data.time)
-    assert effort(with_gaps, Search(2, method="PCMCI")).seconds > plain.seconds
+    assert estimate_cost(with_gaps, Search(2, method="PCMCI")).seconds > plain.seconds
     with pytest.raises(DiscoverError, match="at least 2 that vary"):
-        effort(Prepared(np.ones((100, 3)), data.series[:3], "1h", np.arange(100)), Search(2))
+        estimate_cost(Prepared(np.ones((100, 3)), data.series[:3], "1h", np.arange(100)), Search(2))

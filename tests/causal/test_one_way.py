@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.knowledge import Knowledge
-from terracast.causal.search.unidirectional import one_way, settled
+from terracast.causal.search.unidirectional import one_way, orient_unidirectional
 
 HEAT, DAMP = Series("weather", "heat"), Series("weather", "damp")
 CARS, SALES = Series("city", "cars"), Series("shop", "sales")
@@ -30,7 +30,7 @@ def test_what_was_assumed_is_told_and_is_not_taken_for_knowledge() -> None:
         return graph_of(Link(HEAT, CARS, 0, 0.3, 0.0, oriented=len(asked) > 1), knowledge=known.text())
 
     said = Knowledge.parse("shop.* never causes weather.*")
-    graph, joined = settled(find, CARS, said)
+    graph, joined = orient_unidirectional(find, CARS, said)
     assert asked == [said.text(), said.text() + "city.* never causes weather.*\n"] and len(joined.statements) == 2
     assert graph.links[0].oriented and graph.settings["knowledge"] == said.text()
     assert "No lag of city leads into weather" in graph.assumptions[-1]

@@ -94,7 +94,7 @@ def test_a_driver_that_turns_bad_is_dropped_and_rests(same_trees: Callable[[obje
 def test_one_forecast_a_day_and_scored_only_when_labels_could_be_known() -> None:
     data, held = history(20), loop()
     service = begun(held)
-    over = WATCHED.request.leads[-1] + WATCHED.patience
+    over = WATCHED.request.leads[-1] + WATCHED.label_timeout
     for moment in clock(data, START + 3 * DAY, START + 10 * DAY, 3 * HOUR):
         service.tick(held, moment)
         assert all(moment.now - over < one.issue_time <= moment.now for one in service.open)

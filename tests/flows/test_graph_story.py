@@ -10,7 +10,7 @@ import numpy as np
 from terracast.causal.discover import discover
 from terracast.causal.graph.graph import Series
 from terracast.causal.preprocessing.prepare import Prepared
-from terracast.flows.discovery.graph_story import GraphHistory
+from terracast.flows.discovery.graph_history import GraphHistory
 
 RAIN, FLOW = Series("weather", "rain"), Series("traffic", "flow")
 FIND = partial(discover, max_lag=2, alpha=0.01)

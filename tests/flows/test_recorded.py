@@ -116,7 +116,7 @@ def _episode(**changed: Any) -> Episode:
 
 def _told(api: str, stream: str) -> list[str]:
     found = ask(api, "/events/filter", {"filter": {"event": {"prefix": [EPISODE]}, "resource": {
-        "id": [f"terracast.stream.{stream}"]}}, "limit": 50}, patience=30)["events"]
+        "id": [f"terracast.stream.{stream}"]}}, "limit": 50}, label_timeout=30)["events"]
     return sorted(one["payload"]["state"] for one in found)
 
 

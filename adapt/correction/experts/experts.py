@@ -208,7 +208,7 @@ class Experts:
         for reads, rows in self._open.items():
             rows[slot] = read_now[reads]
         self._profiles[slot] = self._naive("profile")
-        rough = tape.roughness()
+        rough = tape.volatility()
         read = max(features.lookback for features in self._features.values())
         seen = np.minimum(tape.known[-recipe.season:].mean(axis=0), tape.known[-read:].mean(axis=0))
         self._worth[slot] = np.where((rough > 0) & (seen >= KNOWN_SHARE), seen / (rough + STEADIEST), 0.0)

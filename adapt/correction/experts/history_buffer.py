@@ -68,7 +68,7 @@ class HistoryBuffer:
         scaled = (values - self.centre) / self.width
         return np.asarray(np.arcsinh(scaled) if self.squash else scaled)
 
-    def roughness(self) -> np.ndarray:
+    def volatility(self) -> np.ndarray:
         """Root mean square step (node,) over the newest seven seasons, 24 rows at least; 0 where the newest season
         (eight rows at least) never moved."""
         steps = np.diff(self.scaled[-max(7 * self.season, 24) - 1:], axis=0)

@@ -102,7 +102,7 @@ class Channels:
                           for one in records
                           for share in (SHARES[one.witness.kind][0] / nodes, SHARES[one.witness.kind][1])])
         kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
-        usual = tuple((mean_seen(with_common(one.witness.told(one.means))),
+        usual = tuple((mean_seen(with_common(one.witness.standardised(one.means))),
                        np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
                       for one in records)
         past = [one.means[-REACH:].copy() for one in records]
@@ -127,7 +127,7 @@ class Channels:
             if isinstance(one, IntervalCalibration):
                 self.past[at] = np.full_like(self.past[at], np.nan)
 
-    def hear(self, pits: np.ndarray | None, context: np.ndarray | None) -> None:
+    def update(self, pits: np.ndarray | None, context: np.ndarray | None) -> None:
         """Take in the ``pits`` (node,) of one instant, and the ``context`` (feature, node) of an issue."""
         if not self._open:
             self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
@@ -140,8 +140,9 @@ class Channels:
         """End the block, whose last instant is ``time`` and which ends at ``end``: compare, and put what passes the
         threshold into words; ``ill`` (node,): nodes that have a data ticket already."""
         self._close_block(frozen.block)
-        told = [with_common(one.told(past)) for one, past in zip(self.witnesses, self.past, strict=True)]
-        distances = [with_common(one.distances(one.told(past)))
+        standardised = [with_common(one.standardised(past)) for one,
+                        past in zip(self.witnesses, self.past, strict=True)]
+        distances = [with_common(one.distances(one.standardised(past)))
                      for one, past in zip(self.witnesses, self.past, strict=True)]
         streams = [compared(*each) for each in zip(self.witnesses, distances, strict=True)]
         scores, _ = self.scan.latest(np.concatenate(streams, axis=1))
@@ -151,7 +152,7 @@ class Channels:
         for at, witness in enumerate(self.witnesses):
             averages, quantiles = self.usual[at]
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
-            moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], told[at][..., place],
+            moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], standardised[at][..., place],
                             quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
             telling = [one for one in moved if witness.is_alarm(one.now, one.before, one.rank)]
             found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
@@ -161,15 +162,16 @@ class Channels:
     def standing(self) -> dict[str, str]:
         """A sentence for each kind on how the network has stood over the last ``LATELY`` blocks, change or not: a
         season that the reference has not seen comes slowly, and is no news on any day of it."""
-        told = {}
+        standardised = {}
         for witness, past, (_, quantiles) in zip(self.witnesses, self.past, self.usual, strict=True):
-            latest = witness.told(past[-LATELY:])
+            latest = witness.standardised(past[-LATELY:])
             alone = latest.shape[2] == 1
             distance = mean_seen(with_common(witness.distances(latest)))[0 if alone else -1]
             if np.isfinite(distance):
                 rank = _rank(quantiles[0 if alone else 1], float(distance))
-                told[witness.kind] = witness.standing(mean_seen(with_common(latest))[..., 0 if alone else -1], rank)
-        return told
+                standardised[witness.kind] = witness.standing(mean_seen(with_common(latest))[..., 0 if alone else -1],
+                                                              rank)
+        return standardised
 
     def _close_block(self, size: int) -> None:
         for at, witness in enumerate(self.witnesses):
@@ -182,9 +184,9 @@ class Channels:
         """What was frozen, the past blocks and the open one."""
         return {"scan": self.scan.state(), "witnesses": [
             {"kind": witness.kind, "frozen": witness.state() if isinstance(witness, CovariateShift) else None,
-             "told": told.copy(), "quantiles": quantiles.copy(), "past": past.copy(),
+             "told": standardised.copy(), "quantiles": quantiles.copy(), "past": past.copy(),
              "open": None if not self._open else {"sums": self._open[at][0].copy(), "counts": self._open[at][1].copy()}}
-            for at, (witness, (told, quantiles), past)
+            for at, (witness, (standardised, quantiles), past)
             in enumerate(zip(self.witnesses, self.usual, self.past, strict=True))]}
 
     @classmethod
@@ -211,23 +213,23 @@ class _Moved:
     strength: float
     now: float
     before: float
-    told: np.ndarray
+    standardised: np.ndarray
     told_before: np.ndarray
     rank: float
     began: Began
 
 
-def _moved(place: int, scores: np.ndarray, distances: np.ndarray, told: np.ndarray, quantiles: np.ndarray,
+def _moved(place: int, scores: np.ndarray, distances: np.ndarray, standardised: np.ndarray, quantiles: np.ndarray,
            stream: np.ndarray) -> _Moved:
-    """Of one place's ``scores`` (window,), ``distances`` (block,), what is ``told`` (block, statistic) and the
+    """Of one place's ``scores`` (window,), ``distances`` (block,), what is ``standardised`` (block, statistic) and the
     ``stream`` (block,) that was compared."""
     loudest = int(np.argmax(np.abs(scores)))
     window = WINDOWS[loudest]
     parts = slice(-window, None), slice(-HISTORY - window, -window)
     now, before = (float(mean_seen(distances[part])) for part in parts)
     rank = _rank(quantiles, now)
-    return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(told[parts[0]]),
-                  mean_seen(told[parts[1]]), rank, began(stream))
+    return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(standardised[parts[0]]),
+                  mean_seen(standardised[parts[1]]), rank, began(stream))
 
 
 def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
@@ -247,7 +249,7 @@ def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved]
     wide = best.place == len(frozen.nodes)
     names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
     where = "across the whole network" if wide else _at(names)
-    words, direction = witness.sentence(where, best.told, best.told_before, usual[:, best.place], best.rank)
+    words, direction = witness.sentence(where, best.standardised, best.told_before, usual[:, best.place], best.rank)
     since, oldest, youngest = (time - age * frozen.span
                                for age in (best.began.age, best.began.oldest, best.began.youngest))
     stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)

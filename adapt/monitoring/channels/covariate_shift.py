@@ -96,7 +96,7 @@ class CovariateShift:
             reference = ReferenceScale.fit(means[:, number], FLATTEST)
             location[number], scale[number] = reference.location, reference.scale
         known[MISSING], scale[MISSING] = False, 1.0
-        z = np.nan_to_num(cls(variables, location, scale, np.eye(count), known).told(means))
+        z = np.nan_to_num(cls(variables, location, scale, np.eye(count), known).standardised(means))
         z = np.where(known[:, None], z, 0.0)
         covariance = np.einsum("bfn,bgn->fg", z, z) / (z.shape[0] * z.shape[2])
         variance = np.where(known, np.maximum(np.diag(covariance), FLATTEST**2), 1.0)
@@ -109,17 +109,17 @@ class CovariateShift:
         """Distances (block, node) of a reference's own blocks, each run of them from those of all others."""
         parts = np.array_split(np.arange(len(means)), min(folds, len(means)))
         return np.concatenate([(one := cls.fit(np.delete(means, part, axis=0), variables)).distances(
-            one.told(means[part])) for part in parts])
+            one.standardised(means[part])) for part in parts])
 
-    def told(self, means: np.ndarray) -> np.ndarray:
+    def standardised(self, means: np.ndarray) -> np.ndarray:
         """Features of blocks in deviations from the reference, clipped: (block, feature, node)."""
         return np.clip((means - self.location) / self.scale, -CLIP, CLIP)
 
-    def distances(self, told: np.ndarray) -> np.ndarray:
+    def distances(self, standardised: np.ndarray) -> np.ndarray:
         """The log of the distance of each context, (block, node); NaN where it misses much, or most features."""
-        seen = np.isfinite(told) & self.known[:, None]
-        judged = (2 * seen.sum(axis=1) >= self.known.sum()) & ~(told[:, MISSING] > GAPPY)
-        white = np.einsum("fg,bgn->bfn", self.whitening, np.where(seen, told, 0.0))
+        seen = np.isfinite(standardised) & self.known[:, None]
+        judged = (2 * seen.sum(axis=1) >= self.known.sum()) & ~(standardised[:, MISSING] > GAPPY)
+        white = np.einsum("fg,bgn->bfn", self.whitening, np.where(seen, standardised, 0.0))
         size = np.log(np.sqrt((white**2).sum(axis=1) / max(int(self.known.sum()), 1)) + QUIET)
         return np.where(judged, size, np.nan)
 
@@ -131,7 +131,7 @@ class CovariateShift:
         """Whether a context moved away to where the reference has hardly been; one that comes back is no news."""
         return now > before and rank >= FAR
 
-    def standing(self, told: np.ndarray, rank: float) -> str:
+    def standing(self, standardised: np.ndarray, rank: float) -> str:
         """How things stand, change or not: how far off the context is, as a share of the reference."""
         like = "unlike" if rank >= FAR else "like"
         return f"the context is {like} the reference: it lies farther off than {_share(rank)} of it"

@@ -39,13 +39,13 @@ class IntervalCalibration:
         parts = (np.abs(2 * pits - 1), pits < LOW, pits > HIGH)
         return np.stack([np.where(seen, one, np.nan) for one in parts], axis=1)
 
-    def told(self, means: np.ndarray) -> np.ndarray:
+    def standardised(self, means: np.ndarray) -> np.ndarray:
         """What the words are made from, (block, statistic, node)."""
         return means
 
-    def distances(self, told: np.ndarray) -> np.ndarray:
+    def distances(self, standardised: np.ndarray) -> np.ndarray:
         """The stream of each node, (block, node)."""
-        return np.asarray(told[:, 0])
+        return np.asarray(standardised[:, 0])
 
     def enough(self, size: int) -> int:
         """How many of the ``size`` steps of a block must have been seen."""
@@ -55,9 +55,9 @@ class IntervalCalibration:
         """Whether a move of a stream leads away from intervals that hold; back to them is no news."""
         return abs(now - HONEST) > max(abs(before - HONEST), LEAST)
 
-    def standing(self, told: np.ndarray, rank: float) -> str:
+    def standing(self, standardised: np.ndarray, rank: float) -> str:
         """How things stand, change or not, from what is told (statistic,) of the last blocks."""
-        return f"80 % intervals cover {100 * (1 - float(told[1] + told[2])):.0f} %"
+        return f"80 % intervals cover {100 * (1 - float(standardised[1] + standardised[2])):.0f} %"
 
     def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
                  ) -> tuple[str, str]:

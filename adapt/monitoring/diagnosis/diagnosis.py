@@ -63,7 +63,7 @@ class Diagnosis:
             flagged &= of_nodes[2:].max(axis=0) > max(float(of_all.max()), self._threshold)
         if not flagged.any():
             return found
-        sorts = {int(node): self._sort(int(node), past, moments, of_nodes) for node in np.flatnonzero(flagged)}
+        sorts = {int(node): self._change_type(int(node), past, moments, of_nodes) for node in np.flatnonzero(flagged)}
         settled = {node: one for node, one in self._settled(sorts, scores, of_nodes[LOCAL], moved, past,
                                                                       moments).items()
                    if not ill[node]}
@@ -75,7 +75,8 @@ class Diagnosis:
         sizes = np.nan_to_num(np.abs(scores)).max(axis=0)
         return np.where(flags, np.maximum(sizes, np.nextafter(self._threshold, np.inf)), sizes)
 
-    def _sort(self, node: int, past: np.ndarray, moments: np.ndarray, of_nodes: np.ndarray) -> tuple[ChangeType, Began]:
+    def _change_type(self, node: int, past: np.ndarray, moments: np.ndarray,
+                     of_nodes: np.ndarray) -> tuple[ChangeType, Began]:
         nodes = len(self._nodes)
         loudest = int(np.argmax(of_nodes[:, node]))
         when = began(past[:, loudest * nodes + node])

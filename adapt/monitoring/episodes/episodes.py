@@ -209,7 +209,7 @@ class Episodes:
                        clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
                        clue.words, abs(clue.strength),
                        said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},
-                       heard={kind_of(clue.sort): _heard_first(now, clue)},
+                       heard={kind_of(clue.sort): _first_evidence(now, clue)},
                        watched=self.watched)
 
     def state(self) -> dict[str, object]:
@@ -241,25 +241,25 @@ def _grown(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> Episode:
     sort = max(said, key=lambda name: (kind_of(name) == "error", said[name][0], name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     state = "opened" if known.state == "opened" and now == known.opened else "growing"
-    heard = _heard(known, now, clue)
+    heard = _with_evidence(known, now, clue)
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
                    count=known.count + 1, since=_since(heard), sort=sort, words=said[sort][2], said=said, heard=heard,
                    strength=max(strength, known.strength))
 
 
-def _heard(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> dict[str, ChannelEvidence]:
+def _with_evidence(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> dict[str, ChannelEvidence]:
     """What each kind has said so far, with the clue: the words of the strongest, but when it was first heard."""
     heard = dict(known.heard) or {kind_of(known.sort): ChannelEvidence(known.opened, known.since, known.strength,
                                                                        known.words)}
-    new = _heard_first(now, clue)
+    new = _first_evidence(now, clue)
     before = heard.get(kind_of(clue.sort), new)
     best = new if new.strength > before.strength else before
     heard[kind_of(clue.sort)] = replace(best, first=before.first, since=min(before.since, new.since))
     return heard
 
 
-def _heard_first(now: np.datetime64, clue: AlarmEvidence) -> ChannelEvidence:
+def _first_evidence(now: np.datetime64, clue: AlarmEvidence) -> ChannelEvidence:
     return ChannelEvidence(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
 
 

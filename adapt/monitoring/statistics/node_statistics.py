@@ -158,7 +158,7 @@ class NodeStatistics:
         many = own.shape[2] > 1
         of_nodes = (own_level, self._against(own_scale, self.usual[0]),
                     self._level(local, rough) if many else none,
-                    self._swing(local / rough, expected / rough) if many else none, *cycle)
+                    self._gain(local / rough, expected / rough) if many else none, *cycle)
         jump = self._jump(residuals, block * size + steps, at, len(numbers))
         return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
                       np.stack(moments, axis=1))
@@ -186,7 +186,7 @@ class NodeStatistics:
         slope, inner, size = factors(local, expected, self.power, self.burst)
         return np.stack([slope, inner, self._against(size, self.usual[1])])
 
-    def _swing(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def _gain(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """The mean of the estimates, each in units of its own deviation."""
         return np.asarray((self._factors(local, expected) / self.units[:, None]).mean(axis=0))
 
