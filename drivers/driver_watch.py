@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,11 @@ import pandas as pd
 from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.paired_e_process import PairedEProcess, PairedError
 from terracast.drivers.selection import name_of
+from terracast.streams.stateful import Stateful
 
 
 @dataclass(frozen=True)
-class DroppedDriver:
+class DroppedDriver(Stateful):
     """One driver that was taken out of use: ``loss`` is the share of the error that it cost, ``time`` the issue time
     at which the evidence was enough.
     """
@@ -26,19 +26,8 @@ class DroppedDriver:
     e_value: float
     sentence: str
 
-    def state(self) -> dict[str, object]:
-        """As plain data, exact to the bit."""
-        return {"series": str(self.series), "time": str(self.time), "loss": self.loss, "e_value": self.e_value,
-                "sentence": self.sentence}
 
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """From ``state()``."""
-        return cls(Series.parse(state["series"]), np.datetime64(state["time"], "ns"), float(state["loss"]),
-                   float(state["e_value"]), str(state["sentence"]))
-
-
-class DriverWatch:
+class DriverWatch(Stateful):
     """Compares the forecast in service with a shadow without one driver, for every driver in use.
 
     The shadow that loses less by ``PairedEProcess`` at ``alpha`` / drivers drops its driver: the chance that a
@@ -109,21 +98,3 @@ class DriverWatch:
             sentence = f"{self._names[series]} is no longer used: lately forecasts with it lose more than without it."
         return DroppedDriver(series, time, float(cost), evidence.peak, sentence)
 
-    def state(self) -> dict[str, object]:
-        """Everything, exact to the bit."""
-        return {"alpha": self.alpha, "count": self.count, "block": self.block,
-                "names": {str(one): name for one, name in self._names.items()},
-                "since": {str(one): time for one, time in self._since.items()},
-                "evidence": {str(one): evidence.state() for one, evidence in self._evidence.items()},
-                "dropped": [one.state() for one in self.dropped]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """From ``state()``, exact to the bit."""
-        made = cls((), block=int(state["block"]), alpha=float(state["alpha"]))
-        made.count = int(state["count"])
-        made._names = {Series.parse(one): str(name) for one, name in state["names"].items()}
-        made._since = {Series.parse(one): str(time) for one, time in state["since"].items()}
-        made._evidence = {Series.parse(one): PairedEProcess.restore(kept) for one, kept in state["evidence"].items()}
-        made.dropped = tuple(DroppedDriver.restore(one) for one in state["dropped"])
-        return made

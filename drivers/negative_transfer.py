@@ -17,13 +17,13 @@ from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.ablation import mean_known
 from terracast.drivers.driver_watch import DriverWatch, DroppedDriver
 from terracast.drivers.selection import inputs_of
-from terracast.streams.instant import instant
+from terracast.streams.stateful import Stateful
 
 EVERY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
 
 @dataclass(frozen=True)
-class Shadows:
+class Shadows(Stateful):
     """The model's forecasts of one issue time whose labels are still to come: with all drivers in use, and without
     each; arrays (lead, node, quantile)."""
 
@@ -32,7 +32,7 @@ class Shadows:
     without: Mapping[Series, np.ndarray]
 
 
-class NegativeTransferMonitor:
+class NegativeTransferMonitor(Stateful):
     """Watches the drivers that the loop serves with.
 
     The shadow is made by the model in service from a context that lacks one driver: models are trained with silent
@@ -103,25 +103,6 @@ class NegativeTransferMonitor:
             shadows = {series: loss(values) for series, values in one.without.items()}
             dropped += self.watch.update(np.array([one.issue_time]), loss(one.whole), shadows)
         return tuple(dropped)
-
-    def state(self) -> dict[str, object]:
-        """Everything, exact to the bit."""
-        return {"watch": self.watch.state(), "begun": {domain: list(names) for domain, names in self.begun.items()},
-                "last": None if self.last is None else str(self.last), "earlier": [one.state() for one in self.earlier],
-                "open": [{"issue_time": str(one.issue_time), "whole": one.whole,
-                          "without": {str(series): values for series, values in one.without.items()}}
-                         for one in self.open]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """From ``state()``, exact to the bit."""
-        made = cls(DriverWatch.restore(state["watch"]), state["begun"],
-                   [DroppedDriver.restore(one) for one in state["earlier"]])
-        made.last = None if state["last"] is None else instant(str(state["last"]))
-        made.open = [Shadows(instant(str(one["issue_time"])), np.asarray(one["whole"]),
-                             {Series.parse(name): np.asarray(values) for name, values in one["without"].items()})
-                     for one in state["open"]]
-        return made
 
 
 def cooled_down(drivers: Sequence[Driver], state: Mapping[str, Any] | None, since: np.datetime64) -> tuple[Driver, ...]:

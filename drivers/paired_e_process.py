@@ -7,12 +7,11 @@ stake with probability alpha at most. Bets on bounded means: Waudby-Smith and Ra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Self
 
 import numpy as np
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 BETS = (0.1, 0.3, 0.9)  # share of the stake that a block may cost at most; the capital is spread over the three
 BOUND = 3.0  # a block counts at most so many root mean squares of the blocks before it
@@ -24,7 +23,7 @@ class PairedError(TerracastError):
     """Losses that cannot be compared."""
 
 
-class PairedEProcess:
+class PairedEProcess(Stateful):
     """Evidence that forecast B loses less than forecast A, from losses paired by issue time, block by block.
 
     A block is ``block`` pairs in a row; its gain is the mean of (1 - ``margin``) × loss A - loss B, in units of
@@ -98,23 +97,6 @@ class PairedEProcess:
         self.blocks += 1
         share = 1 / min(float(self.blocks), MEMORY)
         self._square += share * (mean * mean - self._square)
-
-    def state(self) -> dict[str, object]:
-        """Everything, exact to the bit."""
-        return {"block": self.block, "margin": self.margin, "late": self.late, "blocks": self.blocks, "peak": self.peak,
-                "totals": self.totals.copy(), "pending": list(self._pending), "square": self._square,
-                "bets": self._bets.copy(), "waiting": self._waiting}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """From ``state()``, exact to the bit."""
-        made = cls(int(state["block"]), float(state["margin"]), bool(state["late"]))
-        made.blocks, made.peak = int(state["blocks"]), float(state["peak"])
-        made.totals = np.array(state["totals"], float)
-        made._pending = [float(one) for one in state["pending"]]
-        made._square, made._waiting = float(state["square"]), float(state["waiting"])
-        made._bets = np.array(state["bets"], float)
-        return made
 
 
 def block_length(differences: np.ndarray, overlap: int = 1) -> int:

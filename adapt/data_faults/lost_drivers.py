@@ -18,11 +18,11 @@ SHORTEST = 4  # a driver is lost after at least so many steps, and a day
 
 @dataclass
 class DriverFeed:
-    """One driver: ``label_timeout``, how much later than usual its newest value may be; ``newest``, the stamp of its
+    """One driver: ``overdue_after``, how much later than usual its newest value may be; ``newest``, the stamp of its
     last
     value; ``usual``, the least age of the newest value that was seen at a tick."""
 
-    label_timeout: np.timedelta64
+    overdue_after: np.timedelta64
     newest: np.datetime64
     usual: np.timedelta64 | None = None
     lost: bool = False
@@ -39,18 +39,18 @@ class DriverFeed:
             self.newest = times[-1]
         age = now - self.newest
         self.usual = age if self.usual is None or age < self.usual else self.usual
-        before, self.lost = self.lost, bool(age - self.usual >= self.label_timeout)
+        before, self.lost = self.lost, bool(age - self.usual >= self.overdue_after)
         return self.lost and not before
 
     def state(self) -> dict[str, object]:
         """What was learned and heard."""
-        return {"patience": nanoseconds(self.label_timeout), "newest": str(self.newest), "lost": self.lost,
+        return {"overdue_after": nanoseconds(self.overdue_after), "newest": str(self.newest), "lost": self.lost,
                 "usual": None if self.usual is None else nanoseconds(self.usual)}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> DriverFeed:
         """What ``state`` described."""
-        return cls(np.timedelta64(int(state["patience"]), "ns"), instant(str(state["newest"])),
+        return cls(np.timedelta64(int(state["overdue_after"]), "ns"), instant(str(state["newest"])),
                    None if state["usual"] is None else np.timedelta64(int(state["usual"]), "ns"), bool(state["lost"]))
 
 

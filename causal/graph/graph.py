@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+from terracast.streams.stateful import Stateful
+
 
 @dataclass(frozen=True, order=True)
-class Series:
+class Series(Stateful):
     """A summarised series of the graph: ``variable`` of ``domain``, written ``domain.variable``."""
 
     domain: str

@@ -103,7 +103,7 @@ class CheckContext:
         """The same without the context beyond ``rows`` rows; nothing is worked out twice."""
         start = max(0, self.first - rows)
         part = replace(self, time=self.time[start:], values=self.values[start:], first=self.first - start)
-        for name in ("anomalies", "around", "expected", "surprise", "still_run"):
+        for name in ("anomalies", "neighbour_median", "expected", "innovation", "still_run"):
             part.__dict__[name] = getattr(self, name)[start:]
         return part
 

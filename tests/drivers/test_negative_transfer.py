@@ -98,7 +98,7 @@ def test_one_forecast_a_day_and_scored_only_when_labels_could_be_known() -> None
     for moment in clock(data, START + 3 * DAY, START + 10 * DAY, 3 * HOUR):
         service.tick(held, moment)
         assert all(moment.now - over < one.issue_time <= moment.now for one in service.open)
-        scored = service.watch.state()["evidence"]["weather.rain"]["totals"][0]  # type: ignore[index]
+        scored = service.watch._evidence[Series("weather", "rain")].totals[0]
         assert scored == max(0, (moment.now - over - START) // DAY - 2)
 
 

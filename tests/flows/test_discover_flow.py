@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from terracast.causal.graph.graph import Series
+from terracast.drivers.driver_watch import DriverWatch, DroppedDriver
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
 from terracast.flows.discover import discover
 from terracast.flows.ingest import ingest_new
@@ -127,11 +129,11 @@ def test_what_service_dropped_rests_in_the_next_discovery(town: Path) -> None:
     discover(str(town), NOW)
     workspace = Workspace.open(town)
     sentence = "rain is no longer used: since 1 Feb 2023 forecasts with it lose 9 % more than without it."
-    dropped = {"series": "weather.rain", "time": str(np.datetime64(NOW, "ns") - np.timedelta64(3, "D")), "loss": 0.09,
-               "e_value": 99.0, "sentence": sentence}
+    lately = np.datetime64(NOW, "ns") - np.timedelta64(3, "D")
+    watch = DriverWatch((), block=2)
+    watch.dropped = (DroppedDriver(Series("weather", "rain"), lately, 0.09, 99.0, sentence),)
     with workspace.store.transaction("as after a drop") as step:
-        watch = {"alpha": 0.05, "count": 1, "block": 2, "names": {}, "since": {}, "evidence": {}, "dropped": [dropped]}
-        step.set_state("drivers", {"watch": watch, "begun": {}, "open": [], "last": None, "earlier": []})
+        step.set_state("drivers", NegativeTransferMonitor(watch, {}).state())
     kept = NegativeTransferMonitor.restore(workspace.store.read().state("drivers") or {})
     assert kept.dropped[0].sentence == sentence
     driver, = (one for one in discover(str(town), NOW)["drivers"] if one["series"]["variable"] == "rain")
