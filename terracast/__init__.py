@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.adapt.clock import Moment as Moment
     from terracast.adapt.evaluation.replay import replay as replay
     from terracast.adapt.loop import Loop as Loop
+    from terracast.adapt.monitoring.detection.conformance import DetectorConformance as DetectorConformance
     from terracast.adapt.monitoring.detection.detector import Detector as Detector
     from terracast.adapt.monitoring.monitor import Monitor as Monitor
     from terracast.causal.discover import discover as discover
@@ -44,6 +45,7 @@ ROOM_OF = {
     "SeasonalNaive": "stfm.seasonal_naive",
     "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.evaluation.replay",
     "Monitor": "adapt.monitoring.monitor", "Detector": "adapt.monitoring.detection.detector",
+    "DetectorConformance": "adapt.monitoring.detection.conformance",
     "discover": "causal.discover", "discover_thoroughly": "causal.search.robust_search",
     "Knowledge": "causal.knowledge",
     "CausalGraph": "causal.graph.graph",

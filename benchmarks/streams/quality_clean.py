@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,3 +74,19 @@ def node_years(panel: xr.Dataset, since: str | None = None) -> float:
     time = panel["time"].values
     first = time[0] if since is None else np.datetime64(since)
     return float((time[-1] - first) / YEAR) * panel.sizes["node"]
+
+
+def bench_clean(seed: int) -> dict[str, Any]:
+    """False tickets on the ten clean ``FILES``, made from ``seed`` on: a row for each file, in the benches' one
+    form."""
+    rows: list[dict[str, Any]] = []
+    for file, one in enumerate(FILES):
+        panel = made_up(one, seed + file)
+        told = false_tickets(panel)
+        rows.append({"method": "terracast", **asdict(one), "tickets": sum(told.values()),
+                     "node_years": node_years(panel),
+                     **told})
+    tickets_told, years = sum(row["tickets"] for row in rows), sum(row["node_years"] for row in rows)
+    return {"bench": "quality", "data": "ten clean files, made up", "protocol": {"seed": seed}, "rows": rows,
+            "summary": {"false_tickets_per_node_year": tickets_told / years},
+            "command": f"terracast bench quality --seed {seed}"}

@@ -52,11 +52,17 @@ def events(count: Annotated[int, typer.Option(help="How many events.")] = 10_000
 
 
 @app.command()
-def quality(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file to plant faults in.")],
-            variables: Annotated[str, typer.Option(help="Variables, comma-separated.")],
+def quality(data: Annotated[Path | None, typer.Option(help="A NetCDF, CSV or Parquet file to plant faults in.")] = None,
+            variables: Annotated[str, typer.Option(help="With --data: variables, comma-separated.")] = "",
             start: Annotated[str | None, typer.Option(help="First stamp used.")] = None,
-            stop: Annotated[str | None, typer.Option(help="Last stamp used.")] = None, json: Json = False) -> None:
-    """Which label each planted fault gets, and how often a clean value gets one."""
+            stop: Annotated[str | None, typer.Option(help="Last stamp used.")] = None,
+            seed: Annotated[int, typer.Option(help="Without --data: seed of the first made-up file.")] = 0,
+            json: Json = False) -> None:
+    """Which label each planted fault gets; without --data, false tickets on ten small clean files."""
+    if data is None:
+        from terracast.benchmarks.streams.quality_clean import bench_clean
+
+        return tell(bench_clean(seed), json)
     from terracast.benchmarks.streams.quality import QualityBench, answer, false_labels, matrix
     from terracast.streams.readers import read
 
