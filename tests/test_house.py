@@ -90,8 +90,8 @@ def test_every_package_is_installed() -> None:
 NO_LONGER_SAID = """
     sorts witness witnesses surroundings explained views swing roughness sureness clue hear heard tells ill loud loudest
     fell heir wiring earned tape squash recipe blend contender arena mature unwatched patience wish climb climbing
-    recalled school taught beneath layers readings shelf thorough thoroughly curved curvature paid pays paying idle marks
-    agreement tails caveats rested sight initial beginning
+    recalled school taught beneath layers readings shelf thorough thoroughly curved curvature paid pays paying idle
+    marks agreement tails caveats rested sight initial beginning
 """
 OLD_WORDS = frozenset(NO_LONGER_SAID.split())
 # Kinds of data that no source reads yet: events, moving points, trajectories and rasters of their own.
