@@ -19,6 +19,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs]'
+	@find $(ROOMS) -name '*.nb[ci]' -delete  # compiled under the names that modules had before
 	@touch $@
 
 demo: setup

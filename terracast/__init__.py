@@ -46,7 +46,7 @@ ROOM_OF = {
     "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.evaluation.replay",
     "Monitor": "adapt.monitoring.monitor", "Detector": "adapt.monitoring.detection.detector",
     "DetectorConformance": "adapt.monitoring.detection.conformance",
-    "discover": "causal.discover", "discover_thoroughly": "causal.search.robust_search",
+    "discover": "causal.discover", "robust_search": "causal.search.robust_search",
     "Knowledge": "causal.knowledge",
     "CausalGraph": "causal.graph.graph",
     "choose_drivers": "drivers.direct_causes", "select_by_ablation": "drivers.selection",

@@ -12,7 +12,7 @@ from terracast.flows.reporting.content import Report
 from terracast.flows.reporting.sections import sections_of
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-FILTERS = ("comparison", "counted", "day", "instant", "link_sentence", "number", "percent", "sort_in_words",
+FILTERS = ("comparison", "counted", "day", "instant", "link_sentence", "number", "percent", "change_type_in_words",
            "units_in_words", "version_name", "yes_no")
 
 

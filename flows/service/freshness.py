@@ -132,8 +132,7 @@ def typical_wait(times: np.ndarray, known: np.ndarray) -> np.timedelta64 | None:
 
     >>> day = np.datetime64("2024-01-01", "ns") + np.arange(240) * np.timedelta64(1, "h")
     >>> arrived = day.astype("datetime64[D]") + np.timedelta64(25, "h")  # each day's hours in one file at one o'clock
-    >>> str(typical_wait(day,
-                         arrived).astype("timedelta64[h]"))  # at one the newest was 23:00 of the day before the last
+    >>> str(typical_wait(day, arrived).astype("timedelta64[h]"))  # the newest was 23:00 of the day before the last
     '26 hours'
     """
     came = ~np.isnat(known)

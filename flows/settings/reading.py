@@ -50,7 +50,7 @@ def read_settings(path: str | Path) -> Settings:
 def _refuse_old_keys(raw: dict[str, Any], path: Path) -> None:
     """Keys that were renamed are told with their new name, before anything else about their section."""
     stream, sources = raw.get("stream"), raw.get("sources")
-    held = [("stream", stream, "patience", "label_timeout")]
+    held = [("stream", stream, "patience", "label_timeout"), ("adapt", raw.get("adapt"), "company", "covariates")]
     held += [(f"sources.{place}", one, "sort", "type") for place, one in
              enumerate(sources if isinstance(sources, list) else [])]
     for place, section, old, new in held:

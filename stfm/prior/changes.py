@@ -40,7 +40,7 @@ def rescaled(rng: np.random.Generator, draft: Draft) -> Draft:
 
     >>> from terracast.stfm.prior.places import Places
     >>> whole = Draft(WorldClock(0.0, 60.0, 64), Places(np.zeros((1, 2)), 0.0, 0.0),
-                      (WorldSeries("a", np.ones((64, 1))),), "x")
+    ...               (WorldSeries("a", np.ones((64, 1))),), "x")
     >>> bool(np.isfinite(rescaled(np.random.default_rng(1), whole).target.values).all())
     True
     """

@@ -21,7 +21,7 @@ def corrupted(rng: np.random.Generator, draft: Draft) -> Draft:
     >>> from terracast.stfm.prior.places import Places
     >>> from terracast.stfm.prior.world import WorldSeries
     >>> whole = Draft(WorldClock(0.0, 60.0, 64), Places(np.zeros((2, 2)), 0.0, 0.0),
-                      (WorldSeries("a", np.ones((64, 2))),), "x")
+    ...               (WorldSeries("a", np.ones((64, 2))),), "x")
     >>> corrupted(np.random.default_rng(1), whole).target.values.shape
     (64, 2)
     """

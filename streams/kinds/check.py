@@ -33,7 +33,7 @@ def check_kind(panel: xr.Dataset) -> xr.Dataset:
     ...                    {"domain": "crime", "kind": "event", "step": "1h"})
     >>> check_kind(panel)
     Traceback (most recent call last):
-    streams.errors.PanelError: 'thefts' holds 0.5 (crime): expected counts: 0, 1, 2, …; count events, or use kind \
+    terracast.streams.errors.PanelError: 'thefts' holds 0.5 (crime): expected counts: 0, 1, 2, …; count events, or use kind \
 'sensor' for rates
     """
     kind = str(panel.attrs.get("kind"))

@@ -67,7 +67,7 @@ def check(panel: xr.Dataset) -> xr.Dataset:
     ...                    {"domain": "air", "kind": "sensor", "step": "1h"})
     >>> check(panel)
     Traceback (most recent call last):
-    streams.errors.PanelError: a sensor moves (air): expected lat and lon on node; set kind to 'point' or drop time \
+    terracast.streams.errors.PanelError: a sensor moves (air): expected lat and lon on node; set kind to 'point' or drop time \
 from its position
     """
     where = str(panel.attrs.get("domain", "panel"))

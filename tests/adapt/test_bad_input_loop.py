@@ -29,6 +29,7 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded
+from terracast.streams.quality.online import QualityControl, Screened
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, BEGUN, BAD = 76, 25, 30
@@ -140,7 +141,7 @@ Ran = tuple[Loop, Executor, list[Tick]]
 
 
 def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
-    history, watched = Recorded({"d": panel}), _watched()
+    history, watched = Screened(Recorded({"d": panel}), QualityControl()), _watched()
     maker, time = _maker(watched), panel["time"].values
     names = ["fine-tune", *maker.rungs]
     policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((LadderStep("none", 1.0, 1000 * DAY),)))
@@ -151,6 +152,7 @@ def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
     maker.versions["base"] = base
     ticks = []
     for moment in clock(history, time[24 * BEGUN], time[24 * stop - 1], watched.cadence):
+        history.advance(moment.now)
         ticks.append(loop.tick(moment))
         if (act := ticks[-1].act) is not None:
             settle(examine(act, loop, moment, maker, InMemory(maker.versions)), loop)

@@ -79,16 +79,16 @@ def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recor
         loop, start = _loop(history, name, calibrates=calibrates)
         outcomes.append(replay(loop, history, start, start + 55 * DAY, Executor(FineTune(), {"newest": Newest()}),
                                oracle=seen))
-    ladder, oracle = (one.scores.set_index(["issue_time", "node"]) for one in outcomes)
-    assert ladder.index.equals(oracle.index)
-    by_issue = [scores.groupby("issue_time")["crps"].mean() for scores in (ladder, oracle)]
+    ladder, best = (one.scores.set_index(["issue_time", "node"]) for one in outcomes)
+    assert ladder.index.equals(best.index)
+    by_issue = [scores.groupby("issue_time")["crps"].mean() for scores in (ladder, best)]
     assert (by_issue[1] <= by_issue[0] + 1e-12).all() and by_issue[1].mean() < 0.9 * by_issue[0].mean()
     rows = [one.row() for one in outcomes]
     assert "attainable" not in rows[0] and rows[1]["attainable"] is False and "not attainable" in rows[1]["method"]
     assert [one.adaptations for one in outcomes] == [18, 18]  # it changes nothing of what it looks at
     assert len(oracle.shadows) == MOST and oracle.shadows[0].version == "base"
     if not calibrates:  # nor worse than any one version that was there all the time, scored by itself
-        issues = list(oracle.index.get_level_values("issue_time").unique())
+        issues = list(best.index.get_level_values("issue_time").unique())
         alone = hindcast(Constant(10.0), "base", loop.watched, history, issues, start + 60 * DAY)
         assert all(by_issue[1][score.issue_time] <= score.crps.mean() + 1e-12 for score in alone)
 

@@ -86,8 +86,9 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
 
 
 @pytest.mark.parametrize(("module", "rung"), [
-    ("tuning", AdapterRung(AdapterEffort(1e-3), steps=3)), ("context_rung", ContextRung(Directions.random(16, seed=0))),
-    ("tuning", AdapterRung(AdapterEffort(1e-3, heads=False), steps=1, masked=0.0)),
+    ("adapter_rung", AdapterRung(AdapterEffort(1e-3), steps=3)),
+    ("cavia_rung", ContextRung(Directions.random(16, seed=0))),
+    ("adapter_rung", AdapterRung(AdapterEffort(1e-3, heads=False), steps=1, masked=0.0)),
     ("fine_tune", FineTune(window=None, steps=3, judges=True))],
     ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,

@@ -172,6 +172,6 @@ def test_only_what_is_known_now_counts(tmp_path: Path) -> None:
 
 
 def test_it_imports_nothing_heavy() -> None:
-    code = ("import sys, flows.freshness; "
+    code = ("import sys, terracast.flows.service.freshness; "
             "sys.exit(', '.join(one for one in ('torch', 'prefect', 'mlflow') if one in sys.modules) or 0)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

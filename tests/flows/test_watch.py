@@ -106,7 +106,7 @@ def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ig
 
 
 def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
-    _serve_by(small_city.config, "mixture", "company = false")
+    _serve_by(small_city.config, "mixture", "covariates = false")
     small_city.deliver(0, SEED_DAYS)
     watch_once(small_city.open(), small_city.day(SEED_DAYS))
     loop = small_city.open().store.read().state("loop")

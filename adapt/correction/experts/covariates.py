@@ -26,7 +26,7 @@ class Covariates:
     8 × variables × 7 seasons bytes.
 
     >>> draws = np.random.default_rng(0)
-    >>> company = Covariates(season=4, history=draws.normal(size=(100, 2, 3)))  # (row, variable, node)
+    >>> covariates = Covariates(season=4, history=draws.normal(size=(100, 2, 3)))  # (row, variable, node)
     >>> covariates.append(np.ones((2, 3)))
     >>> covariates.features().shape
     (3, 10)
