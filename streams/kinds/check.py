@@ -31,10 +31,9 @@ def check_kind(panel: xr.Dataset) -> xr.Dataset:
     >>> panel = xr.Dataset({"thefts": (("time", "node"), [[0.5]], {"units": "1", "long_name": "thefts"})},
     ...                    {"time": np.array(["2020-01-01"], "M8[ns]"), "node": ["a"]},
     ...                    {"domain": "crime", "kind": "event", "step": "1h"})
-    >>> check_kind(panel)
+    >>> check_kind(panel)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    terracast.streams.errors.PanelError: 'thefts' holds 0.5 (crime): expected counts: 0, 1, 2, …; count events, or use kind \
-'sensor' for rates
+    terracast.streams.errors.PanelError: 'thefts' holds 0.5 (crime): expected counts: 0, 1, 2, …; ...
     """
     kind = str(panel.attrs.get("kind"))
     if kind not in RULES:

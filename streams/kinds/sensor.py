@@ -65,10 +65,9 @@ def check(panel: xr.Dataset) -> xr.Dataset:
     ...                    {"time": np.array(["2020-01-01"], "M8[ns]"), "node": ["a"],
     ...                     "lat": (("time", "node"), [[0.0]]), "lon": (("time", "node"), [[0.0]])},
     ...                    {"domain": "air", "kind": "sensor", "step": "1h"})
-    >>> check(panel)
+    >>> check(panel)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    terracast.streams.errors.PanelError: a sensor moves (air): expected lat and lon on node; set kind to 'point' or drop time \
-from its position
+    terracast.streams.errors.PanelError: a sensor moves (air): expected lat and lon on node; ...
     """
     where = str(panel.attrs.get("domain", "panel"))
     if panel.attrs.get("kind") != "sensor":
