@@ -113,7 +113,7 @@ def judged(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset,
            parameters: int, why: str, pairs: Pairs | None = None, gain: float = GAIN) -> Adapted:
     """Compare ``after`` with ``before`` on held-back matured pairs and write the receipt.
 
-    Serializable if its loss is lower by the share ``gain`` and by a standard error of the differences, over blocks of
+    Kept if its loss is lower by the share ``gain`` and by a standard error of the differences, over blocks of
     one horizon (labels of neighbouring issues overlap); never on fewer than BLOCKS of these. Where nothing has matured,
     nothing can be said: kept, for a mixture to judge.
     """
