@@ -134,4 +134,4 @@ def test_init_splits_weather_from_air(tmp_path: Path) -> None:
     wrong = run("init", "air", "--from", str(BEIJING), "--target", "PM99", "--folder", "other", folder=tmp_path)
     assert wrong.returncode == 1 and "no variable 'PM99'" in wrong.stderr
     odd = run("init", "air", "--from", str(BEIJING), "--model", "large", "--folder", "odd", folder=tmp_path)
-    assert odd.returncode == 1 and "native or shipped" in odd.stderr and not (tmp_path / "odd").exists()
+    assert odd.returncode == 1 and "expected native, shipped" in odd.stderr and not (tmp_path / "odd").exists()
