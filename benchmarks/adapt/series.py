@@ -53,7 +53,7 @@ def series_of(path: Path, target: str | None) -> BenchSeries:
         when = next(name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]))
         stamps = pd.DatetimeIndex(pd.to_datetime(frame[when]))
         frame = frame.select_dtypes("number") if target is None else frame[[target]]
-    step = pd.BenchSeries(stamps).diff().median()
+    step = pd.Series(stamps).diff().median()
     values = frame.to_numpy(dtype="float64")[:, :NODES_MOST]
     slots = np.round((stamps - stamps[0]) / step).astype(int)
     whole = np.full((int(slots.max()) + 1, values.shape[1]), np.nan)

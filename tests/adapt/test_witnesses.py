@@ -178,10 +178,10 @@ def test_features_by_hand() -> None:
     assert made["daily swing"][0] == pytest.approx(1.0) and np.isnan(made["roughness"][1])
     assert made["level of d.w"][0] == 5.0 and np.isnan(made["level of gone"]).all()
     frozen = CovariateShift.fit(np.random.default_rng(0).normal(size=(60, 9, 3)), ("x", "d.w", "gone"))
-    assert np.isnan(frozen.distances(frozen.told(np.full((1, 9, 3), np.nan)))).all()
+    assert np.isnan(frozen.distances(frozen.standardised(np.full((1, 9, 3), np.nan)))).all()
     context = np.zeros((1, 9, 3))
     context[0, frozen.names.index("share missing"), 1] = 0.5
-    assert np.isnan(frozen.distances(frozen.told(context))[0]).tolist() == [False, True, False]
+    assert np.isnan(frozen.distances(frozen.standardised(context))[0]).tolist() == [False, True, False]
 
 
 def test_where_labels_fall_by_hand() -> None:

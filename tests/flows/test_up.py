@@ -77,8 +77,8 @@ def test_the_page_is_the_report_or_what_is_waited_for_and_no_folder(tmp_path: Pa
 
 def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
     place = RunningPlace(tmp_path / ".terracast")
-    holder = ("import sys, time; from pathlib import Path; from terracast.flows.running.place import Place\n"
-              "with Place(Path(sys.argv[1])).only_one():\n    print('held', flush=True); time.sleep(600)")
+    holder = ("import sys, time; from pathlib import Path; from terracast.flows.running.place import RunningPlace\n"
+              "with RunningPlace(Path(sys.argv[1])).only_one():\n    print('held', flush=True); time.sleep(600)")
     with subprocess.Popen([sys.executable, "-c", holder, str(place.folder)], stdout=subprocess.PIPE) as first:
         assert first.stdout is not None and first.stdout.readline() == b"held\n"
         place.write(UP, {"pid": first.pid, "page": "http://127.0.0.1:8478"})

@@ -92,7 +92,7 @@ def test_a_commit_that_fails_and_an_acknowledgement_that_is_lost(port: int, tmp_
     stamp = "2020-01-01T00:00Z"
     send(port, [("again/a/air", json.dumps({"time": stamp, "no2": value})) for value in (1, 2)])
     ticks = iter(NOW + np.arange(1000))
-    source._clock = lambda: next(ticks)
+    source._session._clock = lambda: next(ticks)
     with pytest.raises(ZeroDivisionError), store.transaction("fails") as step:
         for batch in source.batches(step.cursor("again")):
             if batch.panel is not None:
