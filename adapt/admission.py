@@ -106,7 +106,7 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
     """
     act, version, newcomer, refusal = admission.act, admission.version, admission.newcomer, admission.refusal
     champion = loop.champion
-    loop.request = None
+    loop.adaptation_request = None
     if version is None or newcomer is None:
         loop.climbing.acted(act, "dropped", told=admission.why)
         loop.act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {admission.why}")
@@ -114,7 +114,7 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
     if refusal is not None:
         loop.climbing.acted(act, "rejected", version, refusal.reason)
         loop.act_on(act.episode, f"Version {version}, trained for it, did not replace version {champion.version}: "
-                                 f"{refusal.reason}")
+                    f"{refusal.reason}")
         return Verdict(act, champion.version, version, refusal)
     if loop.policy.gate is None:
         loop.climbing.acted(act, "accepted", version)
@@ -124,6 +124,6 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
         return None
     loop.climbing.acted(act, "trial", version)
     loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the gate "
-                             "decides")
+                "decides")
     loop.deployment.trial = Trial(champion.successor(version, newcomer), act, loop.policy.gate)
     return None

@@ -101,7 +101,7 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int,
                                             for name in ("times", "residuals", "pits", "issued", "features"))
     return ServiceInit(base, times, residuals, stacking.state(),
                        panel[watched.request.target].transpose("time", "node"),
-                     panel, pits, Contexts(issued, seen, variables), watched.covariates(moment, ALWAYS))
+                       panel, pits, Contexts(issued, seen, variables), watched.covariates(moment, ALWAYS))
 
 
 def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timedelta64,
@@ -178,7 +178,7 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
     loop.faults = DataFaults(ReportWatch.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
-                                         monitor.calibration.block),
+                                             monitor.calibration.block),
                              FlagTickets(watched.domain, watched.request.target, watched.nodes))
     if beginning.panel is not None:
         loop.faults.watching(beginning.panel)

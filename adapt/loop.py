@@ -72,7 +72,7 @@ class Loop:
         self.deployment = Deployment(champion, policy.gate)
         self.faults: DataFaults | None = None
         self.told: dict[str, Episode] = {}
-        self.request: AdaptationRequest | None = None
+        self.adaptation_request: AdaptationRequest | None = None
         self.last_act = instant(started)
         self.last_tick: np.datetime64 | None = None
         self.climbing = AttemptLog(policy)
@@ -100,7 +100,7 @@ class Loop:
         short = max(1, int(self.watched.cadence / self.watched.request.step))
         newest, variables = self.champion.open[-1], self.monitor.variables
         self._unwatched.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
-                                         features(panel, variables) if variables else None))
+                                               features(panel, variables) if variables else None))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
 
@@ -175,13 +175,13 @@ class Loop:
             self.monitor.restart()
 
     def _request(self, now: np.datetime64) -> AdaptationRequest | None:
-        if self.deployment.trial is not None or self.request is not None:
+        if self.deployment.trial is not None or self.adaptation_request is not None:
             return None
         delay = self.watched.request.leads[-1] + self.watched.cadence
         episodes = self.episodes.active()
         act = self.policy.trigger.due(now, self.last_act, episodes) or self.climbing.due(now, episodes, delay)
         if act is not None:
-            self.last_act, self.request = now, act
+            self.last_act, self.adaptation_request = now, act
         return act
 
     def state(self) -> dict[str, object]:
@@ -192,7 +192,7 @@ class Loop:
             "monitor": self.monitor.state(),
             "faults": None if self.faults is None else self.faults.state(),
             "episodes": self.episodes.state(),
-            "wish": None if self.request is None else self.request.state(),
+            "wish": None if self.adaptation_request is None else self.adaptation_request.state(),
             "last_act": str(self.last_act),
             "last_tick": None if self.last_tick is None else str(self.last_tick),
             "unwatched": [one.state() for one in self._unwatched],
@@ -213,7 +213,7 @@ class Loop:
         if state["faults"] is not None:
             loop.faults = DataFaults.restore(state["faults"])
         loop.told = {one.id: one for one in map(Episode.from_state, state["told"])}
-        loop.request = None if state["wish"] is None else AdaptationRequest.restore(state["wish"])
+        loop.adaptation_request = None if state["wish"] is None else AdaptationRequest.restore(state["wish"])
         loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
         loop._unwatched = [PendingEvidence.restore(one) for one in state["unwatched"]]
         return loop

@@ -15,7 +15,7 @@ from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Losses, paired, stacked
 
-PATIENCE = 56  # blocks of a horizon during which a new champion may be rolled back
+PROBATION_BLOCKS = 56  # blocks of a horizon during which a new champion may be rolled back
 
 
 @dataclass
@@ -42,13 +42,13 @@ class Probation:
     def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
         """Pair what the ``champion`` served with what the version before would have, and bet on the latter.
 
-        ``rollback`` where the bet wins, ``passed`` when ``PATIENCE`` is over without; None until then.
+        ``rollback`` where the bet wins, ``passed`` when ``PROBATION_BLOCKS`` is over without; None until then.
         """
         self.losses += paired([score for score in served if score.version == champion],
                               [score for score in shadow if score.shadow])
         if self.gate is None or not self.losses:
             return None
-        found = EProcessGate(self.gate.horizon_steps, label_timeout=PATIENCE).turned(*stacked(self.losses))
+        found = EProcessGate(self.gate.horizon_steps, max_blocks=PROBATION_BLOCKS).turned(*stacked(self.losses))
         if found.verdict == "wait":
             return None
         said = Decision("rollback" if found.verdict == "accept" else "passed",

@@ -43,7 +43,7 @@ def with_calendar_events(graph: CausalGraph, drivers: Sequence[Driver], panels: 
             one = Series(domain, str(name))
             back = any(link.cause.domain == target.domain and link.effect == one for link in graph.links)
             if (one in graph.series and one not in taken and not back and knowledge.allows(one, target, 0)
-                    and is_calendar_event(panel[str(name)], step_of(panel))):
+                and is_calendar_event(panel[str(name)], step_of(panel))):
                 words = f"{graph.label(one).partition(':')[0]} is a mark of whole days that nothing here drives"
                 added.append(Driver(one, target, 0, 0.0, True, words))
     known = {one.series for one in added}

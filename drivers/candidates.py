@@ -59,7 +59,7 @@ def candidates(watched: ForecastTask, moment: Moment, graph: CausalGraph, prepar
     strongest = list(dict.fromkeys(one.series for one in drivers if one.used))[:most]
     return tuple(one if not one.used or one.series in strongest else replace(
         one, used=False, reason=f"found, but {most} stronger ones come first (discovery.most_drivers)")
-        for one in drivers)
+                 for one in drivers)
 
 
 def refused(drivers: Sequence[Driver], reason: str) -> tuple[Driver, ...]:

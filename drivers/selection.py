@@ -167,7 +167,7 @@ def _in_order(chosen: tuple[Series, ...], groups: Iterable[Series]) -> tuple[Ser
 
 
 def _compared(series: Series, without: np.ndarray, beside: np.ndarray, kept: tuple[Series, ...], alpha: float,
-           how: _How) -> AblationResult:
+              how: _How) -> AblationResult:
     if without.shape != beside.shape or without.ndim != 1:
         raise PairedError(f"losses of shapes {without.shape} and {beside.shape}", where=f"ablation of {series}",
                           expected="one loss per issue time, the same issue times whatever the drivers",
@@ -181,7 +181,7 @@ def _compared(series: Series, without: np.ndarray, beside: np.ndarray, kept: tup
 
 
 def _without_redundant(kept: tuple[Series, ...], losses: SeriesLosses, results: dict[Series, AblationResult],
-                  graph: CausalGraph | None) -> tuple[Series, ...]:
+                       graph: CausalGraph | None) -> tuple[Series, ...]:
     """Leave each one out once more, the weakest first: later ones may have made it idle."""
     for series in reversed(kept):
         rest = _rest(kept, series)
@@ -191,7 +191,7 @@ def _without_redundant(kept: tuple[Series, ...], losses: SeriesLosses, results: 
         if beside >= without:
             others = " and ".join(name_of(one, graph) for one in rest)
             results[series] = replace(results[series], accepted=False, gain=1 - beside / without if without else 0.0,
-                                     sentence=f"found, but {others} already tell what {name_of(series, graph)} "
+                                      sentence=f"found, but {others} already tell what {name_of(series, graph)} "
                                               "tells: without it forecasts lose no more")
             kept = rest
     return kept

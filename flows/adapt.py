@@ -34,15 +34,15 @@ def carry_out_request(workspace: Workspace) -> str | None:
     from terracast.adapt.promotion.version_history import VersionHistory
 
     loop = load_loop(workspace, view)
-    assert loop.request is not None, "the loop and its part are of one snapshot"
-    act, policy = loop.request, workspace.policy
+    assert loop.adaptation_request is not None, "the loop and its part are of one snapshot"
+    act, policy = loop.adaptation_request, workspace.policy
     maker = workspace.maker(VersionHistory.restore(view.state("past")), workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
     moment = Moment(act.asked, screened(workspace, view, since=since))
     admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
     with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)
-        if current.request != act:  # another run admitted it meanwhile
+        if current.adaptation_request != act:  # another run admitted it meanwhile
             return admission.version
         champion, refused = current.champion.version, settle(admission, current)
         if refused is not None:

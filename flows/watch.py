@@ -208,11 +208,11 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
     frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
     newest = newest_forecast(workspace, at)
     return WatchStep(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
-                {name: told[name].alarm for name in sorted(opened)},
-                {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
-                silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
-                dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
-                _behind(workspace, now))
+                     {name: told[name].alarm for name in sorted(opened)},
+                     {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
+                     silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
+                     dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                     _behind(workspace, now))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:

@@ -65,7 +65,7 @@ class Workspace:
         most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
         history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
         return ForecastTask(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
-                       nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
+                            nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
 
     @property
     def policies(self) -> dict[str, Policy]:
@@ -107,8 +107,8 @@ class Workspace:
         past = past or VersionHistory()
         versions: dict[str, Forecaster] = {}
         made: list[Rung] = [*default_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
-                Recall(past.regimes, load or versions.__getitem__),
-                Refit(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
+                            Recall(past.regimes, load or versions.__getitem__),
+                            Refit(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
         return Executor(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:

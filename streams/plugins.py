@@ -46,14 +46,15 @@ def find_plugin(group: str, name: str, built_in: tuple[str, ...] = ()) -> type:
     if not found and ":" not in name:
         known = [*built_in, *sorted(metadata.entry_points(group=group).names)]
         raise PluginError(f"no {name!r}", where=f"entry points of {group}",
-                          expected=f"{', '.join(known) or 'an installed name'}, or module:Class",
+                          expected=f"one of {', '.join(known) or 'the installed names'}, or module:Class",
                           remedy="install the package that has it, or correct the name")
     entry = found[0] if found else metadata.EntryPoint(name, name, group)
     try:
         loaded = entry.load()
     except Exception as error:  # whatever the module of another package raises
         raise PluginError(f"{name!r} cannot be imported ({type(error).__name__}: {error})", where=entry.value,
-                          expected="a module on Python's path", remedy="install it, or set PYTHONPATH") from error
+                          expected="a module on Python's path",
+                          remedy="install its package, set PYTHONPATH, or mend the name") from error
     if not isinstance(loaded, type):
         raise PluginError(f"{name!r} is no class", where=entry.value, expected="a class",
                           remedy="name the class after the colon")

@@ -65,14 +65,12 @@ class Mixture:
     """Base quantiles and experts of one stream, mixed for each (lead, node).
 
     First a ``StackedExperts`` of points (ridges, the base's median as the anchor, a ``NetworkResidual``; absolute
-    error), then a
-    ``RegretBoundedMixture`` on CRPS of three candidates: the base as it is, the base moved to the blend's point, and
-    the blend
-    with its own matured errors' quantiles in units of the base's width. Quantile by quantile a convex combination, so
-    never crossing, and in the long run never worse than the base by more than the mixture's bound. Last a
-    ``LossBudget``: what is served departs from the base only as far as it has earned, node by node, so that no node's
-    CRPS or absolute error is ever above the base's by more than the budget's share. Start it with ``begin``;
-    ``per_issue`` is the number of rows between two issues.
+    error), then a ``RegretBoundedMixture`` on CRPS of three candidates: the base as it is, the base moved to the
+    blend's point, and the blend with its own matured errors' quantiles in units of the base's width. Quantile by
+    quantile a convex combination, so never crossing, and in the long run never worse than the base by more than the
+    mixture's bound. Last a ``LossBudget``: what is served departs from the base only as far as it has earned, node by
+    node, so that no node's CRPS or absolute error is ever above the base's by more than the budget's share. Start it
+    with ``begin``; ``per_issue`` is the number of rows between two issues.
 
     >>> stamps = np.datetime64("2020-01-01", "ns") + np.arange(24 * 30) * np.timedelta64(1, "h")
     >>> wave = np.sin(np.arange(24 * 30) * 2 * np.pi / 24)[:, None] + [0.0, 5.0]
@@ -93,8 +91,8 @@ class Mixture:
         covariates = experts.covariates.columns if experts.covariates is not None else 0
         self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, covariates))
         self.blend = StackedExperts(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
-                           anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
-                           memory=MEMORY**per_issue)
+                                    anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
+                                    memory=MEMORY**per_issue)
         self.sure = RegretBoundedMixture(horizon, nodes, PRIORS, delay)
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
@@ -110,7 +108,7 @@ class Mixture:
         values, first = _on_clock(known, step, request.issue_time)
         season = SeasonalNaive().period(request.step)
         recipe = ExpertConfig.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
-                              squash=_skewness(values) > SKEWED, covariates=beside is not None)
+                                    squash=_skewness(values) > SKEWED, covariates=beside is not None)
         others = None if beside is None else _beside(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)

@@ -19,8 +19,7 @@ SHORTEST = 4  # a driver is lost after at least so many steps, and a day
 @dataclass
 class DriverFeed:
     """One driver: ``overdue_after``, how much later than usual its newest value may be; ``newest``, the stamp of its
-    last
-    value; ``usual``, the least age of the newest value that was seen at a tick."""
+    last value; ``usual``, the least age of the newest value that was seen at a tick."""
 
     overdue_after: np.timedelta64
     newest: np.datetime64

@@ -87,7 +87,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             verdicts += [] if refused is None else [refused]
             promotions += admission.admitted and loop.policy.gate is None
     return ReplayOutcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
-                   tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
+                         tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
 
 
 def score_table(scores: list[Score], nodes: tuple[str, ...]) -> pd.DataFrame:

@@ -24,11 +24,11 @@ class Monitor:
 
     Hourly residuals are too dependent for a detector, so it sees a few statistics a day: level and scale of each node
     by itself, given its neighbours, and of the whole network, how far a node swings with its neighbours, and its
-    daily cycle (``views``). A detector flags those that changed (``detector``): by default each statistic is compared,
-    over one to fourteen days, with the weeks before (``window_scan``). One threshold on all of them keeps the promise
-    (``false_alarms``). What is flagged is put down to the few nodes that explain it and given a change type
-    (``news``). Where it was fitted with them, it watches the context of the forecasts and their intervals beside the
-    errors (``witnesses``), within the same promise.
+    daily cycle (``node_statistics``). A detector flags those that changed (``detector``): by default each statistic
+    is compared, over one to fourteen days, with the weeks before (``glr_scan``). One threshold on all of them keeps
+    the promise (``alarm_threshold``). What is flagged is put down to the few nodes that explain it and given a change
+    type (``diagnosis``). Where it was fitted with them, it watches the context of the forecasts and their intervals
+    beside the errors (``channels``), within the same promise.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Monitor:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The variables by whose features the context is known (``surroundings.features``); none: not watched."""
+        """The variables by whose features the context is known (``covariate_shift.features``); none: not watched."""
         return () if self._witnesses is None else self._witnesses.variables
 
     def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,

@@ -54,7 +54,7 @@ class AttemptLog:
         costs = {step.rung: step.seconds for step in steps}
         ratio = self.errors.ratio(act.asked, act.asked if act.since is None else act.since)
         self.climbs.append(Attempt(act.episode or "schedule", act.rung, act.reason, act.asked, costs.get(act.rung, 0.0),
-                                 ratio, outcome=outcome, version=version, told=told))
+                                   ratio, outcome=outcome, version=version, told=told))
 
     def decided(self, act: AdaptationRequest, outcome: str, now: np.datetime64, told: str) -> None:
         """What became of the newest act of this rung for this episode."""

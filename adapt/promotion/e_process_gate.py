@@ -34,7 +34,7 @@ class EProcessGate:
     equal models are; f ≥ 1, from earlier blocks too, allows for what neighbours share. The worth averages all bets.
     Accepted when it reaches 1 / ``alpha``, the summed loss is less, and no group's is above 1 + ``harm``: for equal
     models that happens in at most a share ``alpha`` of all histories, however long. Rejected when the reverse bet, or
-    that on a group being worse by more than ``harm``, reaches 1 / ``alpha``, or when ``label_timeout`` blocks have told
+    that on a group being worse by more than ``harm``, reaches 1 / ``alpha``, or when ``max_blocks`` blocks have told
     nothing. ``groups``: node numbers that are judged together (default: the network's nodes one by one).
 
     >>> draws = np.random.default_rng(0)
@@ -47,15 +47,15 @@ class EProcessGate:
     gain: float = 0.05
     alpha: float = 0.05
     harm: float = 0.05
-    label_timeout: int = 56
+    max_blocks: int = 56
     groups: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.horizon_steps < 1 or not 0 < self.alpha < 1 or not 0 < self.gain < 1 or self.label_timeout < FEWEST:
-            raise PairedGateError(f"alpha {self.alpha}, gain {self.gain}, patience {self.label_timeout}",
+        if self.horizon_steps < 1 or not 0 < self.alpha < 1 or not 0 < self.gain < 1 or self.max_blocks < FEWEST:
+            raise PairedGateError(f"alpha {self.alpha}, gain {self.gain}, {self.max_blocks} blocks at most",
                                   where="betting gate",
-                            expected=f"shares within 0 and 1, a patience of {FEWEST} blocks or more",
-                            remedy="correct them")
+                                  expected=f"shares within 0 and 1, {FEWEST} blocks or more",
+                                  remedy="correct them")
 
     def decide(self, champion_losses: np.ndarray, challenger_losses: np.ndarray) -> Decision:
         """Judge paired losses, rows in issue order, shape (n,) or (n, node); O(n × node).
@@ -71,7 +71,7 @@ class EProcessGate:
                  for group in groups]
         harms = [log_worth(its, most, self.gain) for most, its in parts]
         threshold = -math.log(self.alpha)
-        for block in range(min(FEWEST, self.label_timeout) - 1, min(len(ours), self.label_timeout)):
+        for block in range(min(FEWEST, self.max_blocks) - 1, min(len(ours), self.max_blocks)):
             saved = 1 - theirs[:block + 1].sum() / max(ours[:block + 1].sum(), 1e-300)
             harmed = tuple(node for group, worth in zip(groups, harms, strict=True) if len(groups) > 1
                            and len(worth) > block and worth[:block + 1].max() >= threshold for node in group)
@@ -87,24 +87,24 @@ class EProcessGate:
             if worse[block] >= threshold:
                 says += f", of the reverse bet {_shown(worse[block])}"
                 return Decision("reject", f"worse: {says}", saved, p_value, n)
-            if block + 1 == self.label_timeout:
+            if block + 1 == self.max_blocks:
                 return Decision("reject", f"{says}, below {1 / self.alpha:.3g} to the end", saved, p_value, n)
         return self._wait(champion, challenger, better)
 
     def turned(self, champion_losses: np.ndarray, challenger_losses: np.ndarray) -> Decision:
-        """Whether the challenger has been better from any block on: ``accept``, or ``reject`` when ``label_timeout``
+        """Whether the challenger has been better from any block on: ``accept``, or ``reject`` when ``max_blocks``
         ends.
 
         For a champion in service that may go wrong later: the worth averages bets begun at each block, those to come
-        at 1 (Shin, Ramdas and Rinaldo 2023), so that success at first does not outweigh what follows. O(patience²).
+        at 1 (Shin, Ramdas and Rinaldo 2023), so that success at first does not outweigh what follows. O(max_blocks²).
         """
         champion, challenger = paired_losses(champion_losses, challenger_losses)
-        ours, theirs = self._blocks(champion)[:self.label_timeout], self._blocks(challenger)[:self.label_timeout]
+        ours, theirs = self._blocks(champion)[:self.max_blocks], self._blocks(challenger)[:self.max_blocks]
         worths = [math.exp(min(float(log_worth(ours[start:], theirs[start:], gain)[-1]), MOST / 2))
                   for start in range(len(ours)) for gain in (self.gain, TURNED)]
-        worth = (sum(worths) / 2 + self.label_timeout - len(ours)) / self.label_timeout
+        worth = (sum(worths) / 2 + self.max_blocks - len(ours)) / self.max_blocks
         saved = 1 - theirs.sum() / max(ours.sum(), 1e-300) if len(ours) else 0.0
-        verdict = "accept" if worth * self.alpha >= 1 else "reject" if len(ours) >= self.label_timeout else "wait"
+        verdict = "accept" if worth * self.alpha >= 1 else "reject" if len(ours) >= self.max_blocks else "wait"
         return Decision(verdict, f"has been better, worth of the bet {worth:.3g}", float(saved),
                         min(1.0, 1 / max(worth, 1e-300)), len(ours) * self.horizon_steps)
 

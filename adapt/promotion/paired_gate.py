@@ -58,8 +58,8 @@ class PairedGate:
         rising = all(first < second for first, second in zip(self.looks, self.looks[1:], strict=False))
         if not self.looks or not rising or self.looks[0] < 2 * self.horizon_steps + 2 or self.horizon_steps < 1:
             raise PairedGateError(f"looks are {self.looks}", where=f"gate with a horizon of {self.horizon_steps} steps",
-                            expected="rising numbers of pairs, the first more than two horizons",
-                            remedy="declare later looks")
+                                  expected="rising numbers of pairs, the first more than two horizons",
+                                  remedy="declare later looks")
 
     def decide(self, champion_losses: np.ndarray, challenger_losses: np.ndarray) -> Decision:
         """Judge paired losses, rows in issue order, shape (n,) or (n, node); O(n × node × horizon_steps).
@@ -154,7 +154,7 @@ def paired_losses(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndar
     champion, challenger = np.asarray(champion, float), np.asarray(challenger, float)
     if champion.shape != challenger.shape or champion.ndim not in (1, 2):
         raise PairedGateError(f"losses of shapes {champion.shape} and {challenger.shape}", where="gate",
-                        expected="two equal shapes (n,) or (n, node)", remedy="pair the losses by issue time")
+                              expected="two equal shapes (n,) or (n, node)", remedy="pair the losses by issue time")
     if champion.ndim == 1:
         champion, challenger = champion[:, None], challenger[:, None]
     there = np.isfinite(champion) & np.isfinite(challenger)

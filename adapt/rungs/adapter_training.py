@@ -62,7 +62,7 @@ def learned_names(adapter: Adapter, heads: bool) -> list[str]:
 
 
 def train_adapter(taught: TrainingBatch, start: Adapter, effort: AdapterEffort, order: Iterable[int],
-           also: Callable[[Values], torch.Tensor] | None = None) -> Iterator[Adapter]:
+                  also: Callable[[Values], torch.Tensor] | None = None) -> Iterator[Adapter]:
     """Yield the adapter after each step; ``order`` names the lesson of each step. ``also``: a loss added to each.
 
     Deterministic; nothing random is drawn. A step costs 2 to 10 ms for the heads, about 5 ms a series for the whole.

@@ -73,7 +73,7 @@ def node_tasks(base: Base, known: xr.Dataset, request: Request, rows: int, *, no
 def _task(base: Base, part: xr.Dataset, request: Request, rows: int, place: int) -> NodeTask:
     taught = training_windows(part.isel(time=slice(rows)), request, everything=True, masked=False)
     scene = panel_tensors(part, request.target, request.step.astype("timedelta64[ns]"), until=part["time"].values[-1],
-                     ahead=0)
+                          ahead=0)
     later = spread(np.arange(rows, part.sizes["time"] - request.horizon), ASKED)
     asked = training_window_at(scene, later, -(-request.horizon // PATCH), horizon=request.horizon)
     zero = Adapter.zero(base.network, parts=tuple(HEADS))

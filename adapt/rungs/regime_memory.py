@@ -1,6 +1,6 @@
 """Memory of regimes: versions with the signature of the time they were learned in, for when it returns.
 
-A remembered version is never trusted by itself: ``recalled`` judges it beside the one in service, then the gate does.
+A remembered version is never trusted by itself: ``recall`` judges it beside the one in service, then the gate does.
 Paper: recurring concepts (Gama and Kosina 2014, "Recurrent concepts in data streams classification").
 """
 

@@ -55,7 +55,7 @@ def task(seed: int, number: int, steps: int = STEPS) -> Task:
 
 def training_window_at(scene: PanelTensors, rows: np.ndarray, patches: int, first: int = 0, *,
                        matured: int | None = None,
-              horizon: int | None = None, hidden: np.ndarray | None = None) -> TrainingWindow:
+                       horizon: int | None = None, hidden: np.ndarray | None = None) -> TrainingWindow:
     """Issue rows side by side; nothing before row ``first`` is read.
 
     Labels after row ``matured`` and beyond ``horizon`` are left out; ``hidden`` as in ``stfm.base.window.cut``.

@@ -33,7 +33,7 @@ class TrainingWindows:
 
 
 def training_windows(known: xr.Dataset, request: Request, *, nodes: np.ndarray | None = None, seed: int = 0,
-           everything: bool = False, masked: bool = True) -> TrainingWindows:
+                     everything: bool = False, masked: bool = True) -> TrainingWindows:
     """Lessons of ``known`` at ``request.issue_time``.
 
     ``nodes`` (node,): of which labels are taught (default: all). ``everything``: nothing is held back, for a last
@@ -65,8 +65,8 @@ def training_windows(known: xr.Dataset, request: Request, *, nodes: np.ndarray |
     taught = chance.permutation(spread(eligible, MOST * share)) if enough else eligible[:0]
     covered = chance.permutation(spread(eligible, MOST * share)) if masked else eligible[:0]
     return TrainingWindows(pairs, scene, made(taught, patches, request.horizon, matures, False),
-                  made(covered, 1, PATCH, matures, True),
-                  [] if everything else made(rows["held"], patches, request.horizon, last, False))
+                           made(covered, 1, PATCH, matures, True),
+                           [] if everything else made(rows["held"], patches, request.horizon, last, False))
 
 
 def _of(one: TrainingWindow, nodes: np.ndarray | None) -> TrainingWindow:

@@ -65,13 +65,13 @@ class GateBench:
                   "moved to a better model": (self.profile, self.profile - share * (self.profile - self.ridges))}
         rows = [self._row("equal models", [gate.decide(*self._swapped(draws, gate)) for _ in range(trials)])]
         for name, (champion, challenger) in rivals.items():
-            starts = draws.integers(0, len(champion) - gate.label_timeout * self.horizon, trials)
-            parts = [slice(start, start + gate.label_timeout * self.horizon) for start in starts]
+            starts = draws.integers(0, len(champion) - gate.max_blocks * self.horizon, trials)
+            parts = [slice(start, start + gate.max_blocks * self.horizon) for start in starts]
             rows.append(self._row(name, [gate.decide(champion[part], challenger[part]) for part in parts]))
         return rows
 
     def _swapped(self, draws: np.random.Generator, gate: EProcessGate) -> tuple[np.ndarray, np.ndarray]:
-        length = gate.label_timeout * self.horizon
+        length = gate.max_blocks * self.horizon
         start, swapped, row = int(draws.integers(0, len(self.profile) - length)), np.zeros(length, bool), 0
         while row < length:
             stretch = self.horizon * int(draws.integers(2, 10))

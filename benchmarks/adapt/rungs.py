@@ -94,7 +94,7 @@ def situation(case: Case, name: str, row: int, nodes: int) -> BenchSituation:
         panel[case.variable].transpose("time", "node").values[before, -1] = np.nan
         scored = scored[-1:]
     return BenchSituation(name, panel, times[row], times[spread(np.arange(row + 1, last + 1), ASKED)], scored,
-                     case.request().at(times[row]))
+                          case.request().at(times[row]))
 
 
 def scored(one: BenchSituation, base: Base, directions: Directions | None) -> list[dict[str, Any]]:

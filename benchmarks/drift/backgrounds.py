@@ -43,7 +43,7 @@ LAYOUTS = {
     "metro_i94": BackgroundLayout("traffic_volume", False, 26 * WEEK, 6 * WEEK, 2 * WEEK, 2 * WEEK, 6 * WEEK, 0.05, 1),
     "danube_west": BackgroundLayout("discharge", True, 5 * 52 * WEEK, 52 * WEEK, 16 * WEEK, 16 * WEEK, 52 * WEEK,
                                     0.05, 6,
-                          "1960"),
+                                    "1960"),
 }
 
 

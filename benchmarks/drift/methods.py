@@ -61,7 +61,7 @@ class MonitorWatch:
         self._monitor = Monitor.fit(segment.crossed, segment.times[:segment.cut], per_month, seed=1, nodes=names,
                                     values=segment.values[:segment.cut], by_node=True, detector=detector)
         self._reports = ReportWatch.fit(names, segment.times[:segment.cut], np.isfinite(segment.values[:segment.cut]),
-                                    self._monitor.calibration.block)
+                                        self._monitor.calibration.block)
         self._tickets = FlagTickets("background", "x", names)
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])
         self._state = self._monitor.state(), self._reports.state(), self._tickets.state()
@@ -108,7 +108,7 @@ class MonitorWatch:
 
 def _alarm(evidence: Evidence, times: np.ndarray) -> BenchAlarm:
     return BenchAlarm(int(np.searchsorted(times, evidence.time)), frozenset(map(int, evidence.nodes)),
-                 evidence.ticket or evidence.sort, evidence.strength)
+                      evidence.ticket or evidence.sort, evidence.strength)
 
 
 class ScheduleWatch:

@@ -62,7 +62,7 @@ class Protocol:
         """What is forecast: a forecast each quarter of a horizon."""
         step = step.astype("timedelta64[ns]")
         return ForecastTask(target.domain, (), Request(target.variable, np.datetime64("NaT", "ns"), self.horizon, step),
-                       max(1, self.horizon // 4) * step, self.history * step, self.horizon * step)
+                            max(1, self.horizon // 4) * step, self.history * step, self.horizon * step)
 
 
 @dataclass(frozen=True)

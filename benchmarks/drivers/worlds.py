@@ -70,7 +70,7 @@ def world(seed: int, steps: int = 8760, hidden: bool = False) -> DriverWorld:
     clock = np.datetime64("2024-01-01", "ns") + np.arange(steps) * np.timedelta64(1, "h")
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     return DriverWorld(_panels(values, tuple(columns), clock),
-                 {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
+                       {"weather": 1, "late": 8, "social": 0, "effect": 0, "city": 0}, frozenset(weather), roles)
 
 
 def _panels(values: np.ndarray, series: tuple[Series, ...], time: np.ndarray) -> dict[str, xr.Dataset]:

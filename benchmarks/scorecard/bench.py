@@ -162,7 +162,7 @@ class Scorecard:
         for cell, mask in parts:
             losses = [_by_issue(one, mask) for one in (own, naive, peer)]
             self.findings.append(ScorecardFinding(cell, BlockPair(case.data, losses[0], losses[1]),
-                                         BlockPair(case.data, losses[0], losses[2])))
+                                                  BlockPair(case.data, losses[0], losses[2])))
         if maps and "lat" in case.panel.coords and case.panel["lat"].dims == ("node",):
             self._remember_nodes(case, own, naive)
 

@@ -55,7 +55,7 @@ def bench_events(events: int = 10_000_000, cells_a_side: int = 22, days: int = 7
             "protocol": {"repeats": repeats, "seed": seed, "ratio_to": "pandas-groupby"}, "rows": rows,
             "summary": {"ratio": rows[2]["ratio"], "ratio_checked": rows[4]["ratio"], "same_counts": same},
             "command": "python -c 'from terracast.benchmarks.streams.events import bench_events; "
-                       f"print(bench_events({events}))'"}
+            f"print(bench_events({events}))'"}
 
 
 def _best(method: Callable[[], Any], repeats: int) -> tuple[float, Any]:

@@ -66,7 +66,7 @@ class SubsetTests:
             odd = found.state.any() and found.state[[one.cause, one.target, *one.lagged, *one.neighbours]].any()
             by = tuple(int(one.neighbours[step]) for step in subsets[place, 1:]) if subsets[place, 0] else None
             outcomes.append(PairOutcome(by, float(values[place]), float(p_found[place]), float(weakest[place]),
-                                    not odd and values[place] != UNSURE))
+                                        not odd and values[place] != UNSURE))
         return outcomes
 
 

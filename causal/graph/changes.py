@@ -65,7 +65,7 @@ def changes_between(before: CausalGraph, after: CausalGraph) -> tuple[LinkChange
 
 
 def describe_changes(before: CausalGraph, after: CausalGraph, drivers_before: Sequence[Driver] = (),
-                 drivers_after: Sequence[Driver] = ()) -> tuple[str, ...]:
+                     drivers_after: Sequence[Driver] = ()) -> tuple[str, ...]:
     """All that changed as sentences: drivers first, then links, then series; one sentence where nothing did.
 
     >>> describe_changes(CausalGraph((), (), "1h", "PCMCI+", 0), CausalGraph((), (), "1h", "PCMCI+", 0))

@@ -44,7 +44,7 @@ class Pilot:
 
 
 def estimate_cost(prepared: Prepared, search: Search, *, targets: int = 6, processes: int = 1,
-           clock: Clock | None = None) -> CostEstimate:
+                  clock: Clock | None = None) -> CostEstimate:
     """The cost of ``discover`` on ``prepared``, from the conditions of ``targets`` series.
 
     The pilot finds those series' conditions with the compiled linear test, whatever test is asked for; tests

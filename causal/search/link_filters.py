@@ -34,7 +34,7 @@ def strong_enough(links: Sequence[Link], weakest: float = WEAKEST) -> tuple[Link
 
 
 def partial_correlation_filter(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
-                      weakest: float = WEAKEST_NOW) -> tuple[Link, ...]:
+                               weakest: float = WEAKEST_NOW) -> tuple[Link, ...]:
     """The links without the same-time ones that hardly stand once all other series are held fixed.
 
     Held fixed: all other series at that time and every lagged cause in ``links``. Two series with a direct link keep a
@@ -67,7 +67,7 @@ def partial_correlation_filter(links: Sequence[Link], values: np.ndarray, series
 
 
 def replicates(links: Sequence[Link], values: np.ndarray, series: Sequence[Series],
-              search: Callable[[np.ndarray], Sequence[Link] | None]) -> tuple[Link, ...]:
+               search: Callable[[np.ndarray], Sequence[Link] | None]) -> tuple[Link, ...]:
     """The links that the thirds of ``values`` (time, series) bear out.
 
     A link leaves that two of the thirds do not have (a neighbouring lag counts) though they should: it is strong enough

@@ -103,7 +103,7 @@ class PolynomialParCorr(ParCorr):  # type: ignore[misc]
 
 
 def nonlinear_links(values: np.ndarray, series: Sequence[Series], marks: LinkAssumptions,
-                 search: Search, redraw: Redraw | None = None) -> tuple[Link, ...]:
+                    search: Search, redraw: Redraw | None = None) -> tuple[Link, ...]:
     """PCMCI+ (or PCMCI) with ``PolynomialParCorr`` on ``values`` (time, series) without gaps, or on a draw of its
     steps.
 

@@ -55,9 +55,9 @@ class Redraws:
 
 
 def robust_search(panels: Mapping[str, xr.Dataset], search: Search, *, knowledge: Knowledge | None = None,
-                        variables: Mapping[str, Sequence[str]] | None = None, how: Preparation | None = None,
-                        whole: Prepared | None = None, redraws: Redraws | None = None,
-                        progress: Progress | None = None) -> CausalGraph:
+                  variables: Mapping[str, Sequence[str]] | None = None, how: Preparation | None = None,
+                  whole: Prepared | None = None, redraws: Redraws | None = None,
+                  progress: Progress | None = None) -> CausalGraph:
     """The graph of ``panels`` with the settings of ``search``, over parts of the span and with curves where needed.
 
     Parts: each is prepared for itself and searched at ``alpha`` divided by their number (Bonferroni); a link of any

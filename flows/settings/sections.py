@@ -7,7 +7,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from terracast.adapt.monitoring.detection.detector import DETECTORS, names
+from terracast.adapt.monitoring.detection.detector import check_name as check_detector
 from terracast.flows.settings.errors import SettingsError
 from terracast.flows.settings.secrets import from_environment
 from terracast.flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
@@ -77,12 +77,6 @@ class BaseSettings(Frozen):
     seed: int = 1
 
 
-def _detector(value: str) -> str:
-    if value not in DETECTORS and ":" not in value and value not in (known := names()):
-        raise ValueError(f"{value!r} is not one of {', '.join(known)}, or module:Class")
-    return value
-
-
 class MonitorSettings(Frozen):
     """What flags a change, under the one budget of false alarms (``stream.false_alarms_per_month``).
 
@@ -91,7 +85,7 @@ class MonitorSettings(Frozen):
     (``adapt.monitoring.detection.detector.Detector``).
     """
 
-    detector: Annotated[str, AfterValidator(_detector)] = "scan"
+    detector: Annotated[str, AfterValidator(check_detector)] = "scan"
 
 
 class AdaptSettings(Frozen):

@@ -78,7 +78,7 @@ def read(window: np.ndarray, horizon: int, step: np.timedelta64, neighbours: np.
                            correlation[:, min(span, correlation.shape[1] - 1)], np.log1p(age) / 4,
                            deviation, shift / (deviation + 0.1), level[:, 0] / (deviation + 0.1)], axis=1)
     return BaselineForecasts(values.astype("float32"), available, spread.astype("float32"),
-                    statistics.clip(-5, 5).astype("float32"), rest.astype("float32"))
+                             statistics.clip(-5, 5).astype("float32"), rest.astype("float32"))
 
 
 def _season(window: np.ndarray, known: np.ndarray, horizon: int,

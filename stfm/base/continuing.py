@@ -61,8 +61,8 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     def training_windows(chosen: np.ndarray, first: float, last: float) -> _TrainingBatch:
         groups = [chosen[start:start + share] for start in range(0, len(chosen), share)]
         return _TrainingBatch(network, [_lesson(scene, group, patches, request.horizon, None) for group in groups],
-                       not whole, [(int(group[0]), int(group[-1])) for group in groups],
-                       lambda part: done(first + (last - first) * part))
+                              not whole, [(int(group[0]), int(group[-1])) for group in groups],
+                              lambda part: done(first + (last - first) * part))
 
     exam = training_windows(_spread(newest, EXAMINED), 0.0, 0.1)
     if whole:

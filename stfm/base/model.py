@@ -92,7 +92,7 @@ class Base:
         self._check(request)
         step = request.step.astype("timedelta64[ns]")
         scene = panel_tensors(context, request.target, step, until=request.issue_time, ahead=LONGEST, graph=graph,
-                         since=request.issue_time.astype("datetime64[ns]") - (MEMORY - 1) * step)
+                              since=request.issue_time.astype("datetime64[ns]") - (MEMORY - 1) * step)
         row = scene.target.shape[1] - 1 - LONGEST
         _check_known(scene, row, request.target)
         values = self._values([cut(scene, row, request.horizon)], scene, request)[0]

@@ -45,7 +45,7 @@ class PanelTensors:
 
 
 def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until: np.datetime64, ahead: int,
-             since: np.datetime64 | None = None, graph: np.ndarray | None = None) -> PanelTensors:
+                  since: np.datetime64 | None = None, graph: np.ndarray | None = None) -> PanelTensors:
     """The panel on its clock from ``since`` (default: its first stamp) to ``ahead`` steps after ``until``.
 
     Stamps may be unsorted and may lack rows; a doubled stamp and one off the clock are refused. Variables with a
@@ -71,10 +71,10 @@ def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until
     values = _on_clock(panel, target, slots, length)
     times = first + np.arange(length) * step
     return PanelTensors(values, np.stack(drivers) if drivers else np.empty((0, *values.shape), "float32"),
-                 tuple(int(panel[name].attrs.get("lag", 0)) for name in named),
-                 tuple(panel[name].attrs["role"] == "future_driver" for name in named),
-                 calendar(times, step), places_of(panel, graph, until), first, step,
-                 panel.attrs.get("kind") == "event")
+                        tuple(int(panel[name].attrs.get("lag", 0)) for name in named),
+                        tuple(panel[name].attrs["role"] == "future_driver" for name in named),
+                        calendar(times, step), places_of(panel, graph, until), first, step,
+                        panel.attrs.get("kind") == "event")
 
 
 def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) -> Neighbourhood:

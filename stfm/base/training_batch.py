@@ -42,9 +42,9 @@ def training_window(draws: list[tuple[PanelTensors, int, np.ndarray | None, int]
     nodes = max(len(truth) for truth in truths)
     truth = torch.from_numpy(np.stack([_filled(one, nodes, np.nan) for one in truths])).float()
     return TrainingWindow(collated(windows), truth,
-                  torch.from_numpy(np.stack([_filled(one.centre, nodes, 0.0) for one in windows])),
-                  torch.from_numpy(np.stack([_filled(one.width, nodes, 1.0) for one in windows])),
-                  torch.tensor([scene.counts for scene, *_ in draws]))
+                          torch.from_numpy(np.stack([_filled(one.centre, nodes, 0.0) for one in windows])),
+                          torch.from_numpy(np.stack([_filled(one.width, nodes, 1.0) for one in windows])),
+                          torch.tensor([scene.counts for scene, *_ in draws]))
 
 
 def collated(windows: list[Window]) -> Batch:

@@ -51,7 +51,7 @@ def layout_for(panel: xr.Dataset, request: Request, drivers: tuple[str, ...], lo
     offsets = tuple(sorted({*InputLayout.offsets, *telling}))
     span = np.ptp(panel["time"].values.astype("datetime64[ns]").astype("int64")) if panel.sizes["time"] else 0
     return InputLayout(lookback, request.horizon, tuple(sorted(request.quantiles)), past, future, offsets,
-                  yearly=bool(span >= pd.Timedelta("730D").value))
+                       yearly=bool(span >= pd.Timedelta("730D").value))
 
 
 def check_columns(panel: xr.Dataset, target: str, drivers: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def _aligned(domain: str, panel: xr.Dataset, axis: TimeAxis, place: Place, rule:
                              expected="gather, nearest, same or conservative for sums",
                              remedy="choose one, or time='mean' for a rate")
         on_axis = onto_axis(panel, axis, method, names, patience=patience, min_share=rule.min_share,
-                              max_age=max_age)
+                            max_age=max_age)
         known = np.maximum(known, known_of(on_axis.known, use))
         share = (1.0 if use.adds else 0.5) if rule.min_share is None else rule.min_share
         for name in names:

@@ -60,8 +60,8 @@ class OnAxis:
 
 
 def onto_axis(panel: xr.Dataset, axis: TimeAxis, method: TimeMethod, variables: list[str], *,
-               patience: pd.Timedelta | None = None, min_share: float | None = None,
-               max_age: pd.Timedelta | None = None) -> OnAxis:
+              patience: pd.Timedelta | None = None, min_share: float | None = None,
+              max_age: pd.Timedelta | None = None) -> OnAxis:
     """Bring variables of a panel onto a clock; O(values).
 
     ``sum``, ``mean``: over the parts in each step, when at least ``min_share`` of them are there (default: all for a

@@ -74,7 +74,7 @@ def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: st
 
 
 def _label_timeout(stamps: np.ndarray, number: np.ndarray, first: int, length: int, known: np.ndarray | None,
-              patience: str | pd.Timedelta | None) -> tuple[int, np.ndarray | None]:
+                   patience: str | pd.Timedelta | None) -> tuple[int, np.ndarray | None]:
     """Nanoseconds waited after a step, and which events had been reported by then (None: all)."""
     if known is None:
         return (0 if patience is None else pd.Timedelta(patience).value), None

@@ -182,7 +182,7 @@ def _checked(part: xr.Dataset, first: int, reference: Reference | None, limits: 
         usual = reference.on(name, nodes) if reference is not None else None
         others = alternatives(str(attrs["units"]), str(attrs.get("standard_name", "")))
         sight = CheckContext(part["time"].values, step_of(part), part[name].values, first, settings, others, usual,
-                      zero_is_natural(name, attrs, str(part.attrs.get("kind", ""))), joined[name])
+                             zero_is_natural(name, attrs, str(part.attrs.get("kind", ""))), joined[name])
         yield name, Label.RANGE, Found(out_of_range(
             sight.values, *((limits or {}).get(name) or range_of(name, attrs, sight.step))))
         for label, check in ALWAYS + (COMPARING if usual is not None and not circular else ()):

@@ -178,7 +178,7 @@ class QualityControl:
         domains = {name: DomainControl(
             KnownFlags.restore(one["flags"]), None if one["reference"] is None else Reference.restore(one["reference"]),
             _instant(one["learned"]), _instant(one["judged"]), np.timedelta64(int(one["context"]), "ns"))
-            for name, one in state.items()}
+                   for name, one in state.items()}
         return cls(settings or QualitySettings(), domains)
 
 

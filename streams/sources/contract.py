@@ -159,7 +159,7 @@ def _together(before: list[IngestAnswer], answer: IngestAnswer) -> list[IngestAn
 
 def _answer(source: str, domain: str, item: str, done: Ingested, refused: str | None) -> IngestAnswer:
     return IngestAnswer(source, domain, item, done.new, done.late, done.duplicate, done.revised, dict(done.rejected),
-                  refused, done.notes)
+                        refused, done.notes)
 
 
 def _ingested(name: str, batch: SourceBatch, step: Transaction) -> IngestAnswer | None:

@@ -156,7 +156,7 @@ class InboxSource:
         for panel in pieces.panels:
             yield SourceBatch(self.domain, panel, None, label)
         yield SourceBatch(self.domain, None, {"taken": taken[-self._remember:]}, label, rejected=pieces.rejected,
-                    duplicate=pieces.repeated)
+                          duplicate=pieces.repeated)
 
     def committed(self) -> None:
         """Delete what is in the store."""

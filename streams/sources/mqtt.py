@@ -103,7 +103,7 @@ class MqttSource:
             yield SourceBatch(self.domain, panel, None, item)
         left_out = rejected | pieces.rejected
         yield SourceBatch(self.domain, None, after, item, rejected=left_out, duplicate=pieces.repeated,
-                    notes=tuple(faults[:3]))
+                          notes=tuple(faults[:3]))
 
     def committed(self) -> None:
         """Acknowledge the messages handed over, in order."""

@@ -127,7 +127,7 @@ class SqlSource:
         for panel in pieces.panels:
             yield SourceBatch(self.domain, panel, None, item)
         yield SourceBatch(self.domain, None, after, item, rejected=rejected | pieces.rejected,
-                    duplicate=pieces.repeated, notes=tuple(faults[:3]))
+                          duplicate=pieces.repeated, notes=tuple(faults[:3]))
 
     def _report(self, row: Mapping[str, Any], now: np.datetime64) -> RowReport:
         aside = {self._column} - {*_axes(self.terms), *self.terms.variables}

@@ -113,12 +113,12 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
                                                           ) -> None:
     panel = broken(fault)
     history, request = Screened(Recorded({"d": panel}), QualityControl()), Request("x", np.datetime64("NaT", "ns"), 6,
-                                                                                    HOUR)
+                                                                                   HOUR)
     watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)})
     first = panel[["x"]].isel(time=slice(0, 24 * 30)).assign({"d.wind": panel["wind"].isel(time=slice(0, 24 * 30))})
     start = panel["time"].values[24 * 30]
     beginning = ServiceInit(SeasonalNaive(), first["time"].values, np.random.default_rng(4).normal(size=(24 * 30, 2)),
-                          known=first["x"], panel=first)
+                            known=first["x"], panel=first)
     policy = Policy("test", OnEpisode(), False, PairedGate(horizon_steps=1, looks=(20, 40)))
     loop = serve(watched, policy, beginning, "base", start, false_alarms_per_month=0.1, cooldown=DAY, seed=0)
     acts, labels = [], 0

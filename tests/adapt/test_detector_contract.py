@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from terracast.adapt.monitoring.detection.detector import (
     DETECTORS,
     DetectorError,
     ReferenceStatistics,
+    check_name,
     detector_named,
-    names,
 )
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor
@@ -128,9 +128,12 @@ def test_how_it_is_fed_and_restarted_changes_nothing(fitted: Callable[[str], Mon
 
 
 def test_an_entry_point_names_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {"terracast.detectors": [SimpleNamespace(name="chart", value=OWN)]}
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: there[group])
-    assert detector_named("chart").__name__ == "Chart" and names()[-1] == "chart"
+    def installed(**asked: str) -> list[EntryPoint]:
+        return [EntryPoint("chart", OWN, "terracast.detectors")] if asked == {
+            "group": "terracast.detectors", "name": "chart"} else []
+
+    monkeypatch.setattr("importlib.metadata.entry_points", installed)
+    assert detector_named("chart").__name__ == "Chart" and check_name("chart") == "chart"
 
 
 @pytest.mark.parametrize(("name", "says"), [

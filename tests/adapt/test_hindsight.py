@@ -99,5 +99,5 @@ def test_what_it_costs_is_bounded(history: Recorded) -> None:
     for moment in clock(history, start, start + 4 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
         oracle.after(loop, moment, tick.scores)
-        loop.request = None
+        loop.adaptation_request = None
     assert len(oracle.shadows) == 1 and len(oracle.shadows[0].open) <= 4

@@ -90,7 +90,7 @@ def _kept(rung: Rung, before: Forecaster, after: Forecaster, known: xr.Dataset, 
     ("cavia_rung", ContextRung(Directions.random(16, seed=0))),
     ("adapter_rung", AdapterRung(AdapterEffort(1e-3, heads=False), steps=1, masked=0.0)),
     ("fine_tune", FineTune(window=None, steps=3, judges=True))],
-    ids=["adapter", "context", "adapter-whole", "continue"])
+                         ids=["adapter", "context", "adapter-whole", "continue"])
 def test_changed_bases_come_back_to_the_bit(bases: dict[str, Forecaster], tmp_path: Path, rung: Rung, module: str,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"terracast.adapt.rungs.{module}.judged", _kept)

@@ -147,7 +147,7 @@ def _doubled(one: Task) -> Task:
     def doubled(training_window):  # type: ignore[no-untyped-def]
         batch = replace(training_window.batch,
                         **{name: value.double() for name, value in vars(training_window.batch).items()
-                                         if value.is_floating_point()})
+                           if value.is_floating_point()})
         return replace(training_window, batch=batch, truth=training_window.truth.double())
     return Task(tuple(doubled(training_window) for training_window in one.support), doubled(one.query))
 

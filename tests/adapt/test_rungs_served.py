@@ -136,7 +136,7 @@ def _maker(model: NativeModel) -> Executor:
     rungs: list[Rung] = [recursive_rung(), FineTune(steps=3, judges=True, name="continue"),
                          Recall(past.regimes, versions.__getitem__),
                          Refit(lambda part, seed: NativeModel.fit(part, request(part), steps=3, seed=seed, lookback=24),
-                              60 * DAY)]
+                               60 * DAY)]
     return Executor(FineTune(20 * DAY, 3), {rung.name: rung for rung in rungs}, past=past, versions=versions)
 
 
@@ -167,4 +167,4 @@ def test_too_little_to_choose_on_is_said() -> None:
     known = panel(days=1)
     with pytest.raises(RungError, match="matured issues"):
         Recall(RegimeMemory(base="1"), lambda version: Flat(1.0)).adapt(Flat(2.0), known.isel(time=slice(0, 9)),
-                                                                     request(known.isel(time=slice(0, 9))))
+                                                                        request(known.isel(time=slice(0, 9))))

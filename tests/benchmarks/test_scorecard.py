@@ -50,7 +50,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         for name in range(6):
             shared = np.exp(0.5 * _ar(draws, 60))
             pairs.append(BlockPair(f"d{name}", 0.8 * shared * draws.gamma(8, 1 / 8, 60),
-                              np.exp(0.5 * _ar(draws, 60)) * draws.gamma(8, 1 / 8, 60)))
+                                   np.exp(0.5 * _ar(draws, 60)) * draws.gamma(8, 1 / 8, 60)))
         found = skill_of(pairs, seed=trial, draws=200)
         assert found is not None
         covered += found.low <= 0.2 <= found.high

@@ -123,7 +123,7 @@ def test_two_graphs_are_told_apart_in_sentences() -> None:
         "The link from wind to dust changed its sign (from +0.30 to -0.30)."]
     assert changes_between(now, now) == ()
     told = describe_changes(then, graph_of(series=SERIES[:3]), (Driver(RAIN, FLOW, 2, -0.4, True, "x"),),
-                        (Driver(RAIN, FLOW, 2, -0.4, False, "it does not help"),))
+                            (Driver(RAIN, FLOW, 2, -0.4, False, "it does not help"),))
     assert told == ("rain is no longer used as an input: it does not help.",
                     "No longer found: that rain drives flow after 2 hours.", "dust is no longer in the search.")
     assert "not compared" in describe_changes(then, replace(now, step="1D"))[0]

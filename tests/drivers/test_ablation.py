@@ -24,7 +24,7 @@ START = np.datetime64("2024-01-01", "ns")
 RAIN, FOG, DUST = Series("weather", "rain"), Series("weather", "fog"), Series("air", "dust")
 DRIVERS = (Driver(RAIN, DUST, 4, -0.6, True, "known in time"), Driver(FOG, DUST, 4, 0.2, True, "known in time"))
 WATCHED = ForecastTask("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)),
-                  3 * HOUR, 2 * DAY, 6 * HOUR, {"weather": ("rain", "fog")})
+                       3 * HOUR, 2 * DAY, 6 * HOUR, {"weather": ("rain", "fog")})
 
 
 def panel(domain: str, **values: np.ndarray) -> xr.Dataset:

@@ -25,7 +25,7 @@ DRIVER = Driver(RAIN, DUST, 2, 0.5, True, "known in time")
 BAD_FROM = 30
 WATCHED = ForecastTask("air", ("a", "b"), Request("dust", np.datetime64("NaT", "ns"), 6, HOUR, (0.1, 0.5, 0.9)),
                        12 * HOUR,
-                  2 * DAY, 6 * HOUR, {"weather": ("rain",)})
+                       2 * DAY, 6 * HOUR, {"weather": ("rain",)})
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,14 @@ def test_only_what_lowers_the_error_is_used_and_the_rest_is_told_why() -> None:
 
 def test_of_two_that_tell_the_same_one_is_used() -> None:
     paid = select_by_ablation([driver(RAIN, -0.4), driver(WIND, 0.3)],
-                          ablation_of({RAIN: 0.08, WIND: 0.08}, redundant=(RAIN, WIND)))
+                              ablation_of({RAIN: 0.08, WIND: 0.08}, redundant=(RAIN, WIND)))
     assert sum(one.used for one in paid.drivers) == 1
 
 
 def test_useless_drivers_are_rarely_accepted() -> None:
     names = [Series("social", f"decoy_{place}") for place in range(4)]
     wrong = sum(any(one.used for one in select_by_ablation([driver(one, 0.2) for one in names],
-                                                       ablation_of(dict.fromkeys(names, 0.0), seed)).drivers)
+                                                           ablation_of(dict.fromkeys(names, 0.0), seed)).drivers)
                 for seed in range(60))
     assert wrong <= 3
 

@@ -36,11 +36,11 @@ def _wish(workspace: Workspace, rung: str, key: str, margin: float) -> tuple[Ada
         stretches = [Stretch(f"days {first} on", tuple(loop.last_tick - np.timedelta64(first * 24 - 8 * issue, "h")
                                                        for issue in range(12))) for first in (20, 10)]
         past = VersionHistory(earlier=RetentionTest(margin=margin, held=stretches)).state()
-        loop.request = AdaptationRequest(key, loop.last_tick, "a test", "e", rung,
-                                         loop.last_tick - np.timedelta64(8, "D"))
+        loop.adaptation_request = AdaptationRequest(key, loop.last_tick, "a test", "e", rung,
+                                                    loop.last_tick - np.timedelta64(8, "D"))
         step.set_state("past", past)
         save_loop(step, loop)
-        return loop.request, past
+        return loop.adaptation_request, past
 
 
 def _in_memory(workspace: Workspace, act: AdaptationRequest, past: dict[str, object]) -> Loop:

@@ -45,9 +45,9 @@ def _wish(workspace: Workspace, rung: str, key: str | None = None) -> Adaptation
         assert loop.last_tick is not None
         loop.deployment.trial = None
         since = loop.last_tick - np.timedelta64(8, "D")
-        loop.request = AdaptationRequest(key or f"e-{rung}", loop.last_tick, "a test", "e", rung, since)
+        loop.adaptation_request = AdaptationRequest(key or f"e-{rung}", loop.last_tick, "a test", "e", rung, since)
         save_loop(step, loop)
-        return loop.request
+        return loop.adaptation_request
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
         version = carry_out_request(workspace)
         loop = load_loop(workspace, workspace.store.read())
         climb = loop.climbing.climbs[-1]
-        assert loop.request is None and (climb.rung, climb.version) == (rung, version)
+        assert loop.adaptation_request is None and (climb.rung, climb.version) == (rung, version)
         if version is None:
             assert climb.outcome == "dropped" and climb.told and loop.challenger is None
             continue

@@ -77,7 +77,7 @@ def test_spans_are_clipped_to_the_axis_and_open_ones_reach_its_end() -> None:
 def test_bars_in_one_lane_never_overlap(spans: list[tuple[int, int]]) -> None:
     first = at("2020-01-01")
     alarms = [AlarmRow(f"E-{index}", "", "", "", first + np.timedelta64(begin, "D"),
-                    first + np.timedelta64(begin + length, "D")) for index, (begin, length) in enumerate(spans)]
+                       first + np.timedelta64(begin + length, "D")) for index, (begin, length) in enumerate(spans)]
     rows = rows_of(timeline(), alarms)
     assert rows is not None and len(rows.episodes) == len(spans)
     for one in rows.episodes:

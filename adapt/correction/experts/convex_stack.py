@@ -30,9 +30,8 @@ class ConvexStack:
     Minimises w'Cw / size + pull · K Σ (w - 1/K)² over the simplex: C the mean of e e' over the matured labels of a
     block, size its mean diagonal, pull = ``caution`` × ``head_start`` / labels' count (in updates), so that the plain
     mean of the K experts is where it starts. No regret bound: put it under ``RegretBoundedMixture`` for that.
-    ``memory``: the
-    discount of each update; ``fresh``: weights are made anew when the count has grown by one in that many. Memory of a
-    node: 8 × K² × blocks bytes; an update O(K² × leads × nodes).
+    ``memory``: the discount of each update; ``fresh``: weights are made anew when the count has grown by one in that
+    many. Memory of a node: 8 × K² × blocks bytes; an update O(K² × leads × nodes).
 
     >>> draws = np.random.default_rng(0)
     >>> stack = ConvexStack(experts=3, leads=1, nodes=1)

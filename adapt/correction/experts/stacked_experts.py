@@ -25,9 +25,9 @@ class Stacked:
 
 class StackedExperts:
     """Three candidates under one ``RegretBoundedMixture``: the ``ConvexStack`` of the experts in ``stacked``, the
-    plain mean of
-    those in ``averaged``, and one ``anchor`` (an expert's index: the frozen base, or a simple rule), which the blend's
-    summed loss cannot exceed by more than the mixture's bound. ``delay``: issues until the last label is there.
+    plain mean of those in ``averaged``, and one ``anchor`` (an expert's index: the frozen base, or a simple rule),
+    which the blend's summed loss cannot exceed by more than the mixture's bound. ``delay``: issues until the last
+    label is there.
 
     >>> blend = StackedExperts(leads=1, nodes=1, stacked=(0, 1), averaged=(0, 1), anchor=2, delay=1)
     >>> points = np.array([1.0, 3.0, 9.0])[:, None, None]

@@ -12,14 +12,14 @@ from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODE
 SHARES = {"local level": 0.38, "swing": 0.32, "cycle cosine": 0.02, "cycle sine": 0.02, "common level": 0.16,
           "common scale": 0.02, "common jump": 0.08}
 ALONE = {"own level": 0.5, "own scale": 0.3, "cycle cosine": 0.1, "cycle sine": 0.1}
-# Of that, which share each window may raise, where it is not as ``window_scan`` has it: how far a node swings is told
+# Of that, which share each window may raise, where it is not as ``glr_scan`` has it: how far a node swings is told
 # by weeks, and a jump is over at once.
 WINDOW_SHARES = {"swing": (0.0, 0.1, 0.25, 0.65), "common jump": (1.0, 0.0, 0.0, 0.0)}
 
 
 def allocate(promised: float, streams: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """False alarms a block that one of the ``streams`` (block, stream) of each kind may raise by each window, (kind,
-    window), for ``promised`` a block in all; ``kinds`` (stream,) are numbers in ``views.KINDS``.
+    window), for ``promised`` a block in all; ``kinds`` (stream,) are numbers in ``node_statistics.KINDS``.
 
     Kinds without any evidence leave their share to the others.
 

@@ -1,8 +1,8 @@
 """The contract of a change detector in the monitor, and how one is found by its name.
 
-A detector sees the block statistics of all nodes (``views``), one row a block, and flags the streams that changed. The
-monitor does the rest, whichever detector it is: it sets the threshold from the budget of false alarms
-(``false_alarms``), and turns flags into a change type, a place and an episode (``news``, ``episodes``).
+A detector sees the block statistics of all nodes, one row a block (``node_statistics``). It flags the streams
+that changed. The monitor does the rest, whichever detector it is: it sets the threshold from the budget of false alarms
+(``alarm_threshold``), and turns flags into a change type, a place and an episode (``diagnosis``, ``episodes``).
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.streams.plugins import PluginError, find_plugin, has_plugin
 
 __all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",
-           "detector_named", "names"]
+           "check_name", "detector_named"]
 
 RECENT_BLOCKS = 70  # blocks that ``Detector.update`` is handed, at most
 GROUP = "terracast.detectors"  # of entry points
@@ -59,7 +59,7 @@ class Detector(Protocol):
     """A change detector over all streams of a monitor. Inherit it; six methods are to be written.
 
     The threshold is the one number that the monitor chooses: 1 is what the detector believes to keep its budget, more
-    is stricter. It lies between 0.6 and 4 (``false_alarms``).
+    is stricter. It lies between 0.6 and 4 (``alarm_threshold``).
 
     A detector must be deterministic, must not read anything but what it is handed, and must go on after ``restore``
     as if it had never stopped. ``adapt.monitoring.detection.conformance`` checks all of this.
@@ -166,15 +166,15 @@ class Detector(Protocol):
         return resampled
 
 
-def names() -> tuple[str, ...]:
-    """The detectors that are installed: those built in, and the entry points of the group ``terracast.detectors``.
+def check_name(name: str) -> str:
+    """The name of a detector, or ``ValueError`` where none can have it; nothing is imported.
 
-    Examples
-    --------
-    >>> names()[:4]
-    ('scan', 'adwin', 'page-hinkley', 'kswin')
+    >>> check_name("scan")
+    'scan'
     """
-    return (*DETECTORS, *sorted(_installed()))
+    if name in DETECTORS or has_plugin(GROUP, name):
+        return name
+    raise ValueError(f"{name!r} is no detector: {', '.join(DETECTORS)}, an entry point of {GROUP}, or module:Class")
 
 
 def detector_named(name: str) -> type[Detector]:
@@ -195,28 +195,14 @@ def detector_named(name: str) -> type[Detector]:
     >>> detector_named("scan").__name__
     'WindowScan'
     """
-    place = DETECTORS.get(name) or _installed().get(name, name)
-    module, _, attribute = place.partition(":")
-    if not attribute:
-        raise DetectorError(f"no detector {name!r}", where="monitor.detector",
-                            expected=f"one of {', '.join(names())}, an entry point of {GROUP}, or module:Class",
-                            remedy="name one of these")
     try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise DetectorError(f"no detector {name!r}: {error}", where="monitor.detector",
-                            expected="a class that Python can import", remedy="install its package or mend the name"
+        found = find_plugin(GROUP, DETECTORS.get(name, name), built_in=tuple(DETECTORS))
+    except PluginError as error:
+        raise DetectorError(error.what, where="monitor.detector", expected=error.expected, remedy=error.remedy
                             ) from error
-    if not (isinstance(found, type) and Detector in found.__mro__) or getattr(found, "__abstractmethods__", None):
+    if Detector not in found.__mro__ or getattr(found, "__abstractmethods__", None):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ()))) or "all of Detector"
         raise DetectorError(f"{name!r} lacks {missing}", where="monitor.detector",
                             expected="a class that inherits terracast.adapt.monitoring.detection.detector.Detector",
                             remedy="inherit it and write the methods named")
     return found
-
-
-def _installed() -> dict[str, str]:
-    """The entry points of other packages: each name, and ``module:Class``."""
-    from importlib.metadata import entry_points  # its import alone takes longer than most verbs may
-
-    return {one.name: one.value for one in entry_points(group=GROUP)}

@@ -62,10 +62,10 @@ def rises(levels: np.ndarray) -> tuple[float, float]:
 
 
 def change_type_of(moments: np.ndarray, cycle: np.ndarray) -> tuple[ChangeType, int]:
-    """The sort of a change of one node, and how many blocks ago it began.
+    """The type of a change of one node, and how many blocks ago it began.
 
-    ``moments`` (block, 5) as ``views.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams (NaN:
-    not watched); what explains them best (``adapt.monitoring.diagnosis.explanations``) gives the sort.
+    ``moments`` (block, 5) as ``node_statistics.Blocks`` has them, ``cycle`` (block, 2) the cosine and sine streams
+    (NaN: not watched); what explains them best (``adapt.monitoring.diagnosis.explanations``) gives the type.
     """
     seen = np.flatnonzero(np.isfinite(moments).all(axis=1))
     if len(seen) < FEWEST:

@@ -65,7 +65,7 @@ class Diagnosis:
             return found
         sorts = {int(node): self._change_type(int(node), past, moments, of_nodes) for node in np.flatnonzero(flagged)}
         settled = {node: one for node, one in self._settled(sorts, scores, of_nodes[LOCAL], moved, past,
-                                                                      moments).items()
+                                                            moments).items()
                    if not ill[node]}
         return found + self._grouped(time, span, past, of_nodes, settled)
 
@@ -156,7 +156,7 @@ class Diagnosis:
         else:
             jump, rise = (0.0, 0.0) if kind == JUMP else rises(stream)
             sort = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
-                        "up" if step > 0 else "down", abs(step))
+                              "up" if step > 0 else "down", abs(step))
         sure = float(self._sure.values(past, np.array([number]))[0])
         return _evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)),
                          "across the whole network", (sure, 1))

@@ -53,8 +53,8 @@ class Evidence:
 def with_windows(found: Iterable[Evidence], scores: np.ndarray, nodes: tuple[str, ...], end: np.datetime64,
                  span: np.timedelta64, blocks: int, reference: Span) -> list[Evidence]:
     """``found`` with the windows that it is about: of the ``scores`` (window, stream) of its nodes, as
-    ``NodeStatistics`` lays
-    streams out, the window of the loudest; ``blocks`` there were, the last of which ended at ``end``."""
+    ``NodeStatistics`` lays streams out, the window of the loudest; ``blocks`` there were, the last of which ended at
+    ``end``."""
     sizes = np.nan_to_num(np.abs(scores))
     of_nodes = sizes[:, :-len(OF_ALL)].reshape(len(sizes), -1, len(nodes)).max(axis=1)
     stated = []

@@ -20,7 +20,7 @@ class BlockHistory:
     streams : ndarray of float, shape (block, stream)
         What detectors compare.
     moments : ndarray of float, shape (block, 7, node)
-        What tells the change type; see ``views.Blocks``.
+        What tells the change type; see ``node_statistics.Blocks``.
     """
 
     def __init__(self, views: NodeStatistics, clock: BlockClock) -> None:

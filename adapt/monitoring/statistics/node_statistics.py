@@ -70,8 +70,7 @@ class NodeStatistics:
     def fit(cls, residuals: np.ndarray, places: tuple[np.ndarray, np.ndarray, int] | None = None, neighbours: int = 8,
             ridge: float = 1e-2) -> NodeStatistics:
         """ReferenceScale scale and neighbour weights from ``residuals`` (time, node); O(time × node²). ``places``:
-        block
-        (time,), step in it (time,) and steps of a block, from which the units of the swing are learned."""
+        block (time,), step in it (time,) and steps of a block, from which the units of the swing are learned."""
         reference = ReferenceScale.fit(residuals)
         z = _filled(reference.standardise(residuals))
         nodes, count = z.shape[1], min(neighbours, z.shape[1] - 1)
