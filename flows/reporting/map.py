@@ -15,6 +15,7 @@ from terracast.flows.reporting.content import NODE_COLUMNS, with_columns
 from terracast.flows.reporting.labels import place_labels, spread, text_width
 from terracast.flows.reporting.svg import element
 from terracast.flows.reporting.wording import comparison, is_known, number
+from terracast.stats.great_circle import KM_PER_DEGREE
 
 WIDTH, LOWEST, HIGHEST = 560, 300, 620
 EDGE = 58.0
@@ -22,7 +23,6 @@ FOOT = 44.0
 FONT = 17.0
 MOST_LABELS, MOST_IN_A_CROWD, CROWD = 36, 18, 60
 LONGEST_LABEL = 24
-KM_PER_DEGREE = 111.195
 # class of the relative error: (upper limit, css class, words); lightness falls with the error, blue to brown
 GRADES = ((-0.05, "better", "5 % better or more"), (0.05, "same", "about the same"),
           (0.2, "worse", "5–20 % worse"), (np.inf, "bad", "more than 20 % worse"))

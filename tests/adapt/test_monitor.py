@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_budget import allocate
-from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes, resample
+from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor, MonitorError
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
+from terracast.stats.block_bootstrap import circular_block_rows
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
@@ -194,7 +195,7 @@ def test_other_clocks():
 def test_parts_by_hand():
     assert count_episodes(np.ones(28, bool), 7) == 4  # a siren that never stops is not one false alarm
     rows = np.arange(10.0)[:, None]
-    drawn = resample(rows, 20, 5, seed=1)[:, 0]
+    drawn = rows[circular_block_rows(len(rows), 20, 5, np.random.default_rng(1)), 0]
     assert len(drawn) == 20 and set(np.diff(drawn[:5]) % 10) == {1}
     views = NodeStatistics.fit(network(1, 30)[1])
     holed = np.array([[1.0, np.nan, 1.0, 1.0, 1.0, 1.0]])

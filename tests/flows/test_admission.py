@@ -62,7 +62,8 @@ def test_live_service_and_replay_come_to_the_same_verdict(in_service) -> None:  
         live = load_loop(workspace, workspace.store.read())
         mine, theirs = live.climbing.climbs[-1], replayed.climbing.climbs[-1]
         assert (mine.outcome, mine.told, str(mine.before)) == (theirs.outcome, theirs.told, str(theirs.before))
-        assert (version is None) == (theirs.version is None) and live.request is None and replayed.request is None
+        assert (version is None) == (theirs.version is None) and live.adaptation_request is None
+        assert replayed.adaptation_request is None
         assert (live.challenger is None) == (replayed.challenger is None)
         outcomes.append((mine.outcome, mine.told))
     assert [outcome for outcome, _ in outcomes] == ["dropped", "rejected", "trial"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from terracast.stats.block_bootstrap import circular_block_rows
+
 BOOTSTRAP_BLOCKS = 28  # longer than weather, tides and weeks remember
 COOLDOWN_BLOCKS = 7  # false alarms this close are one episode, as for a person who was just told
 LOOSEST, STRICTEST = 0.6, 4.0
@@ -55,7 +57,8 @@ def threshold(trial: Callable[[np.ndarray], Callable[[float], np.ndarray]], shap
     months = float(np.clip(200.0 / per_month, 2.0, 120.0))
     length = min(round(months * blocks_per_month), max(2 * blocks, MOST_VALUES // streams))
     rows = np.arange(blocks)
-    orders = [rows, resample(rows, length, min(BOOTSTRAP_BLOCKS, blocks), seed)]
+    drawn = circular_block_rows(blocks, length, min(BOOTSTRAP_BLOCKS, blocks), np.random.default_rng(seed))
+    orders = [rows, drawn]
     return float(np.mean([_smallest(trial(order), per_month * len(order) / blocks_per_month, cooldown, by_node)
                           for order in orders]))
 
@@ -70,14 +73,6 @@ def _smallest(trial: Callable[[float], np.ndarray], allowed: float, cooldown: in
         episodes = sum(count_episodes(alarms[:, at], cooldown) for at in np.flatnonzero(alarms.any(axis=0)))
         low, high = (low, middle) if episodes <= allowed else (middle, high)
     return high
-
-
-def resample(streams: np.ndarray, length: int, block: int, seed: int) -> np.ndarray:
-    """``length`` rows drawn as runs of ``block`` rows from random places; the end is followed by the beginning."""
-    draws = np.random.default_rng(seed)
-    starts = draws.integers(0, len(streams), size=-(-length // block))
-    rows = (starts[:, None] + np.arange(block)).ravel()[:length] % len(streams)
-    return streams[rows]
 
 
 def by_place(scores: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -21,12 +21,12 @@ from terracast.adapt.monitoring.detection.alarm_threshold import (
     COOLDOWN_BLOCKS,
     MOST_VALUES,
     count_episodes,
-    resample,
 )
 from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.bank.contract import DetectorBank
 from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 from terracast.adapt.monitoring.detection.detector import Detector, ReferenceStatistics, Rehearsal
+from terracast.stats.block_bootstrap import circular_block_rows
 
 LOWEST, HIGHEST = 0.05, 60.0  # levels
 HALVINGS = 14  # of that range: to 0.004
@@ -121,8 +121,9 @@ class SequentialDetector(Detector):
         z, levels = frozen.standardise(streams), frozen.levels
         rows = np.arange(len(streams))
         longest = max(len(rows), MOST_VALUES // max(streams.shape[1], 1))
-        order = np.concatenate([rows, resample(rows, min(COPIES * len(rows), longest),
-                                               min(BOOTSTRAP_BLOCKS, len(rows)), seed=0)])
+        drawn = circular_block_rows(len(rows), min(COPIES * len(rows), longest), min(BOOTSTRAP_BLOCKS, len(rows)),
+                                    np.random.default_rng(0))
+        order = np.concatenate([rows, drawn])
         for kind in np.flatnonzero(rates > 0).tolist():
             values = z[np.ix_(order, (reference.kinds == kind) & np.isfinite(streams).any(axis=0))]
             if values.shape[1]:
