@@ -6,9 +6,7 @@ one, and each forecast is scored once, when all its labels are known or the pati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,15 +17,11 @@ from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
 from terracast.stfm.forecaster import Forecaster, Request
-from terracast.streams.instant import instant
-
-ARRAYS = ("raw", "moved", "served", "labels", "features")
-CORRECTIONS: Mapping[str, Any] = {"calibration": QuantileTracker, "stacking": ResidualRidge, "mixture": Mixture,
-                                  "earned": NoHarmGuard}  # what a contender may hold beside its model, by its field
+from terracast.streams.stateful import Stateful
 
 
 @dataclass
-class PendingForecast:
+class PendingForecast(Stateful):
     """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
 
     ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
@@ -42,17 +36,6 @@ class PendingForecast:
     served: np.ndarray
     labels: np.ndarray
     features: np.ndarray
-
-    def state(self) -> dict[str, object]:
-        """Everything, as arrays."""
-        return {"issue_time": str(self.issue_time), "version": self.version, "shadow": self.shadow,
-                **{name: getattr(self, name) for name in ARRAYS}}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> PendingForecast:
-        """Read back what ``state`` wrote."""
-        return cls(instant(str(state["issue_time"])), str(state["version"]), bool(state["shadow"]),
-                   *(np.asarray(state[name], dtype="float64") for name in ARRAYS))
 
 
 @dataclass(frozen=True)
@@ -74,7 +57,7 @@ class Score:
 
 
 @dataclass
-class Candidate:
+class Candidate(Stateful):
     """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served; with
     ``earned`` what they make of them is served only as far as it has earned it, node by node."""
 
@@ -86,12 +69,18 @@ class Candidate:
     mixture: Mixture | None = None
     earned: NoHarmGuard | None = None
     open: list[PendingForecast] = field(default_factory=list)
+    NOT_KEPT = frozenset({"model", "request"})
 
     def successor(self, version: str, model: Forecaster) -> Candidate:
         """Another model with copies of these corrections as they stand, and no open forecasts."""
-        made = Candidate.restore({**self.state(), "version": version, "open": []}, self.request, lambda _: model)
+        made = Candidate.restore({**self.state(), "version": version, "open": []}).equipped(model, self.request)
         made.earned = None if self.earned is None else self.earned.successor()
         return made
+
+    def equipped(self, model: Forecaster, request: Request) -> Candidate:
+        """The same, handed what a state does not keep: the ``model`` of this version, and the ``request``."""
+        self.model, self.request = model, request
+        return self
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
               beside: xr.DataArray | None = None) -> xr.Dataset:
@@ -166,19 +155,6 @@ class Candidate:
         return Score(one.issue_time, one.version, one.shadow, _mean(error),
                      _mean(crps(one.served, one.labels, quantiles)), _mean(hits), hits[-1],
                      np.isfinite(one.labels).sum(axis=0))
-
-    def state(self) -> dict[str, object]:
-        """Version, corrections and open forecasts; the model itself is found again by its version."""
-        parts = {name: getattr(self, name) for name in CORRECTIONS}
-        return {"version": self.version, "open": [one.state() for one in self.open],
-                **{name: None if part is None else part.state() for name, part in parts.items()}}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], request: Request, model: Callable[[str], Forecaster]) -> Candidate:
-        """Go on where ``state`` was taken; ``model`` finds a forecaster by its version."""
-        parts = {name: None if state[name] is None else kind.restore(state[name]) for name, kind in CORRECTIONS.items()}
-        return cls(version := str(state["version"]), model(version), request=request,
-                   open=[PendingForecast.restore(one) for one in state["open"]], **parts)
 
 
 def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,10 +14,12 @@ from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
+from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.stateful import Stateful
 
 
 @dataclass
-class Deployment:
+class Deployment(Stateful):
     """The versions of one stream and their parts.
 
     Attributes
@@ -38,6 +39,18 @@ class Deployment:
     trial: Trial | None = None
     probation: Probation | None = None
     retired: list[Candidate] = field(default_factory=list)
+    NOT_KEPT = frozenset({"gate"})
+
+    def equipped(self, gate: PairedGate | EProcessGate | None, request: Request,
+                 model: Callable[[str], Forecaster]) -> Deployment:
+        """The same, handed what a state does not keep; ``model`` finds a forecaster by its version."""
+        self.gate = gate
+        for compared in (self.trial, self.probation):
+            if compared is not None:
+                compared.gate = gate
+        for one in (self.champion, *self.shadows, *self.retired):
+            one.equipped(model(one.version), request)
+        return self
 
     @property
     def shadows(self) -> list[Candidate]:
@@ -104,19 +117,3 @@ class Deployment:
         contender.open = [one for one in contender.open if not one.shadow]
         if contender.open:
             self.retired.append(contender)
-
-    def state(self) -> dict[str, object]:
-        """Everything but the models and the gate."""
-        return {"champion": self.champion.state(), "retired": [one.state() for one in self.retired],
-                "trial": None if self.trial is None else self.trial.state(),
-                "probation": None if self.probation is None else self.probation.state()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
-                contender: Callable[[Mapping[str, Any]], Candidate]) -> Deployment:
-        """Go on where ``state`` was taken; ``contender`` restores one."""
-        trial, probation = state["trial"], state["probation"]
-        return cls(contender(state["champion"]), gate,
-                   None if trial is None else Trial.restore(trial, gate, contender),
-                   None if probation is None else Probation.restore(probation, gate, contender),
-                   [contender(one) for one in state["retired"]])

@@ -28,10 +28,11 @@ from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
+from terracast.streams.stateful import Stateful
 
 
 @dataclass(frozen=True)
-class PendingEvidence:
+class PendingEvidence(Stateful):
     """A forecast that the monitor has not seen yet, its short leads (lead, node, quantile): the model's own ``raw`` and
     the ``served``; and the features (feature, node) of its context (None: not watched)."""
 
@@ -39,15 +40,6 @@ class PendingEvidence:
     raw: np.ndarray
     served: np.ndarray | None
     context: np.ndarray | None
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> PendingEvidence:
-        """Read back what ``state`` wrote."""
-        return cls(instant(str(state["issue_time"])), state["raw"], state["served"], state["context"])
-
-    def state(self) -> dict[str, object]:
-        """As plain data."""
-        return {"issue_time": str(self.issue_time), "raw": self.raw, "served": self.served, "context": self.context}
 
 
 @dataclass(frozen=True)
@@ -63,8 +55,13 @@ class Tick:
     verdict: Verdict | None
 
 
-class Loop:
-    """The state of one watched stream between ticks."""
+class Loop(Stateful):
+    """The state of one watched stream between ticks.
+
+    A state has no models, which are found again by their version, nor what the settings say: see ``resume``.
+    """
+
+    NOT_KEPT = frozenset({"policy", "silent"})
 
     def __init__(self, watched: ForecastTask, policy: Policy, champion: Candidate, monitor: Monitor, episodes: Episodes,
                  started: np.datetime64) -> None:
@@ -78,6 +75,15 @@ class Loop:
         self.climbing = AttemptLog(policy)
         self._unwatched: list[PendingEvidence] = []
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any], watched: ForecastTask, policy: Policy,
+               model: Callable[[str], Forecaster]) -> Loop:
+        """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
+        loop = cls.restore(state)
+        loop.watched, loop.policy, loop.silent, loop.climbing.policy = watched, policy, frozenset(), policy
+        loop.deployment.equipped(policy.gate, watched.request, model)
+        return loop
 
     def tick(self, moment: Moment) -> Tick:
         """One step at ``moment``; call with rising moments, one cadence apart."""
@@ -183,40 +189,6 @@ class Loop:
         if act is not None:
             self.last_act, self.adaptation_request = now, act
         return act
-
-    def state(self) -> dict[str, object]:
-        """Everything but the models, which are found again by their version."""
-        return {
-            **self.deployment.state(),
-            **self.climbing.state(),
-            "monitor": self.monitor.state(),
-            "faults": None if self.faults is None else self.faults.state(),
-            "episodes": self.episodes.state(),
-            "wish": None if self.adaptation_request is None else self.adaptation_request.state(),
-            "last_act": str(self.last_act),
-            "last_tick": None if self.last_tick is None else str(self.last_tick),
-            "unwatched": [one.state() for one in self._unwatched],
-            "told": [one.to_state() for one in self.told.values()],
-            "nodes": list(self.watched.nodes),
-            "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
-            "beside": {domain: list(names) for domain, names in self.watched.beside.items()},
-        }
-
-    @classmethod
-    def restore(cls, watched: ForecastTask, policy: Policy, state: Mapping[str, Any],
-                model: Callable[[str], Forecaster]) -> Loop:
-        """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
-        deployment = Deployment.restore(state, policy.gate, lambda one: Candidate.restore(one, watched.request, model))
-        loop = cls(watched, policy, deployment.champion, Monitor.restore(state["monitor"]),
-                   Episodes.restore(state["episodes"]), instant(str(state["last_act"])))
-        loop.deployment, loop.climbing = deployment, AttemptLog.restore(policy, state)
-        if state["faults"] is not None:
-            loop.faults = DataFaults.restore(state["faults"])
-        loop.told = {one.id: one for one in map(Episode.from_state, state["told"])}
-        loop.adaptation_request = None if state["wish"] is None else AdaptationRequest.restore(state["wish"])
-        loop.last_tick = None if state["last_tick"] is None else instant(str(state["last_tick"]))
-        loop._unwatched = [PendingEvidence.restore(one) for one in state["unwatched"]]
-        return loop
 
 
 def _newest(panel: xr.Dataset, target: str) -> np.datetime64:

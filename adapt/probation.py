@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.promotion.e_process_gate import EProcessGate
@@ -14,12 +11,13 @@ from terracast.adapt.promotion.paired_gate import Decision, PairedGate
 from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Losses, paired, stacked
+from terracast.streams.stateful import Stateful
 
 PROBATION_BLOCKS = 56  # blocks of a horizon during which a new champion may be rolled back
 
 
 @dataclass
-class Probation:
+class Probation(Stateful):
     """The champion before, the act whose version replaced it, and the losses in service since.
 
     Attributes
@@ -38,6 +36,7 @@ class Probation:
     act: AdaptationRequest
     gate: PairedGate | EProcessGate | None
     losses: list[Losses] = field(default_factory=list)
+    NOT_KEPT = frozenset({"gate"})
 
     def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
         """Pair what the ``champion`` served with what the version before would have, and bet on the latter.
@@ -54,15 +53,3 @@ class Probation:
         said = Decision("rollback" if found.verdict == "accept" else "passed",
                         f"the version before it {found.reason}", -found.mean_gain, found.p_value, found.n)
         return Verdict(self.act, self.previous.version, champion, said)
-
-    def state(self) -> dict[str, object]:
-        """Everything but the model and the gate."""
-        return {"previous": self.previous.state(), "act": self.act.state(),
-                "losses": [np.stack(pair) for pair in self.losses]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
-                contender: Callable[[Mapping[str, Any]], Candidate]) -> Probation:
-        """Go on where ``state`` was taken; ``contender`` restores one."""
-        return cls(contender(state["previous"]), AdaptationRequest.restore(state["act"]), gate,
-                   [(pair[0], pair[1]) for pair in state["losses"]])

@@ -12,12 +12,13 @@ from terracast.adapt.clock import Moment
 from terracast.adapt.correction.experts.covariates import MOST, covariate_names, stacked
 from terracast.stfm.forecaster import Request
 from terracast.streams.alignment import context
+from terracast.streams.stateful import Stateful
 
 ALWAYS = np.datetime64("1678-01-01", "ns")
 
 
 @dataclass(frozen=True)
-class ForecastTask:
+class ForecastTask(Stateful):
     """What the loop forecasts: a variable of a domain at fixed nodes, the drivers used, and the times that matter.
 
     ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``label_timeout``: how long
@@ -33,6 +34,7 @@ class ForecastTask:
     label_timeout: np.timedelta64
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    NOT_KEPT = frozenset({"domain", "request", "cadence", "history", "label_timeout"})  # the settings say them
 
     def with_covariates(self, moment: Moment) -> ForecastTask:
         """The same where a mixture reads the drivers and all that is known by now to move in the target's domain."""

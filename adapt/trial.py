@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -13,12 +12,13 @@ from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.paired_gate import PairedGate
 from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
+from terracast.streams.stateful import Stateful
 
 Losses = tuple[np.ndarray, np.ndarray]  # (node,) each: of what serves, and of what forecasts beside it
 
 
 @dataclass
-class Trial:
+class Trial(Stateful):
     """A challenger, the act that made it, and the losses paired so far.
 
     Attributes
@@ -37,6 +37,7 @@ class Trial:
     act: AdaptationRequest
     gate: PairedGate | EProcessGate | None
     losses: list[Losses] = field(default_factory=list)
+    NOT_KEPT = frozenset({"gate"})
 
     def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
         """Pair the challenger's closed scores, ``shadow``, with those of what was ``served``, and ask the gate.
@@ -48,18 +49,6 @@ class Trial:
             return None
         decision = self.gate.decide(*stacked(self.losses))
         return None if decision.verdict == "wait" else Verdict(self.act, champion, self.challenger.version, decision)
-
-    def state(self) -> dict[str, object]:
-        """Everything but the model and the gate."""
-        return {"challenger": self.challenger.state(), "act": self.act.state(),
-                "losses": [np.stack(pair) for pair in self.losses]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], gate: PairedGate | EProcessGate | None,
-                contender: Callable[[Mapping[str, Any]], Candidate]) -> Trial:
-        """Go on where ``state`` was taken; ``contender`` restores one."""
-        return cls(contender(state["challenger"]), AdaptationRequest.restore(state["act"]), gate,
-                   [(pair[0], pair[1]) for pair in state["losses"]])
 
 
 def paired(served: Sequence[Score], shadow: Sequence[Score]) -> list[Losses]:

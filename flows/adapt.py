@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.policy import AdaptationRequest
-from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop
+from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_beside, save_loop, saved_beside
 from terracast.flows.service.outbox import flush, post, post_admission
 from terracast.flows.service.quality_control import screened
 from terracast.flows.workspace import Workspace
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def carry_out_request(workspace: Workspace) -> str | None:
     """Carry out the loop's wish, if it has one; returns the version made, None where the rung made none."""
     view = workspace.store.read()
-    if loop_part(workspace, view, "wish") is None:  # told without the models, which take seconds to load
+    if loop_part(workspace, view, "adaptation_request") is None:  # told without the models, which take seconds to load
         return None
     from terracast.adapt.admission import examine, settle
     from terracast.adapt.promotion.version_history import VersionHistory
@@ -36,7 +36,9 @@ def carry_out_request(workspace: Workspace) -> str | None:
     loop = load_loop(workspace, view)
     assert loop.adaptation_request is not None, "the loop and its part are of one snapshot"
     act, policy = loop.adaptation_request, workspace.policy
-    maker = workspace.maker(VersionHistory.restore(view.state("past")), workspace.registry.load)
+    remembered = saved_beside(view, "past")
+    past = VersionHistory() if remembered is None else VersionHistory.restore(remembered)
+    maker = workspace.maker(past, workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
     moment = Moment(act.asked, screened(workspace, view, since=since))
     admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
@@ -50,7 +52,7 @@ def carry_out_request(workspace: Workspace) -> str | None:
         elif admission.version is not None:
             post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
         if policy.ladder is not None or policy.earlier:
-            step.set_state("past", maker.past.state())
+            save_beside(step, "past", maker.past)
         save_loop(step, current)
     flush(workspace)
     return admission.version

@@ -231,7 +231,7 @@ def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
-    end = episode.last_evidence if episode.state in ("recovering", "closed") else None
+    end = episode.last_evidence if episode.phase in ("recovering", "closed") else None
     return AlarmRow(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
 
 

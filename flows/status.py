@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.flows.cli.clock import as_of
 from terracast.flows.reporting.wording import age
 from terracast.flows.running.place import RUNS, UP, RunningPlace
@@ -23,7 +23,6 @@ from terracast.flows.service.loop_state import loop_part
 from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
-from terracast.streams.instant import instant
 from terracast.streams.store import View
 
 MISSED = 2  # cadences since the last step after which a step is missing, where ``up`` runs
@@ -97,8 +96,7 @@ def status(config: Path, now: str | None = None) -> Status:
     workspace, at = Workspace.open(config), as_of(now)
     view, place = workspace.store.read(), RunningPlace.of(config)
     runs = place.read(RUNS) if place.alive else {}
-    tick = loop_part(workspace, view, "last_tick")
-    last = None if tick is None else instant(str(tick))
+    last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
     sources = freshness(workspace, view, at)
     even = workspace.clock.even(at) if runs.get("ready") else None
     wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)
@@ -132,11 +130,11 @@ def _aged(newest: np.datetime64, now: np.datetime64) -> str:
 
 def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
     """The open episodes of the saved loop, with what was done about them."""
-    episodes = loop_part(workspace, view, "episodes")
+    episodes: Episodes | None = loop_part(workspace, view, "episodes")
     if episodes is None:
         return ()
-    told = {one["id"]: one for one in loop_part(workspace, view, "told") or ()}
-    found = [Episode.from_state(told.get(one["id"], one)).shown(workspace.clock.shown) for one in episodes["open"]]
+    told: dict[str, Episode] = loop_part(workspace, view, "told")
+    found = [told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active()]
     return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", one.alarm)
                  for one in found)
 

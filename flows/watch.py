@@ -122,8 +122,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
              progress: Callable[[int], None]) -> tuple[list[Tick], list[str]]:
     """Tick up to ``now`` or to the first wish, one transaction; answers also which drivers were dropped."""
     with workspace.store.transaction(f"watch {np.datetime_as_string(now, 's')}") as step:
-        last = loop_part(workspace, step, "last_tick")
-        if last is not None and instant(str(last)) + nanoseconds(workspace.settings.stream.cadence) > now:
+        last: np.datetime64 | None = loop_part(workspace, step, "last_tick")
+        if last is not None and last + nanoseconds(workspace.settings.stream.cadence) > now:
             return [], []
         loop = load_loop(workspace, step)
         follow_alias(workspace, loop)
@@ -216,8 +216,8 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:
-    last = loop_part(workspace, workspace.store.read(), "last_tick")
-    return None if last is None else instant(str(last))
+    last: np.datetime64 | None = loop_part(workspace, workspace.store.read(), "last_tick")
+    return last
 
 
 def _behind(workspace: Workspace, now: np.datetime64) -> str | None:

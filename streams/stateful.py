@@ -17,6 +17,9 @@ import numpy as np
 from terracast.streams.errors import StoreError
 
 CLASS, PAIRS, SET, QUEUE = "@class", "@pairs", "@set", "@queue"  # keys that say what a mapping stands for
+TIMES = {"@time": np.dtype("datetime64[ns]"), "@span": np.dtype("timedelta64[ns]")}  # nanoseconds, the usual unit
+OWN = "@state"  # of a class that writes its state itself
+TAGS = frozenset({CLASS, OWN, PAIRS, SET, QUEUE, *TIMES})
 OURS = __name__.split(".")[0]
 
 
@@ -25,7 +28,9 @@ class Stateful:
 
     Attributes may be plain values, numpy arrays and scalars, lists, tuples, sets, deques, mappings, None, and other
     ``Stateful`` objects; dataclasses, frozen or not, are as welcome as ordinary classes. Reading back runs no
-    ``__init__``: it makes the object, sets the attributes and calls ``restored``.
+    ``__init__``: it makes the object, sets the attributes and calls ``restored``. An object that two attributes hold
+    comes back as two: name all but one of them in ``NOT_KEPT``. A class may write ``state`` and ``restore`` itself,
+    both of them, where its attributes are not the form to keep.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -51,10 +56,13 @@ class Stateful:
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
         """The object that ``state`` was taken of; ``StoreError`` where it is one of another class."""
-        made = _decoded(state)
-        if not isinstance(made, cls):
+        kind = _class(str(state.get(CLASS)))
+        if not issubclass(kind, cls):
             raise StoreError(f"a state of {state.get(CLASS)}", where="state", expected=f"one of {_name(cls)}",
                              remedy="begin service anew: terracast retrain")
+        made = object.__new__(kind)
+        vars(made).update({name: decoded(one) for name, one in state.items() if name != CLASS})
+        made.restored()
         return made
 
     def restored(self) -> None:
@@ -67,11 +75,12 @@ def _name(cls: type) -> str:
 
 def _encoded(value: object, where: str) -> object:
     if isinstance(value, Stateful):
-        return value.state()
+        state = value.state()
+        return state if CLASS in state else {CLASS: _name(type(value)), OWN: state}
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, Mapping):
-        if all(isinstance(key, str) for key in value) and not {CLASS, PAIRS, SET, QUEUE} & value.keys():
+        if all(isinstance(key, str) for key in value) and not TAGS & value.keys():
             return {key: _encoded(one, f"{where}.{key}") for key, one in value.items()}
         return {PAIRS: [[_encoded(key, where), _encoded(one, f"{where}.{key}")] for key, one in value.items()]}
     if isinstance(value, set | frozenset):
@@ -82,6 +91,8 @@ def _encoded(value: object, where: str) -> object:
         return [_encoded(one, where) for one in value]
     if isinstance(value, tuple):
         return tuple(_encoded(one, where) for one in value)
+    if isinstance(value, np.datetime64 | np.timedelta64) and value.dtype in TIMES.values():
+        return {"@time" if isinstance(value, np.datetime64) else "@span": int(value.astype(np.int64))}
     if value is None or isinstance(value, bool | int | float | str | np.generic):
         return value
     raise StoreError(f"a {type(value).__name__} cannot be kept", where=where,
@@ -89,27 +100,27 @@ def _encoded(value: object, where: str) -> object:
                      remedy="name it in NOT_KEPT and make it again in restored()")
 
 
-def _decoded(value: object) -> object:
+def decoded(value: object) -> object:
+    """What a part of a state stands for, such as one attribute that was read alone; its arrays are copies."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, list):
-        return [_decoded(one) for one in value]
+        return [decoded(one) for one in value]
     if isinstance(value, tuple):
-        return tuple(_decoded(one) for one in value)
+        return tuple(decoded(one) for one in value)
     if not isinstance(value, Mapping):
         return value
     if CLASS in value:
-        made = object.__new__(_class(str(value[CLASS])))
-        vars(made).update({name: _decoded(one) for name, one in value.items() if name != CLASS})
-        made.restored()
-        return made
+        return _class(str(value[CLASS])).restore(value.get(OWN, value))
     if PAIRS in value:
-        return {_decoded(key): _decoded(one) for key, one in value[PAIRS]}
+        return {decoded(key): decoded(one) for key, one in value[PAIRS]}
     if SET in value:
-        return (frozenset if value["frozen"] else set)(_decoded(one) for one in value[SET])
+        return (frozenset if value["frozen"] else set)(decoded(one) for one in value[SET])
     if QUEUE in value:
-        return deque((_decoded(one) for one in value[QUEUE]), value["longest"])
-    return {key: _decoded(one) for key, one in value.items()}
+        return deque((decoded(one) for one in value[QUEUE]), value["longest"])
+    for tag in TIMES.keys() & value.keys():
+        return np.int64(value[tag]).astype(TIMES[tag])
+    return {key: decoded(one) for key, one in value.items()}
 
 
 def _class(name: str) -> type[Stateful]:

@@ -6,19 +6,17 @@ what it may lose, node by node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 
 class BudgetError(TerracastError):
     """A budget that is none, or losses of another network."""
 
 
-class LossBudget:
+class LossBudget(Stateful):
     """Weights (node,) of a mixture over its base that keep each node's losses within 1 + ``share`` times the base's.
 
     For each loss (rows of ``gap``) and node, at every time: lost ≤ share × base, where ``base`` sums the base's losses
@@ -68,17 +66,3 @@ class LossBudget:
         successor = LossBudget(*self._base.shape, self.share)
         successor._base, successor._lost = self._base.copy(), self._lost.copy()
         return successor
-
-    def state(self) -> dict[str, object]:
-        """Share and sums."""
-        return {"share": self.share, "base": self._base.copy(), "lost": self._lost.copy(),
-                "staked": self._staked.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> LossBudget:
-        """Go on to the bit where ``state`` was taken."""
-        losses, nodes = np.shape(state["base"])
-        budget = cls(losses, nodes, float(state["share"]))
-        budget._base, budget._lost, budget._staked = (
-            np.array(state[name], dtype="float64") for name in ("base", "lost", "staked"))
-        return budget

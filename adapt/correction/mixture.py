@@ -6,9 +6,7 @@ mature. The experts are about the stream alone, so one mixture serves whatever b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -25,6 +23,7 @@ from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import nanoseconds
+from terracast.streams.stateful import Stateful
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
@@ -33,7 +32,6 @@ PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of 
 MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
 SKEWED = 1.0  # skewness of a network's values above which experts learn on a squashed scale
 NANOSECONDS = "timedelta64[ns]"
-KEPT = ("read", "middle", "candidates", "mixed", "weight", "labels")  # arrays of an issue, beside what the blend said
 
 
 class MixtureError(TerracastError):
@@ -41,7 +39,7 @@ class MixtureError(TerracastError):
 
 
 @dataclass(frozen=True)
-class _Issued:
+class _Issued(Stateful):
     """What was said at one issue: the blend, what the corrector read and the middle it went from, the candidates (3,
     lead, node, quantile), their mixture, the weight (node,) with which it was served, the labels (lead, node) that
     have come, and for which cells none has."""
@@ -61,7 +59,7 @@ class _Issued:
         return np.asarray(self.candidates[0] + self.weight[:, None] * (self.mixed - self.candidates[0]))
 
 
-class Mixture:
+class Mixture(Stateful):
     """Base quantiles and experts of one stream, mixed for each (lead, node).
 
     First a ``StackedExperts`` of points (ridges, the base's median as the anchor, a ``NetworkResidual``; absolute
@@ -213,33 +211,6 @@ class Mixture:
         """The base's own deviation (lead, node), never nothing."""
         width = (level(base, self.quantiles, 0.9) - level(base, self.quantiles, 0.1)) / SPREAD
         return np.asarray(np.maximum(width, 0.02 * self.experts.tape.width))
-
-    def state(self) -> dict[str, object]:
-        """Everything; most of it are the experts' sums."""
-        opened = [{"stamp": stamp, "points": one.said.points, "blended": one.said.candidates, "point": one.said.served,
-                   **{name: getattr(one, name) for name in KEPT}, "waiting": one.waiting}
-                  for stamp, one in sorted(self._open.items())]
-        return {"experts": self.experts.state(), "quantiles": list(self.quantiles), "step": int(nanoseconds(self.step)),
-                "per_issue": self.per_issue, "blend": self.blend.state(), "sure": self.sure.state(),
-                "widths": self.widths.state(), "budget": self.budget.state(),
-                "corrector": self.corrector.state(), "open": opened}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Mixture:
-        """Go on to the bit where ``state`` was taken."""
-        mixture = cls(Experts.restore(state["experts"]), tuple(float(one) for one in state["quantiles"]),
-                      np.timedelta64(int(state["step"]), "ns"), per_issue=int(state["per_issue"]))
-        mixture.blend = StackedExperts.restore(state["blend"])
-        mixture.sure = RegretBoundedMixture.restore(state["sure"])
-        mixture.widths = ResidualQuantiles.restore(state["widths"])
-        mixture.budget = LossBudget.restore(state["budget"])
-        mixture.corrector = NetworkResidual.restore(state["corrector"])
-        for one in state["open"]:
-            points, blended, point = (np.array(one[name], dtype="float64") for name in ("points", "blended", "point"))
-            mixture._open[int(one["stamp"])] = _Issued(
-                Stacked(points, blended, point), waiting=np.array(one["waiting"], dtype=bool),
-                **{name: np.array(one[name], dtype="float64") for name in KEPT})
-        return mixture
 
 
 def _skewness(values: np.ndarray) -> float:

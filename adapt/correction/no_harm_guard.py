@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.evaluation.scores import crps, level
+from terracast.streams.stateful import Stateful
 
 
-class NoHarmGuard:
+class NoHarmGuard(Stateful):
     """Holds a ``LossBudget`` over the quantiles that a node would get and those of its base.
 
     Whatever stands between the two (stacking, a mixture, tracked intervals), no node's CRPS or absolute error is ever
@@ -47,17 +47,6 @@ class NoHarmGuard:
         successor = NoHarmGuard(self.quantiles, 0)
         successor.budget = self.budget.successor()
         return successor
-
-    def state(self) -> dict[str, object]:
-        """Quantile levels and sums."""
-        return {"quantiles": list(self.quantiles), "budget": self.budget.state()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> NoHarmGuard:
-        """Go on to the bit where ``state`` was taken."""
-        earned = cls(tuple(float(one) for one in state["quantiles"]), 0)
-        earned.budget = LossBudget.restore(state["budget"])
-        return earned
 
 
 def gaps(base: np.ndarray, moved: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:

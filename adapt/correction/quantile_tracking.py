@@ -5,14 +5,14 @@ Works behind any base (a black box with quantiles); learns only from labels that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from terracast.adapt.evaluation.scores import level
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 CLIP_SIGMA = 8.0  # deviations: no error counts for more
@@ -23,7 +23,7 @@ class CalibrationError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Rates:
+class Rates(Stateful):
     """How fast the calibration learns; one issue with all its labels is one unit of experience.
 
     Attributes
@@ -40,7 +40,7 @@ class Rates:
     common: float = 0.0
 
 
-class QuantileTracker:
+class QuantileTracker(Stateful):
     """Online correction of quantile forecasts, one offset for each node, group of leads and quantile.
 
     Every offset is in units of the base's own deviation, so no units enter. Each quantile is tracked so that labels
@@ -71,16 +71,22 @@ class QuantileTracker:
     (True, 0.0)
     """
 
+    NOT_KEPT = frozenset({"_levels", "_median", "_group", "_leads"})
+
     def __init__(self, nodes: int, horizon: int, quantiles: Sequence[float], rates: Rates | None = None) -> None:
         self.nodes, self.horizon = nodes, horizon
         self.quantiles = tuple(float(quantile) for quantile in quantiles)
         self.rates = Rates() if rates is None else rates
-        self._levels = np.array(self.quantiles)
-        self._median = np.isclose(self._levels, 0.5)
-        self._group = lead_groups(horizon)
-        self._leads = np.bincount(self._group).astype(float)
+        self.restored()
         self._offsets = np.zeros((len(self._leads), nodes, len(self._levels)))
         self._common = np.zeros((len(self._leads), 1, len(self._levels)))
+
+    def restored(self) -> None:
+        """Quantiles and groups of leads as arrays."""
+        self._levels = np.array(self.quantiles)
+        self._median = np.isclose(self._levels, 0.5)
+        self._group = lead_groups(self.horizon)
+        self._leads = np.bincount(self._group).astype(float)
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Corrected quantiles (lead, node, quantile) of a base forecast of that shape; never crossing."""
@@ -144,19 +150,6 @@ class QuantileTracker:
                                    expected=f"(lead, node, quantile) = {wanted}",
                                    remedy="make a calibration of its own")
         return np.asarray(values, float)
-
-    def state(self) -> dict[str, object]:
-        """Settings and all that was learned; ``restore`` goes on to the bit."""
-        return {"nodes": self.nodes, "horizon": self.horizon, "quantiles": list(self.quantiles),
-                "rates": asdict(self.rates), "offsets": self._offsets.copy(), "common": self._common.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> QuantileTracker:
-        """A calibration that goes on where ``state`` was taken."""
-        calibration = cls(int(state["nodes"]), int(state["horizon"]), state["quantiles"], Rates(**state["rates"]))
-        calibration._offsets = np.array(state["offsets"], float)
-        calibration._common = np.array(state["common"], float)
-        return calibration
 
 
 def lead_groups(horizon: int) -> np.ndarray:

@@ -8,14 +8,13 @@ Rollback: without pairs, or for a node without a known value, the base is served
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from terracast.stfm.forecaster import Request
+from terracast.streams.stateful import Stateful
 
 WINDOW = 48
 NEWEST = 12  # of the window every step; of the rest every third
@@ -28,7 +27,7 @@ MEMORY = np.timedelta64(58, "D")
 
 
 @dataclass(frozen=True)
-class RidgeTerms:
+class RidgeTerms(Stateful):
     """What is learnt with: ``centre`` and ``width`` of the target's scale, ``half_life`` of memory in issues,
     ``ridge`` as a share of the mean diagonal of the Gram matrix."""
 
@@ -38,7 +37,7 @@ class RidgeTerms:
     ridge: float = 1e-3
 
 
-class ResidualRidge:
+class ResidualRidge(Stateful):
     """Corrects the location of a quantile forecast; learns only from forecasts that have closed.
 
     >>> terms = RidgeTerms(centre=0.0, width=1.0, half_life=200.0)
@@ -102,20 +101,6 @@ class ResidualRidge:
         self._gram = kept * self._gram + inputs.T @ inputs
         self._moment = kept * self._moment + inputs.T @ left.T
         self.pairs = kept * self.pairs + float(there.sum())
-
-    def state(self) -> dict[str, object]:
-        """RidgeTerms and sufficient statistics; ``restore`` goes on to the bit."""
-        terms = self.terms
-        return {"terms": [terms.centre, terms.width, terms.half_life, terms.ridge], "horizon": self.horizon,
-                "gram": self._gram.copy(), "moment": self._moment.copy(), "pairs": self.pairs}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ResidualRidge:
-        """ResidualRidge that goes on where ``state`` was taken."""
-        made = cls(RidgeTerms(*(float(value) for value in state["terms"])), int(state["horizon"]))
-        made._gram, made._moment = np.array(state["gram"], float), np.array(state["moment"], float)
-        made.pairs = float(state["pairs"])
-        return made
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.arcsinh((values - self.terms.centre) / self.terms.width))

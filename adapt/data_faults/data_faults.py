@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,8 +13,8 @@ from terracast.adapt.data_faults.lost_drivers import DriverFeed, stamps_of
 from terracast.adapt.data_faults.rewiring import Rewiring
 from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.monitoring.episodes.evidence import Evidence
-from terracast.streams.instant import instant
 from terracast.streams.quality.known_flags import KnownFlags
+from terracast.streams.stateful import Stateful
 
 DAY = np.timedelta64(1, "D")
 LEARNED = 28  # days from which the wiring is learned
@@ -23,7 +22,7 @@ MOST_NODES = 2000  # pairs are compared up to so many
 
 
 @dataclass
-class DataFaults:
+class DataFaults(Stateful):
     """Watches what the forecaster reads, beside its errors.
 
     Parameters
@@ -98,20 +97,6 @@ class DataFaults:
             return []
         return [one for name, wiring in self.wirings.items() if name in panel
                 for one in wiring.update(day, panel[name].transpose("time", "node").values[rows].astype(float))]
-
-    def state(self) -> dict[str, object]:
-        """What was learned and heard."""
-        return {"reports": self.reports.state(), "flagged": self.flagged.state(), "heard": str(self.heard),
-                "drivers": {name: one.state() for name, one in self.drivers.items()},
-                "wirings": {name: one.state() for name, one in self.wirings.items()}}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> DataFaults:
-        """What ``state`` described."""
-        return cls(ReportWatch.restore(state["reports"]), FlagTickets.restore(state["flagged"]),
-                   {name: DriverFeed.restore(one) for name, one in state["drivers"].items()},
-                   {name: Rewiring.restore(one) for name, one in state["wirings"].items()},
-                   instant(str(state["heard"])))
 
 
 def _next_day(time: np.datetime64) -> np.datetime64:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.streams.quality.known_flags import SET_ASIDE, KnownFlags
 from terracast.streams.quality.labels import words as labels_of
 from terracast.streams.quality.tickets import QualityTicket, tickets
+from terracast.streams.stateful import Stateful
 
 DAY = np.timedelta64(1, "D")
 WINDOW, ROWS = 14 * DAY, 60  # how far back events are looked for: so long, and so many rows
@@ -25,7 +25,7 @@ ASIDE = "flagged values are set aside, as if they were missing"
 
 
 @dataclass
-class FlagTickets:
+class FlagTickets(Stateful):
     """Tells from their flags which sensors of the target are faulty, and which drivers at most of their nodes.
 
     Parameters
@@ -77,17 +77,6 @@ class FlagTickets:
         new = any(self.told.get(key, start - 1) < start for key in keys)
         self.told |= {key: max(end, self.told.get(key, end)) for key in keys}
         return new
-
-    def state(self) -> dict[str, object]:
-        """Names and what was told."""
-        return {"domain": self.domain, "target": self.target, "nodes": list(self.nodes),
-                "told": [[*key, end] for key, end in self.told.items()]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> FlagTickets:
-        """What ``state`` described."""
-        told = {(str(one[0]), str(one[1]), str(one[2])): int(one[3]) for one in state["told"]}
-        return cls(str(state["domain"]), str(state["target"]), tuple(state["nodes"]), told)
 
 
 def _of_most(events: Sequence[QualityTicket], nodes: int) -> list[QualityTicket]:

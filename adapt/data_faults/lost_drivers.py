@@ -3,21 +3,19 @@ mends that."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from terracast.streams.instant import instant, nanoseconds
+from terracast.streams.stateful import Stateful
 
 DAY = np.timedelta64(1, "D")
 SHORTEST = 4  # a driver is lost after at least so many steps, and a day
 
 
 @dataclass
-class DriverFeed:
+class DriverFeed(Stateful):
     """One driver: ``overdue_after``, how much later than usual its newest value may be; ``newest``, the stamp of its
     last value; ``usual``, the least age of the newest value that was seen at a tick."""
 
@@ -40,17 +38,6 @@ class DriverFeed:
         self.usual = age if self.usual is None or age < self.usual else self.usual
         before, self.lost = self.lost, bool(age - self.usual >= self.overdue_after)
         return self.lost and not before
-
-    def state(self) -> dict[str, object]:
-        """What was learned and heard."""
-        return {"overdue_after": nanoseconds(self.overdue_after), "newest": str(self.newest), "lost": self.lost,
-                "usual": None if self.usual is None else nanoseconds(self.usual)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> DriverFeed:
-        """What ``state`` described."""
-        return cls(np.timedelta64(int(state["overdue_after"]), "ns"), instant(str(state["newest"])),
-                   None if state["usual"] is None else np.timedelta64(int(state["usual"]), "ns"), bool(state["lost"]))
 
 
 def stamps_of(values: xr.DataArray) -> np.ndarray:

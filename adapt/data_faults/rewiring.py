@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.streams.stateful import Stateful
 
 SAME = 0.9  # share of a day's common values that must be equal to the bit
 DISTINCT = 4  # values a day must show, else equality (no rain anywhere) says nothing
 
 
 @dataclass
-class Rewiring:
+class Rewiring(Stateful):
     """Watches which nodes carry bit-identical values, a day at a time; a pair that begins or ceases to do so for
     ``days`` days in a row is told, as a data ticket, and is normal from then on.
 
@@ -64,17 +63,6 @@ class Rewiring:
 
     def _named(self, pairs: np.ndarray) -> list[str]:
         return [self.nodes[node] for node in np.flatnonzero(pairs.sum(axis=1))]
-
-    def state(self) -> dict[str, object]:
-        """Names, pairs and counts."""
-        against = np.zeros(self.same.shape, int) if self._against is None else self._against
-        return {"nodes": list(self.nodes), "same": self.same.copy(), "days": self.days, "against": against.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Rewiring:
-        """What ``state`` described."""
-        return cls(tuple(state["nodes"]), np.array(state["same"], bool), int(state["days"]),
-                   np.array(state["against"], int))
 
 
 def _identical(values: np.ndarray) -> np.ndarray:

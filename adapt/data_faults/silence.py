@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.evidence import Evidence
-from terracast.streams.instant import nanoseconds
+from terracast.streams.stateful import Stateful
 
 LEAST_SEEN = 0.1  # of the reference: a node that reports less is not expected to
 SILENT_BLOCKS = 3
@@ -17,7 +15,7 @@ USUAL = 5  # silences at least as long in the reference make one usual
 
 
 @dataclass
-class Silence:
+class Silence(Stateful):
     """Counts for how many steps each node, and the network as a whole, has been silent.
 
     ``expected`` (node,) bool: nodes that do report in normal times; ``outage_after`` and ``silent_after`` (for all or
@@ -75,19 +73,6 @@ class Silence:
         self._reports = known + steps * (reported & ~self.expected)
         return outage, alone, (known < self.silent_after) & (self._reports >= self.silent_after)
 
-    def state(self) -> dict[str, object]:
-        """Settings and counts."""
-        return {"expected": self.expected.copy(), "outage_after": self.outage_after,
-                "silent_after": np.array(self.silent_after), "network": self._network,
-                "nodes": self.nodes.copy(),
-                "reports": np.zeros(len(self.expected), int) if self._reports is None else self._reports.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Silence:
-        """What ``state`` described."""
-        return cls(np.array(state["expected"], bool), int(state["outage_after"]), np.array(state["silent_after"], int),
-                   int(state["network"]), np.array(state["nodes"], int), np.array(state["reports"], int))
-
 
 def _typical_runs(silent: np.ndarray) -> np.ndarray:
     """The longest run of ``silent`` (time, node) bool that came ``USUAL`` times or more, (node,); 0 where none did.
@@ -107,7 +92,7 @@ def _typical_runs(silent: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class ReportWatch:
+class ReportWatch(Stateful):
     """Which ``nodes`` report, row by row: says as data tickets where ``silence`` tells of them; ``last`` row heard."""
 
     nodes: tuple[str, ...]
@@ -151,14 +136,3 @@ class ReportWatch:
     def _ticket(self, time: np.datetime64, since: np.datetime64, nodes: tuple[str, ...], words: str, ticket: str
                 ) -> Evidence:
         return Evidence(time, since, nodes, "health", "none", 0.0, words, ticket)
-
-    def state(self) -> dict[str, object]:
-        """Names, counts and the last row."""
-        return {"nodes": list(self.nodes), "step": nanoseconds(self.step), "silence": self.silence.state(),
-                "last": str(self.last)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ReportWatch:
-        """What ``state`` described."""
-        return cls(tuple(state["nodes"]), np.timedelta64(int(state["step"]), "ns"), Silence.restore(state["silence"]),
-                   np.datetime64(str(state["last"]), "ns"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from terracast.adapt.monitoring.diagnosis.diagnosis import Diagnosis
 from terracast.adapt.monitoring.episodes.evidence import Evidence, of_nodes_that_vary
 from terracast.adapt.monitoring.statistics.block_history import BlockHistory
 from terracast.adapt.monitoring.statistics.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
+from terracast.streams.stateful import Stateful
 
 __all__ = ["DAY", "FEWEST_BLOCKS", "Calibration", "Evidence", "Monitor", "MonitorError"]
 
 
-class Monitor:
+class Monitor(Stateful):
     """Watches standardised forecast residuals of one variable; made by ``Monitor.fit``.
 
     Hourly residuals are too dependent for a detector, so it sees a few statistics a day: level and scale of each node
@@ -54,12 +55,14 @@ class Monitor:
     (('b',), 'level', 'up')
     """
 
+    NOT_KEPT = frozenset({"news"})
+
     def __init__(self, calibration: Calibration, detector: Detector, witnesses: Channels | None = None) -> None:
         self.calibration, self.detector = calibration, detector
         self.history = BlockHistory(calibration.views, calibration.clock)
         self._witnesses = witnesses
-        self.news = Diagnosis(calibration)
         self._last: np.datetime64 | None = None
+        self.restored()
 
     @classmethod
     def fit(cls, residuals: np.ndarray, times: np.ndarray, false_alarms_per_month: float = 1.0, *, seed: int,
@@ -117,6 +120,18 @@ class Monitor:
         monitor = cls(frozen, live, witnesses)
         monitor.history.take(period.blocks)
         return monitor
+
+    def restored(self) -> None:
+        """What reads the calibration beside the monitor."""
+        self.news = Diagnosis(self.calibration)
+        self.history.handed(self.calibration.views, self.calibration.clock)
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """See ``Stateful.restore``. The detector's name finds its class, which may be one of another package;
+        ``DetectorError`` where that is not installed any more."""
+        detector_named(str(state["calibration"]["detector"]))
+        return super().restore(state)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -198,20 +213,3 @@ class Monitor:
         self.detector.restart()
         if self._witnesses is not None:
             self._witnesses.reset()
-
-    def state(self) -> dict[str, object]:
-        """Everything needed to go on to the bit: what was frozen, the past blocks, the open block, the counts."""
-        return {**self.calibration.state(), **self.history.state(), "detector_state": self.detector.state(),
-                "witnesses": None if self._witnesses is None else self._witnesses.state(),
-                "last": None if self._last is None else int(self._last.astype(np.int64))}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Monitor:
-        """A monitor that goes on where ``state`` was taken. Raises ``MonitorError`` for one that watched other streams
-        than this version does, and ``DetectorError`` where its detector is not installed any more."""
-        frozen, witnesses = Calibration.restore(state), state["witnesses"]
-        monitor = cls(frozen, detector_named(frozen.detector).restore(state["detector_state"]),
-                      None if witnesses is None else Channels.restore(witnesses))
-        monitor.history = BlockHistory.restore(state, frozen.views, frozen.clock)
-        monitor._last = None if state["last"] is None else np.datetime64(int(state["last"]), "ns")
-        return monitor

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,15 +12,17 @@ from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.error_level import ErrorLevel
 from terracast.adapt.promotion.ladder import Attempt, Situation, measured, seconds_left
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
+from terracast.streams.stateful import Stateful
 
 
 @dataclass
-class AttemptLog:
+class AttemptLog(Stateful):
     """``climbs``: receipts of all acts, oldest first; ``errors``: of what was served."""
 
     policy: Policy
     climbs: list[Attempt] = field(default_factory=list)
     errors: ErrorLevel = field(default_factory=ErrorLevel)
+    NOT_KEPT = frozenset({"policy"})
 
     def due(self, now: np.datetime64, episodes: Sequence[Episode], delay: np.timedelta64) -> AdaptationRequest | None:
         """What the ladder wants done for the episodes there are, if the policy has one; ``delay``: how late labels
@@ -63,15 +64,6 @@ class AttemptLog:
             if (one.episode, one.rung, one.acted_at) == (act.episode, act.rung, act.asked):
                 self.climbs[number] = replace(one, outcome=outcome, decided_at=now, told=told)
                 return
-
-    def state(self) -> dict[str, object]:
-        """Receipts and error level."""
-        return {"climbs": [climb.state() for climb in self.climbs], "errors": self.errors.state()}
-
-    @classmethod
-    def restore(cls, policy: Policy, state: Mapping[str, Any]) -> AttemptLog:
-        """Go on where ``state`` was taken."""
-        return cls(policy, [Attempt.restore(one) for one in state["climbs"]], ErrorLevel.restore(state["errors"]))
 
 
 def measured_since(before: Sequence[Attempt], now: Sequence[Attempt]) -> list[Attempt]:

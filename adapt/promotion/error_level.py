@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from terracast.streams.instant import instant
+from terracast.streams.stateful import Stateful
 
 LATE = np.timedelta64(7, "D")
 KEPT = np.timedelta64(84, "D")
 FEWEST = 8  # forecasts that a level needs
 
 
-class ErrorLevel:
+class ErrorLevel(Stateful):
     """Mean losses of closed forecasts, kept for ``KEPT``.
 
     >>> level, start = ErrorLevel(), np.datetime64("2020-01-01", "ns")
@@ -25,35 +22,24 @@ class ErrorLevel:
     """
 
     def __init__(self) -> None:
-        self._closed: list[tuple[np.datetime64, float]] = []
+        self._times, self._losses = np.zeros(0, "datetime64[ns]"), np.zeros(0)
 
     def add(self, issue_time: np.datetime64, loss: float) -> None:
         """A forecast has closed; a loss that is not a number is left out."""
         if np.isfinite(loss):
-            self._closed.append((issue_time, float(loss)))
-            self._closed = [one for one in self._closed if one[0] >= issue_time - KEPT]
+            kept = self._times >= issue_time - KEPT
+            self._times = np.append(self._times[kept], issue_time.astype("datetime64[ns]"))
+            self._losses = np.append(self._losses[kept], loss)
 
     def ratio(self, now: np.datetime64, since: np.datetime64) -> float:
         """Mean loss of forecasts issued in the last ``LATE`` that have closed, beside those issued before ``since``, or
         beside the older half where the change seems as old as what is kept; NaN while either is unknown."""
-        newest = max((time for time, _ in self._closed), default=now)
-        late = [loss for time, loss in self._closed if time > newest - LATE and time >= since]
-        usual = [loss for time, loss in self._closed if time < since]
+        times, losses = self._times, self._losses
+        newest = times.max() if len(times) else now
+        late, usual = losses[(times > newest - LATE) & (times >= since)], losses[times < since]
         if len(usual) < FEWEST:
-            older = [loss for time, loss in self._closed if time <= newest - LATE]
+            older = losses[times <= newest - LATE]
             usual = older[:max(FEWEST, len(older) // 2)]
         if len(late) < FEWEST // 2 or len(usual) < FEWEST or not np.mean(usual) > 0:
             return float("nan")
         return float(np.mean(late) / np.mean(usual))
-
-    def state(self) -> dict[str, object]:
-        """Times and losses."""
-        return {"times": [str(time) for time, _ in self._closed], "losses": [loss for _, loss in self._closed]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ErrorLevel:
-        """Go on where ``state`` was taken."""
-        level = cls()
-        level._closed = [(instant(str(time)), float(loss))
-                         for time, loss in zip(state["times"], state["losses"], strict=True)]
-        return level

@@ -6,15 +6,15 @@ Cheapest first, and higher only when the rung below had its time and did not bri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.streams.errors import TerracastError
-from terracast.streams.instant import instant, key_text
+from terracast.streams.instant import key_text
+from terracast.streams.stateful import Stateful
 
 WEEK = np.timedelta64(7, "D")
 MONTH = np.timedelta64(28, "D")
@@ -51,7 +51,7 @@ FAILED = ("dropped", "rejected", "rolled back")
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Attempt(Stateful):
     """Receipt of one act: what, why, when, its cost as the ladder reckons, the error ratio before, and after (NaN
     until it is measured).
 
@@ -89,18 +89,6 @@ class Attempt:
             if np.isfinite(self.after) else ""
         return f"{self.rung} at {key_text(self.acted_at)}: {came}" \
                f"{f' ({self.told})' if self.told else ''}{later}"
-
-    def state(self) -> dict[str, object]:
-        """As plain data."""
-        return {**asdict(self), "acted_at": str(self.acted_at),
-                "decided_at": None if self.decided_at is None else str(self.decided_at)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Attempt:
-        """Read back what ``state`` wrote."""
-        decided = state["decided_at"]
-        return cls(**{**state, "acted_at": instant(str(state["acted_at"])),
-                      "decided_at": None if decided is None else instant(str(decided))})
 
 
 @dataclass(frozen=True)

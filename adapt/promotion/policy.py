@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.ladder import Ladder, LadderStep
 from terracast.adapt.promotion.paired_gate import PairedGate
-from terracast.streams.instant import instant, key_text
+from terracast.streams.instant import key_text
+from terracast.streams.stateful import Stateful
 
 
 @dataclass(frozen=True)
-class AdaptationRequest:
+class AdaptationRequest(Stateful):
     """A wish to adapt: ``key`` is its idempotency key everywhere (episode or schedule, then rung). ``since``: when what
     it answers seems to have begun."""
 
@@ -40,17 +41,6 @@ class AdaptationRequest:
         741578536
         """
         return zlib.crc32(self.key.encode())
-
-    def state(self) -> dict[str, object]:
-        """As plain data."""
-        return {**asdict(self), "asked": str(self.asked), "since": None if self.since is None else str(self.since)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> AdaptationRequest:
-        """Read back what ``state`` wrote."""
-        since = state["since"]
-        return cls(**{**state, "asked": instant(str(state["asked"])),
-                      "since": None if since is None else instant(str(since))})
 
 
 class Trigger(Protocol):

@@ -6,10 +6,9 @@ kept are issue times; contexts and labels are read from the versioned store, eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
+from terracast.streams.stateful import Stateful
 
 EACH = 24  # issues of a stretch
 MOST = 12  # stretches kept: of 84 days, two years and nine months
@@ -30,7 +30,7 @@ ENOUGH = 4 * EACH  # issues in all from which on a challenger has to show that i
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Stateful):
     """Issues of one stretch of time: a quarter of a year, or a closed episode."""
 
     name: str
@@ -38,7 +38,7 @@ class Stretch:
 
 
 @dataclass
-class RetentionTest:
+class RetentionTest(Stateful):
     """``margin``: the share of the champion's loss by which a challenger may be worse: wide enough for the advantage of
     a champion that was fitted on these very issues. ``alpha``: the chance that a challenger exactly at the margin
     everywhere is called worse on some stretch.
@@ -67,7 +67,7 @@ class RetentionTest:
             begin = begin + SPAN
         self.until = begin
         for episode in closed:
-            if episode.sort != "health" and episode.state == "closed" and episode.last_evidence <= until:
+            if episode.sort != "health" and episode.phase == "closed" and episode.last_evidence <= until:
                 self._freeze(f"episode {episode.id}", times, episode.since, episode.last_evidence, horizon)
         self.held = self.held[-MOST:]
 
@@ -125,19 +125,6 @@ class RetentionTest:
             return Decision("reject", f"on {n} issues of earlier times its loss is {-gain:+.1%} of the champion's, not "
                                       f"shown to be within {self.margin:.0%} (p = {within:.2g})", gain, within, n)
         return None
-
-    def state(self) -> dict[str, Any]:
-        """Names and times."""
-        return {"margin": self.margin, "alpha": self.alpha, "until": None if self.until is None else str(self.until),
-                "held": [{"name": one.name, "issues": [str(issue) for issue in one.issues]} for one in self.held]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> RetentionTest:
-        """Go on where ``state`` was taken."""
-        held = [Stretch(str(one["name"]), tuple(instant(str(issue)) for issue in one["issues"]))
-                for one in state["held"]]
-        return cls(float(state["margin"]), float(state["alpha"]), held,
-                   None if state["until"] is None else instant(str(state["until"])))
 
 
 def _paired(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

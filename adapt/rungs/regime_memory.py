@@ -6,9 +6,7 @@ Paper: recurring concepts (Gama and Kosina 2014, "Recurrent concepts in data str
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,12 +14,13 @@ import xarray as xr
 from terracast.adapt.rungs.pairs import up_to
 from terracast.stats.calendar import seasons
 from terracast.stfm.forecaster import Request
+from terracast.streams.stateful import Stateful
 
 FEATURES = ("level", "size", "memory", "season", "shape", "shape")
 
 
 @dataclass(frozen=True)
-class Units:
+class Units(Stateful):
     """Centre and width (node,) by which signatures are measured: taken once, so that levels can be compared."""
 
     centre: np.ndarray
@@ -62,7 +61,7 @@ def signature(panel: xr.Dataset, request: Request, units: Units, rows: int = 336
 
 
 @dataclass(frozen=True)
-class Remembered:
+class Remembered(Stateful):
     """A version's name, the signature of when it was learned, and that time."""
 
     version: str
@@ -71,7 +70,7 @@ class Remembered:
 
 
 @dataclass
-class RegimeMemory:
+class RegimeMemory(Stateful):
     """At most ``most`` versions with the signature of what they were learned in; the oldest makes room. ``far``: beyond
     this distance of signatures a version is not offered. ``base``: the version that was served before anything was
     adapted, which is always offered. The versions themselves stay where they are kept.
@@ -102,19 +101,3 @@ class RegimeMemory:
         order = [place for place in np.argsort(distances, kind="stable")[:most] if distances[place] <= self.far]
         found = [held[place].version for place in order]
         return found + ([self.base] if self.base is not None and self.base != serving else [])
-
-    def state(self) -> dict[str, Any]:
-        """Everything, as arrays."""
-        units = None if self.units is None else {"centre": self.units.centre, "width": self.units.width}
-        return {"most": self.most, "far": self.far, "base": self.base, "units": units, "held": [
-            {"version": one.version, "signature": one.signature.copy(), "learned_at": one.learned_at}
-            for one in self.held]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> RegimeMemory:
-        """Go on to the bit where ``state`` was taken."""
-        held = [Remembered(str(one["version"]), np.array(one["signature"], dtype="float64"), str(one["learned_at"]))
-                for one in state["held"]]
-        units = None if state["units"] is None else Units(*(np.array(state["units"][name], dtype="float64")
-                                                            for name in ("centre", "width")))
-        return cls(int(state["most"]), float(state["far"]), state["base"], units, held)

@@ -78,7 +78,7 @@ def _utc(instant: np.datetime64) -> str:
 
 def _news(episode: Episode, before: Mapping[str, Any] | None) -> str | None:
     """``opened``, ``grew``, ``closed``, or None: nothing that was not told."""
-    if episode.state == "closed":
+    if episode.phase == "closed":
         return None if before is None else "closed"
     if before is None:
         return "opened"

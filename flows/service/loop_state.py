@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.adapt.promotion.ladder import Attempt
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import StoreError
+from terracast.streams.stateful import Stateful, decoded
 from terracast.streams.store import Transaction
 
 if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved does without
     from terracast.adapt.loop import Loop
+    from terracast.adapt.monitoring.monitor import Monitor
+    from terracast.adapt.promotion.attempts import AttemptLog
     from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 3  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 4  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
@@ -29,6 +31,10 @@ class HasState(Protocol):
         """One entry of a state tree, or None."""
         ...
 
+    def has_state(self, name: str) -> bool:
+        """Whether there is such a state tree."""
+        ...
+
 
 def load_loop(workspace: Workspace, held: HasState) -> Loop:
     """The loop as saved; its models come from the registry by version."""
@@ -37,46 +43,56 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     if state is None:
         raise StoreError("no loop in this store", where=workspace.settings.store.location,
                          expected="a stream in service", remedy="run `terracast watch --once` first")
-    nodes: list[str] = state["nodes"]  # type: ignore[assignment]
-    drivers: Mapping[str, list[str]] = state["drivers"]  # type: ignore[assignment]
-    beside: Mapping[str, list[str]] = state["beside"]  # type: ignore[assignment]
     from terracast.adapt.loop import Loop
+    from terracast.adapt.task import ForecastTask
 
-    watched = workspace.watched(tuple(nodes), {domain: tuple(names) for domain, names in drivers.items()},
-                                {domain: tuple(names) for domain, names in beside.items()})
-    return Loop.restore(watched, workspace.policy, state, workspace.registry.load)
+    del state["format"]
+    saved = ForecastTask.restore(cast(Mapping[str, Any], state["watched"]))
+    watched = workspace.watched(saved.nodes, saved.drivers, saved.beside)
+    return Loop.resume(state, watched, workspace.policy, workspace.registry.load)
 
 
 def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
-    """One entry of the loop's state, None before service: a few milliseconds, where the whole loop takes many."""
+    """One attribute of the loop, None before service: a few milliseconds, where the whole loop takes many."""
     _refuse_other_format(workspace, held)
-    return held.state_part("loop", part)
+    return decoded(held.state_part("loop", part))
 
 
 def receipts(workspace: Workspace) -> list[str]:
     """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
-    return [Attempt.restore(one).sentence for one in loop_part(workspace, workspace.store.read(), "climbs") or ()]
+    log: AttemptLog | None = loop_part(workspace, workspace.store.read(), "climbing")
+    return [] if log is None else [one.sentence for one in log.climbs]
 
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
     """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
-    from terracast.adapt.monitoring.monitor import Monitor
-
-    told = [Episode.from_state(one).shown(workspace.clock.shown) for one in loop_part(workspace, held, "told")]
-    return {one.id: one for one in told}, Monitor.restore(loop_part(workspace, held, "monitor")).standing
+    told: dict[str, Episode] = loop_part(workspace, held, "told")
+    monitor: Monitor = loop_part(workspace, held, "monitor")
+    return {name: one.shown(workspace.clock.shown) for name, one in told.items()}, monitor.standing
 
 
 def _refuse_other_format(workspace: Workspace, held: HasState) -> None:
     """The one place where a loop that another version of Terracast saved is refused."""
-    if held.state_part("loop", "nodes") is not None and held.state_part("loop", "format") != FORMAT:
+    if held.has_state("loop") and held.state_part("loop", "format") != FORMAT:
         raise StoreError(f"the service was saved in format {held.state_part('loop', 'format') or 1}",
                          where=workspace.settings.store.location, expected=f"format {FORMAT}, of this version",
                          remedy="begin service anew on all that is known: terracast retrain")
 
 
+def saved_beside(held: HasState, name: str) -> Mapping[str, Any] | None:
+    """What was saved beside a loop of this format, to restore; None where nothing was: service begins without it."""
+    state = held.state(name)
+    return None if state is None or state.pop("format", None) != FORMAT else state
+
+
+def save_beside(step: Transaction, name: str, what: Stateful) -> None:
+    """Write into the open transaction what ``saved_beside`` reads."""
+    step.set_state(name, {"format": FORMAT, **what.state()})
+
+
 def save_loop(step: Transaction, loop: Loop) -> None:
     """Write the loop's state into the open transaction."""
-    step.set_state("loop", {"format": FORMAT, **loop.state()})
+    save_beside(step, "loop", loop)
 
 
 def save_reference(step: Transaction, snapshot: str) -> None:

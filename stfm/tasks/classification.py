@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from terracast.stfm.forecaster import ForecastError
+from terracast.streams.stateful import Stateful
 
 TINY = 1e-9
 STRENGTHS = (1.0, 10.0, 100.0)  # of the map from statistics: inverse of the penalty
@@ -21,7 +22,7 @@ SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the embeddings' scores beside th
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(Stateful):
     """A fitted head: class ``names``, ``centre`` and ``width`` of the embeddings, ``coefficients`` (class, width + 1).
 
     >>> draws = np.random.default_rng(0)
@@ -50,16 +51,6 @@ class Classes:
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """The likeliest class of each example."""
         return np.array(self.names)[self.probabilities(embeddings).argmax(axis=1)]
-
-    def state(self) -> dict[str, object]:
-        """Names and arrays."""
-        return {"names": list(self.names), "centre": self.centre.copy(), "width": self.width.copy(),
-                "coefficients": self.coefficients.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Classes:
-        """The head that ``state`` was taken of, to the bit."""
-        return cls(tuple(state["names"]), *(np.array(state[name]) for name in ("centre", "width", "coefficients")))
 
 
 def fit_classes(embeddings: np.ndarray, labels: Sequence[str], strength: float = 1.0) -> Classes:

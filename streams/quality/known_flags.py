@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import xarray as xr
 from terracast.streams.clock import span_text
 from terracast.streams.instant import instant, nanoseconds
 from terracast.streams.quality.labels import Label
+from terracast.streams.stateful import Stateful
 
 KNOWN, STAMP, VARIABLE, NODE, MASK = range(5)
 NO_ENTRIES = np.zeros((0, 5), np.int64)
@@ -22,7 +22,7 @@ something: they are told, and kept."""
 
 
 @dataclass(frozen=True)
-class KnownFlags:
+class KnownFlags(Stateful):
     """Flags of one domain, cell by cell, each with the instant from which it is known.
 
     Parameters
@@ -122,18 +122,6 @@ class KnownFlags:
     def followed_by(self, entries: np.ndarray) -> KnownFlags:
         """The same with later entries at its end."""
         return self if not len(entries) else replace(self, entries=np.concatenate([self.entries, entries]))
-
-    def state(self) -> dict[str, object]:
-        """Names and entries."""
-        return {"variables": list(self.variables), "nodes": list(self.nodes), "entries": self.entries.copy(),
-                "step": nanoseconds(self.step)}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> KnownFlags:
-        """What ``state`` described."""
-        return cls(tuple(state["variables"]), tuple(state["nodes"]),
-                   np.array(state["entries"], np.int64).reshape(-1, 5),
-                   np.timedelta64(int(state["step"]), "ns"))
 
 
 def _names(values: np.ndarray) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from terracast.streams.quality.labels import SUSPECT, Label
 from terracast.streams.quality.learning import highest, learn
 from terracast.streams.quality.reference import Reference
 from terracast.streams.quality.settings import QualitySettings
+from terracast.streams.stateful import Stateful
 
 KEPT = int(SUSPECT | Label.DUPLICATED)  # what the times of the reports tell is read from them, and not kept twice
 AGAIN = 3  # rows before the new ones that are judged again: what comes next tells a spike from a step
@@ -38,7 +39,7 @@ class JudgedHistory(History, Protocol):
 
 
 @dataclass
-class DomainControl:
+class DomainControl(Stateful):
     """Quality control of one domain: what is flagged, what is usual and when that was ``learned``, up to when all was
     ``judged``, and how far back a check looks."""
 
@@ -123,7 +124,7 @@ class DomainControl:
 
 
 @dataclass
-class QualityControl:
+class QualityControl(Stateful):
     """Quality control of all domains of a history, step by step.
 
     Parameters
@@ -151,6 +152,11 @@ class QualityControl:
 
     settings: QualitySettings = field(default_factory=QualitySettings)
     domains: dict[str, DomainControl] = field(default_factory=dict)
+    NOT_KEPT = frozenset({"settings"})
+
+    def restored(self) -> None:
+        """The usual settings."""
+        self.settings = QualitySettings()
 
     def advance(self, history: JudgedHistory, now: np.datetime64) -> None:
         """Bring the flags of every domain up to ``now``; does nothing for instants that were judged already."""
@@ -164,22 +170,6 @@ class QualityControl:
     def flags(self, domain: str) -> KnownFlags:
         """What is flagged of a domain; nothing where it was never judged."""
         return self.domains[domain].flags if domain in self.domains else KnownFlags()
-
-    def state(self) -> dict[str, object]:
-        """What was learned and flagged."""
-        return {name: {"flags": one.flags.state(), "learned": _text(one.learned), "judged": _text(one.judged),
-                       "context": int(one.context.astype("timedelta64[ns]").astype(np.int64)),
-                       "reference": None if one.reference is None else one.reference.state()}
-                for name, one in self.domains.items()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], settings: QualitySettings | None = None) -> QualityControl:
-        """What ``state`` described."""
-        domains = {name: DomainControl(
-            KnownFlags.restore(one["flags"]), None if one["reference"] is None else Reference.restore(one["reference"]),
-            _instant(one["learned"]), _instant(one["judged"]), np.timedelta64(int(one["context"]), "ns"))
-                   for name, one in state.items()}
-        return cls(settings or QualitySettings(), domains)
 
 
 @dataclass(frozen=True)
@@ -222,14 +212,6 @@ def _first_moved(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     moved = seen & (values != first)
     at = known.astype("datetime64[ns]").astype(np.int64)[np.argmax(moved, axis=0)]
     return np.where(moved.any(axis=0), at, np.iinfo(np.int64).max)
-
-
-def _text(at: np.datetime64 | None) -> str | None:
-    return None if at is None else str(at)
-
-
-def _instant(text: str | None) -> np.datetime64 | None:
-    return None if text is None else instant(text)
 
 
 def _names(panel: xr.Dataset) -> tuple[str, ...]:

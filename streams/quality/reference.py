@@ -13,12 +13,13 @@ from typing import Any, cast
 import numpy as np
 
 from terracast.streams.errors import PanelError
+from terracast.streams.stateful import Stateful
 
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Climatology:
+class Climatology(Stateful):
     """The usual behaviour of one variable; arrays are (node,) unless said otherwise.
 
     ``offset``: the transform is log(1 + x / offset), or x itself where offset is 0. ``profile`` (class,
@@ -61,7 +62,7 @@ class Climatology:
 
 
 @dataclass(frozen=True)
-class Reference:
+class Reference(Stateful):
     """What is usual for the nodes and variables of a domain, and after which delay (ns) a report is known.
 
     ``clock`` (shift, node): the past's limit of the evidence that all variables give together for a shifted
@@ -82,18 +83,6 @@ class Reference:
     variables: Mapping[str, Climatology]
     delay: int
     clock: np.ndarray
-
-    def state(self) -> dict[str, object]:
-        """The reference as a tree of arrays and JSON values."""
-        return {"nodes": list(self.nodes), "delay": self.delay, "clock": self.clock,
-                "variables": {name: {one.name: getattr(usual, one.name) for one in fields(usual)}
-                              for name, usual in self.variables.items()}}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Reference:
-        """The reference that gave this state."""
-        return cls(tuple(state["nodes"]), {name: Climatology(**arrays) for name, arrays in state["variables"].items()},
-                   int(state["delay"]), np.asarray(state["clock"]))
 
     def on(self, name: str, nodes: tuple[str, ...]) -> Climatology | None:
         """What is usual for a variable on these nodes, NaN and -1 for nodes that the reference has not

@@ -119,8 +119,8 @@ def test_an_episode_does_not_grow_older_than_its_evidence_when_the_clock_goes_ba
     episodes.fold(at, [clue])
     episodes.fold(at - 2 * DAY, [clue])
     (one,) = episodes.active()
-    assert one.last_evidence == at and one.state == "growing"
-    states = [episodes.fold(at + day * DAY, [])[0].state for day in (3, 6)]
+    assert one.last_evidence == at and one.phase == "growing"
+    states = [episodes.fold(at + day * DAY, [])[0].phase for day in (3, 6)]
     assert states == ["recovering", "closed"] and not episodes.active()
 
 
@@ -131,4 +131,4 @@ def test_evidence_during_recovery_is_the_same_episode():
     (first,) = episodes.fold(at, [clue])
     episodes.fold(at + 4 * DAY, [])
     (again,) = episodes.fold(at + 5 * DAY, [clue])
-    assert again.id == first.id and again.state == "growing" and again.count == 2
+    assert again.id == first.id and again.phase == "growing" and again.count == 2

@@ -127,7 +127,7 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
         tick = loop.tick(moment)
         acts.append(tick.act)
         labels += sum(int(score.labels[1]) for score in tick.scores)
-        loop = Loop.restore(watched, policy, loop.state(), lambda version: beginning.base)  # type: ignore[arg-type]
+        loop = Loop.resume(loop.state(), watched, policy, lambda version: beginning.base)  # type: ignore[arg-type]
     found = [one for one in loop.told.values() if says in one.words]
     assert len(found) == 1 and found[0].sort == "health" and found[0].count == 1
     assert found[0].nodes == nodes and abs(found[0].since - panel["time"].values[24 * since]) <= 13 * HOUR

@@ -65,7 +65,7 @@ def test_life_of_an_episode():
     for day in range(10):
         now = START + day * DAY
         for one in episodes.fold(now, [clue(now)] if day in (0, 1) else []):
-            states[day] = one.state
+            states[day] = one.phase
     assert states == {0: "opened", 1: "growing", 3: "recovering", 6: "closed"}
     assert episodes.active() == ()
     (new,) = episodes.fold(START + 10 * DAY, [clue(START + 10 * DAY)])
@@ -77,7 +77,7 @@ def test_evidence_while_recovering_is_the_same_episode():
     (first,) = episodes.fold(START, [clue(START)])
     episodes.fold(START + 3 * DAY, [])
     (again,) = episodes.fold(START + 4 * DAY, [clue(START + 4 * DAY)])
-    assert again.id == first.id and again.state == "growing"
+    assert again.id == first.id and again.phase == "growing"
 
 
 def test_another_change_after_a_quiet_while_is_another_episode():
@@ -85,8 +85,8 @@ def test_another_change_after_a_quiet_while_is_another_episode():
     (first,) = episodes.fold(START, [clue(START)])
     episodes.fold(START + 3 * DAY, [])
     closed, second = episodes.fold(START + 4 * DAY, [clue(START + 4 * DAY, sort="relation")])
-    assert (closed.id, closed.state) == (first.id, "closed")
-    assert second.id != first.id and (second.state, second.sort) == ("opened", "relation")
+    assert (closed.id, closed.phase) == (first.id, "closed")
+    assert second.id != first.id and (second.phase, second.sort) == ("opened", "relation")
     (same,) = episodes.fold(START + 5 * DAY, [clue(START + 5 * DAY, sort="scale")])
     assert same.id == second.id, "while evidence goes on, all of it is of one change"
 

@@ -96,7 +96,7 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
         if tick.act is not None:
             settle(Admission(tick.act, None, None, "a test"), loop)
     saved = loop.state()
-    again = Loop.restore(loop.watched, loop.policy, saved, lambda version: Constant(10.0))
+    again = Loop.resume(saved, loop.watched, loop.policy, lambda version: Constant(10.0))
     same_trees(again.state(), saved)
     assert again.climbing.climbs and again.climbing.climbs == loop.climbing.climbs
 

@@ -168,7 +168,7 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
             admit(steady, one.act, one.act.key, model)
             admit(restarted, one.act, one.act.key, model)
         saved = restarted.state()
-        restarted = Loop.restore(restarted.watched, restarted.policy, saved, models.__getitem__)  # type: ignore[arg-type]
+        restarted = Loop.resume(saved, restarted.watched, restarted.policy, models.__getitem__)  # type: ignore[arg-type]
         same_trees(restarted.state(), saved)
     same_trees(steady.state(), restarted.state())
 
@@ -260,7 +260,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
         scored += [score.issue_time for score in tick.scores]
         verdicts += [] if tick.verdict is None else [tick.verdict]
         saved = loop.state()
-        loop = Loop.restore(watched, policy, saved, models.__getitem__)  # type: ignore[arg-type]
+        loop = Loop.resume(saved, watched, policy, models.__getitem__)  # type: ignore[arg-type]
         same_trees(loop.state(), saved)
     assert [one.decision.verdict for one in verdicts] == ["accept", "rollback"] if turns else ["accept"]
     assert loop.champion.version == ("old" if turns else "new")

@@ -224,15 +224,6 @@ def test_kinds_without_evidence_leave_their_share_of_the_promise_to_the_others()
         assert ("cycle sine" in shared) == daily
 
 
-def test_a_monitor_of_another_version_is_refused_with_the_way_out():
-    times, residuals = network(1, 60)
-    state = Monitor.fit(residuals, times, seed=0).state()
-    with pytest.raises(MonitorError, match="terracast retrain"):
-        Monitor.restore({**state, "kinds": ["own level"]})
-    with pytest.raises(MonitorError, match="another version"):
-        Monitor.restore({name: value for name, value in state.items() if name != "kinds"})
-
-
 def test_a_sensor_that_was_set_aside_says_nothing_of_its_neighbours():
     times, residuals = network(2, 150)
     cut = 24 * 120

@@ -124,8 +124,8 @@ def test_an_episode_is_told_when_it_opens_grows_and_closes_once_each_whatever_th
         small_city, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     workspace = small_city.open()
     opened = _episode()
-    storm = [opened, _episode(state="growing", strength=5.5), _episode(state="growing", count=100)]
-    grown = _episode(state="growing", weights={"a": 5.0, "b": 4.0}, last_evidence=AT + np.timedelta64(1, "h"))
+    storm = [opened, _episode(phase="growing", strength=5.5), _episode(phase="growing", count=100)]
+    grown = _episode(phase="growing", weights={"a": 5.0, "b": 4.0}, last_evidence=AT + np.timedelta64(1, "h"))
     _post(workspace, storm)
     assert len(_letters(workspace)) == 1, "nothing is sent without a server; it waits with the step"
     deliver(workspace)
@@ -135,10 +135,10 @@ def test_an_episode_is_told_when_it_opens_grows_and_closes_once_each_whatever_th
     deliver(workspace)
     assert _letters(workspace) == []
     _post(workspace, [grown, grown])
-    _post(workspace, [_episode(state="recovering", weights=grown.weights)])
+    _post(workspace, [_episode(phase="recovering", weights=grown.weights)])
     deliver(workspace)
-    _post(workspace, [_episode(state="closed")])
-    _post(workspace, [_episode(state="closed")])
+    _post(workspace, [_episode(phase="closed")])
+    _post(workspace, [_episode(phase="closed")])
     deliver(workspace)
     pause = threading.Event()
     for _ in range(60):

@@ -193,10 +193,7 @@ def test_a_reference_survives_a_restart_and_new_nodes() -> None:
     values[24 * 35, 2] = 5000.0
     panel = panel_of(values)
     reference = learn(panel.isel(time=slice(0, 24 * 30)))
-    again = Reference.restore(json.loads(json.dumps(reference.state(), default=lambda array: array.tolist()),
-                                         object_hook=lambda tree: {key: np.array(value) if isinstance(value, list)
-                                                                   and key != "nodes" else value
-                                                                   for key, value in tree.items()}))
+    again = Reference.restore(unpack(pack(reference.state())))
     since = panel["time"].values[24 * 31]
     one, other = (flag(panel, reference=held, since=since) for held in (reference, again))
     xr.testing.assert_identical(one, other)

@@ -98,7 +98,7 @@ def test_a_restart_at_every_step_changes_nothing_and_a_step_takes_little_room(
         with plain.transaction("steps") as step:  # what a step takes that says nothing
             step.set_state("quality", {"now": str(now)})
         more.append(taken(tmp_path / "store") - taken(tmp_path / "plain"))
-        parted = QualityControl.restore(store.read().state("quality") or {})
+        parted = QualityControl.restore(store.read().state("quality"))
     same_trees(whole.state(), parted.state())
     assert 0 < np.mean(np.diff(more)) < 2048  # of five stations, in bytes; learning anew included
 

@@ -6,19 +6,19 @@ Weights are kept for every cell (lead, node) and are convex, because free coeffi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 
 class AggregationError(TerracastError):
     """Losses of another shape than the mixture was made for, or priors that are none."""
 
 
-class RegretBoundedMixture:
+class RegretBoundedMixture(Stateful):
     """Exponential weights on linearised losses with a rate that the gains set themselves, for labels that come late.
 
     For any convex loss, in every cell, against every expert k, after T labels of which each came at most ``delay``
@@ -85,21 +85,6 @@ class RegretBoundedMixture:
     @property
     def _surprise(self) -> float:
         return math.log(1.0 / float(self.priors.min()))
-
-    def state(self) -> dict[str, object]:
-        """Settings and sums."""
-        return {"priors": self.priors.copy(), "delay": self.delay, "losses": self._losses.copy(),
-                "squares": self._squares.copy(), "greatest": self._greatest.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> RegretBoundedMixture:
-        """Go on to the bit where ``state`` was taken."""
-        _, leads, nodes = np.shape(state["losses"])
-        mixture = cls(leads, nodes, [float(prior) for prior in state["priors"]], int(state["delay"]))
-        mixture._losses = np.array(state["losses"], dtype="float64")
-        mixture._squares = np.array(state["squares"], dtype="float64")
-        mixture._greatest = np.array(state["greatest"], dtype="float64")
-        return mixture
 
 
 def squared_gradient(mixture: np.ndarray, experts: np.ndarray, labels: np.ndarray) -> np.ndarray:

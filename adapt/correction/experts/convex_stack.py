@@ -7,13 +7,11 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from terracast.adapt.correction.experts.ridge import blocks_of
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 SURE_SUM = 1e3  # how much dearer than the mean squared error it is that weights do not sum to 1
 SLACK = 1e-10  # of the aim: a slope that small is none
@@ -24,7 +22,7 @@ class StackError(TerracastError):
     """Errors of another shape than the stack was made for."""
 
 
-class ConvexStack:
+class ConvexStack(Stateful):
     """Convex weights of experts for each block of leads and node, from discounted sums of products of their errors.
 
     Minimises w'Cw / size + pull · K Σ (w - 1/K)² over the simplex: C the mean of e e' over the matured labels of a
@@ -85,23 +83,6 @@ class ConvexStack:
                 solved = least(self._products[block, found] / size[block, found, None, None], pull)
                 weights[:, first:last, found] = solved.T[:, None]
         self._weights = weights
-
-    def state(self) -> dict[str, object]:
-        """Settings and sums."""
-        return {"memory": self.memory, "caution": self.caution, "head_start": self.head_start, "fresh": self.fresh,
-                "products": self._products.copy(), "count": self._count.copy(), "since": self._since,
-                "weights": self._weights.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ConvexStack:
-        """Go on to the bit where ``state`` was taken."""
-        stack = cls(*np.shape(state["weights"]), memory=float(state["memory"]), caution=float(state["caution"]),
-                    head_start=float(state["head_start"]), fresh=int(state["fresh"]))
-        stack._products = np.array(state["products"], dtype="float64")
-        stack._count = np.array(state["count"], dtype="float64")
-        stack._since = float(state["since"])
-        stack._weights = np.array(state["weights"], dtype="float64")
-        return stack
 
 
 def least(matrices: np.ndarray, pulls: np.ndarray) -> np.ndarray:

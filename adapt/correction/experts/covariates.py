@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from terracast.adapt.correction.experts.history_buffer import measured
+from terracast.streams.stateful import Stateful
 
 SKEWED = 1.0  # skewness above which a variable is squashed
 FARTHEST = 8.0  # widths: no value counts for more
@@ -17,7 +15,7 @@ READINGS = 5  # numbers for each variable
 PENALTY = 6.0  # how hard a ridge should pull them
 
 
-class Covariates:
+class Covariates(Stateful):
     """The newest seven seasons of the variables beside the target, each in its own units of deviation.
 
     Five numbers for each variable and node: the mean of the newest season, how it stands to that of the newest seven,
@@ -66,23 +64,6 @@ class Covariates:
         short = kept[-1 - max(1, season // 8)]
         whole = np.stack([day, day - week, week, newest - short, newest - kept[-1 - season]])
         return np.asarray(whole.reshape(-1, kept.shape[2]).T)
-
-    def state(self) -> dict[str, object]:
-        """Settings and rows."""
-        return {"season": self.season, "centre": self.centre.copy(), "width": self.width.copy(),
-                "squashed": self.squashed.copy(), "kept": self._kept.copy(), "silent": self._silent.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Covariates:
-        """Go on to the bit where ``state`` was taken."""
-        covariates = cls(int(state["season"]), np.zeros((1, *np.shape(state["centre"]))))
-        covariates.season = int(state["season"])
-        for name in ("centre", "width"):
-            setattr(covariates, name, np.array(state[name], dtype="float64"))
-        covariates.squashed = np.array(state["squashed"], dtype=bool)
-        covariates._kept = np.array(state["kept"], dtype="float64")
-        covariates._silent = np.array(state["silent"], dtype="int64")
-        return covariates
 
 
 def covariate_names(panel: xr.Dataset, target: str) -> tuple[str, ...]:

@@ -6,9 +6,8 @@ than one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
 from terracast.adapt.correction.experts.ridge import Moments, Ridge
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 NAIVES = ("last-value", "seasonal-naive", "profile")
 STEADIEST = 0.05  # widths: smoother nodes than that do not count for more
@@ -30,7 +30,7 @@ class ExpertsError(TerracastError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class Kind(Stateful):
     """One ridge: what it reads, the factor with which a row's weight falls for each row that passes, and what a pair
     of another node counts."""
 
@@ -52,7 +52,7 @@ IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1))  # where 
 
 
 @dataclass(frozen=True)
-class ExpertConfig:
+class ExpertConfig(Stateful):
     """What the experts are; how the settings were chosen: docs/decisions/0005.
 
     ``season`` in steps (1: none is told), ``seasons``: how many are read; ``slack``: leads beyond the horizon, for
@@ -89,13 +89,8 @@ class ExpertConfig:
         """Rows that the plain window reads."""
         return min(max(WINDOW_SEASONS * self.season, WINDOW_LEAST), WINDOW_MOST)
 
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> ExpertConfig:
-        """Read back what ``asdict`` wrote."""
-        return cls(**{**state, "ridges": tuple(Kind(**kind) for kind in state["ridges"])})
 
-
-class Experts:
+class Experts(Stateful):
     """All experts of one stream (rows on its clock, nodes); ask for points after every row or whenever you like.
 
     Ridges learn what the profile (the naive of that name) leaves. A pair (window, labels) is learned once, when the
@@ -115,16 +110,14 @@ class Experts:
     True
     """
 
+    NOT_KEPT = frozenset({"_features", "_penalty"})
+
     def __init__(self, tape: HistoryBuffer, first: int, horizon: int, recipe: ExpertConfig,
                  covariates: Covariates | None = None) -> None:
         nodes = tape.scaled.shape[1]
         self.recipe, self.horizon, self.tape, self.covariates = recipe, horizon, tape, covariates
         self._leads = horizon + recipe.slack
-        self._features: dict[str, LagFeatures | WindowFeatures] = {
-            "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
-        self._penalty = {reads: features.penalty for reads, features in self._features.items()}
-        if covariates is not None:
-            self._penalty["company"] = np.append(np.full(covariates.columns, PENALTY), self._penalty["lags"])
+        self.restored()
         pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
         apart = any(kind.pooling < 1.0 for kind in recipe.ridges)
         self._moments = {(reads, factor): Moments(nodes, len(self._penalty[reads]), self._leads, factor, apart=apart)
@@ -138,6 +131,15 @@ class Experts:
         self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
         self._profiles = np.zeros((slots, self._leads, nodes))
         self._worth = np.zeros((slots, nodes))
+
+    def restored(self) -> None:
+        """What is read, and how hard each column of it is pulled."""
+        recipe, nodes = self.recipe, self.tape.scaled.shape[1]
+        self._features: dict[str, LagFeatures | WindowFeatures] = {
+            "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
+        self._penalty = {reads: features.penalty for reads, features in self._features.items()}
+        if self.covariates is not None:
+            self._penalty["company"] = np.append(np.full(self.covariates.columns, PENALTY), self._penalty["lags"])
 
     @classmethod
     def begin(cls, history: np.ndarray, first: int, horizon: int, recipe: ExpertConfig,
@@ -252,31 +254,3 @@ class Experts:
             return np.asarray(scaled[-season:][phases])
         week = scaled[-7 * season:].reshape(7, season, -1)
         return np.asarray((week.mean(axis=0) - week.mean(axis=(0, 1)) + scaled[-season:].mean(axis=0))[phases])
-
-    def state(self) -> dict[str, object]:
-        """Everything; 8 × width² bytes and more for each node and memory."""
-        return {"recipe": asdict(self.recipe) | {"ridges": [asdict(kind) for kind in self.recipe.ridges]},
-                "horizon": self.horizon, "next": self._next, "learned": self._learned,
-                "solved_at": list(self._solved_at), "tape": self.tape.state(),
-                "company": None if self.covariates is None else self.covariates.state(),
-                "moments": [moments.state() for moments in self._moments.values()],
-                "solved": [one.copy() for one in self._solved],
-                "open": {reads: rows.copy() for reads, rows in self._open.items()},
-                "profiles": self._profiles.copy(), "worth": self._worth.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Experts:
-        """Go on to the bit where ``state`` was taken."""
-        recipe = ExpertConfig.of(state["recipe"])
-        covariates = None if state["company"] is None else Covariates.restore(state["company"])
-        experts = cls(HistoryBuffer.restore(state["tape"]), int(state["next"]), int(state["horizon"]), recipe,
-                      covariates)
-        experts._learned = int(state["learned"])
-        experts._solved_at = [int(one) for one in state["solved_at"]]
-        held = [Moments.restore(one) for one in state["moments"]]
-        experts._moments = dict(zip(experts._moments, held, strict=True))
-        experts._solved = [np.array(one, dtype="float64") for one in state["solved"]]
-        experts._open = {reads: np.array(rows, dtype="float64") for reads, rows in state["open"].items()}
-        experts._profiles = np.array(state["profiles"], dtype="float64")
-        experts._worth = np.array(state["worth"], dtype="float64")
-        return experts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
+
+from terracast.streams.stateful import Stateful
 
 ENOUGH = 8  # known values from which a node's own centre and width are taken
 
 
-class HistoryBuffer:
+class HistoryBuffer(Stateful):
     """The newest ``length`` rows (row, node), newest last, of a clock without holes.
 
     ``scaled``: (value - centre) / width, or the inverse hyperbolic sine of that if ``squash``, which makes the least
@@ -74,25 +73,6 @@ class HistoryBuffer:
         steps = np.diff(self.scaled[-max(7 * self.season, 24) - 1:], axis=0)
         moved = np.ptp(self.scaled[-max(self.season, 8):], axis=0) > 0
         return np.asarray(np.where(moved, np.sqrt((steps**2).mean(axis=0)), 0.0))
-
-    def state(self) -> dict[str, object]:
-        """All arrays."""
-        return {"length": self.length, "season": self.season, "squash": self.squash, "centre": self.centre,
-                "width": self.width, "scaled": self.scaled, "known": self.known, "silent": self._silent,
-                "lowest": self._lowest, "highest": self._highest}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> HistoryBuffer:
-        """Go on to the bit where ``state`` was taken."""
-        tape = cls(int(state["length"]), int(state["season"]), np.zeros((1, len(state["centre"]))),
-                   squash=bool(state["squash"]))
-        for name in ("centre", "width", "scaled"):
-            setattr(tape, name, np.array(state[name], dtype="float64"))
-        tape.known = np.array(state["known"], dtype=bool)
-        tape._silent = np.array(state["silent"], dtype="int64")
-        tape._lowest = np.array(state["lowest"], dtype="float64")
-        tape._highest = np.array(state["highest"], dtype="float64")
-        return tape
 
 
 def measured(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

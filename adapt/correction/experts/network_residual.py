@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 MOST_READ = 8  # leads at which the others are read
 SMALLEST_MISS = 0.15  # widths: issues met better than that do not count for more
 FRESH = 5  # issues learned between two solutions
 
 
-class NetworkResidual:
+class NetworkResidual(Stateful):
     """A ridge for the whole network, on the way between the base and the mean of the ridges, for each issue one pair.
 
     It reads, at eight leads, how the base and each ridge stand to that middle, how wide and how lopsided the base is,
@@ -67,21 +65,6 @@ class NetworkResidual:
             solved = np.linalg.solve(self._gram + (pull + 1e-12) * np.eye(len(self._gram)), self._cross)
             if np.isfinite(solved).all():
                 self._solved = solved
-
-    def state(self) -> dict[str, object]:
-        """Settings and sums."""
-        return {"strength": self.strength, "gram": self._gram.copy(), "cross": self._cross.copy(),
-                "experience": self._experience, "since": self._since, "solved": self._solved.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> NetworkResidual:
-        """Go on to the bit where ``state`` was taken."""
-        width, leads = np.shape(state["cross"])
-        corrector = cls(leads, width, strength=float(state["strength"]))
-        corrector._gram, corrector._cross, corrector._solved = (
-            np.array(state[name], dtype="float64") for name in ("gram", "cross", "solved"))
-        corrector._experience, corrector._since = float(state["experience"]), int(state["since"])
-        return corrector
 
 
 def reading(ridges: np.ndarray, base: np.ndarray, newest: np.ndarray,

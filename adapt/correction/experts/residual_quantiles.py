@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtri
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 MOST_UNDERWAY = 0.3  # how far a level may move by misses whose effect is not seen yet, in running mean errors
 USUAL = 0.798  # mean absolute value of a standard normal
 
 
-class ResidualQuantiles:
+class ResidualQuantiles(Stateful):
     """Offsets (lead, node, quantile) = running mean absolute error × a shape.
 
     The size forgets with ``memory`` for each label; the shape starts normal, and each of its levels moves by ``rate``
@@ -58,17 +58,3 @@ class ResidualQuantiles:
         self._shape = self._shape + rates * np.where(there[..., None], missed, 0.0)
         size = self.memory * self._size + (1 - self.memory) * np.abs(np.where(there, errors, 0.0))
         self._size = np.where(there, size, self._size)
-
-    def state(self) -> dict[str, object]:
-        """Settings and both parts."""
-        return {"quantiles": list(self.quantiles), "memory": self.memory, "rate": self.rate,
-                "delays": self.delays.copy(), "size": self._size.copy(), "shape": self._shape.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ResidualQuantiles:
-        """Go on to the bit where ``state`` was taken."""
-        leads, nodes, _ = np.shape(state["shape"])
-        widths = cls(leads, nodes, [float(one) for one in state["quantiles"]], np.array(state["size"]),
-                     delays=np.array(state["delays"]), memory=float(state["memory"]), rate=float(state["rate"]))
-        widths._shape = np.array(state["shape"], dtype="float64")
-        return widths

@@ -6,14 +6,13 @@ hears of the others).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 BLOCKS = (12, 48, 192)  # leads at which a block of equal strength ends
 
@@ -22,7 +21,7 @@ class RidgeError(TerracastError):
     """Pairs of another shape than the statistics were made for."""
 
 
-class Moments:
+class Moments(Stateful):
     """Weighted, discounted sums of x xᵀ and x yᵀ for each node, and of the weights.
 
     ``forgetting``: factor for each row that passes, 1 keeps everything. ``gram`` (node, width, width), ``cross``
@@ -78,20 +77,6 @@ class Moments:
         self.gram += weighted @ x.transpose(0, 2, 1)
         self.cross += weighted @ y
         self.experience += each.sum(axis=0)
-
-    def state(self) -> dict[str, object]:
-        """All sums."""
-        return {"forgetting": self.forgetting, "nodes": self.nodes, "apart": self.apart, "gram": self.gram.copy(),
-                "cross": self.cross.copy(), "experience": self.experience.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Moments:
-        """Go on to the bit where ``state`` was taken."""
-        _, width, leads = np.shape(state["cross"])
-        moments = cls(int(state["nodes"]), width, leads, float(state["forgetting"]), apart=bool(state["apart"]))
-        for name in ("gram", "cross", "experience"):
-            setattr(moments, name, np.array(state[name], dtype="float64"))
-        return moments
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, squared_gradient
 from terracast.adapt.correction.experts.convex_stack import ConvexStack
+from terracast.streams.stateful import Stateful
 
 Loss = Literal["squared", "absolute"]
 
 
 @dataclass(frozen=True)
-class Stacked:
+class Stacked(Stateful):
     """What was said at one issue, kept until its labels come: experts, candidates and the blend (…, lead, node)."""
 
     points: np.ndarray
@@ -23,7 +24,7 @@ class Stacked:
     served: np.ndarray
 
 
-class StackedExperts:
+class StackedExperts(Stateful):
     """Three candidates under one ``RegretBoundedMixture``: the ``ConvexStack`` of the experts in ``stacked``, the
     plain mean of those in ``averaged``, and one ``anchor`` (an expert's index: the frozen base, or a simple rule),
     which the blend's summed loss cannot exceed by more than the mixture's bound. ``delay``: issues until the last
@@ -60,17 +61,3 @@ class StackedExperts:
             linear = np.sign(said.served - labels) * (said.candidates - said.served)
         self.stack.learn(labels - said.points[list(self.stacked)])
         self.sure.learn(linear)
-
-    def state(self) -> dict[str, object]:
-        """Settings and both mixtures."""
-        return {"stacked": list(self.stacked), "averaged": list(self.averaged), "anchor": self.anchor,
-                "loss": self.loss, "stack": self.stack.state(), "sure": self.sure.state()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> StackedExperts:
-        """Go on to the bit where ``state`` was taken."""
-        stack, sure = ConvexStack.restore(state["stack"]), RegretBoundedMixture.restore(state["sure"])
-        stacked, averaged = ([int(one) for one in state[name]] for name in ("stacked", "averaged"))
-        blend = cls(1, 1, stacked=stacked, averaged=averaged, anchor=int(state["anchor"]), delay=0, loss=state["loss"])
-        blend.stack, blend.sure = stack, sure
-        return blend

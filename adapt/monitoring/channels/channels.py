@@ -6,9 +6,8 @@ streams of the errors are; their scores join one threshold, so that the promise 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHT
 from terracast.adapt.monitoring.diagnosis.change_types import Began, began
 from terracast.adapt.monitoring.episodes.compared_windows import Span, windows_at
 from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.streams.stateful import Stateful
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.
@@ -75,7 +75,7 @@ class FrozenMonitor(Protocol):
 
 
 @dataclass
-class Channels:
+class Channels(Stateful):
     """Several kinds of evidence, watched side by side; made by ``fit``.
 
     ``usual``: of each kind what is told in the reference (statistic, node + 1) on average, and the quantiles of its
@@ -179,27 +179,6 @@ class Channels:
             mean = np.where(counts >= witness.enough(size), sums / np.maximum(counts, 1), np.nan)
             self.past[at] = np.concatenate([self.past[at], mean[None]])[-REACH:]
         self._open = []
-
-    def state(self) -> dict[str, object]:
-        """What was frozen, the past blocks and the open one."""
-        return {"scan": self.scan.state(), "witnesses": [
-            {"kind": witness.kind, "frozen": witness.state() if isinstance(witness, CovariateShift) else None,
-             "told": standardised.copy(), "quantiles": quantiles.copy(), "past": past.copy(),
-             "open": None if not self._open else {"sums": self._open[at][0].copy(), "counts": self._open[at][1].copy()}}
-            for at, (witness, (standardised, quantiles), past)
-            in enumerate(zip(self.witnesses, self.usual, self.past, strict=True))]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Channels:
-        """What ``state`` described."""
-        each = state["witnesses"]
-        opened = [one["open"] for one in each]
-        return cls(tuple(CovariateShift.restore(one["frozen"]) if one["kind"] == "input" else IntervalCalibration()
-                         for one in each), WindowScan.restore(state["scan"]),
-                   tuple((np.array(one["told"], float), np.array(one["quantiles"], float)) for one in each),
-                   [np.array(one["past"], float) for one in each],
-                   [(np.array(one["sums"], float), np.array(one["counts"], float))
-                    for one in opened if one is not None])
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from terracast.adapt.monitoring.statistics.reference_scale import CLIP, ReferenceScale
+from terracast.streams.stateful import Stateful
 
 OF_TARGET = ("level", "spread", "roughness", "daily swing", "share missing")
 OF_DRIVER = ("level", "spread")
@@ -64,7 +63,7 @@ def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class CovariateShift:
+class CovariateShift(Stateful):
     """The frozen reference of the context: ``location`` and ``scale`` (feature, node), robust, and ``whitening``
     (feature, feature), the root of the inverse of the features' shrunk covariance; ``known`` (feature,) bool: those
     that the reference saw and that are compared.
@@ -146,17 +145,6 @@ class CovariateShift:
                              f"{'above' if now[at] > 0 else 'below'} what is usual there" for at in named)
         words = f"the context {where} is unlike the reference: {moved}; it lies farther off than {_share(rank)} of it"
         return words, "away"
-
-    def state(self) -> dict[str, object]:
-        """What was frozen."""
-        return {"variables": list(self.variables), "location": self.location.copy(), "scale": self.scale.copy(),
-                "whitening": self.whitening.copy(), "known": self.known.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> CovariateShift:
-        """What ``state`` described."""
-        return cls(tuple(state["variables"]), np.array(state["location"], float), np.array(state["scale"], float),
-                   np.array(state["whitening"], float), np.array(state["known"], bool))
 
 
 def _share(rank: float) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from terracast.streams.stateful import Stateful
+
 HONEST = 0.5  # mean way from the middle, of the way to the edge, where intervals hold
 LEAST = 0.05  # off from that, about four points of coverage: less is no news
 LOW, HIGH = 0.1, 0.9  # the 80 % interval
@@ -18,7 +20,7 @@ ONE_SIDED = 2.0  # misses on one side that are so many times those on the other 
 
 
 @dataclass(frozen=True)
-class IntervalCalibration:
+class IntervalCalibration(Stateful):
     """Reads blocks of PITs; there is nothing to be learned.
 
     Of a block are kept, at each node: how far from the middle labels fell, and the shares of them below and above the

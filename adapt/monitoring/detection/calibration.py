@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,13 @@ from terracast.adapt.monitoring.detection.detector import Detector, ReferenceSta
 from terracast.adapt.monitoring.detection.glr_scan import WindowScan
 from terracast.adapt.monitoring.diagnosis.e_value import EValues
 from terracast.adapt.monitoring.episodes.compared_windows import Span
-from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
+from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, MonitorError, ReferencePeriod
+from terracast.streams.stateful import Stateful
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Stateful):
     """What ``calibrate`` froze.
 
     Attributes
@@ -64,28 +64,6 @@ class Calibration:
     def block(self) -> int:
         """Steps of a block."""
         return self.clock.block
-
-    def state(self) -> dict[str, object]:
-        """Numbers and arrays from which ``restore`` rebuilds it."""
-        return {"kinds": list(KINDS), "nodes": list(self.nodes), "step": int(self.clock.step.astype(np.int64)),
-                "block": self.clock.block, "false_alarms_per_month": self.false_alarms_per_month,
-                "detector": self.detector, "threshold": self.threshold, "views": self.views.state(),
-                "scan": self.scan.state(), "sure": self.sure.state(),
-                "reference": None if self.reference is None else [int(at.astype(np.int64)) for at in self.reference]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Calibration:
-        """What ``state`` described. Raises ``MonitorError`` where it watched other streams than this version does."""
-        if list(state.get("kinds", ())) != list(KINDS):
-            raise MonitorError("a monitor that was saved by another version", where="saved loop",
-                               expected="the streams " + ", ".join(KINDS),
-                               remedy="begin service anew on all that is known: terracast retrain")
-        span = state["reference"]
-        return cls(tuple(state["nodes"]), BlockClock(np.timedelta64(int(state["step"]), "ns"), int(state["block"])),
-                   float(state["false_alarms_per_month"]), str(state["detector"]), float(state["threshold"]),
-                   NodeStatistics.restore(state["views"]), WindowScan.restore(state["scan"]),
-                   EValues.restore(state["sure"]),
-                   None if span is None else (np.datetime64(int(span[0]), "ns"), np.datetime64(int(span[1]), "ns")))
 
 
 def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: int, by_node: bool = False,

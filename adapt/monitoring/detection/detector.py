@@ -7,15 +7,16 @@ that changed. The monitor does the rest, whichever detector it is: it sets the t
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
 from terracast.streams.plugins import PluginError, find_plugin, has_plugin
+from terracast.streams.stateful import Stateful
 
 __all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",
            "check_name", "detector_named"]
@@ -55,11 +56,14 @@ class ReferenceStatistics:
         return self.rates if self.rates.ndim == 1 else np.asarray(self.rates.sum(axis=1))
 
 
-class Detector(Protocol):
-    """A change detector over all streams of a monitor. Inherit it; six methods are to be written.
+class Detector(Stateful, ABC):
+    """A change detector over all streams of a monitor. Inherit it; four methods are to be written.
 
     The threshold is the one number that the monitor chooses: 1 is what the detector believes to keep its budget, more
     is stricter. It lies between 0.6 and 4 (``alarm_threshold``).
+
+    Its attributes are its state: numbers, text, arrays, lists and dicts of them, and other ``Stateful`` objects are
+    saved and read back by ``Stateful.state`` and ``Stateful.restore``. Override both where another form must be kept.
 
     A detector must be deterministic, must not read anything but what it is handed, and must go on after ``restore``
     as if it had never stopped. ``adapt.monitoring.detection.conformance`` checks all of this.
@@ -115,15 +119,6 @@ class Detector(Protocol):
     @abstractmethod
     def restart(self) -> None:
         """Forget all blocks that were seen, and keep what was fitted: another forecaster serves."""
-
-    @abstractmethod
-    def state(self) -> dict[str, object]:
-        """Everything needed to go on: numbers, text, arrays, and lists and dicts of them."""
-
-    @classmethod
-    @abstractmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """What ``state`` described, to the bit."""
 
     def update_many(self, streams: np.ndarray, new: int) -> np.ndarray:
         """Take in several blocks, as so many calls of ``update``; override it where that can be faster.

@@ -9,9 +9,8 @@ their tails are heavy: limits are set on the largest of each run of blocks, sinc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -169,15 +168,6 @@ class WindowScan(Detector):
         (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
         moved = np.stack([differences(past[-HISTORY - window:], window)[-1] for window in WINDOWS])
         return moved / self.limits, moved
-
-    def state(self) -> dict[str, object]:
-        """Limits and threshold."""
-        return {"limits": self.limits.copy(), "threshold": self.threshold}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> WindowScan:
-        """What ``state`` described."""
-        return cls(np.array(state["limits"], float), float(state["threshold"]))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -44,11 +42,6 @@ class KswinDetector(SequentialDetector):
     def bank(nodes: int, level: float, blocks: int) -> KswinBank:
         """See ``SequentialDetector.bank``."""
         return KswinBank(nodes, alpha=math.exp(-level), **_sizes(blocks))
-
-    @staticmethod
-    def restore_bank(state: Mapping[str, Any]) -> KswinBank:
-        """See ``SequentialDetector.restore_bank``."""
-        return KswinBank.restore(state)
 
     @classmethod
     def flags(cls, values: np.ndarray, level: float, blocks: int) -> np.ndarray:

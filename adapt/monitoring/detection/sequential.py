@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from terracast.adapt.monitoring.detection.bank.contract import DetectorBank
 from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 from terracast.adapt.monitoring.detection.detector import Detector, ReferenceStatistics, Rehearsal
 from terracast.stats.block_bootstrap import circular_block_rows
+from terracast.streams.stateful import Stateful
 
 LOWEST, HIGHEST = 0.05, 60.0  # levels
 HALVINGS = 14  # of that range: to 0.004
@@ -38,7 +39,7 @@ MIN_DEVIATION = 1e-9
 
 
 @dataclass(frozen=True)
-class Levels:
+class Levels(Stateful):
     """What a sequential detector freezes.
 
     Attributes
@@ -69,17 +70,6 @@ class Levels:
         kinds = np.flatnonzero(np.isfinite(self.levels)).tolist()
         return [(kind, np.flatnonzero(self.kinds == kind)) for kind in kinds]
 
-    def state(self) -> dict[str, object]:
-        """Arrays from which ``restore`` rebuilds them."""
-        return {"centre": self.centre.copy(), "scale": self.scale.copy(), "kinds": self.kinds.copy(),
-                "levels": self.levels.copy(), "blocks": self.blocks}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Levels:
-        """What ``state`` described."""
-        return cls(np.array(state["centre"], float), np.array(state["scale"], float), np.array(state["kinds"], int),
-                   np.array(state["levels"], float), int(state["blocks"]))
-
 
 class SequentialDetector(Detector):
     """A bank of detectors for each kind of stream; a subclass says which. As in river, one that fired starts anew.
@@ -101,11 +91,6 @@ class SequentialDetector(Detector):
     @abstractmethod
     def bank(nodes: int, level: float, blocks: int) -> DetectorBank:
         """As many detectors of standardised values as ``nodes``, at this ``level``; ``blocks`` the reference had."""
-
-    @staticmethod
-    @abstractmethod
-    def restore_bank(state: Mapping[str, Any]) -> DetectorBank:
-        """A bank that goes on where its ``state`` was taken."""
 
     @classmethod
     def flags(cls, values: np.ndarray, level: float, blocks: int) -> np.ndarray:
@@ -166,18 +151,6 @@ class SequentialDetector(Detector):
         for bank in self._banks:
             bank.reset()
 
-    def state(self) -> dict[str, object]:
-        """What was frozen, the threshold and the banks."""
-        return {"frozen": self.frozen.state(), "threshold": self.threshold,
-                "banks": [bank.state() for bank in self._banks]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Self:
-        """What ``state`` described."""
-        made = cls(Levels.restore(state["frozen"]), float(state["threshold"]))
-        made._banks = [cls.restore_bank(one) for one in state["banks"]]
-        return made
-
 
 class AdwinDetector(SequentialDetector):
     """ADWIN (Bifet and Gavaldà 2007) on each stream: flags equal to ``river.drift.ADWIN``, by a compiled bank.
@@ -193,11 +166,6 @@ class AdwinDetector(SequentialDetector):
         """See ``SequentialDetector.bank``."""
         delta = 2.0 * math.log(AdwinDetector.WINDOW) * math.exp(-level)
         return AdwinBank(nodes, delta=delta, clock=1, min_window_length=1, grace_period=10)
-
-    @staticmethod
-    def restore_bank(state: Mapping[str, Any]) -> AdwinBank:
-        """See ``SequentialDetector.restore_bank``."""
-        return AdwinBank.restore(state)
 
 
 class PageHinkleyDetector(SequentialDetector):
@@ -216,11 +184,6 @@ class PageHinkleyDetector(SequentialDetector):
         allowance = PageHinkleyDetector.ALLOWANCE
         return PageHinkleyBank(nodes, min_instances=PageHinkleyDetector.FIRST, delta=allowance,
                                threshold=level / (2 * allowance))
-
-    @staticmethod
-    def restore_bank(state: Mapping[str, Any]) -> PageHinkleyBank:
-        """See ``SequentialDetector.restore_bank``."""
-        return PageHinkleyBank.restore(state)
 
 
 def _units(streams: np.ndarray, kinds: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,13 +13,12 @@ Rinaldo 2024, E-detectors).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.glr_scan import differences
+from terracast.streams.stateful import Stateful
 
 POWER = 0.4  # of the bet: small values of p are bet on, E[POWER × p^(POWER - 1)] = 1 for uniform p
 LARGEST = 1e12  # more says nothing more
@@ -52,7 +51,7 @@ def _at_most(value: float, unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class EValues:
+class EValues(Stateful):
     """E-detectors of many streams without a state of their own: what the last ``LATEST`` blocks are worth.
 
     ``scale`` (stream,): size of a normal block's difference from the weeks before; ``usual`` (kind, quantile): the
@@ -102,14 +101,3 @@ class EValues:
         for rises, falls in zip(*bets, strict=True):
             up, down = np.minimum((up + 1.0) * rises, LARGEST), np.minimum((down + 1.0) * falls, LARGEST)
         return np.asarray((up + down) / 2)
-
-    def state(self) -> dict[str, object]:
-        """What was frozen."""
-        return {"scale": self.scale.copy(), "usual": self.usual.copy(), "kinds": self.kinds.copy(),
-                "blocks": self.blocks}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> EValues:
-        """What ``state`` described."""
-        return cls(np.array(state["scale"], float), np.array(state["usual"], float), np.array(state["kinds"], int),
-                   int(state["blocks"]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
+from terracast.streams.stateful import Stateful
 
 KINDS = ("error", "input", "calibration", "health")
 COSTS = ("error", "calibration")  # what labels said: only these are losses
@@ -24,7 +24,7 @@ def kind_of(sort: str) -> str:
 
 
 @dataclass(frozen=True)
-class ChannelEvidence:
+class ChannelEvidence(Stateful):
     """What one kind said of an episode: when ``first``, since when it goes on (``since``), and the words, strength and
     windows of its strongest evidence."""
 
@@ -38,19 +38,6 @@ class ChannelEvidence:
         """The same in the stamps that people read; see ``Windows.shown``."""
         return replace(self, first=true(self.first), since=true(self.since),
                        windows=None if self.windows is None else self.windows.shown(true))
-
-    def state(self) -> dict[str, object]:
-        """As JSON scalars and lists."""
-        first, since = (int(one.astype("datetime64[ns]").astype(np.int64)) for one in (self.first, self.since))
-        return {"first": first, "since": since, "strength": float(self.strength), "words": self.words,
-                "windows": None if self.windows is None else self.windows.state()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> ChannelEvidence:
-        """Read back what ``state`` wrote."""
-        return cls(np.datetime64(int(state["first"]), "ns"), np.datetime64(int(state["since"]), "ns"),
-                   float(state["strength"]), str(state["words"]),
-                   None if state["windows"] is None else Windows.restore(state["windows"]))
 
     def to_json(self) -> dict[str, object]:
         """As a program reads it: instants as text."""

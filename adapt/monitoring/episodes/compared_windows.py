@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.glr_scan import HISTORY
+from terracast.streams.stateful import Stateful
 
 Span = tuple[np.datetime64, np.datetime64]
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(Stateful):
     """Three spans of time, each from its beginning to just before its end.
 
     ``reference``: what units and limits were frozen on; ``before``: the weeks that the ``current`` window was compared
@@ -53,17 +54,6 @@ class Windows:
     def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Windows:
         """The same spans in the stamps that people read: ``true`` answers one for each instant of the loop's axis."""
         return Windows(*((true(span[0]), true(span[1])) for span in (self.reference, self.before, self.current)))
-
-    def state(self) -> list[int]:
-        """Six instants."""
-        return [int(one.astype("datetime64[ns]").astype(np.int64))
-                for span in (self.reference, self.before, self.current) for one in span]
-
-    @classmethod
-    def restore(cls, state: Iterable[int]) -> Windows:
-        """What ``state`` described."""
-        at = [np.datetime64(int(one), "ns") for one in state]
-        return cls((at[0], at[1]), (at[2], at[3]), (at[4], at[5]))
 
     def to_json(self) -> dict[str, Any]:
         """As a program reads it: instants as text, overlaps as shares."""

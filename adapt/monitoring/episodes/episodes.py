@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.channel_evidence import COSTS, KINDS, ChannelEvidence, kind_of, together
 from terracast.adapt.monitoring.episodes.compared_windows import Windows
 from terracast.streams.errors import TerracastError
-from terracast.streams.instant import key_text, nanoseconds
+from terracast.streams.instant import key_text
+from terracast.streams.stateful import Stateful
 
 TIMES = ("opened", "since", "last_evidence")
 STATES = ("opened", "growing", "recovering", "closed")
@@ -41,7 +42,7 @@ class AlarmEvidence(Protocol):
 
 
 @dataclass(frozen=True)
-class Episode:
+class Episode(Stateful):
     """One change of the world: ``opened`` and ``last_evidence`` are when evidence came, ``since`` when the change
     seems to have begun.
 
@@ -55,7 +56,7 @@ class Episode:
 
     id: str
     sort: str
-    state: str
+    phase: str
     opened: np.datetime64
     since: np.datetime64
     last_evidence: np.datetime64
@@ -105,32 +106,13 @@ class Episode:
         return replace(self, opened=true(self.opened), since=true(self.since), last_evidence=true(self.last_evidence),
                        heard={kind: one.shown(true) for kind, one in self.heard.items()})
 
-    def to_state(self) -> dict[str, object]:
-        """As JSON scalars and a dict of them."""
-        times = {name: int(getattr(self, name).astype(np.int64)) for name in TIMES}
-        rest = {name: getattr(self, name) for name in ("id", "sort", "state", "words", "count", "action")}
-        return {**rest, **times, "strength": float(self.strength), "watched": list(self.watched),
-                "heard": {kind: one.state() for kind, one in self.heard.items()},
-                "said": {sort: [float(total), float(best), words] for sort, (total, best, words) in self.said.items()},
-                "weights": {node: float(weight) for node, weight in self.weights.items()}}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Episode:
-        """Read back what ``to_state`` wrote."""
-        times = {name: np.datetime64(int(state[name]), "ns") for name in TIMES}
-        said = {sort: (float(total), float(best), str(words))
-                for sort, (total, best, words) in state["said"].items()}
-        heard = {kind: ChannelEvidence.restore(one) for kind, one in state["heard"].items()}
-        return cls(**{**state, **times, "weights": dict(state["weights"]), "said": said, "heard": heard,
-                      "watched": tuple(state["watched"])})
-
     def with_action(self, text: str) -> Episode:
         """The same episode, with the third sentence of its alarm set."""
         return replace(self, action=text if text.endswith(".") else f"{text}.")
 
 
 @dataclass
-class Episodes:
+class Episodes(Stateful):
     """Folds evidence into episodes: at most one drift and one health episode are open at a time.
 
     An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering``
@@ -165,8 +147,8 @@ class Episodes:
         for clue in evidence:
             family = "health" if clue.sort == "health" else "drift"
             known = self._open.get(family)
-            if known is not None and known.state == "recovering" and clue.sort not in known.said:
-                closed.append(replace(known, state="closed"))  # quiet for a while, then something else: a second change
+            if known is not None and known.phase == "recovering" and clue.sort not in known.said:
+                closed.append(replace(known, phase="closed"))  # quiet for a while, then something else: a second change
                 known = None
             self._open[family] = self._opened(now, clue) if known is None else _grown(known, now, clue)
         changed = [one for family, one in self._open.items() if before.get(family) is not one]
@@ -198,9 +180,9 @@ class Episodes:
         for family, one in list(self._open.items()):
             quiet = now - one.last_evidence
             if quiet >= quiet_after:
-                closed.append(replace(self._open.pop(family), state="closed"))
-            elif quiet >= self.cooldown and one.state != "recovering":
-                self._open[family] = replace(one, state="recovering")
+                closed.append(replace(self._open.pop(family), phase="closed"))
+            elif quiet >= self.cooldown and one.phase != "recovering":
+                self._open[family] = replace(one, phase="recovering")
         return closed
 
     def _opened(self, now: np.datetime64, clue: AlarmEvidence) -> Episode:
@@ -211,22 +193,6 @@ class Episodes:
                        said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},
                        heard={kind_of(clue.sort): _first_evidence(now, clue)},
                        watched=self.watched)
-
-    def state(self) -> dict[str, object]:
-        """Settings and open episodes as JSON scalars, lists and strings."""
-        return {"cooldown": nanoseconds(self.cooldown), "name": self.name, "watched": list(self.watched),
-                "quiet_after": None if self.quiet_after is None else nanoseconds(self.quiet_after),
-                "open": [one.to_state() for one in self._open.values()]}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Episodes:
-        """Episodes that go on where ``state`` was taken."""
-        quiet = state["quiet_after"]
-        opened = [Episode.from_state(one) for one in state["open"]]
-        return cls(np.timedelta64(int(state["cooldown"]), "ns"),
-                   None if quiet is None else np.timedelta64(int(quiet), "ns"), str(state["name"]),
-                   tuple(state["watched"]),
-                   {"health" if one.sort == "health" else "drift": one for one in opened})
 
 
 def _grown(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> Episode:
@@ -240,10 +206,10 @@ def _grown(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> Episode:
     said[clue.sort] = (total + strength**2, max(best, strength), clue.words if strength > best else words)
     sort = max(said, key=lambda name: (kind_of(name) == "error", said[name][0], name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
-    state = "opened" if known.state == "opened" and now == known.opened else "growing"
+    phase = "opened" if known.phase == "opened" and now == known.opened else "growing"
     heard = _with_evidence(known, now, clue)
     # A clock that goes back must not make an episode older than its evidence.
-    return replace(known, state=state, last_evidence=max(now, known.last_evidence), weights=weights,
+    return replace(known, phase=phase, last_evidence=max(now, known.last_evidence), weights=weights,
                    count=known.count + 1, since=_since(heard), sort=sort, words=said[sort][2], said=said, heard=heard,
                    strength=max(strength, known.strength))
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS
 from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock
+from terracast.streams.stateful import Stateful
 
 
-class BlockHistory:
+class BlockHistory(Stateful):
     """Turns rows of residuals into blocks of statistics, and keeps the last ``RECENT_BLOCKS`` of them.
 
     Attributes
@@ -23,30 +21,34 @@ class BlockHistory:
         What tells the change type; see ``node_statistics.Blocks``.
     """
 
+    NOT_KEPT = frozenset({"_views", "_clock"})
+
     def __init__(self, views: NodeStatistics, clock: BlockClock) -> None:
-        self._views, self._clock = views, clock
+        self.handed(views, clock)
         nodes = len(views.weights)
         self.streams = np.zeros((0, len(views.kinds[0])))
         self.moments = np.zeros((0, 7, nodes))
-        self._times: list[np.datetime64] = []
-        self._rows: list[np.ndarray] = []
+        self._times, self._rows = np.zeros(0, "datetime64[ns]"), np.zeros((0, nodes))
         self._before: tuple[np.datetime64, np.ndarray] | None = None
+
+    def handed(self, views: NodeStatistics, clock: BlockClock) -> None:
+        """Take what a state does not keep, for the monitor keeps it."""
+        self._views, self._clock = views, clock
 
     @property
     def opened(self) -> np.datetime64 | None:
         """The first instant of the open block; None: it holds no row."""
-        return self._times[0] if self._times else None
+        return self._times[0] if len(self._times) else None
 
     def add(self, time: np.datetime64, row: np.ndarray) -> None:
         """Put the residuals ``row`` (node,) of ``time`` into the open block."""
-        self._times.append(time)
-        self._rows.append(row)
+        self._times, self._rows = np.append(self._times, time), np.concatenate([self._rows, row[None]])
 
     def close(self) -> tuple[np.datetime64, np.ndarray]:
         """End the open block; answers its last instant, and which nodes (node,) showed nothing in it."""
-        time, rows = self._times[-1], np.stack(self._rows)
-        made = self.blocks(np.array(self._times), rows)
-        self._before, self._times, self._rows = (time, rows[-1]), [], []
+        time, rows = self._times[-1], self._rows
+        made = self.blocks(self._times, rows)
+        self._before, self._times, self._rows = (time, rows[-1]), self._times[:0], rows[:0]
         self.take(made)
         return time, ~np.isfinite(rows).any(axis=0)
 
@@ -65,25 +67,5 @@ class BlockHistory:
 
     def restart(self) -> None:
         """Forget everything."""
-        self._times, self._rows, self._before = [], [], None
+        self._times, self._rows, self._before = self._times[:0], self._rows[:0], None
         self.streams, self.moments = self.streams[:0], self.moments[:0]
-
-    def state(self) -> dict[str, object]:
-        """VersionHistory blocks, the open one, and the row before it."""
-        return {"past": self.streams.copy(), "moments": self.moments.copy(),
-                "times": np.array(self._times, "datetime64[ns]").astype(np.int64),
-                "rows": np.array(self._rows, float).reshape(-1, self.moments.shape[2]),
-                "before": None if self._before is None else
-                {"time": int(self._before[0].astype(np.int64)), "row": self._before[1].copy()}}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], views: NodeStatistics, clock: BlockClock) -> BlockHistory:
-        """What ``state`` described, for these views and this clock."""
-        made = cls(views, clock)
-        made.streams, made.moments = np.array(state["past"], float), np.array(state["moments"], float)
-        made._times = [np.datetime64(int(time), "ns") for time in state["times"]]
-        made._rows = [np.array(row, float) for row in state["rows"]]
-        if state["before"] is not None:
-            made._before = (np.datetime64(int(state["before"]["time"]), "ns"),
-                            np.array(state["before"]["row"], float))
-        return made

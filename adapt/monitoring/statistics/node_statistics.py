@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.statistics.gain import QUIET, factors, mean_of, units_of
 from terracast.adapt.monitoring.statistics.reference_scale import ReferenceScale
 from terracast.adapt.monitoring.statistics.volatility import Volatility
+from terracast.streams.stateful import Stateful
 
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
@@ -36,7 +35,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class NodeStatistics:
+class NodeStatistics(Stateful):
     """Turns residuals (time, node) into what is watched, frozen at ``fit``: ``KINDS``, a number a block each.
 
     *own* = z of the node; *local* = z minus what its neighbours' z make one expect (ridge regression on the best
@@ -214,20 +213,6 @@ class NodeStatistics:
         seen = np.isfinite(over)
         total = seen @ pull.T
         return scale - np.where(total > 0, np.where(seen, over, 0.0) @ pull.T / np.maximum(total, 1e-12), 0.0)
-
-    def state(self) -> dict[str, object]:
-        """Arrays from which ``restore`` rebuilds the views."""
-        return {"reference": self.reference.state(), "weights": self.weights.copy(), "power": self.power.copy(),
-                "usual": self.usual.copy(), "burst": self.burst.copy(), "units": self.units.copy(),
-                "roughness": self.roughness.state()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> NodeStatistics:
-        """What ``state`` described."""
-        return cls(ReferenceScale.restore(state["reference"]), np.array(state["weights"], float),
-                   np.array(state["power"], float), np.array(state["usual"], float),
-                   np.array(state["burst"], float), np.array(state["units"], float),
-                   Volatility.restore(state["roughness"]))
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:

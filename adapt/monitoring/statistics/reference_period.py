@@ -13,6 +13,7 @@ from terracast.adapt.monitoring.episodes.compared_windows import Span
 from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_scale import varies
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 MONTH = np.timedelta64(30 * 24 + 12, "h")
 DAY = np.timedelta64(1, "D")
@@ -24,7 +25,7 @@ class MonitorError(TerracastError):
 
 
 @dataclass(frozen=True)
-class BlockClock:
+class BlockClock(Stateful):
     """Which block an instant is of: ``block`` steps of length ``step``, counted from 1970."""
 
     step: np.timedelta64

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from terracast.streams.errors import TerracastError
+from terracast.streams.stateful import Stateful
 
 CLIP = 8.0  # beyond this a value is an outlier whose size says nothing more
 MAD_TO_DEVIATION = 1.4826  # the median absolute deviation of a normal variable is 0.6745 standard deviations
@@ -18,7 +18,7 @@ class ReferencePeriodError(TerracastError):
 
 
 @dataclass(frozen=True)
-class ReferenceScale:
+class ReferenceScale(Stateful):
     """Location and scale of each node, both of shape (node,), frozen at ``fit``.
 
     A detector that sees raw units alarms by the unit and not by the change; every stream is standardised by this
@@ -58,15 +58,6 @@ class ReferenceScale:
     def standardise(self, values: np.ndarray) -> np.ndarray:
         """Values (…, node) as z, clipped to ±8; NaN stays NaN."""
         return np.clip((np.asarray(values, float) - self.location) / self.scale, -CLIP, CLIP)
-
-    def state(self) -> dict[str, object]:
-        """Arrays from which ``restore`` rebuilds this reference bit by bit."""
-        return {"location": self.location.copy(), "scale": self.scale.copy()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, object]) -> ReferenceScale:
-        """What ``state`` described."""
-        return cls(np.array(state["location"], float), np.array(state["scale"], float))
 
 
 def varies(values: np.ndarray) -> np.ndarray:

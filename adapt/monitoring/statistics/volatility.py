@@ -7,11 +7,11 @@ nitrogen dioxide and sulphur dioxide a shift of a quarter of a deviation stands 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from terracast.streams.stateful import Stateful
 
 QUIET = 0.05  # added before the logarithm, in typical sizes
 PENALTY = 30.0  # values that each coefficient but the mean must be worth
@@ -22,7 +22,7 @@ SEVERAL = 8  # steps of a block from which on it has a course of its own
 
 
 @dataclass(frozen=True)
-class Volatility:
+class Volatility(Stateful):
     """Log roughness of each node as a regression on the step of the block and on what the neighbours make one expect.
 
     ``weights`` (feature, node), ``power`` (node,): mean expected²; ``size``: steps of a block.
@@ -81,15 +81,6 @@ class Volatility:
             return np.zeros((len(steps), 0))
         angle = 2 * np.pi * np.asarray(steps) / self.size
         return np.stack([wave(times * angle) for times in (1, 2) for wave in (np.cos, np.sin)], axis=1)
-
-    def state(self) -> dict[str, object]:
-        """Arrays from which ``restore`` rebuilds it."""
-        return {"weights": self.weights.copy(), "power": self.power.copy(), "size": self.size}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Volatility:
-        """What ``state`` described."""
-        return cls(np.array(state["weights"], float), np.array(state["power"], float), int(state["size"]))
 
 
 def _level(expected: np.ndarray, power: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from terracast.adapt.monitoring.detection.bank.adwin_window import ROWS, cut_found, insert, log_term, rows_for
-from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.adapt.monitoring.detection.bank.contract import DetectorBank, DetectorError
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 
 
@@ -44,7 +44,7 @@ def _feed(values: np.ndarray, counts: np.ndarray, sums: np.ndarray, buckets: np.
     return longest
 
 
-class AdwinBank:
+class AdwinBank(DetectorBank):
     """One ADWIN a node (Bifet and Gavaldà 2007); arguments and defaults are river's own.
 
     ``delta``: significance; ``clock``: values between two checks; ``max_buckets`` of each size; ``min_window_length``

@@ -19,14 +19,14 @@ from numba import njit
 from river.drift import KSWIN
 from scipy.stats import ks_2samp
 
-from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.adapt.monitoring.detection.bank.contract import DetectorBank, DetectorError
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 
 SEED = 0  # without one KSWIN would draw from the clock
 MIN_DISTANCE = 0.1  # below it river never fires
 
 
-class KswinBank:
+class KswinBank(DetectorBank):
     """One ``river.drift.KSWIN`` a node; ``update`` costs about half a millisecond a node.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.adapt.monitoring.detection.bank.contract import DetectorBank, DetectorError
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 
 # count, mean, sum of increases, sum of decreases, lowest increase, highest decrease. River starts the highest at -1
@@ -51,7 +51,7 @@ def _feed(values: np.ndarray, sums: np.ndarray, flags: np.ndarray, fewest: int, 
                 flags[step, begin + at] = fired[at] != 0.0
 
 
-class PageHinkleyBank:
+class PageHinkleyBank(DetectorBank):
     """One Page-Hinkley test a node (Page 1954); arguments and defaults are river's own.
 
     ``min_instances`` values before the first alarm, ``delta`` (units of the values) forgiven at each, ``threshold``
