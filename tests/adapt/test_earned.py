@@ -54,5 +54,5 @@ def test_what_is_not_finite_is_not_served_and_the_state_is_exact() -> None:
     again = NoHarmGuard.restore(earned.state())
     assert np.array_equal(again.serve(base, base + 1.0), earned.serve(base, base + 1.0))
     successor = earned.successor()
-    assert successor.budget.state()["base"] == pytest.approx(earned.budget.state()["base"])
-    assert not np.any(successor.budget.state()["staked"]) and np.any(earned.budget.state()["staked"])
+    assert successor.budget.state()["_base"] == pytest.approx(earned.budget.state()["_base"])
+    assert not np.any(successor.budget.state()["_staked"]) and np.any(earned.budget.state()["_staked"])

@@ -1,6 +1,5 @@
 """The monitor: the promise on false alarms, what it finds and where, outages, and state."""
 
-import json
 
 import numpy as np
 import pytest
@@ -135,7 +134,7 @@ def test_how_rows_are_cut_and_restarts_change_nothing(fitted, cuts):
         row = min(row + cut, len(times))
         parted = Monitor.restore(parted.state())
     assert tuple(found) == expected and expected
-    assert whole.state()["past"].tobytes() == parted.state()["past"].tobytes()
+    assert whole.history.streams.tobytes() == parted.history.streams.tobytes()
 
 
 def test_a_replay_says_what_the_loop_would(fitted):
@@ -156,18 +155,18 @@ def test_rows_count_once(fitted):
     one.observe(times, residuals)
     for row in range(0, len(times), 24):
         other.observe(times[:row + 24], residuals[:row + 24])
-    for part in ("past", "moments"):
-        assert one.state()[part].tobytes() == other.state()[part].tobytes()
+    for part in ("streams", "moments"):
+        assert getattr(one.history, part).tobytes() == getattr(other.history, part).tobytes()
 
 
 def test_fit_is_repeatable_and_says_what_it_needs(fitted):
-    state, _ = fitted
+    frozen = Monitor.restore(fitted[0]).calibration
     times, residuals = network(0, 200)
-    assert Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).state()["threshold"] == state["threshold"]
+    assert Monitor.fit(residuals, times, 1.0, seed=3, nodes=NAMES).calibration.threshold == frozen.threshold
     stricter = Monitor.fit(residuals, times, 0.25, seed=3)
     limits = stricter.calibration.threshold * stricter.calibration.scan.limits
     known = np.isfinite(limits)
-    assert (limits > state["threshold"] * state["scan"]["limits"])[known].mean() > 0.9
+    assert (limits > frozen.threshold * frozen.scan.limits)[known].mean() > 0.9
     with pytest.raises(MonitorError, match="longer reference"):
         Monitor.fit(residuals[:20], times[:20], block=DAY, seed=0)
     with pytest.raises(MonitorError, match="one row a time"):
@@ -176,8 +175,9 @@ def test_fit_is_repeatable_and_says_what_it_needs(fitted):
 
 def test_restart_forgets_but_keeps_the_scale(fitted):
     monitor = Monitor.restore(fitted[0])
+    threshold = monitor.calibration.threshold
     monitor.restart()
-    assert monitor.state()["threshold"] == fitted[0]["threshold"]
+    assert monitor.calibration.threshold == threshold
     times, residuals = later(fitted[1], 28, 9)
     assert monitor.observe(times, residuals + 4) == ()  # too few blocks to compare with anything
 
@@ -187,7 +187,6 @@ def test_other_clocks():
     for step, rows in ((np.timedelta64(1, "D"), 400), (np.timedelta64(5, "m"), 1500)):
         times = np.datetime64("2020-01-01", "ns") + np.arange(rows) * step
         monitor = Monitor.fit(draws.normal(size=(rows, 1)), times, seed=0)
-        json.dumps({name: monitor.state()[name] for name in ("nodes", "step", "block", "threshold", "last")})
         values = draws.normal(size=(rows, 1)) + 5
         assert any(one.sort == "level" for one in monitor.observe(times[-1] + (times - times[0]) + step, values))
 

@@ -157,7 +157,7 @@ def test_what_a_maker_makes_does_not_hang_on_what_is_known_later(rung: str) -> N
         maker.remember(act, "new", watched, moment)
         forecast = None if made.forecaster is None else made.forecaster.forecast(
             watched.panel(moment, now - 4 * DAY), watched.request.at(now))["x"].values
-        told.append((made.receipt.why, made.receipt.kept, forecast, maker.past.state()["regimes"]))
+        told.append((made.receipt.why, made.receipt.kept, forecast, maker.past.regimes.state()))
     assert told[0][:2] == told[1][:2]
     np.testing.assert_array_equal(told[0][2], told[1][2])
     assert str(told[0][3]) == str(told[1][3])

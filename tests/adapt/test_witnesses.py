@@ -149,8 +149,8 @@ def test_a_monitor_without_them_is_what_it_was() -> None:
     world = World.of(3, END)
     plain = world.fit(FITTED, 1.0, pits=False, inputs=False)
     state = plain.state()
-    assert state["witnesses"] is None and plain.kinds == ("error",) and plain.variables == ()
-    unknown = Monitor.restore({**state, "reference": None})
+    assert plain.kinds == ("error",) and plain.variables == ()
+    unknown = Monitor.restore({**state, "calibration": {**state["calibration"], "reference": None}})
     said, then = world.watched(plain, FITTED, END - 1), world.watched(unknown, FITTED, END - 1)
     assert [one.words for one in said] == [one.words for one in then] and all(one.windows is None for one in then)
     only = world.fit(FITTED, 1.0, inputs=False)
@@ -161,7 +161,7 @@ def test_a_new_champion_forgets_intervals_but_not_the_context(calm: World) -> No
     monitor = calm.fit(FITTED, 1.0)
     calm.watched(monitor, FITTED, ONSET)
     monitor.restart()
-    context, intervals = (one["past"] for one in monitor.state()["witnesses"]["witnesses"])  # type: ignore[index]
+    context, intervals = monitor.state()["_witnesses"]["past"]  # type: ignore[index]
     assert np.isfinite(context).all() and np.isnan(intervals).all()
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from terracast.flows.workspace import open_store
+from terracast.streams.stateful import decoded
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 STEP = 5  # seconds between stamps, and between steps of the loop
@@ -88,7 +89,7 @@ class Tank:
     @property
     def last_step(self) -> np.datetime64 | None:
         state = open_store(self.folder / "terracast.toml").read().state("loop")
-        return None if state is None or state["last_tick"] is None else np.datetime64(str(state["last_tick"]))
+        return None if state is None else decoded(state["last_tick"])  # type: ignore[return-value]
 
     @property
     def champion(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ig
     xr.testing.assert_identical(one.ledger("forecasts/air"), two.ledger("forecasts/air"))
     same_trees(one.state("loop"), two.state("loop"))
     loop = one.state("loop")
-    assert loop["beside"]["air"] and loop["champion"]["mixture"]["experts"]["company"] is not None
+    assert loop["watched"]["beside"]["air"] and _covariates(loop) is not None
 
 
 def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
@@ -110,7 +111,11 @@ def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) 
     small_city.deliver(0, SEED_DAYS)
     watch_once(small_city.open(), small_city.day(SEED_DAYS))
     loop = small_city.open().store.read().state("loop")
-    assert loop["beside"] == {} and loop["champion"]["mixture"]["experts"]["company"] is None
+    assert loop["watched"]["beside"] == {} and _covariates(loop) is None
+
+
+def _covariates(loop: Any) -> Any:
+    return loop["deployment"]["champion"]["mixture"]["experts"]["covariates"]
 
 
 def _serve_by(config: Path, policy: str, *more: str) -> None:

@@ -23,6 +23,7 @@ from terracast.streams.quality import (
     tickets,
 )
 from terracast.streams.quality.labels import LABELS, bit
+from terracast.streams.storage.tree import pack, unpack
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 BEIJING = DATA / "beijing_air_quality" / "beijing_air_quality.nc"

@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, detector_named
+from terracast.streams.storage.tree import pack, unpack
 
 BLOCKS, STREAMS = 200, 4
 STEP = 140  # block of the step in what follows the reference
@@ -118,26 +118,10 @@ class DetectorConformance:
         assert flags(1.0).shape == (2 * BLOCKS, STREAMS) and flags(4.0).sum() <= flags(0.6).sum()
 
 
-def _stored(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy, as the store keeps it: arrays as bytes, all else as JSON."""
-    return {name: _kept(value) for name, value in state.items()}
+def _stored(state: Mapping[str, object]) -> dict[str, Any]:
+    """A copy, as the store keeps it."""
+    return cast(dict[str, Any], unpack(pack(state)))
 
 
-def _kept(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _stored(value)
-    if isinstance(value, np.ndarray):
-        return np.frombuffer(value.tobytes(), value.dtype).reshape(value.shape).copy()
-    if isinstance(value, list):
-        return [_kept(one) for one in value]
-    return json.loads(json.dumps(value))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list):
-        return len(one) == len(other) and all(_same(*pair) for pair in zip(one, other, strict=True))
-    if isinstance(one, np.ndarray):
-        return bool(one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes())
-    return bool(one == other)
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return pack(one) == pack(other)
