@@ -128,7 +128,7 @@ def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
     last = first + (stop - first) // watched.cadence * watched.cadence
     first = max(first, last - (MOST_ISSUES - 1) * watched.cadence)
     times, rows, pits, seen = [], [], [], []
-    for then in clock(_Earlier(moment), first, stop, watched.cadence):  # type: ignore[arg-type]
+    for then in clock(_Earlier(moment), first, stop, watched.cadence):
         context, request = watched.context(then), watched.request.at(then.now)
         seen.append(features(context, variables))
         times.append(request.valid_times[:short])

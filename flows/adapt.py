@@ -87,7 +87,7 @@ class Registered:
                           reference=(shown(act.asked - self.maker.window(act, loop.watched)), shown(act.asked)),
                           command="terracast adapt")
         receipt = made.receipt.as_json()
-        measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")  # type: ignore[arg-type]
+        measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")
                     if receipt[name] is not None}
         return workspace.registry.add(forecaster, lineage, metrics=measured,
                                       panel=loop.watched.panel(moment, moment.now - loop.watched.history),

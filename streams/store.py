@@ -103,9 +103,9 @@ class View:
         held = find_domain(self.root, domain)
         return None if held is None else held.clock
 
-    def state(self, name: str) -> dict[str, object] | None:
+    def state(self, name: str) -> dict[str, Any] | None:
         """What ``set_state`` was last given, None where nothing was."""
-        return cast("dict[str, object] | None", self._tree("states", name))
+        return cast("dict[str, Any] | None", self._tree("states", name))
 
     def state_part(self, name: str, part: str) -> object:
         """One entry of a state, None where there is none: reads no more of the state than it must."""

@@ -112,7 +112,7 @@ class RetentionTest(Stateful):
         if len(told) < 2:
             return None
         worse = {name: one_sided_p(theirs - (1 + self.margin) * ours, 1) for name, ours, theirs in told}
-        ours, theirs = (np.concatenate([one[place] for one in told]) for place in (1, 2))  # type: ignore[misc]
+        ours, theirs = np.concatenate([one[1] for one in told]), np.concatenate([one[2] for one in told])
         gain, n = 1 - float(theirs.mean() / ours.mean()), len(ours)
         name = min(worse, key=lambda one: worse[one])
         if worse[name] < self.alpha / len(told):
@@ -134,5 +134,5 @@ def _paired(champion: np.ndarray, challenger: np.ndarray) -> tuple[np.ndarray, n
     weight = np.where(there, 1 / np.where(usual > 0, usual, np.inf), 0.0)
     known = weight.any(axis=1)
     total = there.sum(axis=1)[known]
-    return tuple((np.where(there, one, 0.0) * weight)[known].sum(1) / total  # type: ignore[return-value]
-                 for one in (champion, challenger))
+    ours, theirs = ((np.where(there, one, 0.0) * weight)[known].sum(1) / total for one in (champion, challenger))
+    return ours, theirs

@@ -142,5 +142,5 @@ class AdapterRung:
 
     def _merged(self, base: Base, found: Tuned, request: Request) -> Base:
         story = {"rung": self.name, "steps": found.steps, "seed": self.seed, "until": str(request.issue_time)}
-        adapters = [*list(base.lineage.get("adapters", [])), story]  # type: ignore[call-overload]
+        adapters = [*list(base.lineage.get("adapters", [])), story]
         return found.adapter.merged(base, {"adapters": adapters})

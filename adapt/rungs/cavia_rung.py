@@ -67,5 +67,5 @@ class ContextRung:
 
     def _served(self, base: Base, directions: Directions, context: torch.Tensor, request: Request) -> Base:
         story = {"rung": self.name, "steps": self.steps, "seed": self.seed, "until": str(request.issue_time)}
-        adapters = [*list(base.lineage.get("adapters", [])), story]  # type: ignore[call-overload]
+        adapters = [*list(base.lineage.get("adapters", [])), story]
         return merged(base, directions, context, {"adapters": adapters})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time as stopwatch
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -49,7 +49,7 @@ class Receipt:
     expires_at: np.datetime64 | None
     seconds: float = 0.0
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """JSON-ready; a loss that is not a number becomes None."""
         told = asdict(self)
         for name in ("loss_before", "loss_after"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import LinkAssumptions

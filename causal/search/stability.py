@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.knowledge import Knowledge

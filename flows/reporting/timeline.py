@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ MOST_ROWS = 5000
 # share of the time axis that a letter of a label takes where the chart is 600 pixels wide
 SHARE_OF_A_LETTER = 0.0105
 DAY = 86_400_000
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def _start(span: AlarmRow | KnownEvent) -> pd.Timestamp:
     return pd.Timestamp(span.start)
 
 
-def _milliseconds(time: object) -> int:
-    return int(pd.Timestamp(time).value // 1_000_000)  # type: ignore[arg-type]
+def _milliseconds(time: np.datetime64 | pd.Timestamp | None) -> int:
+    return int(pd.Timestamp(time).value // 1_000_000)
 
 
 def _step(table: pd.DataFrame) -> int:
@@ -130,7 +131,7 @@ def _stack(spans: list[Row], first: int, domain: tuple[int, int]) -> int:
     letter = SHARE_OF_A_LETTER * (domain[1] - domain[0])
     ends: list[float] = []
     for row in spans:
-        begin, stop = float(row["at"]), float(row["until"])  # type: ignore[arg-type]
+        begin, stop = float(row["at"]), float(row["until"])
         needed = (len(str(row["label"])) + 2) * letter
         leftward = stop + needed > domain[1]  # no room to the right: the label stands before the bar
         left, right = (begin - needed, stop) if leftward else (begin, stop + needed)

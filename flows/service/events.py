@@ -26,8 +26,8 @@ MOST = 100  # letters kept where no server takes them: the newest
 def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) -> None:
     """Put what is news of the episodes that opened, grew or closed, under true stamps, into the open transaction."""
     state = step.state(STATE) or {"told": {}, "letters": []}
-    told: dict[str, Any] = dict(state["told"])  # type: ignore[call-overload]
-    letters = list(state["letters"])  # type: ignore[call-overload]
+    told: dict[str, Any] = dict(state["told"])
+    letters = list(state["letters"])
     for episode in changed:
         news = _news(episode, told.get(episode.id))
         if news is None:
@@ -47,7 +47,7 @@ def post(step: Transaction, event: str, stream: str, key: str, occurred: np.date
          told: Mapping[str, Any]) -> None:
     """Put one event of another sort into the open transaction; ``key`` names what it tells, once for ever."""
     state = step.state(STATE) or {"told": {}, "letters": []}
-    letters = list(state["letters"])  # type: ignore[call-overload]
+    letters = list(state["letters"])
     new = letter(event, stream, key, _utc(occurred), told)
     if all(one["id"] != new["id"] for one in letters):
         step.set_state(STATE, {**state, "letters": [*letters, new][-MOST:]})
@@ -59,7 +59,7 @@ def deliver(workspace: Workspace) -> None:
     state = None if api is None else workspace.store.read().state(STATE)
     if api is None or state is None or not state["letters"]:
         return
-    sent: list[dict[str, Any]] = list(state["letters"])  # type: ignore[call-overload]
+    sent: list[dict[str, Any]] = list(state["letters"])
     try:
         ask(api, "/events", sent)
     except ServerAwayError as away:
@@ -68,7 +68,7 @@ def deliver(workspace: Workspace) -> None:
     gone = {one["id"] for one in sent}
     with workspace.store.transaction("events delivered") as step:
         now = step.state(STATE) or state
-        rest = [one for one in now["letters"] if one["id"] not in gone]  # type: ignore[attr-defined]
+        rest = [one for one in now["letters"] if one["id"] not in gone]
         step.set_state(STATE, {**now, "letters": rest})
 
 

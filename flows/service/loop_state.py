@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.workspace import Workspace
@@ -23,7 +23,7 @@ FORMAT = 4  # of the saved loop: raise it where a loop of old cannot go on
 class HasState(Protocol):
     """A transaction or a read-only view."""
 
-    def state(self, name: str) -> dict[str, object] | None:
+    def state(self, name: str) -> dict[str, Any] | None:
         """A named state tree, or None."""
         ...
 
@@ -47,7 +47,7 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
     from terracast.adapt.task import ForecastTask
 
     del state["format"]
-    saved = ForecastTask.restore(cast(Mapping[str, Any], state["watched"]))
+    saved = ForecastTask.restore(state["watched"])
     watched = workspace.watched(saved.nodes, saved.drivers, saved.beside)
     return Loop.resume(state, watched, workspace.policy, workspace.registry.load)
 

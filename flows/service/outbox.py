@@ -7,7 +7,7 @@ may be repeated without harm. If a person moved the champion alias by hand, the 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.promotion.ladder import Attempt
 from terracast.adapt.promotion.policy import AdaptationRequest
@@ -84,5 +84,5 @@ def follow_alias(workspace: Workspace, loop: Loop) -> None:
         loop.monitor.restart()
 
 
-def _letters(state: dict[str, object] | None) -> list[dict[str, object]]:
-    return [] if state is None else list(state["letters"])  # type: ignore[call-overload]
+def _letters(state: dict[str, Any] | None) -> list[dict[str, object]]:
+    return [] if state is None else list(state["letters"])

@@ -61,7 +61,7 @@ def tell_silence(workspace: Workspace, now: np.datetime64) -> SilenceNotices:
 
 def silent_nodes(step: Transaction, domain: str) -> frozenset[str]:
     """Which nodes of a domain have been told silent."""
-    told: Mapping[str, Any] = (step.state(STATE) or {}).get(domain, {})  # type: ignore[assignment]
+    told: Mapping[str, Any] = (step.state(STATE) or {}).get(domain, {})
     return frozenset(told.get("nodes", ()))
 
 

@@ -58,7 +58,7 @@ class Base:
 
     name: ClassVar[str] = "base"
 
-    def __init__(self, network: BaseNetwork, lineage: Mapping[str, object] | None = None) -> None:
+    def __init__(self, network: BaseNetwork, lineage: Mapping[str, Any] | None = None) -> None:
         self._network = network.eval()
         self.lineage = dict(lineage or {})
 

@@ -37,7 +37,7 @@ def differences(streams: np.ndarray, window: int) -> np.ndarray:
     return np.asarray(_differences(np.ascontiguousarray(streams, float), window))
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _differences(streams: np.ndarray, window: int) -> np.ndarray:
     """``differences`` by sums that move along: over the window and over the history before it, for all streams."""
     found = np.full(streams.shape, np.nan)

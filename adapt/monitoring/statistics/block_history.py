@@ -50,7 +50,7 @@ class BlockHistory(Stateful):
         made = self.blocks(self._times, rows)
         self._before, self._times, self._rows = (time, rows[-1]), self._times[:0], rows[:0]
         self.take(made)
-        return time, ~np.isfinite(rows).any(axis=0)
+        return time, np.asarray(~np.isfinite(rows).any(axis=0))
 
     def take(self, made: Blocks) -> None:
         """Append blocks that are whole."""

@@ -13,7 +13,7 @@ from terracast.adapt.monitoring.detection.bank.contract import DetectorBank, Det
 from terracast.adapt.monitoring.detection.bank.shapes import chosen, many_steps, one_step
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _feed(values: np.ndarray, counts: np.ndarray, sums: np.ndarray, buckets: np.ndarray, flags: np.ndarray,
           delta: float, clock: int, most: int, least: float, grace: float) -> int:
     """Feed ``values`` (step, node) into the windows; returns the most values that a window now holds."""

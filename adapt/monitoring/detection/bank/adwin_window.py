@@ -23,7 +23,7 @@ ROUNDING = 1e-15  # more than four roundings of a double
 SURE = 1 - 1e-9
 
 
-@njit(cache=True, inline="always")  # type: ignore[misc]
+@njit(cache=True, inline="always")
 def merged(inserted: int, most: int) -> int:
     """How many pairs have left a row of at most ``most`` buckets, into which ``inserted`` were put."""
     return (inserted - most + 1) >> 1 if inserted > most else 0
@@ -41,7 +41,7 @@ def rows_for(values: int, most: int) -> int:
     return max(rows, 1)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def insert(buckets: np.ndarray, node: int, most: int, inserted: int, value: float) -> None:
     """Put ``value`` into row 0 of ``node``, which had ``inserted`` before, and carry pairs upwards; O(1) amortised."""
     last = buckets.shape[2] - 1  # slots are a power of two: `& last` is the place in the ring
@@ -56,13 +56,13 @@ def insert(buckets: np.ndarray, node: int, most: int, inserted: int, value: floa
         row += 1
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def log_term(count: int, delta: float) -> float:
     """ln(2 ln(width) / delta): the part of the bound that a window of ``count`` values shares with all such."""
     return math.log(2.0 * math.log(float(count)) / delta)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def cut_found(buckets: np.ndarray, node: int, most: int, count: int, total: float, variance: float, log: float,
               least: float, inserted: np.ndarray) -> bool:
     """Whether the window of ``count`` values splits anywhere into two that differ by more than the bound.

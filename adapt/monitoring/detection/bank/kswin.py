@@ -164,7 +164,7 @@ def _least_distance(alpha: float, stat_size: int) -> int:
     return int(np.argmax(fires)) if fires.any() else stat_size + 1
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _feed(values: np.ndarray, flags: np.ndarray, draws: np.ndarray, distance: int, windows: np.ndarray,
           counts: np.ndarray) -> None:
     """Feed ``values`` (step, node) into ``windows`` (node, size), rings of the latest of ``counts`` (node,) values."""
@@ -191,7 +191,7 @@ def _feed(values: np.ndarray, flags: np.ndarray, draws: np.ndarray, distance: in
         counts[node] = seen
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _distance(one: np.ndarray, other: np.ndarray) -> int:
     """The largest difference of the two sorted samples' counts up to any value."""
     largest, at, beside = 0, 0, 0

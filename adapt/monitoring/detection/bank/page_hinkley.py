@@ -18,7 +18,7 @@ MODES = ("up", "down", "both")
 TILE = 64  # nodes side by side; a length known at compile time lets the loop over them run in vector registers
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[misc]
+@njit(cache=True, error_model="numpy")
 def _feed(values: np.ndarray, sums: np.ndarray, flags: np.ndarray, fewest: int, delta: float, rise: float,
           fall: float, alpha: float) -> None:
     """Feed ``values`` (step, node) into ``sums`` (tile, 6, TILE); river's arithmetic, operation by operation."""
