@@ -128,7 +128,7 @@ class Mixture(Stateful):
         read, middle = self._read(points, base)
         corrected = self.experts.tape.unscaled(self.corrector.said(read, middle))
         said = self.blend.mix(np.concatenate([points, median[None], corrected[None]]))
-        width = self._width(base)
+        width = _width(base, self.quantiles, self.experts.tape.width)
         own = said.served[..., None] + width[..., None] * self.widths.around(np.zeros_like(median))
         candidates = np.stack([base, base + (said.served - median)[..., None], own])
         mixed = (self.sure.weights()[..., None] * candidates).sum(axis=0)
@@ -150,7 +150,7 @@ class Mixture(Stateful):
         said, base, mixed = issued.said, issued.candidates[0], issued.mixed
         self.blend.learn(said, labels)
         self.sure.learn(crps_gradient(mixed, issued.candidates, labels, self.quantiles))
-        width = self._width(base)
+        width = _width(base, self.quantiles, self.experts.tape.width)
         self.widths.learn(labels / width, said.served / width, issued.candidates[2] / width[..., None])
         self._settle(issued, labels, np.isfinite(labels))
         self._open[stamp] = replace(issued, waiting=issued.waiting & ~np.isfinite(labels),
@@ -207,10 +207,6 @@ class Mixture(Stateful):
         stake = np.where(ended, issued.weight * gaps(base, issued.mixed, self.quantiles), 0.0).sum(axis=1)
         self.budget.settle(losses(base, labels, self.quantiles), losses(issued.served, labels, self.quantiles), stake)
 
-    def _width(self, base: np.ndarray) -> np.ndarray:
-        """The base's own deviation (lead, node), never nothing."""
-        width = (level(base, self.quantiles, 0.9) - level(base, self.quantiles, 0.1)) / SPREAD
-        return np.asarray(np.maximum(width, 0.02 * self.experts.tape.width))
 
 
 def _skewness(values: np.ndarray) -> float:
@@ -245,3 +241,9 @@ def _beside(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -
 
 def _stamp(time: np.datetime64) -> int:
     return int(time.astype("datetime64[ns]").astype(np.int64))
+
+
+def _width(base: np.ndarray, quantiles: tuple[float, ...], usual: np.ndarray) -> np.ndarray:
+    """A base's own deviation (lead, node), never nothing beside the ``usual`` one (node,) of the stream."""
+    width = (level(base, quantiles, 0.9) - level(base, quantiles, 0.1)) / SPREAD
+    return np.asarray(np.maximum(width, 0.02 * usual))

@@ -190,7 +190,7 @@ class Experts(Stateful):
             x = self._open[kind.reads][slot]
             moved = x @ solved[0] if len(solved) == 1 else (x[:, None, :] @ solved)[:, 0]
             said.append(self._profiles[slot] + moved.T)
-        said += [self._naive(name) for name in NAIVES]
+        said += [naive(name, self.tape.scaled, self.recipe.season, self._leads) for name in NAIVES]
         return self.tape.unscaled(np.stack(said)[:, ahead:ahead + self.horizon])
 
     def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
@@ -209,11 +209,8 @@ class Experts(Stateful):
             read_now["company"] = np.concatenate([self.covariates.features(), read_now["lags"]], axis=1)
         for reads, rows in self._open.items():
             rows[slot] = read_now[reads]
-        self._profiles[slot] = self._naive("profile")
-        rough = tape.volatility()
-        read = max(features.lookback for features in self._features.values())
-        seen = np.minimum(tape.known[-recipe.season:].mean(axis=0), tape.known[-read:].mean(axis=0))
-        self._worth[slot] = np.where((rough > 0) & (seen >= KNOWN_SHARE), seen / (rough + STEADIEST), 0.0)
+        self._profiles[slot] = naive("profile", tape.scaled, recipe.season, self._leads)
+        self._worth[slot] = worth(tape, recipe.season, max(one.lookback for one in self._features.values()))
         if learn and self._next % recipe.refit == 0:
             self._learn()
             if solve:
@@ -227,10 +224,10 @@ class Experts(Stateful):
         due = origins[:, None] + 1 + np.arange(leads)
         slots = (self._next - 1 - (len(scaled) - 1 - origins)) % len(self._worth)
         share = known[due].mean(axis=1)
-        worth = np.where(share >= KNOWN_SHARE, self._worth[slots] * share, 0.0)
+        weights = np.where(share >= KNOWN_SHARE, self._worth[slots] * share, 0.0)
         targets = (scaled[due] - self._profiles[slots]).transpose(0, 2, 1)
         for (reads, _), moments in self._moments.items():
-            moments.add(self._open[reads][slots], targets, worth, rows=refit)
+            moments.add(self._open[reads][slots], targets, weights, rows=refit)
         self._learned += refit
 
     def _solve(self) -> None:
@@ -244,13 +241,21 @@ class Experts(Stateful):
             if solved is not None:  # an unsolvable one goes on with what it knew
                 self._solved[number] = solved
 
-    def _naive(self, name: str) -> np.ndarray:
-        """A naive's scaled points (lead, node)."""
-        scaled, season = self.tape.scaled, self.recipe.season
-        phases = np.arange(self._leads) % season
-        if name == "last-value":
-            return np.repeat(scaled[-1:], self._leads, axis=0)
-        if name == "seasonal-naive":
-            return np.asarray(scaled[-season:][phases])
-        week = scaled[-7 * season:].reshape(7, season, -1)
-        return np.asarray((week.mean(axis=0) - week.mean(axis=(0, 1)) + scaled[-season:].mean(axis=0))[phases])
+
+def naive(name: str, scaled: np.ndarray, season: int, leads: int) -> np.ndarray:
+    """The scaled points (lead, node) of one of ``NAIVES``, from the past (row, node)."""
+    phases = np.arange(leads) % season
+    if name == "last-value":
+        return np.repeat(scaled[-1:], leads, axis=0)
+    if name == "seasonal-naive":
+        return np.asarray(scaled[-season:][phases])
+    week = scaled[-7 * season:].reshape(7, season, -1)
+    return np.asarray((week.mean(axis=0) - week.mean(axis=(0, 1)) + scaled[-season:].mean(axis=0))[phases])
+
+
+def worth(tape: HistoryBuffer, season: int, lookback: int) -> np.ndarray:
+    """How much a pair whose window of ``lookback`` rows ends now counts, (node,): smooth nodes that report count for
+    more, and windows with too few values for nothing."""
+    rough = tape.volatility()
+    seen = np.minimum(tape.known[-season:].mean(axis=0), tape.known[-lookback:].mean(axis=0))
+    return np.where((rough > 0) & (seen >= KNOWN_SHARE), seen / (rough + STEADIEST), 0.0)

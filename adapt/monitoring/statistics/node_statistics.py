@@ -157,7 +157,7 @@ class NodeStatistics(Stateful):
         of_nodes = (own_level, self._against(own_scale, self.usual[0]),
                     self._level(local, rough) if many else none,
                     self._gain(local / rough, expected / rough) if many else none, *cycle)
-        jump = self._jump(residuals, block * size + steps, at, len(numbers))
+        jump = common_jump(self.reference.standardise(residuals), block * size + steps, at, len(numbers))
         return Blocks(numbers, np.concatenate([*of_nodes, common_level, common_scale, jump], axis=1),
                       np.stack(moments, axis=1))
 
@@ -166,18 +166,7 @@ class NodeStatistics(Stateful):
         burst = self.burst * rough
         weight = np.where(np.isfinite(local), rough**-2.0, np.nan)
         level = mean_of(weight * np.clip(local, -burst, burst)) / mean_of(weight)
-        return np.asarray(level / self._storm(local))
-
-    def _storm(self, local: np.ndarray) -> np.ndarray:
-        """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough
-        days a node strays from its neighbours without having changed, but large changes must show on them too. 1 where
-        one node counts for much."""
-        nodes = local.shape[2]
-        if nodes < FEWEST_NODES:
-            return np.ones((len(local), 1))
-        rough = mean_of(np.abs(local)) * BURST / (NORMAL * self.burst)
-        middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
-        return np.minimum((CALM + middle**2) / (CALM + 1.0), WORST)[:, None]
+        return np.asarray(level / storminess(local, self.burst))
 
     def _factors(self, local: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Three estimates (3, block, node) of how much more than usual each node swings, of (block, step, node)."""
@@ -188,31 +177,44 @@ class NodeStatistics(Stateful):
         """The mean of the estimates, each in units of its own deviation."""
         return np.asarray((self._factors(local, expected) / self.units[:, None]).mean(axis=0))
 
-    def _jump(self, residuals: np.ndarray, place: np.ndarray, at: np.ndarray, blocks: int) -> np.ndarray:
-        """The largest common jump in each block, (block, 1); NaN for fewer than three nodes."""
-        z, nodes = self.reference.standardise(residuals), residuals.shape[1]
-        if nodes < 3:
-            return np.full((blocks, 1), np.nan)
-        moved = np.full(z.shape, np.nan)
-        moved[1:] = np.where((np.diff(place) == 1)[:, None], np.diff(z, axis=0), np.nan)
-        moved = np.sort(moved, axis=1)
-        seen = np.isfinite(moved).sum(axis=1)
-        few = np.floor((1 - ALIKE) * np.maximum(seen - 1, 0)).astype(int)
-        low, high = (np.take_along_axis(moved, one[:, None], axis=1)[:, 0]
-                     for one in (few, np.maximum(seen - 1, 0) - few))
-        common = np.where(2 * seen < nodes, np.nan, np.where(low > 0, low, np.where(high < 0, high, 0.0)))
-        up, down, count = np.zeros(blocks), np.zeros(blocks), np.zeros(blocks)
-        np.maximum.at(up, at, np.nan_to_num(common))
-        np.minimum.at(down, at, np.nan_to_num(common))
-        np.add.at(count, at, np.isfinite(common))
-        return np.where(count > 0, np.where(up > -down, up, down), np.nan)[:, None]
-
     def _against(self, scale: np.ndarray, usual: np.ndarray) -> np.ndarray:
         """Scales (block, node) minus what the scales of the neighbours that report are above their usual."""
         pull, over = np.abs(self.weights), scale - usual
         seen = np.isfinite(over)
         total = seen @ pull.T
         return scale - np.where(total > 0, np.where(seen, over, 0.0) @ pull.T / np.maximum(total, 1e-12), 0.0)
+
+
+def storminess(local: np.ndarray, burst: np.ndarray) -> np.ndarray:
+    """How much rougher than usual each block is for most nodes, squared, (block, 1), at least a little: on rough
+    days a node strays from its neighbours without having changed, but large changes must show on them too. 1 where
+    one node counts for much."""
+    nodes = local.shape[2]
+    if nodes < FEWEST_NODES:
+        return np.ones((len(local), 1))
+    rough = mean_of(np.abs(local)) * BURST / (NORMAL * burst)
+    middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 1.0 for row in rough])
+    return np.minimum((CALM + middle**2) / (CALM + 1.0), WORST)[:, None]
+
+
+def common_jump(z: np.ndarray, place: np.ndarray, at: np.ndarray, blocks: int) -> np.ndarray:
+    """The largest common jump of ``z`` (time, node) in each block, (block, 1); NaN for fewer than three nodes."""
+    nodes = z.shape[1]
+    if nodes < 3:
+        return np.full((blocks, 1), np.nan)
+    moved = np.full(z.shape, np.nan)
+    moved[1:] = np.where((np.diff(place) == 1)[:, None], np.diff(z, axis=0), np.nan)
+    moved = np.sort(moved, axis=1)
+    seen = np.isfinite(moved).sum(axis=1)
+    few = np.floor((1 - ALIKE) * np.maximum(seen - 1, 0)).astype(int)
+    low, high = (np.take_along_axis(moved, one[:, None], axis=1)[:, 0]
+                 for one in (few, np.maximum(seen - 1, 0) - few))
+    common = np.where(2 * seen < nodes, np.nan, np.where(low > 0, low, np.where(high < 0, high, 0.0)))
+    up, down, count = np.zeros(blocks), np.zeros(blocks), np.zeros(blocks)
+    np.maximum.at(up, at, np.nan_to_num(common))
+    np.minimum.at(down, at, np.nan_to_num(common))
+    np.add.at(count, at, np.isfinite(common))
+    return np.where(count > 0, np.where(up > -down, up, down), np.nan)[:, None]
 
 
 def _grid(rows: np.ndarray, at: np.ndarray, steps: np.ndarray, blocks: int, size: int) -> np.ndarray:
