@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from terracast.streams.errors import StoreError
-from terracast.streams.stateful import Stateful
+from terracast.streams.stateful import Stateful, decoded
 from terracast.streams.storage.tree import pack, unpack
 
 
@@ -87,3 +88,30 @@ def test_a_state_of_another_class_or_of_nobody_is_refused() -> None:
         Tracker.restore(Holder().state())
     with pytest.raises(StoreError, match="not known"):
         Holder.restore({"@class": "os:system", "command": "true"})
+
+
+def test_instants_and_spans_keep_value_unit_and_not_a_time() -> None:
+    kept = [np.datetime64("2024-01-01T05", "ns"), np.datetime64("NaT", "ns"), np.timedelta64(-5, "ns"),
+            np.datetime64("2024-01-01", "D"), np.timedelta64(7, "D")]
+    back = Holder.restore(unpack(pack(Holder(kept).state()))).what  # type: ignore[arg-type]
+    assert [(type(one), str(one), one.dtype) for one in back] == [(type(one), str(one), one.dtype) for one in kept]
+    assert decoded(Holder({"@time": 3}).state()["what"]) == {"@time": 3}, "a user's own key is no instant"
+
+
+class Counter(Stateful):
+    """Writes its state itself."""
+
+    def __init__(self, seen: int) -> None:
+        self.seen, self.cache = seen, object()
+
+    def state(self) -> dict[str, object]:
+        return {"n": self.seen}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Counter:
+        return cls(**{"seen": state["n"]} if state.keys() == {"n"} else {})
+
+
+def test_a_class_that_writes_its_state_itself_is_kept_inside_others() -> None:
+    back = Holder.restore(unpack(pack(Holder(rest=[Counter(3)]).state())))  # type: ignore[arg-type]
+    assert isinstance(back.rest[0], Counter) and back.rest[0].seen == 3
