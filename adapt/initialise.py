@@ -21,6 +21,7 @@ from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.evaluation.scores import level, pit, residual
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
+from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
 from terracast.adapt.promotion.policy import Policy
@@ -175,7 +176,11 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
                           nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values,
                           inputs=beginning.inputs, pits=beginning.pits, detector=detector)
-    episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds)
+    named = {} if beginning.known is None else beginning.known.attrs
+    subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
+                      len(watched.nodes), false_alarms_per_month)
+    episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds,
+                        subject=subject)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
     loop.faults = DataFaults(ReportWatch.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
                                              monitor.calibration.block),

@@ -18,8 +18,9 @@ from terracast.adapt.candidate import Candidate, Score, rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
-from terracast.adapt.evaluation.scores import pit, residual
+from terracast.adapt.evaluation.scores import pit, residual, spread_of
 from terracast.adapt.monitoring.channels.covariate_shift import features
+from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.promotion.attempts import AttemptLog
@@ -74,6 +75,7 @@ class Loop(Stateful):
         self.last_tick: np.datetime64 | None = None
         self.climbing = AttemptLog(policy)
         self._unwatched: list[PendingEvidence] = []
+        self.units = DataUnits(np.full(len(watched.nodes), np.nan))
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
 
     @classmethod
@@ -150,13 +152,19 @@ class Loop(Stateful):
             times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
-            evidence += self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
+            found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
+            self.units.learn(spread_of(one.raw, quantiles).mean(axis=0))
+            evidence += [self._in_units(clue, moment) for clue in found]
             if self.faults is not None:
                 aside = flags[self.watched.domain].flagged(self.watched.request.target, times, self.watched.nodes, now)
                 evidence += self.faults.reports.update(times, np.isfinite(known) | aside)
         evidence += [] if self.faults is None else self.faults.update(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
+
+    def _in_units(self, clue: Evidence, moment: Moment) -> Evidence:
+        scale = self.monitor.calibration.views.reference.scale
+        return self.units.of(clue, scale, self.watched.nodes, lambda since: self.watched.labels(moment, since))
 
     def act_on(self, episode_id: str | None, text: str) -> None:
         """Say what was done about an episode, open or closed since: the third sentence of its alarm."""

@@ -107,7 +107,7 @@ def _told(episode: Episode) -> dict[str, Any]:
     """An alarm as a program reads it: when it came, since when the change seems to be, where, and in words."""
     return {"id": episode.id, "sort": episode.sort, "opened": str(np.datetime_as_string(episode.opened, "s")),
             "start": str(np.datetime_as_string(episode.since, "s")), "nodes": list(episode.nodes),
-            "alarm": " ".join(episode.sentences[:2])}
+            "alarm": f"{episode.alarm.what} {episode.alarm.where}"}
 
 
 def worst_node_ratio(outcomes: list[ReplayOutcome]) -> float | None:

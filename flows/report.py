@@ -226,13 +226,14 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
 
 
 def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...]) -> AlarmRow:
-    """Its three sentences; where the ladder acted, the third tells every act with its receipt. What it rests on."""
-    what, where, action = episode.sentences
+    """Its words; where the ladder acted, with the receipt of every act. What it rests on."""
+    alarm, action = episode.alarm, episode.alarm.action
     receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.phase in ("recovering", "closed") else None
-    return AlarmRow(episode.id, what, where, action, episode.since, end, episode.sort, evidence)
+    return AlarmRow(episode.id, alarm.what, alarm.where, action, episode.since, end, episode.sort, evidence,
+                    alarm.meaning)
 
 
 def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:

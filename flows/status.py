@@ -14,7 +14,6 @@ import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.flows.cli.clock import as_of
-from terracast.flows.reporting.wording import age
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.standing import now as wall_clock
 from terracast.flows.running.standing import trouble
@@ -24,6 +23,7 @@ from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.store import View
+from terracast.streams.wording import age
 
 MISSED = 2  # cadences since the last step after which a step is missing, where ``up`` runs
 
@@ -135,7 +135,7 @@ def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
         return ()
     told: dict[str, Episode] = loop_part(workspace, view, "told")
     found = [told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active()]
-    return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", one.alarm)
+    return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", str(one.alarm))
                  for one in found)
 
 

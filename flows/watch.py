@@ -40,6 +40,7 @@ from terracast.flows.service.maintenance import maintain
 from terracast.flows.service.outbox import flush, follow_alias, post, post_gain
 from terracast.flows.service.quality_control import load_control, save_control, set_aside_lately
 from terracast.flows.service.silence import SilenceNotices, any_told, service_tick, silent_nodes, tell_silence
+from terracast.flows.service.stored_history import StoredHistory
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
@@ -132,7 +133,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
             return [], []
         known, cadence = list(loop.climbing.climbs), loop.watched.cadence
         control, drivers = load_control(step), load_drivers(step)
-        history = Screened(workspace.history(step, min(first - loop.reach, control.earliest(now))), control)
+        needed = min(first - loop.reach, control.earliest(now))
+        history = Screened(StoredHistory(lambda since: workspace.history(step, since), needed), control)
         arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
         loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
         ticks: list[Tick] = []
@@ -208,7 +210,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
     frozen_on, at = reference_snapshot(view), workspace.clock.shown(now)
     newest = newest_forecast(workspace, at)
     return WatchStep(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
-                     {name: told[name].alarm for name in sorted(opened)},
+                     {name: str(told[name].alarm) for name in sorted(opened)},
                      {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
                      silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
                      dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),

@@ -48,8 +48,8 @@ class DataFaults(Stateful):
     >>> faults = DataFaults(reports, FlagTickets("d", "x", ("a", "b"))).watching(panel.isel(time=slice(0, 720)))
     >>> panel["d.wind"][24 * 35:] = np.nan
     >>> heard = [faults.update(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
-    >>> [one.words[:36] for told in heard for one in told]
-    ['the driver d.wind no longer arrives:']
+    >>> [(one.ticket, one.details) for told in heard for one in told]
+    [('lost driver', {'driver': 'd.wind'})]
     """
 
     reports: ReportWatch
@@ -81,9 +81,8 @@ class DataFaults(Stateful):
         for name, driver in self.drivers.items():
             if name in panel and driver.update(now, panel[name]) and not self.flagged.alarmed_since(name,
                                                                                                     driver.newest):
-                words = f"the driver {name} no longer arrives: a fault of the data, and forecasts do without it"
-                found.append(Evidence(now, driver.newest, self.flagged.nodes, "health", "none", 0.0, words,
-                                      "lost driver"))
+                found.append(Evidence(now, driver.newest, self.flagged.nodes, "health", "none", 0.0, "lost driver",
+                                      {"driver": name}))
         times = panel["time"].values.astype("datetime64[ns]")
         while self.wirings and self.heard + 2 * DAY <= now:
             found += self._compared(self.heard, times, panel)

@@ -12,16 +12,12 @@ from terracast.streams.quality.known_flags import SET_ASIDE, KnownFlags
 from terracast.streams.quality.labels import words as labels_of
 from terracast.streams.quality.tickets import QualityTicket, tickets
 from terracast.streams.stateful import Stateful
+from terracast.streams.wording import listed
 
 DAY = np.timedelta64(1, "D")
 WINDOW, ROWS = 14 * DAY, 60  # how far back events are looked for: so long, and so many rows
 MOST = 0.5  # of a driver's nodes: where fewer are faulty, the others stand in
 TOLD = labels_of(int(SET_ASIDE))
-WORDS = {"stuck": "repeats one value: a stuck sensor, not a drift of the world",
-         "unit": "reports as if in another unit: the data changed, not the world",
-         "range": "reports what is physically impossible: a fault of the sensor, not a drift of the world",
-         "spike": "jumps out and back again and again: a fault of the sensor, not a drift of the world"}
-ASIDE = "flagged values are set aside, as if they were missing"
 
 
 @dataclass
@@ -50,7 +46,7 @@ class FlagTickets(Stateful):
         for event in self._events(now, flags, self.domain, self.target):
             nodes = tuple(node for node in event.nodes if node in self.nodes)
             if self._is_new(f"{self.domain}.{self.target}", nodes, event):
-                found.append(_ticket(now, event, nodes, ", ".join(nodes)))
+                found.append(_ticket(now, event, nodes, listed(nodes)))
         for driver in drivers:
             domain, _, name = driver.partition(".")
             events = self._events(now, flags, domain, name)
@@ -91,5 +87,4 @@ def _of_most(events: Sequence[QualityTicket], nodes: int) -> list[QualityTicket]
 
 
 def _ticket(now: np.datetime64, event: QualityTicket, nodes: tuple[str, ...], who: str) -> Evidence:
-    return Evidence(now, event.start.astype("datetime64[ns]"), nodes, "health", "none", 0.0,
-                    f"{who} {WORDS[event.sort]}; {ASIDE}", event.sort)
+    return Evidence(now, event.start.astype("datetime64[ns]"), nodes, "health", "none", 0.0, event.sort, {"who": who})

@@ -8,6 +8,7 @@ import numpy as np
 
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.streams.stateful import Stateful
+from terracast.streams.wording import listed
 
 SAME = 0.9  # share of a day's common values that must be equal to the bit
 DISTINCT = 4  # values a day must show, else equality (no rain anywhere) says nothing
@@ -24,8 +25,8 @@ class Rewiring(Stateful):
     >>> one, other = draws.normal(size=(2, 24, 1))
     >>> wiring = Rewiring.fit([np.hstack([one, one, other])] * 3, ("a", "b", "c"), days=2)
     >>> told = [wiring.update(np.datetime64("2015-03-01"), np.hstack([one, other, other])) for _ in range(3)]
-    >>> [[each.words for each in day] for day in told][1][0][:63]
-    'the values of a, b, c are wired differently: b, c now show the '
+    >>> told[1][0].nodes, told[1][0].details
+    (('a', 'b', 'c'), {'change': 'b and c now show the same numbers. a and b no longer show the same numbers.'})
     """
 
     nodes: tuple[str, ...]
@@ -54,15 +55,14 @@ class Rewiring(Stateful):
         self.same = self.same ^ told
         self._against = np.where(told, 0, self._against)
         concerned = tuple(name for name in self.nodes if name in {*joined, *parted})
-        parts = [f"{', '.join(joined)} now show the same numbers"] if joined else []
-        parts += [f"{', '.join(parted)} no longer do"] if parted else []
-        words = f"the values of {', '.join(concerned)} are wired differently: {' and '.join(parts)}; not nature"
+        parts = [f"{listed(joined)} now show the same numbers."] if joined else []
+        parts += [f"{listed(parted)} no longer show the same numbers."] if parted else []
         now = day.astype("datetime64[ns]")
         since = now - np.timedelta64(self.days - 1, "D")
-        return [Evidence(now, since, concerned, "health", "none", 0.0, words, "wiring")]
+        return [Evidence(now, since, concerned, "health", "none", 0.0, "wiring", {"change": " ".join(parts)})]
 
-    def _named(self, pairs: np.ndarray) -> list[str]:
-        return [self.nodes[node] for node in np.flatnonzero(pairs.sum(axis=1))]
+    def _named(self, pairs: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.nodes[node] for node in np.flatnonzero(pairs.sum(axis=1)))
 
 
 def _identical(values: np.ndarray) -> np.ndarray:

@@ -122,17 +122,11 @@ class ReportWatch(Stateful):
 
     def _told(self, time: np.datetime64, at: np.datetime64, reported: np.ndarray, steps: int) -> list[Evidence]:
         outage, alone, appeared = self.silence.update(reported, steps)
-        found = [self._ticket(time, at - self.silence.network * self.step, self.nodes, "most sensors report nothing: "
-                              "an outage of the data, not a drift of the world", "outage")] if outage else []
+        found = [self._ticket(time, at - self.silence.network * self.step, self.nodes, "outage")] if outage else []
         for node in np.flatnonzero(alone):
             name, since = self.nodes[node], at - int(self.silence.nodes[node]) * self.step
-            found.append(self._ticket(time, since, (name,), f"{name} reports nothing", "silent"))
-        for node in np.flatnonzero(appeared):
-            words = (f"{self.nodes[node]} reports now but hardly did before: it is not watched until the monitor is "
-                     "fitted anew")
-            found.append(self._ticket(time, time, (self.nodes[node],), words, "appeared"))
-        return found
+            found.append(self._ticket(time, since, (name,), "silent"))
+        return found + [self._ticket(time, time, (self.nodes[node],), "appeared") for node in np.flatnonzero(appeared)]
 
-    def _ticket(self, time: np.datetime64, since: np.datetime64, nodes: tuple[str, ...], words: str, ticket: str
-                ) -> Evidence:
-        return Evidence(time, since, nodes, "health", "none", 0.0, words, ticket)
+    def _ticket(self, time: np.datetime64, since: np.datetime64, nodes: tuple[str, ...], ticket: str) -> Evidence:
+        return Evidence(time, since, nodes, "health", "none", 0.0, ticket)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from terracast.stats.robust_scale import DECILE_RANGE
+
 
 def crps(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
     """CRPS from quantiles: twice the mean pinball loss over the levels (Laio & Tamea 2007).
@@ -61,12 +63,21 @@ def pit(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> n
     return np.where(np.isnan(labels), np.nan, middle)
 
 
+def spread_of(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
+    """The standard deviation of a normal law with the 10 % and 90 % quantiles of ``values`` (..., quantile).
+
+    >>> spread_of(np.array([[0.0, 1.0, 2.563]]), (0.1, 0.5, 0.9)).tolist()
+    [1.0]
+    """
+    return np.asarray((level(values, quantiles, 0.9) - level(values, quantiles, 0.1)) / DECILE_RANGE)
+
+
 def residual(values: np.ndarray, labels: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
     """Residuals divided by the forecast's own spread: (label - median) / ((q90 - q10) / 2.563).
 
     2.563 standard deviations lie between the 10 % and the 90 % quantile of a normal law, so a well calibrated
     normal forecast gives standard normal residuals at every lead and hour.
     """
-    spread = (level(values, quantiles, 0.9) - level(values, quantiles, 0.1)) / 2.563
+    spread = spread_of(values, quantiles)
     floor = 1e-3 * (np.nanmedian(spread) if np.isfinite(spread).any() else 1.0) + 1e-9
     return (labels - level(values, quantiles, 0.5)) / np.maximum(spread, floor)

@@ -176,8 +176,7 @@ class Monitor(Stateful):
         times = np.asarray(times, "datetime64[ns]")
         if (back := np.flatnonzero(np.diff(times.astype(np.int64)) < 0)).size:
             now = np.max(times) if self._last is None else max(np.max(times), self._last)
-            found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "the clock "
-                                  "went back: rows that are not later than the last one are left out", "clock"))
+            found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "clock"))
         for time, row, fell in zip(times, residuals, placed, strict=True):
             if self._last is not None and time <= self._last:
                 continue

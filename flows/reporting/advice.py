@@ -14,7 +14,8 @@ from scipy import stats
 
 from terracast.adapt.evaluation.oracle import ORACLE
 from terracast.adapt.evaluation.replay import ReplayOutcome
-from terracast.flows.reporting.wording import number, unit_words
+from terracast.flows.reporting.wording import unit_words
+from terracast.streams.wording import number
 
 FEWEST_BLOCKS = 4
 BLOCK = pd.Timedelta("7D")

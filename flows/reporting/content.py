@@ -65,10 +65,11 @@ class Timeline:
 
 @dataclass(frozen=True)
 class AlarmRow:
-    """One episode told to a person: what changed; where and since when; what the system did or proposes.
+    """One episode told to a person: what changed; where and since when; what the system did or proposes; what the
+    change means.
 
     ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
-    outage (health). ``evidence``: sentences on what it rests on, a kind of evidence each: which windows were compared.
+    outage (health). ``evidence``: the statistics that it rests on, folded on the page.
     """
 
     episode: str
@@ -79,6 +80,7 @@ class AlarmRow:
     end: np.datetime64 | None = None
     sort: str = "drift"
     evidence: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True)

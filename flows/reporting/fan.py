@@ -10,7 +10,8 @@ import pandas as pd
 
 from terracast.flows.reporting.content import Fan
 from terracast.flows.reporting.svg import element
-from terracast.flows.reporting.wording import number, stamp
+from terracast.flows.reporting.wording import stamp
+from terracast.streams.wording import number
 
 WIDTH, HEIGHT = 520, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 30, 26

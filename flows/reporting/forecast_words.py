@@ -10,7 +10,9 @@ import pandas as pd
 
 from terracast.flows.cli.output import WIDTH, table_lines
 from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
-from terracast.flows.reporting.wording import age, counted, silence_words, stamp, unit_words
+from terracast.flows.reporting.wording import stamp, unit_words
+from terracast.flows.service.freshness import silence_sentence
+from terracast.streams.wording import age, counted
 
 BLOCKS = 5  # so many nodes are shown lead by lead; more side by side, a line each
 LINES = 20  # of nodes side by side
@@ -20,7 +22,7 @@ def title_lines(issued: Issued) -> list[str]:
     """What is forecast, when it was issued, how old the newest value is; a source that is silent is marked."""
     told = [f"{target_words(issued)}: median and {issued.interval}",
             f"issued {stamp(issued.issue_time)} UTC; {newest_words(issued)}",
-            *(f"! {line}" for source in issued.sources if (line := silence_words(source)))]
+            *(f"! {line}" for source in issued.sources if (line := silence_sentence(source, issued.now)))]
     return [line for one in told for line in wrap(one, WIDTH, subsequent_indent="  ")]
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 from terracast.flows.reporting.content import NODE_COLUMNS, with_columns
 from terracast.flows.reporting.labels import place_labels, spread, text_width
 from terracast.flows.reporting.svg import element
-from terracast.flows.reporting.wording import comparison, is_known, number
+from terracast.flows.reporting.wording import comparison
 from terracast.stats.great_circle import KM_PER_DEGREE
+from terracast.streams.wording import is_known, number
 
 WIDTH, LOWEST, HIGHEST = 560, 300, 620
 EDGE = 58.0

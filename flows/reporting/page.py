@@ -7,13 +7,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from terracast.flows.reporting import wording
 from terracast.flows.reporting.content import Report
 from terracast.flows.reporting.sections import sections_of
+from terracast.flows.reporting.wording import change_type_in_words, comparison, link_sentence, version_name, yes_no
+from terracast.streams.wording import counted, day, instant, is_known, number, percent, units_in_words
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-FILTERS = ("comparison", "counted", "day", "instant", "link_sentence", "number", "percent", "change_type_in_words",
-           "units_in_words", "version_name", "yes_no")
+FILTERS = (comparison, counted, day, instant, link_sentence, number, percent, change_type_in_words, units_in_words,
+           version_name, yes_no)
 
 
 def render(report: Report) -> str:
@@ -44,6 +45,6 @@ def _environment() -> Environment:
     # autoescape for every template: names of stations and words of alarms come from data
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update({name: getattr(wording, name) for name in FILTERS})
-    environment.tests["known"] = wording.is_known
+    environment.filters.update({one.__name__: one for one in FILTERS})
+    environment.tests["known"] = is_known
     return environment

@@ -13,7 +13,7 @@ from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.graph.sentences import duration, sentence
 from terracast.causal.search.stability import share_interval
 from terracast.flows.reporting.content import CausalLink, Reasons
-from terracast.flows.reporting.wording import counted
+from terracast.streams.wording import counted
 
 Chosen = dict[tuple[Series, Series, int], Driver]
 Gains = Mapping[tuple[Series, Series, int], float]

@@ -7,7 +7,8 @@ from textwrap import wrap
 from typing import Any
 
 from terracast.flows.cli.output import WIDTH, table_lines
-from terracast.flows.reporting.wording import counted, number, percent, stamp, units_in_words
+from terracast.flows.reporting.wording import stamp
+from terracast.streams.wording import counted, number, percent, units_in_words
 
 MOST_ALARMS = 12
 

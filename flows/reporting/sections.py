@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -13,18 +14,9 @@ from terracast.flows.reporting.fan import draw_fan
 from terracast.flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
 from terracast.flows.reporting.svg import harmless
 from terracast.flows.reporting.timeline import rows_of, spoken
-from terracast.flows.reporting.wording import (
-    age,
-    change_type_in_words,
-    comparison,
-    counted,
-    instant,
-    is_known,
-    number,
-    percent,
-    silence_words,
-    units_in_words,
-)
+from terracast.flows.reporting.wording import change_type_in_words, comparison
+from terracast.flows.service.freshness import silence_sentence
+from terracast.streams.wording import age, counted, instant, is_known, number, percent, units_in_words
 
 NOMINAL_COVERAGE = 0.8
 # more rows than this start folded away
@@ -69,8 +61,8 @@ def is_open(alarm: AlarmRow) -> bool:
 def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[AlarmRow]) -> dict[str, str]:
     """The state of the whole network in a word and a sentence: a feed that is silent as a whole before drift, drift
     before outage, outage before calm."""
-    silences = [f"{words[:1].upper()}{words[1:]}." for source in report.sources
-                if (words := silence_words(source, report.place))]
+    silences = [told for source in report.sources
+                if (told := silence_sentence(source, np.datetime64(report.as_known_at), report.place))]
     heard = " ".join(silences)
     if any(source.overdue for source in report.sources if source.domain == report.domain):
         return {"word": "outage", "name": "outage", "sentence": heard}

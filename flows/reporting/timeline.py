@@ -19,7 +19,8 @@ from terracast.flows.reporting.content import (
     Timeline,
     with_columns,
 )
-from terracast.flows.reporting.wording import change_type_in_words, counted, day, instant, is_known, number
+from terracast.flows.reporting.wording import change_type_in_words
+from terracast.streams.wording import counted, day, instant, is_known, number
 
 MOST_ROWS = 5000
 # share of the time axis that a letter of a label takes where the chart is 600 pixels wide

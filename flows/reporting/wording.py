@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import re
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from terracast.flows.reporting.content import CausalLink
 from terracast.streams.clock import MONTH
+from terracast.streams.wording import (
+    MISSING,
+    counted,
+    is_known,
+    number,
+    percent,
+    units_in_words,
+)
 
-if TYPE_CHECKING:
-    from terracast.flows.service.freshness import SourceFreshness
-
-MISSING = "–"
 DURATIONS = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-
-
-def is_known(value: object) -> bool:
-    """True unless the value is None, NaN or NaT.
-
-    >>> is_known(float("nan")), is_known(0.0)
-    (False, True)
-    """
-    return value is not None and not bool(pd.isna(value))  # type: ignore[arg-type]
-
-
-def number(value: object, digits: int = 3) -> str:
-    """A number with so many significant digits, thousands apart, never in powers of ten for everyday sizes.
-
-    >>> number(12345.6), number(0.04567), number(None), number(2)
-    ('12,346', '0.0457', '–', '2')
-    """
-    if not is_known(value):
-        return MISSING
-    real = float(value)  # type: ignore[arg-type]
-    if not math.isfinite(real):
-        return MISSING
-    if real == 0:
-        return "0"
-    magnitude = math.floor(math.log10(abs(real)))
-    if magnitude < -4 or magnitude > 9:
-        return f"{real:.{digits - 1}e}".replace("-", "−")
-    text = f"{real:,.{max(0, digits - 1 - magnitude)}f}"
-    return (text.rstrip("0").rstrip(".") if real == int(real) and "." in text else text).replace("-", "−")
-
-
-def percent(value: object, signed: bool = False) -> str:
-    """A share as whole percent; one decimal below ten where it is signed.
-
-    >>> percent(0.803), percent(-0.0625, signed=True), percent(float("nan"))
-    ('80 %', '−6.3 %', '–')
-    """
-    if not is_known(value):
-        return MISSING
-    share = 100 * float(value)  # type: ignore[arg-type]
-    if not math.isfinite(share):
-        return MISSING
-    decimals = 1 if signed and abs(share) < 9.95 else 0
-    # + 0.0 turns a rounded minus zero into zero
-    rounded = math.floor(abs(share) * 10**decimals + 0.5) / 10**decimals * math.copysign(1, share) + 0.0
-    return f"{rounded:{'+' if signed and rounded else ''}.{decimals}f} %".replace("-", "−")
 
 
 def comparison(ratio: object) -> str:
@@ -76,29 +30,6 @@ def comparison(ratio: object) -> str:
     if abs(share) < 0.005:
         return "the same"
     return f"{percent(abs(share))} {'worse' if share > 0 else 'better'}"
-
-
-def day(time: object) -> str:
-    """A date in words.
-
-    >>> day(pd.Timestamp("2015-03-01T13:00"))
-    '1 Mar 2015'
-    """
-    if not is_known(time):
-        return MISSING
-    stamp = pd.Timestamp(time)  # type: ignore[arg-type]
-    return f"{stamp.day} {stamp.strftime('%b %Y')}"
-
-
-def instant(time: object) -> str:
-    """A date and time of day in words.
-
-    >>> instant(pd.Timestamp("2015-03-01T13:00"))
-    '1 Mar 2015, 13:00 UTC'
-    """
-    if not is_known(time):
-        return MISSING
-    return f"{day(time)}, {pd.Timestamp(time).strftime('%H:%M')} UTC"  # type: ignore[arg-type]
 
 
 def stamp(time: object, zone: str | None = None, *, weekday: bool = False) -> str:
@@ -127,62 +58,6 @@ def duration(length: pd.Timedelta) -> str:
         return counted(length // MONTH, "month")
     name, size = next((name, size) for name, size in DURATIONS if seconds % size == 0 and name != "week")
     return counted(seconds // size, name)
-
-
-def age(length: object) -> str:
-    """How old something is, roughly: in the unit a person would use.
-
-    >>> age(pd.Timedelta("50min")), age(pd.Timedelta("26h")), age(pd.Timedelta("697D 5h")), age(pd.Timedelta("-1h"))
-    ('50 minutes', '26 hours', '697 days', '0 seconds')
-    """
-    if not is_known(length):
-        return MISSING
-    seconds = max(0.0, pd.Timedelta(length).total_seconds())  # type: ignore[arg-type]
-    name, size = next((name, size) for name, size, most in (
-        ("second", 1, 120), ("minute", 60, 120), ("hour", 3600, 48), ("day", 86400, math.inf))
-        if seconds / size < most)
-    return counted(int(seconds // size), name)
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "station"), counted(1200, "station"), counted(2, "city")
-    ('1 station', '1,200 stations', '2 cities')
-    """
-    if count == 1:
-        return f"1 {noun}"
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else f"{noun}s"
-    return f"{count:,} {plural}"
-
-
-def units_in_words(units: str) -> str:
-    """CF units as people write them: exponents raised, u as µ.
-
-    >>> units_in_words("ug m-3"), units_in_words("m3 s-1"), units_in_words("degC"), units_in_words("1")
-    ('µg m⁻³', 'm³ s⁻¹', '°C', '')
-    """
-    if units in ("1", ""):
-        return ""
-    words = re.sub(r"\bu(?=[gm]\b)", "µ", re.sub(r"\bdeg_?([CF])\b", r"°\1", units))
-    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return re.sub(r"(?<=[A-Za-zµ])\^?(-?\d+)", lambda found: found.group(1).translate(raised), words)
-
-
-def silence_words(source: SourceFreshness, place: str = "station") -> str:
-    """Which nodes of a source are silent, and since when by their own last stamps; empty where none is."""
-    silent = [one for one in source.nodes if one.overdue]
-    if not silent and not source.overdue:
-        return ""
-    if source.overdue or len(silent) == len(source.nodes):
-        since = "nothing ever came" if source.newest is None else f"nothing came after {stamp(source.newest)} UTC"
-        which = f"all {counted(len(silent), place)} of " if len(silent) > 1 else ""
-        return f"{which}{source.domain} {'are' if which else 'is'} silent: {since}"
-    named = [f"{one.node} ({'never heard' if one.newest is None else f'since {stamp(one.newest)} UTC'})"
-             for one in silent[:3]]
-    more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
-    told = f"{len(silent)} of {counted(len(source.nodes), place)} of {source.domain}"
-    return f"{told} {'is' if len(silent) == 1 else 'are'} silent: {', '.join(named)}{more}"
 
 
 def unit_words(units: str) -> str:

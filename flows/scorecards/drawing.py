@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from terracast.flows.reporting.svg import element
-from terracast.flows.reporting.wording import percent
+from terracast.streams.wording import percent
 
 WIDTH, LEFT, RIGHT, ROW, HEAD, FOOT = 760, 200, 96, 30, 26, 34
 SIDES = {"in": "in distribution", "out": "out of distribution"}

@@ -11,9 +11,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from terracast.flows.reporting import wording
 from terracast.flows.reporting.map import GRADES, draw_map, prepared_nodes
 from terracast.flows.scorecards.drawing import SIDES, draw_card
+from terracast.streams.wording import percent
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MEANING = {
@@ -45,7 +45,7 @@ def write(answer: Mapping[str, Any], path: Path) -> Path:
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=lambda value: wording.percent(value, signed=True) if value is not None else "–")
+    environment.filters.update(percent=lambda value: percent(value, signed=True) if value is not None else "–")
     return environment
 
 
@@ -77,7 +77,7 @@ def _spread(relative: np.ndarray) -> str:
     known = relative[np.isfinite(relative)]
     if not len(known):
         return "no node has a figure"
-    worst, best = wording.percent(known.max(), signed=True), wording.percent(known.min(), signed=True)
+    worst, best = percent(known.max(), signed=True), percent(known.min(), signed=True)
     return f"{best} at the best node, {worst} at the worst"
 
 

@@ -37,7 +37,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) ->
         letters.append(letter(EPISODE, stream, f"{episode.id}:{news}:{len(nodes)}:{episode.strength:.3g}",
                               _utc(episode.last_evidence),
                               {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.sort,
-                               "alarm": episode.alarm}))
+                               "alarm": str(episode.alarm)}))
     if letters != state["letters"]:
         step.set_state(STATE, {"told": {name: one for name, one in told.items() if one["state"] != "closed"},
                                "letters": letters[-MOST:]})

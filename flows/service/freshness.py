@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from terracast.flows.reporting.wording import age
 from terracast.streams.storage.arrays import read_array
 from terracast.streams.storage.observations import StoredDomain, find_domain
+from terracast.streams.wording import age, counted, listed
 
 if TYPE_CHECKING:
     from terracast.flows.workspace import Workspace
@@ -25,7 +25,6 @@ TAIL = 504  # rows that waits are learnt from: three weeks of hours
 REACH = np.timedelta64(365, "D")  # a node that said nothing for longer was closed, it is not late
 MOST_CELLS = 4_000_000  # known times read for it at most
 STILL = ("sensor", "raster")  # kinds whose nodes stay; vehicles come and go
-NAMED = 5  # nodes of a sentence
 FEWEST_WAITS = 5  # below, waits are not learnt
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 NAT = np.datetime64("NaT", "ns")
@@ -95,20 +94,22 @@ def stamp_in_words(stamp: np.datetime64) -> str:
     return text.removesuffix(" 00:00") if text.endswith(" 00:00") else f"{text} UTC"
 
 
-def silence_in_words(source: SourceFreshness, now: np.datetime64) -> str:
-    """What is silent of a source, since when, in one sentence; the empty string where nothing is."""
-    if source.overdue and source.newest is not None:
-        reporting = len(source.silent)
-        who = f"all {reporting} stations are silent" if reporting > 1 else "its one station is silent"
-        return (f"nothing came from {source.domain} after {stamp_in_words(source.newest)}, "
-                f"{age(now - source.newest)} ago: {who}")
-    late = [(one.node, one.newest) for one in source.nodes if one.overdue and one.newest is not None]
+def silence_sentence(source: SourceFreshness, now: np.datetime64, place: str = "station") -> str:
+    """What is silent of a source, and since when; the empty string where nothing is."""
+    late = [(one.node, one.newest) for one in source.nodes if one.overdue]
+    if source.overdue:
+        if source.newest is None:
+            return f"Nothing ever came from {source.domain}."
+        every = f"All {counted(len(late), place)} are silent." if len(late) > 1 else f"Its one {place} is silent."
+        return (f"Nothing came from {source.domain} after {stamp_in_words(source.newest)}, "
+                f"{age(now - source.newest)} ago. {every}")
     if not late:
         return ""
-    named = ", ".join(f"{node} since {stamp_in_words(newest)}" for node, newest in late[:NAMED])
-    more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
-    word = "is" if len(late) == 1 else "are"
-    return f"{len(late)} of {len(source.nodes)} stations of {source.domain} {word} silent: {named}{more}"
+    named = [f"{node} since {stamp_in_words(newest)}" if newest is not None else f"{node}, which never reported"
+             for node, newest in late]
+    verb = "is" if len(late) == 1 else "are"
+    return (f"{len(late)} of {counted(len(source.nodes), place)} of {source.domain} {verb} silent: "
+            f"{listed(tuple(named))}.")
 
 
 def slack_of(step: np.timedelta64, cadence: np.timedelta64) -> np.timedelta64:

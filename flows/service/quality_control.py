@@ -10,14 +10,12 @@ from terracast.flows.service.loop_state import HasState, save_beside, saved_besi
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.quality.known_flags import SET_ASIDE
-from terracast.streams.quality.labels import bit, words
+from terracast.streams.quality.labels import CAUSES, bit, words
 from terracast.streams.quality.online import QualityControl, Screened
 from terracast.streams.store import Transaction, View
+from terracast.streams.wording import listed, sentence
 
 STATE = "quality"
-NAMED = 3
-SAID = {"stuck": "stands still", "spike": "jumps out and back", "range": "is physically impossible",
-        "unit": "looks as if in another unit"}
 
 
 def load_control(held: HasState) -> QualityControl:
@@ -61,8 +59,8 @@ def set_aside_lately(workspace: Workspace, view: View, now: np.datetime64) -> tu
 
 def _entry(domain: str, name: str, label: str, nodes: list[str], values: int, stamps: np.ndarray) -> dict[str, Any]:
     since, until = (str(np.datetime_as_string(stamp, "s")) for stamp in (stamps[0], stamps[-1]))
-    who = ", ".join(nodes[:NAMED]) + (f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else "")
-    counted = "1 value is" if values == 1 else f"{values} values are"
-    said = f"{name} of {domain} {SAID[label]} at {who}: {counted} set aside, from {since} to {until} UTC."
+    aside = "1 value counts" if values == 1 else f"{values} values count"
+    said = (f"{sentence(CAUSES[label].format(variable=f'{name} of {domain}', nodes=listed(tuple(nodes))))} "
+            f"{aside} as missing, from {since} to {until} UTC.")
     return {"domain": domain, "variable": name, "label": label, "nodes": nodes, "values": values, "since": since,
             "until": until, "words": said}

@@ -13,8 +13,8 @@ import pandas as pd
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.output import note
 from terracast.flows.reporting.content import Replayed
-from terracast.flows.reporting.wording import number
 from terracast.flows.workspace import Workspace
+from terracast.streams.wording import number
 
 
 def place_of(workspace: Workspace) -> Path:

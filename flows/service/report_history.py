@@ -13,9 +13,9 @@ from terracast.causal.graph.graph import CausalGraph, Driver
 from terracast.flows.discovery.saved_discovery import Discovery, drivers_from, drivers_text, saved_discovery
 from terracast.flows.reporting.content import Reasons
 from terracast.flows.reporting.reasons import EarlierChoice, reasons_from
-from terracast.flows.reporting.wording import day
 from terracast.flows.service.loop_state import HasState, load_drivers
 from terracast.streams.store import Transaction
+from terracast.streams.wording import day
 
 
 def remember(step: Transaction, now: np.datetime64) -> EarlierChoice | None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.evidence import Evidence
-from terracast.flows.service.freshness import NAMED, SourceFreshness, freshness, silence_in_words, stamp_in_words
+from terracast.flows.service.freshness import SourceFreshness, freshness, silence_sentence, stamp_in_words
 from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.instant import instant
 from terracast.streams.store import Transaction, View
+from terracast.streams.wording import listed
 
 if TYPE_CHECKING:  # it brings torch along, which a step without news does without
     from terracast.adapt.loop import Loop
@@ -82,11 +83,10 @@ def service_tick(workspace: Workspace, view: View, now: np.datetime64) -> np.dat
 
 
 def _as_json(source: SourceFreshness, now: np.datetime64) -> dict[str, Any]:
-    words = silence_in_words(source, now)
     return {"domain": source.domain, "whole": source.overdue, "newest": _text(source.newest), "due": _text(source.due),
             "age_hours": None if source.newest is None else round(float((now - source.newest) / HOUR), 1),
             "nodes": [{"node": one.node, "newest": _text(one.newest)} for one in source.nodes if one.overdue],
-            "stations": len(source.nodes), "words": f"{words[:1].upper()}{words[1:]}."}
+            "stations": len(source.nodes), "words": silence_sentence(source, now)}
 
 
 def _text(stamp: np.datetime64 | None) -> str | None:
@@ -122,11 +122,11 @@ def _begun(found: Sequence[SourceFreshness], before: Mapping[str, Any], now: np.
             since = min(node.newest for node in new if node.newest is not None)
         else:
             continue
-        words = f"{silence_in_words(one, now)}, a fault of the data, not a drift of the world"
         # A silence names the data ticket that it joins, the target's own before that of another source.
         weight = (1.0 if one.overdue else 0.5) if one.domain == own else 0.25
-        tickets.append(Evidence(clock.even(now), clock.even(since), concerned, "health", "none", weight, words,
-                                "outage" if one.overdue else "silent"))
+        tickets.append(Evidence(clock.even(now), clock.even(since), concerned, "health", "none", weight,
+                                "outage" if one.overdue else "silent",
+                                {"form": "source", "silence": silence_sentence(one, now)}))
     return tickets
 
 
@@ -144,8 +144,7 @@ def _returned(found: Sequence[SourceFreshness], before: Mapping[str, Any], view:
         values = np.stack([part[name].transpose("time", "node").values for name in part.data_vars])
         rows = np.flatnonzero(np.isfinite(values).any(axis=(0, 2)) & (part["time"].values > last))
         since = f" since {stamp_in_words(part['time'].values[rows[0]])}" if len(rows) else ""
-        who = one.domain if told["whole"] else ", ".join(back[:NAMED]) + (
-            f" and {len(back) - NAMED} more" if len(back) > NAMED else "")
+        who = one.domain if told["whole"] else listed(tuple(back))
         verb = "reports" if told["whole"] or len(back) == 1 else "report"
         sentences.append(f"{who} {verb} again{since}; nothing had come after {stamp_in_words(last)}.")
     return sentences

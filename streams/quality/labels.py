@@ -39,6 +39,18 @@ PRECEDENCE = tuple(label.name.lower() for label in (
     Label.MISSING, Label.BACKFILLED, Label.LATE, Label.REVISED) if label.name)
 SUSPECT = (Label.STUCK | Label.SPIKE | Label.RANGE | Label.UNIT | Label.CLOCK | Label.SATURATED)
 """Values that a model or a reference should not learn from."""
+CAUSES = {
+    "outage": "{nodes} sent no {variable}",
+    "stuck": "{variable} stands still at {nodes}",
+    "spike": "{variable} jumps out and back at {nodes}",
+    "range": "{variable} is physically impossible at {nodes}",
+    "unit": "{variable} at {nodes} looks as if it came in another unit",
+    "clock": "the clock of {nodes} seems shifted by an hour or more, seen in {variable}",
+    "duplicated": "{nodes} give bit-identical {variable}",
+    "saturated": "{variable} at {nodes} stops at one highest value",
+    "revised": "{variable} of {nodes} was revised",
+}
+"""What is the matter, in words: the one place where a label becomes a clause."""
 
 
 def bit(label: str) -> int:

@@ -10,19 +10,17 @@ import pandas as pd
 import xarray as xr
 
 from terracast.streams.panel import step_of
-from terracast.streams.quality.labels import LABELS, bit
+from terracast.streams.quality.labels import CAUSES, LABELS, bit
 from terracast.streams.quality.windows import nan_quantile, run_length
+from terracast.streams.wording import counted, listed, sentence
 
-SENTENCES = {
-    "outage": "{nodes} sent no {variable} {when}: an outage of the data, not a change of the world",
-    "stuck": "{variable} stands still at {nodes} {when}, longer than ever before there: check the sensor",
-    "spike": "{variable} jumps out and back at {nodes} {when} ({cells})",
-    "range": "{variable} is physically impossible at {nodes} {when} ({cells})",
-    "unit": "{variable} at {nodes} looks as if it came in another unit {when}: ask for the unit",
-    "clock": "the clock of {nodes} seems shifted by an hour or more {when}, seen in {variable}",
-    "duplicated": "{nodes} give bit-identical {variable} {when}: one sensor under several names",
-    "saturated": "{variable} at {nodes} stops at one highest value {when} ({cells}): the sensor's limit",
-    "revised": "{variable} of {nodes} was revised {when} ({cells}); both values are kept",
+ADVICE = {
+    "outage": "the data are missing; the world need not have changed",
+    "stuck": "check the sensor",
+    "unit": "ask for the unit",
+    "duplicated": "one sensor may stand under several names",
+    "saturated": "this may be the sensor's limit",
+    "revised": "both values are kept",
 }
 TOGETHER = ("outage", "duplicated", "range")  # nodes of one event share a ticket
 # What a person is told must be worth a way to the sensor: flags say of each value what is odd, tickets say of it what
@@ -33,7 +31,6 @@ ORDINARY = 0.995  # of the values lie within what is ordinary; a value off by as
 UNTOLD = ("missing", "late", "backfilled")  # values that did not come, or late: shares of all (``shares``), no events
 APART = {"spike": "7D", "range": "7D", "revised": "7D", "saturated": "7D"}
 LASTING = ("outage", "stuck", "unit", "clock", "duplicated")
-NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def tickets(flags: xr.Dataset, panel: xr.Dataset | None = None) -> list[QualityT
     >>> flags = xr.Dataset({"t": (("time", "node"), np.array([[0], [16]], np.uint16))},
     ...                    {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]}, {"step": "1h"})
     >>> [ticket.words for ticket in tickets(flags)]
-    ['t is physically impossible at a on 2020-01-01 01:00 (1 value)']
+    ['t is physically impossible at a on 2020-01-01 01:00 (1 value).']
     """
     found: list[QualityTicket] = []
     for name in map(str, flags.data_vars):
@@ -168,15 +165,15 @@ def shares(flags: xr.Dataset) -> list[Share]:
 
 
 def _sentence(ticket: QualityTicket, last: np.datetime64 | None) -> str:
-    others = len(ticket.nodes) - NAMED
-    nodes = ", ".join(ticket.nodes[:NAMED]) + (f" and {others} more" if others > 0 else "")
     start, end = (np.datetime_as_string(stamp, "m").replace("T", " ") for stamp in (ticket.start, ticket.end))
     goes_on = ticket.end == last and ticket.sort in LASTING and ticket.start != ticket.end
     when = (f"since {start}, up to the newest stamp {end}" if goes_on else
             f"on {start}" if start == end else f"from {start} to {end}")
-    values = "1 value" if ticket.cells == 1 else f"{ticket.cells} values"
-    words = SENTENCES[ticket.sort].format(variable=ticket.variable, nodes=nodes, when=when, cells=values)
-    return words[0].upper() + words[1:] if words.startswith("the ") else words
+    cause = CAUSES[ticket.sort].format(variable=ticket.variable, nodes=listed(ticket.nodes))
+    values = f" ({counted(ticket.cells, 'value')})" if ticket.sort in APART else ""
+    advice = f" {sentence(ADVICE[ticket.sort])}" if ticket.sort in ADVICE else ""
+    cause = f"{cause[0].upper()}{cause[1:]}" if cause.startswith("the ") else cause
+    return f"{cause} {when}{values}.{advice}"
 
 
 def summary(flags: xr.Dataset) -> pd.DataFrame:

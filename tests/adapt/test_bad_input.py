@@ -114,7 +114,7 @@ def test_a_clock_that_goes_back(fitted, calm):
 
 def test_an_episode_does_not_grow_older_than_its_evidence_when_the_clock_goes_back():
     at = np.datetime64("2020-03-01", "ns")
-    clue = Evidence(at, at, ("a",), "level", "up", 2.0, "level at a")
+    clue = Evidence(at, at, ("a",), "level", "up", 2.0)
     episodes = Episodes(3 * DAY)
     episodes.fold(at, [clue])
     episodes.fold(at - 2 * DAY, [clue])
@@ -126,7 +126,7 @@ def test_an_episode_does_not_grow_older_than_its_evidence_when_the_clock_goes_ba
 
 def test_evidence_during_recovery_is_the_same_episode():
     at = np.datetime64("2020-03-01", "ns")
-    clue = Evidence(at, at, ("a",), "level", "up", 2.0, "level at a")
+    clue = Evidence(at, at, ("a",), "level", "up", 2.0)
     episodes = Episodes(3 * DAY)
     (first,) = episodes.fold(at, [clue])
     episodes.fold(at + 4 * DAY, [])

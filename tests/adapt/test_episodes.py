@@ -1,7 +1,5 @@
 """Episodes: storms fold, time closes, state survives."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,13 +11,14 @@ from terracast.adapt.monitoring.monitor import Evidence
 from terracast.adapt.promotion.ladder import Ladder, LadderStep, Situation
 from terracast.adapt.promotion.policy import OnEpisode
 from terracast.streams.clock import Clock
+from terracast.streams.storage.tree import pack, unpack
 
 START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")
 
 
 def clue(at, node="a", sort="level", strength=1.0):
-    return Evidence(at, at - 2 * DAY, (node,), sort, "up", strength, f"errors at {node} moved")
+    return Evidence(at, at - 2 * DAY, (node,), sort, "up", strength, "silent" if sort == "health" else "")
 
 
 @given(st.lists(st.tuples(st.integers(0, 71), st.sampled_from("abcdef"), st.floats(0.1, 9.0)), min_size=1, max_size=80))
@@ -48,14 +47,14 @@ def test_two_episodes_within_an_hour_have_two_names():
 def test_a_calendar_shows_its_own_dates():
     clock, months = Clock.of({"step": "1mo"}), np.arange("2011-01", "2011-08", dtype="datetime64[M]")
     first, third, now = (clock.even(months[at].astype("datetime64[ns]")) for at in (0, 2, 6))
-    told = Evidence(now, third, ("a",), "level", "up", 2.0, "moved",
+    told = Evidence(now, third, ("a",), "level", "up", 2.0,
                     windows=Windows((first, third), (first, third), (third, now)))
     episodes = Episodes(np.timedelta64(60, "D"), name="air")
     episodes.fold(now, [told])
     (one,) = episodes.active()
     shown = one.shown(clock.shown)
-    assert "since 2011-03-01T00" in shown.sentences[1]
-    assert "2011-03-01 to 2011-07-01" in shown.heard["error"].windows.words
+    assert shown.alarm.where == "It began on 1 Mar 2011."
+    assert any("2011-03-01 to 2011-07-01" in line for line in shown.alarm.statistics)
     assert shown.shown(clock.even) == one
 
 
@@ -104,23 +103,24 @@ def test_place_is_where_it_is_strongest():
     assert one.nodes == ("a", "c")
 
 
-def test_alarm_is_three_sentences_and_takes_an_action():
+def test_an_alarm_takes_an_action():
     episodes = Episodes(2 * DAY, name="air")
     (one,) = episodes.fold(START, [clue(START)])
-    assert one.alarm == "Errors at a moved. It concerns a since 2015-03-02T06. Nothing has been done yet."
+    assert str(one.alarm) == ("The target at a reads clearly above forecast. It began at 2 Mar 2015, 06:00 UTC. "
+                              "Nothing has been done yet.")
     episodes.act(one.id, "A challenger is being trained")
-    assert episodes.active()[0].alarm.endswith("A challenger is being trained.")
+    assert str(episodes.active()[0].alarm).endswith("A challenger is being trained.")
     with pytest.raises(EpisodeError, match="no open episode"):
         episodes.act("other", "x")
 
 
-def test_state_is_json_and_goes_on_the_same():
+def test_a_saved_episode_goes_on_the_same():
     left, right = Episodes(2 * DAY, 5 * DAY, "air"), Episodes(2 * DAY, 5 * DAY, "air")
     for day in range(12):
         now = START + day * DAY
         clues = [clue(now, "ab"[day % 2], strength=1 / (day + 3))] if day in (0, 1, 9) else []
         assert left.fold(now, clues) == right.fold(now, clues)
-        right = Episodes.restore(json.loads(json.dumps(right.state())))
+        right = Episodes.restore(unpack(pack(right.state())))
         assert left == right
 
 
@@ -128,43 +128,45 @@ def test_weeks_outvote_the_wildest_day_and_the_count_survives_a_restart():
     episodes = Episodes(3 * DAY, name="air")
     for day, (sort, strength) in enumerate([("level", 1.2), ("scale", 2.0), ("level", 1.5), ("level", 1.4)]):
         episodes.fold(START + day * DAY, [clue(START + day * DAY, sort=sort, strength=strength)])
-        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+        episodes = Episodes.restore(unpack(pack(episodes.state())))
     (one,) = episodes.active()
-    assert one.sort == "level" and one.strength == 2.0 and one.said["level"][1] == 1.5
+    assert one.sort == "level" and one.strength == 2.0 and one.by_sort["level"].strongest.strength == 1.5
 
 
 WATCHED = ("error", "input", "calibration")
-SAID = {"level": "errors moved", "input": "the context is unlike", "calibration": "intervals cover 61 %"}
+SAID = {"level": "reads clearly above forecast", "input": "look unusual. Their level lies 2 deviations above normal",
+        "calibration": "holds 61 % of values"}
+DETAILS = {"input": {"features": "level lies 2 deviations above normal"}, "calibration": {"now": 61, "before": 80}}
 
 
 def heard(*sorts, watched=WATCHED):
     episodes = Episodes(3 * DAY, name="air", watched=watched)
     for day, sort in enumerate(sorts):
         at = START + day * DAY
-        episodes.fold(at, [Evidence(at, at, ("a",), sort, "up", 1.5, SAID.get(sort, sort))])
-        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+        episodes.fold(at, [Evidence(at, at, ("a",), sort, "up", 1.5, "silent" if sort == "health" else "",
+                                    DETAILS.get(sort, {}))])
+        episodes = Episodes.restore(unpack(pack(episodes.state())))
     return episodes.active()[0]
 
 
 @pytest.mark.parametrize(("sorts", "says", "costs"), [
-    (("level",), "what changed is how observations follow from it", 0),
-    (("input",), "the world went where forecasts cope, and nothing is trained for it", None),
-    (("input", "level"), "the world went where forecasts do not cope", 1),
-    (("input", "calibration"), "intervals do not hold there", 1),
-    (("calibration",), "only how well intervals hold", 0),
-    (("input", "input", "calibration", "level"), "the world went where forecasts do not cope", 2)])
+    (("level",), "so what they say about the target has changed", 0),
+    (("input",), "so the forecast copes and nothing is trained for it", None),
+    (("input", "level"), "such conditions are new to the forecaster", 1),
+    (("input", "calibration"), "the intervals do not hold there", 1),
+    (("calibration",), "only the width of the intervals no longer fits", 0),
+    (("input", "input", "calibration", "level"), "such conditions are new to the forecaster", 2)])
 def test_an_episode_says_which_kinds_spoke_and_what_that_means(sorts, says, costs):
     one = heard(*sorts)
-    assert says in one.sentences[0] and set(one.heard) == {"error" if sort == "level" else sort for sort in sorts}
-    assert all(SAID[sort] in one.sentences[0].lower() for sort in sorts)
+    assert says in one.alarm.meaning and set(one.channels) == {"error" if sort == "level" else sort for sort in sorts}
+    assert all(SAID[sort] in one.alarm.what for sort in sorts)
     assert one.costs_since == (None if costs is None else START + costs * DAY)
     assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
     assert one.sort == ("level" if "level" in sorts else one.sort)  # what errors say names it
-    assert len(one.sentences) == 3
 
 
 def test_what_was_not_watched_is_not_said_to_be_steady():
-    assert heard("level", watched=("error",)).sentences[0] == "Errors moved."
+    assert heard("level", watched=("error",)).alarm.meaning == ""
     assert heard("health").costs_since is None
 
 

@@ -15,7 +15,7 @@ from terracast.flows.reporting.daily import MOST_ROWS, network_daily
 from terracast.flows.reporting.reasons import reasons_from
 from terracast.flows.reporting.svg import element, harmless
 from terracast.flows.reporting.timeline import rows_of
-from terracast.flows.reporting.wording import number, percent
+from terracast.streams.wording import number, percent
 
 at = np.datetime64
 

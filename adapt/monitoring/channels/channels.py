@@ -227,13 +227,12 @@ def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved]
     best = max(group, key=lambda one: one.strength)
     wide = best.place == len(frozen.nodes)
     names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
-    where = "across the whole network" if wide else _at(names)
-    words, direction = witness.sentence(where, best.standardised, best.told_before, usual[:, best.place], best.rank)
-    since, oldest, youngest = (time - age * frozen.span
+    details, direction = witness.details(best.standardised, best.told_before, usual[:, best.place], best.rank)
+    since, oldest, youngest = (end - age * frozen.span
                                for age in (best.began.age, best.began.oldest, best.began.youngest))
     stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)
-    return Evidence(time, since, names, witness.kind, direction, best.strength,
-                    f"{words}; {best.strength:.1f} times what normal weeks reach", "", oldest, youngest, windows=stated)
+    return Evidence(time, since, names, witness.kind, direction, best.strength, details=details, earliest=oldest,
+                    latest=youngest, windows=stated)
 
 
 def with_common(values: np.ndarray) -> np.ndarray:
@@ -277,7 +276,3 @@ def _quantiles(streams: np.ndarray) -> np.ndarray:
     """Quantiles of what was seen; nothing seen is above all."""
     seen = streams[np.isfinite(streams)]
     return np.quantile(seen, RANKS) if len(seen) else np.full(len(RANKS), np.inf)
-
-
-def _at(names: tuple[str, ...]) -> str:
-    return "at " + ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -135,16 +135,16 @@ class CovariateShift(Stateful):
         like = "unlike" if rank >= FAR else "like"
         return f"the context is {like} the reference: it lies farther off than {_share(rank)} of it"
 
-    def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
-                 ) -> tuple[str, str]:
-        """Words and direction, from the features (feature,) of the window in deviations from the reference."""
+    def details(self, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float
+                ) -> tuple[dict[str, object], str]:
+        """What is unusual and the direction, from the features (feature,) of the window in deviations from the
+        reference."""
         sizes = np.where(self.known, np.abs(np.nan_to_num(now)), 0.0)
         order = np.argsort(-sizes, kind="stable")
         named = [at for at in order[:2] if sizes[at] >= TOLD] or [int(order[0])]
-        moved = " and ".join(f"its {self.names[at]} is {sizes[at]:.1f} deviations "
-                             f"{'above' if now[at] > 0 else 'below'} what is usual there" for at in named)
-        words = f"the context {where} is unlike the reference: {moved}; it lies farther off than {_share(rank)} of it"
-        return words, "away"
+        moved = " and ".join(f"{self.names[at]} lies {sizes[at]:.1f} deviations {'above' if now[at] > 0 else 'below'} normal"
+                             for at in named)
+        return {"features": moved, "rank": rank}, "away"
 
 
 def _share(rank: float) -> str:

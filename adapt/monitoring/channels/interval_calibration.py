@@ -16,7 +16,6 @@ from terracast.streams.stateful import Stateful
 HONEST = 0.5  # mean way from the middle, of the way to the edge, where intervals hold
 LEAST = 0.05  # off from that, about four points of coverage: less is no news
 LOW, HIGH = 0.1, 0.9  # the 80 % interval
-ONE_SIDED = 2.0  # misses on one side that are so many times those on the other are told to be on that side
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,10 @@ class IntervalCalibration(Stateful):
         """How things stand, change or not, from what is told (statistic,) of the last blocks."""
         return f"80 % intervals cover {100 * (1 - float(standardised[1] + standardised[2])):.0f} %"
 
-    def sentence(self, where: str, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float,
-                 ) -> tuple[str, str]:
-        """Words and direction, from what is told (statistic,) of the window, the weeks before and the reference."""
+    def details(self, now: np.ndarray, before: np.ndarray, usual: np.ndarray, rank: float
+                ) -> tuple[dict[str, object], str]:
+        """Coverage and the direction, from the statistics (statistic,) of the window, the weeks before and the
+        reference."""
         covered = [round(100 * (1 - float(one[1] + one[2]))) for one in (now, before, usual)]
-        narrow = now[0] > before[0]
-        sides = {"above": now[2] > ONE_SIDED * now[1], "below": now[1] > ONE_SIDED * now[2]}
-        missed = [f", most misses {side} them" for side, one in sides.items() if one and narrow]
-        words = f"80 % intervals {where} cover {covered[0]} %, {covered[1]} % in the weeks before and {covered[2]} % in"
-        return f"{words} the reference{''.join(missed)}", "narrow" if narrow else "wide"
+        return (dict(zip(("now", "before", "reference"), covered, strict=True)),
+                "narrow" if now[0] > before[0] else "wide")

@@ -7,7 +7,6 @@ import numpy as np
 from terracast.adapt.monitoring.detection.calibration import Calibration
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS, differences
 from terracast.adapt.monitoring.diagnosis.change_types import SURE, Began, ChangeType, began, change_type_of, rises
-from terracast.adapt.monitoring.diagnosis.e_value import in_words
 from terracast.adapt.monitoring.diagnosis.explanations import LOOK
 from terracast.adapt.monitoring.diagnosis.localisation import grown, localise
 from terracast.adapt.monitoring.episodes.evidence import Evidence, with_windows
@@ -16,7 +15,6 @@ from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_ALL,
 LOCAL = KINDS.index("local level")
 JUMP = OF_ALL.index("common jump")
 HALF = 0.5
-TELLING = 20.0  # e-values a stream below this say no more than chance and are not told
 
 
 class Diagnosis:
@@ -133,12 +131,11 @@ class Diagnosis:
                           key=lambda node: float(sizes[node]))
             sort, when = sorts[loudest]
             names = tuple(self._nodes[node] for node in sorted(members))
-            where = "at " + ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
             strength = float(sizes[members].max())
             streams = int(np.argmax(of_nodes[:, loudest])) * len(self._nodes) + np.array(sorted(members))
             sure = float(self._sure.values(past, streams).max())
-            found.append(_evidence(time, span, names, ChangeType(name, direction, sort.size), when, strength, where,
-                                   (sure, len(self._nodes))))
+            found.append(self._evidence(time, span, names, ChangeType(name, direction, sort.size), when, strength,
+                                        (sure, len(self._nodes))))
         return found
 
     def _everywhere(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, of_all: np.ndarray,
@@ -158,23 +155,13 @@ class Diagnosis:
             sort = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                               "up" if step > 0 else "down", abs(step))
         sure = float(self._sure.values(past, np.array([number]))[0])
-        return _evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)),
-                         "across the whole network", (sure, 1))
+        return self._evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)), (sure, 1))
 
-
-SAYS = {"level": "observations {where} run {direction} what was expected", "trend": "observations {where} drift {way}",
-        "scale": "swings {where} became {direction}", "seasonality": "the daily cycle {where} is another",
-        "relation": "readings {where} no longer follow the neighbours"}
-
-
-def _evidence(time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], sort: ChangeType, when: Began,
-              strength: float, where: str, sure: tuple[float, int]) -> Evidence:
-    """``sure``: the e-value, and how many streams were watched for such a change."""
-    direction = {"up": "above", "down": "below"}.get(sort.direction, sort.direction)
-    words = SAYS[sort.name].format(where=where, direction=direction,
-                                   way="upwards" if sort.direction == "up" else "downwards")
-    words += f", by {sort.size:.1f} deviations" if sort.name in ("level", "trend") else ""
-    words += f"; {strength:.1f} times what normal weeks reach"
-    words += f" ({in_words(*sure)})" if sure[0] >= TELLING * sure[1] else ""
-    return Evidence(time, time - when.age * span, nodes, sort.name, sort.direction, strength, words, "",
-                    time - when.oldest * span, time - when.youngest * span, sure[0])
+    def _evidence(self, time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], sort: ChangeType,
+                  when: Began, strength: float, sure: tuple[float, int]) -> Evidence:
+        """``sure``: the e-value, and over how many streams. A change began with the first instant of its block."""
+        since, earliest, latest = (time + self._frozen.clock.step - age * span
+                                   for age in (when.age, when.oldest, when.youngest))
+        size = sort.size if sort.name in ("level", "trend") else 0.0
+        return Evidence(time, since, nodes, sort.name, sort.direction, strength, size=size, earliest=earliest,
+                        latest=latest, e_value=sure[0], streams=sure[1])

@@ -1,4 +1,4 @@
-"""How sure: bets against normal blocks, and what they say to people.
+"""How sure: bets against normal blocks.
 
 *Assumption*, written down because nothing is free of one: given all earlier blocks, a block of a stream in which
 nothing changed is more extreme than the share a of its reference with probability a at most, for every a. Blocks of a
@@ -22,32 +22,8 @@ from terracast.streams.stateful import Stateful
 
 POWER = 0.4  # of the bet: small values of p are bet on, E[POWER × p^(POWER - 1)] = 1 for uniform p
 LARGEST = 1e12  # more says nothing more
-BELIEVED = 1000.0  # of what is told to people
 LATEST = 28  # blocks
 QUANTILES = 256
-
-
-def in_words(value: float, streams: int = 1) -> str:
-    """An e-value as a sentence: how often normal weeks look like this, counting that ``streams`` are watched.
-
-    >>> in_words(500.0, streams=10)
-    'a bet against normal weeks has grown 500-fold; over 10 streams normal weeks do so about once in 50 blocks'
-    >>> in_words(1e9)
-    'a bet against normal weeks has grown 1,000-fold or more; normal weeks do so about once in 1,000 blocks or more'
-    >>> in_words(3.0)
-    'no more than chance: a bet against normal weeks has grown 3-fold'
-    """
-    every = value / max(streams, 1)
-    grown = "a bet against normal weeks has grown " + _at_most(value, "-fold")
-    if every < 20:
-        return f"no more than chance: {grown}"
-    over = f"over {streams} streams " if streams > 1 else ""
-    return f"{grown}; {over}normal weeks do so about once in {_at_most(every, ' blocks')}"
-
-
-def _at_most(value: float, unit: str) -> str:
-    """No assumption about normal weeks holds so well that more than a thousandfold could be believed."""
-    return f"{value:,.0f}{unit}" if value <= BELIEVED else f"{BELIEVED:,.0f}{unit} or more"
 
 
 @dataclass(frozen=True)

@@ -4,41 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
-from terracast.adapt.monitoring.episodes.channel_evidence import COSTS, KINDS, ChannelEvidence, kind_of, together
-from terracast.adapt.monitoring.episodes.compared_windows import Windows
+from terracast.adapt.monitoring.episodes.alarm_text import (
+    NOT_ACTED,
+    Alarm,
+    Subject,
+    finding,
+    meaning,
+    place_and_time,
+    statistics,
+)
+from terracast.adapt.monitoring.episodes.evidence import CHANNELS, COSTS, Evidence, channel_of
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import key_text
 from terracast.streams.stateful import Stateful
+from terracast.streams.wording import sentence
 
-TIMES = ("opened", "since", "last_evidence")
-STATES = ("opened", "growing", "recovering", "closed")
+PHASES = ("opened", "growing", "recovering", "closed")
 
 
 class EpisodeError(TerracastError):
     """An episode that is not known."""
 
 
-class AlarmEvidence(Protocol):
-    """What an episode reads of a piece of evidence (``adapt.monitoring.monitor.Evidence`` is one)."""
+@dataclass(frozen=True)
+class EvidenceSum(Stateful):
+    """All evidence of one sort, or of one channel: when it ``first`` came and since when it goes on, the sum of its
+    strengths², and the ``strongest`` of it."""
 
-    @property
-    def time(self) -> np.datetime64: ...
-    @property
-    def since(self) -> np.datetime64: ...
-    @property
-    def nodes(self) -> tuple[str, ...]: ...
-    @property
-    def sort(self) -> str: ...
-    @property
-    def strength(self) -> float: ...
-    @property
-    def words(self) -> str: ...
-    @property
-    def windows(self) -> Windows | None: ...
+    first: np.datetime64
+    since: np.datetime64
+    total: float
+    strongest: Evidence
+
+    @classmethod
+    def of(cls, now: np.datetime64, clue: Evidence) -> EvidenceSum:
+        """A first piece, which came at ``now``."""
+        kept = clue.kept()
+        return cls(now, kept.since, clue.strength**2, kept)
+
+    def __add__(self, other: EvidenceSum) -> EvidenceSum:
+        best = other if other.strongest.strength > self.strongest.strength else self
+        return EvidenceSum(min(self.first, other.first), min(self.since, other.since), self.total + other.total,
+                           best.strongest)
+
+    def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> EvidenceSum:
+        """The same in the stamps that people read; see ``Windows.shown``."""
+        one = self.strongest
+        dates = {name: None if (at := getattr(one, name)) is None else true(at) for name in ("earliest", "latest")}
+        strongest = replace(one, time=true(one.time), since=true(one.since), **dates,
+                            windows=None if one.windows is None else one.windows.shown(true))
+        return replace(self, first=true(self.first), since=true(self.since), strongest=strongest)
+
+    def to_json(self, subject: Subject) -> dict[str, Any]:
+        """As a program reads it: instants as text."""
+        one = self.strongest
+        return {"first": np.datetime_as_string(self.first, "s"), "since": np.datetime_as_string(self.since, "s"),
+                "strength": float(one.strength), "words": finding(one, subject),
+                "effect": None if one.effect is None else one.effect.to_json(),
+                "windows": None if one.windows is None else one.windows.to_json()}
 
 
 @dataclass(frozen=True)
@@ -46,12 +73,11 @@ class Episode(Stateful):
     """One change of the world: ``opened`` and ``last_evidence`` are when evidence came, ``since`` when the change
     seems to have begun.
 
-    ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (an outage: a data ticket, never drift).
-    ``weights`` holds the strongest evidence of each node; ``count`` how many pieces of evidence were folded in.
-    ``said``: for each sort that evidence named, the sum of its strengths², the strongest of them and its words; the
-    sort with the most is the episode's, so that one wild day does not name what weeks say otherwise, and what errors
-    say names it before context and intervals do. ``heard``: what each kind of evidence said, ``watched``: the kinds
-    that could have spoken; ``since`` is when what errors and intervals say began, once they spoke.
+    ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (a data ticket, never drift). ``weights`` holds
+    the strongest evidence of each node; ``count`` how many pieces of evidence were folded in. ``by_sort``: what was
+    found of each sort; that with the most evidence is the episode's, so that one wild day does not name what weeks
+    say otherwise, and what errors say names it before context and intervals do. ``watched``: the channels that could
+    have spoken; ``since`` is when what errors and intervals say began, once they spoke.
     """
 
     id: str
@@ -61,21 +87,31 @@ class Episode(Stateful):
     since: np.datetime64
     last_evidence: np.datetime64
     weights: Mapping[str, float]
-    words: str
-    strength: float
+    by_sort: Mapping[str, EvidenceSum]
     count: int = 1
     action: str = ""
-    said: Mapping[str, tuple[float, float, str]] = field(default_factory=dict)
-    heard: Mapping[str, ChannelEvidence] = field(default_factory=dict)
     watched: tuple[str, ...] = ()
+    subject: Subject = field(default_factory=Subject)
+
+    @property
+    def strength(self) -> float:
+        """The largest strength of any evidence."""
+        return max(one.strongest.strength for one in self.by_sort.values())
+
+    @property
+    def channels(self) -> dict[str, EvidenceSum]:
+        """What each channel said, in the order of ``CHANNELS``."""
+        found: dict[str, EvidenceSum] = {}
+        for sort, one in self.by_sort.items():
+            channel = channel_of(sort)
+            found[channel] = found[channel] + one if channel in found else one
+        return {channel: found[channel] for channel in CHANNELS if channel in found}
 
     @property
     def costs_since(self) -> np.datetime64 | None:
         """When labels first told of it, by errors or by intervals that do not hold; None: it has cost nothing yet (only
         the context moved, or it is a data ticket), so that there is nothing to train for."""
-        if not self.heard:
-            return None if self.sort == "health" else self.opened
-        return min((one.first for kind, one in self.heard.items() if kind in COSTS), default=None)
+        return min((one.first for channel, one in self.channels.items() if channel in COSTS), default=None)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -84,31 +120,23 @@ class Episode(Stateful):
         return tuple(sorted(node for node, weight in self.weights.items() if weight >= strongest / 2))
 
     @property
-    def sentences(self) -> tuple[str, str, str]:
-        """Three sentences to a person: what changed; where and since when; what the system did or proposes."""
-        places = self.nodes
-        where = ", ".join(places[:5]) + (f" and {len(places) - 5} more nodes" if len(places) > 5 else "")
-        own = kind_of(self.sort)
-        others = [self.heard[kind].words for kind in KINDS if kind in self.heard and kind != own]
-        what = "; ".join(one for one in (self.words, *others, together(self.heard.keys(), self.watched)) if one)
-        return (f"{what[:1].upper()}{what[1:]}.",
-                f"{f'It concerns {where}' if where else 'It has been so'} since "
-                f"{np.datetime_as_string(self.since, 'h')}.",
-                self.action or "Nothing has been done yet.")
-
-    @property
-    def alarm(self) -> str:
-        """The three sentences as one text."""
-        return " ".join(self.sentences)
+    def alarm(self) -> Alarm:
+        """What it says to a person: what changed, where and since when, what it means, what was done."""
+        own, subject = self.by_sort[self.sort].strongest, self.subject
+        others = [one.strongest for channel, one in self.channels.items() if channel != channel_of(self.sort)]
+        return Alarm(" ".join(finding(one, subject) for one in (own, *others)),
+                     place_and_time(own, self.nodes, self.since, subject),
+                     meaning(self.by_sort, self.watched, subject, own), sentence(self.action or NOT_ACTED),
+                     tuple(line for one in (own, *others) for line in statistics(one)))
 
     def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Episode:
         """The same in the stamps that people read (a calendar's months are no even axis); see ``Windows.shown``."""
         return replace(self, opened=true(self.opened), since=true(self.since), last_evidence=true(self.last_evidence),
-                       heard={kind: one.shown(true) for kind, one in self.heard.items()})
+                       by_sort={sort: one.shown(true) for sort, one in self.by_sort.items()})
 
     def with_action(self, text: str) -> Episode:
-        """The same episode, with the third sentence of its alarm set."""
-        return replace(self, action=text if text.endswith(".") else f"{text}.")
+        """The same episode, with what was done about it."""
+        return replace(self, action=sentence(text))
 
 
 @dataclass
@@ -118,25 +146,26 @@ class Episodes(Stateful):
     An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering``
     when ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the
     cooldown). ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``:
-    the kinds of evidence that there could be, for what it means that one is missing.
+    the channels that there could be, for what it means that one is missing. ``subject``: what alarms call the target.
 
     >>> from terracast.adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
-    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, "errors at Dongsi moved up by 2.0 deviations")
-    >>> episodes = Episodes(np.timedelta64(3, "D"), name="air-PM25")
+    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, amount=31.0)
+    >>> episodes = Episodes(np.timedelta64(3, "D"), name="air-PM25", subject=Subject("PM2.5", "ug m-3", 12))
     >>> [one.id for one in episodes.fold(at, [clue] * 100)]
     ['air-PM25-2015-03-04T06']
     >>> print(episodes.act("air-PM25-2015-03-04T06", "A fine-tune is proposed").alarm)
-    Errors at Dongsi moved up by 2.0 deviations. It concerns Dongsi since 2015-03-04T06. A fine-tune is proposed.
+    PM2.5 at Dongsi reads 31 µg m⁻³ above forecast. It began at 4 Mar 2015, 06:00 UTC. A fine-tune is proposed.
     """
 
     cooldown: np.timedelta64
     quiet_after: np.timedelta64 | None = None
     name: str = "drift"
     watched: tuple[str, ...] = ()
+    subject: Subject = field(default_factory=Subject)
     _open: dict[str, Episode] = field(default_factory=dict)
 
-    def fold(self, now: np.datetime64, evidence: Iterable[AlarmEvidence]) -> tuple[Episode, ...]:
+    def fold(self, now: np.datetime64, evidence: Iterable[Evidence]) -> tuple[Episode, ...]:
         """Take in the evidence found at ``now``; returns the episodes that opened, changed state or grew.
 
         Call it at every step, evidence or not: time alone lets an episode recover and close. O(evidence × nodes).
@@ -147,7 +176,7 @@ class Episodes(Stateful):
         for clue in evidence:
             family = "health" if clue.sort == "health" else "drift"
             known = self._open.get(family)
-            if known is not None and known.phase == "recovering" and clue.sort not in known.said:
+            if known is not None and known.phase == "recovering" and clue.sort not in known.by_sort:
                 closed.append(replace(known, phase="closed"))  # quiet for a while, then something else: a second change
                 known = None
             self._open[family] = self._opened(now, clue) if known is None else _grown(known, now, clue)
@@ -185,51 +214,27 @@ class Episodes(Stateful):
                 self._open[family] = replace(one, phase="recovering")
         return closed
 
-    def _opened(self, now: np.datetime64, clue: AlarmEvidence) -> Episode:
+    def _opened(self, now: np.datetime64, clue: Evidence) -> Episode:
         prefix = f"{self.name}-health" if clue.sort == "health" else self.name
-        return Episode(f"{prefix}-{key_text(now)}", clue.sort, "opened", now,
-                       clue.since.astype("datetime64[ns]"), now, {node: abs(clue.strength) for node in clue.nodes},
-                       clue.words, abs(clue.strength),
-                       said={clue.sort: (clue.strength**2, abs(clue.strength), clue.words)},
-                       heard={kind_of(clue.sort): _first_evidence(now, clue)},
-                       watched=self.watched)
+        return Episode(f"{prefix}-{key_text(now)}", clue.sort, "opened", now, clue.since.astype("datetime64[ns]"), now,
+                       dict.fromkeys(clue.nodes, clue.strength), {clue.sort: EvidenceSum.of(now, clue)},
+                       watched=self.watched, subject=self.subject)
 
 
-def _grown(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> Episode:
-    """The episode with one more piece of evidence; the sort with the most evidence gives sort and words."""
-    strength = abs(clue.strength)
-    weights = dict(known.weights)
-    for node in clue.nodes:
-        weights[node] = max(weights.get(node, 0.0), strength)
-    said = dict(known.said) or {known.sort: (known.strength**2, known.strength, known.words)}
-    total, best, words = said.get(clue.sort, (0.0, -1.0, ""))
-    said[clue.sort] = (total + strength**2, max(best, strength), clue.words if strength > best else words)
-    sort = max(said, key=lambda name: (kind_of(name) == "error", said[name][0], name == known.sort))
+def _grown(known: Episode, now: np.datetime64, clue: Evidence) -> Episode:
+    """The episode with one more piece of evidence; the sort with the most evidence names it."""
+    weights = {**known.weights, **{node: max(known.weights.get(node, 0.0), clue.strength) for node in clue.nodes}}
+    new, by_sort = EvidenceSum.of(now, clue), dict(known.by_sort)
+    by_sort[clue.sort] = by_sort[clue.sort] + new if clue.sort in by_sort else new
+    sort = max(by_sort, key=lambda name: (channel_of(name) == "error", by_sort[name].total, name == known.sort))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     phase = "opened" if known.phase == "opened" and now == known.opened else "growing"
-    heard = _with_evidence(known, now, clue)
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, phase=phase, last_evidence=max(now, known.last_evidence), weights=weights,
-                   count=known.count + 1, since=_since(heard), sort=sort, words=said[sort][2], said=said, heard=heard,
-                   strength=max(strength, known.strength))
+                   count=known.count + 1, since=_since(by_sort), sort=sort, by_sort=by_sort)
 
 
-def _with_evidence(known: Episode, now: np.datetime64, clue: AlarmEvidence) -> dict[str, ChannelEvidence]:
-    """What each kind has said so far, with the clue: the words of the strongest, but when it was first heard."""
-    heard = dict(known.heard) or {kind_of(known.sort): ChannelEvidence(known.opened, known.since, known.strength,
-                                                                       known.words)}
-    new = _first_evidence(now, clue)
-    before = heard.get(kind_of(clue.sort), new)
-    best = new if new.strength > before.strength else before
-    heard[kind_of(clue.sort)] = replace(best, first=before.first, since=min(before.since, new.since))
-    return heard
-
-
-def _first_evidence(now: np.datetime64, clue: AlarmEvidence) -> ChannelEvidence:
-    return ChannelEvidence(now, clue.since.astype("datetime64[ns]"), abs(clue.strength), clue.words, clue.windows)
-
-
-def _since(heard: Mapping[str, ChannelEvidence]) -> np.datetime64:
+def _since(by_sort: Mapping[str, EvidenceSum]) -> np.datetime64:
     """Since when it costs something, once labels have spoken: a context may have moved long before."""
-    cost = [one.since for kind, one in heard.items() if kind in COSTS]
-    return min(cost or [one.since for one in heard.values()])
+    cost = [one.since for sort, one in by_sort.items() if channel_of(sort) in COSTS]
+    return min(cost or [one.since for one in by_sort.values()])

@@ -1,34 +1,64 @@
-"""Evidence of a change: what the monitor says, and what episodes are made of."""
+"""Evidence of a change: what the monitor found, and what episodes are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS
-from terracast.adapt.monitoring.episodes.channel_evidence import kind_of
+from terracast.adapt.monitoring.diagnosis.effect import Effect
 from terracast.adapt.monitoring.episodes.compared_windows import Span, Windows, windows_at
 from terracast.adapt.monitoring.statistics.node_statistics import OF_ALL
 from terracast.adapt.monitoring.statistics.reference_scale import varies
+from terracast.streams.stateful import Stateful
+
+CHANNELS = ("error", "input", "calibration", "health")
+COSTS = ("error", "calibration")  # what labels said: only these are losses
+NAMED = 5  # nodes whose names an episode keeps
+
+
+def channel_of(sort: str) -> str:
+    """The channel that names a ``sort``: all sorts that are not a channel of their own are about errors.
+
+    >>> channel_of("level"), channel_of("input")
+    ('error', 'input')
+    """
+    return sort if sort in CHANNELS else "error"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Stateful):
     """One sign of change: found at ``time``, going on ``since``, at ``nodes``.
 
-    ``sort``: ``level`` (errors moved one way: ``up`` or ``down``), ``trend`` (they keep moving), ``scale`` (swings
-    grew or shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
-    neighbours), ``input`` (what the forecaster sees is unlike the reference), ``calibration`` (intervals became too
-    ``narrow`` or too ``wide``) or ``health`` (a data ticket, not a drift: ``ticket`` says ``outage``, ``silent``,
-    ``lost driver``, ``appeared``, ``wiring``, ``clock``, or a label of ``streams.quality``: ``stuck``, ``unit``,
-    ``range``, ``spike``). Its ``kind`` follows from the sort.
-    ``strength``: how many times the limit was passed that normal times pass at the promised rate; for health 0.
-    ``e_value``: how much a bet against normal weeks has grown (``adapt.monitoring.diagnosis.e_value``), 1 where none
-    was made.
-    ``earliest`` and ``latest``: the interval in which it began, where that was worked out. ``windows``: what was
-    compared with what (none for a data ticket).
+    Attributes
+    ----------
+    sort : str
+        ``level`` (errors moved one way: ``up`` or ``down``), ``trend`` (they keep moving), ``scale`` (swings grew or
+        shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
+        neighbours), ``input`` (what the forecaster sees is unlike the reference), ``calibration`` (intervals became
+        too ``narrow`` or too ``wide``) or ``health`` (a data ticket, not a drift).
+    strength : float
+        How many times the limit was passed that normal times pass at the promised rate; for health 0.
+    ticket : str
+        Of a data ticket: ``outage``, ``silent``, ``lost driver``, ``appeared``, ``wiring``, ``clock``, or a label of
+        ``streams.quality``: ``stuck``, ``unit``, ``range``, ``spike``.
+    details : mapping
+        What the sentence of the sort or ticket names besides (``episodes.alarm_text``).
+    size, amount : float
+        How far errors moved: in deviations of the residual, and in the data's units (NaN: not known).
+    effect : Effect, optional
+        The change beside the weeks before.
+    earliest, latest : datetime64, optional
+        The interval in which it began, where that was worked out.
+    e_value, streams : float, int
+        How much a bet against normal weeks has grown (``adapt.monitoring.diagnosis.e_value``), 1 where none was made;
+        and over how many streams.
+    windows : Windows, optional
+        What was compared with what; none for a data ticket.
+    others : int
+        Nodes beside ``nodes``, whose names were not kept.
     """
 
     time: np.datetime64
@@ -37,17 +67,27 @@ class Evidence:
     sort: str
     direction: str
     strength: float
-    words: str
     ticket: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+    size: float = 0.0
+    amount: float = float("nan")
+    effect: Effect | None = None
     earliest: np.datetime64 | None = None
     latest: np.datetime64 | None = None
     e_value: float = 1.0
+    streams: int = 1
     windows: Windows | None = None
+    others: int = 0
 
     @property
-    def kind(self) -> str:
+    def channel(self) -> str:
         """``error``, ``input``, ``calibration`` or ``health``."""
-        return kind_of(self.sort)
+        return channel_of(self.sort)
+
+    def kept(self) -> Evidence:
+        """As an episode keeps it: a few names stand for a thousand nodes."""
+        return replace(self, since=self.since.astype("datetime64[ns]"), nodes=self.nodes[:NAMED],
+                       others=max(0, len(self.nodes) - NAMED) + self.others)
 
 
 def with_windows(found: Iterable[Evidence], scores: np.ndarray, nodes: tuple[str, ...], end: np.datetime64,

@@ -1,0 +1,210 @@
+"""What an alarm says, in sentences of at most 25 words: they are data, filled in with what the monitor found.
+
+An alarm has four parts: what changed, by how much; where and since when; what that means; what was done. Statistics
+stand apart, for who asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from terracast.adapt.monitoring.diagnosis.effect import Effect
+from terracast.adapt.monitoring.episodes.evidence import Evidence, channel_of
+from terracast.streams.stateful import Stateful
+from terracast.streams.wording import counted, day, instant, is_known, listed, number, sentence, units_in_words
+
+WEAK, STRONG = 1.3, 3.0  # times the limit: below the first chance may well be it, from the second on hardly
+BELIEVED = 1000.0  # no assumption about normal weeks holds so well that a larger e-value could be believed
+TELLING = 20.0  # an e-value below it, a stream, says no more than chance
+
+FINDINGS = {
+    "level": "{name} {where} reads {amount} {side} forecast",
+    "trend": "{name} {where} drifts {way} from forecast{reached}",
+    "scale": "{name} {where} varies {more} than before",
+    "seasonality": "the daily cycle of {name} {where} has changed",
+    "relation": "{name} {where} no longer follows the places around it",
+    "input": "the inputs of the forecast {where} look unusual. Their {features}",
+    "calibration": "the 80 % interval of {name} {where} holds {now} % of values, and held {before} % before",
+}
+TICKETS = {
+    "outage": "most places send no {name}",
+    "silent": "{who} sends no {name}",
+    "source": "{silence}",
+    "lost driver": "the driver {driver} no longer arrives; forecasts do without it",
+    "appeared": "{who} reports now but hardly did before; it is watched from the next `terracast retrain` on",
+    "wiring": "the wiring of {name} has changed. {change}",
+    "clock": "the clock went back; rows that are not later than the last one are left out",
+    "stuck": "{who} repeats one value: the sensor is stuck",
+    "unit": "{who} reports as if in another unit",
+    "range": "{who} reports what is physically impossible",
+    "spike": "{who} jumps out and back again and again",
+}
+FLAGGED = ("stuck", "unit", "range", "spike")
+EFFECTS = {
+    "percent": "its mean is {size} % {side} than in the four weeks before ({low} to {high} %)",
+    "units": "its mean is {size} {side} than in the four weeks before ({low} to {high})",
+}
+MEANINGS = {
+    "fault": "the data are at fault, not the world",
+    "set aside": "flagged values count as missing",
+    "relation": "the inputs look normal, so what they say about {name} has changed, or the sensors have",
+    "intervals": "errors and inputs look normal; only the width of the intervals no longer fits",
+    "new world": "the inputs are unusual, too: such conditions are new to the forecaster",
+    "new width": "the inputs are unusual, and the intervals do not hold there; errors look normal",
+    "copes": "errors look normal, so the forecast copes and nothing is trained for it",
+}
+STRENGTHS = {
+    "weak": "the evidence is weak: chance alone brings {rate} a month, as set",
+    "clear": "the evidence is clear; chance alone brings {rate} a month, as set",
+    "strong": "the evidence is strong, well beyond what chance brings ({rate} a month, as set)",
+}
+NOT_ACTED = "nothing has been done yet"
+
+
+@dataclass(frozen=True)
+class Subject(Stateful):
+    """What is watched, as people call it: ``name`` and ``units`` of the target, how many ``nodes`` there are, and the
+    false alarms a month that are accepted (NaN: not stated)."""
+
+    name: str = "the target"
+    units: str = ""
+    nodes: int = 0
+    false_alarms_per_month: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm in words, each part one sentence or more; ``statistics`` are for who asks for them."""
+
+    what: str
+    where: str
+    meaning: str
+    action: str
+    statistics: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.where, self.meaning, self.action) if part)
+
+
+def finding(evidence: Evidence, subject: Subject) -> str:
+    """What a piece of evidence found, and beside the weeks before, where that is clear.
+
+    >>> at = np.datetime64("2024-06-20", "ns")
+    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, amount=6.2, effect=Effect(5.0, 4.0, 6.0, 25, 20, 30))
+    >>> print(finding(clue, Subject("NO₂", "ug m-3", 16)))
+    NO₂ at Dongsi reads 6.2 µg m⁻³ above forecast. Its mean is 25 % higher than in the four weeks before (20 to 30 %).
+    """
+    if evidence.sort == "health":
+        return sentence(TICKETS[str(evidence.details.get("form", evidence.ticket))].format(
+            name=subject.name, who=_names(evidence), **_words(evidence)))
+    up = evidence.direction in ("up", "wider")
+    text = FINDINGS[evidence.sort].format(
+        name=subject.name, where=where(evidence, subject), side="above" if up else "below", way="up" if up else "down",
+        more="more" if up else "less", amount=_amount(evidence.amount, subject.units),
+        reached=f", by now {_amount(evidence.amount, subject.units)}" if is_known(evidence.amount) else "",
+        **_words(evidence))
+    told = [sentence(text)]
+    if evidence.sort in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
+        told.append(sentence(_effect(evidence.effect, subject.units)))
+    return " ".join(told)
+
+
+def where(evidence: Evidence, subject: Subject) -> str:
+    """The places of a finding: few by name, many by their number.
+
+    >>> at = np.datetime64("2024-06-20", "ns")
+    >>> [where(Evidence(at, at, nodes, "level", "up", 1.0), Subject(nodes=6)) for nodes in (("a",), tuple("abcd"))]
+    ['at a', 'at 4 of 6 places']
+    """
+    count = len(evidence.nodes) + evidence.others
+    if count == subject.nodes > 3:
+        return f"at all {count} places"
+    return f"at {listed(evidence.nodes)}" if count <= 3 else f"at {count} of {counted(subject.nodes, 'place')}"
+
+
+def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetime64, subject: Subject) -> str:
+    """Where an episode is, if its finding did not name it, and when it began.
+
+    >>> at = np.datetime64("2024-06-20", "ns")
+    >>> place_and_time(Evidence(at, at, ("a",), "level", "up", 1.0), ("a",), at, Subject(nodes=3))
+    'It began on 20 Jun 2024.'
+    """
+    named = set(nodes) <= set(evidence.nodes) and len(evidence.nodes) <= 3 and not evidence.others
+    concerned = "" if named or not nodes or len(nodes) == subject.nodes else f"It concerns {listed(nodes, 5)}. "
+    bounds = [is_known(one) and day(one) for one in (evidence.earliest, evidence.latest)]
+    between = f", between {bounds[0]} and {bounds[1]}" if all(bounds) and bounds[0] != bounds[1] else ""
+    midnight = since == since.astype("datetime64[D]")
+    when = f"about {day(since)}{between}" if between else f"on {day(since)}" if midnight else f"at {instant(since)}"
+    return f"{concerned}It began {when}."
+
+
+def meaning(sorts: Collection[str], watched: Collection[str], subject: Subject, strongest: Evidence) -> str:
+    """What it means which channels spoke, of those that are ``watched``, and how strong the evidence is.
+
+    >>> at = np.datetime64("2024-06-20", "ns")
+    >>> clue = Evidence(at, at, ("a",), "level", "up", 1.1)
+    >>> print(meaning(["level"], ("error", "input"), Subject("NO₂", "ug m-3", 3, 1.0), clue))
+    The inputs look normal, so what they say about NO₂ has changed, or the sensors have. The evidence is weak: chance \
+alone brings 1 false alarm a month, as set.
+    """
+    spoke = {channel_of(sort) for sort in sorts}
+    if "health" in spoke:
+        parts = ["fault", *(["set aside"] if strongest.ticket in FLAGGED else [])]
+        return " ".join(sentence(MEANINGS[part]) for part in parts)
+    said = "" if "input" not in watched else _together(spoke)
+    told = [sentence(MEANINGS[said].format(name=subject.name))] if said else []
+    if is_known(subject.false_alarms_per_month):
+        rate = subject.false_alarms_per_month
+        strength = "weak" if strongest.strength < WEAK else "clear" if strongest.strength < STRONG else "strong"
+        count = f"{number(rate, 2)} false alarm{'' if rate == 1 else 's'}"
+        told.append(sentence(STRENGTHS[strength].format(rate=count)))
+    return " ".join(told)
+
+
+def statistics(evidence: Evidence) -> tuple[str, ...]:
+    """The numbers that a finding rests on, a sentence each."""
+    if evidence.sort == "health":
+        return ()
+    size = f", {evidence.size:.1f} standard deviations" if evidence.size else ""
+    told = [f"{evidence.channel.capitalize()}: {evidence.strength:.1f} times the limit{size}."]
+    if evidence.e_value >= TELLING * evidence.streams:
+        over = f" over {evidence.streams} series" if evidence.streams > 1 else ""
+        grown = f"{min(evidence.e_value, BELIEVED):,.0f}" + (" or more" if evidence.e_value > BELIEVED else "")
+        told.append(f"E-value{over}: {grown}.")
+    if evidence.windows is not None:
+        told.append(f"Compared: {evidence.windows.words}.")
+    return tuple(told)
+
+
+def _together(spoke: Collection[str]) -> str:
+    if "input" not in spoke:
+        return "relation" if "error" in spoke else "intervals"
+    return "new world" if "error" in spoke else "new width" if "calibration" in spoke else "copes"
+
+
+def _amount(amount: float, units: str) -> str:
+    if not np.isfinite(amount):
+        return "clearly"
+    return f"{number(abs(amount), 2)} {units_in_words(units)}".strip()
+
+
+def _effect(effect: Effect, units: str) -> str:
+    kind = "percent" if np.isfinite(effect.percent) else "units"
+    size, low, high = ((effect.percent, effect.percent_low, effect.percent_high) if kind == "percent" else
+                       (effect.amount, effect.low, effect.high))
+    low, high = sorted((abs(low), abs(high)))
+    told = [number(abs(size), 2), number(low, 2), number(high, 2)]
+    if kind == "units":
+        told[0] = _amount(size, units)
+    return EFFECTS[kind].format(size=told[0], low=told[1], high=told[2], side="higher" if size > 0 else "lower")
+
+
+def _names(evidence: Evidence) -> str:
+    return str(evidence.details.get("who") or listed(evidence.nodes, 4, evidence.others))
+
+
+def _words(evidence: Evidence) -> dict[str, object]:
+    return {name: value for name, value in evidence.details.items() if name not in ("who", "form")}
