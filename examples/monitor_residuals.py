@@ -18,9 +18,11 @@ monitor = Monitor.fit(residuals[reference], times[reference], false_alarms_per_m
 # --8<-- [end:fit]
 
 # --8<-- [start:observe]
+from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 
-episodes, told = Episodes(cooldown=np.timedelta64(7, "D"), name="air-NO2"), set()
+subject = Subject("NO2", "ug m-3", nodes=len(nodes), false_alarms_per_month=1.0)
+episodes, told = Episodes(cooldown=np.timedelta64(7, "D"), name="air-NO2", subject=subject), set()
 for day in range(100, 150):
     rows = slice(24 * day, 24 * day + 24)
     evidence = monitor.observe(times[rows], residuals[rows])

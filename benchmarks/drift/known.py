@@ -10,6 +10,7 @@ import xarray as xr
 
 from terracast.adapt.data_faults.rewiring import Rewiring
 from terracast.adapt.monitoring.bulk_replay import bulk_replay
+from terracast.adapt.monitoring.episodes.alarm_text import Subject, finding
 from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
 from terracast.benchmarks.base.files import panel_of
@@ -54,9 +55,10 @@ def _row(data: str, change: KnownChange, found: list[Evidence]) -> dict[str, Any
     near = [one for one in found if change.start <= one.time <= change.end + AFTER
             and (one.ticket == "wiring") == change.rewired]
     best = max(near, key=lambda one: one.strength, default=None)
+    words = "" if best is None else finding(best, Subject())
     return {"data": data, "method": "terracast", "event": change.what, "start": str(change.start)[:10],
             "end": str(change.end)[:10], "found": best is not None, "told": "" if best is None else str(best.time)[:10],
-            "sort": "" if best is None else best.ticket or best.sort, "words": "" if best is None else best.words}
+            "sort": "" if best is None else best.ticket or best.sort, "words": words}
 
 
 def _alarms(panel: xr.Dataset, variable: str, logarithm: bool, per_month: float) -> list[Evidence]:

@@ -199,7 +199,7 @@ def test_a_node_that_comes_back_after_a_month_is_scored_again(runs: Callable[...
 
 def test_constant_targets_end_in_a_data_ticket(runs: Callable[..., Ran]) -> None:
     told = runs(_constant)[0].told.values()
-    assert any(episode.sort == "health" and "repeats" in episode.words for episode in told)
+    assert any(episode.sort == "health" and "repeats" in episode.alarm.what for episode in told)
 
 
 def test_poison_known_later_changes_nothing_that_any_rung_did(

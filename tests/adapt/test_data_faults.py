@@ -104,11 +104,11 @@ def broken(fault: str) -> xr.Dataset:
 
 
 @pytest.mark.parametrize(("fault", "says", "nodes", "since"), [
-    ("lost", "the driver d.wind no longer arrives", ("a", "b"), 36),
-    ("wired", "a, b now show the same numbers", ("a", "b"), 34),
+    ("lost", "The driver d.wind no longer arrives", ("a", "b"), 36),
+    ("wired", "a and b now show the same numbers", ("a", "b"), 34),
     ("stuck", "b repeats one value", ("b",), 34),
     ("fahrenheit", "b reports as if in another unit", ("b",), 34),
-    ("stuck driver", "the driver d.wind repeats one value", ("a", "b"), 34)])
+    ("stuck driver", "The driver d.wind repeats one value", ("a", "b"), 34)])
 def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str, nodes: tuple[str, ...], since: int
                                                           ) -> None:
     panel = broken(fault)
@@ -128,12 +128,12 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
         acts.append(tick.act)
         labels += sum(int(score.labels[1]) for score in tick.scores)
         loop = Loop.resume(loop.state(), watched, policy, lambda version: beginning.base)  # type: ignore[arg-type]
-    found = [one for one in loop.told.values() if says in one.words]
+    found = [one for one in loop.told.values() if says in one.alarm.what]
     assert len(found) == 1 and found[0].sort == "health" and found[0].count == 1
     assert found[0].nodes == nodes and abs(found[0].since - panel["time"].values[24 * since]) <= 13 * HOUR
     assert not any(act is not None and act.episode == found[0].id for act in acts)
     if fault in ("stuck", "fahrenheit"):
-        assert "set aside" in found[0].words
+        assert "count as missing" in found[0].alarm.meaning
         context = watched.context(moment)["x"].values
         assert np.isfinite(context[:, 0]).all()
     assert (labels < 57 * 6) == (fault in ("stuck", "fahrenheit"))

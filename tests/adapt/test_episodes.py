@@ -106,7 +106,7 @@ def test_place_is_where_it_is_strongest():
 def test_an_alarm_takes_an_action():
     episodes = Episodes(2 * DAY, name="air")
     (one,) = episodes.fold(START, [clue(START)])
-    assert str(one.alarm) == ("The target at a reads clearly above forecast. It began at 2 Mar 2015, 06:00 UTC. "
+    assert str(one.alarm) == ("the target at a reads clearly above forecast. It began at 2 Mar 2015, 06:00 UTC. "
                               "Nothing has been done yet.")
     episodes.act(one.id, "A challenger is being trained")
     assert str(episodes.active()[0].alarm).endswith("A challenger is being trained.")

@@ -27,7 +27,7 @@ def test_a_re_wiring_is_one_ticket_and_then_normal():
         wiring = Rewiring.restore(wiring.state())
     (ticket,) = told
     assert ticket.sort == "health" and ticket.ticket == "wiring" and ticket.nodes == ("a", "b", "c")
-    assert ticket.since == START + 20 * DAY and "a, c now show the same" in ticket.words
+    assert ticket.since == START + 20 * DAY and "a and c now show the same" in ticket.details["change"]
 
 
 def test_dry_days_gaps_and_single_odd_days_say_nothing():

@@ -64,12 +64,13 @@ def test_intervals_of_another_width_are_told_as_that(calm: World, width: Callabl
     changed = World.of(3, END, width=width)
     np.testing.assert_array_equal(changed.residuals, calm.residuals)  # the model's own errors are what they were
     monitor = changed.fit(FITTED, 1.0)
-    found = [one for one in changed.watched(monitor, FITTED, END - 1) if day_of(one) >= ONSET and one.kind != "error"]
-    assert {one.kind for one in found} == {"calibration"}
+    found = [one for one in changed.watched(monitor, FITTED, END - 1)
+             if day_of(one) >= ONSET and one.channel != "error"]
+    assert {one.channel for one in found} == {"calibration"}
     first = next(one for one in found if one.direction == direction)
     assert first.nodes == nodes and day_of(first) <= ONSET + 14
     best = max(found, key=lambda one: one.strength)
-    assert best.nodes == nodes and "80 % intervals" in best.words and "in the weeks before" in best.words
+    assert best.nodes == nodes and best.details["now"] != best.details["before"]
     assert abs((best.since - START) / DAY - ONSET) <= 5
 
 
@@ -79,14 +80,15 @@ def test_a_context_never_seen_is_told_where_errors_are_as_before(calm: World, mo
     np.testing.assert_allclose(changed.residuals, calm.residuals, atol=1e-9)
     of_calm, of_changed = ([one for one in world.watched(world.fit(FITTED, 1.0), FITTED, END - 1)
                             if day_of(one) >= ONSET] for world in (calm, changed))
-    told = [one for one in of_changed if one.kind == "input"]
-    assert told and not any(one.kind == "input" for one in of_calm)
-    errors = [[(one.time, one.nodes, one.sort) for one in found if one.kind == "error"]
+    told = [one for one in of_changed if one.channel == "input"]
+    assert told and not any(one.channel == "input" for one in of_calm)
+    errors = [[(one.time, one.nodes, one.sort) for one in found if one.channel == "error"]
               for found in (of_changed, of_calm)]
     assert errors[0] == errors[1]
     assert day_of(told[0]) <= ONSET + 10
     best = max(told, key=lambda one: one.strength)
-    assert best.nodes == nodes and "its level is" in best.words and "above what is usual there" in best.words
+    assert best.nodes == nodes and best.details["features"].startswith("level lies")
+    assert "above normal" in best.details["features"]
     assert alarms(told, FITTED, END) <= 7  # one change, told while it lasts
 
 
@@ -96,7 +98,7 @@ def test_a_season_that_the_reference_never_saw_is_stated_and_is_no_storm() -> No
     monitor = world.fit(120, 1.0)
     assert "is like the reference" in monitor.standing["input"]
     assert set(monitor.standing) == {"input"}  # nothing was served yet
-    found = [one for one in world.watched(monitor, 120, 275) if one.kind == "input"]
+    found = [one for one in world.watched(monitor, 120, 275) if one.channel == "input"]
     assert alarms(found, 120, 275) <= 5
     assert "is unlike the reference: it lies farther off than" in monitor.standing["input"]
     assert "80 % intervals cover" in monitor.standing["calibration"]
@@ -104,7 +106,7 @@ def test_a_season_that_the_reference_never_saw_is_stated_and_is_no_storm() -> No
 
 def test_what_comes_back_to_normal_is_no_news() -> None:
     changed = World.of(5, 330, width=lambda day: 1 - at(1, 0.5)(day) + at(1, 0.5, 300)(day))
-    found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, 329) if one.kind == "calibration"]
+    found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, 329) if one.channel == "calibration"]
     assert {one.direction for one in found if one.nodes == ("b",)} == {"narrow"}
     confidence = IntervalCalibration()
     surroundings = CovariateShift(("x",), *[np.zeros((5, 1))] * 2, np.eye(5), np.ones(5, bool))
@@ -117,7 +119,7 @@ def test_what_comes_back_to_normal_is_no_news() -> None:
 def test_evidence_states_its_windows() -> None:
     changed = World.of(3, END, width=lambda day: 1 - everywhere(0.35)(day), missed=at(0, 1.5))
     found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, END - 1) if day_of(one) >= ONSET]
-    assert {one.kind for one in found} >= {"error", "calibration"}
+    assert {one.channel for one in found} >= {"error", "calibration"}
     for one in found:
         windows = one.windows
         assert windows is not None
@@ -139,7 +141,7 @@ def test_restarts_change_nothing_and_rows_count_once(same_trees: Callable) -> No
         if day % 5 == 0:
             found += changed.watched(parted, day - 1, day)  # nothing later than what was seen
             parted = Monitor.restore(parted.state())
-    assert {one.kind for one in expected} >= {"input", "calibration"}
+    assert {one.channel for one in expected} >= {"input", "calibration"}
     skipped = [row for row in range(LEADS) if changed.times[0, row] - changed.times[0, 0] < HOUR]
     assert skipped == [0] and found == expected
     same_trees(whole.state(), parted.state())
@@ -152,7 +154,7 @@ def test_a_monitor_without_them_is_what_it_was() -> None:
     assert plain.kinds == ("error",) and plain.variables == ()
     unknown = Monitor.restore({**state, "calibration": {**state["calibration"], "reference": None}})
     said, then = world.watched(plain, FITTED, END - 1), world.watched(unknown, FITTED, END - 1)
-    assert [one.words for one in said] == [one.words for one in then] and all(one.windows is None for one in then)
+    assert [one.details for one in said] == [one.details for one in then] and all(one.windows is None for one in then)
     only = world.fit(FITTED, 1.0, inputs=False)
     assert only.kinds == ("error", "calibration") and only.variables == ()
 

@@ -142,9 +142,9 @@ class CovariateShift(Stateful):
         sizes = np.where(self.known, np.abs(np.nan_to_num(now)), 0.0)
         order = np.argsort(-sizes, kind="stable")
         named = [at for at in order[:2] if sizes[at] >= TOLD] or [int(order[0])]
-        moved = " and ".join(f"{self.names[at]} lies {sizes[at]:.1f} deviations {'above' if now[at] > 0 else 'below'} normal"
-                             for at in named)
-        return {"features": moved, "rank": rank}, "away"
+        moved = [f"{self.names[at]} lies {sizes[at]:.1f} deviations {'above' if now[at] > 0 else 'below'} normal"
+                 for at in named]
+        return {"features": " and ".join(moved), "rank": rank}, "away"
 
 
 def _share(rank: float) -> str:

@@ -29,26 +29,25 @@ class Effect(Stateful):
     ----------
     amount, low, high : float
         Units of the data; positive: higher than before.
-    percent, percent_low, percent_high : float
-        The same of what the weeks before had; NaN where values are not all positive (a percentage of degrees says
-        nothing).
+    percent : tuple of float, optional
+        The same three in percent of what the weeks before had; None where values are not all positive (a percentage
+        of degrees says nothing).
     """
 
     amount: float
     low: float
     high: float
-    percent: float = float("nan")
-    percent_low: float = float("nan")
-    percent_high: float = float("nan")
+    percent: tuple[float, float, float] | None = None
 
     @property
     def is_clear(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
-    def to_json(self) -> dict[str, float | None]:
-        """As a program reads it; None: no percentage."""
-        return {name: None if np.isnan(value) else float(value) for name, value in vars(self).items()}
+    def to_json(self) -> dict[str, object]:
+        """As a program reads it."""
+        return {"amount": self.amount, "low": self.low, "high": self.high,
+                "percent": None if self.percent is None else list(self.percent)}
 
 
 def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) -> Effect | None:
@@ -80,7 +79,7 @@ def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) ->
     >>> counts = 100 + 50 * np.sin(np.arange(len(times)) * np.pi / 12) + noise
     >>> counts[24 * 30:] *= 0.6
     >>> found = effect_since(times[24 * 30], times, counts[:, None])
-    >>> round(found.percent), round(found.amount), found.is_clear
+    >>> round(found.percent[0]), round(found.amount), found.is_clear
     (-40, -40, True)
     """
     stamps = times.astype("datetime64[ns]").astype(np.int64)
@@ -107,11 +106,9 @@ def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) ->
     half = CERTAIN * spread
     usual = float(np.nanmean(base[late]))
     lowest = np.nanmin(values) if np.isfinite(values).any() else np.nan
-    if not (lowest >= 0 and usual > 0):
-        return Effect(amount, amount - half, amount + half)
-    share = 100 / usual
-    return Effect(amount, amount - half, amount + half, share * amount, share * (amount - half),
-                  share * (amount + half))
+    told = amount, amount - half, amount + half
+    share = 100 / usual if lowest >= 0 and usual > 0 else None
+    return Effect(*told, None if share is None else (share * told[0], share * told[1], share * told[2]))
 
 
 def _expected(stamps: np.ndarray, values: np.ndarray, after: np.ndarray, step: int) -> np.ndarray:

@@ -56,7 +56,7 @@ class DataUnits(Stateful):
         at = [nodes.index(node) for node in clue.nodes]
         known = [one for one in scale[at] * self.spread[at] if np.isfinite(one)]
         sign = -1.0 if clue.direction == "down" else 1.0
-        amount = sign * clue.size * float(np.mean(known)) if known and clue.size else float("nan")
+        amount = sign * clue.size * float(np.mean(known)) if known and clue.size else None
         values = observed(clue.since - REACH)
         effect = None if values is None else effect_since(
             clue.since, values["time"].values, values.transpose("time", "node").values[:, at])

@@ -67,12 +67,12 @@ NOT_ACTED = "nothing has been done yet"
 @dataclass(frozen=True)
 class Subject(Stateful):
     """What is watched, as people call it: ``name`` and ``units`` of the target, how many ``nodes`` there are, and the
-    false alarms a month that are accepted (NaN: not stated)."""
+    false alarms a month that are accepted (None: not stated)."""
 
     name: str = "the target"
     units: str = ""
     nodes: int = 0
-    false_alarms_per_month: float = float("nan")
+    false_alarms_per_month: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,21 @@ def finding(evidence: Evidence, subject: Subject) -> str:
     """What a piece of evidence found, and beside the weeks before, where that is clear.
 
     >>> at = np.datetime64("2024-06-20", "ns")
-    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, amount=6.2, effect=Effect(5.0, 4.0, 6.0, 25, 20, 30))
+    >>> higher = Effect(5.0, 4.0, 6.0, (25.0, 20.0, 30.0))
+    >>> clue = Evidence(at, at, ("Dongsi",), "level", "up", 2.0, amount=6.2, effect=higher)
     >>> print(finding(clue, Subject("NO₂", "ug m-3", 16)))
     NO₂ at Dongsi reads 6.2 µg m⁻³ above forecast. Its mean is 25 % higher than in the four weeks before (20 to 30 %).
     """
     if evidence.sort == "health":
-        return sentence(TICKETS[str(evidence.details.get("form", evidence.ticket))].format(
-            name=subject.name, who=_names(evidence), **_words(evidence)))
+        return _filled(TICKETS[str(evidence.details.get("form", evidence.ticket))],
+                       name=subject.name, who=_names(evidence), **_words(evidence))
     up = evidence.direction in ("up", "wider")
-    text = FINDINGS[evidence.sort].format(
-        name=subject.name, where=where(evidence, subject), side="above" if up else "below", way="up" if up else "down",
-        more="more" if up else "less", amount=_amount(evidence.amount, subject.units),
-        reached=f", by now {_amount(evidence.amount, subject.units)}" if is_known(evidence.amount) else "",
-        **_words(evidence))
-    told = [sentence(text)]
+    amount = _amount(evidence.amount, subject.units)
+    told = [_filled(FINDINGS[evidence.sort], name=subject.name, where=where(evidence, subject),
+                    side="above" if up else "below", way="up" if up else "down", more="more" if up else "less",
+                    amount=amount, reached="" if evidence.amount is None else f", by now {amount}", **_words(evidence))]
     if evidence.sort in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
-        told.append(sentence(_effect(evidence.effect, subject.units)))
+        told.append(_effect(evidence.effect, subject.units))
     return " ".join(told)
 
 
@@ -153,14 +152,13 @@ alone brings 1 false alarm a month, as set.
     spoke = {channel_of(sort) for sort in sorts}
     if "health" in spoke:
         parts = ["fault", *(["set aside"] if strongest.ticket in FLAGGED else [])]
-        return " ".join(sentence(MEANINGS[part]) for part in parts)
+        return " ".join(_filled(MEANINGS[part]) for part in parts)
     said = "" if "input" not in watched else _together(spoke)
-    told = [sentence(MEANINGS[said].format(name=subject.name))] if said else []
-    if is_known(subject.false_alarms_per_month):
-        rate = subject.false_alarms_per_month
+    told = [_filled(MEANINGS[said], name=subject.name)] if said else []
+    if (rate := subject.false_alarms_per_month) is not None:
         strength = "weak" if strongest.strength < WEAK else "clear" if strongest.strength < STRONG else "strong"
         count = f"{number(rate, 2)} false alarm{'' if rate == 1 else 's'}"
-        told.append(sentence(STRENGTHS[strength].format(rate=count)))
+        told.append(_filled(STRENGTHS[strength], rate=count))
     return " ".join(told)
 
 
@@ -179,27 +177,31 @@ def statistics(evidence: Evidence) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _filled(template: str, **values: object) -> str:
+    """A template as a sentence; a name at its beginning stays as people write it."""
+    text = template.format(**values)
+    return f"{text}{'' if text.endswith('.') else '.'}" if template.startswith("{") else sentence(text)
+
+
 def _together(spoke: Collection[str]) -> str:
     if "input" not in spoke:
         return "relation" if "error" in spoke else "intervals"
     return "new world" if "error" in spoke else "new width" if "calibration" in spoke else "copes"
 
 
-def _amount(amount: float, units: str) -> str:
-    if not np.isfinite(amount):
+def _amount(amount: float | None, units: str) -> str:
+    if amount is None:
         return "clearly"
     return f"{number(abs(amount), 2)} {units_in_words(units)}".strip()
 
 
 def _effect(effect: Effect, units: str) -> str:
-    kind = "percent" if np.isfinite(effect.percent) else "units"
-    size, low, high = ((effect.percent, effect.percent_low, effect.percent_high) if kind == "percent" else
-                       (effect.amount, effect.low, effect.high))
-    low, high = sorted((abs(low), abs(high)))
-    told = [number(abs(size), 2), number(low, 2), number(high, 2)]
-    if kind == "units":
-        told[0] = _amount(size, units)
-    return EFFECTS[kind].format(size=told[0], low=told[1], high=told[2], side="higher" if size > 0 else "lower")
+    share = effect.percent
+    amount, low, high = (effect.amount, effect.low, effect.high) if share is None else share
+    least, most = sorted((abs(low), abs(high)))
+    kind, shown = ("units", units) if share is None else ("percent", "")
+    return _filled(EFFECTS[kind], size=_amount(amount, shown), low=number(least, 2), high=number(most, 2),
+                   side="higher" if amount > 0 else "lower")
 
 
 def _names(evidence: Evidence) -> str:

@@ -46,8 +46,8 @@ class Evidence(Stateful):
         ``streams.quality``: ``stuck``, ``unit``, ``range``, ``spike``.
     details : mapping
         What the sentence of the sort or ticket names besides (``episodes.alarm_text``).
-    size, amount : float
-        How far errors moved: in deviations of the residual, and in the data's units (NaN: not known).
+    size, amount : float, float or None
+        How far errors moved: in deviations of the residual, and in the data's units (None: not known).
     effect : Effect, optional
         The change beside the weeks before.
     earliest, latest : datetime64, optional
@@ -70,7 +70,7 @@ class Evidence(Stateful):
     ticket: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
     size: float = 0.0
-    amount: float = float("nan")
+    amount: float | None = None
     effect: Effect | None = None
     earliest: np.datetime64 | None = None
     latest: np.datetime64 | None = None
