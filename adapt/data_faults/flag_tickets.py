@@ -50,7 +50,7 @@ class FlagTickets(Stateful):
         for driver in drivers:
             domain, _, name = driver.partition(".")
             events = self._events(now, flags, domain, name)
-            found += [_ticket(now, event, self.nodes, f"the driver {driver}")
+            found += [_ticket(now, event, self.nodes, f"The driver {driver}")
                       for event in _of_most(events, len(flags[domain].nodes) if events else 0)
                       if self._is_new(driver, ("",), event)]
         return found
