@@ -70,11 +70,13 @@ def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data 
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
          model: Annotated[str, typer.Option(help="native, shipped, or a base of your own.")] = "native",
+         kind: Annotated[str | None, typer.Option(
+             help="sensor, raster, point, trajectory or event; default: as the file shows.")] = None,
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
     from terracast.flows.init import write_settings
 
-    config = write_settings(name, source, folder, target=target, model=model)
+    config = write_settings(name, source, folder, target=target, model=model, kind=kind)
     if json:
         print_json({"config": str(config)})
     else:

@@ -12,7 +12,9 @@ from terracast.streams.panel import KINDS, check_panel
 
 
 def _trajectory(panel: xr.Dataset) -> xr.Dataset:
-    point.check_moving(panel)
+    """Movers as themselves, or what was counted of them on cells, which stay."""
+    if "lat" in panel.coords and "time" in panel["lat"].dims:
+        point.check_moving(panel)
     return check_panel(panel)
 
 

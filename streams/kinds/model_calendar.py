@@ -69,3 +69,27 @@ def on_own_calendar(grid: xr.Dataset) -> xr.Dataset:
     back = grid.assign_coords(time=("time", dates, grid["time"].attrs)).drop_vars("calendar_time", errors="ignore")
     back.attrs.pop("calendar")
     return back
+
+
+def on_its_labels(grid: xr.Dataset) -> xr.Dataset:
+    """A grid of ``on_panel_clock`` with its stamps at the dates that people read, where the panel's calendar has all of
+    them: calendars without leap days, and steps of months or years of any calendar. Others stay: a 30th of February is
+    nowhere else.
+
+    >>> dates = np.array([cftime.datetime(1860 + year, 6, 1, calendar="360_day") for year in range(3)])
+    >>> grid = on_panel_clock(xr.Dataset(coords={"time": dates}))
+    >>> [str(stamp)[:10] for stamp in on_its_labels(grid).time.values]
+    ['1860-06-01', '1861-06-01', '1862-06-01']
+    """
+    if "calendar_time" not in grid.coords:
+        return grid
+    gaps = np.diff(grid["time"].values)
+    long = len(gaps) > 0 and bool((gaps >= np.timedelta64(28, "D")).all())
+    if not long and grid.attrs["calendar"] not in ("noleap", "365_day"):
+        return grid
+    try:
+        stamps = grid["calendar_time"].values.astype("datetime64[ns]")
+    except ValueError:
+        return grid
+    moved = grid.assign_coords(time=("time", stamps, grid["time"].attrs)).drop_vars("calendar_time")
+    return moved.assign_attrs(file_calendar=moved.attrs.pop("calendar"))

@@ -64,7 +64,8 @@ def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
 
 
 def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
-    """Resampled tracks as a panel of moving nodes (a node per track, a row per stamp at which any track is there).
+    """Resampled tracks as a panel of moving nodes, a row per stamp at which any is there: a node per track, or per
+    ``parent`` whose trips they are (``cleaning.clean``).
 
     Variables: ``latitude``, ``longitude`` and ``northward``, ``eastward``, the way moved in the last step in metres:
     to forecast them one step ahead is to forecast the next position (``next_position``). A way is known when both
@@ -72,8 +73,9 @@ def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
     """
     even = resample(tracks, step)
     stamps, row = np.unique(even["time"].values, return_inverse=True)
-    column = track_of(even)
-    shape = (len(stamps), even.sizes["trajectory"])
+    names, mover = np.unique(even["parent" if "parent" in even.coords else "trajectory"].values, return_inverse=True)
+    column = mover[track_of(even)]
+    shape = (len(stamps), len(names))
     if not len(stamps):
         raise PanelError("no track lasts a step", where=str(tracks.attrs["domain"]), expected="fixes a step apart",
                          remedy="take a shorter step")
@@ -91,7 +93,7 @@ def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
              "eastward": (east, "m", "way eastward in the last step")}
     panel = xr.Dataset({name: (("time", "node"), values, {"units": units, "long_name": words})
                         for name, (values, units, words) in about.items()},
-                       {"time": stamps, "node": even["trajectory"].values, "lat": (("time", "node"), lat.copy()),
+                       {"time": stamps, "node": names, "lat": (("time", "node"), lat.copy()),
                         "lon": (("time", "node"), lon.copy()), "known_time": (("time", "node"), known)},
                        {"domain": tracks.attrs["domain"], "kind": "trajectory", "step": str(step)})
     check_moving(panel)
