@@ -12,13 +12,14 @@ import xarray as xr
 
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.flows.cli.output import note
-from terracast.streams.sources.kind_start import KindStart, kind_start
 from terracast.flows.service.spans import YEAR, Spans, spans_for
 from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
 from terracast.stfm.bases import check_name
 from terracast.streams.clock import DAY, Clock, span
+from terracast.streams.kinds.counts import is_counted
 from terracast.streams.readers import read
+from terracast.streams.sources.kind_start import KindStart, kind_start
 
 # CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
 WEATHER = frozenset({
@@ -55,7 +56,7 @@ tracking = "sqlite:///mlflow.db"
 artifacts = "artifacts"
 
 [base]
-model = {model}         # native: fitted anew to this stream; shipped: the pre-trained base; or one of your own
+model = {model}         # native: fitted anew to this stream; shipped: pre-trained; counts: of events; or your own
 first_fit = "{first_fit}"   # past needed before service begins{waits}
 steps = 800
 seed = 1
@@ -88,11 +89,12 @@ variables = [{variables}]
 DELAY = 'delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"\n'
 
 
-def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str = "native",
+def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str | None = None,
                    kind: str | None = None) -> Path:
     """Write ``terracast.toml`` into the folder ``out`` for the file ``data``; refuses to overwrite one.
 
-    ``model``: what is forecast with: native, shipped, or a base of your own. ``kind``: sensor, raster, point,
+    ``model``: what is forecast with: native, shipped, counts, or a base of your own; None: counts where the target
+    counts what happened, else native. ``kind``: sensor, raster, point,
     trajectory or event, where the file does not show it.
 
     The target and whatever is not weather become the domain that bears the stream's name, other variables whose CF
@@ -103,7 +105,7 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
                             remedy="edit it, or name another folder with --folder")
     try:
-        check_name(model)
+        check_name(model or "native")
     except ValueError as error:
         what, _, names = str(error).partition(": ")
         raise SettingsError(what, where="--model", expected=names, remedy="name one of them") from None
@@ -111,6 +113,7 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     start = kind_start(data, domain, kind)
     panel = read(data, domain=domain) if start is None else start.panel
     target = _target(panel, target, data)
+    model = model or ("counts" if is_counted(panel[target]) else "native")
     domains = _domains(panel, domain, target)
     clock = Clock.of(panel.attrs)
     step = pd.Timedelta(clock.step)

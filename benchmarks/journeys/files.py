@@ -9,13 +9,14 @@ import pandas as pd
 
 from terracast.streams.errors import ReadError, TerracastError
 from terracast.streams.kinds.raster_file import GRIB_ENDINGS
-from terracast.streams.sources.kind_start import kind_start
 from terracast.streams.panel import step_of
 from terracast.streams.readers import READERS, read
+from terracast.streams.sources.kind_start import kind_start
 
 NONE = pd.Timedelta(0)
 LEAST_STEPS = 100
 NO_TIME = "no time axis among"
+TIMES = {"time", "timestamp", "date", "datetime", "date_time", "t"}
 _TABLES = (".csv", ".parquet", ".pq")
 ENDINGS = (*READERS, *GRIB_ENDINGS, ".geojson", ".gpx", ".plt")
 
@@ -55,8 +56,8 @@ def looked_into(path: Path) -> Data | str:
         return "a table without a time axis" if _timeless(path) else Data(path, 0, 0, pd.NaT, pd.NaT)
     time = panel["time"].values
     if len(time) < LEAST_STEPS:
-        return (f"{len(time)} steps, under {LEAST_STEPS}: too few to learn from and to score; add files until there are "
-                "more, or give the same record at a shorter step")
+        return (f"{len(time)} steps, under {LEAST_STEPS}: too few to learn from and to score; add files until there are"
+                " more, or give the same record at a shorter step")
     step = pd.Timedelta(step_of(panel))
     return Data(path, len(time), panel.sizes["node"], pd.Timestamp(time[0]), pd.Timestamp(time[-1]) + step,
                 max(pd.Timedelta(time[-1] - time[0]) + step - len(time) * step, NONE))
@@ -71,4 +72,4 @@ def _timeless(path: Path) -> bool:
             path, nrows=50, sep=None, engine="python")
     except (OSError, ValueError):
         return False
-    return not {str(name).lower() for name in rows.columns} & {"time", "timestamp", "date", "datetime", "date_time", "t"}
+    return not {str(name).lower() for name in rows.columns} & TIMES

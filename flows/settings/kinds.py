@@ -45,12 +45,13 @@ def row_terms(settings: FilesSourceSettings) -> RowTerms:
 def _wanted(settings: FilesSourceSettings, context: SourceContext) -> Callable[[Path], Wanted]:
     from terracast.streams.readers.wanted import Wanted
 
-    clock: Mapping[str, Any] = {} if context.stored_clock is None or settings.step is not None else context.stored_clock.attrs
+    known = context.stored_clock if settings.step is None else None
+    clock: Mapping[str, Any] = {} if known is None else known.attrs
 
     def of(path: Path) -> Wanted:
-        return Wanted(where=path.name, domain=settings.domain, kind="raster", step=settings.step or clock.get("step"),
-                      anchor=settings.anchor or clock.get("anchor"), calendar=settings.calendar or clock.get("calendar"),
-                      delay=settings.delay, variables=settings.variables or None, time=settings.time, lat=settings.lat,
-                      lon=settings.lon, units=settings.units)
+        step, anchor, calendar = (getattr(settings, name) or clock.get(name) for name in ("step", "anchor", "calendar"))
+        return Wanted(where=path.name, domain=settings.domain, kind="raster", step=step, anchor=anchor,
+                      calendar=calendar, delay=settings.delay, variables=settings.variables or None,
+                      time=settings.time, lat=settings.lat, lon=settings.lon, units=settings.units)
 
     return of

@@ -230,9 +230,11 @@ def _by_content(table: pd.DataFrame, aside: set[str | None]) -> tuple[str | None
 
 def _joined(table: pd.DataFrame) -> str | None:
     for name in table.columns:
-        if table[name].dtype.kind not in "iufbM" and len(texts := table[name].dropna().astype(str).head(50)):
-            if bool(np.isfinite(_pair(texts)[0]).mean() >= READABLE):
-                return str(name)
+        if table[name].dtype.kind in "iufbM":
+            continue
+        texts = table[name].dropna().astype(str).head(50)
+        if len(texts) and bool(np.isfinite(_pair(texts)[0]).mean() >= READABLE):
+            return str(name)
     return None
 
 

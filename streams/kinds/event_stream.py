@@ -1,5 +1,4 @@
-"""Events as a stream: counts per cell (or region) and step, first as known when the step was over, then as reports came.
-"""
+"""Events as a stream: counts per cell (or region) and step, as known when the step was over, then as reports came."""
 
 from __future__ import annotations
 
@@ -84,8 +83,8 @@ def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) 
     for number in range(ROUNDS + 1 if known is not None else 1):
         wait = delay - length + (0 if not number else 2 ** (number - 1)) * length
         held = counts_of(local, cell, names, step=how.step, domain=how.domain, mark=mark, mark_names=kinds,
-                         start=str(np.datetime64(int(first), "ns")), stop=str(np.datetime64(int(stop), "ns")), known=known,
-                         patience=wait, name=TOTAL, long_name="events")
+                         start=str(np.datetime64(int(first), "ns")), stop=str(np.datetime64(int(stop), "ns")),
+                         known=known, patience=wait, name=TOTAL, long_name="events")
         panel = with_total(to_panel(held))
         last, seen = seen, panel
         if last is not None:  # only what has changed is told again

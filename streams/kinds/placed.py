@@ -102,8 +102,8 @@ def _hours(column: pd.Series) -> pd.Series:
 
 def _in_utc(column: pd.Series, stamps: pd.Series, zone: str, where: str) -> pd.Series:
     """Local stamps in UTC: of a doubled hour the first, a missing hour moved on by one; those with an offset stay."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind not in "iufM" and bool(
-            column.astype("string").str.contains(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$", regex=True).mean() > 1 / 2):
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or (column.dtype.kind not in "iufM" and bool(
+            column.astype("string").str.contains(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$", regex=True).mean() > 1 / 2)):
         return stamps
     try:
         index = pd.DatetimeIndex(stamps).tz_localize(zone, nonexistent=pd.Timedelta("1h"),

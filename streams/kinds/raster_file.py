@@ -100,7 +100,7 @@ def _by_convention(grid: xr.Dataset) -> dict[str, str]:
             continue
         marked = [str(name) for name in grid.variables if grid[name].ndim == 1 and (
             grid[name].attrs.get("standard_name") == standard or grid[name].attrs.get("axis") == axis
-            or units and str(grid[name].attrs.get("units", "")).replace("degree_", "degrees_") == units)]
+            or (units and str(grid[name].attrs.get("units", "")).replace("degree_", "degrees_") == units))]
         found |= {marked[0]: ours} if len(marked) == 1 else {}
     return found
 
@@ -146,8 +146,8 @@ def _geotiff(path: Path) -> xr.Dataset:
                             remedy=f"warp it: gdalwarp -t_srs EPSG:4326 {path.name} OUT.tif")
         stamp = _stamp_of(path.stem, file.tags().get("TIFFTAG_DATETIME"))
         if stamp is None:
-            raise ReadError("no stamp", where=path.name, expected="a date in the file's name, as 2020-01-31 or 20200131",
-                            remedy="rename the file")
+            raise ReadError("no stamp", where=path.name, remedy="rename the file",
+                            expected="a date in the file's name, as 2020-01-31 or 20200131")
         rows, columns = np.arange(file.height) + 0.5, np.arange(file.width) + 0.5
         lat = file.transform.f + file.transform.e * rows
         lon = file.transform.c + file.transform.a * columns

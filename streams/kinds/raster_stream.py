@@ -1,4 +1,4 @@
-"""Rasters as a stream: panels of a few steps each, read as they are asked for; a node for every cell that has values."""
+"""Rasters as a stream: panels of some steps each, read as they are asked for; a node for every cell with values."""
 
 from __future__ import annotations
 

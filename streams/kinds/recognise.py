@@ -66,7 +66,7 @@ def recognise(path: str | Path, *, kind: str | None = None, **given: str | None)
         raise ReadError(f"kind is {kind!r}", where="--kind", expected="one of " + ", ".join(KINDS),
                         remedy="name one of them")
     ending = path.suffix.lower()
-    if kind == "raster" or kind is None and (ending in (*GRIB_ENDINGS, *TIFF_ENDINGS) or is_raster(path)):
+    if kind == "raster" or (kind is None and (ending in (*GRIB_ENDINGS, *TIFF_ENDINGS) or is_raster(path))):
         return Recognised("raster", "values on a grid of latitudes and longitudes")
     if kind == "sensor" or ending in (".nc", ".nc4", ".zarr") or path.is_dir() or not path.is_file():
         return Recognised(kind or "sensor", "series at fixed places")
@@ -88,9 +88,9 @@ def _of_rows(table: pd.DataFrame, columns: Columns, kind: str | None, ending: st
     names, whole = identities(rows.rest, columns), _whole(rows)
     mover = next((name for name in names if _moves(whole, name)), None)
     alone = mover is None and (ending in (".gpx", ".plt") or _moves(whole, None))
-    if kind == "event" or kind is None and mover is None and not alone:
+    if kind == "event" or (kind is None and mover is None and not alone):
         places = len(whole[["lat", "lon"]].drop_duplicates())
-        if kind is None and (places <= len(whole) / 20 and places <= 5000 or _repeats(whole, names)):
+        if kind is None and ((places <= len(whole) / 20 and places <= 5000) or _repeats(whole, names)):
             return Recognised("sensor", f"{places} places that come back with every time", columns)
         return Recognised("event", "a time and a place of its own in each row, and nothing that moves from one to the "
                           "next", columns, event_type=type_column(table, columns))

@@ -157,9 +157,8 @@ def _gpx(path: Path) -> pd.DataFrame:
     rows = []
     for number, track in enumerate(root.iter(f"{name}trk")):
         called = track.findtext(f"{name}name") or (path.stem if not number else f"{path.stem} {number + 1}")
-        for point in track.iter(f"{name}trkpt"):
-            rows.append({"track": called, "time": point.findtext(f"{name}time"), "lat": float(point.attrib["lat"]),
-                         "lon": float(point.attrib["lon"])})
+        rows += [{"track": called, "time": point.findtext(f"{name}time"), "lat": float(point.attrib["lat"]),
+                  "lon": float(point.attrib["lon"])} for point in track.iter(f"{name}trkpt")]
     return pd.DataFrame(rows)
 
 

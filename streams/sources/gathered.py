@@ -1,11 +1,12 @@
-"""Files of rows with places of their own (events, movers), gathered: a step may lie in several files, so all are counted
-together whenever one of them is new or has changed.
+"""Files of rows with places of their own (events, movers), gathered: a step may lie in several files, so all are
+counted together whenever one of them is new or has changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ class GatheredSource:
     def __init__(self, name: str, domain: str, place: str | Path, count: Count, *, clock: Callable[[], np.datetime64],
                  separator: str | None = None, decimal: str | None = None, encoding: str | None = None) -> None:
         self.name, self.domain, self._place, self._count, self._clock = name, domain, Path(place), count, clock
-        self._text = {"separator": separator, "decimal": decimal, "encoding": encoding}
+        self._read = partial(records, separator=separator, decimal=decimal, encoding=encoding)
 
     @property
     def more(self) -> bool:
@@ -112,7 +113,7 @@ class GatheredSource:
         tables: list[tuple[Path, pd.DataFrame]] = []
         for path, one in found.items():
             try:
-                tables.append((Path(path), records(path, **self._text)))
+                tables.append((Path(path), self._read(path)))
             except (ReadError, FileNotFoundError) as wrong:
                 was = before.get(path)
                 found[path] = SeenFile(one.signature, one.stat, "refused")

@@ -1,4 +1,4 @@
-"""How a stream of events, movers or a raster begins: what the file is, and the keys of its source with what they mean."""
+"""How a stream of events, movers or a raster begins: what the file is, and the keys of its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from terracast.stats.great_circle import KM_PER_DEGREE
@@ -69,8 +68,8 @@ def _raster(path: Path, domain: str) -> KindStart:
              + ("; the others are left out" if cells < rows * columns else "")]
     keys = {}
     if side > 1:
-        notes.append(f"{cells} cells are many: the mean of {side} × {side} of them is one node, at most {MOST_NODES} nodes; "
-                     "for each cell as it is set coarsen = 1")
+        notes.append(f"{cells} cells are many: the mean of {side} × {side} of them is one node, at most {MOST_NODES} "
+                     "nodes; for each cell as it is set coarsen = 1")
         keys["coarsen"] = f"{side}   # so many cells a side become one, their mean; 1: each as it is"
     if "file_calendar" in grid.attrs:
         notes.append(f"the file counts dates in the calendar {grid.attrs['file_calendar']}; they keep their names")
@@ -112,15 +111,15 @@ def _rows(files: list[Path], domain: str, found: Recognised) -> KindStart:
             keys |= {"known_time": f"{_quoted(columns.reported)}   # when an event was reported",
                      "delay": f'"{delay.lower()}"   # nine of ten events are reported by then; later ones revise'}
         if found.event_type is not None:
-            hints = (f"event_type = {_quoted(found.event_type)}   # a variable for each type, too; then variables = []",)
+            hints = (f"event_type = {_quoted(found.event_type)}   # a variable a type, too; then variables = []",)
         hints += ('node = "COLUMN"   # regions named by a column, in place of cells',)
     else:
         if found.mover is not None:
             keys["node"] = f"{_quoted(found.mover)}   # names what moves"
         keys["measure"] = '"cells"   # movers and speed on cells; or flows from cell to cell; or own positions'
-        notes.append(f"{pd.Series(rows.rest[found.mover]).nunique() if found.mover else 1} movers on "
-                     f"{panel.sizes['node']} cells of {size}; {panel.sizes['time']} steps of {panel.attrs['step']} have "
-                     f"a fix (cells hold {FIXES_A_CELL} or more)")
+        many = rows.rest[found.mover].nunique() if found.mover else 1
+        notes.append(f"{many} movers on {panel.sizes['node']} cells of {size}; {panel.sizes['time']} steps of "
+                     f"{panel.attrs['step']} have a fix (usual cells hold {FIXES_A_CELL} or more)")
     return KindStart(found.kind, panel, keys, tuple(notes), hints)
 
 
