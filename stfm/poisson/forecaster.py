@@ -25,7 +25,7 @@ from terracast.stfm.poisson.rates import (
     FEW,
     MANY,
     SOME,
-    Rates,
+    CountRates,
     half_lives,
     lately,
     measured,
@@ -81,7 +81,7 @@ class CountForecaster:
     name: ClassVar[str] = "counts"
     context_steps: ClassVar[int] = 600
 
-    def __init__(self, target: str, step: np.timedelta64, nodes: tuple[str, ...], rates: Rates,
+    def __init__(self, target: str, step: np.timedelta64, nodes: tuple[str, ...], rates: CountRates,
                  coefficients: np.ndarray, spread: np.ndarray, horizon: int) -> None:
         self.target, self.step, self.nodes, self.rates = target, step.astype("timedelta64[ns]"), nodes, rates
         self.coefficients, self.spread, self.horizon = coefficients, spread, horizon
@@ -192,7 +192,7 @@ class CountForecaster:
                 "horizon": self.horizon, "nodes": list(self.nodes)}
 
     def weights(self) -> Mapping[str, np.ndarray]:
-        """Rates, coefficients and spread."""
+        """CountRates, coefficients and spread."""
         held = {name: getattr(self.rates, name) for name in ("events", "exposure", "season", "own_events",
                                                              "own_exposure")}
         return {name: np.ascontiguousarray(values, dtype="float64")
@@ -202,7 +202,7 @@ class CountForecaster:
     def build(cls, config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> CountForecaster:
         """Rebuild what ``config`` and ``weights`` describe."""
         raw = cast(dict[str, Any], dict(config))
-        rates = Rates(*(np.array(weights[name]) for name in ("events", "exposure", "season", "own_events",
+        rates = CountRates(*(np.array(weights[name]) for name in ("events", "exposure", "season", "own_events",
                                                              "own_exposure")))
         return cls(str(raw["target"]), np.timedelta64(int(raw["step"]), "ns"), tuple(raw["nodes"]), rates,
                    np.array(weights["coefficients"]), np.array(weights["spread"]), int(raw["horizon"]))
@@ -230,7 +230,7 @@ class CountForecaster:
                     for life in range(len(self.lives))]
         return np.column_stack(columns)
 
-    def _rates_of(self, nodes: np.ndarray) -> Rates:
+    def _rates_of(self, nodes: np.ndarray) -> CountRates:
         """The rates of these nodes; of one never seen nothing is known."""
         names = [str(one) for one in nodes]
         if tuple(names) == self.nodes:
@@ -240,7 +240,7 @@ class CountForecaster:
         held = {name: np.where(there if getattr(self.rates, name).ndim == 1 else there[:, None],
                                getattr(self.rates, name)[place], 0.0)
                 for name in ("events", "exposure", "own_events", "own_exposure")}
-        return Rates(held["events"], held["exposure"], self.rates.season, held["own_events"], held["own_exposure"])
+        return CountRates(held["events"], held["exposure"], self.rates.season, held["own_events"], held["own_exposure"])
 
     def _check(self, request: Request) -> None:
         if request.target != self.target or request.step.astype("timedelta64[ns]") != self.step:

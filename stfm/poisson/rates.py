@@ -12,7 +12,7 @@ FEW, SOME, MANY = 3.0, 10.0, 30.0  # events that a prior is worth: of a node, of
 
 
 @dataclass(frozen=True)
-class Rates:
+class CountRates:
     """What was learnt of the counts of a network.
 
     Parameters
@@ -68,7 +68,7 @@ def phases_of(times: np.ndarray, long: int, short: int) -> tuple[np.ndarray, np.
     return np.zeros(len(since), np.int64), np.zeros(len(since), np.int64)
 
 
-def measured(counts: np.ndarray, times: np.ndarray, step: np.timedelta64) -> Rates:
+def measured(counts: np.ndarray, times: np.ndarray, step: np.timedelta64) -> CountRates:
     """The rates of counts (time, node), NaN where nothing was observed. O(values)."""
     long, short = season_length(step)
     phase, own = phases_of(times, long, short)
@@ -87,7 +87,7 @@ def measured(counts: np.ndarray, times: np.ndarray, step: np.timedelta64) -> Rat
     exposure = seen * season[phase][:, None]
     own_events, own_exposure = (np.stack([values[own == one].sum(axis=0) for one in range(short)], axis=1)
                                 for values in (filled, exposure))
-    return Rates(total, exposure.sum(axis=0), season, own_events, own_exposure)
+    return CountRates(total, exposure.sum(axis=0), season, own_events, own_exposure)
 
 
 def phases_at(long: int, short: int) -> np.ndarray:

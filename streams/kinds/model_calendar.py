@@ -37,16 +37,6 @@ def to_panel_time(dates: np.ndarray) -> np.ndarray:
     return stamps.astype("datetime64[ns]")
 
 
-def from_panel_time(stamps: np.ndarray, calendar: str) -> np.ndarray:
-    """The cftime dates that ``to_panel_time`` turned into these stamps.
-
-    >>> from_panel_time(np.array(["2001-02-23"], "M8[ns]"), "360_day")[0].strftime("%Y-%m-%d")
-    '2001-02-30'
-    """
-    passed = (stamps.astype("datetime64[us]") - ORIGIN).astype(np.int64)
-    return np.asarray(cftime.num2date(passed, COUNTED, calendar=calendar, only_use_cftime_datetimes=True))
-
-
 def on_panel_clock(grid: xr.Dataset) -> xr.Dataset:
     """The grid with ``datetime64`` time; a model calendar leaves ``calendar`` and ``calendar_time`` behind."""
     time = grid["time"]
@@ -59,16 +49,6 @@ def on_panel_clock(grid: xr.Dataset) -> xr.Dataset:
     labels = np.array([date.isoformat() for date in dates])
     moved = grid.assign_coords(time=("time", to_panel_time(dates), time.attrs), calendar_time=("time", labels))
     return moved.assign_attrs(calendar=dates.flat[0].calendar)
-
-
-def on_own_calendar(grid: xr.Dataset) -> xr.Dataset:
-    """The grid with its original dates again, if it had a model calendar."""
-    if "calendar" not in grid.attrs:
-        return grid
-    dates = from_panel_time(grid["time"].values, grid.attrs["calendar"])
-    back = grid.assign_coords(time=("time", dates, grid["time"].attrs)).drop_vars("calendar_time", errors="ignore")
-    back.attrs.pop("calendar")
-    return back
 
 
 def on_its_labels(grid: xr.Dataset) -> xr.Dataset:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from terracast.streams.clock import span_text
 from terracast.streams.errors import ReadError
-from terracast.streams.kinds.model_calendar import on_own_calendar, on_panel_clock
+from terracast.streams.kinds.model_calendar import on_panel_clock
 
 OUR_NAMES = {"latitude": "lat", "longitude": "lon", "valid_time": "time"}
 LEVELS = ("level", "isobaricInhPa", "plev", "pressure_level", "height", "depth", "model_level_number")
@@ -65,26 +65,14 @@ def _no_axis(grid: xr.Dataset, dim: str, where: str) -> ReadError:
                      remedy='join the files of a longer series, or name an axis of dates: time = "AXIS" in [[sources]]')
 
 
-def write(grid: xr.Dataset, path: str | Path) -> None:
-    """Write a grid as NetCDF (``.nc``) or Zarr (``.zarr``), in its own calendar; chunk by chunk when lazy."""
-    path = Path(path)
-    plain = on_own_calendar(grid).drop_encoding()
-    if path.suffix == ".zarr":
-        plain.to_zarr(path, mode="w-", consolidated=False)
-    elif path.suffix == ".nc":
-        plain.to_netcdf(path, engine="netcdf4")
-    else:
-        raise ReadError(f"files {path.suffix!r} are not written", where=path.name, expected=".nc or .zarr",
-                        remedy="choose one of them")
-
-
 def is_raster(path: str | Path) -> bool:
     """Whether a NetCDF file or a Zarr folder holds a variable on latitudes and longitudes; its head alone is read."""
     path = Path(path)
     if path.suffix.lower() not in NETCDF_ENDINGS or not path.exists():
         return False
     try:
-        with xr.open_dataset(path, engine="zarr" if path.suffix == ".zarr" else "netcdf4", decode_times=False) as held:
+        how = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+        with xr.open_dataset(path, decode_times=False, **how) as held:
             axes = {new: old for old, new in _by_convention(held).items()}
             lat, lon = axes.get("lat", "lat"), axes.get("lon", "lon")
             return any({lat, lon} <= set(map(str, one.dims)) for one in held.data_vars.values())
@@ -215,30 +203,6 @@ def _split(held: xr.DataArray, dim: str) -> dict[str, xr.DataArray]:
                       "level_of": str(held.name)}
         split[f"{held.name}_{level:g}"] = one
     return split
-
-
-def levels_together(grid: xr.Dataset) -> xr.Dataset:
-    """Variables of one quantity on several levels as one variable with a level axis again.
-
-    >>> z = ("time", "lat", "lon"), np.ones((1, 1, 1)), {"level": 500, "level_name": "level", "level_of": "z",
-    ...                                                  "level_units": "hPa", "units": "m2 s-2"}
-    >>> levels_together(xr.Dataset({"z_500": z})).z.dims
-    ('time', 'level', 'lat', 'lon')
-    """
-    whole = grid.drop_vars([name for name in grid.data_vars if "level_of" in grid[name].attrs])
-    parts: dict[str, list[xr.DataArray]] = {}
-    for name in grid.data_vars:
-        if "level_of" in grid[name].attrs:
-            parts.setdefault(grid[name].attrs["level_of"], []).append(grid[name])
-    for name, levels in parts.items():
-        about = levels[0].attrs
-        dim = about["level_name"]
-        joined = xr.concat([one.assign_coords({dim: one.attrs["level"]}) for one in levels], dim,
-                           combine_attrs="drop_conflicts").transpose("time", dim, "lat", "lon")
-        joined[dim].attrs["units"] = about["level_units"]
-        joined.attrs = {key: value for key, value in about.items() if not key.startswith("level")}
-        whole = whole.assign({name: joined})
-    return whole
 
 
 def _step(grid: xr.Dataset, where: str) -> str:

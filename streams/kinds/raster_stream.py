@@ -24,7 +24,7 @@ MOST_NODES = 1000
 
 
 @dataclass(frozen=True)
-class Stacked:
+class OpenedRaster:
     """A raster file on its clock: a lazy grid, and the cells (lat, lon) that hold a value at any time."""
 
     grid: xr.Dataset
@@ -36,7 +36,7 @@ class Stacked:
         return int(self.mask.sum())
 
 
-def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> Stacked:
+def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
     """A raster file as it will be read; ``coarsen``: so many cells a side become one, their mean.
 
     Raises
@@ -61,10 +61,11 @@ def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> Stacked:
         grid.attrs.pop("calendar", None)
     for name in grid.data_vars:
         grid[name].attrs["units"] = wanted.units.get(str(name)) or str(grid[name].attrs.get("units") or "unknown")
+    grid = grid.assign_attrs(cell=",".join(f"{coarsen * size:g}" for size in _spacing(grid)))
     if coarsen > 1:
         grid = coarser(grid, coarsen)
     with dask.config.set(scheduler="synchronous"):  # the HDF5 library reads one thread at a time, and may lock threads
-        return Stacked(grid, observed_cells(grid, grid.sizes["time"]))
+        return OpenedRaster(grid, observed_cells(grid, grid.sizes["time"]))
 
 
 def coarser(grid: xr.Dataset, cells: int) -> xr.Dataset:
@@ -88,7 +89,6 @@ def raster_panels(path: str | Path, wanted: Wanted, coarsen: int = 1) -> Iterato
     delay = pd.Timedelta(wanted.delay) if wanted.delay is not None else None
     if delay is not None:
         panel = known_after(panel.drop_vars("known_time"), delay)
-    panel = panel.assign_attrs(cell=",".join(f"{size:g}" for size in _spacing(stacked.grid)))
     panel.attrs.pop("grid", None)
     rows = max(1, VALUES_A_PIECE // max(stacked.cells, 1))
     for start in range(0, panel.sizes["time"], rows):
@@ -97,7 +97,7 @@ def raster_panels(path: str | Path, wanted: Wanted, coarsen: int = 1) -> Iterato
         yield piece
 
 
-def coarsen_by(stacked: Stacked, most: int = MOST_NODES) -> int:
+def coarsen_by(stacked: OpenedRaster, most: int = MOST_NODES) -> int:
     """How many cells a side become one, so that at most ``most`` nodes are left; 1 where there are no more."""
     cells = 1
     while stacked.cells / cells**2 > most:

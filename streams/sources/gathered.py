@@ -18,8 +18,9 @@ from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.kinds.cell_size import cell_size, event_step, mover_step
 from terracast.streams.kinds.check import check_kind
 from terracast.streams.kinds.columns import Columns, find_columns
-from terracast.streams.kinds.event_stream import Counting, event_panels, waits
-from terracast.streams.kinds.mover_stream import Following, Measure, mover_panels, visits
+from terracast.streams.kinds.event import Counting, event_panels, waits
+from terracast.streams.kinds.movers import Following, Measure, mover_panels, visits
+from terracast.streams.kinds.notes import notes_of
 from terracast.streams.kinds.placed import Placed, placed, together
 from terracast.streams.kinds.recognise import recognised_mover
 from terracast.streams.kinds.records import records
@@ -79,6 +80,7 @@ class Gathered:
     rejected: dict[str, int]
     cell: float
     unfinished: bool
+    notes: tuple[str, ...] = ()
 
 
 Count = Callable[[list[tuple[Path, pd.DataFrame]], float | None, np.datetime64], Gathered]
@@ -147,7 +149,8 @@ class GatheredSource:
         state = UNFINISHED if done.unfinished else "taken"
         seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
                 for path, one in found.items()}
-        yield SourceBatch(self.domain, None, _cursor(seen, done.cell), item, rejected=done.rejected)
+        yield SourceBatch(self.domain, None, _cursor(seen, done.cell), item, rejected=done.rejected,
+                          notes=done.notes)
 
     def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
         found = {}
@@ -172,7 +175,8 @@ def counted(terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]], cell: 
         step = terms.step or event_step(rows.time)
         size = terms.cell or cell or cell_size(rows.lat, rows.lon, steps_of(rows.time, step))
         how = Counting(terms.domain, size, step, terms.node, terms.event_type, terms.zone, terms.anchor, terms.delay)
-        return Gathered(_only(terms, event_panels(rows, how, now)), rejected, size, waits(rows, how, now))
+        told = tuple(note.words for note in notes_of(civil(rows.time, terms.zone), terms.zone, copies_of(rows)))
+        return Gathered(_only(terms, event_panels(rows, how, now)), rejected, size, waits(rows, how, now), told)
     mover = movers_of(rows, terms, tables, columns)
     step = terms.step or mover_step(rows.time, pd.factorize(mover)[0])
     size = terms.cell or cell or cell_size(*visits(rows, mover, step), 0, enough=FIXES_A_CELL)
@@ -214,6 +218,20 @@ def movers_of(rows: Placed, terms: RowTerms, tables: Sequence[tuple[Path, pd.Dat
         raise ReadError(f"no column {name!r}", where=terms.domain, remedy="mend node in [[sources]]",
                         expected="one of " + ", ".join(map(str, rows.rest.columns)))
     return rows.rest[name].astype("string").fillna("unknown").to_numpy(str)
+
+
+def civil(time: np.ndarray, zone: str | None) -> np.ndarray:
+    """Stamps (UTC) as clocks of the zone show them."""
+    if zone is None:
+        return time
+    shown = pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(zone).tz_localize(None)
+    return np.asarray(shown.to_numpy("datetime64[ns]"))
+
+
+def copies_of(rows: Placed) -> int:
+    """How many rows are exact copies of an earlier one."""
+    own = pd.DataFrame({"__time": rows.time, "__lat": rows.lat, "__lon": rows.lon})
+    return int(pd.concat([own, rows.rest], axis=1).duplicated().sum())
 
 
 def steps_of(time: np.ndarray, step: str) -> int:

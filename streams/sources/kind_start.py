@@ -12,7 +12,7 @@ import xarray as xr
 
 from terracast.stats.great_circle import KM_PER_DEGREE
 from terracast.streams.errors import ReadError
-from terracast.streams.kinds.event_stream import usual_delay
+from terracast.streams.kinds.event import usual_delay
 from terracast.streams.kinds.raster import to_panel
 from terracast.streams.kinds.raster_stream import MOST_NODES, coarsen_by, coarser, opened
 from terracast.streams.kinds.recognise import Recognised, recognise
