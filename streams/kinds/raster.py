@@ -30,8 +30,8 @@ def to_panel(grid: xr.Dataset, mask: xr.DataArray | None = None) -> xr.Dataset:
     """The grid as a panel: each cell a node called "lat,lon"; cells outside the ``mask`` are dropped.
 
     Lazy when the grid is lazy: nothing is computed, each chunk is reshaped by itself, never a long table. ``row``
-    and ``column`` on node and the attr ``grid`` (JSON: the axes) say which cell each is. Known one step after its stamp,
-    unless the grid has ``known_time`` on time.
+    and ``column`` on node and the attr ``grid`` (JSON: the axes) say which cell each is. Known one step after its
+    stamp, unless the grid has ``known_time`` on time.
 
     >>> grid = xr.Dataset({"t": (("time", "lat", "lon"), np.arange(4.0).reshape(1, 2, 2),
     ...                          {"units": "K", "long_name": "temperature"})},

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terracast.stats.great_circle import haversine_km
-from terracast.streams.alignment import Place, Rule, TimeAxis, align, context, place_of
+from terracast.streams.alignment import Place, Rule, TimeAxis, align, context
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds import raster
 from terracast.streams.kinds.cells import GridCells

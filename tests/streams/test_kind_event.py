@@ -111,13 +111,15 @@ def test_days_of_a_time_zone_and_weeks_from_monday() -> None:
                                                             "2015-03-10T04"]
     assert panel["events"].values.ravel().tolist() == [1, 1, 0, 1] and panel.attrs["calendar"] == "America/New_York"
     (weeks,) = event_panels(_rows(table), Counting("crime", 0.5, "7D"))
-    assert pd.Timestamp(weeks.time.values[0]).day_name() == "Monday" and weeks["events"].values.ravel().tolist() == [2, 1]
+    assert pd.Timestamp(weeks.time.values[0]).day_name() == "Monday"
+    assert weeks["events"].values.ravel().tolist() == [2, 1]
 
 
 def test_regions_named_by_a_column_take_the_place_of_cells() -> None:
     table = _table(5).assign(ward=np.where(np.arange(200) % 2, "north", "south"))
     (panel,) = event_panels(_rows(table), Counting("crime", 0.0, "1D", node="ward"))
-    assert panel.node.values.tolist() == ["north", "south"] and panel["events"].sum("time").values.tolist() == [100, 100]
+    assert panel.node.values.tolist() == ["north", "south"]
+    assert panel["events"].sum("time").values.tolist() == [100, 100]
     with pytest.raises(ReadError, match="no column 'wart'"):
         next(event_panels(_rows(table), Counting("crime", 0.0, "1D", node="wart")))
 
@@ -190,7 +192,8 @@ def test_nyc_crime() -> None:
     assert {("hour_heaped", "hour 0"), ("hour_heaped", "hour 12"), ("first_of_month_heaped", "day 1"),
             ("hour_missing", "2015-03-08T02:00"), ("hour_doubled", "2014-11-02T01:00"),
             ("duplicates", "all")} <= found and len(found) == 8
-    assert event_step(rows.time) == "1D" and (size := cell_size(rows.lat, rows.lon, 730)) == 0.02
+    size = cell_size(rows.lat, rows.lon, 730)
+    assert event_step(rows.time) == "1D" and size == 0.02
     (panel,) = event_panels(rows, Counting("crime", size, "1D", event_type="offense"))
     assert panel.sizes == {"time": 730, "node": 265} and float(panel["events"].sum()) == 191_580
     assert float(panel["ROBBERY"].sum()) == (rows.rest["offense"] == "ROBBERY").sum()

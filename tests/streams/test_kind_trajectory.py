@@ -1,4 +1,4 @@
-"""Movers: cleaning, resampling without looking ahead, what is counted on cells and between them; files of many forms."""
+"""Movers: cleaning, resampling without looking ahead, what is counted on cells and between them; forms of files."""
 
 from __future__ import annotations
 
