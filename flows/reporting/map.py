@@ -94,7 +94,12 @@ def draw_map(table: pd.DataFrame, place: str = "station", cell: tuple[float, flo
         return NodeMap("", placeless, 0)
     table = worst_first(table[placed])
     east, north, middle = project(table["lat"].to_numpy(), table["lon"].to_numpy())
-    scale, height = _fit(east, north)
+    if cell is None:
+        scale, height = _fit(east, north)
+    else:
+        high, wide = _kilometres(cell, middle)
+        scale, height = _fit(np.array([east.min() - wide / 2, east.max() + wide / 2]),
+                             np.array([north.min() - high / 2, north.max() + high / 2]))
     radius = float(np.clip(64 / np.sqrt(len(table)), 4, 10))
     points = np.column_stack([WIDTH / 2 + east * scale, (height - FOOT) / 2 + 8 - north * scale])
     names = [_short(name) for name in table["node"]]
@@ -160,10 +165,15 @@ def _mark(node: pd.Series, point: np.ndarray, size: float | tuple[float, float],
     return element("circle", title, cx=float(point[0]), cy=float(point[1]), r=size, class_=kind)
 
 
+def _kilometres(cell: tuple[float, float], middle: float) -> tuple[float, float]:
+    """Height and width of a cell."""
+    return cell[0] * KM_PER_DEGREE, cell[1] * KM_PER_DEGREE * float(np.cos(np.deg2rad(middle)))
+
+
 def _sides(cell: tuple[float, float], middle: float, scale: float) -> tuple[float, float]:
     """Width and height of a cell on the map, a hair apart from the next, and never too small to see."""
-    height, width = cell[0] * KM_PER_DEGREE * scale, cell[1] * KM_PER_DEGREE * scale * np.cos(np.deg2rad(middle))
-    return max(float(width) - HAIR, LEAST_SIDE), max(float(height) - HAIR, LEAST_SIDE)
+    height, width = _kilometres(cell, middle)
+    return max(width * scale - HAIR, LEAST_SIDE), max(height * scale - HAIR, LEAST_SIDE)
 
 
 def _word(state: str) -> str:

@@ -83,7 +83,7 @@ def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) 
     seen: xr.Dataset | None = None
     for number in range(ROUNDS + 1 if known is not None else 1):
         wait = delay - length + (0 if not number else 2 ** (number - 1)) * length
-        held = counts_of(local, cell, names, step=how.step, domain=how.domain, mark=mark, mark_names=kinds,
+        held = counts_of(local, cell, names, step=span_text(length), domain=how.domain, mark=mark, mark_names=kinds,
                          start=str(np.datetime64(int(first), "ns")), stop=str(np.datetime64(int(stop), "ns")),
                          known=known, patience=wait, name=TOTAL, long_name="events")
         panel = with_total(to_panel(held))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,7 @@ def mover_panels(rows: Placed, mover: np.ndarray, how: Following, now: np.dateti
     table = pd.DataFrame({"trajectory": mover.astype(str), "time": rows.time, "lat": rows.lat, "lon": rows.lon})
     tracks = of_table(table.drop_duplicates(["trajectory", "time"]), domain=how.domain)
     trips, jumps = cleaned(tracks, how.step)
+    how = replace(how, step=span_text(span(how.step)))
     panel = {"cells": _on_cells, "flows": _flows, "positions": _positions}[how.measure](trips, how)
     length = span(how.step)
     wait = length if how.delay is None else max(span(how.delay), length)
