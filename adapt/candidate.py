@@ -17,6 +17,7 @@ from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.kinds.counts import as_counts, is_counted
 from terracast.streams.stateful import Stateful
 
 
@@ -25,7 +26,8 @@ class PendingForecast(Stateful):
     """A forecast that still waits for labels; arrays (lead, node, quantile), labels (lead, node).
 
     ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
-    ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served.
+    ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served. ``counts``:
+    the target counts, so whole numbers were told (``told``).
     """
 
     issue_time: np.datetime64
@@ -36,6 +38,12 @@ class PendingForecast(Stateful):
     served: np.ndarray
     labels: np.ndarray
     features: np.ndarray
+    counts: bool = False
+
+    @property
+    def told(self) -> np.ndarray:
+        """What was handed out; corrections learn from ``served``, which is finer where counts are rounded."""
+        return as_counts(self.served) if self.counts else self.served
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,9 @@ class Candidate(Stateful):
         node): the company that the mixture began with, on the same clock."""
         forecast = self.model.forecast(context, self.request.at(issue_time))
         raw = forecast[self.request.target].values[0].astype("float64")
+        counts = is_counted(context[self.request.target])
+        if counts:
+            raw = np.maximum(raw, 0.0)
         moved, features = raw, np.empty((raw.shape[1], 0))
         if self.stacking is not None:
             median = level(raw, self.request.quantiles, 0.5)
@@ -95,15 +106,18 @@ class Candidate(Stateful):
             moved = self.stacking.apply(raw, median, features)
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
-        moved = _single(moved)
+        moved = _single(np.maximum(moved, 0.0) if counts else moved)
         served = moved if self.calibration is None else self.calibration.apply(moved)
+        if counts:
+            served = np.maximum(served, 0.0)
         if self.earned is not None:
             served = self.earned.serve(raw, served)
         served = _single(served)
         labels = np.full(raw.shape[:2], np.nan)
-        self.open.append(PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features))
+        made = PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features, counts)
+        self.open.append(made)
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
-            data=served[None].astype("float32"))})
+            data=made.told[None].astype("float32"))})
 
     def match_labels(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> list[Score]:
         """Take in labels (time, node) as known now; the first value seen of a label counts.
@@ -149,11 +163,11 @@ class Candidate(Stateful):
         return bool(np.isfinite(one.labels).all()) or now >= last + label_timeout
 
     def _score(self, one: PendingForecast) -> Score:
-        quantiles = self.request.quantiles
-        error = np.abs(one.labels - level(one.served, quantiles, 0.5))
-        hits = inside(one.served, one.labels, quantiles)
+        quantiles, told = self.request.quantiles, one.told
+        error = np.abs(one.labels - level(told, quantiles, 0.5))
+        hits = inside(told, one.labels, quantiles)
         return Score(one.issue_time, one.version, one.shadow, _mean(error),
-                     _mean(crps(one.served, one.labels, quantiles)), _mean(hits), hits[-1],
+                     _mean(crps(told, one.labels, quantiles)), _mean(hits), hits[-1],
                      np.isfinite(one.labels).sum(axis=0))
 
 

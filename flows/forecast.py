@@ -18,6 +18,7 @@ from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.settings import SettingsError, nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.instant import instant
+from terracast.streams.kinds.counts import as_counts, expected_of, is_counted
 from terracast.streams.store import View
 
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
@@ -46,6 +47,17 @@ class Issued:
         return str(self.values.attrs.get("units", "unknown"))
 
     @property
+    def counts(self) -> bool:
+        """Whether the target counts what happens in each step."""
+        return is_counted(self.values)
+
+    @property
+    def expected(self) -> np.ndarray:
+        """Of counts the mean (lead, node): where most cells expect none, the median says little."""
+        quantiles = self.values.transpose("lead", "node", "quantile")
+        return expected_of(quantiles.values.astype("float64"), [float(one) for one in quantiles["quantile"].values])
+
+    @property
     def nodes(self) -> list[str]:
         """Names, in the stream's order."""
         return [str(node) for node in self.values["node"].values]
@@ -68,7 +80,7 @@ class Issued:
         below, above = int(np.floor(place)), int(np.ceil(place))
         values = self.values.transpose("lead", "node", "quantile").values.astype("float64")
         found: np.ndarray = values[..., below] + (values[..., above] - values[..., below]) * (place - below)
-        return found
+        return as_counts(found) if self.counts else found
 
     @property
     def interval(self) -> str:
@@ -151,13 +163,16 @@ def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 |
 
 
 def as_json(issued: Issued) -> dict[str, Any]:
-    """One object: issue_time, target, units, rows (node, valid_time, median, low, high); all times are UTC.
+    """One object: issue_time, target, units, rows (node, valid_time, median, low, high, of counts expected); times are
+    UTC.
 
     Beside them: domain, what the interval is, the newest value's stamp, its age in seconds, and the sources.
     """
     median, low, high = issued.at(MEDIAN), issued.at(LOW), issued.at(HIGH)
+    mean = issued.expected if issued.counts else None
     rows = [{"node": node, "valid_time": _iso(time), "median": _plain(median[row, column]),
              "low": _plain(low[row, column]), "high": _plain(high[row, column])}
+            | ({} if mean is None else {"expected": _plain(round(float(mean[row, column]), 4))})
             for column, node in enumerate(issued.nodes) for row, time in enumerate(issued.valid_times)]
     newest = issued.newest
     age = None if newest is None else float((issued.now - newest) / np.timedelta64(1, "s"))

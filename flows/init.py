@@ -17,7 +17,9 @@ from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
 from terracast.stfm.bases import check_name
 from terracast.streams.clock import DAY, Clock, span
+from terracast.streams.kinds.counts import is_counted
 from terracast.streams.readers import read
+from terracast.streams.sources.kind_start import KindStart, kind_start
 
 # CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
 WEATHER = frozenset({
@@ -54,7 +56,7 @@ tracking = "sqlite:///mlflow.db"
 artifacts = "artifacts"
 
 [base]
-model = {model}         # native: fitted anew to this stream; shipped: the pre-trained base; or one of your own
+model = {model}         # native: fitted anew to this stream; shipped: pre-trained; counts: of events; or your own
 first_fit = "{first_fit}"   # past needed before service begins{waits}
 steps = 800
 seed = 1
@@ -83,14 +85,17 @@ type = "files"           # or mqtt, push, sql, or one of your own
 domain = {domain}
 path = {path}          # a file, a folder, or a pattern
 variables = [{variables}]
-{clock}delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"
-"""
+{kind}{clock}{delay}"""
+DELAY = 'delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"\n'
 
 
-def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str = "native") -> Path:
+def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str | None = None,
+                   kind: str | None = None) -> Path:
     """Write ``terracast.toml`` into the folder ``out`` for the file ``data``; refuses to overwrite one.
 
-    ``model``: what is forecast with: native, shipped, or a base of your own.
+    ``model``: what is forecast with: native, shipped, counts, or a base of your own; None: counts where the target
+    counts what happened, else native. ``kind``: sensor, raster, point,
+    trajectory or event, where the file does not show it.
 
     The target and whatever is not weather become the domain that bears the stream's name, other variables whose CF
     standard name is of the atmosphere the domain ``weather``.
@@ -100,13 +105,15 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
                             remedy="edit it, or name another folder with --folder")
     try:
-        check_name(model)
+        check_name(model or "native")
     except ValueError as error:
         what, _, names = str(error).partition(": ")
         raise SettingsError(what, where="--model", expected=names, remedy="name one of them") from None
     name, domain = _named(name)
-    panel = read(data, domain=domain)
+    start = kind_start(data, domain, kind)
+    panel = read(data, domain=domain) if start is None else start.panel
     target = _target(panel, target, data)
+    model = model or ("counts" if is_counted(panel[target]) else "native")
     domains = _domains(panel, domain, target)
     clock = Clock.of(panel.attrs)
     step = pd.Timedelta(clock.step)
@@ -114,12 +121,15 @@ def write_settings(name: str, data: Path, out: Path, *, target: str | None = Non
     spans = spans_for(step, length)
     out.mkdir(parents=True, exist_ok=True)
     path = os.path.relpath(data.resolve(), out.resolve())
-    sources = "".join(SOURCE.format(domain=_quoted(held), path=_quoted(path), step=in_words(step),
-                                    clock=_clock_lines(clock),
+    delay = DELAY.format(step=in_words(step)) if start is None or "delay" not in start.keys else ""
+    sources = "".join(SOURCE.format(domain=_quoted(held), path=_quoted(path), clock=_clock_lines(clock), delay=delay,
+                                    kind="" if start is None else _kind_lines(start),
                                     variables=", ".join(map(_quoted, variables)))
                       for held, variables in domains.items())
     config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(domain), target=_quoted(target),
                                       model=_quoted(model), sources=sources, **_times(step, spans)), encoding="utf-8")
+    for words in () if start is None else start.notes:
+        note(words)
     _say_what_was_chosen(name, domain, spans, length)
     return config
 
@@ -188,6 +198,13 @@ def _clock_lines(clock: Clock) -> str:
         what = "steps are calendar months" if clock.calendar == "month" else "days are counted in this time zone"
         lines.append(f'calendar = "{told["calendar"]}"   # {what}')
     return "".join(f"{line}\n" for line in lines)
+
+
+def _kind_lines(start: KindStart) -> str:
+    """The keys of a source that is no table of stations, and those that may be set, as comments."""
+    return "".join(f"{line}\n" for line in (f'kind = "{start.kind}"', *(f"{key} = {value}" for key, value in
+                                                                      start.keys.items()),
+                                            *(f"# {hint}" for hint in start.hints)))
 
 
 def _quoted(text: str) -> str:

@@ -101,7 +101,16 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         service=_service(loop, scores, now),
         standing=(*loop.monitor.standing.values(), *_set_aside(workspace, view, now)),
         versions=_versions(workspace), reasons=reasons_of(view, before),
-        making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}))
+        making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}),
+        **_places(panel))
+
+
+def _places(panel: xr.Dataset) -> dict[str, Any]:
+    """What a node is called, and how large it is where it is a cell."""
+    if "cell" not in panel.attrs:
+        return {"place": "mover" if "lat" in panel.coords and "time" in panel["lat"].dims else "station"}
+    height, _, width = str(panel.attrs["cell"]).partition(",")
+    return {"place": "cell", "cell": (float(height), float(width))}
 
 
 def _served_scores(view: View, domain: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Base models by name: the two that come along, and classes of other packages.
+"""Base models by name: the three that come along, and classes of other packages.
 
 A base of your own is a class that fulfils ``CustomBase``. What it learnt must be arrays and JSON: nothing is pickled.
 """
@@ -17,7 +17,7 @@ from terracast.stfm.forecaster import Capabilities, Forecaster, ForecastError, R
 from terracast.streams.plugins import find_plugin, has_plugin
 
 GROUP = "terracast.bases"
-BUILT_IN = ("native", "shipped")
+BUILT_IN = ("native", "shipped", "counts")
 NEEDED = ("capabilities", "forecast", "fit", "build", "config", "weights")
 Progress = Callable[[float], None]
 
@@ -73,7 +73,7 @@ def check_name(name: str) -> str:
     'native'
     >>> check_name("oracle")
     Traceback (most recent call last):
-    ValueError: 'oracle' is no base model: native, shipped, an entry point of terracast.bases, or module:Class
+    ValueError: 'oracle' is no base model: native, shipped, counts, an entry point of terracast.bases, or module:Class
     """
     if name in BUILT_IN or has_plugin(GROUP, name):
         return name
@@ -96,6 +96,10 @@ def context_steps(name: str) -> int:
         from terracast.stfm.base.window import MEMORY
 
         return MEMORY
+    if name == "counts":
+        from terracast.stfm.poisson.forecaster import CountForecaster
+
+        return CountForecaster.context_steps
     return 0 if name in BUILT_IN else int(getattr(custom_base(name), "context_steps", 0))
 
 
@@ -117,6 +121,10 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
 
         drivers = tuple(str(one) for one in panel.data_vars if one != request.target)
         return NativeModel.fit(panel, request, drivers=drivers, steps=steps, seed=seed, progress=progress)
+    if name == "counts":
+        from terracast.stfm.poisson.forecaster import CountForecaster
+
+        return CountForecaster.fit(panel, request, steps=steps, seed=seed, progress=progress)
     fitted = custom_base(name).fit(panel, request, steps=steps, seed=seed, progress=progress)
     _check_kept(fitted, name)
     return fitted

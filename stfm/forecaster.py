@@ -124,7 +124,7 @@ def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr
         raise ForecastError("quantiles cross", where=request.target, expected="quantiles that do not fall",
                             remedy="sort the quantiles before as_forecast")
     source = context[request.target].attrs
-    attrs = {name: source[name] for name in ("units", "long_name", "standard_name") if name in source}
+    attrs = {name: source[name] for name in ("units", "long_name", "standard_name", "cell_methods") if name in source}
     coords = {name: context[name] for name in ("lat", "lon") if name in context.coords
               and context[name].dims == ("node",)}
     return xr.Dataset(

@@ -12,13 +12,15 @@ from terracast.stfm.base.model import Base
 from terracast.stfm.bases import GROUP, custom_base
 from terracast.stfm.forecaster import Forecaster, ForecastError
 from terracast.stfm.mlp.forecaster import NativeModel
+from terracast.stfm.poisson.forecaster import CountForecaster
 from terracast.stfm.saved_folder import CONFIG, read_folder, write_folder
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.plugins import has_plugin
 
 Builder = Callable[[Mapping[str, object], Mapping[str, np.ndarray]], Forecaster]
 BUILDERS: Mapping[str, Builder] = {Base.name: Base.build, NativeModel.name: NativeModel.build,
-                                       SeasonalNaive.name: SeasonalNaive.build}
+                                   CountForecaster.name: CountForecaster.build,
+                                   SeasonalNaive.name: SeasonalNaive.build}
 
 
 class Serializable(Protocol):

@@ -69,11 +69,15 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
     scores: list[Score] = []
     verdicts: list[Verdict] = []
     adaptations = promotions = 0
+    watched = sees or loop.watched
+    heard = _stamps(history, watched, stop)
     for moment in clock(history, start, stop, loop.watched.cadence):
         progress(1)
+        if not _any_within(heard, moment.now, watched.history):
+            continue
         if isinstance(history, Screened):
             history.advance(moment.now)
-        if not sees_enough(moment, sees or loop.watched):
+        if not sees_enough(moment, watched):
             continue
         tick = loop.tick(moment)
         scores += tick.scores if oracle is None else oracle.after(loop, moment, tick.scores)
@@ -88,6 +92,19 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             promotions += admission.admitted and loop.policy.gate is None
     return ReplayOutcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
                          tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
+
+
+def _stamps(history: History, watched: ForecastTask, stop: np.datetime64) -> np.ndarray:
+    """Stamps with any value at all: by them alone long silences are passed over, never what is known when."""
+    panel = history.as_known_at(watched.domain, stop)
+    if watched.request.target not in panel:
+        return np.zeros(0, "datetime64[ns]")
+    return np.asarray(panel["time"].values[panel[watched.request.target].notnull().any("node").values])
+
+
+def _any_within(stamps: np.ndarray, now: np.datetime64, history: np.timedelta64) -> bool:
+    first, last = np.searchsorted(stamps, [now - history, now], side="right")
+    return bool(last > first or (first > 0 and stamps[first - 1] == now - history))
 
 
 def score_table(scores: list[Score], nodes: tuple[str, ...]) -> pd.DataFrame:

@@ -11,9 +11,13 @@ import pandas as pd
 import xarray as xr
 
 from terracast.streams.errors import ReadError, TerracastError
-from terracast.streams.kinds import event, raster
-from terracast.streams.kinds.raster_file import read as read_raster
+from terracast.streams.kinds.event import TOTAL, Counting, event_panels
+from terracast.streams.kinds.raster_file import is_raster
+from terracast.streams.kinds.raster_stream import raster_panels
+from terracast.streams.kinds.records import records
 from terracast.streams.readers import READERS, read
+from terracast.streams.readers.wanted import Wanted
+from terracast.streams.sources.gathered import RowTerms, rows_of
 
 MONTH, YEAR = pd.Timedelta("30.4375D"), pd.Timedelta("365.25D")
 OTHER_BENCHES = {"label_file", "pairs"}  # keys of a truth.json whose data are for anomalies, changes or causes
@@ -21,20 +25,21 @@ OTHER_BENCHES = {"label_file", "pairs"}  # keys of a truth.json whose data are f
 
 def _crimes(path: Path) -> xr.Dataset:
     """Events as counts a day and precinct, a variable for each offence."""
-    events = event.read(path, domain="crime", timezone="America/New_York")
-    return event.to_panel(event.count(events, "precinct", "1D", by="offense"))
+    rows, _ = rows_of(RowTerms("crime", "event", zone="America/New_York"), [(path, records(path))])
+    how = Counting("crime", 0.0, "1D", node="precinct", event_type="offense", zone="America/New_York")
+    panel = next(event_panels(rows, how)).drop_vars(TOTAL)
+    local = pd.DatetimeIndex(panel["time"].values).tz_localize("UTC").tz_convert("America/New_York").tz_localize(None)
+    return panel.assign_coords(time=local.to_numpy("datetime64[ns]"))
 
 
-def _sampled_raster(path: Path) -> xr.Dataset:
-    """A raster in a climate model's calendar, on the panel's clock."""
-    grid = read_raster(path, domain="climate").compute()
-    return raster.to_panel(grid)
+def _grid(path: Path) -> xr.Dataset:
+    """Every cell of a raster as a node."""
+    return xr.concat(raster_panels(path, Wanted(where=path.name, domain=path.stem, kind="raster")), "time")
 
 
 # files whose form does not tell how they are meant
 READINGS: dict[str, Callable[[Path], xr.Dataset]] = {
     "nyc_crime_events.parquet": _crimes,
-    "A1B_north_america.nc": _sampled_raster,
 }
 
 
@@ -78,7 +83,7 @@ def panel_of(path: Path) -> xr.Dataset:
     """The file as a panel on an even clock; rasters have a node for each cell. Raises ``ReadError``."""
     reading = READINGS.get(path.name)
     try:
-        panel = reading(path) if reading else read(path, domain=path.stem)
+        panel = reading(path) if reading else _grid(path) if is_raster(path) else read(path, domain=path.stem)
     except TerracastError as wrong:
         raise ReadError(wrong.what, where=path.name, expected=wrong.expected, remedy=wrong.remedy) from wrong
     return on_even_clock(panel.drop_vars("known_time", errors="ignore"), path.name)

@@ -15,7 +15,10 @@ import xarray as xr
 
 from terracast.benchmarks.causal.scores import Pair
 from terracast.streams.errors import TerracastError
+from terracast.streams.kinds.raster_file import is_raster
+from terracast.streams.kinds.raster_stream import raster_panels
 from terracast.streams.readers import read
+from terracast.streams.readers.wanted import Wanted
 
 
 class TruthError(TerracastError):
@@ -120,8 +123,6 @@ def columnwise(values: np.ndarray, names: tuple[str, ...], time: pd.DatetimeInde
 
 
 def _read(data: Path) -> xr.Dataset:
-    kind = "sensor"
-    if data.suffix in (".nc", ".nc4"):
-        with xr.open_dataset(data) as held:
-            kind = "sensor" if "node" in held.dims else "raster"
-    return read(data, domain="data", kind=kind)
+    if is_raster(data):
+        return xr.concat(raster_panels(data, Wanted(where=data.name, domain="data", kind="raster")), "time")
+    return read(data, domain="data")

@@ -69,12 +69,15 @@ def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s 
 def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data file to look into.")],
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
-         model: Annotated[str, typer.Option(help="native, shipped, or a base of your own.")] = "native",
+         model: Annotated[str | None, typer.Option(
+             help="native, shipped, counts, or a base of your own; default: counts of counts, else native.")] = None,
+         kind: Annotated[str | None, typer.Option(
+             help="sensor, raster, point, trajectory or event; default: as the file shows.")] = None,
          json: Json = False) -> None:
     """Look into a data file and write a commented terracast.toml for it."""
     from terracast.flows.init import write_settings
 
-    config = write_settings(name, source, folder, target=target, model=model)
+    config = write_settings(name, source, folder, target=target, model=model, kind=kind)
     if json:
         print_json({"config": str(config)})
     else:

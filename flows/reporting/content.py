@@ -237,7 +237,8 @@ class Report:
     reference_error (the same of ``reference``), skill (1 − error / error of the seasonal naive forecast),
     coverage (share of values inside the 80 % interval), state (calm, episode or outage); all but ``node``
     may be missing.
-    ``place`` is what a node is called here; ``standing``: sentences on context and intervals as they are now.
+    ``place`` is what a node is called here; ``cell``: degrees of latitude and longitude of each, where nodes are cells;
+    ``standing``: sentences on context and intervals as they are now.
     ``sources``: how fresh each domain is, the target's among them.
     """
 
@@ -262,6 +263,7 @@ class Report:
     making: Making = field(default_factory=Making)
     reference: str = "the frozen base"
     place: str = "station"
+    cell: tuple[float, float] | None = None
     standing: tuple[str, ...] = ()
 
 

@@ -53,6 +53,8 @@ def as_table(issued: Issued) -> pd.DataFrame:
     table["issue_time"] = issued.issue_time
     for name, level in NAMED.items():
         table[name] = issued.at(level).T.astype("float32").ravel()
+    if issued.counts:
+        table["expected"] = issued.expected.T.round(4).ravel()
     return table.assign(units=issued.units)
 
 
@@ -60,7 +62,8 @@ def as_dataset(issued: Issued) -> xr.Dataset:
     """Dims lead, node, quantile; CF-1.11: ``valid_time``, ``issue_time``, lead and places say what they are."""
     values = issued.values.transpose("lead", "node", "quantile")
     name = str(values.name) if values.name not in NAMED else f"{values.name}_quantiles"
-    told = {key: values.attrs[key] for key in ("units", "long_name", "standard_name") if key in values.attrs}
+    told = {key: values.attrs[key] for key in ("units", "long_name", "standard_name", "cell_methods")
+            if key in values.attrs}
     words = str(told.get("long_name", values.name))
     data = {name: (values.dims, values.values, told)}
     for one, level in NAMED.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -20,7 +20,8 @@ LINES = 20  # of nodes side by side
 
 def title_lines(issued: Issued) -> list[str]:
     """What is forecast, when it was issued, how old the newest value is; a source that is silent is marked."""
-    told = [f"{target_words(issued)}: median and {issued.interval}",
+    what = "expected number" if issued.counts else "median"
+    told = [f"{target_words(issued)}: {what} and {issued.interval}",
             f"issued {stamp(issued.issue_time)} UTC; {newest_words(issued)}",
             *(f"! {line}" for source in issued.sources if (line := silence_sentence(source, issued.now)))]
     return [line for one in told for line in wrap(one, WIDTH, subsequent_indent="  ")]
@@ -57,10 +58,14 @@ def side_by_side(issued: Issued, leads: Sequence[int], most: int) -> list[str]:
     """A line per node, a column per lead: the median and its interval."""
     count = len(issued.valid_times)
     places = sorted({place % count for place in leads})
-    median, low, high = issued.at(MEDIAN), issued.at(LOW), issued.at(HIGH)
-    write = _Writer(low, high)
+    low, high = issued.at(LOW), issued.at(HIGH)
+    median = issued.at(MEDIAN)
+    write: Callable[[float], str] = "{:.0f}".format if issued.counts else _Writer(low, high)
+    middle = write
+    if issued.counts:
+        median, middle = issued.expected, "{:.2g}".format
     shown_nodes = issued.nodes[:most]
-    rows = [[node, *(f"{write(median[place, column])} ({write(low[place, column])} to {write(high[place, column])})"
+    rows = [[node, *(f"{middle(median[place, column])} ({write(low[place, column])} to {write(high[place, column])})"
                      for place in places)] for column, node in enumerate(shown_nodes)]
     times = issued.valid_times[places]
     heads = [f"{stamp(time)} UTC" for time in times] if issued.zone is None else [
@@ -76,12 +81,15 @@ def side_by_side(issued: Issued, leads: Sequence[int], most: int) -> list[str]:
 def _block(issued: Issued, column: int) -> list[str]:
     """One node, a line per lead."""
     median, low, high = (issued.at(level)[:, column] for level in (MEDIAN, LOW, HIGH))
-    write = _Writer(low, high)
+    write: Callable[[float], str] = "{:.0f}".format if issued.counts else _Writer(low, high)
     zones = [*([issued.zone] if issued.zone else []), "UTC"]
     rows = [[*(stamp(time, zone, weekday=zone == zones[0]) for zone in zones), write(one),
              f"{write(below)} to {write(above)}"]
             for time, one, below, above in zip(issued.valid_times, median, low, high, strict=True)]
     heads = [*zones, f"median{unit_words(issued.units)}", issued.interval]
+    if issued.counts:
+        heads.insert(len(zones) + 1, "expected")
+        rows = [[*row[:-1], f"{mean:.2g}", row[-1]] for row, mean in zip(rows, issued.expected[:, column], strict=True)]
     return [issued.nodes[column], *table_lines(heads, rows, left=len(zones))]
 
 

@@ -1,4 +1,5 @@
-"""The map of the nodes as SVG: circles coloured by the error against the reference, marked by state.
+"""The map of the nodes as SVG, coloured by the error against the reference, marked by state: circles, or the cells of a
+grid as the rectangles that they are.
 
 Equirectangular projection with cos(latitude) at the middle of the network, north up, a scale bar in km.
 There is no background map: the page works offline; lines of latitude and longitude give the frame.
@@ -24,6 +25,7 @@ FOOT = 44.0
 FONT = 17.0
 MOST_LABELS, MOST_IN_A_CROWD, CROWD = 36, 18, 60
 LONGEST_LABEL = 24
+HAIR, LEAST_SIDE = 0.6, 1.5  # pixels
 # class of the relative error: (upper limit, css class, words); lightness falls with the error, blue to brown
 GRADES = ((-0.05, "better", "5 % better or more"), (0.05, "same", "about the same"),
           (0.2, "worse", "5–20 % worse"), (np.inf, "bad", "more than 20 % worse"))
@@ -78,8 +80,11 @@ def describe(node: pd.Series, place: str = "station") -> str:
     return ", ".join(parts)
 
 
-def draw_map(table: pd.DataFrame, place: str = "station") -> NodeMap:
+def draw_map(table: pd.DataFrame, place: str = "station", cell: tuple[float, float] | None = None) -> NodeMap:
     """Draw what ``prepared_nodes`` made: one circle per node that has a position, labels that hide nothing.
+
+    ``cell``: degrees of latitude and longitude of each node's cell, which is drawn in place of a circle; only cells in
+    an episode or outage are named then.
 
     Up to 36 nodes are named (18 of more than 60), those in an episode or outage and the worst first; every
     circle has a title.
@@ -90,19 +95,29 @@ def draw_map(table: pd.DataFrame, place: str = "station") -> NodeMap:
         return NodeMap("", placeless, 0)
     table = worst_first(table[placed])
     east, north, middle = project(table["lat"].to_numpy(), table["lon"].to_numpy())
-    scale, height = _fit(east, north)
+    if cell is None:
+        scale, height = _fit(east, north)
+    else:
+        high, wide = _kilometres(cell, middle)
+        scale, height = _fit(np.array([east.min() - wide / 2, east.max() + wide / 2]),
+                             np.array([north.min() - high / 2, north.max() + high / 2]))
     radius = float(np.clip(64 / np.sqrt(len(table)), 4, 10))
     points = np.column_stack([WIDTH / 2 + east * scale, (height - FOOT) / 2 + 8 - north * scale])
-    points = spread(points, 1.7 * radius)
     names = [_short(name) for name in table["node"]]
     named = MOST_LABELS if len(names) <= CROWD else MOST_IN_A_CROWD
+    if cell is None:
+        points = spread(points, 1.7 * radius)
+    else:
+        named = min(named, int((table["state"] != "calm").sum()))
     sizes = np.array([[text_width(name, FONT), FONT * 1.15] if row < named else [0.0, 0.0]
                       for row, name in enumerate(names)])
+    sides = None if cell is None else _sides(cell, middle, scale)
     centres = place_labels(points, radius, sizes, (WIDTH, height - FOOT))
     parts = [*_graticule(table["lon"].to_numpy(), middle, scale, height),
              *_labels(points, centres, names, sizes, radius),
              # the most important last: they lie on top
-             *(_circle(table.loc[row], points[row], radius, place) for row in table.index[::-1]),
+             *(_mark(table.loc[row], points[row], radius if sides is None else sides, place)
+               for row in table.index[::-1]),
              *_scale_bar(scale, height, middle, np.ptp(north)), _north(height)]
     title = f"Map of {len(table)} {place}s, coloured by their error against the reference; north is up"
     drawing = element("svg", element("title", text=title), *parts, class_="map", id="map", role="img",
@@ -141,9 +156,25 @@ def _fit(east: np.ndarray, north: np.ndarray) -> tuple[float, float]:
     return scale, float(np.clip(high * scale + FOOT + 2 * EDGE, LOWEST, HIGHEST))
 
 
-def _circle(node: pd.Series, point: np.ndarray, radius: float, place: str) -> str:
-    return element("circle", element("title", text=describe(node, place)), cx=float(point[0]),
-                   cy=float(point[1]), r=radius, class_=f"node {node['grade']} {_word(node['state'])}")
+def _mark(node: pd.Series, point: np.ndarray, size: float | tuple[float, float], place: str) -> str:
+    """A circle of this radius, or a rectangle with these sides."""
+    title = element("title", text=describe(node, place))
+    kind = f"node {node['grade']} {_word(node['state'])}"
+    if isinstance(size, tuple):
+        return element("rect", title, x=float(point[0] - size[0] / 2), y=float(point[1] - size[1] / 2), width=size[0],
+                       height=size[1], class_=f"{kind} cell")
+    return element("circle", title, cx=float(point[0]), cy=float(point[1]), r=size, class_=kind)
+
+
+def _kilometres(cell: tuple[float, float], middle: float) -> tuple[float, float]:
+    """Height and width of a cell."""
+    return cell[0] * KM_PER_DEGREE, cell[1] * KM_PER_DEGREE * float(np.cos(np.deg2rad(middle)))
+
+
+def _sides(cell: tuple[float, float], middle: float, scale: float) -> tuple[float, float]:
+    """Width and height of a cell on the map, a hair apart from the next, and never too small to see."""
+    height, width = _kilometres(cell, middle)
+    return max(width * scale - HAIR, LEAST_SIDE), max(height * scale - HAIR, LEAST_SIDE)
 
 
 def _word(state: str) -> str:

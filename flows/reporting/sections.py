@@ -28,7 +28,7 @@ FIRST_FANS = 6  # of them are open at once; those that deserve a look come first
 def sections_of(report: Report) -> dict[str, Any]:
     """Everything the template needs beside the report itself."""
     nodes = prepared_nodes(report.nodes)
-    picture = draw_map(nodes, report.place) if len(nodes) else NodeMap("", (), 0)
+    picture = draw_map(nodes, report.place, report.cell) if len(nodes) else NodeMap("", (), 0)
     rows = rows_of(report.timeline, report.alarms) if report.timeline else None
     open_alarms = [alarm for alarm in report.alarms if is_open(alarm)]
     fans = fans_of(report, nodes)

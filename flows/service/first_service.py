@@ -61,9 +61,15 @@ def first_start(workspace: Workspace, history: History) -> np.datetime64:
     time = history.as_known_at(settings.stream.domain, EVER)["time"].values
     wait = max(settings.base.first_fit, least_past(workspace))
     start, last = workspace.floor(time[0] + wait.to_timedelta64()), workspace.floor(time[-1])
-    while start < last and too_early(workspace, Moment(start, history)) is not None:
-        start = start + settings.stream.cadence.to_timedelta64()
-    return min(start, last)
+    cadence = settings.stream.cadence.to_timedelta64()
+    low, high = 0, max(int(-(-(last - start) // cadence)), 0)  # what is known only grows: the first step is bisected
+    while low < high:
+        middle = (low + high) // 2
+        if too_early(workspace, Moment(start + middle * cadence, history)) is None:
+            high = middle
+        else:
+            low = middle + 1
+    return min(start + low * cadence, last)
 
 
 def least_past(workspace: Workspace) -> pd.Timedelta:

@@ -9,14 +9,18 @@ from pydantic import Field
 from terracast.flows.settings.source import SourceContext, SourceSettings
 
 if TYPE_CHECKING:  # readers are imported by the verbs that read files
-    from terracast.streams.sources import FilesSource
+    from terracast.streams.sources import Source
 
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
            "lon", "start", "time_format", "decimal", "separator", "encoding")
 
 
 class FilesSourceSettings(SourceSettings):
-    """``path``: a file, a folder, or a pattern; the other keys say how its tables are read."""
+    """``path``: a file, a folder, or a pattern; the other keys say how its tables are read.
+
+    By ``kind``: ``cell`` (degrees a side, of events and movers), ``event_type`` (a column whose values are variables),
+    ``measure`` of movers (cells, flows or positions), ``coarsen`` (so many cells of a raster a side become one).
+    """
 
     type: Literal["files"] = "files"
     path: str = Field(min_length=1)
@@ -26,9 +30,17 @@ class FilesSourceSettings(SourceSettings):
     decimal: str | None = None
     separator: str | None = None
     encoding: str | None = None
+    cell: float | None = Field(default=None, gt=0, le=90)
+    event_type: str | None = None
+    measure: Literal["cells", "flows", "positions"] = "cells"
+    coarsen: int = Field(default=1, ge=1)
 
-    def build(self, context: SourceContext) -> FilesSource:
+    def build(self, context: SourceContext) -> Source:
         """Watches the path; where no step is set, files are read by the stored clock: a few corrections show none."""
+        if self.kind in ("event", "trajectory", "raster"):
+            from terracast.flows.settings.kinds import kind_source
+
+            return kind_source(self, context)
         from terracast.streams.sources import FilesSource
 
         reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) is not None}

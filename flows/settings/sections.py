@@ -66,9 +66,9 @@ class RegistrySettings(Frozen):
 class BaseSettings(Frozen):
     """The base model, how much of the past it is first fitted on, and how long.
 
-    ``model``: ``native``, fitted anew to the stream, or ``shipped``, the pre-trained base, whose heads are continued
-    on the stream; or a class of your own (``stfm.bases``). One that looks back far sees more than ``stream.history``:
-    the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less.
+    ``model``: ``native``, fitted anew to the stream, ``shipped``, the pre-trained base, whose heads are continued on
+    the stream, ``counts``, a Poisson regression of counts; or a class of your own (``stfm.bases``). One that looks back
+    far sees more than ``stream.history``: the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less.
     """
 
     model: Annotated[str, AfterValidator(check_name)] = "native"

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from terracast.stats.great_circle import EARTH_RADIUS_KM, unit_vectors
 from terracast.stfm.base.seasons import calendar
 from terracast.stfm.forecaster import ForecastError
+from terracast.streams.kinds.counts import is_counted
 
 NEIGHBOURS = 3
 ROLES = ("past_driver", "future_driver")
@@ -74,7 +75,7 @@ def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until
                         tuple(int(panel[name].attrs.get("lag", 0)) for name in named),
                         tuple(panel[name].attrs["role"] == "future_driver" for name in named),
                         calendar(times, step), places_of(panel, graph, until), first, step,
-                        panel.attrs.get("kind") == "event")
+                        panel.attrs.get("kind") == "event" or is_counted(panel[target]))
 
 
 def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) -> Neighbourhood:

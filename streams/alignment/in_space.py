@@ -53,7 +53,8 @@ def place_of(panel: xr.Dataset) -> Place:
         return Place(nodes)
     if panel["lat"].dims != ("node",):
         raise PanelError("nodes that move are no place", where=str(panel.attrs.get("domain", "panel")),
-                         expected="lat and lon on node", remedy="bring the points to a grid first: point.on_grid")
+                         expected="lat and lon on node",
+                         remedy='count them on cells: measure = "cells" in [[sources]]')
     lat, lon = panel["lat"].values.astype(float), panel["lon"].values.astype(float)
     if "grid" not in panel.attrs:
         return Place(nodes, lat, lon)

@@ -25,6 +25,24 @@ def cell_names(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     return names
 
 
+def occupied(lat: np.ndarray, lon: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cell of each position, and the centres of the cells that hold any: squares of ``size`` degrees at whole
+    multiples of it, from the south-west. Costs O(n log n) for n positions, however far apart they lie.
+
+    >>> [one.tolist() for one in occupied(np.array([0.1, 5.2, 0.3]), np.array([0.1, 7.1, 0.4]), 0.5)]
+    [[0, 1, 0], [0.25, 5.25], [0.25, 7.25]]
+    """
+    row, column = (np.floor(values / size + 1e-9).astype(np.int64) for values in (lat, lon))
+    key, cell = np.unique(row * 1_000_000_007 + column, return_inverse=True)
+    first = np.zeros(len(key), np.int64)
+    first[cell[::-1]] = np.arange(len(cell))[::-1]
+    return cell, _centre(row[first], size), _centre(column[first], size)
+
+
+def _centre(number: np.ndarray, size: float) -> np.ndarray:
+    return np.round((number + 0.5) * size, 9)
+
+
 @dataclass(frozen=True)
 class GridCells:
     """Cells between ascending edges in degrees; numbered row by row (latitude first) from the south-west.

@@ -8,15 +8,59 @@ says how much could happen there. Attrs ``start``, ``step``, ``steps`` are the c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import pdtri
 
-from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.errors import PanelError
 from terracast.streams.panel import check_panel
+
+MOST_TOLD = 50  # counts up to which each whole number is looked at; larger ones are nearly continuous
+OUTER = 0.3  # weight of what the outermost quantiles tell, whose chance is known from one side alone
+
+
+def is_counted(held: xr.DataArray) -> bool:
+    """Whether a variable counts what happened in each step: 0, 1, 2 …, as its attributes say.
+
+    >>> is_counted(xr.DataArray([0.0], attrs={"units": "1", "cell_methods": "time: sum"}))
+    True
+    """
+    return held.attrs.get("cell_methods") == "time: sum" and held.attrs.get("units") == "1"
+
+
+def as_counts(quantiles: np.ndarray) -> np.ndarray:
+    """Quantiles of counts: whole numbers, none below zero; where they did not cross they do not.
+
+    >>> as_counts(np.array([-0.4, 0.3, 1.6])).tolist()
+    [0.0, 0.0, 2.0]
+    """
+    return np.asarray(np.rint(np.maximum(quantiles, 0.0)) + 0.0)
+
+
+def expected_of(quantiles: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """The mean of counts from their whole-number quantiles (…, quantile): that of a Poisson law with the same chances.
+
+    Each whole number that lies between two quantiles tells about how likely no more than it is, hence a mean; they are
+    averaged. Within some hundredths for means from 0.1 on, where quantiles in steps of a tenth are known.
+
+    >>> expected_of(np.array([[0.0, 1.0, 2.0]]), (0.1, 0.5, 0.9)).round(1).tolist()
+    [1.2]
+    """
+    told = np.asarray(levels)
+    total, weight = np.zeros(quantiles.shape[:-1]), np.zeros(quantiles.shape[:-1])
+    lowest, highest = quantiles[..., 0], quantiles[..., -1]
+    for number in range(int(min(highest.max(initial=0.0), MOST_TOLD)) + 1):
+        within = (quantiles <= number).sum(axis=-1)
+        chance = (np.concatenate([[0.0], told])[within] + np.concatenate([told, [1.0]])[within]) / 2
+        inner = (number >= lowest) & (number < highest)
+        share = np.where(inner, 1.0, np.where((number == lowest - 1) | (number == highest), OUTER, 0.0))
+        total += share * pdtri(number, np.clip(chance, 1e-6, 1 - 1e-6))
+        weight += share
+    middle = (told[1:] + told[:-1]) / 2
+    plain = quantiles @ np.diff(np.concatenate([[0.0], middle, [1.0]]))
+    return np.asarray(np.where((weight > 0) & (highest <= MOST_TOLD), total / np.maximum(weight, 1e-9), plain))
 
 
 def counts_of(time: np.ndarray, cell: np.ndarray, nodes: np.ndarray, *, step: str | pd.Timedelta, domain: str,
@@ -102,16 +146,6 @@ def _zeros(counts: xr.Dataset) -> dict[str, float]:
     return {"zero_share": share, "zero_share_poisson": expected, "zero_inflation": share - expected}
 
 
-def with_exposure(counts: xr.Dataset, exposure: np.ndarray, units: str, meaning: str) -> xr.Dataset:
-    """The counts with how much could happen in each cell (area, inhabitants …): coordinate and attrs."""
-    exposure = np.asarray(exposure, float)
-    if exposure.shape != (counts.sizes["node"],) or not (exposure > 0).all():
-        raise PanelError("an exposure is missing or not positive", where=str(counts.attrs["domain"]),
-                         expected=f"{counts.sizes['node']} positive numbers", remedy="drop cells without exposure")
-    return counts.assign_coords(exposure=("node", exposure, {"units": units, "long_name": meaning})).assign_attrs(
-        exposure=meaning, exposure_units=units, exposure_total=float(exposure.sum()))
-
-
 def times_of(counts: xr.Dataset) -> np.ndarray:
     """The stamps of all steps."""
     start = np.datetime64(counts.attrs["start"], "ns")
@@ -159,31 +193,6 @@ def to_panel(counts: xr.Dataset, *, cells: Sequence[str] | None = None, time: sl
     return check(panel.assign_coords(known_time=("time", clock[rows] + length.to_timedelta64())))
 
 
-def from_panel(panel: xr.Dataset) -> xr.Dataset:
-    """Sparse counts of a panel of counts on a regular clock; ``to_panel`` of it gives the panel again."""
-    panel = check(panel)
-    names = [str(name) for name in panel.data_vars]
-    time = panel["time"].values
-    if any(bool(panel[name].isnull().any()) for name in names):
-        raise PanelError("a count is missing", where=str(panel.attrs["domain"]), expected="a count or zero everywhere",
-                         remedy="keep the panel, or fill what is known to be zero")
-    found = [np.nonzero(panel[name].values) for name in names]
-    row, node = (np.concatenate([one[axis] for one in found]) for axis in (0, 1))
-    which = np.concatenate([np.full(len(one[0]), place) for place, one in enumerate(found)])
-    many = np.concatenate([panel[name].values[one] for name, one in zip(names, found, strict=True)])
-    order = np.lexsort((which, node, row))
-    one = len(names) == 1 and names[0] == panel.attrs.get("name")
-    keys = {"mark": ("entry", which[order].astype(np.int16)), "mark_name": np.array(names)} if not one else {}
-    extra: dict[str, Any] = {str(name): held for name, held in panel.coords.items() if held.dims == ("node",)}
-    held = xr.Dataset({"count": ("entry", many[order].astype(np.int32),
-                                 {"units": "1", "long_name": panel[names[0]].attrs["long_name"].split(": ")[0]})},
-                      {"step_number": ("entry", row[order].astype(np.int32)),
-                       "cell": ("entry", node[order].astype(np.int32)), **extra, **keys},
-                      {"patience": "0 days", "late": 0, "unplaced": 0, "name": "count", **panel.attrs,
-                       "steps": len(time), "start": str(time[0])})
-    return held.assign_attrs(_zeros(held))
-
-
 def check(panel: xr.Dataset) -> xr.Dataset:
     """A panel of counts in canonical form: every value a whole number, zero or more, or NaN."""
     where = str(panel.attrs.get("domain", "panel"))
@@ -198,18 +207,3 @@ def check(panel: xr.Dataset) -> xr.Dataset:
             raise PanelError(f"{name!r} holds {values[wrong][0]:g}", where=where, remedy="count events, or use kind "
                              "'sensor' for rates", expected="counts: 0, 1, 2, …")
     return panel
-
-
-def write(counts: xr.Dataset, path: str | Path) -> None:
-    """Write sparse counts as NetCDF; ``read`` gives them back."""
-    counts.drop_encoding().to_netcdf(path, engine="netcdf4")
-
-
-def read(path: str | Path) -> xr.Dataset:
-    """Sparse counts that ``write`` wrote."""
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as opened:
-            return opened.load().drop_encoding()
-    except (OSError, ValueError) as wrong:
-        raise ReadError("no sparse counts", where=Path(path).name, expected="a file of counts.write",
-                        remedy="check the path") from wrong

@@ -1,181 +1,196 @@
-"""Events: marks with a time, a place and perhaps a type (crimes, accidents, calls), counted sparsely."""
+"""Events as a stream: counts per cell (or region) and step, as known when the step was over, then as reports came."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from terracast.streams.errors import PanelError, ReadError
-from terracast.streams.kinds.cells import GridCells
-from terracast.streams.kinds.counts import check, counts_of, from_panel, to_panel, with_exposure
-from terracast.streams.kinds.notes import Note, as_text, notes_of
+from terracast.streams.clock import DAY, span, span_text
+from terracast.streams.errors import ReadError
+from terracast.streams.kinds.cells import cell_names, occupied
+from terracast.streams.kinds.counts import counts_of, to_panel
+from terracast.streams.kinds.grid import cell_areas_km2
+from terracast.streams.kinds.placed import Placed
+from terracast.streams.panel import check_panel
 
-__all__ = ["Events", "check", "count", "from_panel", "of_table", "read", "to_panel", "to_utc", "write"]
+MONDAY = pd.Timestamp("1970-01-05")
+ROUNDS = 12  # a count is told anew 1, 2, 4 … 2^11 steps after it was told first: no later report changes it
+TOTAL = "events"
 
 
 @dataclass(frozen=True)
-class Events:
-    """A checked table of events: ``time`` (ns), ``lat``, ``lon`` and other columns, and what is odd about it.
+class Counting:
+    """How events are counted.
 
-    ``timezone`` is that of the stamps (None: not known); ``duplicates`` counts exact copies of earlier rows, which
-    are kept.
+    Parameters
+    ----------
+    cell : float
+        Side of a cell in degrees; not read where ``node`` is given.
+    step : str
+        Length of a step.
+    node, event_type : str, optional
+        The column that names an event's region, in place of cells; and the one whose values are variables of their own.
+    zone : str, optional
+        Time zone whose days are counted, where the step is whole days.
+    anchor : str, optional
+        One stamp of the clock; weeks begin on Monday.
+    delay : str, optional
+        How long after its stamp a count is known; default: a step.
     """
 
-    table: pd.DataFrame
     domain: str
-    timezone: str | None
-    duplicates: int
-    notes: tuple[Note, ...]
+    cell: float
+    step: str
+    node: str | None = None
+    event_type: str | None = None
+    zone: str | None = None
+    anchor: str | None = None
+    delay: str | None = None
 
-    def __len__(self) -> int:
-        return len(self.table)
 
+def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) -> Iterator[xr.Dataset]:
+    """Panels of counts in the order in which they became known: first every step as known then, later what changed.
 
-def of_table(table: pd.DataFrame, *, domain: str, timezone: str | None = None, time: str = "time",
-             lat: str = "lat", lon: str = "lon") -> Events:
-    """Events from a table with a row per event. Raises ``PanelError`` for an event without time or place.
+    Parameters
+    ----------
+    rows : Placed
+        Events; ``known``, where it is given, says when each was reported.
+    how : Counting
+        Cells, steps and the clock.
+    now : numpy.datetime64, optional
+        Steps that are not over (and known) by then are left for the next look.
 
-    A place may lie anywhere on Earth; ``time``, ``lat``, ``lon`` name the columns; the others are kept. O(events).
-
-    >>> table = pd.DataFrame({"time": pd.to_datetime(["2015-03-08T01:30"] * 2), "lat": 40.7, "lon": -74.0})
-    >>> events = of_table(table, domain="crime", timezone="America/New_York")
-    >>> events.duplicates, [note.code for note in events.notes]
-    (1, ['hour_missing', 'duplicates'])
+    Notes
+    -----
+    Zero is a count: within the first and the last event nothing seen is zero. An event that is reported later than
+    ``delay`` is counted 1, 2, 4 … steps after that: a revision, which nobody could know before.
     """
-    for ours, theirs in (("time", time), ("lat", lat), ("lon", lon)):
-        if theirs not in table:
-            raise PanelError(f"no column {theirs!r}", where=domain, remedy=f"name it: {ours}='…'",
-                             expected="one of " + ", ".join(map(str, table.columns)))
-    table = table.rename(columns={time: "time", lat: "lat", lon: "lon"})
-    stamps = pd.to_datetime(table["time"])
-    if stamps.dt.tz is not None:
-        stamps, timezone = stamps.dt.tz_convert("UTC").dt.tz_localize(None), "UTC"
-    table = table.assign(time=stamps.astype("datetime64[ns]"))
-    placed = (np.abs(table["lat"].to_numpy(float)) <= 90) & (np.abs(table["lon"].to_numpy(float)) <= 360)
-    whole = placed & table["time"].notna().to_numpy()
-    if not whole.all():
-        raise PanelError("an event has no time or no place on Earth", where=f"{domain} row {int(np.argmin(whole))}",
-                         expected="time, lat and lon on every row", remedy="drop such rows, and say how many")
-    duplicates = _duplicates(table)
-    return Events(table, domain, timezone, duplicates, notes_of(table["time"].to_numpy(), timezone, duplicates))
+    length = span(how.step)
+    shift = _phase(how, length)
+    local = _local(rows.time, how, length) - shift
+    reported = None if np.isnat(rows.known).all() else np.where(
+        np.isnat(rows.known), rows.time, np.maximum(rows.known, rows.time))
+    known = None if reported is None else _local(reported, how, length) - shift
+    delay = length if how.delay is None else max(span(how.delay), length)
+    cell, names, coords, attrs = _nodes(rows, how)
+    mark, kinds = _types(rows, how)
+    first = local.min().astype(np.int64) // length.value * length.value
+    stop = (local.max().astype(np.int64) // length.value + 1) * length.value
+    seen: xr.Dataset | None = None
+    for number in range(ROUNDS + 1 if known is not None else 1):
+        wait = delay - length + (0 if not number else 2 ** (number - 1)) * length
+        held = counts_of(local, cell, names, step=span_text(length), domain=how.domain, mark=mark, mark_names=kinds,
+                         start=str(np.datetime64(int(first), "ns")), stop=str(np.datetime64(int(stop), "ns")),
+                         known=known, patience=wait, name=TOTAL, long_name="events")
+        panel = with_total(to_panel(held))
+        last, seen = seen, panel
+        if last is not None:  # only what has changed is told again
+            panel = panel.assign({name: panel[name].where(panel[name] != last[name]) for name in panel.data_vars})
+        panel = _on_clock(panel, how, length, shift, wait).assign_coords(coords).assign_attrs(attrs)
+        if now is not None:
+            panel = panel.isel(time=np.flatnonzero(panel["known_time"].values <= now))
+        told = np.zeros(panel.sizes["time"], bool)
+        for name in panel.data_vars:
+            told |= panel[name].notnull().any("node").values
+        if told.any():
+            yield check_panel(panel.isel(time=np.flatnonzero(told)))
 
 
-def read(path: str | Path, *, domain: str, timezone: str | None = None, time: str = "time", lat: str = "lat",
-         lon: str = "lon") -> Events:
-    """Read events: Parquet, CSV (any separator) or GeoJSON points. Raises ``ReadError`` or ``PanelError``."""
-    path = Path(path)
-    if not path.is_file():
-        raise ReadError("no such file", where=str(path), expected="a table of events", remedy="check the path")
-    if path.suffix in (".parquet", ".pq"):
-        table = pd.read_parquet(path)
-    elif path.suffix in (".geojson", ".json"):
-        try:
-            features = json.loads(path.read_text(encoding="utf-8"))["features"]
-            rows = [{**one["properties"], "lon": one["geometry"]["coordinates"][0],
-                     "lat": one["geometry"]["coordinates"][1]} for one in features]
-        except (ValueError, KeyError, TypeError, IndexError) as wrong:
-            raise ReadError("not GeoJSON points", where=path.name, expected="a FeatureCollection of points",
-                            remedy="convert it to Parquet") from wrong
-        table = pd.DataFrame(rows)
-    else:
-        table = pd.read_csv(path, sep=None, engine="python")
-    return of_table(table, domain=domain, timezone=timezone, time=time, lat=lat, lon=lon)
+def with_total(panel: xr.Dataset) -> xr.Dataset:
+    """A panel of counts with the variable of all events, where its types are told apart."""
+    if TOTAL in panel.data_vars:
+        return panel
+    names = [str(name) for name in panel.data_vars]
+    total = sum((panel[name].values for name in names), np.zeros(()))
+    about = {**panel[names[0]].attrs, "long_name": "events"}
+    return panel.assign({TOTAL: (("time", "node"), total, about)})[[TOTAL, *names]]
 
 
-def write(events: Events, path: str | Path) -> None:
-    """Write the events' table as Parquet; ``read`` with the same domain and time zone gives them back."""
-    events.table.to_parquet(path, index=False)
+def waits(rows: Placed, how: Counting, now: np.datetime64) -> bool:
+    """Whether a step with events is not over and known by ``now``, so that another look will find more."""
+    length = span(how.step)
+    delay = length if how.delay is None else max(span(how.delay), length)
+    return bool((rows.time > now - delay.to_timedelta64() - (length.to_timedelta64())).any())
 
 
-def to_utc(events: Events) -> Events:
-    """The events with stamps in UTC: of a doubled hour the first, a missing hour moved on by one.
-
-    >>> table = pd.DataFrame({"time": pd.to_datetime(["2015-07-01T12:00"]), "lat": 40.7, "lon": -74.0})
-    >>> str(to_utc(of_table(table, domain="crime", timezone="America/New_York")).table.time[0])
-    '2015-07-01 16:00:00'
-    """
-    if events.timezone is None:
-        raise PanelError("the time zone is not known", where=events.domain, expected="a time zone of the stamps",
-                         remedy="read with timezone='America/New_York' or the like")
-    local = pd.DatetimeIndex(events.table["time"])
-    stamps = local.tz_localize(events.timezone, nonexistent=pd.Timedelta("1h"), ambiguous=np.ones(len(local), bool))
-    table = events.table.assign(time=stamps.tz_convert("UTC").tz_localize(None).astype("datetime64[ns]"))
-    return Events(table, events.domain, "UTC", events.duplicates, events.notes)
+def usual_delay(rows: Placed, step: str) -> str:
+    """The delay after which nine of ten events have been reported, in whole steps, at most 28 of them."""
+    length = span(step)
+    late = (rows.known - rows.time)[~np.isnat(rows.known)]
+    if not len(late):
+        return span_text(length)
+    needed = np.quantile(late.astype(np.int64), 0.9)
+    return span_text(length * int(np.clip(np.ceil(needed / length.value) + 1, 1, 28)))
 
 
-def count(events: Events, cells: GridCells | str | Sequence[str], step: str, *, by: str | None = None,
-          start: str | None = None, stop: str | None = None, patience: str | None = None) -> xr.Dataset:
-    """Sparse counts per cell and step (``streams.kinds.counts``); ``by`` tells the types of a column apart.
-
-    ``cells``: a grid, or the column (or columns) that names the region; exposure is the cell's area, or one per
-    region (set your own with ``counts.with_exposure``). A column ``known_time`` says when events were reported.
-    Attrs carry ``zero_share``, ``zero_inflation``, ``duplicates``, ``notes`` (JSON), ``unplaced``.
-
-    >>> table = pd.DataFrame({"time": pd.to_datetime(["2020-01-01T00:10", "2020-01-01T05:20"]), "lat": [0.5, 0.6],
-    ...                       "lon": 0.5, "offence": ["theft", "fraud"]})
-    >>> events = of_table(table, domain="crime", timezone="UTC")
-    >>> counts = count(events, GridCells((0, 1), (0, 1)), "1h", by="offence")
-    >>> to_panel(counts, time=slice("2020-01-01T05:00", None)).fraud.values.tolist()
-    [[1.0]]
-    """
-    table = events.table
-    if isinstance(cells, GridCells):
-        cell = cells.cell_of(table["lat"].to_numpy(), table["lon"].to_numpy())
-        nodes, (lat, lon) = cells.names, cells.centres
-        exposure, units, meaning = cells.areas_km2, "km2", "cell area"
-    else:
-        cell, nodes = _regions(table, [cells] if isinstance(cells, str) else list(cells), events.domain)
-        size = np.maximum(np.bincount(cell[cell >= 0], minlength=len(nodes)), 1)
-        lat, lon = (np.bincount(cell[cell >= 0], weights=table[name].to_numpy(float)[cell >= 0],
-                                minlength=len(nodes)) / size for name in ("lat", "lon"))
-        exposure, units, meaning = np.ones(len(nodes)), "1", "region"
-    mark, names = (None, np.zeros(0, str)) if by is None else _codes(table, by, events.domain)
-    known = table["known_time"].to_numpy("datetime64[ns]") if "known_time" in table else None
-    held = counts_of(table["time"].to_numpy(), cell, nodes, step=step, domain=events.domain, mark=mark,
-                     mark_names=names, start=start, stop=stop, known=known, patience=patience)
-    held = with_exposure(held, exposure, units, meaning).assign_coords(lat=("node", lat), lon=("node", lon))
-    return held.assign_attrs(duplicates=events.duplicates, notes=as_text(events.notes),
-                             timezone=events.timezone or "unknown")
+def _phase(how: Counting, length: pd.Timedelta) -> np.timedelta64:
+    """How far behind whole steps since 1970 the steps lie."""
+    anchor = pd.Timestamp(how.anchor) if how.anchor else MONDAY if length % pd.Timedelta("7D") == pd.Timedelta(0) \
+        else pd.Timestamp(0)
+    if anchor.tzinfo is not None:
+        anchor = anchor.tz_convert("UTC").tz_localize(None)
+    if _days_of(how, length) and how.anchor:
+        anchor = anchor.tz_localize("UTC").tz_convert(how.zone).tz_localize(None)
+    return np.timedelta64(anchor.value % length.value, "ns")
 
 
-def _duplicates(table: pd.DataFrame) -> int:
-    """How many rows are exact copies of an earlier one; only rows that share a hash of time and place are compared."""
-    mixed = table["time"].to_numpy().astype(np.uint64)
-    for name, factor in (("lat", 0x9E3779B97F4A7C15), ("lon", 0xC2B2AE3D27D4EB4F)):  # odd: wraps round one to one
-        degrees = table[name].to_numpy(float) + 0.0  # −0 becomes 0
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(factor) + degrees.view(np.uint64)
-    ordered = np.sort(mixed)
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    return int(table[np.isin(mixed, shared)].duplicated().sum()) if len(shared) else 0
+def _days_of(how: Counting, length: pd.Timedelta) -> bool:
+    return how.zone is not None and length % DAY == pd.Timedelta(0)
 
 
-def _codes(table: pd.DataFrame, column: str, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a column's distinct values in sorted order (−1 = missing), and the values as text."""
-    if column not in table:
-        raise PanelError(f"no column {column!r}", where=where, remedy="name a column of the table",
-                         expected="one of " + ", ".join(map(str, table.columns)))
-    code, names = pd.factorize(table[column], sort=True)
-    return code, np.asarray(names).astype(str)
+def _local(stamps: np.ndarray, how: Counting, length: pd.Timedelta) -> np.ndarray:
+    """Stamps (UTC) as the clock on which they are counted reads them: local days are counted locally."""
+    if not _days_of(how, length):
+        return stamps
+    index = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(how.zone).tz_localize(None)
+    return np.asarray(index.to_numpy("datetime64[ns]"))
 
 
-def _regions(table: pd.DataFrame, columns: list[str], where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Region of each event and names "one/other"; only regions in which something happened."""
-    parts = [_codes(table, column, where) for column in columns]
-    whole, missing = np.zeros(len(table), np.int64), np.zeros(len(table), bool)
-    for code, names in parts:
-        whole = whole * len(names) + code
-        missing |= code < 0
-    found, cell = np.unique(whole[~missing], return_inverse=True)
-    texts, rest = [], found
-    for _, names in reversed(parts):
-        rest, own = np.divmod(rest, len(names))
-        texts.append(names[own])
-    region = np.full(len(table), -1)
-    region[~missing] = cell
-    return region, np.array(["/".join(words) for words in zip(*reversed(texts), strict=True)], dtype=str)
+def _on_clock(panel: xr.Dataset, how: Counting, length: pd.Timedelta, shift: np.timedelta64,
+              wait: pd.Timedelta) -> xr.Dataset:
+    """The panel with its stamps in UTC, its clock in the attrs, and when its counts were known."""
+    time = panel["time"].values + shift
+    attrs = {"step": span_text(length), "kind": "event", "domain": how.domain}
+    known = time + (length + wait).to_timedelta64()
+    if _days_of(how, length):
+        time, known = (pd.DatetimeIndex(one).tz_localize(how.zone, nonexistent="shift_forward", ambiguous=np.ones(
+            len(one), bool)).tz_convert("UTC").tz_localize(None).to_numpy("datetime64[ns]") for one in (time, known))
+        attrs |= {"calendar": str(how.zone)}
+    attrs |= {"anchor": str(np.datetime_as_string(time[0], "s"))}
+    whole = xr.Dataset({name: (("time", "node"), held.values, held.attrs) for name, held in panel.data_vars.items()},
+                       {"time": time, "node": panel["node"].values}, attrs)
+    return whole.assign_coords(known_time=("time", known))
+
+
+def _nodes(rows: Placed, how: Counting) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[str, np.ndarray]],
+                                                 dict[str, str]]:
+    """The node of each event, the nodes' names, places, and what the panel says of them."""
+    if how.node is None:
+        cell, lat, lon = occupied(rows.lat, rows.lon, how.cell)
+        half = how.cell / 2
+        area = np.array([cell_areas_km2([one - half, one + half], [0.0, how.cell])[0, 0] for one in lat])
+        return cell, cell_names(lat, lon), {"lat": ("node", lat), "lon": ("node", lon), "exposure": ("node", area)}, {
+            "cell": f"{how.cell:g},{how.cell:g}", "exposure": "cell area, km2"}
+    if how.node not in rows.rest:
+        raise ReadError(f"no column {how.node!r}", where=how.domain, remedy="mend node in [[sources]]",
+                        expected="one of " + ", ".join(map(str, rows.rest.columns)))
+    cell, found = pd.factorize(rows.rest[how.node].astype("string").str.strip(), sort=True)
+    inside = cell >= 0
+    size = np.bincount(cell[inside], minlength=len(found))
+    lat, lon = (np.bincount(cell[inside], weights=values[inside], minlength=len(found)) / size
+                for values in (rows.lat, rows.lon))
+    return cell, np.asarray(found).astype(str), {"lat": ("node", lat), "lon": ("node", lon)}, {"exposure": "region"}
+
+
+def _types(rows: Placed, how: Counting) -> tuple[np.ndarray | None, np.ndarray]:
+    if how.event_type is None:
+        return None, np.zeros(0, str)
+    if how.event_type not in rows.rest:
+        raise ReadError(f"no column {how.event_type!r}", where=how.domain, remedy="mend event_type in [[sources]]",
+                        expected="one of " + ", ".join(map(str, rows.rest.columns)))
+    code, names = pd.factorize(rows.rest[how.event_type].astype("string").str.strip(), sort=True)
+    return code, np.array([str(name).replace("/", "-") for name in names], dtype=str)

@@ -37,16 +37,6 @@ def to_panel_time(dates: np.ndarray) -> np.ndarray:
     return stamps.astype("datetime64[ns]")
 
 
-def from_panel_time(stamps: np.ndarray, calendar: str) -> np.ndarray:
-    """The cftime dates that ``to_panel_time`` turned into these stamps.
-
-    >>> from_panel_time(np.array(["2001-02-23"], "M8[ns]"), "360_day")[0].strftime("%Y-%m-%d")
-    '2001-02-30'
-    """
-    passed = (stamps.astype("datetime64[us]") - ORIGIN).astype(np.int64)
-    return np.asarray(cftime.num2date(passed, COUNTED, calendar=calendar, only_use_cftime_datetimes=True))
-
-
 def on_panel_clock(grid: xr.Dataset) -> xr.Dataset:
     """The grid with ``datetime64`` time; a model calendar leaves ``calendar`` and ``calendar_time`` behind."""
     time = grid["time"]
@@ -61,11 +51,25 @@ def on_panel_clock(grid: xr.Dataset) -> xr.Dataset:
     return moved.assign_attrs(calendar=dates.flat[0].calendar)
 
 
-def on_own_calendar(grid: xr.Dataset) -> xr.Dataset:
-    """The grid with its original dates again, if it had a model calendar."""
-    if "calendar" not in grid.attrs:
+def on_its_labels(grid: xr.Dataset) -> xr.Dataset:
+    """A grid of ``on_panel_clock`` with its stamps at the dates that people read, where the panel's calendar has all of
+    them: calendars without leap days, and steps of months or years of any calendar. Others stay: a 30th of February is
+    nowhere else.
+
+    >>> dates = np.array([cftime.datetime(1860 + year, 6, 1, calendar="360_day") for year in range(3)])
+    >>> grid = on_panel_clock(xr.Dataset(coords={"time": dates}))
+    >>> [str(stamp)[:10] for stamp in on_its_labels(grid).time.values]
+    ['1860-06-01', '1861-06-01', '1862-06-01']
+    """
+    if "calendar_time" not in grid.coords:
         return grid
-    dates = from_panel_time(grid["time"].values, grid.attrs["calendar"])
-    back = grid.assign_coords(time=("time", dates, grid["time"].attrs)).drop_vars("calendar_time", errors="ignore")
-    back.attrs.pop("calendar")
-    return back
+    gaps = np.diff(grid["time"].values)
+    long = len(gaps) > 0 and bool((gaps >= np.timedelta64(28, "D")).all())
+    if not long and grid.attrs["calendar"] not in ("noleap", "365_day"):
+        return grid
+    try:
+        stamps = grid["calendar_time"].values.astype("datetime64[ns]")
+    except ValueError:
+        return grid
+    moved = grid.assign_coords(time=("time", stamps, grid["time"].attrs)).drop_vars("calendar_time")
+    return moved.assign_attrs(file_calendar=moved.attrs.pop("calendar"))

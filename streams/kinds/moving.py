@@ -10,11 +10,8 @@ import xarray as xr
 
 from terracast.stats.great_circle import EARTH_RADIUS_KM, positions_between
 from terracast.streams.errors import PanelError
-from terracast.streams.kinds.cells import GridCells
-from terracast.streams.kinds.counts import counts_of
-from terracast.streams.kinds.point import check_moving
+from terracast.streams.kinds.check import check_kind
 from terracast.streams.kinds.trajectory import track_of
-from terracast.streams.panel import check_panel
 
 
 def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
@@ -64,7 +61,8 @@ def resample(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
 
 
 def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
-    """Resampled tracks as a panel of moving nodes (a node per track, a row per stamp at which any track is there).
+    """Resampled tracks as a panel of moving nodes, a row per stamp at which any is there: a node per track, or per
+    ``parent`` whose trips they are (``cleaning.clean``).
 
     Variables: ``latitude``, ``longitude`` and ``northward``, ``eastward``, the way moved in the last step in metres:
     to forecast them one step ahead is to forecast the next position (``next_position``). A way is known when both
@@ -72,8 +70,9 @@ def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
     """
     even = resample(tracks, step)
     stamps, row = np.unique(even["time"].values, return_inverse=True)
-    column = track_of(even)
-    shape = (len(stamps), even.sizes["trajectory"])
+    names, mover = np.unique(even["parent" if "parent" in even.coords else "trajectory"].values, return_inverse=True)
+    column = mover[track_of(even)]
+    shape = (len(stamps), len(names))
     if not len(stamps):
         raise PanelError("no track lasts a step", where=str(tracks.attrs["domain"]), expected="fixes a step apart",
                          remedy="take a shorter step")
@@ -91,61 +90,10 @@ def to_panel(tracks: xr.Dataset, step: str | pd.Timedelta) -> xr.Dataset:
              "eastward": (east, "m", "way eastward in the last step")}
     panel = xr.Dataset({name: (("time", "node"), values, {"units": units, "long_name": words})
                         for name, (values, units, words) in about.items()},
-                       {"time": stamps, "node": even["trajectory"].values, "lat": (("time", "node"), lat.copy()),
+                       {"time": stamps, "node": names, "lat": (("time", "node"), lat.copy()),
                         "lon": (("time", "node"), lon.copy()), "known_time": (("time", "node"), known)},
                        {"domain": tracks.attrs["domain"], "kind": "trajectory", "step": str(step)})
-    check_moving(panel)
-    return check_panel(panel)
-
-
-def to_tracks(panel: xr.Dataset) -> xr.Dataset:
-    """The resampled tracks that ``to_panel`` was made from."""
-    lat = panel["lat"].transpose("time", "node").values
-    column, row = np.nonzero(np.isfinite(lat).T)
-    kept, sizes = np.unique(column, return_counts=True)
-    coords = {name: ("obs", panel[name].transpose("time", "node").values[row, column])
-              for name in ("lat", "lon", "known_time")}
-    return xr.Dataset({"row_size": ("trajectory", sizes, {"sample_dimension": "obs"})},
-                      {"trajectory": panel["node"].values[kept], "time": ("obs", panel["time"].values[row]), **coords},
-                      {"domain": panel.attrs["domain"], "kind": "trajectory", "featureType": "trajectory",
-                       "step": panel.attrs["step"]})
-
-
-def next_position(lat: np.ndarray, lon: np.ndarray, northward: np.ndarray,
-                  eastward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where a way (metres, as in ``to_panel``) leads from a position; exact inverse of it away from the poles.
-
-    >>> [one.round(4).tolist() for one in next_position(np.array([0.0]), np.array([179.999]), 0.0, 222.39)]
-    [[0.0], [-179.999]]
-    """
-    metres = EARTH_RADIUS_KM * 1000
-    reached = lat + np.rad2deg(northward / metres)
-    middle = np.deg2rad((lat + reached) / 2)
-    east = lon + np.rad2deg(eastward / (metres * np.cos(middle)))
-    return reached, (east + 180) % 360 - 180
-
-
-def flows(tracks: xr.Dataset, cells: GridCells, step: str | pd.Timedelta) -> xr.Dataset:
-    """How many tracks went from cell to cell in each step, as sparse counts (``streams.kinds.counts``).
-
-    Of every pair of resampled positions one step apart, both inside the cells, one is counted for "origin>destination"
-    at the step's beginning (staying included). Known when the step is over; the positions at its end that were
-    known only later (between two fixes) are known then in truth: give ``patience`` to ``counts.to_panel``.
-    """
-    even = resample(tracks, step)
-    length = pd.Timedelta(step)
-    track, time = track_of(even), even["time"].values
-    cell = cells.cell_of(even["lat"].values, even["lon"].values)
-    pair = (track[1:] == track[:-1]) & (np.diff(time) == length.to_timedelta64())
-    inside = pair & (cell[1:] >= 0) & (cell[:-1] >= 0)
-    pairs, code = np.unique(cell[:-1][inside] * len(cells) + cell[1:][inside], return_inverse=True)
-    names = cells.names
-    ways = np.array([f"{names[one // len(cells)]}>{names[one % len(cells)]}" for one in pairs], dtype=str)
-    held = counts_of(time[:-1][inside], code, ways, step=length, known=even["known_time"].values[1:][inside],
-                     domain=str(tracks.attrs["domain"]), name="flow", long_name="tracks from cell to cell",
-                     unplaced=int(pair.sum() - inside.sum()))
-    return held.assign_coords(origin=("node", names[pairs // len(cells)]),
-                              destination=("node", names[pairs % len(cells)]))
+    return check_kind(panel)
 
 
 def _ranks(count: np.ndarray) -> np.ndarray:

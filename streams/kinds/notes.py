@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,27 +24,10 @@ class Note:
     words: str
 
 
-def as_text(notes: Iterable[Note]) -> str:
-    """Notes as JSON, for an attr.
-
-    >>> of_text(as_text([Note("duplicates", "all", 2, 0, "two rows are exact copies")]))[0].seen
-    2
-    """
-    return json.dumps([asdict(note) for note in notes])
-
-
-def of_text(text: str) -> tuple[Note, ...]:
-    """The notes of ``as_text``."""
-    return tuple(Note(**one) for one in json.loads(text))
-
-
 def notes_of(time: np.ndarray, timezone: str | None, duplicates: int) -> tuple[Note, ...]:
     """All notes about event stamps (``datetime64[ns]``, local if ``timezone`` is given). O(events)."""
     found = [*heaped_hours(time), *heaped_first_of_month(time)]
-    if timezone is None:
-        found.append(Note("timezone_unknown", "all", len(time), len(time), "no time zone is given: hours around a "
-                          "change of daylight saving may be missing or doubled"))
-    elif timezone != "UTC":
+    if timezone is not None and timezone != "UTC":
         found += daylight_saving(time, timezone)
     if duplicates:
         found.append(Note("duplicates", "all", duplicates, 0, f"{duplicates} rows are exact copies of an earlier "

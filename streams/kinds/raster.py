@@ -1,4 +1,4 @@
-"""Rasters: grids of cells as panels and back, lazily; a panel's nodes are the cells that a mask leaves."""
+"""Rasters: grids of cells as panels, lazily; a panel's nodes are the cells that a mask leaves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ import xarray as xr
 
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.cells import cell_names
-from terracast.streams.kinds.grid import cell_areas_km2, edges_of
-from terracast.streams.kinds.raster_file import levels_together, read, write
 from terracast.streams.known import known_after
 from terracast.streams.panel import check_panel, step_of
-
-__all__ = ["areas_km2", "check", "levels_together", "observed_cells", "read", "to_grid", "to_panel", "write"]
 
 
 def observed_cells(grid: xr.Dataset, steps: int = 1) -> xr.DataArray:
@@ -34,16 +30,16 @@ def to_panel(grid: xr.Dataset, mask: xr.DataArray | None = None) -> xr.Dataset:
     """The grid as a panel: each cell a node called "lat,lon"; cells outside the ``mask`` are dropped.
 
     Lazy when the grid is lazy: nothing is computed, each chunk is reshaped by itself, never a long table. ``row``
-    and ``column`` on node and the attr ``grid`` (JSON: the axes) lead back. Known one step after its stamp unless
-    the grid has ``known_time`` on time.
+    and ``column`` on node and the attr ``grid`` (JSON: the axes) say which cell each is. Known one step after its
+    stamp, unless the grid has ``known_time`` on time.
 
     >>> grid = xr.Dataset({"t": (("time", "lat", "lon"), np.arange(4.0).reshape(1, 2, 2),
     ...                          {"units": "K", "long_name": "temperature"})},
     ...                   {"time": np.array(["2020-01-01"], "M8[ns]"), "lat": [1.0, 0.0], "lon": [5.0, 6.0]},
     ...                   {"domain": "weather", "kind": "raster", "step": "1h"})
     >>> panel = to_panel(grid, mask=grid.t.isel(time=0) != 1.0)
-    >>> panel.node.values.tolist(), bool(to_grid(panel).t.isnull().sum() == 1)
-    (['1,5', '0,5', '0,6'], True)
+    >>> panel.node.values.tolist(), panel.t.values.tolist()
+    (['1,5', '0,5', '0,6'], [[0.0, 2.0, 3.0]])
     """
     _check_grid(grid)
     lat, lon = grid["lat"].values, grid["lon"].values
@@ -63,28 +59,6 @@ def to_panel(grid: xr.Dataset, mask: xr.DataArray | None = None) -> xr.Dataset:
     if "known_time" not in panel.coords:
         panel = known_after(panel, pd.Timedelta(step_of(panel)))
     return check(panel)
-
-
-def to_grid(panel: xr.Dataset) -> xr.Dataset:
-    """The grid again, bit by bit and lazily; cells that the mask dropped are NaN."""
-    axes = _axes(panel)
-    lat, lon = (np.array(axes[name], dtype=axes[f"{name}_type"]) for name in ("lat", "lon"))
-    cell = panel["row"].values * len(lon) + panel["column"].values
-    place = np.full(len(lat) * len(lon), -1)
-    place[cell] = np.arange(len(cell))
-    data = {}
-    for name in panel.data_vars:
-        values = panel[name].transpose("time", "node").isel(node=np.maximum(place, 0))
-        if (place < 0).any():
-            values = values.where(xr.DataArray(place >= 0, dims="node"))
-        whole = values.data.reshape((panel.sizes["time"], len(lat), len(lon)))
-        data[str(name)] = (("time", "lat", "lon"), whole, panel[name].attrs)
-    coords = {name: panel[name].reset_coords(drop=True) for name in ("time", "calendar_time") if name in panel.coords}
-    if "known_time" in panel.coords and panel["known_time"].dims == ("time",):
-        coords["known_time"] = panel["known_time"].reset_coords(drop=True)
-    attrs = {key: value for key, value in panel.attrs.items() if key != "grid"}
-    return xr.Dataset(data, coords, attrs).assign_coords(lat=("lat", lat, axes["lat_attrs"]),
-                                                         lon=("lon", lon, axes["lon_attrs"]))
 
 
 def check(panel: xr.Dataset) -> xr.Dataset:
@@ -116,14 +90,6 @@ def check(panel: xr.Dataset) -> xr.Dataset:
     kept = panel.transpose("time", "node", ...).assign_coords(
         {name: (held.dims, held.values, held.attrs) for name, held in coords.items()})
     return kept.assign({name: kept[name].astype("float64") for name in kept.data_vars if kept[name].dtype.kind != "f"})
-
-
-def areas_km2(panel: xr.Dataset) -> xr.DataArray:
-    """Area of each node's cell, edges halfway between centres."""
-    axes = _axes(panel)
-    areas = cell_areas_km2(edges_of(axes["lat"], is_latitude=True), edges_of(axes["lon"]))
-    return xr.DataArray(areas[panel["row"].values, panel["column"].values], dims="node",
-                        coords={"node": panel["node"].values}, attrs={"units": "km2", "long_name": "cell area"})
 
 
 def _stacked(held: xr.DataArray, kept: np.ndarray) -> xr.Variable:

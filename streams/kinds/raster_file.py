@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import xarray as xr
 
 from terracast.streams.clock import span_text
 from terracast.streams.errors import ReadError
-from terracast.streams.kinds.model_calendar import on_own_calendar, on_panel_clock
+from terracast.streams.kinds.model_calendar import on_panel_clock
 
 OUR_NAMES = {"latitude": "lat", "longitude": "lon", "valid_time": "time"}
 LEVELS = ("level", "isobaricInhPa", "plev", "pressure_level", "height", "depth", "model_level_number")
 GRIB_ENDINGS = (".grib", ".grb", ".grib2", ".grb2")
+TIFF_ENDINGS = (".tif", ".tiff")
+NETCDF_ENDINGS = (".nc", ".nc4", ".netcdf", ".cdf", ".zarr")
+AXES = {"lat": ("latitude", "degrees_north", "Y"), "lon": ("longitude", "degrees_east", "X"), "time": ("time", "", "T")}
 
 
 def read(path: str | Path, *, domain: str, step: str | None = None, names: Mapping[str, str] | None = None,
@@ -34,14 +38,15 @@ def read(path: str | Path, *, domain: str, step: str | None = None, names: Mappi
     if not path.exists():
         raise ReadError("no such file", where=str(path), expected="a raster file", remedy="check the path")
     grid = _opened(path, steps_a_chunk)
-    grid = grid.rename({old: new for old, new in {**OUR_NAMES, **(names or {})}.items()
+    grid = grid.rename({old: new for old, new in {**_by_convention(grid), **(names or {})}.items()
                         if old in grid.variables and new not in grid.variables})
+    if "time" in grid.coords and grid["time"].ndim == 0:  # a file a step, as forecasts and satellites come
+        grid = grid.expand_dims("time")
     if time is not None:
         grid = grid.assign_coords(time=("time", np.asarray(time, "datetime64[ns]")))
     for dim in ("time", "lat", "lon"):
         if dim not in grid.coords or dim not in grid.dims:
-            raise ReadError(f"no axis {dim!r}", where=path.name, expected=f"one of {', '.join(map(str, grid.dims))}",
-                            remedy=f"name it: names={{'…': '{dim}'}}" + (", or give time=" if dim == "time" else ""))
+            raise _no_axis(grid, dim, path.name)
     grid = _series_only(on_panel_clock(grid), variables, path.name)
     grid = grid.assign_attrs(domain=domain, kind="raster", step=step or _step(grid, path.name))
     for name in grid.data_vars:
@@ -50,17 +55,42 @@ def read(path: str | Path, *, domain: str, step: str | None = None, names: Mappi
     return grid
 
 
-def write(grid: xr.Dataset, path: str | Path) -> None:
-    """Write a grid as NetCDF (``.nc``) or Zarr (``.zarr``), in its own calendar; chunk by chunk when lazy."""
+def _no_axis(grid: xr.Dataset, dim: str, where: str) -> ReadError:
+    sizes = ", ".join(f"{name} ({size})" for name, size in grid.sizes.items())
+    if dim != "time":
+        return ReadError(f"no axis {dim!r} among {sizes}", where=where, expected="a grid of latitudes and longitudes",
+                         remedy=f'name it: {dim} = "AXIS" in [[sources]]; a grid in metres must be warped to degrees')
+    return ReadError(f"no time axis among {sizes}", where=where,
+                     expected="a series of 100 steps or more, with dates (units such as 'hours since 2000-01-01')",
+                     remedy='join the files of a longer series, or name an axis of dates: time = "AXIS" in [[sources]]')
+
+
+def is_raster(path: str | Path) -> bool:
+    """Whether a NetCDF file or a Zarr folder holds a variable on latitudes and longitudes; its head alone is read."""
     path = Path(path)
-    plain = on_own_calendar(grid).drop_encoding()
-    if path.suffix == ".zarr":
-        plain.to_zarr(path, mode="w-", consolidated=False)
-    elif path.suffix == ".nc":
-        plain.to_netcdf(path, engine="netcdf4")
-    else:
-        raise ReadError(f"files {path.suffix!r} are not written", where=path.name, expected=".nc or .zarr",
-                        remedy="choose one of them")
+    if path.suffix.lower() not in NETCDF_ENDINGS or not path.exists():
+        return False
+    try:
+        how = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+        with xr.open_dataset(path, decode_times=False, **how) as held:
+            axes = {new: old for old, new in _by_convention(held).items()}
+            lat, lon = axes.get("lat", "lat"), axes.get("lon", "lon")
+            return any({lat, lon} <= set(map(str, one.dims)) for one in held.data_vars.values())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _by_convention(grid: xr.Dataset) -> dict[str, str]:
+    """Names of the file's axes to ours: plain names, else what CF marks as latitude, longitude or time."""
+    found = {old: new for old, new in OUR_NAMES.items() if old in grid.variables}
+    for ours, (standard, units, axis) in AXES.items():
+        if ours in grid.variables or ours in found.values():
+            continue
+        marked = [str(name) for name in grid.variables if grid[name].ndim == 1 and (
+            grid[name].attrs.get("standard_name") == standard or grid[name].attrs.get("axis") == axis
+            or (units and str(grid[name].attrs.get("units", "")).replace("degree_", "degrees_") == units))]
+        found |= {marked[0]: ours} if len(marked) == 1 else {}
+    return found
 
 
 def _opened(path: Path, steps_a_chunk: int | None) -> xr.Dataset:
@@ -69,6 +99,8 @@ def _opened(path: Path, steps_a_chunk: int | None) -> xr.Dataset:
             grid = xr.open_zarr(path, chunks={}, consolidated=False)
         elif path.suffix.lower() in GRIB_ENDINGS:
             grid = _grib(path)
+        elif path.suffix.lower() in TIFF_ENDINGS:
+            grid = _geotiff(path)
         else:
             grid = xr.open_dataset(path, engine="netcdf4", chunks={})
     except (OSError, ValueError, KeyError) as wrong:
@@ -89,12 +121,57 @@ def _grib(path: Path) -> xr.Dataset:
     return grid
 
 
+def _geotiff(path: Path) -> xr.Dataset:
+    """One step: a band is a variable; its stamp is in the file's name or its tag TIFFTAG_DATETIME."""
+    if importlib.util.find_spec("rasterio") is None:
+        raise ReadError("GeoTIFF files need rasterio", where=path.name, expected="the extra terracast[geotiff]",
+                        remedy="pip install 'terracast[geotiff]', or convert the file to NetCDF")
+    import rasterio
+
+    with rasterio.open(path) as file:
+        if file.crs is None or not file.crs.is_geographic:
+            raise ReadError("positions are not degrees", where=path.name, expected="a geographic grid (EPSG:4326)",
+                            remedy=f"warp it: gdalwarp -t_srs EPSG:4326 {path.name} OUT.tif")
+        stamp = _stamp_of(path.stem, file.tags().get("TIFFTAG_DATETIME"))
+        if stamp is None:
+            raise ReadError("no stamp", where=path.name, remedy="rename the file",
+                            expected="a date in the file's name, as 2020-01-31 or 20200131")
+        rows, columns = np.arange(file.height) + 0.5, np.arange(file.width) + 0.5
+        lat = file.transform.f + file.transform.e * rows
+        lon = file.transform.c + file.transform.a * columns
+        bands = file.read(masked=True)
+        names = [file.descriptions[at] or ("value" if file.count == 1 else f"band_{at + 1}")
+                 for at in range(file.count)]
+    data = {name: (("time", "lat", "lon"), np.ma.filled(bands[at].astype("float32"), np.nan)[None])
+            for at, name in enumerate(names)}
+    return xr.Dataset(data, {"time": [stamp], "lat": lat, "lon": lon})
+
+
+def _stamp_of(name: str, tag: str | None) -> np.datetime64 | None:
+    """The stamp that a name or a tag holds.
+
+    >>> str(_stamp_of("rain_20200131T1200", None))[:16], _stamp_of("rain", None) is None
+    ('2020-01-31T12:00', True)
+    """
+    found = re.search(r"(\d{4})[-_:]?(\d\d)[-_:]?(\d\d)(?:[T_ -]?(\d\d)[:-]?(\d\d))?", name) or re.search(
+        r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d)", tag or "")
+    if found is None:
+        return None
+    year, month, day, hour, minute = (int(part or 0) for part in found.groups())
+    try:
+        return pd.Timestamp(year, month, day, hour, minute).to_datetime64().astype("datetime64[ns]")
+    except ValueError:
+        return None
+
+
 def _series_only(grid: xr.Dataset, variables: Sequence[str] | None, where: str) -> xr.Dataset:
     """Variables on (time, lat, lon), levels split up; the rest is named in ``not_read``."""
     data: dict[str, xr.DataArray] = {}
     left_out: list[str] = []
     for name in map(str, grid.data_vars):
         held = grid[name]
+        held = held.squeeze([dim for dim in held.dims if held.sizes[dim] == 1 and dim not in ("time", "lat", "lon")],
+                            drop=True)
         levels = [dim for dim in held.dims if dim not in ("time", "lat", "lon")]
         named = [str(dim) for dim in levels if dim in LEVELS or grid[dim].attrs.get("axis") == "Z"]
         if not {"time", "lat", "lon"} <= set(held.dims) or len(levels) > 1 or levels != named:
@@ -126,30 +203,6 @@ def _split(held: xr.DataArray, dim: str) -> dict[str, xr.DataArray]:
                       "level_of": str(held.name)}
         split[f"{held.name}_{level:g}"] = one
     return split
-
-
-def levels_together(grid: xr.Dataset) -> xr.Dataset:
-    """Variables of one quantity on several levels as one variable with a level axis again.
-
-    >>> z = ("time", "lat", "lon"), np.ones((1, 1, 1)), {"level": 500, "level_name": "level", "level_of": "z",
-    ...                                                  "level_units": "hPa", "units": "m2 s-2"}
-    >>> levels_together(xr.Dataset({"z_500": z})).z.dims
-    ('time', 'level', 'lat', 'lon')
-    """
-    whole = grid.drop_vars([name for name in grid.data_vars if "level_of" in grid[name].attrs])
-    parts: dict[str, list[xr.DataArray]] = {}
-    for name in grid.data_vars:
-        if "level_of" in grid[name].attrs:
-            parts.setdefault(grid[name].attrs["level_of"], []).append(grid[name])
-    for name, levels in parts.items():
-        about = levels[0].attrs
-        dim = about["level_name"]
-        joined = xr.concat([one.assign_coords({dim: one.attrs["level"]}) for one in levels], dim,
-                           combine_attrs="drop_conflicts").transpose("time", dim, "lat", "lon")
-        joined[dim].attrs["units"] = about["level_units"]
-        joined.attrs = {key: value for key, value in about.items() if not key.startswith("level")}
-        whole = whole.assign({name: joined})
-    return whole
 
 
 def _step(grid: xr.Dataset, where: str) -> str:

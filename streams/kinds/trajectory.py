@@ -7,7 +7,6 @@ observations each has (CF 1.8, H.4.3). Attrs ``domain``, ``kind = "trajectory"``
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,60 +57,6 @@ def of_table(table: pd.DataFrame, *, domain: str, where: str = "table", **names:
     coords = {name: ("obs", table[found[name]].to_numpy(float)[order]) for name in ("lat", "lon")}
     return check(xr.Dataset(data, {"trajectory": names_of, "time": ("obs", time[order]), **coords},
                             {"domain": domain, "kind": "trajectory", "featureType": "trajectory"}))
-
-
-def to_table(tracks: xr.Dataset) -> pd.DataFrame:
-    """A row per observation; ``of_table`` of it gives the tracks again."""
-    sizes = tracks["row_size"].values
-    table = {"trajectory": np.repeat(tracks["trajectory"].values, sizes)}
-    table |= {name: tracks[name].values for name in ("time", "lat", "lon")}
-    for name in map(str, tracks.data_vars):
-        if name != "row_size":
-            held = tracks[name].values
-            table[name] = held if tracks[name].dims == ("obs",) else np.repeat(held, sizes)
-    return pd.DataFrame(table)
-
-
-def read(path: str | Path, *, domain: str, **names: str) -> xr.Dataset:
-    """Read tracks: NetCDF (CF contiguous ragged), Parquet or CSV (any separator). Raises ``ReadError``."""
-    path = Path(path)
-    if not path.is_file():
-        raise ReadError("no such file", where=str(path), expected="a file of tracks", remedy="check the path")
-    if path.suffix in (".parquet", ".pq"):
-        return of_table(pd.read_parquet(path), domain=domain, where=path.name, **names)
-    if path.suffix != ".nc":
-        return of_table(pd.read_csv(path, sep=None, engine="python"), domain=domain, where=path.name, **names)
-    with xr.open_dataset(path, engine="netcdf4") as opened:
-        held = opened.load().drop_encoding()
-    counts = [str(name) for name in held.data_vars if held[name].attrs.get("sample_dimension")]
-    if not counts or len(held[counts[0]].dims) != 1:
-        raise ReadError("no contiguous ragged tracks", where=path.name, remedy="convert it with a CF tool",
-                        expected="a count variable with the attr sample_dimension (CF 1.8, H.4.3)")
-    dims = {held[counts[0]].attrs["sample_dimension"]: "obs", str(held[counts[0]].dims[0]): "trajectory"}
-    usual = {one: ours for ours in ("time", "lat", "lon") for one in COLUMNS[ours]}
-    ids = [str(name) for name in held.variables if held[name].attrs.get("cf_role") == "trajectory_id"]
-    held = held.rename({old: new for old, new in {**usual, **dict.fromkeys(ids, "trajectory"), **dims,
-                                                  counts[0]: "row_size"}.items()
-                        if (old in held.variables or old in held.dims) and old != new})
-    names_of = held["trajectory"].values.astype(str) if "trajectory" in held.variables else \
-        np.arange(held.sizes["trajectory"]).astype(str)
-    held = held.assign_coords(trajectory=names_of).set_coords(["time", "lat", "lon"])
-    held = held.assign_coords(time=("obs", held["time"].values.astype("datetime64[ns]")))
-    return check(held.assign_attrs(domain=domain, kind="trajectory", featureType="trajectory"))
-
-
-def write(tracks: xr.Dataset, path: str | Path) -> None:
-    """Write tracks as NetCDF (CF contiguous ragged) or Parquet (a row per observation); ``read`` gives them back."""
-    path = Path(path)
-    if path.suffix in (".parquet", ".pq"):
-        to_table(tracks).to_parquet(path, index=False)
-        return
-    if path.suffix != ".nc":
-        raise ReadError(f"files {path.suffix!r} are not written", where=path.name, expected=".nc or .parquet",
-                        remedy="choose one of them")
-    plain = tracks.drop_encoding()
-    plain["trajectory"].attrs["cf_role"] = "trajectory_id"
-    plain.assign_attrs(Conventions="CF-1.8").to_netcdf(path, engine="netcdf4")
 
 
 def check(tracks: xr.Dataset) -> xr.Dataset:

@@ -31,10 +31,7 @@ NODE_TEXTS = ("name", "node", "station", "station_name", "station_id")
 
 
 def read_netcdf(path: Path, wanted: Wanted) -> xr.Dataset:
-    """Read a NetCDF file; dims (time, node), (time) of a single place, or a raster (time, lat, lon).
-
-    A raster's cells become nodes called ``lat,lon``. Raises ``ReadError``.
-    """
+    """Read a NetCDF file; dims (time, node), or (time) of a single place. Raises ``ReadError``."""
     try:
         _refuse_short_classic(path)
         with xr.open_dataset(path, engine="netcdf4") as opened:
@@ -144,7 +141,8 @@ def _with_plain_axes(file: xr.Dataset, wanted: Wanted) -> tuple[xr.Dataset, set[
         file = file.rename({old: new for old, new in ((lat, "lat"), (lon, "lon")) if old != new})
         axes |= {"lat", "lon"}
         if file["lat"].dims == ("lat",) and file["lon"].dims == ("lon",):
-            return _with_cells_as_nodes(file), axes
+            raise wanted.refusal("values on a grid of latitudes and longitudes", expected="series at fixed places",
+                                 remedy='say that it is one: kind = "raster" (or --kind raster)')
         file = file.set_coords(["lat", "lon"])
     node = found["node"]
     if node is None or not (node in file.dims or file[node].ndim):
@@ -155,15 +153,6 @@ def _with_plain_axes(file: xr.Dataset, wanted: Wanted) -> tuple[xr.Dataset, set[
         file = file.drop_vars(node).assign_coords({dim: names})
     file = file.rename({dim: "node"}) if dim != "node" else file
     return (file if "node" in file.coords else file.assign_coords(node=np.arange(file.sizes["node"]))), axes
-
-
-def _with_cells_as_nodes(file: xr.Dataset) -> xr.Dataset:
-    attrs = {name: file[name].attrs for name in ("lat", "lon")}
-    file = file.stack(node=("lat", "lon"))
-    degrees = {name: file[name].values for name in ("lat", "lon")}
-    cells = [f"{lat:g},{lon:g}" for lat, lon in zip(degrees["lat"], degrees["lon"], strict=True)]
-    file = file.drop_vars(["node", "lat", "lon"]).assign_coords(node=cells)
-    return file.assign_coords({name: ("node", degrees[name], attrs[name]) for name in ("lat", "lon")})
 
 
 def _with_time(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:

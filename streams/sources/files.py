@@ -74,16 +74,16 @@ class FilesSource:
     def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """A batch per new or changed file, in name order."""
         held = dict(cursor or {})
-        paths = self._paths()
+        paths = watched_paths(self._place)
         gone = set(held) - {str(path) for path in paths}
         held = {path: entry for path, entry in held.items() if path not in gone}
         for path in paths:
             before = SeenFile.of(held.get(str(path)))
             try:
-                stat = _stat(path)
+                stat = stat_of(path)
                 if before and before.stat == stat and before.state != UNFINISHED:
                     continue
-                seen = SeenFile(_signature(path), stat, "taken")
+                seen = SeenFile(signature_of(path), stat, "taken")
             except OSError:  # moved away in this moment
                 continue
             if before and before.signature == seen.signature and before.state != UNFINISHED:
@@ -110,7 +110,7 @@ class FilesSource:
         except FileNotFoundError:  # moved away in this moment, which the next lines say
             pass
         try:
-            same = _stat(path) == seen.stat
+            same = stat_of(path) == seen.stat
         except OSError:
             same = False
         if not same:
@@ -141,17 +141,18 @@ class FilesSource:
             part.write_bytes(data[: data.rfind(b"\n") + 1])
             return read(part, domain=self.domain, **self._reading)
 
-    def _paths(self) -> list[Path]:
-        if self._place.is_dir() and self._place.suffix != ".zarr":
-            with os.scandir(self._place) as entries:  # it knows what is a file without asking for each
-                found = [Path(entry.path) for entry in entries if entry.is_file() or entry.name.endswith(".zarr")]
-        elif self._place.exists():
-            return [self._place]
-        else:
-            found = [path for path in map(Path, glob.glob(str(self._place), recursive=True))
-                     if path.is_file() or path.suffix == ".zarr"]
-        return sorted(path for path in found if not path.name.startswith(".")
-                      and not path.name.lower().endswith(PARTS))
+
+def watched_paths(place: Path) -> list[Path]:
+    """The file itself, the files of a folder, or those of a pattern, by name; hidden ones and parts are passed by."""
+    if place.is_dir() and place.suffix != ".zarr":
+        with os.scandir(place) as entries:  # it knows what is a file without asking for each
+            found = [Path(entry.path) for entry in entries if entry.is_file() or entry.name.endswith(".zarr")]
+    elif place.exists():
+        return [place]
+    else:
+        found = [path for path in map(Path, glob.glob(str(place), recursive=True))
+                 if path.is_file() or path.suffix == ".zarr"]
+    return sorted(path for path in found if not path.name.startswith(".") and not path.name.lower().endswith(PARTS))
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -159,7 +160,7 @@ def _files_of(path: Path) -> list[Path]:
     return sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
 
 
-def _stat(path: Path) -> str:
+def stat_of(path: Path) -> str:
     """What changes with every write: size, times of data and of inode, number of the inode."""
     marks = []
     for one in _files_of(path):
@@ -168,7 +169,7 @@ def _stat(path: Path) -> str:
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 
-def _signature(path: Path) -> str:
+def signature_of(path: Path) -> str:
     """Size and content digest: a file copied again is known, a file that grew is not."""
     parts, size = [], 0
     for one in _files_of(path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terracast.stats.great_circle import haversine_km
-from terracast.streams.alignment import Place, Rule, TimeAxis, align, context, place_of
+from terracast.streams.alignment import Place, Rule, TimeAxis, align, context
 from terracast.streams.errors import PanelError
-from terracast.streams.kinds import counts, event, point, raster, sensor
+from terracast.streams.kinds import raster
 from terracast.streams.kinds.cells import GridCells
 from terracast.streams.kinds.check import check_kind
+from terracast.streams.kinds.grid import cell_areas_km2
 from terracast.streams.known import Recorded
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")
 NAT = np.datetime64("NaT", "ns")
 
 
@@ -138,7 +136,8 @@ def test_conservative_regridding_keeps_the_mass(rows: int, columns: int, lats: i
     clock = TimeAxis.regular("2020-01-01", "1h", 2)
     mean = _one(panel, clock, target, Rule("mean", "conservative"))
     assert check_kind(mean).attrs["kind"] == "raster"
-    own = raster.areas_km2(panel).values
+    high, wide = 180 / lats, 360 / lons
+    own = np.array([cell_areas_km2([one - high / 2, one + high / 2], [0, wide])[0, 0] for one in panel.lat.values])
     np.testing.assert_allclose(mean.x.values @ cells.areas_km2, panel.x.values @ own, rtol=1e-9, atol=1e-3)
     total = _one(panel, clock, target, Rule("sum", "conservative"))
     np.testing.assert_allclose(total.x.values.sum(axis=1), panel.x.values.sum(axis=1), atol=1e-9)
@@ -151,7 +150,7 @@ def test_conservative_on_the_same_grid_changes_nothing_and_masks_count() -> None
     clock = TimeAxis.regular("2020-01-01", "1h", 2)
     same = _one(panel, clock, panel, Rule("mean", "conservative"))
     np.testing.assert_allclose(same.x.values, panel.x.values)
-    np.testing.assert_allclose(raster.to_grid(same).x.values, values)
+    np.testing.assert_allclose(same.x.values.ravel(), np.asarray(values).ravel())
     holes = panel.isel(node=slice(0, 12))
     coarse = Place.of_cells(GridCells((49.5, 51.5, 53.5), (0.5, 5.5)))
     found = _one(holes, clock, coarse, Rule("mean", "conservative", min_share=0.5))
@@ -230,39 +229,12 @@ def test_what_cannot_be_aligned_is_refused(what: dict[str, Any], match: str) -> 
         _one(panel, what.get("clock", TimeAxis.regular("2020-01-01", "1h", 2)), panel, what.get("rule", Rule()))
 
 
-def test_moving_points_come_by_way_of_a_grid() -> None:
-    table = pd.DataFrame({"time": np.repeat(pd.date_range("2020-01-01", periods=6, freq="h"), 50), "x": 1.0,
-                          "node": np.tile([f"p{node}" for node in range(50)], 6),
-                          "lat": np.random.default_rng(0).uniform(40, 41, 300),
-                          "lon": np.random.default_rng(1).uniform(8, 9, 300)})
-    moving, target = point.of_table(table, domain="cars"), _panel(np.zeros((1, 3)))
-    with pytest.raises(PanelError, match=r"point\.on_grid"):
-        _one(moving, TimeAxis.regular("2020-01-01", "1h", 6), target, Rule())
-    grid = point.on_grid(moving, GridCells((40, 40.5, 41), (8, 8.5, 9)))
-    found = _one(raster.to_panel(grid[["x"]]), TimeAxis.regular("2020-01-01", "2h", 3), target, Rule())
-    assert (found.x.values == 1).all()
-
-
-@needs_data
-def test_real_domains_meet_on_one_clock() -> None:
-    air = sensor.read(DATA / "beijing_air_quality" / "beijing_air_quality.nc", domain="air",
-                      variables=["PM25", "RAIN"]).sel(time=slice("2014-01-01", "2014-01-31"))
-    crime = event.read(DATA / "nyc_crime" / "nyc_crime_events.parquet", domain="crime", timezone="America/New_York")
-    table = event.count(crime, GridCells.covering(crime.table["lat"], crime.table["lon"], 0.05), "1h")
-    rain_day = sensor.read(DATA / "era5_canada_cities" / "era5_canada_cities.nc", domain="weather")
-    rain_day = rain_day[[next(iter(rain_day.data_vars))]]
-    shift = np.datetime64("2014-01-01") - rain_day.time.values[0]
-    rain_day = rain_day.assign_coords(time=rain_day.time + shift, known_time=rain_day.known_time + shift)
-    held = align({"air": air, "crime": counts.to_panel(table, time=slice("2014-01-01", "2014-01-31")),
-                  "weather": rain_day}, TimeAxis.regular("2014-01-01", "6h", 31 * 4), place_of(air),
-                 {"air": Rule("mean", "same", {"RAIN": "sum"}, min_share=0.5)})
-    assert {one.sizes["time"] for one in held.values()} == {124} and list(held) == ["air", "crime", "weather"]
-    first = air.PM25.values[:6, 0]
-    np.testing.assert_allclose(held["air"].PM25.values[0, 0], np.nanmean(first.astype(float)))
-    in_january = crime.table["time"] < "2014-02-01"
-    assert float(held["crime"]["count"].sum()) == in_january.sum()
-    assert held["weather"].isel(time=slice(0, 4)).to_array().isnull().all()  # the first day is not over yet
-    assert held["weather"].isel(time=slice(4, None)).to_array().notnull().all()
+def test_moving_points_cannot_be_aligned_before_they_are_counted_on_cells() -> None:
+    moving = _panel(np.zeros((6, 2)))
+    places = {name: (("time", "node"), np.random.default_rng(0).uniform(40, 41, (6, 2))) for name in ("lat", "lon")}
+    with pytest.raises(PanelError, match="measure = \"cells\""):
+        _one(moving.drop_vars(["lat", "lon"]).assign_coords(places).assign_attrs(kind="point"),
+             TimeAxis.regular("2020-01-01", "1h", 6), _panel(np.zeros((1, 3))), Rule())
 
 
 def test_a_forecaster_sees_drivers_at_their_own_stamps_on_the_targets_nodes() -> None:

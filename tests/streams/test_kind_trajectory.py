@@ -1,7 +1,8 @@
-"""Trajectories: ragged arrays, cleaning, resampling without looking ahead, flows and next positions."""
+"""Movers: cleaning, resampling without looking ahead, what is counted on cells and between them; forms of files."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
-from terracast.streams.kinds import counts, moving, plot, trajectory
-from terracast.streams.kinds.cells import GridCells
+from terracast.streams.kinds import moving, trajectory
 from terracast.streams.kinds.check import check_kind
 from terracast.streams.kinds.cleaning import clean
+from terracast.streams.kinds.columns import find_columns
+from terracast.streams.kinds.movers import Following, Measure, mover_panels
+from terracast.streams.kinds.placed import Placed, placed
+from terracast.streams.kinds.recognise import recognise
+from terracast.streams.kinds.records import records
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "geolife_trajectories"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")
@@ -34,35 +38,34 @@ def _walks(seed: int = 0, tracks: int = 4, fixes: int = 60) -> xr.Dataset:
     return trajectory.of_table(pd.concat(rows), domain="city")
 
 
-@pytest.mark.parametrize("ending", ["nc", "parquet"])
-def test_written_and_read_is_the_same(tmp_path: Path, ending: str) -> None:
-    tracks = _walks()
-    assert tracks.mover.dims == ("trajectory",) and tracks.height.dims == ("obs",)
-    trajectory.write(tracks, tmp_path / f"walks.{ending}")
-    xr.testing.assert_equal(trajectory.read(tmp_path / f"walks.{ending}", domain="city"), tracks)
+def _table_of(tracks: xr.Dataset) -> pd.DataFrame:
+    sizes = tracks["row_size"].values
+    return pd.DataFrame({"trajectory": np.repeat(tracks["trajectory"].values, sizes),
+                         **{name: tracks[name].values for name in ("time", "lat", "lon", "height")}})
 
 
-def test_foreign_cf_names_are_understood(tmp_path: Path) -> None:
-    tracks = _walks()
-    foreign = tracks.rename({"row_size": "count", "obs": "sample", "lat": "latitude", "lon": "longitude",
-                             "trajectory": "drifter"})
-    foreign["count"].attrs["sample_dimension"] = "sample"
-    foreign["drifter"].attrs["cf_role"] = "trajectory_id"
-    foreign.to_netcdf(tmp_path / "foreign.nc")
-    again = trajectory.read(tmp_path / "foreign.nc", domain="city")
-    np.testing.assert_array_equal(again.lat.values, tracks.lat.values)
-    np.testing.assert_array_equal(again.row_size.values, tracks.row_size.values)
+def _buses(seed: int = 0, buses: int = 5, fixes: int = 200) -> pd.DataFrame:
+    """Buses that go to and fro, a fix every 30 s or so."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for bus in range(buses):
+        time = pd.Timestamp("2024-05-06T06:00") + pd.to_timedelta(np.arange(fixes) * 30 + random.integers(0, 9), "s")
+        along = 0.02 * np.sin(np.arange(fixes) / 20 + bus)
+        rows.append(pd.DataFrame({"Linie": f"bus {bus}", "Zeitpunkt": time, "Breite": 48.1 + along,
+                                  "Laenge": 11.5 + 0.5 * along + 0.01 * bus}))
+    return pd.concat(rows, ignore_index=True).sort_values("Zeitpunkt", ignore_index=True)
 
 
-def test_what_is_no_track_is_refused(tmp_path: Path) -> None:
+def _rows(table: pd.DataFrame) -> Placed:
+    return placed(table, find_columns(table, "x"), "x")
+
+
+def test_what_is_no_track_is_refused() -> None:
     tracks = _walks()
     with pytest.raises(PanelError, match="row_size adds up"):
         trajectory.check(tracks.isel(obs=slice(1, None)))
     with pytest.raises(PanelError, match="time goes backwards"):
         trajectory.check(tracks.assign_coords(time=("obs", tracks.time.values[::-1])))
-    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "no.nc")
-    with pytest.raises(ReadError, match="ragged"):
-        trajectory.read(tmp_path / "no.nc", domain="city")
 
 
 def test_jumps_go_and_a_mover_who_stays_begins_a_new_trip() -> None:
@@ -98,8 +101,8 @@ def test_cleaned_trips_keep_the_limit_and_the_gap(seed: int) -> None:
 def test_resampling_interpolates_and_knows_only_what_was_fixed() -> None:
     tracks = _walks()
     even = moving.resample(tracks, "10s")
-    fixed = trajectory.to_table(tracks).groupby("trajectory")
-    table = trajectory.to_table(even).assign(known=even.known_time.values)
+    fixed = _table_of(tracks).groupby("trajectory")
+    table = _table_of(even).assign(known=even.known_time.values)
     for name, part in table.groupby("trajectory"):
         own = fixed.get_group(name)
         stamps = own["time"].to_numpy()
@@ -124,49 +127,102 @@ def test_later_fixes_change_no_position_known_before() -> None:
         np.testing.assert_array_equal(one[name].values[seen], two[name].values[seen])
 
 
-def test_a_panel_leads_back_and_on_to_the_next_position() -> None:
-    tracks = _walks()
-    panel = check_kind(moving.to_panel(tracks, "10s"))
-    even = moving.resample(tracks, "10s")
-    back = moving.to_tracks(panel)
-    for name in ("lat", "lon", "time", "known_time", "row_size", "trajectory"):
-        np.testing.assert_array_equal(back[name].values, even[name].values)
-    lat, lon = moving.next_position(panel.lat.values[:-1], panel.lon.values[:-1], panel.northward.values[1:],
-                                    panel.eastward.values[1:])
-    moved = np.isfinite(lat)
-    assert moved.sum() > 300
-    assert np.nanmax(haversine_km(lat, lon, panel.lat.values[1:], panel.lon.values[1:])[moved]) < 1e-6
+def test_on_cells_each_mover_is_counted_once_a_step() -> None:
+    table, rows = _buses(), _rows(_buses())
+    panels, jumps = mover_panels(rows, table["Linie"].to_numpy(str), Following("bus", 0.01, "5min"))
+    (panel,) = map(check_kind, panels)
+    cell = [np.floor(table[name] / 0.01 + 1e-9) for name in ("Breite", "Laenge")]
+    expected = table.groupby([table["Zeitpunkt"].dt.floor("5min"), *cell])["Linie"].nunique()
+    held = panel["movers"].to_dataframe().reset_index()
+    held = held[held["movers"] > 0]
+    assert jumps == 0 and int(held["movers"].sum()) == int(expected.sum()) and len(held) == len(expected)
+    assert panel["movers"].attrs["cell_methods"] == "time: sum" and not panel["movers"].isnull().any()
+    assert 5 < float(panel["speed"].mean()) < 60 and panel.attrs["cell"] == "0.01,0.01"
 
 
-def test_flows_are_those_counted_by_hand() -> None:
-    tracks = _walks(3, 6, 80)
-    cells = GridCells.covering(tracks.lat, tracks.lon, 0.0005)
-    found = moving.flows(tracks, cells, "1min")
-    table = trajectory.to_table(moving.resample(tracks, "1min"))
-    table["cell"] = cells.names[cells.cell_of(table["lat"], table["lon"])]
-    table["to"] = table.groupby("trajectory")["cell"].shift(-1)
-    expected = table.dropna().groupby(["time", "cell", "to"]).size()
-    stamp = counts.times_of(found)[found.step_number.values]
-    ends = [found[name].values[found.cell] for name in ("origin", "destination")]
-    ours = pd.Series(found["count"].values, index=pd.MultiIndex.from_arrays([stamp, *ends]))
-    assert ours.to_dict() == expected.to_dict() and int(found["count"].sum()) == len(table.dropna())
-    panel = check_kind(counts.to_panel(found))
-    assert (panel.known_time.values >= panel.time.values + np.timedelta64(1, "m")).all()
+def test_a_step_in_which_nobody_was_followed_is_not_zero() -> None:
+    table = _buses()
+    morning, evening = table, table.assign(Zeitpunkt=table["Zeitpunkt"] + pd.Timedelta("10h"))
+    both = pd.concat([morning, evening], ignore_index=True)
+    panels, _ = mover_panels(_rows(both), both["Linie"].to_numpy(str), Following("bus", 0.01, "5min"))
+    (panel,) = panels
+    assert panel.sizes["time"] == 2 * len(np.unique(table["Zeitpunkt"].dt.floor("5min")))
+
+
+def test_flows_and_positions() -> None:
+    table = _buses()
+    for measure, name in (("flows", "flow"), ("positions", "northward")):
+        made: Measure = measure  # type: ignore[assignment]
+        panels, _ = mover_panels(_rows(table), table["Linie"].to_numpy(str), Following("bus", 0.01, "5min", made))
+        (panel,) = map(check_kind, panels)
+        assert name in panel.data_vars
+    assert panel.node.values.tolist() == [f"bus {bus}" for bus in range(5)] and panel.lat.dims == ("time", "node")
+    flows = check_kind(next(mover_panels(_rows(table), table["Linie"].to_numpy(str),
+                                         Following("bus", 0.01, "5min", "flows"))[0]))
+    assert all(" to " in name for name in flows.node.values) and float(flows["flow"].sum(axis=1).max()) <= 5
+
+
+def test_buses_are_told_from_events_and_stations(tmp_path: Path) -> None:
+    _buses().to_csv(tmp_path / "bus.csv", sep=";", decimal=",", index=False, encoding="latin-1")
+    found = recognise(tmp_path / "bus.csv")
+    assert (found.kind, found.mover) == ("trajectory", "Linie")
+    random = np.random.default_rng(0)
+    _buses().assign(Wassertemperatur=random.normal(8, 1, 1000)).to_csv(tmp_path / "boats.csv", index=False)
+    assert recognise(tmp_path / "boats.csv").kind == "point"
+    wards = pd.DataFrame({"Fecha": pd.date_range("2022-01-01", periods=900, freq="3h").strftime("%d/%m/%Y %H:%M"),
+                          "Latitud": random.normal(-34.6, 0.05, 900), "Longitud": random.normal(-58.4, 0.05, 900),
+                          "barrio": random.integers(1, 9, 900), "tipo": random.choice(["robo", "hurto"], 900)})
+    wards.to_csv(tmp_path / "delitos.csv", index=False)
+    found = recognise(tmp_path / "delitos.csv")
+    assert (found.kind, found.event_type) == ("event", "tipo")
+    stations = pd.DataFrame({"time": np.repeat(pd.date_range("2022-01-01", periods=100, freq="h"), 3),
+                             "station": ["a", "b", "c"] * 100, "lat": [1.0, 2, 3] * 100, "lon": [4.0, 5, 6] * 100,
+                             "no2": random.normal(size=300)})
+    stations.to_csv(tmp_path / "air.csv", index=False)
+    assert recognise(tmp_path / "air.csv").kind == "sensor"
+    assert recognise(tmp_path / "air.csv", kind="event").kind == "event"
+    with pytest.raises(ReadError, match="kind is 'cloud'"):
+        recognise(tmp_path / "air.csv", kind="cloud")
+
+
+def test_forms_of_files(tmp_path: Path) -> None:
+    (tmp_path / "run.gpx").write_text(
+        '<gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><name>Run</name><trkseg>'
+        + "".join(f'<trkpt lat="{48 + n / 1e4}" lon="11.5"><time>2024-05-06T06:{n:02d}:00Z</time></trkpt>'
+                  for n in range(30)) + "</trkseg></trk></gpx>", encoding="utf-8")
+    gpx = records(tmp_path / "run.gpx")
+    assert gpx.track.unique().tolist() == ["Run"] and len(gpx) == 30
+    assert recognise(tmp_path / "run.gpx").kind == "trajectory"
+    (tmp_path / "bomb.gpx").write_text('<!DOCTYPE a [<!ENTITY b "c">]><gpx/>', encoding="utf-8")
+    with pytest.raises(ReadError, match="entities"):
+        records(tmp_path / "bomb.gpx")
+    folder = tmp_path / "007" / "Trajectory"
+    folder.mkdir(parents=True)
+    (folder / "20081023.plt").write_text("x\n" * 6 + "39.9,116.3,0,492,39744.1,2008-10-23,02:53:04\n", encoding="utf-8")
+    assert records(folder / "20081023.plt").iloc[0].tolist() == ["007", "2008-10-23 02:53:04", 39.9, 116.3]
+    (tmp_path / "now.json").write_text(json.dumps({"header": {"timestamp": "1715000000"}, "entity": [
+        {"id": "1", "vehicle": {"vehicle": {"id": "b7"}, "position": {"latitude": 1.5, "longitude": 2.5},
+                                "timestamp": "1715000001"}}, {"id": "2", "alert": {}}]}), encoding="utf-8")
+    held = records(tmp_path / "now.json")
+    assert held.vehicle.tolist() == ["b7"] and str(held.time[0]) == "2024-05-06 12:53:21+00:00"
+    (tmp_path / "line.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "id": "t1", "properties": {"coordTimes": ["2024-05-06T06:00:00Z", "2024-05-06T06:01:00Z"]},
+         "geometry": {"type": "LineString", "coordinates": [[11.5, 48.1], [11.6, 48.2]]}}]}), encoding="utf-8")
+    assert records(tmp_path / "line.geojson")[["lat", "lon"]].to_numpy().tolist() == [[48.1, 11.5], [48.2, 11.6]]
+    (tmp_path / "no.geojson").write_text("{}", encoding="utf-8")
+    with pytest.raises(ReadError, match="cannot be read"):
+        records(tmp_path / "no.geojson")
 
 
 @needs_data
 def test_geolife() -> None:
-    tracks = trajectory.read(DATA / "geolife.parquet", domain="people")
-    plain = trajectory.read(DATA / "demodata_geolife.csv", domain="people")
-    np.testing.assert_allclose(tracks.lat.values, plain.lat.values)
-    np.testing.assert_array_equal(tracks.time.values, plain.time.values)
-    assert tracks.sizes == {"obs": 5908, "trajectory": 5} and tracks.tracker.dims == ("trajectory",)
-    assert 380 < np.nanmax(trajectory.speeds_kmh(tracks)) < 400
-    cleaned = clean(tracks, 150.0, "10min")
-    assert np.nanmax(trajectory.speeds_kmh(cleaned.trips)) <= 150
-    assert set(cleaned.split_at.trajectory) == {"2", "3", "5"} and len(cleaned.left_out) < 20
-    panel = check_kind(moving.to_panel(cleaned.trips, "5s"))
-    assert panel.attrs["kind"] == "trajectory" and panel.nbytes < 40e6  # only stamps at which someone is there
-    found = moving.flows(cleaned.trips, GridCells.covering(tracks.lat, tracks.lon, 0.01), "1min")
-    assert found.attrs["unplaced"] == 0 and found.sizes["node"] < 400
-    assert plot.plot_trajectory(cleaned.trips).axes
+    table, plain = records(DATA / "geolife.parquet"), records(DATA / "demodata_geolife.csv")
+    one, other = _rows(table), _rows(plain)
+    np.testing.assert_allclose(one.lat, other.lat)
+    np.testing.assert_array_equal(one.time, other.time)
+    assert recognise(DATA / "demodata_geolife.csv").mover == "tracker"
+    tracks = trajectory.of_table(table.rename(columns={"trajectory_id": "trajectory"}), domain="people")
+    assert tracks.sizes == {"obs": 5908, "trajectory": 5} and 380 < np.nanmax(trajectory.speeds_kmh(tracks)) < 400
+    panels, jumps = mover_panels(one, table["tracker"].to_numpy(str), Following("people", 0.05, "1min"))
+    (panel,) = panels
+    assert panel.sizes["time"] == 322 and 0 < jumps < 20  # minutes with a fix

@@ -1,0 +1,1 @@
+"""The base model of counts: a Poisson regression on rates of cells, with negative binomial quantiles."""

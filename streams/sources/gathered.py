@@ -1,0 +1,244 @@
+"""Files of rows with places of their own (events, movers), gathered: a step may lie in several files, so all are
+counted together whenever one of them is new or has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from terracast.streams.clock import span
+from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.kinds.cell_size import cell_size, event_step, mover_step
+from terracast.streams.kinds.check import check_kind
+from terracast.streams.kinds.columns import Columns, find_columns
+from terracast.streams.kinds.event import Counting, event_panels, waits
+from terracast.streams.kinds.movers import Following, Measure, mover_panels, visits
+from terracast.streams.kinds.notes import notes_of
+from terracast.streams.kinds.placed import Placed, placed, together
+from terracast.streams.kinds.recognise import recognised_mover
+from terracast.streams.kinds.records import records
+from terracast.streams.sources.contract import Cursor, SourceBatch
+from terracast.streams.sources.files import UNFINISHED, SeenFile, signature_of, stat_of, watched_paths
+
+TOLD_AGAIN = "told by another file, too"
+JUMPS = "a jump that no mover makes"
+FIXES_A_CELL = 20
+CHOSEN = "cell"  # the size of cells, as found when none was set: files that come later must not change it
+
+
+@dataclass(frozen=True)
+class RowTerms:
+    """How rows of events or movers are read; what is None is found in the rows.
+
+    Parameters
+    ----------
+    domain, kind : str
+        Kind ``event`` or ``trajectory``.
+    cell : float, optional
+        Degrees a side.
+    step, delay, anchor, zone : str, optional
+        The clock, and how long after its stamp a count is known.
+    node : str, optional
+        Of events the column of regions, in place of cells; of movers the one that names them.
+    time, lat, lon, reported, event_type : str, optional
+        Columns.
+    measure : str
+        Of movers: cells, flows or positions.
+    """
+
+    domain: str
+    kind: str
+    cell: float | None = None
+    step: str | None = None
+    delay: str | None = None
+    anchor: str | None = None
+    zone: str | None = None
+    node: str | None = None
+    time: str | None = None
+    lat: str | None = None
+    lon: str | None = None
+    reported: str | None = None
+    event_type: str | None = None
+    time_format: str | None = None
+    measure: Measure = "cells"
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What all rows give: panels in the order in which they became known, rows left out by reason, the size of cells
+    and whether a later look will find more in the same rows."""
+
+    panels: Iterator[xr.Dataset]
+    rejected: dict[str, int]
+    cell: float
+    unfinished: bool
+    notes: tuple[str, ...] = ()
+
+
+Count = Callable[[list[tuple[Path, pd.DataFrame]], float | None, np.datetime64], Gathered]
+
+
+class GatheredSource:
+    """All rows of a file, a folder or a pattern as panels; ``count`` makes them of the tables, a chosen size of cells
+    and the time. Cursor: path to ``SeenFile``, and the size of cells. A look without change costs a stat per file; one
+    with a change reads every file, since rows of one step may lie in several.
+    """
+
+    def __init__(self, name: str, domain: str, place: str | Path, count: Count, *, clock: Callable[[], np.datetime64],
+                 separator: str | None = None, decimal: str | None = None, encoding: str | None = None) -> None:
+        self.name, self.domain, self._place, self._count, self._clock = name, domain, Path(place), count, clock
+        self._read = partial(records, separator=separator, decimal=decimal, encoding=encoding)
+
+    @property
+    def more(self) -> bool:
+        """One look sees every file."""
+        return False
+
+    def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
+        """The panels of all rows, where a file is new, has changed, or held a step that was not over."""
+        held = dict(cursor or {})
+        cell = held.pop(CHOSEN, None)
+        before = {path: SeenFile.of(entry) for path, entry in held.items()}
+        found = self._looked_at(before)
+        old = {path: None if one is None else (one.signature, one.state) for path, one in before.items()}
+        if {path: (one.signature, one.state) for path, one in found.items()} == old and not any(
+                one.state == UNFINISHED for one in found.values()):
+            return
+        tables: list[tuple[Path, pd.DataFrame]] = []
+        for path, one in found.items():
+            try:
+                tables.append((Path(path), self._read(path)))
+            except (ReadError, FileNotFoundError) as wrong:
+                was = before.get(path)
+                found[path] = SeenFile(one.signature, one.stat, "refused")
+                if was is None or (was.signature, was.state) != (one.signature, "refused"):
+                    yield SourceBatch(self.domain, None, None, path, refused=str(wrong))
+        if tables:
+            yield from self._counted(tables, None if cell is None else float(str(cell)), found)
+        elif found:
+            yield SourceBatch(self.domain, None, _cursor(found, cell), str(self._place))
+
+    def committed(self) -> None:
+        """Files stay as they are."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _counted(self, tables: list[tuple[Path, pd.DataFrame]], cell: float | None,
+                 found: dict[str, SeenFile]) -> Iterator[SourceBatch]:
+        item = str(tables[-1][0] if len(tables) == 1 else self._place)
+        try:
+            done = self._count(tables, cell, self._clock())
+        except ReadError as wrong:
+            yield SourceBatch(self.domain, None, _cursor(found, cell), item, refused=str(wrong))
+            return
+        try:
+            for panel in done.panels:
+                yield SourceBatch(self.domain, panel, None, item)
+        except (ReadError, PanelError) as wrong:
+            yield SourceBatch(self.domain, None, _cursor(found, cell), item, refused=str(wrong))
+            return
+        state = UNFINISHED if done.unfinished else "taken"
+        seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
+                for path, one in found.items()}
+        yield SourceBatch(self.domain, None, _cursor(seen, done.cell), item, rejected=done.rejected,
+                          notes=done.notes)
+
+    def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
+        found = {}
+        for path in watched_paths(self._place):
+            was = before.get(str(path))
+            try:
+                stat = stat_of(path)
+                same = was is not None and was.stat == stat
+                found[str(path)] = was if same and was else SeenFile(
+                    signature_of(path), stat, was.state if was and was.signature == signature_of(path) else "taken")
+            except OSError:  # moved away in this moment
+                continue
+        return found
+
+
+def counted(terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]], cell: float | None,
+            now: np.datetime64) -> Gathered:
+    """What the rows of all files give by these terms; ``cell``: the size chosen at an earlier look."""
+    rows, columns = rows_of(terms, tables, now)
+    rejected = dict(rows.rejected)
+    if terms.kind == "event":
+        step = terms.step or event_step(rows.time)
+        size = terms.cell or cell or cell_size(rows.lat, rows.lon, steps_of(rows.time, step))
+        how = Counting(terms.domain, size, step, terms.node, terms.event_type, terms.zone, terms.anchor, terms.delay)
+        told = tuple(note.words for note in notes_of(civil(rows.time, terms.zone), terms.zone, copies_of(rows)))
+        return Gathered(_only(terms, event_panels(rows, how, now)), rejected, size, waits(rows, how, now), told)
+    mover = movers_of(rows, terms, tables, columns)
+    step = terms.step or mover_step(rows.time, pd.factorize(mover)[0])
+    size = terms.cell or cell or cell_size(*visits(rows, mover, step), 0, enough=FIXES_A_CELL)
+    following = Following(terms.domain, size, step, terms.measure, terms.delay)
+    panels, jumps = mover_panels(rows, mover, following, now)
+    late = rows.time.max() > now - (span(terms.delay or step) + span(step)).to_timedelta64()
+    return Gathered(_only(terms, panels), rejected | ({JUMPS: jumps} if jumps else {}), size, bool(late))
+
+
+def _only(terms: RowTerms, panels: Iterator[xr.Dataset]) -> Iterator[xr.Dataset]:
+    """The variables that are wanted; by the rules of the panel's kind."""
+    for panel in panels:
+        missing = [name for name in terms.variables if name not in panel.data_vars]
+        if missing:
+            raise ReadError(f"no variable {missing[0]!r}", where=terms.domain, remedy="mend variables in [[sources]]",
+                            expected="one of " + ", ".join(map(str, panel.data_vars)))
+        yield check_kind(panel[list(terms.variables)] if terms.variables else panel)
+
+
+def rows_of(terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]],
+            now: np.datetime64 | None = None) -> tuple[Placed, Columns]:
+    """The rows of all files that have a time and a place, and which columns said so."""
+    table, again = together([one for _, one in tables])
+    where = tables[0][0].name
+    columns = find_columns(table, where, time=terms.time, lat=terms.lat, lon=terms.lon, reported=terms.reported)
+    rows = placed(table, columns, where, zone=terms.zone, time_format=terms.time_format, now=now)
+    return (replace(rows, rejected={**rows.rejected, TOLD_AGAIN: again}) if again else rows), columns
+
+
+def movers_of(rows: Placed, terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]],
+              columns: Columns) -> np.ndarray:
+    """The name of each row's mover: the column said, else one that moves, else all rows are of one."""
+    name = terms.node
+    if name is None:
+        name = recognised_mover(rows, columns)
+    if name is None:
+        return np.full(len(rows), tables[0][0].stem)
+    if name not in rows.rest:
+        raise ReadError(f"no column {name!r}", where=terms.domain, remedy="mend node in [[sources]]",
+                        expected="one of " + ", ".join(map(str, rows.rest.columns)))
+    return rows.rest[name].astype("string").fillna("unknown").to_numpy(str)
+
+
+def civil(time: np.ndarray, zone: str | None) -> np.ndarray:
+    """Stamps (UTC) as clocks of the zone show them."""
+    if zone is None:
+        return time
+    shown = pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(zone).tz_localize(None)
+    return np.asarray(shown.to_numpy("datetime64[ns]"))
+
+
+def copies_of(rows: Placed) -> int:
+    """How many rows are exact copies of an earlier one."""
+    own = pd.DataFrame({"__time": rows.time, "__lat": rows.lat, "__lon": rows.lon})
+    return int(pd.concat([own, rows.rest], axis=1).duplicated().sum())
+
+
+def steps_of(time: np.ndarray, step: str) -> int:
+    """How many steps the stamps span."""
+    return int((time.max() - time.min()) / span(step).to_timedelta64()) + 1
+
+
+def _cursor(found: dict[str, SeenFile], cell: object) -> dict[str, object]:
+    entries: dict[str, object] = {path: [one.signature, one.stat, one.state] for path, one in found.items()}
+    return entries | ({} if cell is None else {CHOSEN: str(cell)})
