@@ -54,8 +54,9 @@ class EvidenceSum(Stateful):
     def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> EvidenceSum:
         """The same in the stamps that people read; see ``Windows.shown``."""
         one = self.strongest
-        dates = {name: None if (at := getattr(one, name)) is None else true(at) for name in ("earliest", "latest")}
-        strongest = replace(one, time=true(one.time), since=true(one.since), **dates,
+        strongest = replace(one, time=true(one.time), since=true(one.since),
+                            earliest=None if one.earliest is None else true(one.earliest),
+                            latest=None if one.latest is None else true(one.latest),
                             windows=None if one.windows is None else one.windows.shown(true))
         return replace(self, first=true(self.first), since=true(self.since), strongest=strongest)
 
