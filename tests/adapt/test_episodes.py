@@ -1,6 +1,5 @@
 """Episodes: storms fold, time closes, state survives."""
 
-import json
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from terracast.adapt.monitoring.monitor import Evidence
 from terracast.adapt.promotion.ladder import Ladder, LadderStep, Situation
 from terracast.adapt.promotion.policy import OnEpisode
 from terracast.streams.clock import Clock
+from terracast.streams.storage.tree import pack, unpack
 
 START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")
@@ -120,7 +120,7 @@ def test_state_is_json_and_goes_on_the_same():
         now = START + day * DAY
         clues = [clue(now, "ab"[day % 2], strength=1 / (day + 3))] if day in (0, 1, 9) else []
         assert left.fold(now, clues) == right.fold(now, clues)
-        right = Episodes.restore(json.loads(json.dumps(right.state())))
+        right = Episodes.restore(unpack(pack(right.state())))
         assert left == right
 
 
@@ -128,7 +128,7 @@ def test_weeks_outvote_the_wildest_day_and_the_count_survives_a_restart():
     episodes = Episodes(3 * DAY, name="air")
     for day, (sort, strength) in enumerate([("level", 1.2), ("scale", 2.0), ("level", 1.5), ("level", 1.4)]):
         episodes.fold(START + day * DAY, [clue(START + day * DAY, sort=sort, strength=strength)])
-        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+        episodes = Episodes.restore(unpack(pack(episodes.state())))
     (one,) = episodes.active()
     assert one.sort == "level" and one.strength == 2.0 and one.said["level"][1] == 1.5
 
@@ -142,7 +142,7 @@ def heard(*sorts, watched=WATCHED):
     for day, sort in enumerate(sorts):
         at = START + day * DAY
         episodes.fold(at, [Evidence(at, at, ("a",), sort, "up", 1.5, SAID.get(sort, sort))])
-        episodes = Episodes.restore(json.loads(json.dumps(episodes.state())))
+        episodes = Episodes.restore(unpack(pack(episodes.state())))
     return episodes.active()[0]
 
 
