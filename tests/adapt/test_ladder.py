@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, LadderStep, Situation, measured, seconds_left
+from terracast.streams.storage.tree import pack, unpack
 
 DAY = np.timedelta64(1, "D")
 AT = np.datetime64("2020-03-01", "ns")
@@ -59,7 +59,7 @@ def test_receipts_measure_the_gain_afterwards_and_survive_json() -> None:
     told = measured(climbs, "e", 1.15, AT + 8 * DAY, 7 * DAY)
     assert told[0].gain == pytest.approx(0.75)
     assert measured(told, "e", 3.0, AT + 9 * DAY, 7 * DAY) == told
-    assert Attempt.restore(json.loads(json.dumps(told[0].state()))) == told[0]
+    assert Attempt.restore(unpack(pack(told[0].state()))) == told[0]
 
 
 @given(st.floats(0.5, 5.0), st.floats(0.1, 10.0), st.integers(0, 60), st.floats(0.0, 100.0))
