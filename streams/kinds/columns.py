@@ -19,7 +19,7 @@ NAMES = {
 }
 PARTS = {"lat": ("latit", "breiteng", "lat_", "_lat"), "lon": ("longit", "laengeng", "lon_", "_lon", "lng")}
 TIME = ("time", "date", "datum", "zeit", "fecha", "hora", "data", "heure", "timestamp", "stamp", "occurred", "wann",
-        "tijd", "czas", "t", "when", "时间", "日時")
+        "tijd", "czas", "t", "ts", "epoch", "unix", "when", "时间", "日時")
 REPORTED = ("report", "received", "known", "entered", "created", "recorded", "gemeldet", "erfasst", "registr",
             "denunci", "eingang", "published", "filed", "melding", "logged", "updated")
 MOVER = ("vehicle", "track", "traject", "trip", "mover", "device", "user", "bus", "taxi", "ship", "mmsi", "imei",
