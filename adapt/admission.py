@@ -94,7 +94,7 @@ def examine(act: AdaptationRequest, loop: Loop, moment: Moment, maker: Executor,
         maker.remember(act, version, watched, moment, champion.version)
     newcomer, refusal = versions.load(version), None
     if policy.earlier:
-        refusal = maker.refusal(champion.model, newcomer, watched, moment, loop.told.values())
+        refusal = maker.refusal(champion.model, newcomer, watched, moment, loop.episodes_by_id.values())
     return Admission(act, version, newcomer, refusal=refusal)
 
 
@@ -108,21 +108,21 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
     champion = loop.champion
     loop.adaptation_request = None
     if version is None or newcomer is None:
-        loop.climbing.acted(act, "dropped", told=admission.why)
+        loop.attempt_log.acted(act, "dropped", told=admission.why)
         loop.act_on(act.episode, f"Rung {act.rung} was tried for it and dropped: {admission.why}")
         return None
     if refusal is not None:
-        loop.climbing.acted(act, "rejected", version, refusal.reason)
+        loop.attempt_log.acted(act, "rejected", version, refusal.reason)
         loop.act_on(act.episode, f"Version {version}, trained for it, did not replace version {champion.version}: "
                     f"{refusal.reason}")
         return Verdict(act, champion.version, version, refusal)
     if loop.policy.gate is None:
-        loop.climbing.acted(act, "accepted", version)
+        loop.attempt_log.acted(act, "accepted", version)
         loop.act_on(act.episode, f"Version {version}, trained for it, serves instead of {champion.version}")
         champion.version, champion.model = version, newcomer
         loop.monitor.restart()
         return None
-    loop.climbing.acted(act, "trial", version)
+    loop.attempt_log.acted(act, "trial", version)
     loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the gate "
                 "decides")
     loop.deployment.trial = Trial(champion.successor(version, newcomer), act, loop.policy.gate)

@@ -69,12 +69,12 @@ class Loop(Stateful):
         self.watched, self.policy, self.monitor, self.episodes = watched, policy, monitor, episodes
         self.deployment = Deployment(champion, policy.gate)
         self.faults: DataFaults | None = None
-        self.told: dict[str, Episode] = {}
+        self.episodes_by_id: dict[str, Episode] = {}
         self.adaptation_request: AdaptationRequest | None = None
         self.last_act = instant(started)
         self.last_tick: np.datetime64 | None = None
-        self.climbing = AttemptLog(policy)
-        self._unwatched: list[PendingEvidence] = []
+        self.attempt_log = AttemptLog(policy)
+        self._pending_evidence: list[PendingEvidence] = []
         self.units = DataUnits(np.full(len(watched.nodes), np.nan))
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
 
@@ -83,18 +83,18 @@ class Loop(Stateful):
                model: Callable[[str], Forecaster]) -> Loop:
         """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
         loop = cls.restore(state)
-        loop.watched, loop.policy, loop.silent, loop.climbing.policy = watched, policy, frozenset(), policy
+        loop.watched, loop.policy, loop.silent, loop.attempt_log.policy = watched, policy, frozenset(), policy
         loop.deployment.equipped(policy.gate, watched.request, model)
         return loop
 
     def tick(self, moment: Moment) -> Tick:
         """One step at ``moment``; call with rising moments, one cadence apart."""
         needed = [moment.now - self.watched.history, *self.deployment.open_issues,
-                  *(one.issue_time for one in self._unwatched)]
+                  *(one.issue_time for one in self._pending_evidence)]
         panel = self.watched.panel(moment, min(needed))
         labels = panel[self.watched.request.target]
         scores, verdict = self.deployment.update(moment.now, labels, self.watched.label_timeout)
-        self.climbing.closed(scores)
+        self.attempt_log.closed(scores)
         changed = self._monitor(moment, labels, panel)
         if verdict is not None:
             self._tell(moment.now, verdict)
@@ -107,7 +107,7 @@ class Loop(Stateful):
             one.issue(panel, moment.now, shadow=True, beside=beside)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
         newest, variables = self.champion.open[-1], self.monitor.variables
-        self._unwatched.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
+        self._pending_evidence.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
                                                features(panel, variables) if variables else None))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
@@ -115,7 +115,7 @@ class Loop(Stateful):
     def take_in(self, now: np.datetime64, evidence: Sequence[Evidence]) -> tuple[Episode, ...]:
         """Fold evidence that was found outside the loop, such as a source that is silent; the episodes it changed."""
         changed = self.episodes.fold(now, evidence)
-        self.told |= {episode.id: episode for episode in changed}
+        self.episodes_by_id |= {episode.id: episode for episode in changed}
         return changed
 
     @property
@@ -144,8 +144,9 @@ class Loop(Stateful):
         """Feed what short leads show, a cadence after they were due so that usual lateness is over, and what is
         flagged of the data."""
         now, flags = moment.now, {domain: moment.flags(domain) for domain in moment.domains}
-        due = [one for one in self._unwatched if one.issue_time <= now - 2 * self.watched.cadence]
-        self._unwatched = [one for one in self._unwatched if one.issue_time > now - 2 * self.watched.cadence]
+        ripe, pending = now - 2 * self.watched.cadence, self._pending_evidence
+        due = [one for one in pending if one.issue_time <= ripe]
+        self._pending_evidence = [one for one in pending if one.issue_time > ripe]
         evidence: list[Evidence] = []
         quantiles = self.watched.request.quantiles
         for one in due:
@@ -168,12 +169,12 @@ class Loop(Stateful):
 
     def act_on(self, episode_id: str | None, text: str) -> None:
         """Say what was done about an episode, open or closed since: the third sentence of its alarm."""
-        if episode_id is None or episode_id not in self.told:
+        if episode_id is None or episode_id not in self.episodes_by_id:
             return
         if any(one.id == episode_id for one in self.episodes.active()):
-            self.told[episode_id] = self.episodes.act(episode_id, text)
+            self.episodes_by_id[episode_id] = self.episodes.act(episode_id, text)
         else:
-            self.told[episode_id] = self.told[episode_id].with_action(text)
+            self.episodes_by_id[episode_id] = self.episodes_by_id[episode_id].with_action(text)
 
     def _tell(self, now: np.datetime64, verdict: Verdict) -> None:
         """Say what was decided on a version where its episode and its receipt are read."""
@@ -184,7 +185,7 @@ class Loop(Stateful):
                  "rollback": f"{challenger} lost in service, {champion} serves again"}
         outcome = {"accept": "accepted", "reject": "rejected", "rollback": "rolled back"}
         self.act_on(act.episode, f"{words[decided]}: {reason}")
-        self.climbing.decided(act, outcome[decided], now, reason)
+        self.attempt_log.decided(act, outcome[decided], now, reason)
         if decided != "reject":
             self.monitor.restart()
 
@@ -193,7 +194,7 @@ class Loop(Stateful):
             return None
         delay = self.watched.request.leads[-1] + self.watched.cadence
         episodes = self.episodes.active()
-        act = self.policy.trigger.due(now, self.last_act, episodes) or self.climbing.due(now, episodes, delay)
+        act = self.policy.trigger.due(now, self.last_act, episodes) or self.attempt_log.due(now, episodes, delay)
         if act is not None:
             self.last_act, self.adaptation_request = now, act
         return act

@@ -94,9 +94,9 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(events)),
-        alarms=tuple(_alarm(episode, loop.climbing.climbs, evidence_in_words(
+        alarms=tuple(_alarm(episode, loop.attempt_log.attempts, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot))
-                     for episode in (told.shown(clock.shown) for told in loop.told.values())),
+                     for episode in (told.shown(clock.shown) for told in loop.episodes_by_id.values())),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, scores, now),
         standing=(*loop.monitor.standing.values(), *_set_aside(workspace, view, now)),
@@ -130,9 +130,9 @@ def _service(loop: Loop, scores: pd.DataFrame, now: np.datetime64) -> Service | 
     """What the monitor did since the first forecast that was scored."""
     if not len(scores):
         return None
-    health = sum(episode.sort == "health" for episode in loop.told.values())
+    health = sum(episode.sort == "health" for episode in loop.episodes_by_id.values())
     months = float((now - scores["issue_time"].to_numpy()[0]) / np.timedelta64(1, "D")) / 30.5
-    return Service(months, len(loop.told) - health, health)
+    return Service(months, len(loop.episodes_by_id) - health, health)
 
 
 def _base(workspace: Workspace) -> tuple[str, Forecaster]:
@@ -234,10 +234,10 @@ def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
                         else "rollback", str(version)) for time, version in changed.items())
 
 
-def _alarm(episode: Episode, climbs: Sequence[Attempt], evidence: tuple[str, ...]) -> AlarmRow:
+def _alarm(episode: Episode, attempts: Sequence[Attempt], evidence: tuple[str, ...]) -> AlarmRow:
     """Its words; where the ladder acted, with the receipt of every act. What it rests on."""
     alarm, action = episode.alarm, episode.alarm.action
-    receipts = [climb.sentence for climb in climbs if climb.episode == episode.id]
+    receipts = [climb.sentence for climb in attempts if climb.episode == episode.id]
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.phase in ("recovering", "closed") else None

@@ -133,7 +133,7 @@ def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
     episodes: Episodes | None = loop_part(workspace, view, "episodes")
     if episodes is None:
         return ()
-    told: dict[str, Episode] = loop_part(workspace, view, "told")
+    told: dict[str, Episode] = loop_part(workspace, view, "episodes_by_id")
     found = [told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active()]
     return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", str(one.alarm))
                  for one in found)

@@ -131,7 +131,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         first = _first(workspace, step, loop, now)
         if first > now:
             return [], []
-        known, cadence = list(loop.climbing.climbs), loop.watched.cadence
+        known, cadence = list(loop.attempt_log.attempts), loop.watched.cadence
         control, drivers = load_control(step), load_drivers(step)
         needed = min(first - loop.reach, control.earliest(now))
         history = Screened(StoredHistory(lambda since: workspace.history(step, since), needed), control)
@@ -156,7 +156,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
                 break
         if not ticks:
             return [], []
-        for climb in measured_since(known, loop.climbing.climbs):
+        for climb in measured_since(known, loop.attempt_log.attempts):
             post_gain(step, climb)
         _record(step, loop, ticks, workspace.clock)
         post_episodes(step, [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes],

@@ -56,14 +56,14 @@ class DataFaults(Stateful):
     flagged: FlagTickets
     drivers: dict[str, DriverFeed] = field(default_factory=dict)
     wirings: dict[str, Rewiring] = field(default_factory=dict)
-    heard: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
+    compared_until: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
     def watching(self, panel: xr.Dataset) -> DataFaults:
         """The same with drivers and wiring learned from the reference ``panel`` of (time, node) variables: all but the
         target are drivers."""
         times, nodes = panel["time"].values.astype("datetime64[ns]"), self.flagged.nodes
         step = np.median(np.diff(times).astype(np.int64)).astype("timedelta64[ns]")
-        self.heard = _next_day(times[-1])
+        self.compared_until = _next_day(times[-1])
         for name in map(str, panel.data_vars):
             seen = stamps_of(panel[name])
             if name != self.flagged.target and len(seen) >= 2:
@@ -84,9 +84,9 @@ class DataFaults(Stateful):
                 found.append(Evidence(now, driver.newest, self.flagged.nodes, "health", "none", 0.0, "lost driver",
                                       {"driver": name}))
         times = panel["time"].values.astype("datetime64[ns]")
-        while self.wirings and self.heard + 2 * DAY <= now:
-            found += self._compared(self.heard, times, panel)
-            self.heard = self.heard + DAY
+        while self.wirings and self.compared_until + 2 * DAY <= now:
+            found += self._compared(self.compared_until, times, panel)
+            self.compared_until = self.compared_until + DAY
         return found
 
     def _compared(self, day: np.datetime64, times: np.ndarray, panel: xr.Dataset) -> list[Evidence]:

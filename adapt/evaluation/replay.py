@@ -90,7 +90,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
             refused = settle(admission, loop)
             verdicts += [] if refused is None else [refused]
             promotions += admission.admitted and loop.policy.gate is None
-    return ReplayOutcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.told.values()),
+    return ReplayOutcome(loop.policy.name, score_table(scores, loop.watched.nodes), tuple(loop.episodes_by_id.values()),
                          tuple(verdicts), adaptations, promotions, stopwatch.process_time() - began)
 
 

@@ -57,10 +57,10 @@ class Monitor(Stateful):
 
     NOT_KEPT = frozenset({"news"})
 
-    def __init__(self, calibration: Calibration, detector: Detector, witnesses: Channels | None = None) -> None:
+    def __init__(self, calibration: Calibration, detector: Detector, channels: Channels | None = None) -> None:
         self.calibration, self.detector = calibration, detector
         self.history = BlockHistory(calibration.views, calibration.clock)
-        self._witnesses = witnesses
+        self._channels = channels
         self._last: np.datetime64 | None = None
         self.restored()
 
@@ -115,9 +115,9 @@ class Monitor(Stateful):
     def on(cls, period: ReferencePeriod, false_alarms_per_month: float, *, seed: int, by_node: bool = False,
            detector: str = "scan") -> Monitor:
         """The part of ``fit`` that the promise decides, on a reference that was read already."""
-        frozen, live, witnesses = calibrate(period, false_alarms_per_month, seed=seed, by_node=by_node,
+        frozen, live, channels = calibrate(period, false_alarms_per_month, seed=seed, by_node=by_node,
                                             detector=detector)
-        monitor = cls(frozen, live, witnesses)
+        monitor = cls(frozen, live, channels)
         monitor.history.take(period.blocks)
         return monitor
 
@@ -136,17 +136,17 @@ class Monitor(Stateful):
     @property
     def kinds(self) -> tuple[str, ...]:
         """Which kinds of evidence are watched, data tickets aside."""
-        return ("error", *(() if self._witnesses is None else self._witnesses.kinds))
+        return ("error", *(() if self._channels is None else self._channels.kinds))
 
     @property
     def standing(self) -> dict[str, str]:
         """A sentence for each kind that is watched beside errors: how it stands, change or not."""
-        return {} if self._witnesses is None else self._witnesses.standing()
+        return {} if self._channels is None else self._channels.standing()
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables by whose features the context is known (``covariate_shift.features``); none: not watched."""
-        return () if self._witnesses is None else self._witnesses.variables
+        return () if self._channels is None else self._channels.variables
 
     def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
                 context: np.ndarray | None = None) -> tuple[Evidence, ...]:
@@ -192,8 +192,8 @@ class Monitor(Stateful):
         found = self._close() if stale else []
         self.history.add(time, row)
         self._last = time
-        if self._witnesses is not None:
-            self._witnesses.update(pit, context)
+        if self._channels is not None:
+            self._channels.update(pit, context)
         return found + (self._close() if clock.number(time + clock.step) != clock.number(time) else [])
 
     def _close(self) -> list[Evidence]:
@@ -202,13 +202,13 @@ class Monitor(Stateful):
         time, unseen = self.history.close()
         flags = self.detector.update(self.history.streams)
         found = self.news.of(time, flags, self.history.streams, self.history.moments, unseen)
-        if self._witnesses is not None:
-            found += self._witnesses.close(time, time + frozen.clock.step, frozen, unseen)
+        if self._channels is not None:
+            found += self._channels.close(time, time + frozen.clock.step, frozen, unseen)
         return of_nodes_that_vary(found, frozen.nodes, self.history.streams[:, :len(frozen.nodes)])
 
     def restart(self) -> None:
         """Forget what was seen, keep what is normal and the threshold: for a new champion."""
         self.history.restart()
         self.detector.restart()
-        if self._witnesses is not None:
-            self._witnesses.reset()
+        if self._channels is not None:
+            self._channels.reset()

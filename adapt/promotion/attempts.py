@@ -17,10 +17,10 @@ from terracast.streams.stateful import Stateful
 
 @dataclass
 class AttemptLog(Stateful):
-    """``climbs``: receipts of all acts, oldest first; ``errors``: of what was served."""
+    """``attempts``: receipts of all acts, oldest first; ``errors``: of what was served."""
 
     policy: Policy
-    climbs: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     errors: ErrorLevel = field(default_factory=ErrorLevel)
     NOT_KEPT = frozenset({"policy"})
 
@@ -32,12 +32,12 @@ class AttemptLog(Stateful):
             return None
         for episode in episodes:
             ratio = self.errors.ratio(now, episode.since)
-            self.climbs = measured(self.climbs, episode.id, ratio, now, delay + ladder.settle)
-            left = seconds_left(self.policy.budget, self.climbs, now)
-            choice = ladder.choose(now, episode, Situation(ratio, delay, left), self.climbs)
+            self.attempts = measured(self.attempts, episode.id, ratio, now, delay + ladder.settle)
+            left = seconds_left(self.policy.budget, self.attempts, now)
+            choice = ladder.choose(now, episode, Situation(ratio, delay, left), self.attempts)
             if choice.step is not None:
                 rung = choice.step.rung
-                earlier = sum(climb.episode == episode.id and climb.rung == rung for climb in self.climbs)
+                earlier = sum(climb.episode == episode.id and climb.rung == rung for climb in self.attempts)
                 key = f"{episode.id}-{rung}" + (f"-{earlier + 1}" if earlier else "")
                 return AdaptationRequest(key, now, choice.why, episode.id, rung, episode.since)
         return None
@@ -54,15 +54,15 @@ class AttemptLog(Stateful):
             return
         costs = {step.rung: step.seconds for step in steps}
         ratio = self.errors.ratio(act.asked, act.asked if act.since is None else act.since)
-        self.climbs.append(Attempt(act.episode or "schedule", act.rung, act.reason, act.asked, costs.get(act.rung, 0.0),
-                                   ratio, outcome=outcome, version=version, told=told))
+        self.attempts.append(Attempt(act.episode or "schedule", act.rung, act.reason, act.asked,
+                                     costs.get(act.rung, 0.0), ratio, outcome=outcome, version=version, told=told))
 
     def decided(self, act: AdaptationRequest, outcome: str, now: np.datetime64, told: str) -> None:
         """What became of the newest act of this rung for this episode."""
-        for number in range(len(self.climbs) - 1, -1, -1):
-            one = self.climbs[number]
+        for number in range(len(self.attempts) - 1, -1, -1):
+            one = self.attempts[number]
             if (one.episode, one.rung, one.acted_at) == (act.episode, act.rung, act.asked):
-                self.climbs[number] = replace(one, outcome=outcome, decided_at=now, told=told)
+                self.attempts[number] = replace(one, outcome=outcome, decided_at=now, told=told)
                 return
 
 

@@ -126,15 +126,15 @@ class Ladder:
             raise LadderError(f"steps are {names} at {costs} seconds", where="ladder",
                               expected="different rungs, cheapest first", remedy="sort them, drop doubles")
 
-    def choose(self, now: np.datetime64, episode: Episode, situation: Situation, climbs: Sequence[Attempt]) -> Choice:
-        """The next step for an episode; ``climbs`` are all acts so far, of any episode."""
+    def choose(self, now: np.datetime64, episode: Episode, situation: Situation, attempts: Sequence[Attempt]) -> Choice:
+        """The next step for an episode; ``attempts`` are all acts so far, of any episode."""
         if episode.sort == "health":
             return Choice(None, "an outage is a data ticket: nothing to adapt")
-        if episode.costs_since is None:
+        if episode.performance_loss_since is None:
             return Choice(None, "only the context moved and errors did not: nothing to mend")
         if not situation.error_ratio > CALM:
             return Choice(None, f"the error is {situation.error_ratio:.2f} of its usual: nothing to mend")
-        mine = [climb for climb in climbs if climb.episode == episode.id and now - climb.acted_at < MONTH]
+        mine = [climb for climb in attempts if climb.episode == episode.id and now - climb.acted_at < MONTH]
         if mine and mine[-1].outcome not in FAILED:  # what failed changed nothing, so there is nothing to wait for
             judged = mine[-1].serves_since + situation.label_delay + self.settle
             if now < judged:
@@ -164,16 +164,16 @@ class Ladder:
         return Choice(None, "no higher rung is left for it" if mine else "no rung mends such an episode")
 
 
-def seconds_left(budget: float, climbs: Sequence[Attempt], now: np.datetime64) -> float:
+def seconds_left(budget: float, attempts: Sequence[Attempt], now: np.datetime64) -> float:
     """What is left of a budget of seconds for any ``MONTH``."""
-    return budget - sum(climb.seconds for climb in climbs if now - climb.acted_at < MONTH)
+    return budget - sum(climb.seconds for climb in attempts if now - climb.acted_at < MONTH)
 
 
-def measured(climbs: Sequence[Attempt], episode: str, error_ratio: float, now: np.datetime64,
+def measured(attempts: Sequence[Attempt], episode: str, error_ratio: float, now: np.datetime64,
              wait: np.timedelta64) -> list[Attempt]:
     """The receipts, with the error ratio of now in the newest of an episode that came to serve ``wait`` ago or longer;
     what failed has no gain."""
-    told = list(climbs)
+    told = list(attempts)
     for number in range(len(told) - 1, -1, -1):
         if told[number].episode == episode and told[number].outcome not in FAILED:
             if np.isnan(told[number].after) and now - told[number].serves_since >= wait and np.isfinite(error_ratio):

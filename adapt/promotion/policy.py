@@ -90,7 +90,7 @@ class OnEpisode:
 
     def due(self, now: np.datetime64, last: np.datetime64, episodes: Sequence[Episode]) -> AdaptationRequest | None:
         for episode in episodes:
-            since = episode.costs_since
+            since = episode.performance_loss_since
             if since is not None and since > last - self.settle and now - since >= self.settle:
                 return AdaptationRequest(f"{episode.id}-fine-tune", now, f"episode {episode.id}", episode.id)
         return None

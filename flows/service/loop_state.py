@@ -60,13 +60,13 @@ def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
 
 def receipts(workspace: Workspace) -> list[str]:
     """Every act of the ladder so far, and every act that was dropped, in words; none before service."""
-    log: AttemptLog | None = loop_part(workspace, workspace.store.read(), "climbing")
-    return [] if log is None else [one.sentence for one in log.climbs]
+    log: AttemptLog | None = loop_part(workspace, workspace.store.read(), "attempt_log")
+    return [] if log is None else [one.sentence for one in log.attempts]
 
 
 def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
     """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
-    told: dict[str, Episode] = loop_part(workspace, held, "told")
+    told: dict[str, Episode] = loop_part(workspace, held, "episodes_by_id")
     monitor: Monitor = loop_part(workspace, held, "monitor")
     return {name: one.shown(workspace.clock.shown) for name, one in told.items()}, monitor.standing
 

@@ -173,9 +173,9 @@ def test_service_goes_on_whatever_comes(change: Callable[[np.ndarray], None], ru
     for receipt in maker.receipts:
         assert receipt.kept or receipt.why.startswith("dropped: ")
         assert not (receipt.kept and receipt.rung.startswith("explodes"))
-    climbs = loop.climbing.climbs
-    assert len(climbs) == len(maker.receipts)
-    assert all(climb.told and climb.outcome == "dropped" for climb in climbs if climb.rung.startswith("explodes"))
+    attempts = loop.attempt_log.attempts
+    assert len(attempts) == len(maker.receipts)
+    assert all(climb.told and climb.outcome == "dropped" for climb in attempts if climb.rung.startswith("explodes"))
     assert not isinstance(loop.champion.model, Burst)
 
 
@@ -184,7 +184,7 @@ def test_labels_that_never_come_close_without_a_score(runs: Callable[..., Ran]) 
     late = [score for tick in ticks for score in tick.scores if score.issue_time > _clean()["time"].values[24 * BAD]]
     assert late and all((score.labels == 0).all() and np.isnan(score.crps).all() for score in late)
     assert len(loop.champion.open) < 10  # nothing is waited for for ever
-    assert any("health" in episode.id for episode in loop.told.values())
+    assert any("health" in episode.id for episode in loop.episodes_by_id.values())
 
 
 def test_a_node_that_comes_back_after_a_month_is_scored_again(runs: Callable[..., Ran]) -> None:
@@ -198,7 +198,7 @@ def test_a_node_that_comes_back_after_a_month_is_scored_again(runs: Callable[...
 
 
 def test_constant_targets_end_in_a_data_ticket(runs: Callable[..., Ran]) -> None:
-    told = runs(_constant)[0].told.values()
+    told = runs(_constant)[0].episodes_by_id.values()
     assert any(episode.sort == "health" and "repeats" in episode.alarm.what for episode in told)
 
 

@@ -128,7 +128,7 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
         acts.append(tick.act)
         labels += sum(int(score.labels[1]) for score in tick.scores)
         loop = Loop.resume(loop.state(), watched, policy, lambda version: beginning.base)  # type: ignore[arg-type]
-    found = [one for one in loop.told.values() if says in one.alarm.what]
+    found = [one for one in loop.episodes_by_id.values() if says in one.alarm.what]
     assert len(found) == 1 and found[0].sort == "health" and found[0].count == 1
     assert found[0].nodes == nodes and abs(found[0].since - panel["time"].values[24 * since]) <= 13 * HOUR
     assert not any(act is not None and act.episode == found[0].id for act in acts)

@@ -160,14 +160,14 @@ def test_an_episode_says_which_kinds_spoke_and_what_that_means(sorts, says, cost
     one = heard(*sorts)
     assert says in one.alarm.meaning and set(one.channels) == {"error" if sort == "level" else sort for sort in sorts}
     assert all(SAID[sort] in one.alarm.what for sort in sorts)
-    assert one.costs_since == (None if costs is None else START + costs * DAY)
+    assert one.performance_loss_since == (None if costs is None else START + costs * DAY)
     assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
     assert one.sort == ("level" if "level" in sorts else one.sort)  # what errors say names it
 
 
 def test_what_was_not_watched_is_not_said_to_be_steady():
     assert heard("level", watched=("error",)).alarm.meaning == ""
-    assert heard("health").costs_since is None
+    assert heard("health").performance_loss_since is None
 
 
 

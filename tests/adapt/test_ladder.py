@@ -32,14 +32,14 @@ def test_cheapest_suited_rung_first_and_only_with_labels() -> None:
 
 
 def test_it_climbs_only_when_the_rung_below_did_not_bring_the_error_back() -> None:
-    climbs = [Attempt("e", "output", "because", AT + 4 * DAY, 1.0, before=1.6)]
-    assert LADDER.choose(AT + 6 * DAY, EPISODE, NOW, climbs).step is None
+    attempts = [Attempt("e", "output", "because", AT + 4 * DAY, 1.0, before=1.6)]
+    assert LADDER.choose(AT + 6 * DAY, EPISODE, NOW, attempts).step is None
     later = AT + 20 * DAY
-    assert LADDER.choose(later, EPISODE, Situation(1.25, DAY), climbs).step is None
-    higher = LADDER.choose(later, EPISODE, Situation(1.5, DAY), climbs)
+    assert LADDER.choose(later, EPISODE, Situation(1.25, DAY), attempts).step is None
+    higher = LADDER.choose(later, EPISODE, Situation(1.5, DAY), attempts)
     assert higher.step is not None and higher.step.rung == "adapter" and "output did not" in higher.why
-    climbs.append(Attempt("e", "fine-tune", "because", AT + 40 * DAY, 60.0, before=1.5))
-    assert LADDER.choose(AT + 60 * DAY, EPISODE, Situation(1.5, DAY), climbs).why == "no higher rung is left for it"
+    attempts.append(Attempt("e", "fine-tune", "because", AT + 40 * DAY, 60.0, before=1.5))
+    assert LADDER.choose(AT + 60 * DAY, EPISODE, Situation(1.5, DAY), attempts).why == "no higher rung is left for it"
 
 
 def test_outages_calm_errors_and_empty_purses_are_left_alone() -> None:
@@ -54,9 +54,9 @@ def test_outages_calm_errors_and_empty_purses_are_left_alone() -> None:
 
 
 def test_receipts_measure_the_gain_afterwards_and_survive_json() -> None:
-    climbs = [Attempt("e", "output", "because", AT, 1.0, before=1.6)]
-    assert np.isnan(measured(climbs, "e", 1.2, AT + 2 * DAY, 7 * DAY)[0].gain)
-    told = measured(climbs, "e", 1.15, AT + 8 * DAY, 7 * DAY)
+    attempts = [Attempt("e", "output", "because", AT, 1.0, before=1.6)]
+    assert np.isnan(measured(attempts, "e", 1.2, AT + 2 * DAY, 7 * DAY)[0].gain)
+    told = measured(attempts, "e", 1.15, AT + 8 * DAY, 7 * DAY)
     assert told[0].gain == pytest.approx(0.75)
     assert measured(told, "e", 3.0, AT + 9 * DAY, 7 * DAY) == told
     assert Attempt.restore(unpack(pack(told[0].state()))) == told[0]

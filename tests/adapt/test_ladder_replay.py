@@ -77,10 +77,10 @@ def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None
     loop, start = _loop(history, _policy())
     maker = Executor(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
     outcome = replay(loop, history, start, start + 50 * DAY, maker)
-    assert [climb.rung for climb in loop.climbing.climbs][:2] == ["broken", "mean"]
+    assert [climb.rung for climb in loop.attempt_log.attempts][:2] == ["broken", "mean"]
     assert [receipt.kept for receipt in maker.receipts][:2] == [False, True]
     assert "exploded" in maker.receipts[0].why
-    first, second = loop.climbing.climbs[:2]
+    first, second = loop.attempt_log.attempts[:2]
     assert (first.outcome, second.outcome) == ("dropped", "accepted") and np.isnan(first.after)
     assert second.acted_at - first.acted_at < DAY * 4  # what changed nothing is not waited for
     assert second.gain > 0.9 and second.version == f"{second.episode}-mean"  # in service, not on trial
@@ -98,7 +98,7 @@ def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[o
     saved = loop.state()
     again = Loop.resume(saved, loop.watched, loop.policy, lambda version: Constant(10.0))
     same_trees(again.state(), saved)
-    assert again.climbing.climbs and again.climbing.climbs == loop.climbing.climbs
+    assert again.attempt_log.attempts and again.attempt_log.attempts == loop.attempt_log.attempts
 
 
 def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
@@ -117,7 +117,7 @@ def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
     rungs = {"mean": Mean("mean", True), "remembered": Recall(past.regimes, versions.__getitem__)}
     maker = Executor(FineTune(), rungs, past=past, versions=versions)
     outcome = replay(loop, world, start, start + 99 * DAY, maker)
-    accepted = [climb for climb in loop.climbing.climbs if climb.outcome == "accepted"]
+    accepted = [climb for climb in loop.attempt_log.attempts if climb.outcome == "accepted"]
     assert next(climb.rung for climb in accepted) == "mean" and accepted[-1].rung == "remembered"
     assert time[24 * 90] < accepted[-1].acted_at and loop.champion.model is versions["base"]
     assert outcome.promotions >= 2 and past.regimes.base == "base" and past.regimes.held

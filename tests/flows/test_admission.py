@@ -60,7 +60,7 @@ def test_live_service_and_replay_come_to_the_same_verdict(in_service) -> None:  
         replayed = _in_memory(workspace, act, past)
         version = carry_out_request(workspace)
         live = load_loop(workspace, workspace.store.read())
-        mine, theirs = live.climbing.climbs[-1], replayed.climbing.climbs[-1]
+        mine, theirs = live.attempt_log.attempts[-1], replayed.attempt_log.attempts[-1]
         assert (mine.outcome, mine.told, str(mine.before)) == (theirs.outcome, theirs.told, str(theirs.before))
         assert (version is None) == (theirs.version is None) and live.adaptation_request is None
         assert replayed.adaptation_request is None

@@ -71,7 +71,7 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
         act = _wish(workspace, rung)
         version = carry_out_request(workspace)
         loop = load_loop(workspace, workspace.store.read())
-        climb = loop.climbing.climbs[-1]
+        climb = loop.attempt_log.attempts[-1]
         assert loop.adaptation_request is None and (climb.rung, climb.version) == (rung, version)
         if version is None:
             assert climb.outcome == "dropped" and climb.told and loop.challenger is None
@@ -86,7 +86,7 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
         assert receipt["rung"] == rung and receipt["kept"] and receipt["seconds"] > 0
         assert carry_out_request(workspace) is None  # nothing is left to do
     assert "fine-tune" in made and len(made) >= 3, made
-    dropped = {climb.rung: climb.told for climb in loop.climbing.climbs if climb.outcome == "dropped"}
+    dropped = {climb.rung: climb.told for climb in loop.attempt_log.attempts if climb.outcome == "dropped"}
     assert "no weights to adapt" in dropped["adapter"]
     past = VersionHistory.restore(saved_beside(workspace.store.read(), "past"))
     assert past.regimes.base == "1" and [one.version for one in past.regimes.held] == [
@@ -109,7 +109,7 @@ def _a_wrapped_version_serves_is_told_of_and_rolled_back(city) -> None:  # type:
     assert step.champion == version and step.ticks == 4
     _wish(workspace, "continue", "again")  # acts beneath the correction: nothing piles up, nothing fails
     made = carry_out_request(workspace)
-    told = load_loop(workspace, workspace.store.read()).climbing.climbs[-1].told
+    told = load_loop(workspace, workspace.store.read()).attempt_log.attempts[-1].told
     assert made is not None or "cannot be trained" not in told
     page = report_on(workspace, city.day(SEED_DAYS + 1), city.folder / "report.html")
     assert page.stat().st_size > 10_000
@@ -213,15 +213,15 @@ def test_on_beijing_with_a_planted_change_the_ladder_acts_by_itself(tmp_path: Pa
     workspace = Workspace.open(config)
     step = watch_once(workspace, start + np.timedelta64(135, "D"))
     loop = load_loop(workspace, workspace.store.read())
-    climbs = loop.climbing.climbs
-    assert step.alarms and climbs and set(step.receipts) == {climb.sentence for climb in climbs}
+    attempts = loop.attempt_log.attempts
+    assert step.alarms and attempts and set(step.receipts) == {climb.sentence for climb in attempts}
     versions = {version.number: version for version in workspace.registry.versions()}
-    made = [climb for climb in climbs if climb.version is not None]
+    made = [climb for climb in attempts if climb.version is not None]
     assert made and len(versions) == len(made) + 1
     for climb in made:
         assert versions[climb.version].lineage.episode_id == climb.episode
         assert versions[climb.version].lineage.policy_rung == climb.rung
-    accepted = [climb for climb in climbs if climb.outcome == "accepted"]
+    accepted = [climb for climb in attempts if climb.outcome == "accepted"]
     if accepted:  # what serves was let in by the gate, is better, and its gain in service is told
         assert loop.champion.version == accepted[-1].version == workspace.registry.champion()
         assert "accept" in str(workspace.registry.why(accepted[-1].version or ""))

@@ -32,7 +32,7 @@ class Record:
     """What a reference says of one kind: block means (block, statistic, node), and how far off its blocks were,
     cross-fitted, at each node and for all (block, node + 1)."""
 
-    witness: CovariateShift | IntervalCalibration
+    channel: CovariateShift | IntervalCalibration
     means: np.ndarray
     distances: np.ndarray
 
@@ -49,14 +49,14 @@ class Record:
     @classmethod
     def of_pits(cls, pits: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
         """From ``pits`` (time, node) in these blocks (time,) of ``size`` steps."""
-        witness = IntervalCalibration()
-        means = _block_means(IntervalCalibration.rows(pits), block, numbers, witness.enough(size))
-        return cls(witness, means, with_common(witness.distances(means)))
+        channel = IntervalCalibration()
+        means = _block_means(IntervalCalibration.rows(pits), block, numbers, channel.enough(size))
+        return cls(channel, means, with_common(channel.distances(means)))
 
 
 def share_of(records: tuple[Record, ...]) -> float:
     """Which share of the promise they have all together."""
-    return sum(sum(SHARES[one.witness.kind]) for one in records)
+    return sum(sum(SHARES[one.channel.kind]) for one in records)
 
 
 class FrozenMonitor(Protocol):
@@ -82,7 +82,7 @@ class Channels(Stateful):
     distances (of nodes, of all); ``past``: the latest block means of each.
     """
 
-    witnesses: tuple[CovariateShift | IntervalCalibration, ...]
+    channels: tuple[CovariateShift | IntervalCalibration, ...]
     scan: WindowScan
     usual: tuple[tuple[np.ndarray, np.ndarray], ...]
     past: list[np.ndarray]
@@ -96,34 +96,34 @@ class Channels(Stateful):
         What was served in the reference is not known, only cross-fitted forecasts are: intervals are compared with
         what is served from now on.
         """
-        streams = np.concatenate([compared(one.witness, one.distances) for one in records], axis=1)
+        streams = np.concatenate([compared(one.channel, one.distances) for one in records], axis=1)
         nodes = records[0].means.shape[2]
         rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
                           for one in records
-                          for share in (SHARES[one.witness.kind][0] / nodes, SHARES[one.witness.kind][1])])
+                          for share in (SHARES[one.channel.kind][0] / nodes, SHARES[one.channel.kind][1])])
         kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
-        usual = tuple((mean_seen(with_common(one.witness.standardised(one.means))),
+        usual = tuple((mean_seen(with_common(one.channel.standardised(one.means))),
                        np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
                       for one in records)
         past = [one.means[-REACH:].copy() for one in records]
         reference = ReferenceStatistics(streams, kinds, rates)
-        made = cls(tuple(one.witness for one in records), WindowScan.fit(reference), usual, past)
+        made = cls(tuple(one.channel for one in records), WindowScan.fit(reference), usual, past)
         made.reset()
         return made, WindowScan.crossed(reference)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Which kinds of evidence are watched."""
-        return tuple(one.kind for one in self.witnesses)
+        return tuple(one.kind for one in self.channels)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables whose features the context is known by; none where it is not watched."""
-        return next((one.variables for one in self.witnesses if isinstance(one, CovariateShift)), ())
+        return next((one.variables for one in self.channels if isinstance(one, CovariateShift)), ())
 
     def reset(self) -> None:
         """Forget how well intervals held: another forecaster serves. The context is nobody's and stays."""
-        for at, one in enumerate(self.witnesses):
+        for at, one in enumerate(self.channels):
             if isinstance(one, IntervalCalibration):
                 self.past[at] = np.full_like(self.past[at], np.nan)
 
@@ -132,7 +132,7 @@ class Channels(Stateful):
         if not self._open:
             self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
         rows = [context if isinstance(one, CovariateShift) else None if pits is None else one.rows(pits[None])[0]
-                for one in self.witnesses]
+                for one in self.channels]
         self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
                       for (sums, counts), row in zip(self._open, rows, strict=True)]
 
@@ -141,21 +141,21 @@ class Channels(Stateful):
         threshold into words; ``ill`` (node,): nodes that have a data ticket already."""
         self._close_block(frozen.block)
         standardised = [with_common(one.standardised(past)) for one,
-                        past in zip(self.witnesses, self.past, strict=True)]
+                        past in zip(self.channels, self.past, strict=True)]
         distances = [with_common(one.distances(one.standardised(past)))
-                     for one, past in zip(self.witnesses, self.past, strict=True)]
-        streams = [compared(*each) for each in zip(self.witnesses, distances, strict=True)]
+                     for one, past in zip(self.channels, self.past, strict=True)]
+        streams = [compared(*each) for each in zip(self.channels, distances, strict=True)]
         scores, _ = self.scan.latest(np.concatenate(streams, axis=1))
         scores = np.nan_to_num(scores).reshape(len(WINDOWS), len(distances), -1)
         scores[:, :, :-1] = np.where(ill, 0.0, scores[:, :, :-1])
         found: list[Evidence] = []
-        for at, witness in enumerate(self.witnesses):
+        for at, channel in enumerate(self.channels):
             averages, quantiles = self.usual[at]
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
             moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], standardised[at][..., place],
                             quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
-            telling = [one for one in moved if witness.is_alarm(one.now, one.before, one.rank)]
-            found += [_evidence(witness, group, averages, frozen, time, end, len(distances[at]))
+            telling = [one for one in moved if channel.is_alarm(one.now, one.before, one.rank)]
+            found += [_evidence(channel, group, averages, frozen, time, end, len(distances[at]))
                       for group in _grouped(telling, len(frozen.nodes))]
         return found
 
@@ -163,20 +163,20 @@ class Channels(Stateful):
         """A sentence for each kind on how the network has stood over the last ``LATELY`` blocks, change or not: a
         season that the reference has not seen comes slowly, and is no news on any day of it."""
         standardised = {}
-        for witness, past, (_, quantiles) in zip(self.witnesses, self.past, self.usual, strict=True):
-            latest = witness.standardised(past[-LATELY:])
+        for channel, past, (_, quantiles) in zip(self.channels, self.past, self.usual, strict=True):
+            latest = channel.standardised(past[-LATELY:])
             alone = latest.shape[2] == 1
-            distance = mean_seen(with_common(witness.distances(latest)))[0 if alone else -1]
+            distance = mean_seen(with_common(channel.distances(latest)))[0 if alone else -1]
             if np.isfinite(distance):
                 rank = _rank(quantiles[0 if alone else 1], float(distance))
-                standardised[witness.kind] = witness.standing(mean_seen(with_common(latest))[..., 0 if alone else -1],
+                standardised[channel.kind] = channel.standing(mean_seen(with_common(latest))[..., 0 if alone else -1],
                                                               rank)
         return standardised
 
     def _close_block(self, size: int) -> None:
-        for at, witness in enumerate(self.witnesses):
+        for at, channel in enumerate(self.channels):
             sums, counts = self._open[at] if self._open else (np.zeros(self.past[at].shape[1:]),) * 2
-            mean = np.where(counts >= witness.enough(size), sums / np.maximum(counts, 1), np.nan)
+            mean = np.where(counts >= channel.enough(size), sums / np.maximum(counts, 1), np.nan)
             self.past[at] = np.concatenate([self.past[at], mean[None]])[-REACH:]
         self._open = []
 
@@ -220,18 +220,18 @@ def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
     return [group for group in ways if group]
 
 
-def _evidence(witness: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray,
+def _evidence(channel: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray,
               frozen: FrozenMonitor,
               time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
     """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
     best = max(group, key=lambda one: one.strength)
     wide = best.place == len(frozen.nodes)
     names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
-    details, direction = witness.details(best.standardised, best.told_before, usual[:, best.place], best.rank)
+    details, direction = channel.details(best.standardised, best.told_before, usual[:, best.place], best.rank)
     since, oldest, youngest = (end - age * frozen.span
                                for age in (best.began.age, best.began.oldest, best.began.youngest))
     stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)
-    return Evidence(time, since, names, witness.kind, direction, best.strength, details=details, earliest=oldest,
+    return Evidence(time, since, names, channel.kind, direction, best.strength, details=details, earliest=oldest,
                     latest=youngest, windows=stated)
 
 
@@ -249,14 +249,14 @@ def with_common(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
 
 
-def compared(witness: CovariateShift | IntervalCalibration, distances: np.ndarray) -> np.ndarray:
+def compared(channel: CovariateShift | IntervalCalibration, distances: np.ndarray) -> np.ndarray:
     """What the scan compares of ``distances`` (block, node + 1): of intervals those of all, and what the nodes' are
     beside them, for days are hard to forecast for all at once; contexts, and less than three nodes, as they are.
 
     >>> compared(IntervalCalibration(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
     [[-1.0, 0.0, 3.0, 2.0]]
     """
-    if isinstance(witness, CovariateShift) or distances.shape[1] < 4:
+    if isinstance(channel, CovariateShift) or distances.shape[1] < 4:
         return distances
     return np.concatenate([distances[:, :-1] - distances[:, -1:], distances[:, -1:]], axis=1)
 

@@ -104,7 +104,7 @@ def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: i
     scan, chosen = WindowScan.fit(reference), detector_named(detector)
     fitted: Detector = scan if chosen is WindowScan else chosen.fit(reference)
     rehearsal = fitted.rehearsal(reference)
-    witnesses, beside = (None, None) if not records else Channels.fit(records, promised)
+    channels, beside = (None, None) if not records else Channels.fit(records, promised)
 
     def trial(rows: np.ndarray) -> Callable[[float], np.ndarray]:
         flags, others = rehearsal(rows), None if beside is None else by_place(
@@ -121,4 +121,4 @@ def calibrate(period: ReferencePeriod, false_alarms_per_month: float, *, seed: i
                          EValues.fit(streams, kinds), period.span)
     live = fitted.at(limit)
     live.update_many(streams, len(streams))
-    return frozen, live, witnesses
+    return frozen, live, channels

@@ -109,7 +109,7 @@ class Episode(Stateful):
         return {channel: found[channel] for channel in CHANNELS if channel in found}
 
     @property
-    def costs_since(self) -> np.datetime64 | None:
+    def performance_loss_since(self) -> np.datetime64 | None:
         """When labels first told of it, by errors or by intervals that do not hold; None: it has cost nothing yet (only
         the context moved, or it is a data ticket), so that there is nothing to train for."""
         return min((one.first for channel, one in self.channels.items() if channel in COSTS), default=None)
