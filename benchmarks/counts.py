@@ -63,7 +63,8 @@ class CountBench:
 
     def answer(self, data: str, command: str, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
         """The bench's one form; ``terracast`` is the base that `init` chooses for counts."""
-        rows, labels = [], self.labels
+        labels = self.labels
+        rows: list[dict[str, Any]] = []
         for name, method in METHODS.items():
             quantiles, mean = method(self)
             rows.append({"method": name, "data": data, "target": self.target} | _scored(quantiles, mean, labels))
