@@ -75,7 +75,7 @@ class CountForecaster:
     ...                    {"domain": "crime", "kind": "event", "step": "1D"})
     >>> request = Request("thefts", panel.time.values[-1], 7, np.timedelta64(1, "D"), (0.1, 0.5, 0.9))
     >>> CountForecaster.fit(panel, request, steps=1, seed=0).forecast(panel, request).thefts.values[0, 0, 0].tolist()
-    [0.0, 0.0, 1.0]
+    [0.0, 0.0, 2.0]
     """
 
     name: ClassVar[str] = "counts"
