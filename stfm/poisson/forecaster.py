@@ -75,7 +75,7 @@ class CountForecaster:
     ...                    {"domain": "crime", "kind": "event", "step": "1D"})
     >>> request = Request("thefts", panel.time.values[-1], 7, np.timedelta64(1, "D"), (0.1, 0.5, 0.9))
     >>> CountForecaster.fit(panel, request, steps=1, seed=0).forecast(panel, request).thefts.values[0, 0, 0].tolist()
-    [0.0, 0.0, 1.0]
+    [0.0, 0.0, 2.0]
     """
 
     name: ClassVar[str] = "counts"
@@ -115,7 +115,9 @@ class CountForecaster:
         merged = replace(self._rates_of(panel["node"].values), season=self.rates.season)
         more = own.exposure > merged.exposure
         merged = replace(merged, events=np.where(more, own.events, merged.events),
-                         exposure=np.where(more, own.exposure, merged.exposure))
+                         exposure=np.where(more, own.exposure, merged.exposure),
+                         own_events=np.where(more[:, None], own.own_events, merged.own_events),
+                         own_exposure=np.where(more[:, None], own.own_exposure, merged.own_exposure))
         nodes = tuple(str(one) for one in panel["node"].values)
         begun = CountForecaster(self.target, self.step, nodes, merged, self.coefficients, self.spread, self.horizon)
         return begun.learnt(counts, times, _near(panel), seed)
@@ -219,7 +221,7 @@ class CountForecaster:
         season = self.rates.season[phase]
         less = 0.0 if label is None else label
         rate = self.rates.of_node(less, 0.0 if label is None else season, node)
-        mine = self.rates.own_events[node, own] - less
+        mine = np.maximum(self.rates.own_events[node, own] - less, 0.0)  # a label may be newer than what was measured
         wanted = (self.rates.own_exposure[node, own] - (0.0 if label is None else season)) * rate
         columns = [np.ones(len(node)), np.log(rate), np.log(season),
                    np.log((mine + SOME) / (np.maximum(wanted, 0.0) + SOME))]

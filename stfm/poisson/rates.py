@@ -41,7 +41,8 @@ class CountRates:
         """The rate of nodes, shrunk to the mean one; without some of what was seen, so that a label does not teach its
         own forecast."""
         prior = self.mean
-        return np.asarray((self.events[node] - less_events + 1.0) / (self.exposure[node] - less_exposure + 1.0 / prior))
+        events = np.maximum(self.events[node] - less_events, 0.0)
+        return np.asarray((events + 1.0) / (np.maximum(self.exposure[node] - less_exposure, 0.0) + 1.0 / prior))
 
 
 def season_length(step: np.timedelta64) -> tuple[int, int]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import nbinom, poisson
+from scipy.special import gammaln
+from scipy.stats import nbinom
 
 STEPS = 25
 STEEPEST = 20.0  # of a log mean
 LEAN = 5.0  # events that the prior weighs
 LARGEST = 1e6
+LEAST_SPREAD = 1e-5  # nearer to Poisson than any quantile shows
+TABLED = 40  # counts of which the chance is summed up at once
 
 
 def fitted(features: np.ndarray, counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -43,8 +46,13 @@ def quantiles(mean: np.ndarray, spread: np.ndarray, levels: tuple[float, ...]) -
     [[2.0, 4.0, 7.0]]
     """
     mean, spread = np.broadcast_arrays(np.clip(mean, 1e-9, LARGEST), spread)
-    wide = spread > 1e-4
-    size = 1 / np.where(wide, spread, 1.0)
-    laws = np.where(wide[..., None], nbinom.ppf(np.array(levels), size[..., None], (size / (size + mean))[..., None]),
-                    poisson.ppf(np.array(levels), mean[..., None]))
-    return np.asarray(np.maximum(laws, 0.0))
+    size = 1 / np.maximum(spread, LEAST_SPREAD)[..., None]
+    share = size / (size + mean[..., None])
+    number = np.arange(TABLED)
+    chance = np.exp(gammaln(number + size) - gammaln(size) - gammaln(number + 1) + size * np.log(share)
+                    + number * np.log1p(-share)).cumsum(axis=-1)
+    found = (chance[..., None, :] < np.array(levels)[:, None] - 1e-12).sum(axis=-1).astype(float)
+    beyond = chance[..., -1] < max(levels)  # large means are asked of scipy
+    if beyond.any():
+        found[beyond] = nbinom.ppf(np.array(levels), size[beyond], share[beyond])
+    return found

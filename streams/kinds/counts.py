@@ -46,7 +46,7 @@ def expected_of(quantiles: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     averaged. Within some hundredths for means from 0.1 on, where quantiles in steps of a tenth are known.
 
     >>> expected_of(np.array([[0.0, 1.0, 2.0]]), (0.1, 0.5, 0.9)).round(1).tolist()
-    [1.2]
+    [1.1]
     """
     told = np.asarray(levels)
     total, weight = np.zeros(quantiles.shape[:-1]), np.zeros(quantiles.shape[:-1])

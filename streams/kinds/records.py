@@ -46,8 +46,8 @@ def records(path: str | Path, *, separator: str | None = None, decimal: str | No
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "thefts.csv"
     ...     _ = file.write_text("wann;Breite;Länge\\n2020-01-01 10:00;52,5;13,4\\n")
-    ...     records(file).iloc[0].tolist()
-    ['2020-01-01 10:00', 52.5, 13.4]
+    ...     records(file).to_csv(index=False).split()
+    ['wann,Breite,Länge', '2020-01-01', '10:00,52.5,13.4']
     """
     path = Path(path)
     if not path.is_file():

@@ -30,15 +30,21 @@ def test_what_is_walked_and_what_is_left_out(tmp_path: Path) -> None:
     long = daily(tmp_path / "river" / "level.csv", 250)
     grid = tmp_path / "grid.nc"
     xr.Dataset({"t": (("time", "lat", "lon"), np.zeros((300, 2, 2)))},
-               {"time": pd.date_range("2020-01-01", periods=300)}).to_netcdf(grid)
+               {"time": pd.date_range("2020-01-01", periods=300), "lat": [1.0, 2.0], "lon": [5.0, 6.0]}).to_netcdf(grid)
+    months = tmp_path / "months.nc"
+    xr.Dataset({"z": (("month", "lat", "lon"), np.zeros((2, 2, 2)))},
+               {"month": [1, 7], "lat": [1.0, 2.0], "lon": [5.0, 6.0]}).to_netcdf(months)
     events = tmp_path / "events.parquet"
-    pd.DataFrame({"time": pd.date_range("2020-01-01", periods=60), "lon": np.arange(60.0), "lat": np.arange(60.0),
-                  "what": "fire"}).to_parquet(events)
+    random = np.random.default_rng(0)
+    pd.DataFrame({"time": pd.date_range("2020-01-01", periods=4000, freq="h"), "lon": random.uniform(5, 6, 4000),
+                  "lat": random.uniform(1, 2, 4000), "what": "fire"}).to_parquet(events)
     found = looked_into(long)
     assert isinstance(found, Data) and (found.steps, found.nodes) == (250, 1)
     assert found.end == found.first + pd.Timedelta("250D")
-    assert "raster" in str(looked_into(grid)) and "events" in str(looked_into(events))
-    assert looked_into(daily(tmp_path / "short.csv", 20)) == "20 steps of 200"
+    steps = [(one.steps, one.nodes) for one in (looked_into(grid), looked_into(events)) if isinstance(one, Data)]
+    assert steps[0] == (300, 4) and steps[1][0] == 167
+    assert "month (2)" in str(looked_into(months)) and "100 steps or more" in str(looked_into(months))
+    assert str(looked_into(daily(tmp_path / "short.csv", 20))).startswith("20 steps, under 100: too few")
     daily(tmp_path / "river" / "other.csv", 250)
     assert files_of(tmp_path / "river", 1) == [long] and len(files_of(tmp_path / "river", 2)) == 2
 
