@@ -19,17 +19,14 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from terracast.streams.errors import ReadError
-from terracast.streams.readers import read
-from terracast.streams.readers.local_time import DROPPED
+from terracast.streams.readers import TEXT, read_counted
+from terracast.streams.readers.tables import Reading
 from terracast.streams.sources.contract import Cursor, SourceBatch
 
 UNFINISHED = "unfinished"
-SAME_STEP = "another reading of the same step"
 SETTLE = pd.Timedelta("1min")
-TEXT_TABLES = {".csv"}
 PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 STILL_CHANGING = "the file is still being written: it is read at the next look"
 NO_LINE_END = "the last line has no end yet: it is read when the file has stood still for a while"
@@ -53,7 +50,7 @@ class SeenFile:
 
 
 class FilesSource:
-    """A file, all files of a folder, or a pattern (``**`` too); ``reading``: arguments of ``streams.readers.read``.
+    """A file, all files of a folder, or a pattern (``**`` too); ``reading``: options of ``streams.readers.read``.
 
     ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
     ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
@@ -100,11 +97,11 @@ class FilesSource:
 
     def _batch(self, path: Path, seen: SeenFile, before: SeenFile | None, held: dict[str, object]) -> SourceBatch:
         """Read one file; ``held`` is brought up to date."""
-        panel, refused, cut = None, None, False
+        found, refused, cut = None, None, False
         try:
-            cut = path.suffix.lower() in TEXT_TABLES and _last_line_open(path) \
+            cut = path.suffix.lower() in TEXT and _last_line_open(path) \
                 and not self._stands_still(path, before, seen)
-            panel = self._whole_lines(path) if cut else read(path, domain=self.domain, **self._reading)
+            found = self._whole_lines(path) if cut else self._read(path)
         except ReadError as error:
             refused = str(error)
         except FileNotFoundError:  # moved away in this moment, which the next lines say
@@ -117,16 +114,20 @@ class FilesSource:
             return SourceBatch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
-        if panel is None:
+        if found is None:
             return SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
-        rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
+        panel, rows = found.panel, found.rows
         notes = [NO_LINE_END] if cut else []
-        if panel.attrs.get("same_step_dropped"):
-            rejected[SAME_STEP] = int(panel.attrs["same_step_dropped"])
         if panel.attrs.get("stamps_moved"):
             notes.append(f"{panel.attrs['stamps_moved']} rows lay off the clock, by up to "
                          f"{panel.attrs['stamps_moved_by']}: they were taken to the nearest step")
-        return SourceBatch(self.domain, panel, dict(held), str(path), rejected=rejected, notes=tuple(notes))
+        return SourceBatch(self.domain, panel, dict(held), str(path), rejected=dict(rows.rejected),
+                           duplicate=rows.duplicate, read=rows.read, missing=rows.missing, joined=rows.joined,
+                           notes=tuple(notes), arrived=None if self._clock is None else self._clock())
+
+    def _read(self, path: Path) -> Reading:
+        latest = {} if self._clock is None else {"latest": self._clock()}
+        return read_counted(path, domain=self.domain, **latest, **self._reading)
 
     def _stands_still(self, path: Path, before: SeenFile | None, seen: SeenFile) -> bool:
         if self._clock is None:
@@ -134,12 +135,12 @@ class FilesSource:
         touched = np.datetime64(os.stat(path).st_mtime_ns, "ns")
         return bool(self._clock() - touched >= self._settle.to_timedelta64())
 
-    def _whole_lines(self, path: Path) -> xr.Dataset:
+    def _whole_lines(self, path: Path) -> Reading:
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / path.name
             data = path.read_bytes()
             part.write_bytes(data[: data.rfind(b"\n") + 1])
-            return read(part, domain=self.domain, **self._reading)
+            return self._read(part)
 
     def _paths(self) -> list[Path]:
         if self._place.is_dir() and self._place.suffix != ".zarr":
