@@ -110,7 +110,7 @@ def config_of(out: Path, model: str) -> Path:
     config = out / "terracast.toml"
     if config.exists():
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
-                            remedy="edit it, name another folder with --folder, or add a file with `terracast add FILE`")
+                            remedy="edit it, name another folder with --folder, or type `terracast add FILE`")
     try:
         check_name(model)
     except ValueError as error:
@@ -137,7 +137,7 @@ def _pairs_only(reading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_known_domains(schema: FileSchema, first: FileSchema) -> FileSchema:
-    """A further file of the same variables and step as the first is of the same domain; one of weather alone is weather."""
+    """A further file of the variables and step of the first is of its domain; one of weather alone is weather."""
     held = {(tuple(map(str, one.panel.data_vars)), one.step): one.domain for one in first.sources}
     own = as_domain(schema.path.stem)
     sources = []
@@ -178,7 +178,8 @@ def source_lines(schema: FileSchema, source: SourceSchema, out: Path, delay: str
     options = {name: value for name, value in source.options.items() if name != "delay"}
     order = ("variables", "units", "step", "anchor", "calendar")
     lines = [_option_line(name, options[name], source.why.get(name, "")) for name in order if name in options]
-    lines += [_option_line(name, value, source.why.get(name, "")) for name, value in options.items() if name not in order]
+    lines += [_option_line(name, value, source.why.get(name, "")) for name, value in options.items()
+              if name not in order]
     lines += [f"# {_option_line(name, value, why)}" for name, (value, why) in schema.proposed.items()
               if name not in options]
     return SOURCE.format(domain=_quoted(source.domain), path=_quoted(path), reading="".join(lines),

@@ -78,7 +78,7 @@ def look(path: Annotated[Path, typer.Argument(metavar="FILE", help="A data file.
          reading: Mapping[str, Any],
          out: Annotated[Path | None, typer.Option(help="Write what was read, stamps in UTC, as NetCDF.")] = None,
          json: Json = False) -> None:
-    """What a file holds, as understood: variables, units, clock, places, what is doubtful, and the options that decide."""
+    """What a file holds, as understood: variables, units, clock, places, and what is doubtful, with its option."""
     from terracast.flows.cli.shown_schema import say_schema
     from terracast.flows.look import look as act
 

@@ -48,7 +48,7 @@ def with_reading_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     >>> def show(reading): return reading
     >>> with_reading_options(show)(time_zone="UTC", missing=["-999"], unit=["x=m"])
-    {'time_zone': 'UTC', 'missing': ['-999'], 'unit': ['x=m']}
+    {'missing': ['-999'], 'unit': ['x=m'], 'time_zone': 'UTC'}
     """
     signature = inspect.signature(verb, eval_str=True)
     own = [one for name, one in signature.parameters.items() if name != "reading"]

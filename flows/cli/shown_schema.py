@@ -56,7 +56,8 @@ def _variables(source: SourceSchema) -> Iterable[tuple[str, ...]]:
         values = source.panel[name].values
         known = values[np.isfinite(values)]
         least, most = (f"{known.min():.6g}", f"{known.max():.6g}") if known.size else ("–", "–")
-        yield name, str(source.panel[name].attrs["units"]), f"{np.isnan(values).mean():.1%}".replace("%", " %"), least, most
+        share = f"{np.isnan(values).mean():.1%}".replace("%", " %")
+        yield name, str(source.panel[name].attrs["units"]), share, least, most
 
 
 def _places(source: SourceSchema) -> str:

@@ -18,7 +18,7 @@ Columns = str | tuple[str, ...]
 
 
 class FilesSourceSettings(SourceSettings):
-    """``path``: a file, a folder, or a pattern; the other keys say how it is read (``streams.readers.wanted.Wanted``)."""
+    """``path``: a file, a folder, or a pattern; the other keys say how it is read (``streams.readers.wanted``)."""
 
     type: Literal["files"] = "files"
     path: str = Field(min_length=1)

@@ -44,8 +44,8 @@ def read(path: str | Path, *, domain: str, **options: Any) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Attrs ``duplicates_dropped`` counts identical repeated rows, ``not_read`` names what was left out and why. Of two
-        rows of one stamp and node that differ the first is read, the other counted in ``same_step_dropped``.
+        Attrs ``duplicates_dropped`` counts identical repeated rows, ``not_read`` names what was left out and why. Of
+        two rows of one stamp and node that differ the first is read, the other counted in ``same_step_dropped``.
 
     Raises
     ------

@@ -22,7 +22,8 @@ def read_parquet(path: Path, wanted: Wanted) -> Table:
                              expected="a whole Parquet file", remedy="fetch it again") from wrong
     if not table.num_rows:
         raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
-    told = frozenset(wanted.names.get(field.name, field.name) for field in table.schema if pa.types.is_timestamp(field.type) and field.type.tz)
+    told = frozenset(wanted.names.get(field.name, field.name) for field in table.schema
+                     if pa.types.is_timestamp(field.type) and field.type.tz)
     columns = {name: _column(table.column(at)) for at, name in enumerate(wanted.named(table.column_names))}
     return Table(columns, table.num_rows, wanted, lambda row: row + 1, told)
 

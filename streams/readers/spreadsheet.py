@@ -31,7 +31,7 @@ def read_spreadsheet(path: Path, wanted: Wanted) -> Table:
     if doubled:
         raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
                              remedy="rename one of them")
-    columns: dict[str, Column] = {name: Texts.of(np.array([cells[line][at] if at < len(cells[line]) else "" for line in lines], object))
+    columns: dict[str, Column] = {name: Texts.of(np.array([_cell(cells[line], at) for line in lines], dtype=object))
                                   for at, name in enumerate(names)}
     return Table(columns, len(lines), wanted, lambda row: lines[row] + 1)
 
@@ -57,6 +57,10 @@ def sheets_of(path: Path) -> list[str]:
     import openpyxl
 
     return list(openpyxl.load_workbook(path, read_only=True).sheetnames)
+
+
+def _cell(row: list[str], at: int) -> str:
+    return row[at] if at < len(row) else ""
 
 
 def _text(cell: Any) -> str:

@@ -62,8 +62,8 @@ class Texts:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What became of the rows of a file before the store: how many were ``read``, hold no value (``missing``), say again
-    what another says (``duplicate``), join another row of their stamp and node (``joined``), or are ``rejected``."""
+    """What became of the rows of a file before the store: how many were ``read``, hold no value (``missing``), say what
+    another says (``duplicate``), join another row of their stamp and node (``joined``), or are ``rejected``."""
 
     read: int = 0
     missing: int = 0

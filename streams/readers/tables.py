@@ -97,7 +97,8 @@ def _long(table: Table) -> Series:
     times = times_of(table, nodes.codes)
     axes, places = _places(table)
     flags = {rule.partition("=")[0].rpartition(":")[2].strip() for rule in wanted.valid}
-    aside = {*times.names, *table.axis("node", wanted.node), *axes.values(), wanted.known_time, *flags, *wanted.leave_out}
+    aside = {*times.names, *table.axis("node", wanted.node), *axes.values(), wanted.known_time, *flags,
+             *wanted.leave_out}
     names = [name for name in table.columns if name not in aside]
     for name in wanted.variables or ():
         if name not in names:

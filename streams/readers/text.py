@@ -78,6 +78,7 @@ def header_of(path: Path, wanted: Wanted) -> tuple[list[str], int]:
             for _ in range(max(at, wanted.first_row or 1) - 1 if not at else at - 1):
                 file.readline()
             begin = file.readline()
+            begin = begin.removeprefix(wanted.comment) if wanted.comment and at else begin
             if wanted.separator == SPACES:
                 fields, lines = begin.split(), 1
             else:

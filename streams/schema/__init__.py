@@ -1,1 +1,1 @@
-"""What a file holds, found from its content: the options with which ``streams.readers`` reads it, and what is doubtful."""
+"""What a file holds, found from its content: the options with which ``streams.readers`` reads it, and doubts."""

@@ -10,15 +10,17 @@ import numpy as np
 from terracast.streams.readers.numbers import BELOW, MISSING
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.vocabulary import named
 
 SENTINEL = re.compile(r"-?9{2,}(?:\.[09]+)?|-?9{2,}\.?|-?8{3,}(?:\.[08]+)?|-?7{3,}(?:\.[07]+)?|-?6{4,}|-?6999|"
                       r"-?1e\+?(?:20|30|35|36|37|38)|9\.96921e\+?36|-?32768|32767|65535|-?2147483648|2147483647")
 NEGATIVE = re.compile(r"-9{3,}(?:\.[09]+)?")
 MOST_WORDS = 40  # different texts among numbers that may be words for no value
-FLAGS = frozenset(["flag", "flags", "quality", "valid", "validity", "status", "qc", "qa", "qualifier", "cd", "verification", "validated", "verified", "gueltig", "gültig", "validez", "validité", "validite", "qualité", "calidad", "qualität", "stato", "estado", "code", "bandera", "etat", "état", "remark", "note", "notes", "approval", "approved", "provisional"])
+FLAGS = named("flag")
 
 
-def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str], found: Findings) -> dict[str, list[str]]:
+def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str],
+                found: Findings) -> dict[str, list[str]]:
     """Options ``missing`` and ``below_limit`` for the columns (name in the file: name of the variable) that are read.
 
     Returns what stands for no value, per column.
@@ -44,8 +46,8 @@ def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str], 
         elsewhere = [variable for name, variable in names.items() if variable not in at and _holds(columns[name], word)]
         entries += [f"{variable}={word}" for variable in at] if elsewhere else [word]
         count = sum(held.get(word, 0) for held in sentinels.values())
-        found.doubt(f"{word} occurs {count} times ({', '.join(at[:3])}), far from everything else: it is read as missing",
-                    f"--missing {word}")
+        found.doubt(f"{word} occurs {count} times ({', '.join(at[:3])}), far from everything else: it is read as "
+                    "missing", f"--missing {word}")
     if words:
         some = ", ".join(f"{word} ({count})" for word, count in sorted(words.items(), key=lambda one: -one[1])[:5])
         found.doubt(f"texts among the numbers are read as missing: {some}", "--missing WORD")
@@ -53,7 +55,7 @@ def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str], 
         told = [f"{word} {count}×" for word, count in words.items()] + sorted(common)
         found.find("missing", [*given, *entries], "they are no observations: " + ", ".join(told[:6]))
         if given:
-            found.options["missing"] = [*found.options.get("missing", ()), *[one for one in entries if one not in given]]
+            found.options["missing"] = [*given, *(one for one in entries if one not in given)]
     if below:
         found.find("below_limit", "half", f"{below} values are given as below a limit, such as <0.5")
         found.doubt(f"{below} values below a limit of detection are read as half of it", "--below-limit missing")
@@ -121,7 +123,8 @@ def _tell_impossible(columns: Mapping[str, ColumnProfile], names: Mapping[str, s
         if not 0 < count < 0.05 * max(total, 1):
             continue
         if column.whole and set(column.numbers[negative].tolist()) == {-1.0} and count > 1:
-            found.doubt(f"-1 occurs {count} times in {variable}, which is never negative else", f"--missing {variable}=-1")
+            found.doubt(f"-1 occurs {count} times in {variable}, which is never negative else",
+                        f"--missing {variable}=-1")
 
 
 def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: list[str], absent: set[str],
@@ -143,8 +146,9 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
         if bad and good:
             found.find("valid", [], "")
             found.options["valid"] = [*found.options["valid"], f"{name}={','.join(good)}"]
-            found.why["valid"] = f"{name} {', '.join(sorted(bad))} goes with missing values: such rows are no observations"
-            found.doubt(f"rows with {name} {', '.join(sorted(bad))} are no observations", f"--valid '{name}={','.join(good)}'")
+            told = f"{name} {', '.join(sorted(bad))}"
+            found.why["valid"] = f"{told} goes with missing values: such rows are no observations"
+            found.doubt(f"rows with {told} are no observations", f"--valid '{name}={','.join(good)}'")
             continue
         shown = ", ".join(f"{text} ({count})" for text, count in sorted(
             zip(texts, column.counts[column.said].tolist(), strict=True), key=lambda one: -one[1])[:4])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from terracast.streams.schema.profile import words_of
+from terracast.streams.schema.vocabulary import named
 
 WEATHER, CALENDAR = "weather", "calendar"
 # CF standard names of the atmosphere's own state: they drive other domains.
@@ -16,9 +17,9 @@ STANDARD_NAMES = frozenset({
     "wind_speed_of_gust", "eastward_wind", "northward_wind", "cloud_area_fraction",
     "surface_downwelling_shortwave_flux_in_air",
 })
-_WEATHER = frozenset(["temp", "temperature", "temperatur", "lufttemperatur", "tair", "tas", "airtemp", "t2m", "tmean", "tmax", "tmin", "tavg", "hum", "humidity", "humedad", "humidité", "humidite", "luftfeuchte", "luftfeuchtigkeit", "feuchte", "rh", "relhum", "wind", "windspeed", "windgeschwindigkeit", "windrichtung", "winddirection", "viento", "vent", "vento", "gust", "gusts", "böe", "boe", "wspm", "wspd", "wdir", "wd", "rain", "rainfall", "rain1h", "precipitation", "precip", "prcp", "niederschlag", "regen", "lluvia", "precipitación", "precipitacion", "pluie", "pluviométrie", "pioggia", "précipitations", "precipitações", "snow", "snowfall", "schnee", "nieve", "neige", "neve", "snowdepth", "pressure", "luftdruck", "presión", "pression", "pressione", "pres", "slp", "mslp", "dew", "dewpoint", "dewp", "taupunkt", "cloud", "clouds", "cloudiness", "bewölkung", "bewoelkung", "cloudcover", "nubosidad", "radiation", "globalstrahlung", "strahlung", "ghi", "dni", "dhi", "solar", "irradiance", "sunshine", "sonnenschein", "sonnenscheindauer", "insolation", "weather", "weathercode", "weather_code", "feelslike", "apparent", "visibility", "sichtweite", "evaporation", "evapotranspiration", "気温", "降水量", "風速", "風向", "湿度", "日照時間", "気圧", "降雪"])
-_PHYSICAL = frozenset(["machine", "motor", "oil", "engine", "cpu", "gpu", "water", "wasser", "wassertemperatur", "sea", "soil", "boden", "sediment", "pump", "pumpe", "bearing", "lager", "room", "indoor", "process", "coolant", "kühl", "inlet", "outlet", "vorlauf", "rücklauf", "flow", "exhaust", "steam", "tank", "pipe", "transformer", "winding", "gas", "battery", "server", "core", "surface", "stream", "lake", "river", "tire", "tyre", "solarpower", "pv", "generation", "erzeugung", "erzeugungsart", "offshore", "onshore", "plant", "park", "turbine", "capacity", "actual", "production"])
-_CALENDAR = frozenset(["holiday", "holidays", "feiertag", "feiertage", "ferien", "festivo", "férié", "ferie", "weekend", "wochenende", "weekday", "wochentag", "dayofweek", "dow", "season", "saison", "jahreszeit", "workday", "workingday", "werktag", "schoolday", "vacation", "isholiday", "isweekend", "daytype", "bankholiday", "feestdag", "helligdag"])
+_WEATHER = named("weather")
+_PHYSICAL = named("physical")
+_CALENDAR = named("calendar")
 
 
 def side_of(name: str, units: str = "", standard_name: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What a file holds, as a colleague would understand it: sources with their options, what is left out, what is doubtful."""
+"""What a file holds, as a colleague would understand it: sources with their options, what is left out, doubts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found of a file: options with a reason each, doubts with the option that decides them, and what is left out."""
+"""What is found of a file: options with a reason each, doubts with the option that decides, and what is left out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Findings:
     why: dict[str, str] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    proposed: dict[str, tuple[Any, str]] = field(default_factory=dict)  # options that a person may want, with the reason
+    proposed: dict[str, tuple[Any, str]] = field(default_factory=dict)  # options that may be wanted, and why
 
     def __post_init__(self) -> None:
         self.options |= {name: value for name, value in self.given.items() if name not in LOOKED_FOR}

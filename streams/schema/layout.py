@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terracast.streams.schema.vocabulary import named
+
 HEAD = 1 << 20  # bytes from which the layout is found
 SAMPLE = 200  # lines that clevercsv sees
 MOST_SKIPPED = 200  # lines above a header, at most
@@ -18,13 +20,13 @@ MARKS = ("#", "%", "//", "!", "*", ";", '"#')
 SEPARATORS = (",", ";", "\t", "|", " ")
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
         (codecs.BOM_UTF16_BE, "utf-16"))
-WESTERN = frozenset("µ°²³¹§±·×÷½¼¾€£«»ª¡¿’‘“”–—…•®©\u00a0ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž")
+WESTERN = frozenset("µ°²³¹§±·×÷½¼¾€£«»ª¡¿’‘“”–—…•®©\u00a0ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝß"
+                    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž")
 NUMBER = re.compile(r"\s*[<>]?\s*[+-]?[\d.,'\u2019\u00a0\u202f ]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*%?\s*")
 STAMP = re.compile(r"\s*\d{1,4}\s?[-/.:年]\s?(?:\d{1,2}|[^\W\d_]{3,9}\.?)(?:[-/.:月\sT年]|$).*|\s*\d{8}T?\d{0,6}Z?\s*|"
                    r"\s*\d{4}-?[WQ]\d.*|\s*[^\W\d_]{3,9}\.?[-/ ]\d{1,4}\b.*\d.*")
 FORMAT_ROW = re.compile(r"\d+[sdnf]")
-KINDS_OF_VALUES = frozenset({"avg", "smp", "tot", "max", "min", "std", "sample", "mean", "sum", "float", "float64", "int",
-                             "integer", "string", "str", "datetime", "number", "double", "text", "date", "ts", "rn"})
+KINDS_OF_VALUES = named("kind_of_value")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
     separator = given.get("separator") or separator_of(lines, mark)
     rows = split(lines, separator, mark)
     found = rows_layout(rows, given)
+    if mark and found.options.get("header") == 0:  # perhaps the header is marked as a comment, too
+        found = rows_layout(_with_marked_header(lines, rows, separator, mark), given)
     options |= found.options
     why |= found.why
     plain = max(",;\t", key=lines[max(options.get("header", 1), 1) - 1].count) if lines else ","
@@ -88,7 +92,8 @@ def encoding_of(path: Path, raw: bytes) -> tuple[str, str]:
         return "latin-1" if latin else "cp1252", "it is no UTF-8; its signs are those of Western Europe"
     from charset_normalizer import from_bytes
 
-    best = from_bytes(odd[:50_000]).best()
+    told = {run for run in re.split(rb"[\x00-\x2f:;<=>?|\r\n\t]+", odd) if any(byte > 127 for byte in run)}
+    best = from_bytes(b" ".join(sorted(told))[:20_000]).best()
     return (best.encoding if best else "latin-1"), "it is no UTF-8; charset-normalizer finds this"
 
 
@@ -138,6 +143,19 @@ def split(lines: Sequence[str], separator: str, mark: str) -> list[list[str] | N
             rows.append(None)
         else:
             rows.append(next(csv.reader([line], delimiter=separator or ","), []))
+    return rows
+
+
+def _with_marked_header(lines: Sequence[str], rows: list[list[str] | None], separator: str,
+                        mark: str) -> list[list[str] | None]:
+    """The rows with the comment lines right above the first one, where they have as many fields."""
+    first = next((at for at, row in enumerate(rows) if row), 0)
+    width = len(rows[first] or [])
+    for at in range(first - 1, -1, -1):
+        fields = split([lines[at].removeprefix(mark)], separator, "")[0]
+        if fields is None or len(fields) != width:
+            break
+        rows[at] = fields
     return rows
 
 
@@ -217,7 +235,7 @@ def _names(texts: Sequence[str], typed: Sequence[bool], data: Sequence[Sequence[
     if len(set(texts)) < len(texts) or not all(text.isdigit() for text, _ in numbers):
         return False
     sequence = [int(text) for text, _ in numbers]
-    if len(sequence) > 1 and sequence == list(range(sequence[0], sequence[0] + len(sequence))) and sequence[0] in (0, 1):
+    if len(sequence) > 1 and sequence[0] in (0, 1) and sequence == list(range(sequence[0], sequence[-1] + 1)):
         return True
     outside = 0
     for text, values in numbers:

@@ -13,7 +13,8 @@ AGREED = 0.9  # share of its gaps that are that long
 LEAST = 10  # values that show a rate
 
 
-def by_rate(panel: xr.Dataset, domain: str, target: str | None, given: object) -> dict[str, tuple[str | None, list[str]]]:
+def by_rate(panel: xr.Dataset, domain: str, target: str | None,
+            given: object) -> dict[str, tuple[str | None, list[str]]]:
     """Variables by domain: those of the panel's own rate keep ``domain``, slower ones get one named after their step.
 
     Returns the step of each (None: as the panel's) and its variables. With a step that was ``given`` there is one.

@@ -1,4 +1,4 @@
-"""The shape of a table: which column names the place, which the quantity, or whether each column is a place of its own."""
+"""The shape of a table: which column names the place, which the quantity, or whether each column is a place."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.time_axis import PARTS, TimeAxis
 from terracast.streams.schema.unit_names import is_unit, split_unit
+from terracast.streams.schema.vocabulary import named
 
 UNIQUE = 0.97  # share of rows that an axis must tell apart
 REPEATS = 0.98  # of the stamps are their own: one place
 MOST_PARAMETERS = 60
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-_LAT = frozenset(["lat", "latitude", "latitud", "breite", "breitengrad", "geobreite", "northing_deg", "ycoord", "latitudine", "lat_deg", "緯度"])
-_LON = frozenset(["lon", "lng", "long", "longitude", "longitud", "länge", "laenge", "längengrad", "laengengrad", "geolänge", "longitudine", "lon_deg", "経度"])
-PLACES = frozenset(["station", "stationid", "sensor", "site", "node", "location", "loc", "place", "id", "name", "code", "messstation", "messstelle", "standort", "ort", "estacion", "estación", "stazione", "poste", "gauge", "pegel", "region", "district", "county", "province", "country", "city", "state", "zone", "area", "segment", "road", "detector", "loop", "counter", "device", "deviceid", "samplingpoint", "stop", "line", "borough", "municipality", "kommune", "gemeinde", "kreis", "landkreis", "bezirk", "departement", "département", "provincia", "comuna", "ville", "commune", "測定局", "観測所", "地点", "観測点", "局", "都道府県", "jurisdiction", "entity", "plant", "unit", "meter", "feeder", "well", "buoy", "basin", "catchment", "river", "watershed", "catalog", "link", "edge", "cell", "grid"])
-PARAMETERS = frozenset(["parameter", "parametro", "parámetro", "parametre", "paramètre", "variable", "pollutant", "polluant", "contaminante", "inquinante", "schadstoff", "component", "komponente", "messgröße", "messgroesse", "messgrösse", "measure", "metric", "indicator", "indicador", "indikator", "element", "species", "quantity", "series", "magnitud", "grandezza", "grandeur", "property", "observed", "observedproperty", "item", "characteristic", "substance", "analyte", "measurand", "項目", "測定項目", "物質", "kenngröße", "kenngroesse", "datatype", "measurement", "type", "sensortype"])
-VALUES = frozenset(["value", "values", "wert", "messwert", "valeur", "valor", "valore", "waarde", "verdi", "værdi", "obs", "obsvalue", "concentration", "konzentration", "result", "reading", "measurement", "measured", "値", "測定値", "amount", "level", "val", "quantity", "concentracion", "count", "data", "mean"])
-UNITS = frozenset(["unit", "units", "einheit", "unité", "unite", "unidad", "unidades", "unità", "eenheid", "enhet", "yksikkö", "jednostka", "単位", "uom"])
-_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|discharge|"
-                       r"temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike|bicycle)", re.I)
+_LAT = named("lat")
+_LON = named("lon")
+PLACES = named("place")
+PARAMETERS = named("parameter")
+VALUES = named("value")
+UNITS = named("units")
+_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|"
+                       r"discharge|temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike)",
+                       re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class TableShape:
-    """Columns of the axes and of what is measured. ``units``: the column of units; ``wide``: the one quantity of a table
-    with a column per place."""
+    """Columns of the axes and of what is measured. ``units``: the column of units; ``wide``: the one quantity of a
+    table with a column per place."""
 
     node: tuple[str, ...] = ()
     lat: str | None = None
@@ -97,8 +99,8 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TimeAxis, flags: Iterab
                         "--wide NAME, or --variables " + ",".join(measured[:3]))
             return _wide({one: columns[one] for one in columns if one not in used or one in axis.also}, name, found,
                          measured)
-        found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they measure",
-                    "--wide NAME")
+        found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
+                    "measure", "--wide NAME")
     return TableShape(shape.node, lat, lon, shape.variable, shape.value, shape.units, None,
                       tuple(measured) if shape.variable is None else shape.measured)
 
@@ -112,7 +114,7 @@ def _given_names(given: object) -> tuple[str, ...]:
 def _without_counters(rest: dict[str, ColumnProfile], axis: TimeAxis, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
-    parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute}
+    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute")}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -340,8 +342,8 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
 
 
 def _wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
-    """What a table measures whose columns are places, "" where they are quantities: codes by name, or many columns of like
-    size under names of no quantity."""
+    """What a table measures whose columns are places, "" where they are quantities. Places are codes by name, or many
+    columns of like size under names of no quantity."""
     names = [column.name.strip() for column in columns]
     units = {split_unit(name)[1] for name in names}
     if len(units) > 1 or any(side_of(name) for name in names):

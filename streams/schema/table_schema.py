@@ -1,7 +1,8 @@
-"""A table understood: its layout, numbers, time, shape, what stands for no value, units and zone, as options of ``read``."""
+"""A table understood: layout, numbers, time, shape, what stands for no value, units, zone, as options of ``read``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -178,9 +179,7 @@ def _zone(columns: Mapping[str, ColumnProfile], axis: TimeAxis, shape: TableShap
     """Doubts on the time zone of stamps without an offset, and the zone that a header names."""
     if axis.says_offset or "time_zone" in found.options:
         return
-    header = " ".join(axis.names).upper().replace("(", " ").replace(")", " ").replace("/", " ").replace("[", " ").replace(
-        "]", " ").split()
-    named = [word for word in header if word in ZONES]
+    named = [word for word in re.findall(r"[A-Z]+", " ".join(axis.names).upper()) if word in ZONES]
     if named:
         if "UTC" in named or "GMT" in named:
             return
@@ -204,8 +203,8 @@ def _zone(columns: Mapping[str, ColumnProfile], axis: TimeAxis, shape: TableShap
     zone = place or (hint.zones[0] if hint else None)
     if hint is not None:
         likely = [place] if place else list(hint.zones[:3])
-        found.doubt(f"{hint.what}, which looks like local time (as in {', '.join(map(str, likely))}); stamps say no offset "
-                    "and are read as UTC", f"--time-zone {zone}")
+        found.doubt(f"{hint.what}, which looks like local time (as in {', '.join(map(str, likely))}); stamps say no "
+                    "offset and are read as UTC", f"--time-zone {zone}")
     elif zone is not None and not keeps_one_offset(zone):
         found.doubt(f"stamps say no offset and are read as UTC; the places lie in {zone}", f"--time-zone {zone}")
     else:

@@ -14,23 +14,16 @@ from terracast.streams.readers.table import Texts
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.time_format import StampFormat, format_of, time_of_day
+from terracast.streams.schema.vocabulary import named
 
-_TIME = frozenset(["time", "timestamp", "datetime", "date", "datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit", "fecha", "hora", "heure", "horaire", "data", "ora", "dato", "tid", "tijd", "czas", "päivä", "aika", "stamp", "mtu", "dt", "day", "ts", "when", "epoch", "period", "periodo", "période", "obstime", "obs", "日時", "日付", "時刻", "年月日", "年月日時", "年月", "观测时间", "时间", "日期", "время", "дата"])
-_UTC = frozenset(("utc", "gmt", "epoch", "unix"))
-_LOCAL = frozenset(("local", "lokal", "lst", "localtime"))
-_START = frozenset(["start", "begin", "from", "von", "beginn", "anfang", "desde", "inicio", "début", "debut", "inizio", "da", "de", "since", "starttime", "begindate", "startdatum", "von_zeit", "datefrom", "begintime", "datebegin"])
-_END = frozenset(["end", "to", "bis", "ende", "hasta", "fin", "fine", "until", "stop", "endtime", "dateto", "enddatum", "einddatum"])
-_KNOWN = frozenset(["known", "received", "inserted", "insert", "created", "updated", "modified", "published", "publication", "report", "reported", "release", "arrived", "ingested", "download", "downloaded", "processed", "issue", "issued", "loaded", "eingang", "retrieved", "entry"])
-PARTS: Mapping[str, frozenset[str]] = {
-    "year": frozenset(["year", "yr", "jahr", "año", "ano", "annee", "année", "anno", "jaar", "år", "rok", "yyyy", "godina", "年", "year_", "yil"]),
-    "month": frozenset(["month", "mon", "mo", "monat", "mes", "mois", "mese", "maand", "måned", "månad", "miesiąc", "mm", "月", "mês", "mnd"]),
-    "day": frozenset(["day", "dy", "dd", "tag", "dia", "día", "jour", "giorno", "dag", "dzień", "日", "dom"]),
-    "hour": frozenset(["hour", "hr", "hours", "stunde", "std", "hora", "heure", "ora", "uur", "time", "hh", "timme", "godzina", "時", "時間", "tid", "h", "he", "hourending", "hour_ending"]),
-    "minute": frozenset(["minute", "min", "minutes", "minuto", "minuut", "mi", "分"]),
-    "week": frozenset(["week", "wk", "woche", "kw", "semana", "semaine", "settimana", "sem", "vecka", "uge", "uke", "epiweek", "epi", "mmwr", "mmwrweek", "weeknum", "epidemiological", "週"]),
-    "dayofyear": frozenset(["doy", "jday", "julian", "dayofyear", "yday"]),
-    "quarter": frozenset(["quarter", "qtr", "quartal", "trimestre", "kwartaal"]),
-}
+_TIME = named("time")
+_UTC = named("utc")
+_LOCAL = named("local")
+_START = named("start")
+_END = named("end")
+_KNOWN = named("known")
+PARTS = {part: named(part) for part in ("year", "month", "day", "hour", "minute", "week", "dayofyear", "quarter")}
+IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
 RANGES = {"year": (1750, 2150), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "week": (1, 53),
           "dayofyear": (1, 366), "quarter": (1, 4)}
 ORDERS = (("year", "month", "day", "hour", "minute"), ("year", "month", "day", "hour"), ("year", "month", "day"),
@@ -90,8 +83,7 @@ def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampForma
         if column.is_stamp:
             found[name] = StampFormat(None, 1.0, parse(column.texts.words, None))
             continue
-        hinted = bool(_TIME & set(column.words)) or any(word in name.lower() for word in ("time", "date", "datum", "zeit",
-                                                                                           "fecha", "日"))
+        hinted = bool(_TIME & set(column.words)) or any(part in name.lower() for part in IN_NAMES)
         texts = column.texts.words[column.said]
         if column.numeric and not _may_be_digits(column, texts, hinted):
             continue
@@ -116,7 +108,7 @@ def _may_be_digits(column: ColumnProfile, texts: np.ndarray, hinted: bool) -> bo
     if len(lengths) > 1 or min(lengths) < 4:
         return False
     if min(lengths) >= 8:
-        return True if hinted or min(lengths) in (8, 10, 12, 13, 14) else False
+        return hinted or min(lengths) in (8, 10, 12, 13, 14)
     return hinted or bool(set(column.words) & (PARTS["year"] | PARTS["month"] | PARTS["week"]))
 
 
@@ -162,7 +154,7 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
 
 
 def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis | None:
-    """Stamps beside a column of time zones, such as EST and EDT; one that names a zone such as Europe/Berlin is taken."""
+    """Stamps beside a column of time zones, such as EST and EDT; a zone such as Europe/Berlin is taken as it is."""
     for other, column in columns.items():
         texts = [str(word) for word in column.texts.words[column.said]]
         if other == name or column.numeric or not texts or len(texts) > 6:
@@ -402,7 +394,8 @@ def _of_format(columns: Mapping[str, ColumnProfile], form: str, found: Findings)
         stamps = parse(texts.words, form)
         if np.isnat(stamps[texts.codes]).mean() <= 0.03:
             found.find("time", chosen[0] if len(chosen) == 1 else list(chosen), "the time format reads it")
-            return TimeAxis(chosen, stamps[texts.codes], says_offset(form), "%H" in form or "%I" in form or "%" not in form)
+            return TimeAxis(chosen, stamps[texts.codes], says_offset(form), "%d" not in form or "%H" in form
+                            or "%I" in form)
     return None
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 
-ATOMS = frozenset(["m", "s", "h", "hr", "d", "min", "km", "mm", "cm", "dm", "um", "µm", "nm", "kg", "g", "mg", "µg", "ug", "ng", "t", "l", "dl", "ml", "hpa", "mbar", "mb", "bar", "pa", "kpa", "mmhg", "inhg", "k", "°c", "c", "degc", "deg_c", "celsius", "°f", "f", "degf", "fahrenheit", "%", "percent", "pct", "w", "kw", "mw", "gw", "wh", "kwh", "mwh", "gwh", "v", "kv", "mv", "a", "ma", "ppm", "ppb", "ppt", "ppbv", "ppmv", "cfs", "cms", "ft", "in", "inch", "inches", "mi", "mph", "kn", "kt", "kt.", "knots", "knot", "deg", "°", "degree", "degrees", "lux", "lx", "db", "dba", "hz", "khz", "mhz", "veh", "vehicle", "vehicles", "count", "counts", "number", "cases", "persons", "people", "pax", "trips", "bikes", "day", "days", "yr", "year", "month", "week", "psi", "gpm", "mgd", "cumec", "cumecs", "nmol", "µmol", "umol", "mmol", "mol", "j", "kj", "mj", "gj", "ph", "ntu", "ms", "us", "µs", "uscm", "eur", "€", "$", "usd", "gbp", "£", "bq", "sv", "nsv", "µsv", "usv", "gy", "rpm", "psu", "okta", "oktas", "dbz", "dobson", "du", "ha", "acre", "hm", "gallon", "gal", "mcm", "bcm", "tmc", "tcm", "bpm", "joule", "watt", "volt", "ampere", "kelvin", "metre", "meter", "metres", "meters", "millimetre", "mile", "miles", "second", "seconds", "minute", "minutes", "hour", "hours", "gramm", "gram", "st", "fzg", "kfz", "pkw", "lkw", "anzahl", "stück", "stk", "stueck", "uhr", "std", '"%', 'rh"', "rh"]) | {"1"}
+from terracast.streams.schema.vocabulary import named
+
+ATOMS = named("unit_atoms")
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]*)[\])]\s*$")
 _SUFFIXES = {"mm": "mm", "degc": "degC", "celsius": "degC", "degf": "degF", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa",
              "kmh": "km h-1", "kph": "km h-1", "mph": "mph", "mps": "m s-1", "cfs": "ft3 s-1", "cms": "m3 s-1",
              "m3s": "m3 s-1", "cumecs": "m3 s-1", "pct": "%", "percent": "%", "kwh": "kWh", "mwh": "MWh", "kw": "kW",
              "mw": "MW", "ugm3": "ug m-3", "ppb": "ppb", "ppm": "ppm", "wm2": "W m-2", "knots": "knot", "cm": "cm"}
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC", "c": "degC",
-          "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1", "kph": "km h-1",
-          "ug/m3": "µg m-3", "cfs": "ft3 s-1", "µg/m3": "µg m-3"}
+_PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC",
+          "c": "degC", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
+          "kph": "km h-1", "ug/m3": "µg m-3", "µg/m3": "µg m-3", "cfs": "ft3 s-1"}
 
 
 def split_unit(name: str) -> tuple[str, str]:

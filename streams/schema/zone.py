@@ -1,4 +1,4 @@
-"""Whether stamps without an offset look like local time: the hour that is missing, or comes twice, on one night a year."""
+"""Whether stamps without an offset look like local time: the hour that is missing, or comes twice, one night a year."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class SourceBatch:
 
     ``panel`` None: nothing to keep (``refused`` says why, or only the cursor moves). ``cursor`` None: more of the
     same piece follows. ``item`` names the piece for people. Before the store ``read`` rows became reports, or were
-    ``rejected``, ``missing`` (no value), ``duplicate``, or ``joined`` to another row of their stamp and node. ``arrived``:
-    from when on a value that differs from the stored one is known, where the piece itself does not say it later.
+    ``rejected``, ``missing`` (no value), ``duplicate``, or ``joined`` to another row of their stamp and node.
+    ``arrived``: from when on a value that differs from the stored one is known, where it says no later time itself.
     """
 
     domain: str
@@ -84,8 +84,9 @@ class Source(Protocol):
 class IngestAnswer:
     """What became of one piece of a source: rows by fate, or the one line why it was refused.
 
-    Of a file, ``read`` rows are new, late, duplicate, revised, rejected, missing (they hold no value) or joined (another
-    variable of a stamp and node that a row spoke of already); in a table with a column per node each value is a row.
+    Of a file, ``read`` rows are new, late, duplicate, revised, rejected, missing (they hold no value) or joined
+    (another variable of a stamp and node that a row spoke of already). In a table with a column per node each value
+    is a row.
     """
 
     source: str
