@@ -41,7 +41,7 @@ def panel_of(table: Table) -> Reading:
 
 
 @dataclass(frozen=True)
-class Series:
+class TableRows:
     """Rows on their axes. ``columns`` are the variables in which every row says something; where rows say one variable
     each, ``names`` are the variables and ``of_row`` the one of each row.
 
@@ -60,7 +60,7 @@ class Series:
     units: dict[str, str] | None = None
 
 
-def _wide(table: Table) -> Series:
+def _wide(table: Table) -> TableRows:
     """A row per stamp, a column per node, one variable."""
     wanted = table.wanted
     times = times_of(table, np.zeros(table.size, int))
@@ -71,7 +71,7 @@ def _wide(table: Table) -> Series:
     found = [table.numbers(name) for name in nodes]
     values = np.stack([numbers for numbers, _ in found], axis=1)
     wrong = np.stack([bad for _, bad in found], axis=1)
-    return Series(times, np.array(nodes, dtype=str), np.zeros(table.size, int), {str(wanted.wide): values}, {}, wrong,
+    return TableRows(times, np.array(nodes, dtype=str), np.zeros(table.size, int), {str(wanted.wide): values}, {}, wrong,
                   wide=True)
 
 
@@ -91,7 +91,7 @@ def _places(table: Table) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         axis: table.numbers(str(name))[0] for axis, name in names.items()}
 
 
-def _long(table: Table) -> Series:
+def _long(table: Table) -> TableRows:
     """A row per stamp and node, a column per variable; without a node column all rows are of one node, "0"."""
     wanted, nodes = table.wanted, _nodes(table)
     times = times_of(table, nodes.codes)
@@ -116,10 +116,10 @@ def _long(table: Table) -> Series:
         unfit = [mask for variable, mask in invalid.items() if variable in ("", name)]
         if unfit:
             columns[name] = np.where(np.any(unfit, axis=0), np.nan, columns[name])
-    return Series(times, nodes.words.astype(str), nodes.codes, columns, places, wrong)
+    return TableRows(times, nodes.words.astype(str), nodes.codes, columns, places, wrong)
 
 
-def _by_parameter(table: Table) -> Series:
+def _by_parameter(table: Table) -> TableRows:
     """A row per stamp, node and variable: one column names the variable, another holds its value."""
     wanted, nodes = table.wanted, _nodes(table)
     parameter = str(table.column("variable", wanted.variable))
@@ -140,11 +140,11 @@ def _by_parameter(table: Table) -> Series:
         if name not in names:
             raise wanted.refusal(f"no {parameter} {name!r}", expected="one of " + ", ".join(names),
                                  remedy="choose among them")
-    return Series(times, nodes.words.astype(str), nodes.codes, {str(value): numbers}, places, wrong,
+    return TableRows(times, nodes.words.astype(str), nodes.codes, {str(value): numbers}, places, wrong,
                   names=tuple(map(str, said.words)), of_row=said.codes)
 
 
-def _read(table: Table, series: Series) -> Reading:
+def _read(table: Table, series: TableRows) -> Reading:
     """From rows to a panel: unusable rows out, sorted, one row a stamp and series, on the ticks of a clock."""
     wanted, lost = table.wanted, Counter(table.rejected) + series.times.lost
     keep = ~np.isnat(series.times.time)
@@ -205,7 +205,7 @@ def _in_order(time: np.ndarray, group: np.ndarray, at: np.ndarray) -> tuple[np.n
     return at, at[np.argsort(group[at], kind="stable")]
 
 
-def _once(table: Table, series: Series, at: np.ndarray, order: np.ndarray, group: np.ndarray,
+def _once(table: Table, series: TableRows, at: np.ndarray, order: np.ndarray, group: np.ndarray,
           columns: dict[str, np.ndarray]) -> tuple[np.ndarray, Repeated]:
     """Of rows of one stamp and series the first; many that say something else are refused."""
     wanted = table.wanted
@@ -241,7 +241,7 @@ def _differ(values: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndar
     return ~(same if same.ndim == 1 else same.all(axis=1))
 
 
-def _spread(table: Table, series: Series, at: np.ndarray, time: np.ndarray, known: np.ndarray | None,
+def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, known: np.ndarray | None,
             attrs: dict[Hashable, object]) -> xr.Dataset:
     """Rows ``at`` with these stamps as a panel."""
     wanted = table.wanted

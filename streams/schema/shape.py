@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from terracast.streams.schema.absent import FLAGS
-from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.time_axis import PARTS, TimeAxis
+from terracast.streams.schema.time_parts import PARTS, TableTime
 from terracast.streams.schema.unit_names import is_unit, split_unit
 from terracast.streams.schema.vocabulary import named
+from terracast.streams.schema.wide import as_wide, wide_name
 
 UNIQUE = 0.97  # share of rows that an axis must tell apart
 REPEATS = 0.98  # of the stamps are their own: one place
 MOST_PARAMETERS = 60
-ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
 _LAT = named("lat")
 _LON = named("lon")
 PLACES = named("place")
 PARAMETERS = named("parameter")
 VALUES = named("value")
 UNITS = named("units")
-_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|"
-                       r"discharge|temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike)",
-                       re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class TableShape:
     measured: tuple[str, ...] = ()
 
 
-def shape_of(columns: Mapping[str, ColumnProfile], axis: TimeAxis, flags: Iterable[str], stem: str,
+def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Iterable[str], stem: str,
              found: Findings) -> TableShape:
     """The shape of a table whose time is known; what is no quantity is left out, with a reason."""
     for name, why in axis.also.items():
@@ -69,7 +64,8 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TimeAxis, flags: Iterab
     given_node = found.given.get("node")
     shape = None
     if found.given.get("wide"):
-        return _wide(inner, str(found.given["wide"]), found)
+        name = str(found.given["wide"])
+        return TableShape(wide=name, measured=as_wide(inner, name, found))
     variable, value = _parameter(inner, units, time, own, found)
     if variable is not None:
         inner_node = {name: one for name, one in inner.items() if name not in (variable, value, units)}
@@ -93,12 +89,12 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TimeAxis, flags: Iterab
     measured = _measured(inner, shape, columns, found)
     if shape.variable is None and not shape.node and len(measured) > 1 and own >= REPEATS and not found.given.get(
             "variables"):
-        name = _wide_name([columns[one] for one in measured], stem)
+        name = wide_name([columns[one] for one in measured], stem)
         if name:
             found.doubt(f"{len(measured)} columns are read as places of one quantity, called {name}",
                         "--wide NAME, or --variables " + ",".join(measured[:3]))
-            return _wide({one: columns[one] for one in columns if one not in used or one in axis.also}, name, found,
-                         measured)
+            every = {one: columns[one] for one in columns if one not in used or one in axis.also}
+            return TableShape(wide=name, measured=as_wide(every, name, found, measured))
         found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
                     "measure", "--wide NAME")
     return TableShape(shape.node, lat, lon, shape.variable, shape.value, shape.units, None,
@@ -111,7 +107,7 @@ def _given_names(given: object) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type]
 
 
-def _without_counters(rest: dict[str, ColumnProfile], axis: TimeAxis, found: Findings) -> dict[str, ColumnProfile]:
+def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
     parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute")}
@@ -339,60 +335,3 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
         measured.sort(key=lambda name: [split_unit(name)[0] if split_unit(name)[0] in given else name].index(
             split_unit(name)[0] if split_unit(name)[0] in given else name))
     return measured
-
-
-def _wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
-    """What a table measures whose columns are places, "" where they are quantities. Places are codes by name, or many
-    columns of like size under names of no quantity."""
-    names = [column.name.strip() for column in columns]
-    units = {split_unit(name)[1] for name in names}
-    if len(units) > 1 or any(side_of(name) for name in names):
-        return ""
-    codes = all(re.fullmatch(r"\d+", name) for name in names)
-    stems = {re.sub(r"\d+", "#", name) for name in names}
-    series = len(stems) == 1 and "#" in next(iter(stems))
-    scales = [_scale(column) for column in columns]
-    scales = [one for one in scales if one > 0]
-    alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
-    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_sort(columns)
-    if not alike or not (codes or series or many):
-        return ""
-    if series:
-        said = _QUANTITY.search(names[0])
-        if said and len(names) < 3:
-            return ""
-    known = _QUANTITY.search(stem.replace("_", " "))
-    return known[0].lower().replace(" ", "") if known else "value"
-
-
-def _same_sort(columns: Sequence[ColumnProfile]) -> bool:
-    """Whether all columns are whole numbers or all are not, and none falls below 0 or several do."""
-    whole = [column.whole for column in columns]
-    negative = [bool(np.nanmin(column.numbers) < 0) for column in columns]
-    return (sum(whole) in (0, len(whole)) or sum(whole) < 0.1 * len(whole)) and (
-        not any(negative) or sum(negative) > 0.5 * len(negative))
-
-
-def _scale(column: ColumnProfile) -> float:
-    """The 90th percentile of the size of its numbers."""
-    known = ~np.isnan(column.numbers)
-    if not known.any():
-        return 0.0
-    sizes, counts = np.abs(column.numbers[known]), column.counts[known]
-    order = np.argsort(sizes)
-    weights = np.cumsum(counts[order])
-    return float(sizes[order][np.searchsorted(weights, 0.9 * weights[-1])])
-
-
-def _wide(inner: Mapping[str, ColumnProfile], name: str, found: Findings,
-          measured: Sequence[str] | None = None) -> TableShape:
-    """A column per place; columns without numbers are left out."""
-    places = [one for one, column in inner.items() if column.numeric and (measured is None or one in measured)]
-    out = [one for one in inner if one not in places]
-    found.find("wide", name, f"each of the {len(places)} columns of numbers is a place")
-    for one in out:
-        found.leave(one, "text: no numbers" if not inner[one].numeric else "not a place")
-    gone = [one.column for one in found.left_out]
-    if gone:
-        found.find("leave_out", gone, "they are no places")
-    return TableShape(wide=name, measured=tuple(places))

@@ -22,7 +22,8 @@ from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.layout import TextLayout, layout_of, rows_layout
 from terracast.streams.schema.profile import ColumnProfile, number_form, profiles_of
 from terracast.streams.schema.shape import TableShape, shape_of
-from terracast.streams.schema.time_axis import TimeAxis, time_axis
+from terracast.streams.schema.time_axis import time_axis
+from terracast.streams.schema.time_parts import TableTime
 from terracast.streams.schema.unit_names import plain, split_unit
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
@@ -104,12 +105,12 @@ def _numbers(table: Table, found: Findings) -> None:
         found.doubt(f"numbers such as 1{form.doubtful}234 are read with {form.doubtful!r} as decimal mark", other)
 
 
-def _counted(table: Table, found: Findings) -> TimeAxis | None:
+def _counted(table: Table, found: Findings) -> TableTime | None:
     """The stamps of a table that has none, where their begin and step are given."""
     if "start" not in found.given or "step" not in found.given:
         return None
     step = span(found.given["step"]).to_timedelta64()
-    return TimeAxis((), np.datetime64(found.given["start"], "ns") + np.arange(table.size) * step, False, True)
+    return TableTime((), np.datetime64(found.given["start"], "ns") + np.arange(table.size) * step, False, True)
 
 
 def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, layout: TextLayout,
@@ -175,7 +176,7 @@ def _kind(columns: Mapping[str, ColumnProfile], shape: TableShape, found: Findin
         found.doubt("nodes move: they are read as moving points", "--kind trajectory")
 
 
-def _zone(columns: Mapping[str, ColumnProfile], axis: TimeAxis, shape: TableShape, found: Findings) -> None:
+def _zone(columns: Mapping[str, ColumnProfile], axis: TableTime, shape: TableShape, found: Findings) -> None:
     """Doubts on the time zone of stamps without an offset, and the zone that a header names."""
     if axis.says_offset or "time_zone" in found.options:
         return

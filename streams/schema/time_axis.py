@@ -4,56 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from terracast.streams.readers.stamp_format import ZONES, epidemiological_week, parse, says_offset
-from terracast.streams.readers.table import Texts
+from terracast.streams.readers.stamp_format import ZONES, parse, says_offset
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.time_format import StampFormat, format_of, time_of_day
+from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, tell_hours, untitled
 from terracast.streams.schema.vocabulary import named
 
+IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
 _TIME = named("time")
 _UTC = named("utc")
 _LOCAL = named("local")
 _START = named("start")
 _END = named("end")
 _KNOWN = named("known")
-PARTS = {part: named(part) for part in ("year", "month", "day", "hour", "minute", "week", "dayofyear", "quarter")}
-IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
-RANGES = {"year": (1750, 2150), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "week": (1, 53),
-          "dayofyear": (1, 366), "quarter": (1, 4)}
-ORDERS = (("year", "month", "day", "hour", "minute"), ("year", "month", "day", "hour"), ("year", "month", "day"),
-          ("year", "dayofyear", "hour"), ("year", "dayofyear"), ("year", "week"), ("year", "month"),
-          ("year", "quarter"))
-SIGNS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "week": "%V", "dayofyear": "%j",
-         "quarter": "%q"}
-REGULAR = 0.5  # how much more even the gaps of the likelier order of day and month are
 
 
-@dataclass(frozen=True)
-class TimeAxis:
-    """The columns of the time, the stamp of each row as it is written (no zone applied), whether stamps say their
-    offset, and columns that say the time once more, with a reason each."""
-
-    names: tuple[str, ...]
-    stamps: np.ndarray
-    says_offset: bool
-    says_hour: bool
-    also: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def gap(self) -> np.timedelta64:
-        """The median gap between the distinct stamps."""
-        held = np.unique(self.stamps[~np.isnat(self.stamps)])
-        return np.timedelta64(int(np.median(np.diff(held).astype(np.int64))), "ns") if len(held) > 1 \
-            else np.timedelta64(0, "ns")
-
-
-def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis | None:
+def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
     """The time of a table; None where no column says it."""
     given = found.given.get("time")
     if given:
@@ -62,7 +32,7 @@ def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis
     if "time_format" in found.given:
         return _of_format(columns, str(found.given["time_format"]), found)
     stamps = _stamp_columns(columns)
-    named = _from_parts(columns, found)
+    named = from_parts(columns, found)
     if stamps:
         best = max(stamps, key=lambda name: _liking(columns[name], stamps[name]))
         form = stamps[best]
@@ -71,7 +41,7 @@ def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis
             return named
         axis = None if form.says_hour or only_year else _with_time_of_day(best, form, columns, found)
         return axis or _one_column(best, stamps, columns, found)
-    return named or _untitled(columns, found)
+    return named or untitled(columns, found)
 
 
 def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampFormat]:
@@ -122,7 +92,7 @@ def _liking(column: ColumnProfile, form: StampFormat) -> float:
 
 
 def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[str, ColumnProfile],
-                found: Findings) -> TimeAxis:
+                found: Findings) -> TableTime:
     """One column says the time; others that do are told."""
     column, form = columns[name], stamps[name]
     found.find("time", name, "its values are stamps")
@@ -150,10 +120,10 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
         return zoned
     offset = form.says_offset or (form.form is None and _iso_offsets(column.texts.words)) \
         or bool(set(column.words) & _UTC)
-    return TimeAxis((name,), rows, offset, form.says_hour, also)
+    return TableTime((name,), rows, offset, form.says_hour, also)
 
 
-def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis | None:
+def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
     """Stamps beside a column of time zones, such as EST and EDT; a zone such as Europe/Berlin is taken as it is."""
     for other, column in columns.items():
         texts = [str(word) for word in column.texts.words[column.said]]
@@ -174,7 +144,7 @@ def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile
         found.options["time"], found.why["time"] = [name, other], f"stamps, and {other} says their zone"
         found.options["time_format"] = f"{found.options.get('time_format') or written} %Z"
         found.why["time_format"] = f"stamps with {', '.join(texts)}"
-        return TimeAxis((name, other), stamps[joined.codes], True, form.says_hour)
+        return TableTime((name, other), stamps[joined.codes], True, form.says_hour)
     return None
 
 
@@ -186,7 +156,7 @@ def _iso_offsets(words: np.ndarray) -> bool:
 def _tell_form(name: str, column: ColumnProfile, form: StampFormat, found: Findings) -> None:
     """The format as an option, and the doubt where day and month could change places."""
     if form.other and "time_format" not in found.given:
-        first, second = _two_readings(column, form)
+        first, second = _both_orders(column, form)
         example = str(column.texts.words[np.flatnonzero(column.said)[0]])
         readings = (f"{name} {example!r} is either {_shown(example, first)} ({first}) or {_shown(example, second)} "
                     f"({second}): every stamp is a date both ways")
@@ -211,7 +181,7 @@ def _continental(found: Findings) -> bool:
     return found.options.get("decimal") == ","
 
 
-def _two_readings(column: ColumnProfile, form: StampFormat) -> tuple[str, str]:
+def _both_orders(column: ColumnProfile, form: StampFormat) -> tuple[str, str]:
     """The two formats, the one that makes the more even gaps first."""
     gaps = {}
     for one in (str(form.form), form.other):
@@ -227,7 +197,7 @@ def _shown(text: str, form: str) -> str:
 
 
 def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, ColumnProfile],
-                      found: Findings) -> TimeAxis | None:
+                      found: Findings) -> TableTime | None:
     """A date beside a column of times of day, or of hours."""
     rows = form.stamps[columns[date].texts.codes]
     days = np.unique(rows[~np.isnat(rows)])
@@ -258,9 +228,9 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
                 found.doubt(one.what, re.sub(r'"(.*?)"', rf'"\1 {hour}"', one.option), one.decide)
         else:
             found.find("time_format", f"{written} {hour}", "every pair of both fits")
-        _tell_hours(name, column, found)
+        tell_hours(name, column, found)
         stamps = parse(joined.words, str(found.options["time_format"]))
-        return TimeAxis((date, name), stamps[joined.codes], bool(set(columns[date].words) & _UTC), True)
+        return TableTime((date, name), stamps[joined.codes], bool(set(columns[date].words) & _UTC), True)
     return None
 
 
@@ -285,102 +255,7 @@ def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
     return None
 
 
-def _tell_hours(name: str, column: ColumnProfile, found: Findings) -> None:
-    known = column.numbers[~np.isnan(column.numbers)]
-    if len(known) and known.max() == 24 and known.min() == 1:
-        found.doubt(f"{name} runs from 1 to 24: 24 is read as 00:00 of the next day, so stamps are ends of hours",
-                    "--delay 0h")
-
-
-def _from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis | None:
-    """Year and month, week, day … in columns of their own, found by name and range."""
-    held: dict[str, str] = {}
-    for part, called in PARTS.items():
-        low, high = RANGES[part]
-        for name, column in columns.items():
-            own = set(column.words) | {name.strip().lower()}
-            if name in held.values() or not own & called:
-                continue
-            known = column.numbers[column.said]
-            fits = column.whole and len(known) and np.nanmin(known) >= low and np.nanmax(known) <= high
-            named_month = part == "month" and not column.numeric and format_of(
-                np.array([f"{text} 2000" for text in column.texts.words[column.said]], dtype=object),
-                column.counts[column.said]) is not None
-            if fits or named_month:
-                held[part] = name
-                break
-    for order in ORDERS:
-        if not set(order) <= set(held):
-            continue
-        names = tuple(held[part] for part in order)
-        joined = columns[names[0]].texts
-        for name in names[1:]:
-            joined = joined.beside(columns[name].texts)
-        signs = [SIGNS[part] if not (part == "month" and not columns[held[part]].numeric) else "%b" for part in order]
-        form = " ".join(signs)
-        if "week" in order:
-            form = _weeks(columns[held["year"]], columns[held["week"]], joined, found)
-        stamps = parse(joined.words, form)
-        if np.isnat(stamps).mean() > 0.03:
-            continue
-        found.find("time", list(names), " and ".join(order) + " in columns of their own")
-        found.find("time_format", form, "they make a stamp of every row")
-        if "hour" in order:
-            _tell_hours(held["hour"], columns[held["hour"]], found)
-        return TimeAxis(names, stamps[joined.codes], False, "hour" in order)
-    return None
-
-
-def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, found: Findings) -> str:
-    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it."""
-    pairs = [tuple(map(int, map(float, text.split()))) for text in map(str, joined.words)]
-    long_years = {one for one, number in pairs if number == 53}
-    short_years = {one for one, number in pairs if number == 52} - long_years
-    last = max((one for one, _ in pairs), default=0)
-
-    def fits(has_53: Mapping[int, bool]) -> bool:
-        return all(has_53[one] for one in long_years) and not any(
-            has_53[one] for one in short_years if one != last and len([1 for y, _ in pairs if y == one]) > 50)
-
-    years = {one for one, _ in pairs}
-    iso = {one: pd.Timestamp(one, 12, 28).isocalendar().week == 53 for one in years}
-    epi = {one: _is_long(one) for one in years}
-    named = {"epi", "mmwr", "epiweek", "mmwrweek", "epidemiological"} & {*week.words, *year.words}
-    if fits(epi) and (named or not fits(iso)):
-        return "%Y %V"
-    if not (fits(iso) and not fits(epi)):
-        found.doubt(f"{week.name} is read as ISO weeks, which begin on Mondays; epidemiological weeks begin on Sundays",
-                    '--time-format "%Y %V"')
-    return "%G %V"
-
-
-def _is_long(year: int) -> bool:
-    try:
-        epidemiological_week(year, 53)
-    except ValueError:
-        return False
-    return True
-
-
-def _untitled(columns: Mapping[str, ColumnProfile], found: Findings) -> TimeAxis | None:
-    """Year, month and day in the first columns of a table whose names do not say so: they make even stamps."""
-    names = list(columns)[:3]
-    if len(names) < 3 or not all(columns[name].whole and not columns[name].empty for name in names):
-        return None
-    joined = columns[names[0]].texts.beside(columns[names[1]].texts).beside(columns[names[2]].texts)
-    for form in ("%Y %m %d", "%y %m %d", "%d %m %Y", "%m %d %Y"):
-        stamps = parse(joined.words, form)
-        if np.isnat(stamps).any():
-            continue
-        gaps = np.diff(np.unique(stamps))
-        if len(gaps) > 10 and (gaps == np.timedelta64(1, "D")).mean() > 0.9:
-            found.find("time", names, "they count days: year, month and day")
-            found.find("time_format", form, "they make daily stamps")
-            return TimeAxis(tuple(names), stamps[joined.codes], False, False)
-    return None
-
-
-def _of_format(columns: Mapping[str, ColumnProfile], form: str, found: Findings) -> TimeAxis | None:
+def _of_format(columns: Mapping[str, ColumnProfile], form: str, found: Findings) -> TableTime | None:
     """The column, or two beside one another, that a given format reads."""
     names = list(columns)
     pairs = [(one, other) for one in names for other in names if one != other] if len(names) <= 12 else []
@@ -394,12 +269,12 @@ def _of_format(columns: Mapping[str, ColumnProfile], form: str, found: Findings)
         stamps = parse(texts.words, form)
         if np.isnat(stamps[texts.codes]).mean() <= 0.03:
             found.find("time", chosen[0] if len(chosen) == 1 else list(chosen), "the time format reads it")
-            return TimeAxis(chosen, stamps[texts.codes], says_offset(form), "%d" not in form or "%H" in form
+            return TableTime(chosen, stamps[texts.codes], says_offset(form), "%d" not in form or "%H" in form
                             or "%I" in form)
     return None
 
 
-def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: Findings) -> TimeAxis | None:
+def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: Findings) -> TableTime | None:
     """The columns that were named."""
     joined = columns[names[0]].texts
     for name in names[1:]:
@@ -407,11 +282,11 @@ def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: 
     form = found.given.get("time_format")
     if form is not None:
         stamps = parse(joined.words, form)
-        return TimeAxis(names, stamps[joined.codes], "%z" in form or "%Z" in form, "%H" in form or "%I" in form)
+        return TableTime(names, stamps[joined.codes], "%z" in form or "%Z" in form, "%H" in form or "%I" in form)
     if len(names) == 1:
         column = columns[names[0]]
         if column.is_stamp:
-            return TimeAxis(names, parse(column.texts.words, None)[column.texts.codes], False, True)
+            return TableTime(names, parse(column.texts.words, None)[column.texts.codes], False, True)
         one = format_of(column.texts.words[column.said], column.counts[column.said])
         if one is None:
             return None
@@ -422,4 +297,4 @@ def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: 
         one = format_of(columns[names[0]].texts.words, columns[names[0]].counts)
         if one is not None and not one.says_hour and one.form != "%Y":
             return _with_time_of_day(names[0], one, {name: columns[name] for name in names}, found)
-    return _from_parts({name: columns[name] for name in names}, found)
+    return from_parts({name: columns[name] for name in names}, found)

@@ -163,7 +163,7 @@ def _forms(text: str) -> Iterator[str]:
             if form in ("%d%m%Y", "%Y") and rest.strip():
                 continue
             written = form.format(**{"s": "", "t": "", **signs}) if "{" in form else form
-            for tail in _tails(rest):
+            for tail in _rests(rest):
                 yield written + tail
                 if tail and not tail.startswith("*"):
                     yield f"{written}[{tail}]"
@@ -174,7 +174,7 @@ def _names_month(text: str) -> bool:
     return any(word in month_names() for word in words)
 
 
-def _tails(rest: str) -> Iterator[str]:
+def _rests(rest: str) -> Iterator[str]:
     """What follows a date, as a format."""
     if not rest.strip():
         yield ""

@@ -139,7 +139,8 @@ class FilesSource:
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / path.name
             data = path.read_bytes()
-            part.write_bytes(data[: data.rfind(b"\n") + 1])
+            end = _line_end(path)
+            part.write_bytes(data[: data.rfind(end) + len(end)])
             return self._read(part)
 
     def _paths(self) -> list[Path]:
@@ -180,9 +181,17 @@ def _signature(path: Path) -> str:
     return f"{size}-{digest[:16]}"
 
 
-def _last_line_open(path: Path) -> bool:
+def _line_end(path: Path) -> bytes:
+    """How a line ends: in UTF-16 with two bytes."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
+        mark = file.read(2)
+    return {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}.get(mark, b"\n")
+
+
+def _last_line_open(path: Path) -> bool:
+    end = _line_end(path)
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) < len(end):
             return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        file.seek(-len(end), os.SEEK_END)
+        return file.read(len(end)) != end

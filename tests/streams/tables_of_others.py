@@ -185,7 +185,7 @@ def cdc_epiweeks() -> Made:
 @table
 def year_and_month_name() -> Made:
     months = pd.date_range("2010-01-01", periods=120, freq="MS")
-    names = ("janvier février mars avril mai juin juillet août septembre octobre novembre décembre").split()
+    names = ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"]
     rows = ["année,mois,région,pluie (mm)"]
     for place in ("Nord", "Sud"):
         rows += [f"{t.year},{names[t.month - 1]},{place},{x}" for t, x in zip(months, wave(120), strict=True)]

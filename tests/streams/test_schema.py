@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from tests.streams.tables_of_others import TABLES, write
 
-from terracast.streams.schema.file_schema import FileSchema, look_into
+from terracast.streams.schema.file_schema import look_into
+from tests.streams.tables_of_others import TABLES, write
 
 MACHINE = np.datetime64("2026-11-30")
 
