@@ -16,6 +16,8 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from terracast.streams.instant import instant
+
 EPOCHS = {"epoch-s": 1_000_000_000, "epoch-ms": 1_000_000, "epoch-us": 1_000, "epoch-ns": 1}
 EXCEL = "excel"
 ISO = "ISO8601"
@@ -35,7 +37,8 @@ PARTS = {"Y": r"(?P<Y>\d{4})", "y": r"(?P<y>\d{2})", "m": r"(?P<m>\d{1,2})", "d"
          "u": r"(?P<u>[1-7])", "q": r"(?P<q>[1-4])", "z": r"(?P<z>Z|[+-]\d{2}(?::?\d{2})?)", "Z": r"(?P<Z>[A-Za-z]+)",
          "a": r"[^\W\d_]+\.?", "A": r"[^\W\d_]+\.?", "%": "%"}
 FIXED = {"Y", "y", "m", "d", "H", "M", "S"}  # digits that may stand side by side need their full width
-PLAIN = re.compile(r"(?:%[YymdHMSfzj]|[^%\[\]*])+")
+PLAIN = re.compile(r"(?:%[YmdHMSfzj]|[^%\[\]*])+")  # what pandas reads as we do
+PIVOT = 40  # two digits of a year from here on are of the last century
 
 
 def is_format(text: str) -> bool:
@@ -139,7 +142,7 @@ def _stamp(said: dict[str, str]) -> np.datetime64:
             return np.datetime64("NaT", "ns")
         stamp = np.datetime64(day).astype("datetime64[ns]") + np.timedelta64(hour * 3600 + minute * 60 + second, "s")
         stamp += np.timedelta64(int(said.get("f", "0").ljust(9, "0")[:9]), "ns")
-        return np.asarray(stamp - np.timedelta64(round(_offset(said) * 3600), "s")).astype("datetime64[ns]")[()]
+        return instant(stamp - np.timedelta64(round(_offset(said) * 3600), "s"))
     except (ValueError, KeyError, OverflowError):
         return np.datetime64("NaT", "ns")
 
@@ -173,8 +176,8 @@ def _day(said: dict[str, str]) -> datetime:
 
 
 def _century(year: int) -> int:
-    """Two digits as strptime takes them: 69 is 1969, 68 is 2068."""
-    return year + (1900 if year >= 69 else 2000)
+    """Two digits of a year: 40 is 1940, 39 is 2039."""
+    return year + (1900 if year >= PIVOT else 2000)
 
 
 def epidemiological_week(year: int, week: int) -> datetime:

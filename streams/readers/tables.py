@@ -71,8 +71,8 @@ def _wide(table: Table) -> TableRows:
     found = [table.numbers(name) for name in nodes]
     values = np.stack([numbers for numbers, _ in found], axis=1)
     wrong = np.stack([bad for _, bad in found], axis=1)
-    return TableRows(times, np.array(nodes, dtype=str), np.zeros(table.size, int), {str(wanted.wide): values}, {}, wrong,
-                  wide=True)
+    return TableRows(times, np.array(nodes, dtype=str), np.zeros(table.size, int), {str(wanted.wide): values}, {},
+                     wrong, wide=True)
 
 
 def _nodes(table: Table) -> Texts:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from terracast.streams.readers.numbers import BELOW, MISSING
+from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.vocabulary import named
@@ -135,7 +136,7 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
     for name in rest:
         column = columns[name]
         named = bool(FLAGS & set(column.words)) or name.lower().endswith(("_flag", "_qc", "_cd", "flag"))
-        if not named or column.distinct > 20 or column.empty or (column.numeric and not column.whole):
+        if not named or side_of(name) or column.distinct > 20 or column.empty or (column.numeric and not column.whole):
             continue
         flags.append(name)
         texts = [str(word) for word in column.texts.words[column.said]]

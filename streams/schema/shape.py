@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.schema.absent import FLAGS
+from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.time_parts import PARTS, TableTime
@@ -19,6 +20,7 @@ from terracast.streams.schema.wide import as_wide, wide_name
 
 UNIQUE = 0.97  # share of rows that an axis must tell apart
 REPEATS = 0.98  # of the stamps are their own: one place
+DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
 MOST_PARAMETERS = 60
 _LAT = named("lat")
 _LON = named("lon")
@@ -95,8 +97,9 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
                         "--wide NAME, or --variables " + ",".join(measured[:3]))
             every = {one: columns[one] for one in columns if one not in used or one in axis.also}
             return TableShape(wide=name, measured=as_wide(every, name, found, measured))
-        found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
-                    "measure", "--wide NAME")
+        if not any(side_of(one) or split_unit(one)[1] for one in measured):
+            found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
+                        "measure", "--wide NAME")
     return TableShape(shape.node, lat, lon, shape.variable, shape.value, shape.units, None,
                       tuple(measured) if shape.variable is None else shape.measured)
 
@@ -183,7 +186,9 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
     """The column (or two) that tells the rows of a stamp apart."""
     rows = len(key)
     able = {name: column for name, column in inner.items() if _may_name(column, rows)}
-    shares = {name: _told_apart(key, column) for name, column in able.items()}
+    stamps = len(np.unique(key))
+    shares = {name: _told_apart(key, column) for name, column in able.items()
+              if set(column.words) & PLACES or rows > DENSE * stamps * column.distinct}
     best = max(shares.values(), default=0.0)
     if best >= UNIQUE - 0.02:
         equal = [name for name, share in shares.items() if share >= best - 0.005]
@@ -195,12 +200,12 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
         return single
     if _told_apart(key) >= UNIQUE:
         return ()
-    for one, other in itertools.combinations(sorted(able, key=lambda name: -_place_liking(able[name]))[:10], 2):
+    for one, other in itertools.combinations(sorted(shares, key=lambda name: -_place_liking(able[name]))[:10], 2):
         if _told_apart(key, able[one], able[other]) >= UNIQUE:
             return (one, other)
     if None not in places and _told_apart(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
         return (str(places[0]), str(places[1]))
-    return (max(shares, key=lambda name: shares[name]),) if best > 0.5 else ()
+    return ()
 
 
 def _jittered(inner: Mapping[str, ColumnProfile], stamps: np.ndarray) -> tuple[str, ...]:

@@ -119,8 +119,8 @@ def openaq_v3() -> Made:
             for t, x in zip(HOURS[:300], wave(300, place), strict=True):
                 value = x if code == 0 else round(level + x / 1000, 4)
                 rows.append(f'{place + 10},"{name}","{parameter}","{unit}",{value},"{t:%Y-%m-%dT%H:%M:%SZ}",'
-                            f'"{t - pd.Timedelta("5h"):%Y-%m-%dT%H:%M:%S}-05:00","America/Bogota",4.{place},-74.{place},'
-                            f'"CO","false","Unknown","AirNow",{1000 + 2 * place + code}')
+                            f'"{t - pd.Timedelta("5h"):%Y-%m-%dT%H:%M:%S}-05:00","America/Bogota",'
+                            f'4.{place},-74.{place},"CO","false","Unknown","AirNow",{1000 + 2 * place + code}')
     return "openaq.csv", lines(rows), Right(2, "1h", "2024-01-01T00:00", "2024-01-13T11:00", ("pm25", "o3"),
                                             {"pm25": "µg m-3", "o3": "ppm"}, {"variable": "parameter"})
 
@@ -185,11 +185,13 @@ def cdc_epiweeks() -> Made:
 @table
 def year_and_month_name() -> Made:
     months = pd.date_range("2010-01-01", periods=120, freq="MS")
-    names = ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"]
+    names = ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
+             "novembre", "décembre"]
     rows = ["année,mois,région,pluie (mm)"]
     for place in ("Nord", "Sud"):
         rows += [f"{t.year},{names[t.month - 1]},{place},{x}" for t, x in zip(months, wave(120), strict=True)]
-    return "pluie.csv", lines(rows), Right(2, "1mo", "2010-01-01T00:00", "2019-12-01T00:00", ("pluie",), {"pluie": "mm"})
+    return "pluie.csv", lines(rows), Right(2, "1mo", "2010-01-01T00:00", "2019-12-01T00:00", ("pluie",),
+                                           {"pluie": "mm"})
 
 
 @table
@@ -288,7 +290,8 @@ def newest_first_local_autumn() -> Made:
 def american_12_hours_without_seconds() -> Made:
     rows = ["DateTime,Sensor ID,Speed (mph)"] + [f"{t:%m/%d/%Y %I:%M %p},S-{place},{x}" for place in (1, 2)
                                                 for t, x in zip(HOURS, wave(700, place), strict=True)]
-    return "speeds.csv", lines(rows), Right(2, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("Speed",), {"Speed": "mph"},
+    return "speeds.csv", lines(rows), Right(2, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("Speed",),
+                                            {"Speed": "mph"},
                                             {"time_format": "%m/%d/%Y %I:%M %p"})
 
 
@@ -298,7 +301,8 @@ def two_stations_of_one_name() -> Made:
     for code, name in ((11, "Hauptstraße"), (12, "Hauptstraße"), (13, "Markt")):
         rows += [f"{code},{name},{t:%Y-%m-%d %H:%M:%S+00:00},48.{code},11.{code},{x}"
                  for t, x in zip(HOURS[:300], wave(300, code), strict=True)]
-    return "pm10.csv", lines(rows), Right(3, "1h", "2024-01-01T00:00", "2024-01-13T11:00", ("pm10",), options={"node": "id"})
+    return "pm10.csv", lines(rows), Right(3, "1h", "2024-01-01T00:00", "2024-01-13T11:00", ("pm10",),
+                                          options={"node": "id"})
 
 
 @table
