@@ -1,4 +1,4 @@
-"""The table of what is understood of other people's tables, made from the tests: ``python docs/tools/understood_table.py``."""
+"""What is understood of other people's tables, made from the tests: ``python docs/tools/understood_table.py``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def rows() -> str:
         shown = [line for line in text.splitlines() if line.strip()]
         first = "<br>".join(f"`{_cut(line)}`" for line in (shown[:2] if shown[0] != shown[-1] else shown[:1]))
         options = "; ".join(f"{option} {value}" for option, value in right.options.items())
-        units = ", ".join(f"{variable} in {unit}" for variable, unit in right.units.items()) or ", ".join(right.variables)
+        units = ", ".join(f"{variable} in {unit}" for variable, unit in right.units.items()) or ", ".join(
+            right.variables)
         found = f"{right.nodes} × {right.step}, from {right.first}: {units}" + (f"; {options}" if options else "")
         lines.append(f"| {name.replace('_', ' ')} | {first} | {found.replace('|', chr(92) + '|')} |")
     return "\n".join(lines)
