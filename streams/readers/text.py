@@ -62,7 +62,9 @@ def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
 
 def _is_cut(path: Path, wanted: Wanted, bad: list[tuple[str, int]], fields: int) -> bool:
     """Whether the last line of the file is one of the bad ones and too short."""
-    if not bad or bad[-1][1] >= fields:
+    text = bad[-1][0] if bad else ""
+    remark = not re.match(r"\s*[\"']?\d", text) and bad and bad[-1][1] == 1  # such as "End of report"
+    if not bad or bad[-1][1] >= fields or remark:
         return False
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, BLOCK), io.SEEK_END)

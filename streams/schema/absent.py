@@ -136,17 +136,22 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
     for name in rest:
         column = columns[name]
         named = bool(FLAGS & set(column.words)) or name.lower().endswith(("_flag", "_qc", "_cd", "flag"))
-        if not named or side_of(name) or column.distinct > 20 or column.empty or (column.numeric and not column.whole):
+        if column.distinct > 20 or column.empty or (column.numeric and not column.whole) or side_of(name):
+            continue
+        if not named and (column.distinct > 5 or not _codes_of_missing(column, columns, [
+                one for one in values if one != name], absent)):
             continue
         flags.append(name)
         texts = [str(word) for word in column.texts.words[column.said]]
         if name in given:
             continue
-        bad = _codes_of_missing(column, columns, values, absent)
+        mine = max((one for one in values if name.startswith(one) and one != name), key=len, default="")
+        bad = _codes_of_missing(column, columns, [mine] if mine else [one for one in values if one != name], absent)
         good = [text for text in texts if text not in bad]
         if bad and good:
             found.find("valid", [], "")
-            found.options["valid"] = [*found.options["valid"], f"{name}={','.join(good)}"]
+            found.options["valid"] = [*found.options["valid"], f"{mine}:{name}={','.join(good)}" if mine else
+                                      f"{name}={','.join(good)}"]
             told = f"{name} {', '.join(sorted(bad))}"
             found.why["valid"] = f"{told} goes with missing values: such rows are no observations"
             found.doubt(f"rows with {told} are no observations", f"--valid '{name}={','.join(good)}'")
@@ -155,7 +160,8 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
             zip(texts, column.counts[column.said].tolist(), strict=True), key=lambda one: -one[1])[:4])
         found.leave(name, f"a flag ({shown})")
         if len(texts) > 1:
-            found.doubt(f"{name} is a flag ({shown}); it is not honoured", f"--valid '{name}={texts[0]}'")
+            usual = texts[int(np.argmax(column.counts[column.said]))]
+            found.doubt(f"{name} is a flag ({shown}); it is not honoured", f"--valid '{name}={usual}'")
     return flags
 
 

@@ -136,7 +136,7 @@ def number_form(columns: Mapping[str, Sequence[str]], separator: str) -> NumberF
         # whole numbers up to 999, and others with one mark before the last three digits: a mark of thousands
         for mark, count in mine.items():
             (groups if plain > count / 10 and plain > 0 and not decimals[mark] else either)[mark] += count
-    decimal = "," if decimals[","] > decimals["."] else "."
+    decimal = "," if decimals[","] > decimals["."] or (groups["."] and not decimals["."]) else "."
     if not decimals and either["."] + either[","]:
         mark = max(either, key=lambda one: either[one])
         return NumberForm(mark, "", mark if mark == "," or separator == ";" else "")

@@ -25,6 +25,7 @@ MOST_PARAMETERS = 60
 _LAT = named("lat")
 _LON = named("lon")
 PLACES = named("place")
+COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")
 PARAMETERS = named("parameter")
 VALUES = named("value")
 UNITS = named("units")
@@ -188,7 +189,7 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
     able = {name: column for name, column in inner.items() if _may_name(column, rows)}
     stamps = len(np.unique(key))
     shares = {name: _told_apart(key, column) for name, column in able.items()
-              if set(column.words) & PLACES or rows > DENSE * stamps * column.distinct}
+              if _is_place(column) or rows > DENSE * stamps * column.distinct}
     best = max(shares.values(), default=0.0)
     if best >= UNIQUE - 0.02:
         equal = [name for name, share in shares.items() if share >= best - 0.005]
@@ -213,7 +214,7 @@ def _jittered(inner: Mapping[str, ColumnProfile], stamps: np.ndarray) -> tuple[s
     stamps are more evenly apart than over all."""
     every = _evenness(stamps, np.zeros(len(stamps), int))
     even = {name: _evenness(stamps, column.texts.codes) for name, column in inner.items()
-            if _may_name(column, len(stamps)) and (not column.numeric or set(column.words) & PLACES)}
+            if _may_name(column, len(stamps)) and (not column.numeric or _is_place(column))}
     best = {name: share for name, share in even.items() if share > max(0.75, every + 0.2)}
     return (max(best, key=lambda name: (_place_liking(inner[name]), best[name])),) if best else ()
 
@@ -225,16 +226,21 @@ def _evenness(stamps: np.ndarray, codes: np.ndarray) -> float:
     return float(np.mean(np.abs(gaps - np.median(gaps)) <= 0.25 * np.median(gaps))) if len(gaps) else 0.0
 
 
+def _is_place(column: ColumnProfile) -> bool:
+    """Whether a name says that a column names places; compounds as of German count by their end."""
+    return bool(set(column.words) & PLACES) or any(word.endswith(COMPOUNDS) for word in column.words)
+
+
 def _place_liking(column: ColumnProfile) -> float:
     words = set(column.words)
-    liking = 2.0 * bool(words & PLACES) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
+    liking = 2.0 * _is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
     liking += 0.5 * bool(words & {"name", "station", "location", "site"})
     return liking - 2.0 * bool(words & PARAMETERS)
 
 
 def _one_station(inner: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
     """A column that names the one place of the table."""
-    held = [name for name, column in inner.items() if column.distinct == 1 and set(column.words) & PLACES
+    held = [name for name, column in inner.items() if column.distinct == 1 and _is_place(column)
             and not set(column.words) & FLAGS - {"code"} and (not column.numeric or set(column.words) & {
                 "id", "station", "sensor", "site", "no", "nr", "code"})]
     return (max(held, key=lambda name: _place_liking(inner[name])),) if held else ()

@@ -14,6 +14,7 @@ from terracast.streams.schema.time_format import StampFormat, format_of, time_of
 from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, tell_hours, untitled
 from terracast.streams.schema.vocabulary import named
 
+EPIDEMIOLOGICAL = frozenset(("epiweek", "epi", "mmwr", "mmwrweek"))
 IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
 _TIME = named("time")
 _UTC = named("utc")
@@ -94,7 +95,7 @@ def _liking(column: ColumnProfile, form: StampFormat) -> float:
 def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[str, ColumnProfile],
                 found: Findings) -> TableTime:
     """One column says the time; others that do are told."""
-    column, form = columns[name], stamps[name]
+    column, form = columns[name], _epidemiological(columns[name], stamps[name])
     found.find("time", name, "its values are stamps")
     _tell_form(name, column, form, found)
     rows = form.stamps[column.texts.codes]
@@ -121,6 +122,15 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
     offset = form.says_offset or (form.form is None and _iso_offsets(column.texts.words)) \
         or bool(set(column.words) & _UTC)
     return TableTime((name,), rows, offset, form.says_hour, also)
+
+
+def _epidemiological(column: ColumnProfile, form: StampFormat) -> StampFormat:
+    """Weeks of a column whose name says that they are epidemiological ones."""
+    if form.form is None or "%G" not in form.form or not EPIDEMIOLOGICAL & set(column.words):
+        return form
+    other = form.form.replace("%G", "%Y")
+    stamps = parse(column.texts.words, other)
+    return form if np.isnat(stamps[column.said]).any() else StampFormat(other, form.share, stamps)
 
 
 def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:

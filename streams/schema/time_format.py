@@ -149,7 +149,7 @@ def _candidates(texts: np.ndarray) -> Iterator[str | None]:
 def _forms(text: str) -> Iterator[str]:
     """Formats of one text: a date, perhaps a time of day and an offset, perhaps more that is not read."""
     day = WEEKDAY.match(text)
-    if day:
+    if day and not _names_month(day[0]):
         yield from (f"%a{day[1]}{form}" for form in _forms(text[day.end():]))
     for pattern, forms in DATES:
         found = re.match(pattern, text)

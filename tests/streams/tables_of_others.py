@@ -357,6 +357,52 @@ def zone_names_beside_stamps() -> Made:
     return "stage.csv", lines(rows), Right(2, "1h", "2024-07-01T04:00", "2024-07-13T15:00", ("stage_ft",))
 
 
+@table
+def month_names_and_inches() -> Made:
+    months = pd.date_range("1995-01-01", periods=240, freq="MS")
+    rows = ["Month,Gauge,Precip (in)"] + [f"{t:%b %Y},G{place},{x}" for place in (1, 2)
+                                          for t, x in zip(months, wave(240, place), strict=True)]
+    return "precip.csv", lines(rows), Right(2, "1mo", "1995-01-01T00:00", "2014-12-01T00:00", ("Precip",),
+                                            {"Precip": "in"})
+
+
+@table
+def year_and_month_in_one_number() -> Made:
+    months = pd.date_range("1995-01-01", periods=240, freq="MS")
+    rows = ["yyyymm,region,rate"] + [f"{t:%Y%m},{place},{x}" for place in "NS"
+                                     for t, x in zip(months, wave(240), strict=True)]
+    return "rates.csv", lines(rows), Right(2, "1mo", "1995-01-01T00:00", "2014-12-01T00:00", ("rate",))
+
+
+@table
+def a_validity_column_of_its_own_name() -> Made:
+    rows = ["Messpunkt;Beginn;Ende;Konzentration;Einheit;Gültigkeit"]
+    for place in ("P1", "P2"):
+        for at, (t, x) in enumerate(zip(HOURS, wave(700), strict=True)):
+            said = "-9999" if at % 50 == 7 else comma(x)
+            rows.append(f"{place};{t:%d.%m.%Y %H:%M};{t + pd.Timedelta('1h'):%d.%m.%Y %H:%M};{said};µg/m³;"
+                        f"{0 if at % 50 == 7 else 1}")
+    return "gas.csv", lines(rows), Right(2, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("Konzentration",),
+                                         {"Konzentration": "µg m-3"}, {"valid": ["Gültigkeit=1"]},
+                                         missing={"Konzentration": 28})
+
+
+@table
+def points_group_whole_numbers() -> Made:
+    rows = ["Zeit;Zählstelle;Anzahl"] + [f"{t:%d.%m.%Y %H:%M};Z1;" + f"{int(x * 60):,}".replace(",", ".")
+                                         for t, x in zip(HOURS, wave(700), strict=True)]
+    return "zaehler.csv", lines(rows), Right(1, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("Anzahl",),
+                                             options={"node": "Zählstelle"}, largest={"Anzahl": 1000.0})
+
+
+@table
+def remarks_above_and_below() -> Made:
+    rows = ["Report;Hourly", "Created;2024-05-01", "", "Date/Time;NO2 (ppb);O3 (ppb)"]
+    rows += [f"{t:%Y-%m-%d %H:%M};{x};{x + 9:.1f}" for t, x in zip(HOURS, wave(700), strict=True)]
+    return "report.csv", lines([*rows, "End of report"]), Right(
+        1, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("NO2", "O3"), {"O3": "ppb"}, {"header": 4})
+
+
 def write(made: Made, folder: Path) -> Path:
     name, content, _ = made
     (folder / name).write_bytes(content)
