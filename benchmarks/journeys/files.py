@@ -11,13 +11,15 @@ import xarray as xr
 
 from terracast.streams.errors import TerracastError
 from terracast.streams.panel import step_of
-from terracast.streams.readers import READERS, read
+from terracast.streams.readers import ARRAYS, READERS
+from terracast.streams.schema.file_schema import look_into
 
 NONE = pd.Timedelta(0)
 LEAST_STEPS = 200
+TRUTH = "truth.json"  # what is known beside a data set: no data
 LATER = "follows with any ordinary file"
 _GRID = {"lat", "lon", "latitude", "longitude"}
-_TABLES = (".csv", ".parquet", ".pq")
+_TABLES = tuple(READERS.keys() - ARRAYS.keys())
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def files_of(place: Path, most: int) -> list[Path]:
         return [place]
     folders: dict[Path, list[Path]] = {}
     for path in sorted(place.rglob("*")):
-        if path.is_file() and path.suffix.lower() in READERS:
+        if path.is_file() and path.suffix.lower() in READERS and path.name != TRUTH:
             folders.setdefault(path.parent, []).append(path)
     return [path for found in folders.values()
             for path in sorted(found, key=lambda one: (one.suffix.lower() in _TABLES, one.name))[:most]]
@@ -51,7 +53,7 @@ def looked_into(path: Path) -> Data | str:
     if kind:
         return f"{kind}: {LATER}"
     try:
-        panel = read(path, domain="journey")
+        panel = look_into(path, "journey").sources[0].panel
     except TerracastError:
         return Data(path, 0, 0, pd.NaT, pd.NaT)
     time = panel["time"].values

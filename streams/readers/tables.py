@@ -249,7 +249,9 @@ def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, k
         values = {name: block[at] for name, block in series.columns.items()}
         coords: dict[Hashable, object] = {} if known is None else {"known_time": ("time", known[at])}
         return finish(values, {}, time, series.nodes, coords, wanted, attrs)
-    stamps, rows = np.unique(time, return_inverse=True)
+    rows, found = pd.factorize(time)  # hashing: there are far fewer stamps than rows
+    order = np.argsort(found)
+    stamps, rows = np.asarray(found)[order], np.argsort(order)[rows]
     codes = series.codes[at]
     used = np.unique(codes) if series.of_row is not None else np.arange(len(series.nodes))
     position = np.zeros(len(series.nodes), int)
