@@ -346,3 +346,23 @@ def test_killed_at_random_instants_while_files_grow(tmp_path: Path, kills: int) 
     values = recorded.panel.x.values[:, 0]
     assert store.read().state("kept")["rows"] + sum(one.new + one.late for one in rest) == written[0]
     assert np.array_equal(values, np.arange(float(written[0])) + 0.125) and len(recorded.revisions) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_large_table_is_read_in_pieces_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                             encoding: str) -> None:
+    from terracast.streams.sources import files
+
+    monkeypatch.setattr(files, "PIECE", 5000)
+    watch = Watch(tmp_path, step="1h", encoding=encoding, header=2)
+    stamps = pd.date_range("2020-01-01", periods=600, freq="h")
+    rows = [f"{stamp},{node},{at}" for at, stamp in enumerate(stamps) for node in "ab"]
+    file = watch.folder / "air.csv"
+    file.write_text("\n".join(["a remark", "time,node,x", *rows]) + "\n", encoding=encoding)
+    (answer,) = watch.look()
+    assert (answer.new + answer.late, answer.read, answer.refused, answer.rejected) == (1200, 1200, None, {})
+    assert watch.panel().x.values[:, 0].tolist() == list(range(600)) and watch.look() == ()
+    broken = [*rows[:1100], *["broken,a,1"] * 100]
+    file.write_text("\n".join(["a remark", "time,node,x", *broken]) + "\n", encoding=encoding)
+    (answer,) = watch.look()
+    assert "broken" in str(answer.refused) and "from line" in str(answer.refused) and watch.panel().sizes["time"] == 600
