@@ -26,7 +26,7 @@ def understood(path: Path, reading: Mapping[str, Any], own: str | None = None, t
     given, domains, said = _given(reading)
     own = said or own or as_domain(path.stem)
     schema = look_into(_one_file(path), own, given, target=target, domains=domains, latest=as_of(None))
-    while schema.undecided and sys.stdin.isatty() and sys.stdout.isatty():
+    while schema.undecided and _is_terminal():
         doubt = schema.undecided[0]
         option = doubt.option.partition(" ")[0]
         proposed = doubt.option.partition(" ")[2].partition(" or --")[0].strip('"')
@@ -34,6 +34,11 @@ def understood(path: Path, reading: Mapping[str, Any], own: str | None = None, t
         given = {**given, option.removeprefix("--").replace("-", "_"): answer}
         schema = look_into(_one_file(path), own, given, target=target, domains=domains, latest=as_of(None))
     return schema
+
+
+def _is_terminal() -> bool:
+    """Whether somebody can be asked: never in a pipe."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def refuse_undecided(schema: FileSchema) -> None:

@@ -201,3 +201,19 @@ def test_look_writes_what_it_read(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     told = typed("init", "mine", "--from", CASES / "unit-row.csv", "--folder", tmp_path, "--dry-run")
     assert told.exit_code == 0 and "degC" in told.stdout and not list(tmp_path.iterdir())
+
+
+def test_on_a_terminal_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from terracast.flows import look
+
+    asked_for: list[str] = []
+
+    def answer(question: str, default: str) -> str:
+        asked_for.append(question)
+        return default
+
+    monkeypatch.setattr(look, "_is_terminal", lambda: True)
+    monkeypatch.setattr(look.typer, "prompt", answer)
+    schema = look.understood(CASES / "day-first-or-month-first.csv", {}, "air")
+    assert len(asked_for) == 1 and "--time-format" in asked_for[0] and not schema.undecided
+    assert schema.sources[0].options["time_format"] == "%d/%m/%Y %H:%M", "the likelier one is proposed"
