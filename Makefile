@@ -29,8 +29,9 @@ docs: setup build/rooms/terracast
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo build/site/index.html
 
-docs-tables: setup  # the option tables of docs/guide, from the command itself
+docs-tables: setup  # the option tables of docs/guide, from the command itself; what is understood of files, from tests
 	$(BIN)/python docs/tools/option_tables.py
+	$(BIN)/python docs/tools/understood_table.py
 
 lint: setup build/rooms/terracast
 	$(BIN)/ruff check .

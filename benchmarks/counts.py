@@ -39,7 +39,7 @@ class CountBench:
     @classmethod
     def of(cls, data: Path, target: str | None = None) -> CountBench:
         """The counts of a file, as a source reads them; a day ahead below a day, a week of days, else four steps."""
-        start = kind_start(data, "bench", None)
+        start = kind_start(data, "bench", {})
         counted = [] if start is None else [str(name) for name, held in start.panel.data_vars.items()
                                             if is_counted(held)]
         if start is None or not counted or (target is not None and target not in counted):

@@ -1,34 +1,28 @@
-"""``terracast init``: look into a data file and write a commented ``terracast.toml`` for it."""
+"""``terracast init``: look into data files and write a commented ``terracast.toml`` for them."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.flows.cli.output import note
+from terracast.flows.look import refuse_undecided, understood
 from terracast.flows.service.spans import YEAR, Spans, spans_for
 from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
 from terracast.stfm.bases import check_name
-from terracast.streams.clock import DAY, Clock, span
+from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted
-from terracast.streams.readers import read
-from terracast.streams.sources.kind_start import KindStart, kind_start
-
-# CF standard names of the atmosphere's own state: they drive other domains and form the domain "weather".
-WEATHER = frozenset({
-    "air_temperature", "air_pressure", "air_pressure_at_mean_sea_level", "surface_air_pressure",
-    "dew_point_temperature", "relative_humidity", "specific_humidity", "precipitation_amount",
-    "precipitation_flux", "rainfall_amount", "snowfall_amount", "wind_speed", "wind_from_direction",
-    "wind_speed_of_gust", "eastward_wind", "northward_wind", "cloud_area_fraction",
-    "surface_downwelling_shortwave_flux_in_air",
-})
+from terracast.streams.schema.domains import side_of
+from terracast.streams.schema.file_schema import FileSchema, SourceSchema
 
 COOLDOWN = pd.Timedelta("14D")
 LEARNED = pd.Timedelta("84D")
@@ -84,54 +78,130 @@ SOURCE = """
 type = "files"           # or mqtt, push, sql, or one of your own
 domain = {domain}
 path = {path}          # a file, a folder, or a pattern
-variables = [{variables}]
-{kind}{clock}{delay}"""
-DELAY = 'delay = "{step}"             # a value is known this long after its stamp; or: known_time = "column"\n'
+{reading}delay = {delay}             # a value is known this long after its stamp; or: known_time = "column"
+"""
 
 
-def write_settings(name: str, data: Path, out: Path, *, target: str | None = None, model: str | None = None,
-                   kind: str | None = None) -> Path:
-    """Write ``terracast.toml`` into the folder ``out`` for the file ``data``; refuses to overwrite one.
+def write_settings(name: str, data: Path | Sequence[Path], out: Path, *, target: str | None = None,
+                   model: str | None = None, reading: Mapping[str, Any] | None = None) -> Path:
+    """Write ``terracast.toml`` into the folder ``out`` for files; refuses to overwrite one.
 
-    ``model``: what is forecast with: native, shipped, counts, or a base of your own; None: counts where the target
-    counts what happened, else native. ``kind``: sensor, raster, point,
-    trajectory or event, where the file does not show it.
-
-    The target and whatever is not weather become the domain that bears the stream's name, other variables whose CF
-    standard name is of the atmosphere the domain ``weather``.
+    Parameters
+    ----------
+    name : str
+        The stream's name; the domain of the target bears it.
+    data : Path or sequence of Path
+        The file of the target first.
+    out : Path
+        The folder.
+    target : str, optional
+        The variable that is forecast; default the first that is neither weather nor of the calendar.
+    model : str, optional
+        What is forecast with: native, shipped, counts, or a base of your own; default counts where the target counts
+        what happened, else native.
+    reading : mapping, optional
+        How files are read, where they do not show it (see ``flows.cli.reading_options``).
     """
+    config = config_of(out, model)
+    schemas = understand_all(name, [data] if isinstance(data, Path) else data, target, reading or {})
+    return write_for(name, schemas, out, config, target, model, reading or {})
+
+
+def config_of(out: Path, model: str | None) -> Path:
+    """Where the settings will lie. Raises ``SettingsError`` where there are some, or the model is unknown."""
     config = out / "terracast.toml"
     if config.exists():
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
-                            remedy="edit it, or name another folder with --folder")
+                            remedy="edit it, name another folder with --folder, or type `terracast add FILE`")
     try:
         check_name(model or "native")
     except ValueError as error:
         what, _, names = str(error).partition(": ")
         raise SettingsError(what, where="--model", expected=names, remedy="name one of them") from None
+    return config
+
+
+def understand_all(name: str, data: Sequence[Path], target: str | None, reading: Mapping[str, Any]) -> list[FileSchema]:
+    """Every file as it is understood: the first one's own domain bears the stream's name, others that of their file, or
+    the same where they hold the same."""
+    _, domain = _named(name)
+    schemas = [understood(data[0], reading, domain, target)]
+    for path in data[1:]:
+        one = understood(path, {key: value for key, value in reading.items() if key != "domain"} | _pairs_only(reading))
+        schemas.append(_in_known_domains(one, schemas[0]))
+    return schemas
+
+
+def _pairs_only(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Domains of single variables hold for every file; one for a whole file for the first."""
+    pairs = [text for text in reading.get("domain", ()) if "=" in text]
+    return {"domain": pairs} if pairs else {}
+
+
+def _in_known_domains(schema: FileSchema, first: FileSchema) -> FileSchema:
+    """A further file of the variables and step of the first is of its domain; one of weather alone is weather."""
+    held = {(tuple(map(str, one.panel.data_vars)), one.step): one.domain for one in first.sources}
+    own = as_domain(schema.path.stem)
+    sources = []
+    for one in schema.sources:
+        variables = tuple(map(str, one.panel.data_vars))
+        domain = held.get((variables, one.step))
+        if domain is None and one.domain == own and all(side_of(name, str(one.panel[name].attrs["units"]), str(
+                one.panel[name].attrs.get("standard_name", ""))) for name in variables):
+            domain = side_of(variables[0]) or "weather"
+        sources.append(one if domain is None else replace(one, domain=domain))
+    return replace(schema, sources=tuple(sources))
+
+
+def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path, target: str | None, model: str | None,
+              reading: Mapping[str, Any]) -> Path:
+    """Write settings for files that were understood."""
+    for schema in schemas:
+        refuse_undecided(schema)
     name, domain = _named(name)
-    start = kind_start(data, domain, kind)
-    panel = read(data, domain=domain) if start is None else start.panel
-    target = _target(panel, target, data)
-    model = model or ("counts" if is_counted(panel[target]) else "native")
-    domains = _domains(panel, domain, target)
-    clock = Clock.of(panel.attrs)
-    step = pd.Timedelta(clock.step)
-    length = pd.Timedelta(panel["time"].values[-1] - panel["time"].values[0]) + step
+    main = schemas[0].sources[0]
+    chosen = _target(main.panel, schemas[0], target)
+    model = model or ("counts" if is_counted(main.panel[chosen]) else "native")
+    step = main.step
+    time = main.panel["time"].values
+    length = pd.Timedelta(time[-1] - time[0]) + step
     spans = spans_for(step, length)
     out.mkdir(parents=True, exist_ok=True)
-    path = os.path.relpath(data.resolve(), out.resolve())
-    delay = DELAY.format(step=in_words(step)) if start is None or "delay" not in start.keys else ""
-    sources = "".join(SOURCE.format(domain=_quoted(held), path=_quoted(path), clock=_clock_lines(clock), delay=delay,
-                                    kind="" if start is None else _kind_lines(start),
-                                    variables=", ".join(map(_quoted, variables)))
-                      for held, variables in domains.items())
-    config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(domain), target=_quoted(target),
+    sources = "".join(source_lines(schema, source, out, reading.get("delay"))
+                      for schema in schemas for source in schema.sources)
+    config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(main.domain), target=_quoted(chosen),
                                       model=_quoted(model), sources=sources, **_times(step, spans)), encoding="utf-8")
-    for words in () if start is None else start.notes:
-        note(words)
     _say_what_was_chosen(name, domain, spans, length)
     return config
+
+
+def source_lines(schema: FileSchema, source: SourceSchema, out: Path, delay: str | None = None) -> str:
+    """One of [[sources]] as it is written: every option with what it was found from."""
+    path = os.path.relpath(schema.path.resolve(), out.resolve())
+    options = {name: value for name, value in source.options.items() if name != "delay"}
+    order = ("variables", "units", "step", "anchor", "calendar")
+    lines = [_option_line(name, options[name], source.why.get(name, "")) for name in order if name in options]
+    lines += [_option_line(name, value, source.why.get(name, "")) for name, value in options.items()
+              if name not in order]
+    lines += [f"# {_option_line(name, value, why)}" for name, (value, why) in schema.proposed.items()
+              if name not in options]
+    held = delay or source.options.get("delay") or in_words(source.step)
+    return SOURCE.format(domain=_quoted(source.domain), path=_quoted(path), reading="".join(lines),
+                         delay=_quoted(held))
+
+
+def _option_line(name: str, value: Any, why: str) -> str:
+    text = in_words(span(value)) if name == "step" else value
+    return f"{name} = {_toml(text)}" + (f"   # {' '.join(why.split())}" if why else "") + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_quoted(str(key))} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value) if isinstance(value, int | float) else _quoted(str(value))
 
 
 def _named(name: str) -> tuple[str, str]:
@@ -154,25 +224,15 @@ def _say_what_was_chosen(name: str, domain: str, spans: Spans, length: pd.Timede
         note(f"the file holds {length / DAY:.3g} days, less than a year: yearly seasons are not known yet")
 
 
-def _domains(panel: xr.Dataset, name: str, target: str) -> Mapping[str, list[str]]:
-    """Variables by domain. The target stays in its own domain, weather or not, with what is not weather; where only
-    weather is there, or the stream itself is called weather, it is one domain."""
-    every = [str(variable) for variable in panel.data_vars]
-    weather = [variable for variable in every
-               if panel[variable].attrs.get("standard_name") in WEATHER and variable != target]
-    own = [variable for variable in every if variable not in weather]
-    if not weather or name == "weather" or all(panel[one].attrs.get("standard_name") in WEATHER for one in own):
-        return {name: every}
-    return {name: own, "weather": weather}
-
-
-def _target(panel: xr.Dataset, target: str | None, data: Path) -> str:
-    """The variable asked for, or the first that is not weather, or the first."""
+def _target(panel: xr.Dataset, schema: FileSchema, target: str | None) -> str:
+    """The variable asked for, or the first that is neither weather nor of the calendar, or the first."""
     every = [str(variable) for variable in panel.data_vars]
     if target is None:
-        return next((one for one in every if panel[one].attrs.get("standard_name") not in WEATHER), every[0])
+        return next((one for one in every if not side_of(one, str(panel[one].attrs["units"]), str(
+            panel[one].attrs.get("standard_name", "")))), every[0])
     if target not in every:
-        raise SettingsError(f"no variable {target!r}", where=str(data), expected="one of " + ", ".join(every),
+        held = [str(name) for source in schema.sources for name in source.panel.data_vars]
+        raise SettingsError(f"no variable {target!r}", where=str(schema.path), expected="one of " + ", ".join(held),
                             remedy="name one of them with --target")
     return target
 
@@ -186,25 +246,6 @@ def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
                "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
                "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
-
-
-def _clock_lines(clock: Clock) -> str:
-    """What is written of a source's clock: the step, and what is not plain about it."""
-    told = clock.attrs
-    lines = [f'step = "{in_words(span(told["step"]))}"']
-    if "anchor" in told:
-        lines.append(f'anchor = "{told["anchor"]}"   # one stamp of the clock, UTC: the others lie whole steps away')
-    if "calendar" in told:
-        what = "steps are calendar months" if clock.calendar == "month" else "days are counted in this time zone"
-        lines.append(f'calendar = "{told["calendar"]}"   # {what}')
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _kind_lines(start: KindStart) -> str:
-    """The keys of a source that is no table of stations, and those that may be set, as comments."""
-    return "".join(f"{line}\n" for line in (f'kind = "{start.kind}"', *(f"{key} = {value}" for key, value in
-                                                                      start.keys.items()),
-                                            *(f"# {hint}" for hint in start.hints)))
 
 
 def _quoted(text: str) -> str:

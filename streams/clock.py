@@ -217,12 +217,11 @@ def common_phase(stamps: np.ndarray, step: np.timedelta64) -> tuple[np.timedelta
     (5, 0.67)
     """
     size = int(step.astype("timedelta64[ns]").astype(np.int64))
-    phases, first, counts = np.unique(stamps.astype("datetime64[ns]").astype(np.int64) % size, return_index=True,
-                                      return_counts=True)
+    codes, phases = pd.factorize(stamps.astype("datetime64[ns]").astype(np.int64) % size)  # in order of first meeting
     if not len(phases):
         return np.timedelta64(0, "ns"), 0.0
-    best = np.flatnonzero(counts == counts.max())
-    return np.timedelta64(int(phases[best[np.argmin(first[best])]]), "ns"), float(counts.max() / len(stamps))
+    counts = np.bincount(codes)
+    return np.timedelta64(int(phases[np.argmax(counts)]), "ns"), float(counts.max() / len(stamps))
 
 
 def _moved(stamps: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 A row (time, node) with any value is one report and is counted once. What was first reported is never
 overwritten: a later, different report goes to the ledger of revisions with its own known time. A value that was
-missing in a report and comes with the same known time (another file of the same hour) is filled in.
+missing in a report and comes with the same known time (another file of the same hour) is filled in. Where it is told
+when a panel ``arrived``, a different report that does not say a later known time is a revision known from then on: the
+corrected export of the same hours.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Reports:
                        {name: values[rows] for name, values in self.data.items()})
 
 
-def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
+def ingest(root: zarr.Group, domain: str, panel: xr.Dataset, arrived: np.datetime64 | None = None) -> Ingested:
     """Write a panel's reports into the store by the rules above.
 
     Raises ``PanelError`` on another step, kind or unit than the stored ones, before anything is written. Reads
@@ -86,7 +88,7 @@ def ingest(root: zarr.Group, domain: str, panel: xr.Dataset) -> Ingested:
         held = create_domain(root, panel, clock)
     columns = held.join_nodes(panel["node"].values)
     notes = _join(held, panel, columns)
-    counted = _write_reports(held, panel, reports, columns)
+    counted = _write_reports(held, panel, reports, columns, arrived)
     return counted + Ingested(rejected=rejected, notes=notes)
 
 
@@ -211,7 +213,8 @@ def _place_nodes(held: GrowingDomain, panel: xr.Dataset, columns: np.ndarray) ->
     return [f"another position was given for {', '.join(names[:3])}: the stored one is kept"]
 
 
-def _write_reports(held: GrowingDomain, panel: xr.Dataset, reports: Reports, columns: np.ndarray) -> Ingested:
+def _write_reports(held: GrowingDomain, panel: xr.Dataset, reports: Reports, columns: np.ndarray,
+                   arrived: np.datetime64 | None) -> Ingested:
     told = ~np.isnat(reports.known).all(axis=1)
     if not told.any():
         return Ingested()
@@ -226,6 +229,9 @@ def _write_reports(held: GrowingDomain, panel: xr.Dataset, reports: Reports, col
         first_known = cells.read(held.arrays["known_time"])
         fresh = given & np.isnat(first_known)
         changes = _changes(held, reports, cells, first_known, given & ~fresh)
+        if arrived is not None and changes.refused.any():
+            reports = replace(reports, known=np.where(changes.refused, arrived, reports.known))
+            changes = _changes(held, reports, cells, first_known, given & ~fresh)
     cells.write(held.arrays["known_time"], reports.known, fresh)
     for name, values in reports.data.items():
         cells.write(held.arrays[name], values, fresh | changes.fills[name] if name in changes.fills else fresh)

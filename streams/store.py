@@ -155,10 +155,10 @@ class Transaction(View):
         super().__init__(session, where)
         self._committed = ""
 
-    def ingest(self, domain: str, panel: xr.Dataset) -> Ingested:
+    def ingest(self, domain: str, panel: xr.Dataset, arrived: np.datetime64 | None = None) -> Ingested:
         """Write a panel's reports (see ``streams.ingest``); returns what became of each of them."""
         self._opened.pop(domain, None)
-        return ingest(self.root, domain, panel)
+        return ingest(self.root, domain, panel, arrived)
 
     def append(self, name: str, dataset: xr.Dataset, along: str) -> None:
         """Add entries to an append-only ledger (see ``streams.storage.ledger``)."""

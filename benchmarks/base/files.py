@@ -20,6 +20,7 @@ from terracast.streams.readers.wanted import Wanted
 from terracast.streams.sources.gathered import RowTerms, rows_of
 
 MONTH, YEAR = pd.Timedelta("30.4375D"), pd.Timedelta("365.25D")
+BESIDE = {".json", ".geojson", ".txt"}  # in a folder of data: labels, maps, matrices
 OTHER_BENCHES = {"label_file", "pairs"}  # keys of a truth.json whose data are for anomalies, changes or causes
 
 
@@ -71,7 +72,7 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     truth = folder / "truth.json"
     if truth.is_file() and OTHER_BENCHES & set(json.loads(truth.read_text(encoding="utf-8"))):
         return
-    own = sorted(path for path in folder.iterdir() if path.suffix.lower() in READERS)
+    own = sorted(path for path in folder.iterdir() if path.suffix.lower() in READERS.keys() - BESIDE)
     rasters = [path for path in own if path.suffix.lower() in (".nc", ".nc4", ".zarr")]
     named = [path for path in own if path.name in READINGS]
     yield from rasters or named or own

@@ -10,15 +10,16 @@ import pandas as pd
 from terracast.streams.errors import ReadError, TerracastError
 from terracast.streams.kinds.raster_file import GRIB_ENDINGS
 from terracast.streams.panel import step_of
-from terracast.streams.readers import READERS, read
-from terracast.streams.sources.kind_start import kind_start
+from terracast.streams.readers import ARRAYS, READERS
+from terracast.streams.schema.file_schema import look_into
 
 NONE = pd.Timedelta(0)
 LEAST_STEPS = 100
 NO_TIME = "no time axis among"
+TRUTH = "truth.json"  # what is known beside a data set: no data
+_TABLES = tuple(READERS.keys() - ARRAYS.keys())
+ENDINGS = (*READERS, *GRIB_ENDINGS, ".gpx", ".plt")
 TIMES = {"time", "timestamp", "date", "datetime", "date_time", "t"}
-_TABLES = (".csv", ".parquet", ".pq")
-ENDINGS = (*READERS, *GRIB_ENDINGS, ".geojson", ".gpx", ".plt")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def files_of(place: Path, most: int) -> list[Path]:
         return [place]
     folders: dict[Path, list[Path]] = {}
     for path in sorted(place.rglob("*")):
-        if path.is_file() and path.suffix.lower() in ENDINGS:
+        if path.is_file() and path.suffix.lower() in ENDINGS and path.name != TRUTH:
             folders.setdefault(path.parent, []).append(path)
     return [path for found in folders.values()
             for path in sorted(found, key=lambda one: (one.suffix.lower() in _TABLES, one.name))[:most]]
@@ -49,7 +50,7 @@ def files_of(place: Path, most: int) -> list[Path]:
 def looked_into(path: Path) -> Data | str:
     """What the file holds, or why it is left out. A file that cannot be read is not left out: its journey fails."""
     try:
-        panel = start.panel if (start := kind_start(path, "journey", None)) else read(path, domain="journey")
+        panel = look_into(path, "journey").sources[0].panel
     except TerracastError as wrong:
         if isinstance(wrong, ReadError) and wrong.what.startswith(NO_TIME):
             return str(wrong)

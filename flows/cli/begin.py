@@ -1,21 +1,23 @@
-"""Verbs with which a stream begins: ``demo``, ``init``, ``config show``, and the training of the shipped base."""
+"""Verbs with which a stream begins: ``demo``, ``look``, ``init``, ``add``, ``config show``, and the base's training."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from terracast.flows.cli.options import CONFIG, Config, Json
 from terracast.flows.cli.output import print_json, say
+from terracast.flows.cli.reading_options import with_reading_options
 
 config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (demo, pretrain, init):
+    for verb in (demo, pretrain, look, init, add):
         app.command()(verb)
     app.add_typer(config_app, name="config")
 
@@ -66,22 +68,75 @@ def pretrain(steps: Annotated[int, typer.Option(help="Optimisation steps; 0.7 s 
             f"loss on unseen worlds {answer['loss_unseen']:.4f}")
 
 
-def init(name: str, source: Annotated[Path, typer.Option("--from", help="A data file to look into.")],
-         target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
+Files = Annotated[list[Path], typer.Option("--from", help="A data file; may be repeated, the target's first.")]
+Target = Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what was understood and write nothing.")]
+
+
+@with_reading_options
+def look(path: Annotated[Path, typer.Argument(metavar="FILE", help="A data file.")],
+         reading: Mapping[str, Any],
+         out: Annotated[Path | None, typer.Option(help="Write what was read, stamps in UTC, as NetCDF.")] = None,
+         json: Json = False) -> None:
+    """What a file holds, as understood: variables, units, clock, places, and what is doubtful, with its option."""
+    from terracast.flows.cli.shown_schema import say_schema
+    from terracast.flows.look import look as act
+
+    schema = act(path, reading, out)
+    if json:
+        print_json(schema.answer())
+    else:
+        say_schema(schema)
+
+
+@with_reading_options
+def init(name: str, source: Files, reading: Mapping[str, Any], target: Target = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
          model: Annotated[str | None, typer.Option(
              help="native, shipped, counts, or a base of your own; default: counts of counts, else native.")] = None,
-         kind: Annotated[str | None, typer.Option(
-             help="sensor, raster, point, trajectory or event; default: as the file shows.")] = None,
-         json: Json = False) -> None:
-    """Look into a data file and write a commented terracast.toml for it."""
-    from terracast.flows.init import write_settings
+         dry_run: DryRun = False, json: Json = False) -> None:
+    """Look into data files, show what was understood, and write a commented terracast.toml for them."""
+    from terracast.flows.cli.shown_schema import say_schema
+    from terracast.flows.init import config_of, understand_all, write_for
+    from terracast.flows.look import refuse_undecided
 
-    config = write_settings(name, source, folder, target=target, model=model, kind=kind)
+    config = folder / "terracast.toml" if dry_run else config_of(folder, model)
+    schemas = understand_all(name, source, target, reading)
+    answers = [one.answer() for one in schemas]
+    found = {"sources": [one for answer in answers for one in answer["sources"]],
+             "doubts": [one for answer in answers for one in answer["doubts"]]}
+    if not json:
+        for schema in schemas:
+            if not schema.undecided:
+                say_schema(schema)
+    for schema in schemas:
+        refuse_undecided(schema)
+    if dry_run:
+        if json:
+            print_json({"config": None, **found})
+        return
+    config = write_for(name, schemas, folder, config, target, model, reading)
     if json:
-        print_json({"config": str(config)})
+        print_json({"config": str(config), **found})
     else:
         say(f"{config} written; look it over, then run `terracast replay` or `terracast watch --once`")
+
+
+@with_reading_options
+def add(path: Annotated[Path, typer.Argument(metavar="FILE", help="A data file.")], reading: Mapping[str, Any],
+        config: Config = CONFIG, dry_run: DryRun = False, json: Json = False) -> None:
+    """Add a file to the sources of a stream, with its own domain, clock and delay."""
+    from terracast.flows.add import add_source, as_further
+    from terracast.flows.cli.shown_schema import say_schema
+
+    schema = as_further(path, reading)
+    if not json:
+        say_schema(schema)
+    domains = [] if dry_run else add_source(config, schema, reading)
+    if json:
+        print_json({"config": None if dry_run else str(config), **schema.answer()})
+    elif domains:
+        say(f"{config}: {' and '.join(domains)} added; `terracast ingest` reads it")
 
 
 @config_app.command("show")

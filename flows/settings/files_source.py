@@ -12,11 +12,13 @@ if TYPE_CHECKING:  # readers are imported by the verbs that read files
     from terracast.streams.sources import Source
 
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
-           "lon", "start", "time_format", "decimal", "separator", "encoding")
+           "lon", "start", "time_format", "decimal", "thousands", "separator", "encoding", "header", "first_row",
+           "comment", "sheet", "variable", "value", "missing", "valid", "leave_out", "names", "below_limit")
+Columns = str | tuple[str, ...]
 
 
 class FilesSourceSettings(SourceSettings):
-    """``path``: a file, a folder, or a pattern; the other keys say how its tables are read.
+    """``path``: a file, a folder, or a pattern; the other keys say how it is read (``streams.readers.wanted``).
 
     By ``kind``: ``cell`` (degrees a side, of events and movers), ``event_type`` (a column whose values are variables),
     ``measure`` of movers (cells, flows or positions), ``coarsen`` (so many cells of a raster a side become one).
@@ -24,16 +26,30 @@ class FilesSourceSettings(SourceSettings):
 
     type: Literal["files"] = "files"
     path: str = Field(min_length=1)
+    time: Columns | None = None  # type: ignore[assignment]  # several columns are read as one text
+    node: Columns | None = None  # type: ignore[assignment]
     wide: str | None = None
     start: str | None = None
     time_format: str | None = None
     decimal: str | None = None
+    thousands: str | None = None
     separator: str | None = None
     encoding: str | None = None
     cell: float | None = Field(default=None, gt=0, le=90)
     event_type: str | None = None
     measure: Literal["cells", "flows", "positions"] = "cells"
     coarsen: int = Field(default=1, ge=1)
+    header: int | None = Field(default=None, ge=0)
+    first_row: int | None = Field(default=None, ge=1)
+    comment: str | None = None
+    sheet: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    missing: tuple[str, ...] = ()
+    valid: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    names: dict[str, str] = Field(default_factory=dict)
+    below_limit: Literal["half", "missing"] | None = None
 
     def build(self, context: SourceContext) -> Source:
         """Watches the path; where no step is set, files are read by the stored clock: a few corrections show none."""
@@ -43,7 +59,8 @@ class FilesSourceSettings(SourceSettings):
             return kind_source(self, context)
         from terracast.streams.sources import FilesSource
 
-        reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) is not None}
+        reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) not in (
+            None, (), {})}
         if context.stored_clock is not None and self.step is None:
             reading = {**context.stored_clock.attrs, **reading}
         reading |= {"variables": list(self.variables) or None, "units": self.units or None}

@@ -15,7 +15,7 @@ from scipy.io import netcdf_file
 from terracast.streams.clock import Clock, span_text
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.ticks import on_ticks
-from terracast.streams.readers.wanted import Wanted, finish, in_order
+from terracast.streams.readers.wanted import Names, Wanted, finish, in_order
 
 CF_AXES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "time": {"standard_name": ("time",), "axis": ("T",)},
@@ -80,7 +80,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     wanted = _with_own_clock(file, wanted)
     file, axes = _with_plain_axes(file, wanted)
     names, left_out = _chosen(file, wanted)
-    data = {name: _on_time_and_node(file, name) for name in names}
+    data = {name: wanted.observed(name, _on_time_and_node(file, name)) for name in names}
     file_time = file["time"].values
     known = _known_time(file, wanted)
     coords: dict[Hashable, tuple[Any, ...]] = {}
@@ -108,11 +108,11 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
     return panel
 
 
-def _find(file: xr.Dataset, axis: str, given: str | None, wanted: Wanted) -> str | None:
+def _find(file: xr.Dataset, axis: str, given: Names | None, wanted: Wanted) -> str | None:
     """The variable or dim that is this axis: the given name, a plain one, or one that CF marks."""
     known = [str(name) for name in (*file.variables, *file.dims)]
     if given is not None:
-        if given not in known:
+        if not isinstance(given, str) or given not in known:
             raise wanted.refusal(f"no {given!r}", expected="one of " + ", ".join(sorted(set(known))),
                                  remedy=f"name the {axis} axis that the file has")
         return given

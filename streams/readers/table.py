@@ -1,32 +1,97 @@
-"""A table as it came, and its columns as numbers and stamps: what is wrong is told by its line in the file."""
+"""A table as it came, and its columns as numbers, stamps and texts: what is wrong is told by its line in the file."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from terracast.streams.readers.wanted import Wanted
+from terracast.streams.readers.numbers import MISSING, numbers_of
+from terracast.streams.readers.stamp_format import parse, says_offset
+from terracast.streams.readers.wanted import CONTRADICTORY, Names, Wanted
 
 PLAIN_NAMES = {
     "time": ("time", "timestamp", "datetime", "date_time", "date", "valid_time"),
     "node": ("node", "station", "station_id", "sensor", "sensor_id", "site", "node_id"),
     "lat": ("lat", "latitude"), "lon": ("lon", "longitude"),
 }
-GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
-MISSING = {"", "na", "n/a", "nan", "null", "none", "-", "nat"}
+OFFSET = re.compile(r"\d\d(?::?\d\d)?.*(?:[zZ]|[+-]\d\d:?(?:\d\d)?)$")
+NO_TIME = "no time stamp"
+NO_NUMBER = "a value is no number"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of texts: each distinct one once, and its number in each row.
+
+    >>> Texts.of(np.array(["b", "a", "b"], dtype=object)).codes.tolist()
+    [0, 1, 0]
+    """
+
+    words: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, texts: np.ndarray) -> Texts:
+        """From a text a row."""
+        codes, words = pd.factorize(texts)
+        return cls(np.asarray(words, dtype=object), codes)
+
+    @property
+    def stripped(self) -> Texts:
+        """Without the spaces around the texts; those that are the same then are one."""
+        codes, words = pd.factorize(np.array([str(word).strip() for word in self.words], dtype=object))
+        return Texts(words, codes[self.codes])
+
+    def beside(self, other: Texts) -> Texts:
+        """Both texts of each row as one, with a space between."""
+        pairs, found = pd.factorize(self.codes.astype(np.int64) * len(other.words) + other.codes)
+        words = [f"{self.words[pair // len(other.words)]} {other.words[pair % len(other.words)]}" for pair in found]
+        return Texts(np.array(words, dtype=object), pairs)
+
+    def __getitem__(self, rows: np.ndarray) -> Texts:
+        return Texts(self.words, self.codes[rows])
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """What became of the rows of a file before the store: how many were ``read``, hold no value (``missing``), say what
+    another says (``duplicate``), join another row of their stamp and node (``joined``), or are ``rejected``."""
+
+    read: int = 0
+    missing: int = 0
+    duplicate: int = 0
+    joined: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+Column = np.ndarray | Texts
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns as they came: texts (object arrays), numbers or stamps. ``lines`` numbers rows as the file does."""
+    """Columns as they came: texts, numbers or stamps. ``line`` tells the line of a row in the file."""
 
-    columns: dict[str, np.ndarray]
-    lines: np.ndarray
+    columns: dict[str, Column]
+    size: int
     wanted: Wanted
+    line: Callable[[int], int]
     in_utc: frozenset[str] = frozenset()  # columns of stamps that know their offset
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def rows(self, keep: np.ndarray) -> Table:
+        """Some of the rows."""
+        kept = np.flatnonzero(keep) if keep.dtype == bool else keep
+        line = self.line
+        return replace(self, columns={name: values[kept] for name, values in self.columns.items()}, size=len(kept),
+                       line=lambda row: line(int(kept[row])))
 
     def column(self, axis: str, given: str | None) -> str | None:
         """The name of the column that is this axis: the given one, else a plain one, None where there is none."""
@@ -38,58 +103,100 @@ class Table:
         lower = {name.strip().lower(): name for name in self.columns}
         return next((lower[name] for name in PLAIN_NAMES[axis] if name in lower), None)
 
-    def numbers(self, name: str) -> np.ndarray:
-        """A column as floats (float32 stays); ``ReadError`` names the line of a text among them."""
+    def axis(self, axis: str, given: Names | None) -> tuple[str, ...]:
+        """The columns that are this axis together; none where there is none."""
+        if isinstance(given, tuple):
+            return tuple(str(self.column(axis, name)) for name in given)
+        name = self.column(axis, given)
+        return () if name is None else (name,)
+
+    def texts(self, *names: str) -> Texts:
+        """Columns as one of texts; whole numbers that came as floats lose their point."""
+        found = [self._texts(name) for name in names]
+        joined = found[0]
+        for other in found[1:]:
+            joined = joined.beside(other)
+        return joined
+
+    def _texts(self, name: str) -> Texts:
         values = self.columns[name]
+        if isinstance(values, Texts):
+            return values.stripped
+        if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
+            values = values.astype(np.int64)
+        codes, words = pd.factorize(values)
+        said = words.tolist() if values.dtype.kind != "M" else np.datetime_as_string(words, "s").tolist()
+        return Texts(np.array([str(word).strip() for word in said], dtype=object), codes)
+
+    def numbers(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A column as floats (float32 stays), and which of its rows hold a text that is none.
+
+        Raises ``ReadError``, naming the line, where those are more than one row in a hundred.
+        """
+        values = self.columns[name]
+        right = np.zeros(self.size, bool)
+        if isinstance(values, Texts):
+            found, wrong = numbers_of(values.words, name, self.wanted)
+            wrong = wrong[values.codes]
+            if wrong.sum() > CONTRADICTORY * self.size:
+                row = int(np.flatnonzero(wrong)[0])
+                raise self.wanted.refusal(
+                    f"{name} is {values.words[values.codes[row]]!r}", row=self.line(row), expected="a number",
+                    remedy="correct it, name it in missing if it stands for no value (--missing), or name the columns "
+                           "to read in variables")
+            return self.wanted.observed(name, found[values.codes]), wrong
         if values.dtype.kind == "f":
-            return values
+            return self.wanted.observed(name, values), right
         if values.dtype.kind in "iub":
-            return values.astype(np.float64)
-        if values.dtype.kind == "O":
-            blank = np.fromiter((text.strip().lower() in MISSING for text in values), bool, len(values))
-            try:
-                return np.where(blank, "nan", self._pointed(values)).astype(np.float64)
-            except ValueError:
-                self._refuse_text(name, values, blank)
+            return self.wanted.observed(name, values.astype(np.float64)), right
         raise self.wanted.refusal(f"column {name!r} holds no numbers", expected="numbers",
                                   remedy="leave it out: name the columns to read in variables")
 
-    def _pointed(self, values: np.ndarray) -> np.ndarray:
-        """Texts with a decimal point; where the comma is decimal, points may only group thousands."""
-        if self.wanted.decimal == ".":
-            return values
-        texts = [text.strip() for text in values]
-        return np.array([(text.replace(".", "") if GROUPED.fullmatch(text) else text if "." not in text else "?"
-                          ).replace(self.wanted.decimal, ".") for text in texts], dtype=object)
+    def stamps(self, *names: str, gaps: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Columns as one of stamps, and which rows have none: UTC where stamps say their offset.
 
-    def stamps(self, name: str, *, gaps: bool = False) -> np.ndarray:
-        """A column as stamps, UTC; gaps (NaT) only where allowed."""
-        values = self.columns[name]
-        if values.dtype.kind == "O":
-            texts = [None if text.strip().lower() in MISSING else text.strip() for text in values]
-            parsed = pd.to_datetime(pd.Series(texts, dtype=object), format=self.wanted.time_format or "ISO8601",
-                                    utc=True, errors="coerce")
-            stamps = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]")
-            wrong = np.flatnonzero(np.isnat(stamps) & np.array([text is not None for text in texts]))
-        else:
+        Raises ``ReadError``, naming the line, where more than one row in a hundred has none; with ``gaps`` only where
+        a text is no stamp.
+        """
+        values = self.columns[names[0]]
+        if len(names) == 1 and not isinstance(values, Texts):
             stamps = values.astype("datetime64[ns]") if values.dtype.kind == "M" else None
-            wrong = np.zeros(0, int) if stamps is not None else np.zeros(1, int)
-        if len(wrong) or stamps is None:
-            form = self.wanted.time_format or "2020-01-31T12:00 (ISO 8601)"
-            raise self.wanted.refusal(f"{name} is {values[wrong[0]]!r}", row=int(self.lines[wrong[0]]),
+            if stamps is None:
+                stamps, said = self._parsed(self._texts(names[0]))
+            else:
+                said = ~np.isnat(stamps)
+        else:
+            stamps, said = self._parsed(self.texts(*names))
+        wrong = np.isnat(stamps) & said
+        if wrong.sum() > CONTRADICTORY * self.size:
+            row, form = int(np.flatnonzero(wrong)[0]), self.wanted.time_format or "2020-01-31T12:00 (ISO 8601)"
+            raise self.wanted.refusal(f"{' '.join(names)} is {self._said(names, row)!r}", row=self.line(row),
                                       expected=f"a stamp as {form}",
-                                      remedy="give time_format, e.g. time_format='%d/%m/%Y'")
-        if not gaps and np.isnat(stamps).any():
-            raise self.wanted.refusal(f"{name} is missing", row=int(self.lines[np.isnat(stamps)][0]),
+                                      remedy="give time_format, e.g. --time-format '%d/%m/%Y %H:%M'")
+        none = np.isnat(stamps)
+        if not gaps and none.sum() > CONTRADICTORY * self.size:
+            raise self.wanted.refusal(f"{' '.join(names)} is missing", row=self.line(int(np.flatnonzero(none)[0])),
                                       expected="a stamp on every row", remedy="drop the rows without one")
-        return np.asarray(stamps)
+        return np.asarray(stamps), none
 
-    def _refuse_text(self, name: str, values: np.ndarray, blank: np.ndarray) -> None:
-        pointed = self._pointed(values)
-        for row in np.flatnonzero(~blank):
-            try:
-                float(pointed[row])
-            except ValueError as wrong:
-                raise self.wanted.refusal(f"{name} is {values[row]!r}", row=int(self.lines[row]),
-                                          expected="a number", remedy="correct it, or name the columns to read in "
-                                          "variables") from wrong
+    def _said(self, names: tuple[str, ...], row: int) -> str:
+        texts = self.texts(*names)
+        return str(texts.words[texts.codes[row]])
+
+    def _parsed(self, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+        """Stamps, and which rows say anything."""
+        said = np.array([word.lower() not in MISSING for word in texts.words], dtype=bool)
+        stamps = np.full(len(texts.words), np.datetime64("NaT", "ns"))
+        stamps[said] = parse(texts.words[said], self.wanted.time_format)
+        return stamps[texts.codes], said[texts.codes]
+
+    def says_offset(self, *names: str) -> np.ndarray:
+        """Rows whose stamp says its offset."""
+        values = self.columns[names[0]]
+        if len(names) == 1 and not isinstance(values, Texts):
+            return np.full(self.size, names[0] in self.in_utc)
+        if self.wanted.time_format is not None:
+            return np.full(self.size, says_offset(self.wanted.time_format))
+        texts = self.texts(*names)
+        found = [OFFSET.search(word[10:]) is not None for word in texts.words]
+        return np.array(found, dtype=bool)[texts.codes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +17,59 @@ from terracast.streams.panel import check_panel
 CONTRADICTORY = 0.01  # of the rows
 
 
+Names = str | tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """The arguments of ``read`` in one value; ``where`` names the file in errors."""
+    """How a file is to be read: the options of ``read`` in one value; ``where`` names the file in errors.
+
+    Parameters
+    ----------
+    where, domain, kind : str
+        The file, the domain its values go to, and what sort of data it is.
+    step, anchor, calendar : str, optional
+        The clock: default as the stamps of a node say. ``anchor``, one stamp of it (UTC); ``calendar``, "month" or a
+        time zone whose days are counted. Stamps that jitter are taken to it.
+    delay, known_time : str, optional
+        When a value becomes known, after its stamp (default one step); or the column that says so.
+    variables : tuple of str, optional
+        What is read; default all columns of numbers (of a table with one row per variable: all).
+    time, node : str or tuple of str, optional
+        Columns of the axes where they are not plainly named; several are read as one text, a space between.
+    lat, lon : str, optional
+        Columns of the place, degrees.
+    wide : str, optional
+        The one variable of a table that has a column per node.
+    variable, value : str, optional
+        Columns of a table with one row per variable: its name and its value.
+    start : str, optional
+        With ``step``: the first stamp of a table without a time column.
+    time_format, time_zone : str, optional
+        Where stamps are not ISO 8601 (see ``stamp_format``); where those without an offset are local time.
+    decimal, thousands, separator, encoding : str
+        How a text table is written. ``separator`` " ": one or more spaces.
+    header, first_row : int, optional
+        The line of the header (0: there is none) and of the first row below it.
+    comment : str, optional
+        How lines begin that are no rows.
+    sheet : str, optional
+        The sheet of a workbook; default the first.
+    missing : tuple of str
+        What stands for no value: ``-999``, ``Ice``; ``pm10=-999`` of one variable.
+    valid : tuple of str
+        Which rows are observations: ``flag=V,R``; ``no2:flag=V`` of one variable.
+    leave_out : tuple of str
+        Columns that are not read.
+    names : mapping
+        Columns of a table under another name: ``{"NO2 [µg/m³]": "NO2"}``; all other options use that name.
+    below_limit : str, optional
+        ``<0.5`` is "half" of the limit, or "missing"; default it is no number.
+    latest : numpy.datetime64, optional
+        Stamps later than this by more than a day and 100 steps are rejected.
+    units : mapping
+        Per variable, where the file does not say.
+    """
 
     where: str
     domain: str
@@ -30,8 +80,8 @@ class Wanted:
     delay: str | pd.Timedelta | None = None
     known_time: str | None = None
     variables: tuple[str, ...] | None = None
-    time: str | None = None
-    node: str | None = None
+    time: Names | None = None
+    node: Names | None = None
     lat: str | None = None
     lon: str | None = None
     wide: str | None = None
@@ -39,9 +89,38 @@ class Wanted:
     time_format: str | None = None
     time_zone: str | None = None
     decimal: str = "."
+    thousands: str | None = None
     separator: str | None = None
     encoding: str = "utf-8-sig"
+    header: int | None = None
+    first_row: int | None = None
+    comment: str | None = None
+    sheet: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    missing: tuple[str, ...] = ()
+    valid: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    below_limit: str | None = None
+    latest: np.datetime64 | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, columns: Iterable[str]) -> list[str]:
+        """Columns by the names they are to have."""
+        return [self.names.get(name, name) for name in columns]
+
+    def missing_in(self, variable: str) -> frozenset[str]:
+        """What stands for no value in a variable: ``-999`` in all of them, ``pm10=-999`` in one."""
+        named = (entry.rpartition("=") for entry in self.missing)
+        return frozenset(word.strip() for name, _, word in named if not name or name.strip() == variable)
+
+    def observed(self, variable: str, values: np.ndarray) -> np.ndarray:
+        """Numbers without those that stand for no value."""
+        numbers = [number for number in map(as_number, self.missing_in(variable)) if number is not None]
+        if not numbers or values.dtype.kind != "f":
+            return values
+        return np.where(np.isin(values, np.array(numbers, values.dtype)), values.dtype.type(np.nan), values)
 
     def refusal(self, what: str, *, expected: str, remedy: str, row: int | None = None) -> ReadError:
         """A ``ReadError`` about this file (and line)."""
@@ -122,6 +201,18 @@ def in_order(time: np.ndarray, blocks: Mapping[str, np.ndarray], wanted: Wanted,
     keep = np.ones(len(time), dtype=bool)
     keep[doubled] = False
     return keep, repeated
+
+
+def as_number(text: str) -> float | None:
+    """The number that a text is, None where it is none.
+
+    >>> as_number("-999"), as_number("X")
+    (-999.0, None)
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def differs(columns: Mapping[str, np.ndarray], one: int, other: int) -> str | None:

@@ -8,9 +8,10 @@ a file of an inbox) it tells in ``committed``, which is called only when the tra
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
 import xarray as xr
 
 from terracast.streams.errors import PanelError, TerracastError
@@ -29,7 +30,9 @@ class SourceBatch:
     """A piece of a source: a panel with ``known_time``, and the cursor that holds once it is in the store.
 
     ``panel`` None: nothing to keep (``refused`` says why, or only the cursor moves). ``cursor`` None: more of the
-    same piece follows. ``item`` names the piece for people; ``rejected`` counts rows left out before the store.
+    same piece follows. ``item`` names the piece for people. Before the store ``read`` rows became reports, or were
+    ``rejected``, ``missing`` (no value), ``duplicate``, or ``joined`` to another row of their stamp and node.
+    ``arrived``: from when on a value that differs from the stored one is known, where it says no later time itself.
     """
 
     domain: str
@@ -39,7 +42,11 @@ class SourceBatch:
     refused: str | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     duplicate: int = 0
+    read: int = 0
+    missing: int = 0
+    joined: int = 0
     notes: tuple[str, ...] = ()
+    arrived: np.datetime64 | None = None
 
 
 class Source(Protocol):
@@ -75,7 +82,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class IngestAnswer:
-    """What became of one piece of a source: rows by fate, or the one line why it was refused."""
+    """What became of one piece of a source: rows by fate, or the one line why it was refused.
+
+    Of a file, ``read`` rows are new, late, duplicate, revised, rejected, missing (they hold no value) or joined
+    (another variable of a stamp and node that a row spoke of already). In a table with a column per node each value
+    is a row.
+    """
 
     source: str
     domain: str
@@ -87,6 +99,9 @@ class IngestAnswer:
     rejected: Mapping[str, int] = field(default_factory=dict)
     refused: str | None = None
     notes: tuple[str, ...] = ()
+    read: int = 0
+    missing: int = 0
+    joined: int = 0
 
 
 def ingest_from(source: Source, step: Transaction) -> tuple[IngestAnswer, ...]:
@@ -154,7 +169,9 @@ def _together(before: list[IngestAnswer], answer: IngestAnswer) -> list[IngestAn
         return [*before, answer]
     sums = [Ingested(one.new, one.late, one.duplicate, one.revised, one.rejected, one.notes)
             for one in (before[0], answer)]
-    return [_answer(answer.source, answer.domain, answer.item, sums[0] + sums[1], None)]
+    both = _answer(answer.source, answer.domain, answer.item, sums[0] + sums[1], None)
+    return [replace(both, read=before[0].read + answer.read, missing=before[0].missing + answer.missing,
+                    joined=before[0].joined + answer.joined)]
 
 
 def _answer(source: str, domain: str, item: str, done: Ingested, refused: str | None) -> IngestAnswer:
@@ -166,10 +183,11 @@ def _ingested(name: str, batch: SourceBatch, step: Transaction) -> IngestAnswer 
     done, refused = Ingested(), batch.refused
     if batch.panel is not None:
         try:
-            done = step.ingest(batch.domain, batch.panel)
+            done = step.ingest(batch.domain, batch.panel, batch.arrived)
         except PanelError as error:
             refused = str(error)
     done += Ingested(duplicate=batch.duplicate, rejected=batch.rejected, notes=batch.notes)
     if batch.panel is None and refused is None and done == Ingested():
         return None
-    return _answer(name, batch.domain, batch.item, done, refused)
+    answer = _answer(name, batch.domain, batch.item, done, refused)
+    return replace(answer, read=batch.read, missing=batch.missing, joined=batch.joined)

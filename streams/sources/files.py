@@ -19,17 +19,16 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from terracast.streams.errors import ReadError
-from terracast.streams.readers import read
-from terracast.streams.readers.local_time import DROPPED
+from terracast.streams.readers import TEXT, read_counted, wanted_of
+from terracast.streams.readers.tables import Reading
+from terracast.streams.readers.text import header_of
 from terracast.streams.sources.contract import Cursor, SourceBatch
 
 UNFINISHED = "unfinished"
-SAME_STEP = "another reading of the same step"
 SETTLE = pd.Timedelta("1min")
-TEXT_TABLES = {".csv"}
+PIECE = 64 << 20  # bytes of a table of text that are read at once
 PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 STILL_CHANGING = "the file is still being written: it is read at the next look"
 NO_LINE_END = "the last line has no end yet: it is read when the file has stood still for a while"
@@ -53,7 +52,7 @@ class SeenFile:
 
 
 class FilesSource:
-    """A file, all files of a folder, or a pattern (``**`` too); ``reading``: arguments of ``streams.readers.read``.
+    """A file, all files of a folder, or a pattern (``**`` too); ``reading``: options of ``streams.readers.read``.
 
     ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
     ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
@@ -90,7 +89,10 @@ class FilesSource:
                 held[str(path)] = [before.signature, stat, before.state]
                 yield SourceBatch(self.domain, None, dict(held), str(path))
                 continue
-            yield self._batch(path, seen, before, held)
+            if self._is_large(path):
+                yield from self._in_pieces(path, seen, before, held)
+            else:
+                yield self._batch(path, seen, before, held)
 
     def committed(self) -> None:
         """Files stay as they are."""
@@ -100,11 +102,11 @@ class FilesSource:
 
     def _batch(self, path: Path, seen: SeenFile, before: SeenFile | None, held: dict[str, object]) -> SourceBatch:
         """Read one file; ``held`` is brought up to date."""
-        panel, refused, cut = None, None, False
+        found, refused, cut = None, None, False
         try:
-            cut = path.suffix.lower() in TEXT_TABLES and _last_line_open(path) \
+            cut = path.suffix.lower() in TEXT and _last_line_open(path) \
                 and not self._stands_still(path, before, seen)
-            panel = self._whole_lines(path) if cut else read(path, domain=self.domain, **self._reading)
+            found = self._whole_lines(path) if cut else self._read(path)
         except ReadError as error:
             refused = str(error)
         except FileNotFoundError:  # moved away in this moment, which the next lines say
@@ -117,16 +119,51 @@ class FilesSource:
             return SourceBatch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
-        if panel is None:
+        if found is None:
             return SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
-        rejected = {reason: int(panel.attrs[name]) for name, reason in DROPPED.items() if panel.attrs.get(name)}
-        notes = [NO_LINE_END] if cut else []
-        if panel.attrs.get("same_step_dropped"):
-            rejected[SAME_STEP] = int(panel.attrs["same_step_dropped"])
+        return self._handed(found, path, dict(held), [NO_LINE_END] if cut else [])
+
+    def _handed(self, found: Reading, path: Path, cursor: Cursor | None, notes: list[str]) -> SourceBatch:
+        """What was read, with its counts."""
+        panel, rows = found.panel, found.rows
         if panel.attrs.get("stamps_moved"):
             notes.append(f"{panel.attrs['stamps_moved']} rows lay off the clock, by up to "
                          f"{panel.attrs['stamps_moved_by']}: they were taken to the nearest step")
-        return SourceBatch(self.domain, panel, dict(held), str(path), rejected=rejected, notes=tuple(notes))
+        return SourceBatch(self.domain, panel, cursor, str(path), rejected=dict(rows.rejected),
+                           duplicate=rows.duplicate, read=rows.read, missing=rows.missing, joined=rows.joined,
+                           notes=tuple(notes), arrived=None if self._clock is None else self._clock())
+
+    def _is_large(self, path: Path) -> bool:
+        """Whether a table is read in pieces: one of text, by a step that is known."""
+        return path.suffix.lower() in TEXT and "step" in self._reading and path.stat().st_size > PIECE
+
+    def _in_pieces(self, path: Path, seen: SeenFile, before: SeenFile | None,
+                   held: dict[str, object]) -> Iterator[SourceBatch]:
+        """A large table, so many rows at a time that memory does not grow with the file."""
+        cut = _last_line_open(path) and not self._stands_still(path, before, seen)
+        refused, notes = None, [NO_LINE_END] if cut else []
+        with tempfile.TemporaryDirectory() as folder:
+            piece = Path(folder) / path.name
+            try:
+                _, first = header_of(path, wanted_of(path, domain=self.domain, **self._reading))
+                for data, line in _pieces(path, first, whole_lines=cut):
+                    piece.write_bytes(data)
+                    try:
+                        found = self._read(piece)
+                    except ReadError as error:
+                        refused = f"{error} (of the rows from line {line} on)"
+                        break
+                    yield self._handed(found, path, None, notes)
+                    notes = []
+            except ReadError as error:
+                refused = str(error)
+        state = UNFINISHED if cut else "refused" if refused else "taken"
+        held[str(path)] = [seen.signature, seen.stat, state]
+        yield SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
+
+    def _read(self, path: Path) -> Reading:
+        latest = {} if self._clock is None else {"latest": self._clock()}
+        return read_counted(path, domain=self.domain, **latest, **self._reading)
 
     def _stands_still(self, path: Path, before: SeenFile | None, seen: SeenFile) -> bool:
         if self._clock is None:
@@ -134,12 +171,13 @@ class FilesSource:
         touched = np.datetime64(os.stat(path).st_mtime_ns, "ns")
         return bool(self._clock() - touched >= self._settle.to_timedelta64())
 
-    def _whole_lines(self, path: Path) -> xr.Dataset:
+    def _whole_lines(self, path: Path) -> Reading:
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / path.name
             data = path.read_bytes()
-            part.write_bytes(data[: data.rfind(b"\n") + 1])
-            return read(part, domain=self.domain, **self._reading)
+            end = _line_end(path)
+            part.write_bytes(data[: data.rfind(end) + len(end)])
+            return self._read(part)
 
 
 def watched_paths(place: Path) -> list[Path]:
@@ -180,9 +218,33 @@ def signature_of(path: Path) -> str:
     return f"{size}-{digest[:16]}"
 
 
-def _last_line_open(path: Path) -> bool:
+def _line_end(path: Path) -> bytes:
+    """How a line ends: in UTF-16 with two bytes."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
+        mark = file.read(2)
+    return {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}.get(mark, b"\n")
+
+
+def _pieces(path: Path, first: int, whole_lines: bool) -> Iterator[tuple[bytes, int]]:
+    """The lines above the first row with some of the rows below, again and again, and the line these begin at."""
+    end = _line_end(path)
+    with path.open("rb") as file:
+        head = b"".join(file.readline() + file.read(len(end) - 1) for _ in range(first - 1)) if end != b"\0\n" else \
+            b"".join(file.readline() for _ in range(first - 1))
+        rest, line = b"", first
+        while block := file.read(PIECE):
+            at = (rest + block).rfind(end) + len(end)
+            rows, rest = (rest + block)[:at], (rest + block)[at:]
+            yield head + rows, line
+            line += rows.count(end)
+        if rest and not whole_lines:
+            yield head + rest, line
+
+
+def _last_line_open(path: Path) -> bool:
+    end = _line_end(path)
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) < len(end):
             return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        file.seek(-len(end), os.SEEK_END)
+        return file.read(len(end)) != end

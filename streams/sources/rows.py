@@ -17,7 +17,7 @@ from terracast.streams.clock import TOLERANCE, Clock, span_text
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.panel import KINDS
 from terracast.streams.readers.local_time import DROPPED
-from terracast.streams.readers.table import MISSING
+from terracast.streams.readers.numbers import MISSING
 
 EPOCH = datetime(1970, 1, 1)
 NO_TIME = "no time stamp"

@@ -31,3 +31,12 @@ def test_a_changed_option_is_found(tmp_path: Path) -> None:
     page = ROOT / "docs/guide/init.md"
     text = page.read_text(encoding="utf-8").replace("`--target`", "`--goal`")
     assert tables.filled(text, "init", tables.verbs()["init"]) == page.read_text(encoding="utf-8") != text
+
+
+def test_the_table_of_what_is_understood_is_that_of_the_tests() -> None:
+    spec = importlib.util.spec_from_file_location("understood_table", ROOT / "docs/tools/understood_table.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = tool.PAGE.read_text(encoding="utf-8")
+    assert tool.filled(text) == text, "run `make docs-tables`"

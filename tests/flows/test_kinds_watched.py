@@ -114,7 +114,7 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
         write_settings("two", tmp_path / "two.nc", tmp_path)
     (tmp_path / "x.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(TerracastError, match="no column is a time"):
-        write_settings("x", tmp_path / "x.csv", tmp_path, kind="event")
+        write_settings("x", tmp_path / "x.csv", tmp_path, reading={"kind": "event"})
 
 
 def test_cells_are_drawn_as_cells() -> None:

@@ -16,7 +16,8 @@ import pytest
 import xarray as xr
 
 from terracast.streams.errors import ReadError
-from terracast.streams.readers import read
+from terracast.streams.readers import read, read_counted
+from terracast.streams.readers.tables import Reading
 from terracast.streams.sources import FilesSource, IngestAnswer, drain
 from terracast.streams.sources.files import NO_LINE_END, STILL_CHANGING
 from terracast.streams.sources.rows import AMBIGUOUS
@@ -154,14 +155,14 @@ def test_a_file_that_changes_under_the_eyes(watch: Watch, monkeypatch: pytest.Mo
     file = watch.folder / "air.csv"
     file.write_text(table(0, 3))
 
-    def read_while_written(path: Path, **reading: object) -> xr.Dataset:
-        panel = read(path, **reading)
+    def read_while_written(path: Path, **reading: object) -> Reading:
+        panel = read_counted(path, **reading)
         with file.open("a") as more:
             more.write(table(3, 4).split("\n", 1)[1])
         return panel
 
     with monkeypatch.context() as writing:
-        writing.setattr(files, "read", read_while_written)
+        writing.setattr(files, "read_counted", read_while_written)
         (answer,) = watch.look()
     assert answer.new == 0 and STILL_CHANGING in str(answer.refused)
     (answer,) = watch.look()
@@ -242,7 +243,7 @@ def test_the_missing_half_of_the_doubled_hour_comes_later(tmp_path: Path) -> Non
     rows = ["2020-10-25T01:00,1,1\n", "2020-10-25T02:00,2,2\n", "2020-10-25T02:00,3,3\n", "2020-10-25T03:00,4,4\n"]
     file.write_text("time,a,b\n" + "".join(rows[:2]))
     (answer,) = watch.look()
-    assert (answer.new, answer.rejected) == (2, {AMBIGUOUS: 1})
+    assert (answer.new, answer.rejected) == (2, {AMBIGUOUS: 2}), "a row of two nodes"
     file.write_text("time,a,b\n" + "".join(rows))
     (answer,) = watch.look()
     assert (answer.new, answer.rejected) == (6, {})
@@ -345,3 +346,24 @@ def test_killed_at_random_instants_while_files_grow(tmp_path: Path, kills: int) 
     values = recorded.panel.x.values[:, 0]
     assert store.read().state("kept")["rows"] + sum(one.new + one.late for one in rest) == written[0]
     assert np.array_equal(values, np.arange(float(written[0])) + 0.125) and len(recorded.revisions) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_large_table_is_read_in_pieces_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                             encoding: str) -> None:
+    from terracast.streams.sources import files
+
+    monkeypatch.setattr(files, "PIECE", 5000)
+    watch = Watch(tmp_path, step="1h", encoding=encoding, header=2)
+    stamps = pd.date_range("2020-01-01", periods=600, freq="h")
+    rows = [f"{stamp},{node},{at}" for at, stamp in enumerate(stamps) for node in "ab"]
+    file = watch.folder / "air.csv"
+    file.write_text("\n".join(["a remark", "time,node,x", *rows]) + "\n", encoding=encoding)
+    (answer,) = watch.look()
+    assert (answer.new + answer.late, answer.read, answer.refused, answer.rejected) == (1200, 1200, None, {})
+    assert watch.panel().x.values[:, 0].tolist() == list(range(600)) and watch.look() == ()
+    broken = [*rows[:1100], *["broken,a,1"] * 100]
+    file.write_text("\n".join(["a remark", "time,node,x", *broken]) + "\n", encoding=encoding)
+    told, refused = watch.look()
+    assert told.duplicate > 900 and "broken" in str(refused.refused) and "from line" in str(refused.refused)
+    assert watch.panel().sizes["time"] == 600

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from terracast.streams.readers import read
+from terracast.streams.readers.tables import SAME_STEP
 from terracast.streams.sources import drain
-from terracast.streams.sources.files import SAME_STEP, FilesSource
+from terracast.streams.sources.files import FilesSource
 from terracast.streams.store import Store
 
 

@@ -1,0 +1,75 @@
+"""Sheets of a workbook (xlsx) as tables; openpyxl reads the cells."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from terracast.streams.readers.table import Column, Table, Texts
+from terracast.streams.readers.wanted import Wanted
+
+
+def read_spreadsheet(path: Path, wanted: Wanted) -> Table:
+    """Read the sheet named (default: the first). Raises ``ReadError``."""
+    cells = cells_of(path, wanted)
+    at = 1 if wanted.header is None else wanted.header
+    if len(cells) < max(at, 1):
+        raise wanted.refusal("no rows", expected="a header and rows", remedy="name the line of the header (--header)")
+    first = wanted.first_row or at + 1
+    width = max(len(row) for row in cells)
+    head = cells[at - 1] if at else []
+    names = [str(text).strip() or f"column {number}" for number, text in enumerate([*head, *[""] * width][:width], 1)]
+    names = wanted.named(names)
+    lines = [line for line in range(first - 1, len(cells)) if any(cells[line])]
+    if not lines:
+        raise wanted.refusal("no rows", expected="a header and rows", remedy="fetch the file again")
+    doubled = [name for name in names if names.count(name) > 1]
+    if doubled:
+        raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
+                             remedy="rename one of them")
+    columns: dict[str, Column] = {name: Texts.of(np.array([_cell(cells[line], at) for line in lines], dtype=object))
+                                  for at, name in enumerate(names)}
+    return Table(columns, len(lines), wanted, lambda row: lines[row] + 1)
+
+
+def cells_of(path: Path, wanted: Wanted) -> list[list[str]]:
+    """All cells of the sheet as texts, stamps in ISO form. Raises ``ReadError``."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as wrong:
+        raise wanted.refusal(f"not a sound workbook ({str(wrong)[:80]})", expected="an xlsx file",
+                             remedy="fetch it again, or save it as xlsx") from wrong
+    if wanted.sheet is not None and wanted.sheet not in book.sheetnames:
+        raise wanted.refusal(f"no sheet {wanted.sheet!r}", expected="one of " + ", ".join(book.sheetnames),
+                             remedy="name one of them (--sheet)")
+    sheet = book[wanted.sheet or book.sheetnames[0]]
+    return [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+
+
+def sheets_of(path: Path) -> list[str]:
+    """Names of the sheets of a workbook."""
+    import openpyxl
+
+    return list(openpyxl.load_workbook(path, read_only=True).sheetnames)
+
+
+def _cell(row: list[str], at: int) -> str:
+    return row[at] if at < len(row) else ""
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return cell.isoformat(timespec="seconds")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    return str(cell)

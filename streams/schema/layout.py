@@ -1,0 +1,253 @@
+"""How a table is written: encoding, separator, the line of the header, rows of units below it, and comment lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from terracast.streams.schema.vocabulary import named
+
+HEAD = 1 << 20  # bytes from which the layout is found
+SAMPLE = 200  # lines that clevercsv sees
+MOST_SKIPPED = 200  # lines above a header, at most
+MARKS = ("#", "%", "//", "!", "*", ";", '"#')
+SEPARATORS = (",", ";", "\t", "|", " ")
+BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"))
+WESTERN = frozenset("µ°²³¹§±·×÷½¼¾€£«»ª¡¿’‘“”–—…•®©\u00a0ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝß"
+                    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž")
+NUMBER = re.compile(r"\s*[<>]?\s*[+-]?[\d.,'\u2019\u00a0\u202f ]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*%?\s*")
+STAMP = re.compile(r"\s*\d{1,4}\s?[-/.:年]\s?(?:\d{1,2}|[^\W\d_]{3,9}\.?)(?:[-/.:月\sT年]|$).*|\s*\d{8}T?\d{0,6}Z?\s*|"
+                   r"\s*\d{4}-?[WQ]\d.*|\s*[^\W\d_]{3,9}\.?[-/ ]\d{1,4}\b.*\d.*")
+FORMAT_ROW = re.compile(r"\d+[sdnf]")
+KINDS_OF_VALUES = named("kind_of_value")
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """What of ``read``'s options the layout decides, why, and the texts of a row of units."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+    units: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
+
+
+def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
+    """The layout of a text table; what is ``given`` is not looked for."""
+    raw = path.open("rb").read(HEAD)
+    options: dict[str, Any] = {}
+    why: dict[str, str] = {}
+    encoding, reason = (given["encoding"], "") if "encoding" in given else encoding_of(path, raw)
+    if encoding != "utf-8-sig":
+        options["encoding"], why["encoding"] = encoding, reason
+    lines = raw.decode(encoding, errors="replace").splitlines()
+    if len(raw) == HEAD:
+        lines = lines[:-1]
+    mark = given.get("comment") or _comment(lines)
+    if mark and "comment" not in given:
+        options["comment"], why["comment"] = mark, "lines that begin with it are no rows"
+    separator = given.get("separator") or separator_of(lines, mark)
+    rows = split(lines, separator, mark)
+    found = rows_layout(rows, given)
+    if mark and found.options.get("header") == 0:  # perhaps the header is marked as a comment, too
+        found = rows_layout(_with_marked_header(lines, rows, separator, mark), given)
+    options |= found.options
+    why |= found.why
+    plain = max(",;\t", key=lines[max(options.get("header", 1), 1) - 1].count) if lines else ","
+    if separator and separator != plain and "separator" not in given:
+        options["separator"] = separator
+        why["separator"] = {"\t": "tabs part the fields", " ": "spaces part the fields"}.get(
+            separator, "it parts the fields")
+    return TextLayout(options, why, found.units, found.above)
+
+
+def encoding_of(path: Path, raw: bytes) -> tuple[str, str]:
+    """The encoding of a file and what shows it: a byte order mark, sound UTF-8, or what charset-normalizer finds."""
+    for mark, name in BOMS:
+        if raw.startswith(mark):
+            return name, "the file begins with its byte order mark"
+    pairs = raw[:4000]
+    if len(pairs) > 20 and pairs.count(b"\0") > len(pairs) // 4:
+        return ("utf-16-le" if pairs[1::2].count(b"\0") > pairs[::2].count(b"\0") else "utf-16-be",
+                "every other byte is zero")
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(HEAD):
+                decoder.decode(block)
+        return "utf-8-sig", ""
+    except UnicodeDecodeError:
+        pass
+    odd = b"\n".join(line for line in raw.splitlines() if any(byte > 127 for byte in line)) or raw
+    western = odd.decode("cp1252", errors="replace")
+    if {sign for sign in western if ord(sign) > 127} <= WESTERN:
+        latin = all(not 0x80 <= byte < 0xA0 for byte in odd)
+        return "latin-1" if latin else "cp1252", "it is no UTF-8; its signs are those of Western Europe"
+    from charset_normalizer import from_bytes
+
+    told = {run for run in re.split(rb"[\x00-\x2f:;<=>?|\r\n\t]+", odd) if any(byte > 127 for byte in run)}
+    best = from_bytes(b" ".join(sorted(told))[:20_000]).best()
+    return (best.encoding if best else "latin-1"), "it is no UTF-8; charset-normalizer finds this"
+
+
+def _comment(lines: Sequence[str]) -> str:
+    """How comment lines begin: a mark on the first line (or lines) that most lines do not have."""
+    for mark in MARKS:
+        marked = [line.startswith(mark) for line in lines]
+        if marked and marked[0] and sum(marked) < len(lines) / 2:
+            return mark
+    return ""
+
+
+def separator_of(lines: Sequence[str], mark: str) -> str:
+    """What parts the fields, as clevercsv finds it in the lower lines; "" where there is one column."""
+    import clevercsv
+
+    told = [line for line in lines if line.strip() and not (mark and line.startswith(mark))]
+    lower = told[len(told) // 3:] if len(told) > 30 else told[-max(1, 2 * len(told) // 3):]
+    sample = lower[:SAMPLE]
+    widths = {sign: _even_width(sample, sign) for sign in SEPARATORS if sign != " "}
+    plain = max(widths, key=lambda sign: widths[sign])
+    found = clevercsv.Detector().detect("\n".join(line[:2000] for line in sample))
+    delimiter = found.delimiter if found is not None else ""
+    if delimiter in SEPARATORS and delimiter != " ":
+        return str(delimiter)
+    if widths[plain] > 1:
+        return plain
+    return " " if delimiter == " " and _even_width([" ".join(line.split()) for line in sample], " ") > 1 else ""
+
+
+def _even_width(lines: Sequence[str], sign: str) -> int:
+    """Fields of a line where nearly all lines have as many, else 1."""
+    counts = Counter(len(row) for row in csv.reader(lines, delimiter=sign))
+    if not counts:
+        return 1
+    width, often = counts.most_common(1)[0]
+    return width if often >= 0.9 * sum(counts.values()) else 1
+
+
+def split(lines: Sequence[str], separator: str, mark: str) -> list[list[str] | None]:
+    """The fields of each line; None for a comment."""
+    if separator == " ":
+        return [None if mark and line.startswith(mark) else line.split() for line in lines]
+    rows: list[list[str] | None] = []
+    for line in lines:
+        if mark and line.startswith(mark):
+            rows.append(None)
+        else:
+            rows.append(next(csv.reader([line], delimiter=separator or ","), []))
+    return rows
+
+
+def _with_marked_header(lines: Sequence[str], rows: list[list[str] | None], separator: str,
+                        mark: str) -> list[list[str] | None]:
+    """The rows with the comment lines right above the first one, where they have as many fields."""
+    first = next((at for at, row in enumerate(rows) if row), 0)
+    width = len(rows[first] or [])
+    for at in range(first - 1, -1, -1):
+        fields = split([lines[at].removeprefix(mark)], separator, "")[0]
+        if fields is None or len(fields) != width:
+            break
+        rows[at] = fields
+    return rows
+
+
+def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) -> TextLayout:
+    """The line of the header and of the first row, and the texts of a row of units.
+
+    The header is the first line after which rows have its number of fields; above it are titles and remarks.
+    """
+    full = [(at, row) for at, row in enumerate(rows) if row and any(field.strip() for field in row)]
+    if not full:
+        return TextLayout()
+    lower = full[len(full) // 3:] if len(full) > 6 else full[1:] or full
+    width = Counter(len(row) for _, row in lower).most_common(1)[0][0]
+    data = [row for _, row in lower if len(row) == width][-SAMPLE:]
+    typed = [sum(is_typed(row[column]) for row in data) > 0.3 * len(data) for column in range(width)]
+    if "header" in given:
+        at = int(given["header"]) - 1
+        header = list(rows[at] or []) if at >= 0 else None
+    else:
+        at, header = _header(full, width, typed, data)
+    options: dict[str, Any] = {}
+    why: dict[str, str] = {}
+    begin = next((place for place, (line, _) in enumerate(full) if line > at), len(full))
+    below = [(line, row) for line, row in full[begin:begin + 4]]
+    extra = []
+    for line, row in below:
+        if header is None or len(row) > width or any(is_typed(text) for text in row) or not any(typed):
+            break
+        extra.append((line, row))
+    units: tuple[str, ...] = ()
+    for _, row in extra:
+        texts = [text.strip() for text in row]
+        if not all(not text or FORMAT_ROW.fullmatch(text) or text.lower() in KINDS_OF_VALUES for text in texts):
+            units = units or tuple(texts)
+    first = below[len(extra)][0] if len(below) > len(extra) else at + 1
+    if header is None:
+        options["header"], why["header"] = 0, "the first line holds values"
+        if first > 0:
+            options["first_row"], why["first_row"] = first + 1, "the first line that is a row"
+    else:
+        if at > 0 and "header" not in given:
+            options["header"] = at + 1
+            why["header"] = f"the first line after which rows have its {width} fields; the {at} above it are no rows"
+        if extra:
+            options["first_row"] = first + 1
+            why["first_row"] = "the line" + ("s" if len(extra) > 1 else "") + " below the header hold" + \
+                ("" if len(extra) > 1 else "s") + (" units" if units else " formats")
+    above = tuple(" ".join(row).strip() for line, row in full if line < at)
+    return TextLayout(options, why, units, above)
+
+
+def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequence[bool],
+            data: Sequence[Sequence[str]]) -> tuple[int, list[str] | None]:
+    """The line (from 0) of the header and its fields; the line before the first row and None where there is none."""
+    for place, (at, row) in enumerate(full[:MOST_SKIPPED]):
+        after = [len(other) for _, other in full[place + 1:place + 21]]
+        same = sum(count == width for count in after)
+        if len(row) != width or (after and same < 0.5 * len(after)):
+            continue
+        if after and len(full) > place + 1 and len(full[place + 1][1]) != width and width == 1:
+            continue
+        texts = [field.strip() for field in row]
+        if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
+                and not _names(texts, typed, data):
+            return at - 1, None
+        return at, texts
+    return -1, None
+
+
+def _names(texts: Sequence[str], typed: Sequence[bool], data: Sequence[Sequence[str]]) -> bool:
+    """Whether a line that holds numbers is one of names all the same: codes that are no values of their columns."""
+    numbers = [(text, [row[column] for row in data]) for column, (text, number) in enumerate(
+        zip(texts, typed, strict=True)) if number and is_typed(text)]
+    words = [text for text, number in zip(texts, typed, strict=True) if number and text and not is_typed(text)]
+    if words and all(text.isdigit() or STAMP.fullmatch(text) is None for text, _ in numbers):
+        return True  # a text where the others hold numbers or stamps
+    if len(set(texts)) < len(texts) or not all(text.isdigit() for text, _ in numbers):
+        return False
+    sequence = [int(text) for text, _ in numbers]
+    if len(sequence) > 1 and sequence[0] in (0, 1) and sequence == list(range(sequence[0], sequence[-1] + 1)):
+        return True
+    outside = 0
+    for text, values in numbers:
+        known = [float(value) for value in values if re.fullmatch(r"-?\d+(\.\d+)?", value.strip())]
+        outside += bool(known) and not min(known) <= float(text) <= max(known)
+    return len(numbers) > 0 and outside >= 0.9 * len(numbers)
+
+
+def is_typed(text: str) -> bool:
+    """Whether a text is a number or looks like a stamp.
+
+    >>> is_typed("1,5"), is_typed("01.02.2024 13:00"), is_typed("m/s"), is_typed("PM10")
+    (True, True, False, False)
+    """
+    return bool(NUMBER.fullmatch(text) or STAMP.fullmatch(text))

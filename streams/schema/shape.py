@@ -1,0 +1,348 @@
+"""The shape of a table: which column names the place, which the quantity, or whether each column is a place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from terracast.streams.schema.absent import FLAGS
+from terracast.streams.schema.domains import side_of
+from terracast.streams.schema.findings import Findings
+from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.time_parts import PARTS, TableTime
+from terracast.streams.schema.unit_names import is_unit, split_unit
+from terracast.streams.schema.vocabulary import named
+from terracast.streams.schema.wide import as_wide, wide_name
+
+UNIQUE = 0.97  # share of rows that an axis must tell apart
+REPEATS = 0.98  # of the stamps are their own: one place
+DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
+MOST_PARAMETERS = 60
+_LAT = named("lat")
+_LON = named("lon")
+PLACES = named("place")
+COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")
+PARAMETERS = named("parameter")
+VALUES = named("value")
+UNITS = named("units")
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """Columns of the axes and of what is measured. ``units``: the column of units; ``wide``: the one quantity of a
+    table with a column per place."""
+
+    node: tuple[str, ...] = ()
+    lat: str | None = None
+    lon: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    units: str | None = None
+    wide: str | None = None
+    measured: tuple[str, ...] = ()
+
+
+def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Iterable[str], stem: str,
+             found: Findings) -> TableShape:
+    """The shape of a table whose time is known; what is no quantity is left out, with a reason."""
+    for name, why in axis.also.items():
+        found.leave(name, why)
+    used = {*axis.names, *axis.also, *flags, *(found.given.get("leave_out") or ()),
+            *filter(None, (found.given.get("known_time"),))}
+    rest = {name: column for name, column in columns.items() if name not in used}
+    for name, column in list(rest.items()):
+        if column.empty:
+            found.leave(name, "empty")
+            del rest[name]
+    rest = _without_counters(rest, axis, found)
+    lat, lon = _degrees(rest, found)
+    inner = {name: column for name, column in rest.items() if name not in (lat, lon)}
+    time = pd.factorize(axis.stamps)[0]
+    own = len(np.unique(time)) / max(len(time), 1)
+    units = found.given.get("unit_column") or _unit_column(inner)
+    given_node = found.given.get("node")
+    shape = None
+    if found.given.get("wide"):
+        name = str(found.given["wide"])
+        return TableShape(wide=name, measured=as_wide(inner, name, found))
+    variable, value = _parameter(inner, units, time, own, found)
+    if variable is not None:
+        inner_node = {name: one for name, one in inner.items() if name not in (variable, value, units)}
+        node = _given_names(given_node) or _node(inner_node, _pairs(time, inner[variable]), (lat, lon), columns, found,
+                                                 coarse=True)
+        shape = TableShape(node, lat, lon, variable, value, units, None, (str(value),))
+        _tell_parameter(shape, columns, found)
+    elif given_node or own < REPEATS:
+        others = {name: one for name, one in inner.items() if name != units}
+        node = _given_names(given_node) or _node(others, time, (lat, lon), columns, found)
+        if not node and own < 0.9:
+            found.doubt(f"stamps come {1 / max(own, 1e-9):.3g} times each, and no column tells their rows apart",
+                        "--node NAME")
+        shape = TableShape(node, lat, lon, None, None, units, None, ())
+    else:
+        node = _jittered(inner, axis.stamps) or _one_station(inner)
+        shape = TableShape(node, lat, lon, None, None, units, None, ())
+    if shape.node:
+        found.find("node", shape.node[0] if len(shape.node) == 1 else list(shape.node),
+                   "it names the place: it repeats at the stamps" if own < REPEATS else "it names the place")
+    measured = _measured(inner, shape, columns, found)
+    if shape.variable is None and not shape.node and len(measured) > 1 and own >= REPEATS and not found.given.get(
+            "variables"):
+        name = wide_name([columns[one] for one in measured], stem)
+        if name:
+            found.doubt(f"{len(measured)} columns are read as places of one quantity, called {name}",
+                        "--wide NAME, or --variables " + ",".join(measured[:3]))
+            every = {one: columns[one] for one in columns if one not in used or one in axis.also}
+            return TableShape(wide=name, measured=as_wide(every, name, found, measured))
+        if not any(side_of(one) or split_unit(one)[1] for one in measured):
+            found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
+                        "measure", "--wide NAME")
+    return TableShape(shape.node, lat, lon, shape.variable, shape.value, shape.units, None,
+                      tuple(measured) if shape.variable is None else shape.measured)
+
+
+def _given_names(given: object) -> tuple[str, ...]:
+    if not given:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type]
+
+
+def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
+    """Without columns that number the rows, or say a part of the stamp once more."""
+    stamps = pd.DatetimeIndex(axis.stamps)
+    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute")}
+    kept = {}
+    for name, column in rest.items():
+        numbers = column.numbers[column.texts.codes] if column.whole else None
+        if numbers is not None and len(numbers) > 2 and column.distinct == len(numbers) \
+                and (np.abs(np.diff(numbers)) == 1).all():
+            found.leave(name, "it numbers the rows")
+            continue
+        same = next((part for part, values in parts.items() if numbers is not None and column.distinct > 1
+                     and (set(column.words) & PARTS[part] or name.lower() in PARTS[part])
+                     and np.nanmean(numbers == values.to_numpy()) > 0.99), None)
+        if same:
+            found.leave(name, f"the {same} of the stamp")
+            continue
+        kept[name] = column
+    return kept
+
+
+def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | None, str | None]:
+    """The columns of latitude and longitude: by name, and within their ranges."""
+    pair: list[str | None] = []
+    for axis, names, limit in (("lat", _LAT, 90.0), ("lon", _LON, 360.0)):
+        given = found.given.get(axis)
+        held = [given] if given in rest else [name for name, column in rest.items() if column.numeric and (
+            set(column.words) & names or name.strip().lower() in names) and np.nanmax(np.abs(column.numbers)) <= limit]
+        pair.append(held[0] if held else None)
+    if None in pair:
+        return None, None
+    for axis, name, plain in (("lat", pair[0], ("lat", "latitude")), ("lon", pair[1], ("lon", "longitude"))):
+        if str(name).strip().lower() not in plain:
+            found.find(axis, name, "degrees, by its name and range")
+    return pair[0], pair[1]
+
+
+def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
+    for name, column in inner.items():
+        texts = [str(word) for word in column.texts.words[column.said]]
+        if not column.numeric and len(texts) <= MOST_PARAMETERS and (set(column.words) & UNITS) \
+                and sum(map(is_unit, texts)) >= 0.5 * len(texts):
+            return name
+    return None
+
+
+def _pairs(one: np.ndarray, column: ColumnProfile) -> np.ndarray:
+    return pd.factorize(one.astype(np.int64) * len(column.texts.words) + column.texts.codes)[0]
+
+
+def _told_apart(key: np.ndarray, *columns: ColumnProfile) -> float:
+    """The share of rows that a key and columns tell apart."""
+    for column in columns:
+        key = _pairs(key, column)
+    return len(np.unique(key)) / max(len(key), 1)
+
+
+def _may_name(column: ColumnProfile, rows: int) -> bool:
+    """Whether a column may name places: it repeats, and is no measured number."""
+    if column.distinct < 2 or column.distinct * 2 > rows:
+        return False
+    if not column.numeric:
+        return True
+    if not column.whole:
+        return False
+    if set(column.words) & (PLACES | {"nr", "no", "num", "number", "nummer"}):
+        return True
+    counts = column.counts[column.said]
+    return bool(counts.std() < 0.3 * counts.mean() and counts.min() > 2)
+
+
+def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str | None, str | None],
+          columns: Mapping[str, ColumnProfile], found: Findings, coarse: bool = False) -> tuple[str, ...]:
+    """The column (or two) that tells the rows of a stamp apart."""
+    rows = len(key)
+    able = {name: column for name, column in inner.items() if _may_name(column, rows)}
+    stamps = len(np.unique(key))
+    shares = {name: _told_apart(key, column) for name, column in able.items()
+              if _is_place(column) or rows > DENSE * stamps * column.distinct}
+    best = max(shares.values(), default=0.0)
+    if best >= UNIQUE - 0.02:
+        equal = [name for name, share in shares.items() if share >= best - 0.005]
+        fewest = min(able[name].distinct for name in equal)
+        equal = [name for name in equal if able[name].distinct <= fewest * (1 if coarse else 1.5)]
+        return (max(equal, key=lambda name: _place_liking(able[name])),)
+    single = _one_station(inner)
+    if _told_apart(key) >= UNIQUE and single:
+        return single
+    if _told_apart(key) >= UNIQUE:
+        return ()
+    for one, other in itertools.combinations(sorted(shares, key=lambda name: -_place_liking(able[name]))[:10], 2):
+        if _told_apart(key, able[one], able[other]) >= UNIQUE:
+            return (one, other)
+    if None not in places and _told_apart(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
+        return (str(places[0]), str(places[1]))
+    return ()
+
+
+def _jittered(inner: Mapping[str, ColumnProfile], stamps: np.ndarray) -> tuple[str, ...]:
+    """The column of places where no two rows have the same stamp, as each sensor drifts on its own: within its places
+    stamps are more evenly apart than over all."""
+    every = _evenness(stamps, np.zeros(len(stamps), int))
+    even = {name: _evenness(stamps, column.texts.codes) for name, column in inner.items()
+            if _may_name(column, len(stamps)) and (not column.numeric or _is_place(column))}
+    best = {name: share for name, share in even.items() if share > max(0.75, every + 0.2)}
+    return (max(best, key=lambda name: (_place_liking(inner[name]), best[name])),) if best else ()
+
+
+def _evenness(stamps: np.ndarray, codes: np.ndarray) -> float:
+    """The share of gaps within the places that are about as long as their median."""
+    order = np.lexsort((stamps, codes))
+    gaps = np.diff(stamps[order].astype(np.int64))[np.diff(codes[order]) == 0]
+    return float(np.mean(np.abs(gaps - np.median(gaps)) <= 0.25 * np.median(gaps))) if len(gaps) else 0.0
+
+
+def _is_place(column: ColumnProfile) -> bool:
+    """Whether a name says that a column names places; compounds as of German count by their end."""
+    return bool(set(column.words) & PLACES) or any(word.endswith(COMPOUNDS) for word in column.words)
+
+
+def _place_liking(column: ColumnProfile) -> float:
+    words = set(column.words)
+    liking = 2.0 * _is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
+    liking += 0.5 * bool(words & {"name", "station", "location", "site"})
+    return liking - 2.0 * bool(words & PARAMETERS)
+
+
+def _one_station(inner: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
+    """A column that names the one place of the table."""
+    held = [name for name, column in inner.items() if column.distinct == 1 and _is_place(column)
+            and not set(column.words) & FLAGS - {"code"} and (not column.numeric or set(column.words) & {
+                "id", "station", "sensor", "site", "no", "nr", "code"})]
+    return (max(held, key=lambda name: _place_liking(inner[name])),) if held else ()
+
+
+def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.ndarray, own: float,
+               found: Findings) -> tuple[str | None, str | None]:
+    """The columns that name what is measured and hold its value, where a table has a row per quantity."""
+    value = found.given.get("value") or _value_column(inner)
+    if found.given.get("variable"):
+        return str(found.given["variable"]), value
+    if value is None:
+        return None, None
+    named = [name for name, column in inner.items() if not column.numeric and set(column.words) & PARAMETERS
+             and 1 <= column.distinct <= MOST_PARAMETERS and name not in (value, units)]
+    several = [name for name in named if inner[name].distinct > 1]
+    if several:
+        return max(several, key=lambda name: _scales(inner[name], inner[value])), value
+    if named and set(inner[value].words) & VALUES:
+        return named[0], value
+    if own >= REPEATS:
+        return None, None
+    able = [name for name, column in inner.items() if not column.numeric and _may_name(column, len(time))
+            and column.distinct <= MOST_PARAMETERS and name not in (value, units)]
+    if units is not None and inner[units].distinct > 1:
+        for name in able:
+            pairs = _pairs(inner[name].texts.codes, inner[units])
+            if len(np.unique(pairs)) == inner[name].distinct and _told_apart(time, inner[name]) < UNIQUE:
+                return name, value
+    if not set(inner[value].words) & VALUES:
+        return None, None
+    singles = {name: _told_apart(time, inner[name]) for name in able}
+    if max(singles.values(), default=0.0) >= UNIQUE:
+        return None, None
+    for one, other in itertools.combinations(able, 2):
+        if _told_apart(time, inner[one], inner[other]) >= UNIQUE:
+            scales = {name: _scales(inner[name], inner[value]) for name in (one, other)}
+            best = max(scales, key=lambda name: scales[name])
+            if scales[best] > 0.3 and not set(inner[best].words) & PLACES:
+                return best, value
+    return None, None
+
+
+def _value_column(inner: Mapping[str, ColumnProfile]) -> str | None:
+    """The one column of values: the only one of numbers that are no names, or one that is called so."""
+    numbers = [name for name, column in inner.items() if column.numeric and not (
+        column.whole and (column.distinct == 1 or set(column.words) & {"id", "code", "no", "nr", "number"}))]
+    called = [name for name in numbers if set(inner[name].words) & VALUES]
+    if len(called) == 1 or (called and called[0].lower() in VALUES):
+        return called[0]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _scales(names: ColumnProfile, values: ColumnProfile) -> float:
+    """How much of the spread of (signed logarithms of) values lies between the groups of a column."""
+    numbers = values.numbers[values.texts.codes]
+    known = ~np.isnan(numbers)
+    logs = np.sign(numbers[known]) * np.log1p(np.abs(numbers[known]))
+    means = pd.Series(logs).groupby(names.texts.codes[known]).transform("mean").to_numpy()
+    return float(np.var(means) / max(np.var(logs), 1e-12))
+
+
+def _tell_parameter(shape: TableShape, columns: Mapping[str, ColumnProfile], found: Findings) -> None:
+    column = columns[str(shape.variable)]
+    some = ", ".join(str(word) for word in column.texts.words[column.said][:4])
+    found.find("variable", shape.variable, f"it names what is measured: {some}")
+    found.find("value", shape.value, "it holds the values")
+
+
+def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Mapping[str, ColumnProfile],
+              found: Findings) -> list[str]:
+    """Columns of quantities; the others are left out."""
+    aside = {*shape.node, shape.variable, shape.value, shape.units}
+    measured = []
+    node = None
+    if shape.node:
+        node = columns[shape.node[0]].texts.codes
+        for name in shape.node[1:]:
+            node = _pairs(node, columns[name])
+    given = found.given.get("variables")
+    for name, column in inner.items():
+        if name in aside:
+            continue
+        if given is not None and (name in given or split_unit(name)[0] in given):
+            measured.append(name)
+        elif given is not None:
+            found.leave(name, "not among the variables named")
+        elif not column.numeric:
+            constant = node is not None and len(np.unique(_pairs(node, column))) <= len(np.unique(node))
+            found.leave(name, "text: it does not change at a place" if constant and column.distinct > 0 else
+                        "text: no numbers")
+        elif node is not None and column.distinct > 1 and len(np.unique(node)) > 1 \
+                and len(np.unique(_pairs(node, column))) <= len(np.unique(node)):
+            found.leave(name, "a fact of the place: it does not change")
+        elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | {"nr", "no", "height",
+                                                                                          "altitude", "elevation"}):
+            found.leave(name, "one number throughout: a name or a fact")
+        elif shape.variable is not None:
+            found.leave(name, f"not the column of values ({shape.value})")
+        else:
+            measured.append(name)
+    if given is not None:
+        measured.sort(key=lambda name: [split_unit(name)[0] if split_unit(name)[0] in given else name].index(
+            split_unit(name)[0] if split_unit(name)[0] in given else name))
+    return measured

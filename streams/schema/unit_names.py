@@ -1,0 +1,74 @@
+"""Units as people write them: in brackets behind a name, at its end, in a row or a column of their own."""
+
+from __future__ import annotations
+
+import re
+
+from terracast.streams.schema.vocabulary import named
+
+ATOMS = named("unit_atoms")
+_BRACKETS = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]*)[\])]\s*$")
+_SUFFIXES = {"mm": "mm", "degc": "degC", "celsius": "degC", "degf": "degF", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa",
+             "kmh": "km h-1", "kph": "km h-1", "mph": "mph", "mps": "m s-1", "cfs": "ft3 s-1", "cms": "m3 s-1",
+             "m3s": "m3 s-1", "cumecs": "m3 s-1", "pct": "%", "percent": "%", "kwh": "kWh", "mwh": "MWh", "kw": "kW",
+             "mw": "MW", "ugm3": "ug m-3", "ppb": "ppb", "ppm": "ppm", "wm2": "W m-2", "knots": "knot", "cm": "cm"}
+_SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC",
+          "c": "degC", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
+          "kph": "km h-1", "ug/m3": "µg m-3", "µg/m3": "µg m-3", "cfs": "ft3 s-1"}
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """A column's name without the unit in brackets behind it, and that unit ("" where there is none).
+
+    >>> split_unit("NO2 [µg/m³]"), split_unit("Temp. (°C)"), split_unit("flow (raw)"), split_unit("rain_mm")
+    (('NO2', 'µg m-3'), ('Temp.', 'degC'), ('flow (raw)', ''), ('rain_mm', 'mm'))
+    """
+    if name.startswith("%") and len(name) > 1:
+        return name, "%"
+    found = _BRACKETS.match(name)
+    if found and found["name"].strip() and is_unit(found["unit"]):
+        return found["name"].strip(), plain(found["unit"])
+    end = re.search(r"_([A-Za-z0-9]+)$", name)
+    if end and end[1].lower() in _SUFFIXES:
+        return name, _SUFFIXES[end[1].lower()]
+    slash = re.match(r"^(\S.*?)\s+(?:in|en)\s+(\S+)$|^([^/]+),\s*(\S+)$", name)
+    if slash:
+        before, unit = (slash[1], slash[2]) if slash[1] else (slash[3], slash[4])
+        if is_unit(unit) and len(unit) <= 12 and not unit.isdigit():
+            return before.strip(), plain(unit)
+    return name, ""
+
+
+def is_unit(text: str) -> bool:
+    """Whether all parts of a text are units.
+
+    >>> is_unit("m³/s"), is_unit("kg m-2 s-1"), is_unit("raw"), is_unit("Deg C")
+    (True, True, False, True)
+    """
+    words = text.strip().lower().translate(_SUPER).replace("μ", "µ")
+    if not words:
+        return False
+    if words in _PLAIN or words in ATOMS:
+        return True
+    parts = [part for part in re.split(r"[\s/*·.^()\d-]+", words.replace("deg ", "deg")) if part]
+    return bool(parts) and all(part in ATOMS for part in parts)
+
+
+def plain(text: str) -> str:
+    """A unit with products and powers, as CF writes it; one that is not understood stays as it is.
+
+    >>> plain("µg/m³"), plain("m^3/s"), plain("ug.m-3"), plain("vehicles")
+    ('µg m-3', 'm3 s-1', 'ug.m-3', 'vehicles')
+    """
+    text = text.strip().translate(_SUPER).replace("\u03bc", "\u00b5").replace("^", "").replace("**", "")
+    if text.lower() in _PLAIN:
+        return _PLAIN[text.lower()]
+    if "/" not in text or not is_unit(text):
+        return text
+    over, *under = [part.strip() for part in text.split("/")]
+    parts = [over] if over and over != "1" else []
+    for part in under:
+        found = re.fullmatch(r"(.*?)(\d*)", part.strip("()"))
+        parts.append(f"{found[1]}-{found[2] or 1}" if found else part)
+    return " ".join(parts)

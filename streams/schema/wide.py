@@ -1,0 +1,75 @@
+"""Tables with a column per place: when columns are places, and what they measure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from terracast.streams.schema.domains import side_of
+from terracast.streams.schema.findings import Findings
+from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.unit_names import split_unit
+
+ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
+_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|"
+                       r"discharge|temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike)",
+                       re.IGNORECASE)
+
+
+def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
+    """What a table measures whose columns are places, "" where they are quantities. Places are codes by name, or many
+    columns of like size under names of no quantity."""
+    names = [column.name.strip() for column in columns]
+    units = {split_unit(name)[1] for name in names}
+    if len(units) > 1 or any(side_of(name) for name in names):
+        return ""
+    codes = all(re.fullmatch(r"\d+", name) for name in names)
+    stems = {re.sub(r"\d+", "#", name) for name in names}
+    series = len(stems) == 1 and "#" in next(iter(stems))
+    scales = [_scale(column) for column in columns]
+    scales = [one for one in scales if one > 0]
+    alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
+    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_sort(columns)
+    if not alike or not (codes or series or many):
+        return ""
+    if series:
+        said = _QUANTITY.search(names[0])
+        if said and len(names) < 3:
+            return ""
+    known = _QUANTITY.search(stem.replace("_", " "))
+    return known[0].lower().replace(" ", "") if known else "value"
+
+
+def _same_sort(columns: Sequence[ColumnProfile]) -> bool:
+    """Whether all columns are whole numbers or all are not, and none falls below 0 or several do."""
+    whole = [column.whole for column in columns]
+    negative = [bool(np.nanmin(column.numbers) < 0) for column in columns]
+    return (sum(whole) in (0, len(whole)) or sum(whole) < 0.1 * len(whole)) and (
+        not any(negative) or sum(negative) > 0.5 * len(negative))
+
+
+def _scale(column: ColumnProfile) -> float:
+    """The 90th percentile of the size of its numbers."""
+    known = ~np.isnan(column.numbers)
+    if not known.any():
+        return 0.0
+    sizes, counts = np.abs(column.numbers[known]), column.counts[known]
+    order = np.argsort(sizes)
+    weights = np.cumsum(counts[order])
+    return float(sizes[order][np.searchsorted(weights, 0.9 * weights[-1])])
+
+
+def as_wide(inner: Mapping[str, ColumnProfile], name: str, found: Findings,
+          measured: Sequence[str] | None = None) -> tuple[str, ...]:
+    """A column per place; columns without numbers are left out."""
+    places = [one for one, column in inner.items() if column.numeric and (measured is None or one in measured)]
+    out = [one for one in inner if one not in places]
+    found.find("wide", name, f"each of the {len(places)} columns of numbers is a place")
+    for one in out:
+        found.leave(one, "text: no numbers" if not inner[one].numeric else "not a place")
+    gone = [one.column for one in found.left_out]
+    if gone:
+        found.find("leave_out", gone, "they are no places")
+    return tuple(places)

@@ -1,0 +1,41 @@
+"""What a table holds, found from its content: made-up exports in many dressings, and the files of tests/cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from terracast.streams.schema.file_schema import look_into
+from tests.streams.tables_of_others import TABLES, write
+
+MACHINE = np.datetime64("2026-11-30")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_others(tmp_path: Path, name: str) -> None:
+    made = TABLES[name]()
+    right = made[2]
+    schema = look_into(write(made, tmp_path), "own", latest=MACHINE)
+    assert not schema.undecided
+    panels = [source.panel for source in schema.sources]
+    held = {str(one): panel for panel in panels for one in panel.data_vars}
+    assert set(right.variables) <= set(held), held.keys()
+    panel = held[right.variables[0]]
+    answer = next(one for one in schema.answer()["sources"] if one["variables"][0]["name"] in panel.data_vars)
+    assert (answer["nodes"], answer["step"]) == (right.nodes, right.step)
+    assert (answer["first"][:16], answer["last"][:16]) == (right.first, right.last)
+    for variable, units in right.units.items():
+        assert held[variable][variable].attrs["units"] == units
+    options = schema.sources[0].options
+    for option, value in right.options.items():
+        assert options.get(option) == value, options
+    for variable, least in right.largest.items():
+        assert float(held[variable][variable].max()) > least
+    for variable, count in right.missing.items():
+        assert int(held[variable][variable].isnull().sum()) == count
+    for words in right.doubts:
+        assert any(words in doubt.what for doubt in schema.doubts), schema.doubts
+    for source in schema.answer()["sources"]:
+        assert source["rows"]["read"] == source["rows"]["kept"] + sum(source["rows"]["rejected"].values())
