@@ -14,7 +14,6 @@ from terracast.flows.cli.reading_options import pairs_of
 from terracast.flows.settings import SettingsError
 from terracast.flows.settings.names import as_domain, domain_name
 from terracast.streams.errors import ReadError
-from terracast.streams.readers import READERS
 from terracast.streams.schema.file_schema import FileSchema, look_into
 
 
@@ -25,14 +24,14 @@ def understood(path: Path, reading: Mapping[str, Any], own: str | None = None, t
     """
     given, domains, said = _given(reading)
     own = said or own or as_domain(path.stem)
-    schema = look_into(_one_file(path), own, given, target=target, domains=domains, latest=as_of(None))
+    schema = look_into(path, own, given, target=target, domains=domains, latest=as_of(None))
     while schema.undecided and _is_terminal():
         doubt = schema.undecided[0]
         option = doubt.option.partition(" ")[0]
         proposed = doubt.option.partition(" ")[2].partition(" or --")[0].strip('"')
         answer = typer.prompt(f"{doubt.what}\n{option}", default=proposed)
         given = {**given, option.removeprefix("--").replace("-", "_"): answer}
-        schema = look_into(_one_file(path), own, given, target=target, domains=domains, latest=as_of(None))
+        schema = look_into(path, own, given, target=target, domains=domains, latest=as_of(None))
     return schema
 
 
@@ -63,17 +62,6 @@ def look(path: Path, reading: Mapping[str, Any], out: Path | None = None) -> Fil
         panel.attrs["time_zone"] = "UTC"
         panel.to_netcdf(target)
     return schema
-
-
-def _one_file(path: Path) -> Path:
-    """The file that shows how others of its folder are read."""
-    if path.is_dir() and path.suffix != ".zarr":
-        held = sorted(one for one in path.iterdir() if one.suffix.lower() in READERS and not one.name.startswith("."))
-        if not held:
-            raise ReadError("no file that can be read", where=str(path), expected="one of " + ", ".join(READERS),
-                            remedy="name a file")
-        return held[0]
-    return path
 
 
 def _given(reading: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str], str | None]:

@@ -18,6 +18,7 @@ NAMES = {
             "longitudine", "dlugosc", "xlon", "x", "经度", "経度", "geo_lon", "lon_wgs84", "boylam"),
 }
 PARTS = {"lat": ("latit", "breiteng", "lat_", "_lat"), "lon": ("longit", "laengeng", "lon_", "_lon", "lng")}
+BARE = ("x", "y")  # may be anything: places only where it is known that there are some
 TIME = ("time", "date", "datum", "zeit", "fecha", "hora", "data", "heure", "timestamp", "stamp", "occurred", "wann",
         "tijd", "czas", "t", "ts", "epoch", "unix", "when", "时间", "日時")
 REPORTED = ("report", "received", "known", "entered", "created", "recorded", "gemeldet", "erfasst", "registr",
@@ -43,8 +44,9 @@ class Columns:
 
 
 def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, lat: str | None = None,
-                 lon: str | None = None, reported: str | None = None) -> Columns:
-    """Time and place of each row; names that are given are taken as they are.
+                 lon: str | None = None, reported: str | None = None, guess: bool = True) -> Columns:
+    """Time and place of each row; names that are given are taken as they are. ``guess``: a place may be told by its
+    values alone, or by the names x and y; two measured variables can look the same.
 
     Raises
     ------
@@ -74,9 +76,9 @@ def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, la
                         expected="stamps in one of " + ", ".join(map(str, table.columns)))
     if reported is None:
         reported = _reported(few, time, [name for name in stamps if name != time])
-    lat, lon = lat or _named(few, "lat"), lon or _named(few, "lon")
+    lat, lon = lat or _named(few, "lat", guess), lon or _named(few, "lon", guess)
     place = None if lat and lon else _joined(few)
-    if not (lat and lon) and place is None:
+    if not (lat and lon) and place is None and guess:
         lat, lon = _by_content(few, {time, reported})
     if not (lat and lon) and place is None:
         raise ReadError("no columns are a place", where=where, expected="degrees in two of "
@@ -202,12 +204,13 @@ def _clock(table: pd.DataFrame, time: str) -> str | None:
     return None
 
 
-def _named(table: pd.DataFrame, axis: str) -> str | None:
+def _named(table: pd.DataFrame, axis: str, bare: bool) -> str | None:
     limit = 90 if axis == "lat" else 360
     def fits(name: object) -> bool:
         values = pd.to_numeric(_pointed(table[name]), errors="coerce")
         return bool(values.notna().any()) and bool((values.abs().dropna() <= limit).all())
-    exact = [name for name in table.columns if plain(name) in NAMES[axis] and fits(name)]
+    exact = [name for name in table.columns if plain(name) in NAMES[axis] and fits(name)
+             and (bare or plain(name) not in BARE)]
     inside = [name for name in table.columns if any(part in plain(name) for part in PARTS[axis]) and fits(name)]
     found = sorted(exact, key=lambda name: NAMES[axis].index(plain(name))) or inside
     return str(found[0]) if found else None

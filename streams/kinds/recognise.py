@@ -72,7 +72,7 @@ def recognise(path: str | Path, *, kind: str | None = None, **given: str | None)
         return Recognised(kind or "sensor", "series at fixed places")
     try:
         table = _sample(records(path, rows=None if ending in FORMS else 5 * SAMPLED))
-        columns = find_columns(table, path.name, **given)
+        columns = find_columns(table, path.name, guess=kind is not None, **given)
         return _of_rows(table, columns, kind, ending, path.name)
     except (ReadError, TypeError, ValueError) as wrong:
         if kind is None and ending not in FORMS:

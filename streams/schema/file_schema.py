@@ -14,7 +14,7 @@ import xarray as xr
 
 from terracast.streams.clock import Clock
 from terracast.streams.errors import ReadError
-from terracast.streams.readers import ARRAYS, TABLES, read_counted
+from terracast.streams.readers import ARRAYS, READERS, TABLES, read_counted
 from terracast.streams.readers.table import RowCounts
 from terracast.streams.readers.tables import Reading
 from terracast.streams.schema.absent import fill_values
@@ -80,7 +80,7 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
     Parameters
     ----------
     path : Path
-        The file.
+        The file, or a folder of such files: the first shows how tables are read, and all are counted.
     own : str
         The domain of its target.
     given : mapping, optional
@@ -101,6 +101,7 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
     if (start := _kind_start(path, own, given or {})) is not None:
         return _of_kind(path, start, own, given or {})
     found = Findings({name: value for name, value in (given or {}).items() if value is not None})
+    given_path, path = path, _one_of(path)
     table = path.suffix.lower() not in ARRAYS
     if table:
         find_table(path, found)
@@ -124,7 +125,18 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
             sources.append(_one_source(path, rated, chosen, step, panel, reading, found, latest, len(sides)))
     if len(sources) > 1:
         _tell_domains(sources, own, found)
-    return FileSchema(path, tuple(sources), tuple(found.left_out), tuple(found.doubts), found.proposed)
+    return FileSchema(given_path, tuple(sources), tuple(found.left_out), tuple(found.doubts), found.proposed)
+
+
+def _one_of(path: Path) -> Path:
+    """The file that shows how others of its folder are read."""
+    if not path.is_dir() or path.suffix == ".zarr":
+        return path
+    held = sorted(one for one in path.iterdir() if one.suffix.lower() in READERS and not one.name.startswith("."))
+    if not held:
+        raise ReadError("no file that can be read", where=str(path), expected="one of " + ", ".join(READERS),
+                        remedy="name a file")
+    return held[0]
 
 
 def _kind_start(path: Path, own: str, given: Mapping[str, Any]) -> KindStart | None:
@@ -133,7 +145,7 @@ def _kind_start(path: Path, own: str, given: Mapping[str, Any]) -> KindStart | N
     try:
         return kind_start(path, own, given)
     except ReadError:
-        if given.get("kind") in (None, "sensor") and path.suffix.lower() in TABLES:
+        if given.get("kind") in (None, "sensor") and (path.is_dir() or path.suffix.lower() in TABLES):
             return None
         raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from terracast.streams.schema.file_schema import look_into
@@ -39,3 +40,15 @@ def test_a_table_of_others(tmp_path: Path, name: str) -> None:
         assert any(words in doubt.what for doubt in schema.doubts), schema.doubts
     for source in schema.answer()["sources"]:
         assert source["rows"]["read"] == source["rows"]["kept"] + sum(source["rows"]["rejected"].values())
+
+
+def test_two_measured_variables_are_no_places(tmp_path: Path) -> None:
+    """A table of one station: its values lie between -90 and 90, and one follows from the last, as places do."""
+    stamps = pd.date_range("2024-01-01", periods=900, freq="h")
+    noise = np.random.default_rng(0).normal(size=(2, len(stamps))).cumsum(axis=1) / 20
+    for names in (("no2", "temp"), ("x", "y"), ("level", "flow")):
+        file = tmp_path / f"{names[0]}.csv"
+        pd.DataFrame({"time": stamps, names[0]: 20 + noise[0], names[1]: 11 + noise[1]}).to_csv(file, index=False)
+        sources = look_into(file, "river").sources
+        assert {source.panel.attrs["kind"] for source in sources} == {"sensor"}
+        assert {str(name) for source in sources for name in source.panel.data_vars} == set(names)
