@@ -17,7 +17,7 @@ NAMES = {
     "lon": ("lon", "lng", "long", "longitude", "lange", "laenge", "langengrad", "laengengrad", "longitud",
             "longitudine", "dlugosc", "xlon", "x", "经度", "経度", "geo_lon", "lon_wgs84", "boylam"),
 }
-PARTS = {"lat": ("latit", "breiteng", "lat_", "_lat"), "lon": ("longit", "laengeng", "lon_", "_lon", "lng")}
+PARTS = {"lat": ("latit", "breite", "lat_", "_lat"), "lon": ("longit", "laenge", "lon_", "_lon", "lng")}
 BARE = ("x", "y")  # may be anything: places only where it is known that there are some
 TIME = ("time", "date", "datum", "zeit", "fecha", "hora", "data", "heure", "timestamp", "stamp", "occurred", "wann",
         "tijd", "czas", "t", "ts", "epoch", "unix", "when", "时间", "日時")
@@ -25,6 +25,7 @@ REPORTED = ("report", "received", "known", "entered", "created", "recorded", "ge
             "denunci", "eingang", "published", "filed", "melding", "logged", "updated")
 MOVER = ("vehicle", "track", "traject", "trip", "mover", "device", "user", "bus", "taxi", "ship", "mmsi", "imei",
          "animal", "tag", "fahrzeug", "unit", "driver", "uid", "person", "individual", "tracker", "id", "node")
+MOVES = tuple(word for word in MOVER if word not in ("unit", "tag", "id", "node"))  # and nothing that stays
 READABLE = 0.95  # share of a column's texts that are stamps
 MOST_TYPES = 40
 AFTER = 0.99  # share of rows in which one stamp is not before the other: it is that of reporting
@@ -46,7 +47,7 @@ class Columns:
 def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, lat: str | None = None,
                  lon: str | None = None, reported: str | None = None, guess: bool = True) -> Columns:
     """Time and place of each row; names that are given are taken as they are. ``guess``: a place may be told by its
-    values alone, or by the names x and y; two measured variables can look the same.
+    values alone; without it, x and y are one only beside the name of what moves. Two variables can look the same.
 
     Raises
     ------
@@ -76,7 +77,8 @@ def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, la
                         expected="stamps in one of " + ", ".join(map(str, table.columns)))
     if reported is None:
         reported = _reported(few, time, [name for name in stamps if name != time])
-    lat, lon = lat or _named(few, "lat", guess), lon or _named(few, "lon", guess)
+    bare = guess or any(_says(name, MOVES) for name in table.columns if str(name) not in stamps)
+    lat, lon = lat or _named(few, "lat", bare), lon or _named(few, "lon", bare)
     place = None if lat and lon else _joined(few)
     if not (lat and lon) and place is None and guess:
         lat, lon = _by_content(few, {time, reported})
