@@ -83,4 +83,6 @@ def test_the_size_stands_in_the_units_of_the_data_and_in_percent() -> None:
                     "39 % lower than in the four weeks before (36 to 42 %).")
     degrees = finding(clue("level", effect=EFFECTS[2]), Subject("air temperature", "K", 5))
     assert degrees.endswith("Its mean is 6.1 K lower than in the four weeks before (5.2 to 7).")
+    unknown = Subject("cars", "unknown", 5)
+    assert finding(clue("level", amount=-40.2), unknown) == "cars at Station 0 reads 40 below forecast."
     assert "four weeks" not in finding(clue("level", effect=EFFECTS[3]), SUBJECT)  # zero is in its interval

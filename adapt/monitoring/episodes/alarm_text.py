@@ -62,6 +62,7 @@ STRENGTHS = {
     "strong": "the evidence is strong, well beyond what chance brings ({rate} a month, as set)",
 }
 NOT_ACTED = "nothing has been done yet"
+UNKNOWN = "unknown"  # units that nobody said
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _together(spoke: Collection[str]) -> str:
 def _amount(amount: float | None, units: str) -> str:
     if amount is None:
         return "clearly"
-    return f"{number(abs(amount), 2)} {units_in_words(units)}".strip()
+    return f"{number(abs(amount), 2)} {units_in_words('' if units == UNKNOWN else units)}".strip()
 
 
 def _effect(effect: Effect, units: str) -> str:
