@@ -105,10 +105,13 @@ class Ladder:
     stay; ``settle``: how long after its labels begin to come an act is judged. What acted a ``MONTH`` ago may act
     again: an episode that goes on has more labels by then.
 
+    >>> from terracast.adapt.monitoring.episodes.episodes import EvidenceSum
+    >>> from terracast.adapt.monitoring.episodes.evidence import Evidence
     >>> day = np.timedelta64(1, "D")
     >>> ladder = Ladder((LadderStep("output", 1.0, 3 * day), LadderStep("fine-tune", 60.0, 14 * day)))
     >>> at = np.datetime64("2020-03-01", "ns")
-    >>> episode = Episode("e", "level", "growing", at, at, at, {"a": 2.0}, "errors moved", 2.0)
+    >>> found = EvidenceSum.of(at, Evidence(at, at, ("a",), "level", "up", 2.0))
+    >>> episode = Episode("e", "level", "growing", at, at, at, {"a": 2.0}, {"level": found})
     >>> now = Situation(error_ratio=1.6, label_delay=day)
     >>> ladder.choose(at + 2 * day, episode, now, ()).step is None
     True

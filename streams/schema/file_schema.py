@@ -118,6 +118,7 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
     names = [str(name) for name in panel.data_vars]
     units = {name: str(panel[name].attrs.get("units", "")) for name in names}
     standard = {name: str(panel[name].attrs.get("standard_name", "")) for name in names}
+    target = target if target in names else None  # who forecasts it says that there is none
     sides = split(names, units, standard, own, target, domains)
     sources: list[SourceSchema] = []
     for domain, variables in sides.items():

@@ -163,7 +163,7 @@ def test_a_new_champion_forgets_intervals_but_not_the_context(calm: World) -> No
     monitor = calm.fit(FITTED, 1.0)
     calm.watched(monitor, FITTED, ONSET)
     monitor.restart()
-    context, intervals = monitor.state()["_witnesses"]["past"]  # type: ignore[index]
+    context, intervals = monitor.state()["_channels"]["past"]  # type: ignore[index]
     assert np.isfinite(context).all() and np.isnan(intervals).all()
 
 

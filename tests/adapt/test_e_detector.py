@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from terracast.adapt.monitoring.diagnosis.e_value import LATEST, EValues, in_words
+from terracast.adapt.monitoring.diagnosis.e_value import LATEST, EValues
 
 
 def test_normal_blocks_seldom_win_the_bet():
@@ -24,4 +24,3 @@ def test_sureness_tells_change_from_none_and_survives():
     assert (np.delete(values, 3) == np.delete(sure.values(calm), 3)).all()
     assert values[3] > 1000 and np.median(values) < 100
     assert EValues.restore(sure.state()).values(loud, np.array([3])).tobytes() == values[3:4].tobytes()
-    assert "no more than chance" in in_words(5.0) and "once in 50 blocks" in in_words(500.0, 10)

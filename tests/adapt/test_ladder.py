@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, LadderStep, Situation, measured, seconds_left
 from terracast.streams.storage.tree import pack, unpack
 
@@ -17,7 +18,13 @@ DAY = np.timedelta64(1, "D")
 AT = np.datetime64("2020-03-01", "ns")
 LADDER = Ladder((LadderStep("intervals", 0.1, 1 * DAY, ("scale",)), LadderStep("output", 1.0, 3 * DAY, largest=4.0),
                  LadderStep("adapter", 20.0, 7 * DAY), LadderStep("fine-tune", 60.0, 14 * DAY)))
-EPISODE = Episode("e", "level", "growing", AT, AT, AT, {"a": 2.0}, "errors moved", 2.0)
+
+
+def found(strength: float) -> dict[str, EvidenceSum]:
+    return {"level": EvidenceSum.of(AT, Evidence(AT, AT, ("a",), "level", "up", strength))}
+
+
+EPISODE = Episode("e", "level", "growing", AT, AT, AT, {"a": 2.0}, found(2.0))
 NOW = Situation(1.6, DAY)
 
 
@@ -27,7 +34,7 @@ def test_cheapest_suited_rung_first_and_only_with_labels() -> None:
     assert chosen is not None and chosen.rung == "output"
     wide = LADDER.choose(AT + 4 * DAY, replace(EPISODE, sort="scale"), NOW, ()).step
     assert wide is not None and wide.rung == "intervals"
-    large = LADDER.choose(AT + 30 * DAY, replace(EPISODE, strength=6.0), NOW, ()).step
+    large = LADDER.choose(AT + 30 * DAY, replace(EPISODE, by_sort=found(6.0)), NOW, ()).step
     assert large is not None and large.rung == "adapter"
 
 
@@ -64,7 +71,7 @@ def test_receipts_measure_the_gain_afterwards_and_survive_json() -> None:
 
 @given(st.floats(0.5, 5.0), st.floats(0.1, 10.0), st.integers(0, 60), st.floats(0.0, 100.0))
 def test_whatever_comes_a_step_is_affordable_and_explained(ratio: float, size: float, age: int, purse: float) -> None:
-    choice = LADDER.choose(AT + age * DAY, replace(EPISODE, strength=size), Situation(ratio, DAY, purse), ())
+    choice = LADDER.choose(AT + age * DAY, replace(EPISODE, by_sort=found(size)), Situation(ratio, DAY, purse), ())
     assert choice.why
     if choice.step is not None:
         assert choice.step.seconds <= purse and choice.step.needs <= (age - 1) * DAY and ratio > 1

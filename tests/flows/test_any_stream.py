@@ -228,9 +228,9 @@ def weather_and_air(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "target", "own", "weather"), [
-    ("can", "tas", {"tas", "no2", "snow"}, {"pr"}),
-    ("can", "no2", {"no2", "snow"}, {"tas", "pr"}),
-    ("can", None, {"no2", "snow"}, {"tas", "pr"}),
+    ("can", "tas", {"tas", "no2"}, {"pr", "snow"}),
+    ("can", "no2", {"no2"}, {"tas", "pr", "snow"}),
+    ("can", None, {"no2"}, {"tas", "pr", "snow"}),
     ("weather", "tas", {"tas", "pr", "no2", "snow"}, set()),
     ("weather", "no2", {"tas", "pr", "no2", "snow"}, set()),
 ])

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
+from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.flows.running.prefect_api import EPISODE, ask
 from terracast.flows.running.recorded import recorded
 from terracast.flows.service.events import deliver, post_episodes
@@ -110,7 +111,9 @@ def test_a_server_that_goes_away_in_the_middle_loses_no_step(
 
 
 def _episode(**changed: Any) -> Episode:
-    return replace(Episode("air-no2-2024-01-05T06", "level", "opened", AT, AT, AT, {"a": 5.0}, "errors moved", 5.0),
+    strength = changed.pop("strength", 5.0)
+    found = EvidenceSum.of(AT, Evidence(AT, AT, ("a",), "level", "up", strength))
+    return replace(Episode("air-no2-2024-01-05T06", "level", "opened", AT, AT, AT, {"a": 5.0}, {"level": found}),
                    **changed)
 
 

@@ -82,7 +82,7 @@ def test_a_feed_that_ended_is_an_outage_on_the_page(berlin: Path, tmp_path: Path
     page = report_on(workspace, np.datetime64("2024-01-25", "ns"), tmp_path / "report.html", seen_at=now).read_text()
     opening = page.split('id="next"')[1].split("</section>")[0]
     assert 'class="verdict outage"' in opening and "calm" not in opening
-    assert "All 2 stations of air are silent: nothing came after 2024-02-04 22:00 UTC." in opening
+    assert "Nothing came from air after 2024-02-04 22:00 UTC" in opening and "All 2 stations are silent." in opening
     assert "0 of 2" in page and "2 in an outage" in page and "not affected" not in page
 
 

@@ -255,14 +255,15 @@ def section(page: str, name: str) -> str:
 def test_a_feed_that_is_silent_as_a_whole_is_the_headline_not_calm() -> None:
     silent = replace(report(), sources=(source(*NODES, overdue=True),), alarms=())
     page = section(render(silent), "next")
-    assert 'class="verdict outage"' in page and "All 6 stations of air are silent: nothing came after" in page
+    assert 'class="verdict outage"' in page and "Nothing came from air after 2015-07-19" in page
+    assert "All 6 stations are silent." in page
     assert "calm" not in page and "not affected" not in render(silent)
     assert "The newest value is of 19 Jul 2015, 05:00 UTC: 60 minutes old." in page
 
 
 def test_a_few_silent_stations_are_named_with_their_own_last_stamps() -> None:
     page = section(render(replace(report(), alarms=(), nodes=None)), "next")
-    assert "1 of 6 stations of air is silent: Guanyuan (since 2015-07-10 04:00 UTC)." in page
+    assert "1 of 6 stations of air is silent: Guanyuan since 2015-07-10 04:00 UTC." in page
     heard = section(render(replace(report(), alarms=(), nodes=None, sources=(source(),))), "next")
     assert 'class="verdict calm"' in heard
 

@@ -183,8 +183,8 @@ def test_flags_carry_cf_attributes_and_fold_into_tickets() -> None:
     assert attrs["flag_meanings"].split() == list(LABELS) and max(attrs["flag_masks"]) == int(Label.REVISED)
     found = [one for one in tickets(flags) if one.sort == "outage"]
     assert [(one.nodes, one.cells) for one in found] == [(("n0", "n1"), 40)]
-    assert found[0].words == ("n0, n1 sent no x from 2020-01-02 06:00 to 2020-01-03 01:00: an outage of the data, not "
-                              "a change of the world")
+    assert found[0].words == ("n0 and n1 sent no x from 2020-01-02 06:00 to 2020-01-03 01:00. The data are missing; "
+                              "the world need not have changed.")
     table = summary(flags).set_index(["node", "label"])["values"]
     assert table["n0", "outage"] == 20 and ("n2", "outage") not in table.index
 
