@@ -17,8 +17,8 @@ WIDTH = 100
 
 def say_schema(schema: FileSchema) -> None:
     """Print what was understood."""
-    for one in schema.notes:
-        say(one)
+    for note in schema.notes:
+        say(note)
     for source in schema.sources:
         say(f"{schema.path.name}: domain {source.domain}, {clock_words(source)}")
         for line in table_lines(("variable", "units", "missing", "least", "most"), list(_variables(source)), left=2,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terracast.flows.settings.source import SourceContext
+from terracast.streams.errors import ReadError
 from terracast.streams.sources.gathered import GatheredSource, RowTerms, counted
 from terracast.streams.sources.rasters import RasterSource
 
@@ -36,10 +37,20 @@ def row_terms(settings: FilesSourceSettings) -> RowTerms:
 
     return RowTerms(settings.domain, settings.kind, cell=settings.cell, measure=settings.measure,
                     step=None if settings.step is None else in_words(settings.step),
-                    delay=None if settings.delay is None else in_words(settings.delay), node=settings.node,
-                    event_type=settings.event_type, time=settings.time, lat=settings.lat, lon=settings.lon,
+                    delay=None if settings.delay is None else in_words(settings.delay), node=_one(settings.node, "node"),
+                    event_type=settings.event_type, time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon,
                     reported=settings.known_time, zone=settings.time_zone, time_format=settings.time_format,
                     anchor=settings.anchor, variables=settings.variables)
+
+
+def _one(columns: str | tuple[str, ...] | None, key: str) -> str | None:
+    """A single column; several make one stamp in tables of stations alone."""
+    if isinstance(columns, tuple):
+        if len(columns) != 1:
+            raise ReadError(f"{key} = {list(columns)}", where="[[sources]]", expected="one column, for this kind",
+                            remedy=f"join them into one column, or name one: {key} = \"{columns[0]}\"")
+        return columns[0]
+    return columns
 
 
 def _wanted(settings: FilesSourceSettings, context: SourceContext) -> Callable[[Path], Wanted]:
@@ -52,6 +63,6 @@ def _wanted(settings: FilesSourceSettings, context: SourceContext) -> Callable[[
         step, anchor, calendar = (getattr(settings, name) or clock.get(name) for name in ("step", "anchor", "calendar"))
         return Wanted(where=path.name, domain=settings.domain, kind="raster", step=step, anchor=anchor,
                       calendar=calendar, delay=settings.delay, variables=settings.variables or None,
-                      time=settings.time, lat=settings.lat, lon=settings.lon, units=settings.units)
+                      time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon, units=settings.units)
 
     return of

@@ -44,7 +44,8 @@ def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
     ReadError
         The file is no raster, has no time axis, or shows no clock.
     """
-    names = {given: ours for ours, given in (("time", wanted.time), ("lat", wanted.lat), ("lon", wanted.lon)) if given}
+    names = {given: ours for ours, given in (("time", wanted.time), ("lat", wanted.lat), ("lon", wanted.lon))
+             if isinstance(given, str)}
     grid = read(path, domain=wanted.domain, names=names, variables=wanted.variables,
                 step=None if wanted.step is None else str(wanted.step))
     grid = on_its_labels(grid)
