@@ -37,8 +37,9 @@ def row_terms(settings: FilesSourceSettings) -> RowTerms:
 
     return RowTerms(settings.domain, settings.kind, cell=settings.cell, measure=settings.measure,
                     step=None if settings.step is None else in_words(settings.step),
-                    delay=None if settings.delay is None else in_words(settings.delay), node=_one(settings.node, "node"),
-                    event_type=settings.event_type, time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon,
+                    delay=None if settings.delay is None else in_words(settings.delay),
+                    node=_one(settings.node, "node"), event_type=settings.event_type,
+                    time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon,
                     reported=settings.known_time, zone=settings.time_zone, time_format=settings.time_format,
                     anchor=settings.anchor, variables=settings.variables)
 
