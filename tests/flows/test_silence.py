@@ -34,7 +34,7 @@ def test_a_feed_that_stops_is_told_once_and_again_when_it_returns(small_city) ->
     assert first <= 1  # within twelve hours of the last value
     alarms = [text for step in told for text in step.alarms.values() if "nothing came from air" in text.lower()]
     assert len(alarms) == 1, [step.alarms for step in told]
-    assert f"since {np.datetime_as_string(last, 'h')}" in alarms[0]
+    assert np.datetime_as_string(last, "m").replace("T", " ") in alarms[0]
     for step in told[first:]:
         (air,) = [one for one in step.silent if one["domain"] == "air"]
         assert air["newest"] == np.datetime_as_string(last, "s") and air["whole"] and len(air["nodes"]) == 3
@@ -52,7 +52,7 @@ def test_a_long_silence_gets_no_ticks_and_values_that_come_after_it_do(small_cit
     runner, config = CliRunner(), str(small_city.config)
     said = runner.invoke(app, ["watch", "--once", "--config", config, "--now", np.datetime_as_string(late, "s")])
     last = newest(small_city.panels["air"], 0, SEED_DAYS)
-    assert said.exit_code == 3 and "all 3 stations are silent" in said.stdout
+    assert said.exit_code == 3 and "All 3 stations are silent" in said.stdout
     assert np.datetime_as_string(last, "D") in said.stdout
     forecasts = small_city.open().store.read().ledger("forecasts/air")
     assert forecasts is not None and forecasts.sizes["issue_time"] == 1 and np.isfinite(forecasts["no2"].values).all()
