@@ -68,4 +68,4 @@ def test_in_service_it_says_what_the_loop_says(small_city) -> None:  # type: ign
     assert all(one.alarm == step.alarms[one.id] for one in told.open_episodes)
     assert not told.calm and told.to_json()["open_episodes"][0]["nodes"]
     state = small_city.open().store.read().state("events")
-    assert state is not None and state["episodes_by_id"].keys() == step.alarms.keys()  # type: ignore[attr-defined]
+    assert state is not None and state["told"].keys() == step.alarms.keys()  # type: ignore[attr-defined]
