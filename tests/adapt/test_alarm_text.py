@@ -86,3 +86,10 @@ def test_the_size_stands_in_the_units_of_the_data_and_in_percent() -> None:
     unknown = Subject("cars", "unknown", 5)
     assert finding(clue("level", amount=-40.2), unknown) == "cars at Station 0 reads 40 below forecast."
     assert "four weeks" not in finding(clue("level", effect=EFFECTS[3]), SUBJECT)  # zero is in its interval
+
+
+def test_days_between_which_it_began_hold_the_day_it_began() -> None:
+    later = clue("level", earliest=AT + np.timedelta64(5, "D"), latest=AT + np.timedelta64(9, "D"))
+    assert place_and_time(later, later.nodes, AT, SUBJECT) == "It began at 19 Jun 2024, 23:00 UTC."
+    around = clue("level", earliest=AT - np.timedelta64(5, "D"), latest=AT + np.timedelta64(1, "D"))
+    assert "between 14 Jun 2024 and 20 Jun 2024" in place_and_time(around, around.nodes, AT, SUBJECT)

@@ -23,6 +23,12 @@ def ready(series: int, steps: int) -> Prepared:
     return Prepared(values, tuple(Series("a", f"s{one}") for one in range(series)), "1h", np.arange(steps))
 
 
+def _seconds(data: Prepared, search: Search) -> float:
+    began = time.process_time()
+    discover(data, max_lag=1, search=search)
+    return time.process_time() - began
+
+
 SIZES: list[tuple[int, int, dict[str, Any]]] = [
     (40, 4000, {"max_lag": 8, "method": "PCMCI"}),
     (100, 2000, {"max_lag": 3, "method": "PCMCI", "condition_alpha": 0.2}),
@@ -38,9 +44,7 @@ def test_time_is_told_within_a_factor_of_three(series: int, steps: int, settings
     discover(ready(4, 300), max_lag=2, search=search)  # loads compiled code
     told = estimate_cost(data, search, clock=time.process_time)
     with threadpool_limits(1):
-        began = time.process_time()
-        discover(data, max_lag=1, search=search)
-        took = time.process_time() - began
+        took = min(_seconds(data, search) for _ in range(3))  # the least: what else the machine does only adds
     assert took / 3 < told.seconds < 3 * took, (told.seconds, took)
 
 

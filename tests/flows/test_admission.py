@@ -13,7 +13,7 @@ from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.retention import RetentionTest, Stretch
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.flows.adapt import carry_out_request
-from terracast.flows.service.loop_state import load_loop, save_loop
+from terracast.flows.service.loop_state import load_loop, save_beside, save_loop
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 
@@ -35,12 +35,12 @@ def _wish(workspace: Workspace, rung: str, key: str, margin: float) -> tuple[Ada
         assert loop.last_tick is not None
         stretches = [Stretch(f"days {first} on", tuple(loop.last_tick - np.timedelta64(first * 24 - 8 * issue, "h")
                                                        for issue in range(12))) for first in (20, 10)]
-        past = VersionHistory(earlier=RetentionTest(margin=margin, held=stretches)).state()
+        past = VersionHistory(earlier=RetentionTest(margin=margin, held=stretches))
         loop.adaptation_request = AdaptationRequest(key, loop.last_tick, "a test", "e", rung,
                                                     loop.last_tick - np.timedelta64(8, "D"))
-        step.set_state("past", past)
+        save_beside(step, "past", past)
         save_loop(step, loop)
-        return loop.adaptation_request, past
+        return loop.adaptation_request, past.state()
 
 
 def _in_memory(workspace: Workspace, act: AdaptationRequest, past: dict[str, object]) -> Loop:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,9 @@ def test_months(owner: Owner) -> None:
     months = found["summary"]["issue_times"]
     for row in found["rows"]:
         assert row["alarms"] <= 2 * 0.03 * months, "nothing changes in this file"
-        assert all(one["start"][8:] == "01T00:00:00" and f"since {one['start'][:10]}" in one["alarm"]
-                   for one in row["episodes"])
+        for one in row["episodes"]:
+            start = date.fromisoformat(one["start"][:10])
+            assert one["start"][8:] == "01T00:00:00" and start.strftime("1 %b %Y") in one["alarm"]
 
 
 @case("stamps-with-seconds")
@@ -104,7 +106,7 @@ def test_stamps_that_jitter_by_seconds(owner: Owner) -> None:
 @case("feed-that-ended")
 def test_a_history_that_ended_long_ago(owner: Owner) -> None:
     told = owner.types("watch", "--once", "--now", "2026-11-28T22:00", expect=TOLD)
-    assert "2024-12-31" in told and re.search(r"(all 3|3 of 3) ", told)
+    assert "2024-12-31" in told and "All 3 stations are silent." in " ".join(told.split())
     owner.types("report", "--now", "2026-11-28T22:00")
     page = (owner.folder / "report.html").read_text()
     assert "2024-12-31" in page and "3 of 3 stations are calm" not in page

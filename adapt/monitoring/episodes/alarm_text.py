@@ -134,8 +134,7 @@ def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetim
     """
     named = set(nodes) <= set(evidence.nodes) and len(evidence.nodes) <= 3 and not evidence.others
     concerned = "" if named or not nodes or len(nodes) == subject.nodes else f"It concerns {listed(nodes, 5)}. "
-    bounds = [is_known(one) and day(one) for one in (evidence.earliest, evidence.latest)]
-    between = f", between {bounds[0]} and {bounds[1]}" if all(bounds) and bounds[0] != bounds[1] else ""
+    between = _between(evidence.earliest, evidence.latest, since)
     midnight = since == since.astype("datetime64[D]")
     when = f"about {day(since)}{between}" if between else f"on {day(since)}" if midnight else f"at {instant(since)}"
     return f"{concerned}It began {when}."
@@ -176,6 +175,15 @@ def statistics(evidence: Evidence) -> tuple[str, ...]:
     if evidence.windows is not None:
         told.append(f"Compared: {evidence.windows.words}.")
     return tuple(told)
+
+
+def _between(earliest: np.datetime64 | None, latest: np.datetime64 | None, since: np.datetime64) -> str:
+    """The days between which it began; nothing where they are one day, or are of later evidence than the beginning."""
+    if earliest is None or latest is None or not is_known(earliest) or not is_known(latest):
+        return ""
+    if day(earliest) == day(latest) or not earliest <= since <= latest:
+        return ""
+    return f", between {day(earliest)} and {day(latest)}"
 
 
 def _filled(template: str, **values: object) -> str:
