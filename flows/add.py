@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from terracast.flows.init import source_lines
 from terracast.flows.look import refuse_undecided, understood
 from terracast.flows.settings import Settings, SettingsError, read_settings
-from terracast.streams.schema.domains import side_of
+from terracast.streams.schema.domains import WEATHER, side_of_all
 from terracast.streams.schema.file_schema import FileSchema
 
 
 def as_further(path: Path, reading: Mapping[str, Any]) -> FileSchema:
     """A file as understood, as a further one: its own domain is weather where it holds nothing else, else its name."""
     schema = understood(path, reading)
-    first = schema.sources[0]
-    if not any("=" not in text for text in reading.get("domain", ())) and all(
-            side_of(name, str(first.panel[name].attrs["units"]), str(first.panel[name].attrs.get("standard_name", "")))
-            for name in map(str, first.panel.data_vars)):
-        return understood(path, {**reading, "domain": [*reading.get("domain", ()), "weather"]})
-    return schema
+    first, *others = schema.sources
+    named = any("=" not in text for text in reading.get("domain", ()))
+    if named or not side_of_all(first.panel):
+        return schema
+    return replace(schema, sources=(replace(first, domain=WEATHER), *others))
 
 
 def add_source(config: Path, schema: FileSchema, reading: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from terracast.flows.settings.names import as_domain, stream_name
 from terracast.stfm.bases import check_name
 from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted
-from terracast.streams.schema.domains import side_of
+from terracast.streams.schema.domains import side_in, side_of_all
 from terracast.streams.schema.file_schema import FileSchema, SourceSchema
 
 COOLDOWN = pd.Timedelta("14D")
@@ -146,9 +146,8 @@ def _in_known_domains(schema: FileSchema, first: FileSchema) -> FileSchema:
     for one in schema.sources:
         variables = tuple(map(str, one.panel.data_vars))
         domain = held.get((variables, one.step))
-        if domain is None and one.domain == own and all(side_of(name, str(one.panel[name].attrs["units"]), str(
-                one.panel[name].attrs.get("standard_name", ""))) for name in variables):
-            domain = side_of(variables[0]) or "weather"
+        if domain is None and one.domain == own:
+            domain = side_of_all(one.panel) or None
         sources.append(one if domain is None else replace(one, domain=domain))
     return replace(schema, sources=tuple(sources))
 
@@ -228,8 +227,7 @@ def _target(panel: xr.Dataset, schema: FileSchema, target: str | None) -> str:
     """The variable asked for, or the first that is neither weather nor of the calendar, or the first."""
     every = [str(variable) for variable in panel.data_vars]
     if target is None:
-        return next((one for one in every if not side_of(one, str(panel[one].attrs["units"]), str(
-            panel[one].attrs.get("standard_name", "")))), every[0])
+        return next((one for one in every if not side_in(panel, one)), every[0])
     if target not in every:
         held = [str(name) for source in schema.sources for name in source.panel.data_vars]
         raise SettingsError(f"no variable {target!r}", where=str(schema.path), expected="one of " + ", ".join(held),

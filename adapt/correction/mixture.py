@@ -18,14 +18,13 @@ from terracast.adapt.correction.experts.residual_quantiles import ResidualQuanti
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.correction.no_harm_guard import gaps, losses
-from terracast.adapt.evaluation.scores import level
+from terracast.adapt.evaluation.scores import level, spread_of
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import nanoseconds
 from terracast.streams.stateful import Stateful
 
-SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
 BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
 PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
@@ -245,5 +244,4 @@ def _stamp(time: np.datetime64) -> int:
 
 def _width(base: np.ndarray, quantiles: tuple[float, ...], usual: np.ndarray) -> np.ndarray:
     """A base's own deviation (lead, node), never nothing beside the ``usual`` one (node,) of the stream."""
-    width = (level(base, quantiles, 0.9) - level(base, quantiles, 0.1)) / SPREAD
-    return np.asarray(np.maximum(width, 0.02 * usual))
+    return np.asarray(np.maximum(spread_of(base, quantiles), 0.02 * usual))

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terracast.adapt.evaluation.scores import level
+from terracast.adapt.evaluation.scores import level, spread_of
 from terracast.streams.errors import TerracastError
 from terracast.streams.stateful import Stateful
 
-SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 CLIP_SIGMA = 8.0  # deviations: no error counts for more
 
 
@@ -131,7 +130,7 @@ class QuantileTracker(Stateful):
 
     def _scale(self, values: np.ndarray) -> np.ndarray:
         """The base's own deviation (lead, node)."""
-        width = (level(values, self.quantiles, 0.9) - level(values, self.quantiles, 0.1)) / SPREAD
+        width = spread_of(values, self.quantiles)
         return np.maximum(width, 1e-3 * float(np.median(width)) + 1e-9)
 
     def _per_issue(self, cells: np.ndarray, rows: np.ndarray) -> np.ndarray:

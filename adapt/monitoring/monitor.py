@@ -37,9 +37,7 @@ class Monitor(Stateful):
         What is normal, frozen.
     detector : Detector
         At the calibrated threshold, with the reference seen.
-    faults : DataFaults
-        What tells faults of the data from changes of the world.
-    witnesses : Channels, optional
+    channels : Channels, optional
         Context and intervals; None: not watched.
 
     Examples

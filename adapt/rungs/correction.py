@@ -12,13 +12,12 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import xarray as xr
 
-from terracast.adapt.evaluation.scores import level
+from terracast.adapt.evaluation.scores import level, spread_of
 from terracast.adapt.rungs.pairs import Pairs, hindcast, matured
 from terracast.adapt.rungs.rung import Adapted, Rung, RungError, judged
 from terracast.adapt.rungs.wrappers import config_of, parted, weights_of
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 
-SPREAD = 2.563  # standard deviations between the 10 % and the 90 % quantile of a normal law
 FARTHEST = 3.0  # deviations: no correction is larger, and no error counts for more
 FEWEST = 8  # matured issues without which nothing is learned
 
@@ -110,7 +109,7 @@ class Corrected:
 
 def located(said: np.ndarray, quantiles: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Median and deviation (lead, node) of quantiles (lead, node, quantile); the deviation is never nothing."""
-    width = (level(said, quantiles, 0.9) - level(said, quantiles, 0.1)) / SPREAD
+    width = spread_of(said, quantiles)
     usual = width.mean(axis=0, keepdims=True)
     floor = 1e-3 * (float(np.median(usual)) + 1e-6 * float(np.abs(said).mean())) + 1e-12
     return level(said, quantiles, 0.5), np.maximum(np.maximum(width, 0.1 * usual), floor)

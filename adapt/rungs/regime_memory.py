@@ -13,6 +13,7 @@ import xarray as xr
 
 from terracast.adapt.rungs.pairs import up_to
 from terracast.stats.calendar import seasons
+from terracast.stats.robust_scale import interdecile_scale
 from terracast.stfm.forecaster import Request
 from terracast.streams.stateful import Stateful
 
@@ -32,8 +33,7 @@ class Units(Stateful):
         values = panel[target].transpose("time", "node").values.astype("float64")
         seen = np.isfinite(values).any(0)
         filled = np.where(seen, values, 0.0)
-        low, centre, high = np.nanquantile(filled, (0.1, 0.5, 0.9), axis=0)
-        width = (high - low) / 2.563
+        centre, width = interdecile_scale(filled, axis=0)
         usual = float(np.median(width[width > 0])) if (width > 0).any() else 1.0
         return cls(centre, np.where(width > 0, width, usual))
 

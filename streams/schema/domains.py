@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import xarray as xr
+
 from terracast.streams.schema.profile import words_of
 from terracast.streams.schema.vocabulary import named
 
@@ -42,6 +44,18 @@ def side_of(name: str, units: str = "", standard_name: str = "") -> str:
             "", "unknown", "hPa", "Pa", "kPa", "mbar", "mb")):
         return WEATHER
     return ""
+
+
+def side_in(panel: xr.Dataset, name: str) -> str:
+    """``side_of`` a variable of a panel, by all that its attributes say."""
+    attributes = panel[name].attrs
+    return side_of(name, str(attributes.get("units", "")), str(attributes.get("standard_name", "")))
+
+
+def side_of_all(panel: xr.Dataset) -> str:
+    """The side that a panel is on where every variable is on one (that of the first); "" where some are on none."""
+    sides = [side_in(panel, str(name)) for name in panel.data_vars]
+    return sides[0] if sides and all(sides) else ""
 
 
 def split(variables: Sequence[str], units: Mapping[str, str], standard_names: Mapping[str, str], own: str,

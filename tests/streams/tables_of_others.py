@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tests.streams.exported_table import TABLES, Made, Right, comma, lines, table, wave, write
+
+__all__ = ["TABLES", "write"]
+
 HOURS = pd.date_range("2024-01-01", periods=700, freq="h")
 DAYS = pd.date_range("2023-01-01", periods=400, freq="D")
-
-
-@dataclass(frozen=True)
-class Right:
-    """What a file holds: nodes, step, first and last stamp (UTC), units by variable (None: not said), values read, and
-    options that must be found."""
-
-    nodes: int
-    step: str
-    first: str
-    last: str
-    variables: tuple[str, ...]
-    units: dict[str, str] = field(default_factory=dict)
-    options: dict[str, object] = field(default_factory=dict)
-    largest: dict[str, float] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
-
-
-Made = tuple[str, bytes, Right]
-TABLES: dict[str, Callable[[], Made]] = {}
-
-
-def table(make: Callable[[], Made]) -> Callable[[], Made]:
-    TABLES[make.__name__] = make
-    return make
-
-
-def wave(count: int, place: int = 0, level: float = 20.0) -> np.ndarray:
-    """A daily wave with fixed noise, one decimal."""
-    noise = np.random.default_rng(place).normal(0, 2, count)
-    return np.round(np.maximum(level + 6 * np.sin(np.arange(count) * 2 * np.pi / 24) + noise + place, 0.5), 1)
-
-
-def comma(value: float) -> str:
-    return f"{value:.1f}".replace(".", ",")
-
-
-def lines(rows: Iterator[str] | list[str], encoding: str = "utf-8", end: str = "\n") -> bytes:
-    return (end.join(rows) + end).encode(encoding)
 
 
 @table
@@ -401,9 +362,3 @@ def remarks_above_and_below() -> Made:
     rows += [f"{t:%Y-%m-%d %H:%M};{x};{x + 9:.1f}" for t, x in zip(HOURS, wave(700), strict=True)]
     return "report.csv", lines([*rows, "End of report"]), Right(
         1, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("NO2", "O3"), {"O3": "ppb"}, {"header": 4})
-
-
-def write(made: Made, folder: Path) -> Path:
-    name, content, _ = made
-    (folder / name).write_bytes(content)
-    return folder / name

@@ -16,9 +16,9 @@ from terracast.streams.stateful import Stateful
 
 WEEKS = 4  # compared with
 FEWEST_DAYS = 3  # with values before the onset
+ENOUGH_DAYS = 7  # since the onset, from which on their own spread counts: what grew may vary more, too
 CERTAIN = 1.645  # deviations of the 90 % interval
 MOST_ALIKE = 0.9  # autocorrelation of days that is still believed
-FEWEST_STEPS = 8  # of a series whose steps are longer than a day
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) ->
 
     Notes
     -----
-    The interval is that of the mean of as many days as there are since the onset, from the spread of the days before
-    it and their autocorrelation r: deviation · √((1 + r) / (1 − r) / days). O(values).
+    The interval is that of a difference of means of days (Welch): from the variance of the days before the onset and,
+    from a week on, of those since, over their numbers, times (1 + r) / (1 − r) for their autocorrelation r. O(values).
 
     Examples
     --------
@@ -85,8 +85,7 @@ def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) ->
     stamps = times.astype("datetime64[ns]").astype(np.int64)
     begins = int(onset.astype("datetime64[ns]").astype(np.int64))
     step = int(np.median(np.diff(stamps))) if len(stamps) > 1 else DAY
-    reach = max(WEEKS * WEEK, FEWEST_STEPS * step)
-    rows = stamps >= begins - reach
+    rows = stamps >= begins - WEEKS * WEEK
     stamps, values = stamps[rows], np.asarray(values, float)[rows]
     after = stamps >= begins
     expected = _expected(stamps, values, after, step)
@@ -101,7 +100,9 @@ def effect_since(onset: np.datetime64, times: np.ndarray, values: np.ndarray) ->
         return None
     alike = float(np.clip(np.nan_to_num(np.corrcoef(before[:-1], before[1:])[0, 1]), 0.0, MOST_ALIKE)) if (
         len(before) > FEWEST_DAYS and before.std() > 0) else 0.0
-    spread = float(before.std(ddof=1)) * ((1 + alike) / (1 - alike) * (1 / len(since) + 1 / len(before))) ** 0.5
+    each = (before, since if len(since) >= ENOUGH_DAYS else before)
+    variance = sum(float(one.var(ddof=1)) / days for one, days in zip(each, (len(before), len(since)), strict=True))
+    spread = ((1 + alike) / (1 - alike) * variance) ** 0.5
     amount = float(since.mean())
     half = CERTAIN * spread
     usual = float(np.nanmean(base[late]))

@@ -1,0 +1,56 @@
+"""How much changed: is the 90 % interval one of 90 %?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from terracast.adapt.monitoring.diagnosis.effect import Effect, effect_since
+
+HOURS = 24 * 45
+ONSET = 24 * 32
+TIMES = np.datetime64("2024-01-01", "ns") + np.arange(HOURS) * np.timedelta64(1, "h")
+
+
+def counts(seed: int, share: float, memory: float) -> np.ndarray:
+    """Hourly values (time, 3) with a day, a week and noise that remembers; from ``ONSET`` on ``share`` of them."""
+    draws = np.random.default_rng(seed)
+    noise = draws.normal(size=(HOURS, 3))
+    for row in range(1, HOURS):
+        noise[row] += memory * noise[row - 1]
+    noise *= 8 / noise.std()
+    hour = np.arange(HOURS)
+    level = 100 + 40 * np.sin(hour * np.pi / 12) + 10 * (hour // 24 % 7 < 5)
+    values = level[:, None] + noise
+    values[ONSET:] *= share
+    return np.maximum(values, 0.0)
+
+
+def found(seed: int, share: float, memory: float) -> Effect:
+    effect = effect_since(TIMES[ONSET], TIMES, counts(seed, share, memory))
+    assert effect is not None and effect.percent is not None
+    return effect
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.9])
+@pytest.mark.parametrize("share", [0.6, 1.0, 1.3])
+def test_the_interval_holds_the_planted_change_as_often_as_it_says(share: float, memory: float) -> None:
+    effects = [found(seed, share, memory) for seed in range(200)]
+    planted = 100 * (share - 1)
+    held = np.mean([one.percent[1] <= planted <= one.percent[2] for one in effects if one.percent])
+    print(f"share {share}, memory {memory}: the 90 % interval holds it in {held:.1%}")
+    assert held >= 0.87
+
+
+def test_nothing_is_clear_where_nothing_changed() -> None:
+    assert np.mean([found(seed, 1.0, 0.5).is_clear for seed in range(200)]) <= 0.16
+
+
+def test_steps_of_a_month_have_no_four_weeks_before() -> None:
+    months = np.datetime64("2010-01-01", "ns") + np.arange(100) * np.timedelta64(30, "D")
+    assert effect_since(months[80], months, np.arange(100.0)[:, None]) is None
+
+
+def test_degrees_have_no_percentage() -> None:
+    effect = effect_since(TIMES[ONSET], TIMES, counts(0, 1.0, 0.0) - 120)
+    assert effect is not None and effect.percent is None
