@@ -19,7 +19,22 @@ from terracast.streams.quality.online import Screened
 
 
 class Moment:
-    """One instant of the loop and what is known at it."""
+    """One instant of the loop and what is known at it: nothing later can be read through it.
+
+    Parameters
+    ----------
+    now : datetime64
+        The instant.
+    history : History
+        Where everything is recorded with the time from which it was known.
+
+    Examples
+    --------
+    >>> from terracast.streams.known import Recorded
+    >>> moment = Moment(np.datetime64("2024-01-02"), Recorded({}))
+    >>> str(moment.earlier(np.datetime64("2024-01-01")).now.astype("datetime64[D]"))
+    '2024-01-01'
+    """
 
     __slots__ = ("_history", "now")
 

@@ -57,9 +57,24 @@ class Tick:
 
 
 class Loop(Stateful):
-    """The state of one watched stream between ticks.
+    """The state of one watched stream between ticks. ``adapt.initialise.serve`` makes one as service begins with it.
 
     A state has no models, which are found again by their version, nor what the settings say: see ``resume``.
+
+    Parameters
+    ----------
+    watched : ForecastTask
+        What is forecast, where, how often and from how much past.
+    policy : Policy
+        When the loop asks for an adaptation, and what a new version must show.
+    champion : Candidate
+        The version in service, with its corrections.
+    monitor : Monitor
+        Fitted on the champion's cross-fitted residuals.
+    episodes : Episodes
+        What evidence folds into.
+    started : datetime64
+        When service began.
     """
 
     NOT_KEPT = frozenset({"policy", "silent"})

@@ -23,13 +23,47 @@ def discover(prepared: Prepared, *, max_lag: int, alpha: float = 0.01, method: s
              search: Search | None = None) -> CausalGraph:
     """The causal graph of ``prepared`` with links up to ``max_lag`` steps, significant at ``alpha``.
 
-    ``method`` is PCMCI+ (Runge 2020; same-time links oriented where the data allow) or PCMCI (Runge et al.
-    2019; same-time links only oriented by knowledge). ``search`` gives the rarer settings and then wins over the
-    three before it. Copies and exact sums of other series leave first, each with a reason in ``assumptions``.
-    Raises ``DiscoverError`` on too few samples or wrong settings, ``KnowledgeError`` on bad knowledge. Ten series of
-    8,760 steps and twelve lags take well under a second (see ``Search`` for how it grows,
-    ``causal.search.cost_estimate`` for an estimate before).
+    Copies and exact sums of other series leave first, each with a reason in ``assumptions``. Ten series of 8,760 steps
+    and twelve lags take well under a second (see ``Search`` for how it grows, ``causal.search.cost_estimate`` for an
+    estimate before).
 
+    Parameters
+    ----------
+    prepared : Prepared
+        Values (time, series) of one clock, without trend and season where that was asked for.
+    max_lag : int
+        In steps.
+    alpha : float
+        Significance level of a link.
+    method : str
+        ``PCMCI+`` (same-time links oriented where the data allow) or ``PCMCI`` (only where knowledge does).
+    knowledge : Knowledge, optional
+        Links that are known, or known not to be.
+    progress : callable, optional
+        Told the share done and what is done, in words.
+    search : Search, optional
+        The rarer settings; it wins over ``max_lag``, ``alpha`` and ``method``.
+
+    Returns
+    -------
+    CausalGraph
+        With the assumptions that its links rest on.
+
+    Raises
+    ------
+    DiscoverError
+        On too few samples or wrong settings.
+    KnowledgeError
+        On knowledge that contradicts itself or names no series.
+
+    References
+    ----------
+    Runge et al. (2019), Detecting and quantifying causal associations in large nonlinear time series datasets,
+    Science Advances 5. Runge (2020), Discovering contemporaneous and lagged causal relations in autocorrelated
+    nonlinear time series datasets, UAI.
+
+    Examples
+    --------
     >>> noise = np.random.default_rng(0).normal(size=(400, 2))
     >>> noise[1:, 1] += 0.6 * noise[:-1, 0]
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")

@@ -65,6 +65,15 @@ class Statement:
 class Knowledge:
     """All statements of a file, with line numbers; comment lines are kept so that ``text`` gives it back.
 
+    Attributes
+    ----------
+    statements : tuple of Statement
+        Which links are known, or known not to be.
+    comments : tuple of (int, str)
+        Line numbers and texts of the comment lines.
+
+    Examples
+    --------
     >>> known = Knowledge.parse("air.* never causes weather.*  # too small a city")
     >>> known.allows(Series("air", "o3"), Series("weather", "rain"), 1)
     False

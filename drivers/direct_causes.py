@@ -17,20 +17,42 @@ def choose_drivers(graph: CausalGraph, target: Series, *, published: Mapping[str
                    min_stability: float = 0.5, min_memory: float | None = None) -> tuple[Driver, ...]:
     """The links from other domains into ``target`` as drivers, strongest first, used or refused with reason.
 
-    ``published`` maps a domain to its publication delay in steps: at issue time t its newest value is stamped
-    t - delay. A driver is a past driver: a forecast reads it up to that value, never beyond. With a link
+    A driver is a past driver: a forecast reads it up to its newest published value, never beyond. With a link
     of lag L, the newest published value acts on the target at t - delay + L. The driver is early enough
     when the target is not itself published there yet, **L + delay of the target > delay of the driver**;
     otherwise its effect is already in the target's own past. ``reach`` = min(horizon, L - delay of the
     driver) is the largest lead whose linked value is known at issue time (0: only the target's unpublished
-    present). Also refused: a link without a direction, one that returned in fewer than ``min_stability``
-    of the draws, and a domain without a known delay.
+    present). Also refused: a link without a direction, and a domain without a known delay.
 
-    With ``min_memory`` a driver that is published too late is still let through where it is itself forecast by its
-    own past: its strongest link with itself, carried over the steps that are missing, keeps at least so much (0.9 over
-    3 steps keeps 0.73). Whether that helps is for the ablation to say (``drivers.selection``): give 0.2 where there is
-    one. Raises ``DriverError``.
+    Parameters
+    ----------
+    graph : CausalGraph
+        What discovery found.
+    target : Series
+        What is forecast.
+    published : mapping of str to int
+        By domain, the publication delay in steps: at issue time t its newest value is stamped t - delay.
+    horizon : int
+        The largest lead, in steps.
+    min_stability : float
+        A link that returned in a smaller share of the bootstrap draws is refused.
+    min_memory : float, optional
+        Let through, too, a driver that is published too late but is itself forecast by its own past: its strongest
+        link with itself, carried over the steps that are missing, keeps at least so much (0.9 over 3 steps keeps
+        0.73). Whether that helps is for the ablation to say (``drivers.selection``): give 0.2 where there is one.
 
+    Returns
+    -------
+    tuple of Driver
+        Every candidate, ``used`` or not, with the reason.
+
+    Raises
+    ------
+    DriverError
+        Where the graph does not hold the target, or the horizon is below 1.
+
+    Examples
+    --------
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
     >>> driver, = choose_drivers(graph, flow, published={"weather": 1, "traffic": 0}, horizon=6)

@@ -66,10 +66,38 @@ def select_by_ablation(candidates: Sequence[Driver], ablation: DriverLosses, *, 
     without which the rest loses no more goes.
 
     With no gain anywhere, the chance to keep any series is at most ``alpha``. That a series which adds nothing rides
-    along in a set that pays is not bounded by ``alpha``: it has to save a standard error by chance. ``overlap``: issue
-    times that one horizon spans; ``margin``: least share of the loss to save. Candidates refused earlier keep their
-    reason. Calls ``ablation`` at most 2 + series × (series + 5) / 2 times. Raises ``PairedError``.
+    along in a set that pays is not bounded by ``alpha``: it has to save a standard error by chance. Calls ``ablation``
+    at most 2 + series × (series + 5) / 2 times.
 
+    Parameters
+    ----------
+    candidates : sequence of Driver
+        Those refused earlier keep their reason.
+    ablation : callable
+        Losses (issue,) of a forecaster that was given these drivers, fitted on what came before.
+    alpha : float
+        The chance to keep any series where none helps.
+    overlap : int
+        Issue times that one horizon spans.
+    margin : float
+        Least share of the loss to save.
+    graph : CausalGraph, optional
+        Gives series the names that a reader knows.
+    cross_fitted : callable, optional
+        Losses as ``ablation`` gives them, of models fitted on the other parts of the past.
+
+    Returns
+    -------
+    Selection
+        The candidates with their verdicts, and the results behind them.
+
+    Raises
+    ------
+    PairedError
+        Where ``alpha`` is no probability, or losses cannot be compared.
+
+    Examples
+    --------
     >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
     >>> noise = np.random.default_rng(0).normal(size=(2, 600)) / 5
     >>> paid = select_by_ablation([Driver(rain, flow, 2, -0.4, True, "known in time")],

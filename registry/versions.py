@@ -26,15 +26,28 @@ DECISION = "decision.json"
 
 
 class Registry:
-    """The versions of one model.
+    """The versions of one model, in MLflow.
 
-    ``tracking`` is a path or ``sqlite:///`` file (made if absent), an ``http(s)://`` MLflow server or a
-    database URL; ``artifacts`` the folder for models and reports (default: beside a SQLite file, or as the
-    server says). Uses one ``MlflowClient`` with explicit run ids; MLflow's global state is neither read nor
-    written. Writers are serialised by a file lock beside the database (else in ``artifacts`` or
-    ``~/.cache/terracast``); processes on different machines do not see that lock: keep one writer there.
-    Every error is a one-line ``RegistryError``.
+    Uses one ``MlflowClient`` with explicit run ids; MLflow's global state is neither read nor written. Writers are
+    serialised by a file lock beside the database (else in ``artifacts`` or ``~/.cache/terracast``); processes on
+    different machines do not see that lock: keep one writer there.
 
+    Parameters
+    ----------
+    tracking : str or Path
+        A path or ``sqlite:///`` file (made if absent), an ``http(s)://`` MLflow server or a database URL.
+    artifacts : Path, optional
+        The folder for models and reports; default: beside a SQLite file, or as the server says.
+    name : str
+        Of the registered model: letters, digits, ``.``, ``_``, ``-``.
+
+    Raises
+    ------
+    RegistryError
+        In one line, whatever MLflow says in many.
+
+    Examples
+    --------
     >>> try:
     ...     Registry("mlflow.db", name="air pm25")
     ... except RegistryError as error:

@@ -45,6 +45,25 @@ class Request:
 
     Lead k (1 … horizon) is about the stamp ``issue_time + k * step``; the value stamped at the issue time itself may
     or may not be known yet, which is the source's delay and visible as NaN in the context.
+
+    Attributes
+    ----------
+    target : str
+        The variable that is forecast.
+    issue_time : datetime64
+        Nothing later is read.
+    horizon : int
+        The largest lead, in steps.
+    step : timedelta64
+        Of the panel's clock.
+    quantiles : tuple of float
+        Rising, within 0 … 1.
+
+    Examples
+    --------
+    >>> request = Request("pm25", np.datetime64("2024-01-01T06"), 2, np.timedelta64(1, "h"))
+    >>> np.datetime_as_string(request.valid_times, "h").tolist()
+    ['2024-01-01T07', '2024-01-01T08']
     """
 
     target: str
@@ -71,7 +90,16 @@ class Request:
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """Anything that turns a panel as known at the issue time into a quantile forecast."""
+    """Anything that turns a panel as known at the issue time into a quantile forecast.
+
+    A protocol: any class with these two members is one, without inheriting it. ``docs/extend/base.md`` has the recipe.
+
+    Examples
+    --------
+    >>> from terracast.stfm.seasonal_naive import SeasonalNaive
+    >>> isinstance(SeasonalNaive(), Forecaster), isinstance("a text", Forecaster)
+    (True, False)
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -81,9 +109,23 @@ class Forecaster(Protocol):
     def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:
         """Forecast every node of ``context``.
 
-        ``context``: a panel (dims time, node) as known at ``request.issue_time`` with the target among its
-        variables; other variables carry attr ``role`` = ``past_driver`` or ``future_driver``. Returns what
-        ``as_forecast`` makes. Raises ``ForecastError`` where no honest forecast is possible.
+        Parameters
+        ----------
+        context : Dataset, dims (time, node)
+            A panel as known at ``request.issue_time`` with the target among its variables; other variables carry the
+            attribute ``role``: ``past_driver`` or ``future_driver``.
+        request : Request
+            What is asked.
+
+        Returns
+        -------
+        Dataset, dims (issue_time, lead, node, quantile)
+            As ``as_forecast`` makes it.
+
+        Raises
+        ------
+        ForecastError
+            Where no honest forecast is possible.
         """
         ...
 

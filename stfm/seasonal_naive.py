@@ -27,9 +27,15 @@ class SeasonalNaive:
     The other quantiles add the node's own recent errors of the same rule (that many seasons back), centred; a node
     with few errors borrows the network's, and where those are few too a Student-t of their size stands in. A node
     without such a value answers with its median and its values' spread; one without any history with the network's.
-    ``season`` None chooses a day for steps under a day, a week for steps under a week, else a year. A constant
-    series gets zero width. Nothing after the issue time is read. O(nodes × 28 seasons) a forecast.
+    A constant series gets zero width. Nothing after the issue time is read. O(nodes × 28 seasons) a forecast.
 
+    Attributes
+    ----------
+    season : Timedelta, optional
+        None chooses a day for steps under a day, a week for steps under a week, else a year.
+
+    Examples
+    --------
     >>> wave = np.tile([1.0, 5.0, 3.0], 9)[:, None]
     >>> panel = xr.Dataset({"x": (("time", "node"), wave)},
     ...                    {"time": pd.date_range("2020-01-01", periods=27, freq="8h"), "node": ["a"]})

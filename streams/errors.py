@@ -6,6 +6,17 @@ from __future__ import annotations
 class TerracastError(Exception):
     """An error in words: one line that names what, where, what was expected and the remedy.
 
+    Parameters
+    ----------
+    what, where : str
+        What is wrong; in which file, row, setting or option.
+    expected : str
+        What would have been right.
+    remedy : str
+        The way out, which can be typed where there is such a way.
+
+    Examples
+    --------
     >>> print(TerracastError("time goes backwards", where="air.csv row 7", expected="increasing stamps",
     ...                      remedy="sort the file by time"))
     time goes backwards (air.csv row 7): expected increasing stamps; sort the file by time

@@ -66,12 +66,25 @@ class RecordedDomain:
 
 
 class Recorded:
-    """A history held in memory.
+    """A bitemporal history held in memory: what was measured when, and from when on it was known.
 
-    ``panels`` need the coordinate ``known_time`` (see ``known_after``); a row (time, node) is one report with one
-    known time, NaT where none came. ``revisions`` maps domain to a table with columns time, node, variable,
-    value, known_time. ``as_known_at`` costs O(rows since ``since`` × variables).
+    ``as_known_at`` costs O(rows since ``since`` × variables).
 
+    Parameters
+    ----------
+    panels : mapping of str to Dataset, dims (time, node)
+        By domain, each with the coordinate ``known_time`` (see ``known_after``); a row (time, node) is one report with
+        one known time, NaT where none came.
+    revisions : mapping of str to DataFrame, optional
+        By domain: columns time, node, variable, value, known_time.
+
+    Raises
+    ------
+    PanelError
+        Where a panel is none.
+
+    Examples
+    --------
     >>> air = xr.Dataset({"pm25": (("time", "node"), [[1.0], [2.0]], {"units": "ug m-3", "long_name": "PM2.5"})},
     ...                  {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]},
     ...                  {"domain": "air", "kind": "sensor", "step": "1h"})

@@ -30,8 +30,24 @@ def step_of(panel: xr.Dataset) -> np.timedelta64:
 def check_panel(panel: xr.Dataset) -> xr.Dataset:
     """Return the panel in canonical form (ns stamps, text node names, float variables, dims in order).
 
-    Raises ``PanelError`` naming the first thing that is wrong; the argument is never changed. O(values).
+    Parameters
+    ----------
+    panel : Dataset, dims (time, node)
+        With the attributes ``domain``, ``kind`` and ``step``, and ``units`` and ``long_name`` of each variable. It is
+        never changed.
 
+    Returns
+    -------
+    Dataset, dims (time, node)
+        In canonical form. O(values).
+
+    Raises
+    ------
+    PanelError
+        Names the first thing that is wrong.
+
+    Examples
+    --------
     >>> import numpy as np, pandas as pd, xarray as xr
     >>> raw = xr.Dataset({"pm25": (("time", "node"), np.ones((3, 2)), {"units": "ug m-3", "long_name": "PM2.5"})},
     ...                  {"time": pd.date_range("2020-01-01", periods=3, freq="h"), "node": ["a", "b"]},

@@ -193,8 +193,17 @@ class Transaction(View):
 
 
 class Store:
-    """A versioned store in a local folder or under an ``s3://bucket/prefix`` URL.
+    """A versioned store in a local folder or under an ``s3://bucket/prefix`` URL. Open it with ``Store.open``.
 
+    Attributes
+    ----------
+    location : str
+        Where it is, as a person may read it: without credentials.
+    wait_seconds : float
+        How long a transaction waits for another writer.
+
+    Examples
+    --------
     >>> import tempfile, pandas as pd
     >>> from terracast.streams.known import known_after
     >>> air = xr.Dataset({"pm25": (("time", "node"), [[1.0], [2.0]], {"units": "ug m-3", "long_name": "PM2.5"})},
@@ -219,9 +228,13 @@ class Store:
     def open(cls, location: str | Path, *, wait_seconds: float = 10.0) -> Store:
         """Open the store, creating it where there is none.
 
-        ``location``: a local folder, or ``s3://bucket/prefix`` with credentials and endpoint from the environment
-        (see ``streams.storage.place``).
-        ``wait_seconds``: how long a transaction waits for another writer (local folders) before ``StoreError``.
+        Parameters
+        ----------
+        location : str or Path
+            A local folder, or ``s3://bucket/prefix`` with credentials and endpoint from the environment (see
+            ``streams.storage.place``).
+        wait_seconds : float
+            How long a transaction waits for another writer (local folders) before ``StoreError``.
         """
         folder = local_folder(location)
         return cls(repository_at(location, folder, wait_seconds), shown(location), folder, wait_seconds)

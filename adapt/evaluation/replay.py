@@ -56,11 +56,33 @@ class ReplayOutcome:
 def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: Executor | FineTune,
            progress: Callable[[int], None] = lambda ticks: None, oracle: Oracle | None = None,
            sees: ForecastTask | None = None) -> ReplayOutcome:
-    """Run ``loop`` from ``start`` to ``stop`` over ``history``; versions live in memory. Leak-free by the clock.
+    """Run ``loop`` over a recorded history as it would have run live; versions live in memory.
 
-    Where the past that ``sees`` (default: what the loop watches) looks back to holds next to nothing, no forecast is
-    issued: policies that look back differently are compared at the same instants. With ``oracle`` the scores are
-    those of the oracle, which no policy can reach.
+    Leak-free: every step reads what was known at its instant (``adapt.clock``). ``terracast replay`` is this, for each
+    policy.
+
+    Parameters
+    ----------
+    loop : Loop
+        As service would begin with it; it is used up.
+    history : History
+        Panels with the time from which each value was known.
+    start, stop : datetime64
+        First and last step, both included.
+    maker : Executor or FineTune
+        What carries out the loop's adaptation requests.
+    progress : callable, optional
+        Told 1 at every step.
+    oracle : Oracle, optional
+        Scores are then those of the oracle, which no policy can reach.
+    sees : ForecastTask, optional
+        Where the past that it looks back to holds next to nothing, no forecast is issued (default: what the loop
+        watches): policies that look back differently are compared at the same instants.
+
+    Returns
+    -------
+    ReplayOutcome
+        Scores by issue and node, episodes, verdicts, and seconds of computing.
     """
     began = stopwatch.process_time()
     maker = maker if isinstance(maker, Executor) else Executor(maker, {})

@@ -53,10 +53,33 @@ class Link:
 
 @dataclass(frozen=True)
 class CausalGraph:
-    """What discovery found, with what it assumed; ``step`` is the length of one lag, e.g. ``1h``.
+    """What discovery found, with what it assumed.
 
-    ``labels`` maps a series' text (``air.pm25``) to the name a reader knows (``PM2.5``); ``settings``
-    holds JSON values only, enough to run the same discovery again.
+    Attributes
+    ----------
+    series : tuple of Series
+        All that were searched.
+    links : tuple of Link
+        What was found, each with lag, strength and p-value.
+    step : str
+        Length of one lag, such as ``1h``.
+    method : str
+        ``PCMCI+`` or ``PCMCI``.
+    samples : int
+        Steps at which every series was observed.
+    settings : dict
+        JSON values only, enough to run the same discovery again.
+    assumptions : tuple of str
+        What the links rest on, and what was left out, in sentences.
+    labels : dict
+        The text of a series (``air.pm25``): the name a reader knows (``PM2.5``).
+
+    Examples
+    --------
+    >>> rain, flow = Series("weather", "rain"), Series("traffic", "flow")
+    >>> graph = CausalGraph((rain, flow), (Link(rain, flow, 2, -0.4, 0.001),), "1h", "PCMCI+", 900)
+    >>> [(str(link.cause), link.lag) for link in graph.into(flow)]
+    [('weather.rain', 2)]
     """
 
     series: tuple[Series, ...]

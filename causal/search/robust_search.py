@@ -63,10 +63,39 @@ def robust_search(panels: Mapping[str, xr.Dataset], search: Search, *, knowledge
     Parts: each is prepared for itself and searched at ``alpha`` divided by their number (Bonferroni); a link of any
     part is a link, with a note when it holds. Curves: where squares add to an autoregression (p < 1e-4), no value
     is missing, no series has more than four same-time links and memory allows. Told are links that are strong enough
-    and met again in the thirds of a long span. ``assumptions`` say what was done. ``whole``: the panels as prepared,
-    if they are at hand. With ``redraws`` links carry the stability within their part, before that choice. Costs up to
-    four searches, and the redraws. Raises as ``prepare`` and ``discover`` do.
+    and met again in the thirds of a long span. Costs up to four searches, and the redraws.
 
+    Parameters
+    ----------
+    panels : mapping of str to Dataset, dims (time, node)
+        By domain.
+    search : Search
+        Lags, level and method.
+    knowledge : Knowledge, optional
+        Links that are known, or known not to be.
+    variables : mapping of str to sequence of str, optional
+        Which to search, by domain; default all.
+    how : Preparation, optional
+        How panels become series.
+    whole : Prepared, optional
+        The panels as prepared, if they are at hand.
+    redraws : Redraws, optional
+        With it links carry the stability within their part.
+    progress : callable, optional
+        Told the share done and what is done, in words.
+
+    Returns
+    -------
+    CausalGraph
+        Its ``assumptions`` say what was done.
+
+    Raises
+    ------
+    PrepareError, DiscoverError, KnowledgeError
+        As ``prepare`` and ``discover`` do.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> noise = np.random.default_rng(0).normal(size=(600, 2))
     >>> noise[1:, 1] += noise[:-1, 0] ** 2

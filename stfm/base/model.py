@@ -45,6 +45,15 @@ class Base:
     ``role``. Time and memory are linear in nodes and in issue times: about 1 ms a node on one core.
     The horizon may be up to 768 steps (192 were trained); quantiles lie within 0.05 … 0.95.
 
+    Parameters
+    ----------
+    network : BaseNetwork
+        With its weights. ``Base.shipped()`` gives the one that comes with Terracast.
+    lineage : mapping, optional
+        How the weights were made, as it is told in reports.
+
+    Examples
+    --------
     >>> stamps = pd.date_range("2020-01-01", periods=240, freq="h")
     >>> wave = 10 + np.sin(np.arange(240) * 2 * np.pi / 24)[:, None] * [1.0, 5.0]
     >>> panel = xr.Dataset({"pm25": (("time", "node"), wave)}, {"time": stamps, "node": ["a", "b"]},

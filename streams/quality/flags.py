@@ -81,12 +81,43 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
           revisions: pd.DataFrame | None = None) -> Flagged:
     """Flags as first given and as known later.
 
-    ``panel``: give it as known at the instant of judging; rows before ``since`` are context
-    (``QualitySettings.context`` of them are enough). ``reference``: what is usual, from ``learn`` on earlier data;
-    None: learned from the panel's own past, anew every ``QualitySettings.relearn``, without the values flagged as
-    suspect. ``limits``: physical range per variable in its units, in place of the built-in ones.
-    ``revisions``: the ledger, for label revised. O(values × context) at worst; memory a few times one
-    variable's context and rows.
+    O(values × context) at worst; memory a few times one variable's context and rows.
+
+    Parameters
+    ----------
+    panel : Dataset, dims (time, node)
+        As known at the instant of judging.
+    reference : Reference, optional
+        What is usual, from ``learn`` on earlier data; None: learned from the panel's own past, anew every
+        ``QualitySettings.relearn``, without the values flagged as suspect.
+    limits : Limits, optional
+        Physical range per variable in its units, in place of the built-in ones.
+    since : datetime64, optional
+        Rows before it are context (``QualitySettings.context`` of them are enough).
+    settings : QualitySettings, optional
+        Windows and thresholds of the checks.
+    revisions : DataFrame, optional
+        The ledger, for the label *revised*.
+
+    Returns
+    -------
+    Flagged
+        ``first``: a panel of label masks as first given; ``later``: what was known of them afterwards.
+
+    Raises
+    ------
+    PanelError
+        Where the panel is none.
+
+    Examples
+    --------
+    >>> hours = pd.date_range("2024-01-01", periods=48, freq="h")
+    >>> level = 280.0 + np.sin(np.arange(48) / 4)[:, None]
+    >>> level[40] = 0.0
+    >>> panel = xr.Dataset({"temp": (("time", "node"), level, {"units": "K", "long_name": "air temperature"})},
+    ...                    {"time": hours, "node": ["a"]}, {"domain": "w", "kind": "sensor", "step": "1h"})
+    >>> bool(judge(panel).first.temp.values[40, 0] & Label.RANGE)
+    True
     """
     check_reference(reference)
     panel, settings = _on_clock(check_panel(panel)), settings or QualitySettings()

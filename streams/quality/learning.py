@@ -30,9 +30,35 @@ MAD = 1.4826
 
 
 def learn(panel: xr.Dataset, settings: QualitySettings | None = None) -> Reference:
-    """What is usual in a panel of the past; give it NaN where values are known to be bad.
+    """What is usual in a panel of the past: a daily cycle, noise, memory, neighbours, delay.
 
     About a fortnight is the least that makes sense, three months are enough. O(values × log(time)).
+
+    Parameters
+    ----------
+    panel : Dataset, dims (time, node)
+        NaN where values are known to be bad.
+    settings : QualitySettings, optional
+        Windows and thresholds of the checks.
+
+    Returns
+    -------
+    Reference
+        For ``judge``.
+
+    Raises
+    ------
+    PanelError
+        Where the panel is none.
+
+    Examples
+    --------
+    >>> hours = np.datetime64("2024-01-01", "ns") + np.arange(24 * 30) * np.timedelta64(1, "h")
+    >>> level = 280.0 + np.sin(np.arange(24 * 30) / 4)[:, None] * [1.0, 2.0]
+    >>> panel = xr.Dataset({"temp": (("time", "node"), level, {"units": "K", "long_name": "air temperature"})},
+    ...                    {"time": hours, "node": ["a", "b"]}, {"domain": "w", "kind": "sensor", "step": "1h"})
+    >>> learn(panel).nodes
+    ('a', 'b')
     """
     panel, settings = check_panel(panel), settings or QualitySettings()
     evidence: dict[int, list[np.ndarray]] = {}

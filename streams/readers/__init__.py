@@ -38,7 +38,7 @@ def read(path: str | Path, *, domain: str, **options: Any) -> xr.Dataset:
         The file (or the folder of a Zarr store).
     domain : str
         The domain whose panel it is.
-    **options
+    **options : object
         How it is read: see ``Wanted``. All have a default that reads a plain file.
 
     Returns

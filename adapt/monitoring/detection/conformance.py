@@ -29,6 +29,12 @@ class DetectorConformance:
         As in the setting ``monitor.detector``.
     blocks_to_find : int
         Within how many blocks a step of six deviations must be flagged.
+
+    Examples
+    --------
+    >>> class TestScan(DetectorConformance):
+    ...     detector = "scan"
+    >>> TestScan().test_a_large_step_is_flagged_at_its_own_stream()
     """
 
     detector: ClassVar[str]

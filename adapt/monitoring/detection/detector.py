@@ -67,6 +67,24 @@ class Detector(Stateful, ABC):
 
     A detector must be deterministic, must not read anything but what it is handed, and must go on after ``restore``
     as if it had never stopped. ``adapt.monitoring.detection.conformance`` checks all of this.
+
+    Examples
+    --------
+    >>> class Jump(Detector):
+    ...     def __init__(self, limit: float) -> None:
+    ...         self.limit = limit
+    ...     @classmethod
+    ...     def fit(cls, reference: ReferenceStatistics) -> Self:
+    ...         return cls(float(np.nanmax(np.abs(reference.streams))))
+    ...     def at(self, threshold: float) -> Self:
+    ...         return type(self)(self.limit * threshold)
+    ...     def update(self, recent: np.ndarray) -> np.ndarray:
+    ...         return np.abs(recent[-1]) > self.limit
+    ...     def restart(self) -> None:
+    ...         pass
+    >>> normal = ReferenceStatistics(np.array([[0.5, -1.0], [1.0, 0.2]]), np.array([0, 0]), np.array([0.01]))
+    >>> Jump.fit(normal).at(2.0).update(np.array([[0.0, 0.0], [0.1, 5.0]])).tolist()
+    [False, True]
     """
 
     @classmethod
