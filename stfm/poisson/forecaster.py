@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.spatial import cKDTree
 
-from terracast.stats.great_circle import unit_vectors
 from terracast.stfm.forecaster import (
     QUANTILES,
     Capabilities,
@@ -21,42 +19,14 @@ from terracast.stfm.forecaster import (
     as_forecasts,
     check_quantiles,
 )
-from terracast.stfm.poisson.rates import (
-    FEW,
-    MANY,
-    SOME,
-    CountRates,
-    half_lives,
-    lately,
-    measured,
-    phases_of,
-    season_length,
-)
+from terracast.stfm.poisson.features import RecentCounts, counts_of, features, near_nodes, prior_coefficients
+from terracast.stfm.poisson.rates import CountRates, half_lives, measured
 from terracast.stfm.poisson.regression import dispersion, fitted, quantiles
-from terracast.stfm.regular_grid import on_clock, slots_from
+from terracast.stfm.regular_grid import slots_from
 
-NEAR = 4  # neighbours, whose newest events are read beside a node's own
 ROWS = 150_000  # pairs of an issue and a label that coefficients are learnt from
 DELAY = 1  # steps that are not known yet at an issue
 LENGTHS = 6  # of the longest half-life: so much of the past a forecast reads
-
-
-@dataclass(frozen=True)
-class _Lately:
-    """Discounted events and exposure at each row, (half-life, row, node), of nodes; of those around them by the longest
-    half-life, (row, node); and of the network, (half-life, row): events, and how many were to be expected."""
-
-    events: np.ndarray
-    exposure: np.ndarray
-    near_events: np.ndarray
-    near_exposure: np.ndarray
-    total: np.ndarray
-    expected: np.ndarray
-
-    @classmethod
-    def of(cls, events: np.ndarray, exposure: np.ndarray, near: np.ndarray, rates: np.ndarray) -> _Lately:
-        return cls(events, exposure, events[-1][:, near].sum(axis=-1), exposure[-1][:, near].sum(axis=-1),
-                   events.sum(axis=-1), exposure @ rates)
 
 
 class CountForecaster:
@@ -97,12 +67,11 @@ class CountForecaster:
             progress: Callable[[float], None] | None = None) -> CountForecaster:
         """Fit to ``panel``, all of it known. ``steps`` is not needed: the best fit is found, not trained for."""
         step = request.step.astype("timedelta64[ns]")
-        counts, times = _table(panel, request.target, step)
-        rates = measured(counts, times, step)
+        counts, times = counts_of(panel, request.target, step)
         groups = int(_groups(request.horizon).max()) + 1
-        empty = cls(request.target, step, tuple(str(one) for one in panel["node"].values), rates,
-                    np.tile(_prior(len(half_lives(step))), (groups, 1)), np.zeros(groups), request.horizon)
-        made = empty.learnt(counts, times, _near(panel), seed)
+        empty = cls(request.target, step, _names(panel), measured(counts, times, step),
+                    np.tile(prior_coefficients(step), (groups, 1)), np.zeros(groups), request.horizon)
+        made = empty.learnt(counts, times, near_nodes(panel), seed)
         if progress is not None:
             progress(1.0)
         return made
@@ -110,17 +79,11 @@ class CountForecaster:
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 0, seed: int = 0) -> CountForecaster:
         """A copy whose coefficients lean on these and learn from ``panel``; rates of its nodes are measured anew where
         the panel says more of them than is known."""
-        counts, times = _table(panel, request.target, self.step)
-        own = measured(counts, times, self.step)
-        merged = replace(self._rates_of(panel["node"].values), season=self.rates.season)
-        more = own.exposure > merged.exposure
-        merged = replace(merged, events=np.where(more, own.events, merged.events),
-                         exposure=np.where(more, own.exposure, merged.exposure),
-                         own_events=np.where(more[:, None], own.own_events, merged.own_events),
-                         own_exposure=np.where(more[:, None], own.own_exposure, merged.own_exposure))
-        nodes = tuple(str(one) for one in panel["node"].values)
-        begun = CountForecaster(self.target, self.step, nodes, merged, self.coefficients, self.spread, self.horizon)
-        return begun.learnt(counts, times, _near(panel), seed)
+        counts, times = counts_of(panel, request.target, self.step)
+        nodes = _names(panel)
+        rates = self.rates.reindexed(self.nodes, nodes).or_more(measured(counts, times, self.step))
+        begun = CountForecaster(self.target, self.step, nodes, rates, self.coefficients, self.spread, self.horizon)
+        return begun.learnt(counts, times, near_nodes(panel), seed)
 
     def learnt(self, counts: np.ndarray, times: np.ndarray, near: np.ndarray, seed: int) -> CountForecaster:
         """With coefficients and spread learnt from pairs of an issue and a label drawn from these rows."""
@@ -138,16 +101,15 @@ class CountForecaster:
         label = counts[issue + lead, node]
         told = np.isfinite(label)
         issue, node, lead, label = issue[told], node[told], lead[told], label[told]
-        phase, _ = phases_of(times, *season_length(self.step))
-        held = _Lately.of(*lately(counts, self.rates.season[phase], self.lives), near, self.rates.of_node())
-        features = self._features(held, issue - DELAY, node, times[issue + lead], label)
+        recent = RecentCounts.of(counts, times, self.step, near, self.rates)
+        seen = features(recent, self.rates, self.step, issue - DELAY, node, times[issue + lead], label)
         group = _groups(self.horizon)[lead - 1]
         coefficients, spread = self.coefficients.copy(), self.spread.copy()
         for one in range(len(coefficients)):
             mine = group == one
-            if mine.sum() > 10 * features.shape[1]:
-                coefficients[one] = fitted(features[mine], label[mine], coefficients[one])
-                mean = np.exp(np.clip(features[mine] @ coefficients[one], -20, 20))
+            if mine.sum() > 10 * seen.shape[1]:
+                coefficients[one] = fitted(seen[mine], label[mine], coefficients[one])
+                mean = np.exp(np.clip(seen[mine] @ coefficients[one], -20, 20))
                 spread[one] = dispersion(label[mine], mean)
         return CountForecaster(self.target, self.step, self.nodes, self.rates, coefficients, spread, self.horizon)
 
@@ -170,22 +132,18 @@ class CountForecaster:
 
     def means(self, panel: xr.Dataset, request: Request, issues: np.ndarray) -> np.ndarray:
         """Expected counts (issue, lead, node), from rows before each issue."""
-        nodes = panel["node"].values
-        known = CountForecaster(self.target, self.step, tuple(map(str, nodes)), self._rates_of(nodes),
-                                self.coefficients, self.spread, self.horizon)
-        counts, times = _table(panel, request.target, self.step)
-        phase, _ = phases_of(times, *season_length(self.step))
-        held = _Lately.of(*lately(counts, self.rates.season[phase], self.lives), _near(panel), known.rates.of_node())
+        rates = self.rates.reindexed(self.nodes, _names(panel))
+        counts, times = counts_of(panel, request.target, self.step)
+        recent = RecentCounts.of(counts, times, self.step, near_nodes(panel), rates)
         rows = slots_from(issues, times[0], self.step)
         row = np.clip(np.where(rows - DELAY < len(times), rows - DELAY, len(times) - 1), 0, len(times) - 1)
-        group = _groups(self.horizon)
-        found = np.empty((len(issues), request.horizon, len(nodes)))
-        everyone = np.arange(len(nodes))
+        group, every = _groups(self.horizon), np.arange(panel.sizes["node"])
+        found = np.empty((len(issues), request.horizon, len(every)))
         for at in range(len(issues)):
             for lead in range(1, request.horizon + 1):
-                valid = np.full(len(nodes), issues[at] + lead * self.step)
-                features = known._features(held, np.full(len(nodes), row[at]), everyone, valid, None)
-                found[at, lead - 1] = np.exp(np.clip(features @ self.coefficients[group[lead - 1]], -20, 20))
+                valid = np.full(len(every), issues[at] + lead * self.step)
+                seen = features(recent, rates, self.step, np.full(len(every), row[at]), every, valid)
+                found[at, lead - 1] = np.exp(np.clip(seen @ self.coefficients[group[lead - 1]], -20, 20))
         return found
 
     def config(self) -> dict[str, object]:
@@ -195,8 +153,7 @@ class CountForecaster:
 
     def weights(self) -> Mapping[str, np.ndarray]:
         """CountRates, coefficients and spread."""
-        held = {name: getattr(self.rates, name) for name in ("events", "exposure", "season", "own_events",
-                                                             "own_exposure")}
+        held = {one.name: getattr(self.rates, one.name) for one in fields(CountRates)}
         return {name: np.ascontiguousarray(values, dtype="float64")
                 for name, values in {**held, "coefficients": self.coefficients, "spread": self.spread}.items()}
 
@@ -204,8 +161,7 @@ class CountForecaster:
     def build(cls, config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> CountForecaster:
         """Rebuild what ``config`` and ``weights`` describe."""
         raw = cast(dict[str, Any], dict(config))
-        rates = CountRates(*(np.array(weights[name]) for name in ("events", "exposure", "season", "own_events",
-                                                             "own_exposure")))
+        rates = CountRates(**{one.name: np.array(weights[one.name]) for one in fields(CountRates)})
         return cls(str(raw["target"]), np.timedelta64(int(raw["step"]), "ns"), tuple(raw["nodes"]), rates,
                    np.array(weights["coefficients"]), np.array(weights["spread"]), int(raw["horizon"]))
 
@@ -213,36 +169,6 @@ class CountForecaster:
         """Quantiles (lead, node, quantile) around expected counts (lead, node)."""
         spread = self.spread[_groups(self.horizon)[:request.horizon]]
         return quantiles(mean, spread[:, None], tuple(request.quantiles))
-
-    def _features(self, held: _Lately, row: np.ndarray, node: np.ndarray, valid: np.ndarray,
-                  label: np.ndarray | None) -> np.ndarray:
-        """Features (pair, feature): the log of each rate to the broader one that it is shrunk to."""
-        phase, own = phases_of(valid, *season_length(self.step))
-        season = self.rates.season[phase]
-        less = 0.0 if label is None else label
-        rate = self.rates.of_node(less, 0.0 if label is None else season, node)
-        mine = np.maximum(self.rates.own_events[node, own] - less, 0.0)  # a label may be newer than what was measured
-        wanted = (self.rates.own_exposure[node, own] - (0.0 if label is None else season)) * rate
-        columns = [np.ones(len(node)), np.log(rate), np.log(season),
-                   np.log((mine + SOME) / (np.maximum(wanted, 0.0) + SOME))]
-        columns += [np.log((held.events[life, row, node] + FEW) / (held.exposure[life, row, node] * rate + FEW))
-                    for life in range(len(self.lives))]
-        columns.append(np.log((held.near_events[row, node] + SOME) / (held.near_exposure[row, node] * rate + SOME)))
-        columns += [np.log((held.total[life, row] + MANY) / (held.expected[life, row] + MANY))
-                    for life in range(len(self.lives))]
-        return np.column_stack(columns)
-
-    def _rates_of(self, nodes: np.ndarray) -> CountRates:
-        """The rates of these nodes; of one never seen nothing is known."""
-        names = [str(one) for one in nodes]
-        if tuple(names) == self.nodes:
-            return self.rates
-        place = pd.Index(self.nodes).get_indexer(names)
-        there = place >= 0
-        held = {name: np.where(there if getattr(self.rates, name).ndim == 1 else there[:, None],
-                               getattr(self.rates, name)[place], 0.0)
-                for name in ("events", "exposure", "own_events", "own_exposure")}
-        return CountRates(held["events"], held["exposure"], self.rates.season, held["own_events"], held["own_exposure"])
 
     def _check(self, request: Request) -> None:
         if request.target != self.target or request.step.astype("timedelta64[ns]") != self.step:
@@ -260,27 +186,5 @@ def _groups(horizon: int) -> np.ndarray:
     return np.log2(np.arange(1, horizon + 1)).astype(int)
 
 
-def _prior(lives: int) -> np.ndarray:
-    """Before anything is learnt: the node's long-run rate times the network's season."""
-    return np.array([0.0, 1.0, 1.0] + [0.0] * (2 * lives + 2))
-
-
-def _table(panel: xr.Dataset, target: str, step: np.timedelta64) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (time, node) on the panel's clock, and its stamps."""
-    stamps = panel["time"].values.astype("datetime64[ns]")
-    slots = slots_from(stamps, stamps[0], step)
-    length = int(slots.max()) + 1
-    return on_clock(panel, target, slots, length), stamps[0] + np.arange(length) * step
-
-
-def _near(panel: xr.Dataset) -> np.ndarray:
-    """The nearest nodes of each and itself, (node, NEAR + 1); itself alone where places are not known or change."""
-    nodes = panel.sizes["node"]
-    alone = np.arange(nodes)[:, None]
-    if "lat" not in panel.coords or panel["lat"].dims != ("node",) or nodes <= NEAR:
-        return alone
-    lat, lon = panel["lat"].values.astype(float), panel["lon"].values.astype(float)
-    if not (np.isfinite(lat) & np.isfinite(lon)).all():
-        return alone
-    points = unit_vectors(lat, lon)
-    return np.asarray(cKDTree(points).query(points, k=NEAR + 1)[1])
+def _names(panel: xr.Dataset) -> tuple[str, ...]:
+    return tuple(str(one) for one in panel["node"].values)

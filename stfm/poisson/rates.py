@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from terracast.stats.calendar import DAY, HOUR, MONDAY, WEEK
 
@@ -43,6 +44,23 @@ class CountRates:
         prior = self.mean
         events = np.maximum(self.events[node] - less_events, 0.0)
         return np.asarray((events + 1.0) / (np.maximum(self.exposure[node] - less_exposure, 0.0) + 1.0 / prior))
+
+    def reindexed(self, known: tuple[str, ...], wanted: tuple[str, ...]) -> CountRates:
+        """The rates of the nodes ``wanted`` of those ``known``; of one that is not among them nothing is known."""
+        if known == wanted:
+            return self
+        place = pd.Index(known).get_indexer(list(wanted))
+        there = place >= 0
+        events, exposure = (np.where(there, one[place], 0.0) for one in (self.events, self.exposure))
+        own = (np.where(there[:, None], one[place], 0.0) for one in (self.own_events, self.own_exposure))
+        return CountRates(events, exposure, self.season, *own)
+
+    def or_more(self, other: CountRates) -> CountRates:
+        """Of each node what the one with the larger exposure says; the season is this one's."""
+        more = other.exposure > self.exposure
+        return CountRates(np.where(more, other.events, self.events), np.where(more, other.exposure, self.exposure),
+                          self.season, np.where(more[:, None], other.own_events, self.own_events),
+                          np.where(more[:, None], other.own_exposure, self.own_exposure))
 
 
 def season_length(step: np.timedelta64) -> tuple[int, int]:
