@@ -9,7 +9,7 @@ build/rooms/terracast: terracast Makefile
 	@mkdir -p $@ && for name in terracast/*.py terracast/py.typed; do ln -sfn $(CURDIR)/$$name $@/; done && \
 	  for room in $(ROOMS); do ln -sfn $(CURDIR)/$$room $@/$$room; done && touch $@
 
-.PHONY: setup demo test test-all lint docs docs-tables clean
+.PHONY: setup demo test test-unit test-all lint docs docs-tables clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,11 @@ lint: setup build/rooms/terracast
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
+
+UNIT := tests/adapt tests/causal tests/drivers tests/stfm tests/streams tests/test_house.py tests/test_examples.py
+
+test-unit: setup build/rooms/terracast  # under a minute: the algorithms and the doctests, no service
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not integration' -n auto --dist loadfile $(UNIT)
 
 test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

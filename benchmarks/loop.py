@@ -105,7 +105,7 @@ def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: 
 
 def _told(episode: Episode) -> dict[str, Any]:
     """An alarm as a program reads it: when it came, since when the change seems to be, where, and in words."""
-    return {"id": episode.id, "sort": episode.sort, "opened": str(np.datetime_as_string(episode.opened, "s")),
+    return {"id": episode.id, "sort": episode.change_type, "opened": str(np.datetime_as_string(episode.opened, "s")),
             "start": str(np.datetime_as_string(episode.since, "s")), "nodes": list(episode.nodes),
             "alarm": f"{episode.alarm.what} {episode.alarm.where}"}
 

@@ -79,7 +79,7 @@ class Registered:
     def add(self, act: AdaptationRequest, forecaster: Forecaster, made: Made) -> str:
         """Register what the act made under its key."""
         workspace, loop, moment, shown = self.workspace, self.loop, self.moment, self.workspace.clock.shown
-        kinds = [episode.sort for episode in loop.episodes.active() if episode.id == act.episode]
+        kinds = [episode.change_type for episode in loop.episodes.active() if episode.id == act.episode]
         lineage = Lineage(key=act.key, snapshot=self.view.snapshot, parent=made.parent or loop.champion.version,
                           episode_id=act.episode, alarm_kind=kinds[0] if kinds else None, policy_rung=act.rung,
                           graph_digest=graph_digest(self.view), config_digest=workspace.settings.digest(),

@@ -85,7 +85,7 @@ def run_demo(folder: Path) -> dict[str, Any]:
         steps.append(watch_once(workspace, end.to_datetime64(), advance))
     note("writing the report")
     changes: list[PlantedDrift | PlantedFault] = sorted([*city.drifts, *city.faults], key=lambda change: change.start)
-    planted = [(change.start, change.end, f"{change.sort} of {change.domain}.{change.variable}") for change in changes]
+    planted = [(one.start, one.end, f"{_type_of(one)} of {one.domain}.{one.variable}") for one in changes]
     events = [KnownEvent(start, end, f"planted: {words.split()[0]}") for start, end, words in planted]
     page = report_on(workspace, end.to_datetime64(), folder / "report.html", events=events)
     alarms = {name: alarm for step in steps for name, alarm in step.alarms.items()}
@@ -128,3 +128,7 @@ def _revised(panel: xr.Dataset, ledger: pd.DataFrame) -> xr.Dataset | None:
         revised[name].values[rows[mine], columns[mine]] = ledger["value"].to_numpy()[mine]
     revised["known_time"].values[rows, columns] = ledger["known_time"].to_numpy()
     return revised.isel(time=np.unique(rows))
+
+
+def _type_of(planted: PlantedDrift | PlantedFault) -> str:
+    return planted.change_type if isinstance(planted, PlantedDrift) else planted.fault_type

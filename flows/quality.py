@@ -13,7 +13,7 @@ from terracast.flows.cli.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.known import RecordedDomain
-from terracast.streams.quality import Flagged, QualityTicket, judge, record, shares, tickets
+from terracast.streams.quality import Flagged, QualityTicket, Share, judge, record, shares, tickets
 
 
 def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
@@ -29,10 +29,15 @@ def judge_quality(workspace: Workspace, now: np.datetime64) -> dict[str, Any]:
             flagged, panel = _on_true_stamps(judge(panel, revisions=revisions), panel, clock)
             answer["recorded"][domain] = record(step, domain, flagged, now)
             flags = flagged.hindsight()
-            answer["tickets"] += [{"domain": domain, **asdict(one), **_span(one)} for one in tickets(flags, panel)]
-            answer["shares"] += [{"domain": domain, **asdict(one)} for one in shares(flags)]
+            answer["tickets"] += [{"domain": domain, **_answer(one), **_span(one)} for one in tickets(flags, panel)]
+            answer["shares"] += [{"domain": domain, **_answer(one)} for one in shares(flags)]
     answer["tickets"].sort(key=lambda ticket: ticket["start"], reverse=True)
     return answer
+
+
+def _answer(one: QualityTicket | Share) -> dict[str, Any]:
+    """As a program reads it: the fault type is its ``sort`` there."""
+    return {"sort" if name == "fault_type" else name: value for name, value in asdict(one).items()}
 
 
 def _span(ticket: QualityTicket) -> dict[str, str]:

@@ -130,7 +130,7 @@ def _service(loop: Loop, scores: pd.DataFrame, now: np.datetime64) -> Service | 
     """What the monitor did since the first forecast that was scored."""
     if not len(scores):
         return None
-    health = sum(episode.sort == "health" for episode in loop.episodes_by_id.values())
+    health = sum(episode.change_type == "health" for episode in loop.episodes_by_id.values())
     months = float((now - scores["issue_time"].to_numpy()[0]) / np.timedelta64(1, "D")) / 30.5
     return Service(months, len(loop.episodes_by_id) - health, health)
 
@@ -170,7 +170,7 @@ def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive:
     table["skill"] = 1.0 - table["error"] / _by_node(naive, "absolute_error")
     table["coverage"] = _by_node(recent, "hits")
     open_episodes = loop.episodes.active()
-    states = {node: "outage" if episode.sort == "health" else "episode"
+    states = {node: "outage" if episode.change_type == "health" else "episode"
               for episode in open_episodes for node in episode.nodes}
     table["state"] = [states.get(node, "calm") for node in table.index]
     for name in ("lat", "lon"):
@@ -241,7 +241,7 @@ def _alarm(episode: Episode, attempts: Sequence[Attempt], evidence: tuple[str, .
     if receipts:
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.phase in ("recovering", "closed") else None
-    return AlarmRow(episode.id, alarm.what, alarm.where, action, episode.since, end, episode.sort, evidence,
+    return AlarmRow(episode.id, alarm.what, alarm.where, action, episode.since, end, episode.change_type, evidence,
                     alarm.meaning)
 
 

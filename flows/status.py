@@ -6,7 +6,7 @@ Prefect, MLflow's client nor torch is imported.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,16 @@ class OpenEpisode:
     """An episode that is not closed: ``data`` where it is a data ticket, no drift."""
 
     id: str
-    sort: str
+    change_type: str
     since: str
     nodes: tuple[str, ...]
     data: bool
     alarm: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"id": self.id, "sort": self.change_type, "since": self.since, "nodes": list(self.nodes),
+                "data": self.data, "alarm": self.alarm}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Status:
         return {"name": self.name, "running": self.running, "last_step": self.last_step,
                 "sources": [{"domain": one.domain, "newest": None if one.newest is None else _text(one.newest),
                              "overdue": one.overdue, "silent": list(one.silent)} for one in self.sources],
-                "open_episodes": [asdict(one) for one in self.open_episodes], "champion": self.champion,
+                "open_episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
                 "set_aside": list(self.set_aside)}
 
@@ -135,8 +140,8 @@ def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
         return ()
     told: dict[str, Episode] = loop_part(workspace, view, "episodes_by_id")
     found = [told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active()]
-    return tuple(OpenEpisode(one.id, one.sort, _text(one.since), one.nodes, one.sort == "health", str(one.alarm))
-                 for one in found)
+    return tuple(OpenEpisode(one.id, one.change_type, _text(one.since), one.nodes, one.change_type == "health",
+                             str(one.alarm)) for one in found)
 
 
 def _bytes(workspace: Workspace) -> int:

@@ -107,7 +107,7 @@ def _accepted(panel: xr.Dataset, domain: str) -> xr.Dataset:
 
 
 def _refuse_other_terms(held: GrowingDomain, panel: xr.Dataset) -> None:
-    """A panel with another step, kind, unit or sort of position must not be mixed in."""
+    """A panel with another step, kind, unit or type of position must not be mixed in."""
     if step_of(panel) != held.step or panel.attrs["kind"] != held.attrs["kind"]:
         term = "step" if step_of(panel) != held.step else "kind"
         raise PanelError(f"{term} is {panel.attrs[term]!r}", where=held.domain,

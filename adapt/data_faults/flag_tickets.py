@@ -64,12 +64,12 @@ class FlagTickets(Stateful):
         if domain not in flags:
             return []
         since = now - max(WINDOW, ROWS * flags[domain].step)
-        return [one for one in tickets(flags[domain].between(since, now, (name,))) if one.sort in TOLD]
+        return [one for one in tickets(flags[domain].between(since, now, (name,))) if one.fault_type in TOLD]
 
     def _is_new(self, series: str, nodes: tuple[str, ...], event: QualityTicket) -> bool:
         """Whether the event was not told yet of one of ``nodes``; remembers how far it goes."""
         start, end = (int(stamp.astype("datetime64[ns]").astype(np.int64)) for stamp in (event.start, event.end))
-        keys = [(series, node, event.sort) for node in nodes]
+        keys = [(series, node, event.fault_type) for node in nodes]
         new = any(self.told.get(key, start - 1) < start for key in keys)
         self.told |= {key: max(end, self.told.get(key, end)) for key in keys}
         return new
@@ -79,12 +79,13 @@ def _of_most(events: Sequence[QualityTicket], nodes: int) -> list[QualityTicket]
     """For each label that ``MOST`` of a driver's ``nodes`` bear at the end: their events as one."""
     going_on = [one for one in events if one.end > max(other.end for other in events) - DAY]
     found = []
-    for sort in sorted({one.sort for one in going_on}):
-        group = [one for one in going_on if one.sort == sort]
+    for fault_type in sorted({one.fault_type for one in going_on}):
+        group = [one for one in going_on if one.fault_type == fault_type]
         if len({node for one in group for node in one.nodes}) >= MOST * nodes:
             found.append(replace(group[0], start=min(one.start for one in group), end=max(one.end for one in group)))
     return found
 
 
 def _ticket(now: np.datetime64, event: QualityTicket, nodes: tuple[str, ...], who: str) -> Evidence:
-    return Evidence(now, event.start.astype("datetime64[ns]"), nodes, "health", "none", 0.0, event.sort, {"who": who})
+    return Evidence(now, event.start.astype("datetime64[ns]"), nodes, "health", "none", 0.0, event.fault_type,
+                    {"who": who})

@@ -49,7 +49,7 @@ class Monitor(Stateful):
     >>> monitor = Monitor.fit(residuals[:24 * 80], times[:24 * 80], nodes=("a", "b", "c"), seed=1)
     >>> found = monitor.observe(times[24 * 80:], residuals[24 * 80:])
     >>> strongest = max(found, key=lambda one: one.strength)
-    >>> strongest.nodes, strongest.sort, strongest.direction
+    >>> strongest.nodes, strongest.change_type, strongest.direction
     (('b',), 'level', 'up')
     """
 

@@ -27,13 +27,13 @@ class LadderError(TerracastError):
 
 @dataclass(frozen=True)
 class LadderStep:
-    """One rung as the ladder sees it: its name, the sorts of episode that it can mend (empty: any), the largest size in
+    """One rung as the ladder sees it: its name, the types of episode that it can mend (empty: any), the largest size in
     deviations that it is tried on, the labels it needs from after the change, and about what it costs in seconds."""
 
     rung: str
     seconds: float
     needs: np.timedelta64
-    sorts: tuple[str, ...] = ()
+    change_types: tuple[str, ...] = ()
     largest: float = np.inf
 
 
@@ -131,7 +131,7 @@ class Ladder:
 
     def choose(self, now: np.datetime64, episode: Episode, situation: Situation, attempts: Sequence[Attempt]) -> Choice:
         """The next step for an episode; ``attempts`` are all acts so far, of any episode."""
-        if episode.sort == "health":
+        if episode.change_type == "health":
             return Choice(None, "an outage is a data ticket: nothing to adapt")
         if episode.performance_loss_since is None:
             return Choice(None, "only the context moved and errors did not: nothing to mend")
@@ -153,7 +153,7 @@ class Ladder:
         first = max((names.index(climb.rung) + 1 for climb in mine if climb.rung in names), default=0)
         labelled = now - episode.since - situation.label_delay
         for step in self.steps[first:]:
-            if (step.sorts and episode.sort not in step.sorts) or episode.strength > step.largest:
+            if (step.change_types and episode.change_type not in step.change_types) or episode.strength > step.largest:
                 continue
             if labelled < step.needs:
                 return Choice(None, f"{step.rung} needs {_days(step.needs)} of labels from after the change, "
@@ -162,7 +162,7 @@ class Ladder:
                 return Choice(None, f"{step.rung} costs about {step.seconds:.0f} s, "
                                     f"{situation.seconds_left:.0f} s are left")
             below = f" after {mine[-1].rung} did not bring it back" if mine else ""
-            return Choice(step, f"{episode.sort} of {episode.strength:.1f} deviations, error "
+            return Choice(step, f"{episode.change_type} of {episode.strength:.1f} deviations, error "
                                 f"{situation.error_ratio:.2f} of its usual{below}")
         return Choice(None, "no higher rung is left for it" if mine else "no rung mends such an episode")
 

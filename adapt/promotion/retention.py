@@ -67,7 +67,7 @@ class RetentionTest(Stateful):
             begin = begin + SPAN
         self.until = begin
         for episode in closed:
-            if episode.sort != "health" and episode.phase == "closed" and episode.last_evidence <= until:
+            if episode.change_type != "health" and episode.phase == "closed" and episode.last_evidence <= until:
                 self._freeze(f"episode {episode.id}", times, episode.since, episode.last_evidence, horizon)
         self.held = self.held[-MOST:]
 

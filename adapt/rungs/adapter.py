@@ -105,13 +105,13 @@ def corrected(parameters: Mapping[str, torch.Tensor], values: Mapping[str, torch
     """
     changed = {name: value.detach() for name, value in parameters.items()}
     for name, value in values.items():
-        whole, _, sort = name.partition("|")
+        whole, _, form = name.partition("|")
         if whole not in changed:
             raise AdapterError(f"no parameter {whole!r}", where="adapter", expected="names of the base's parameters",
                                remedy="use the base that the adapter was made for")
-        if sort == "plus":
+        if form == "plus":
             changed[whole] = changed[whole] + strength * value
-        elif sort == "up":
+        elif form == "up":
             changed[whole] = changed[whole] + strength * (value @ values[whole + DOWN])
     return changed
 

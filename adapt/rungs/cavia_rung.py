@@ -55,10 +55,10 @@ class ContextRung:
             raise RungError("nothing to learn from", where=self.name, expected="a few known values",
                             remedy="wait for more history")
         context = learned(ContextBatch(forecaster.network, lessons), directions, self.steps)[-1]
-        sort = "labels" if taught.labelled else "masked patches"
+        form = "labels" if taught.labelled else "masked patches"
         adapted = judged(self, forecaster, self._served(forecaster, directions, context, request), known, request,
                          parameters=directions.count, pairs=taught.pairs,
-                         why=f"{self.steps} steps from {len(lessons)} lessons of {sort}")
+                         why=f"{self.steps} steps from {len(lessons)} lessons of {form}")
         if adapted.kept and taught.labelled:
             whole = training_windows(known, request, nodes=self.nodes, seed=self.seed, everything=True, masked=False)
             context = learned(ContextBatch(forecaster.network, whole.labelled), directions, self.steps)[-1]

@@ -23,10 +23,10 @@ FEWEST = 8  # matured issues without which nothing is learned
 
 
 class Correction(Protocol):
-    """Learns a shift for each (lead, node) and applies it; state is plain arrays. ``sort`` names it on the shelf."""
+    """Learns a shift for each (lead, node) and applies it; state is plain arrays. ``form`` names it on the shelf."""
 
     @property
-    def sort(self) -> str: ...
+    def form(self) -> str: ...
 
     @property
     def numbers(self) -> int:
@@ -98,7 +98,7 @@ class Corrected:
 
     def config(self) -> dict[str, object]:
         """JSON-ready: the base's config, and what of the correction's state are no arrays."""
-        return {"forecaster": self.name, "base": config_of(self.base), "correction": self.correction.sort,
+        return {"forecaster": self.name, "base": config_of(self.base), "correction": self.correction.form,
                 "state": parted(self.correction.state())[0]}
 
     def weights(self) -> Mapping[str, np.ndarray]:

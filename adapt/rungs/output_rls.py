@@ -38,7 +38,7 @@ class RecursiveCorrection:
     [[2.0]]
     """
 
-    sort: ClassVar[str] = "recursive"
+    form: ClassVar[str] = "recursive"
 
     def __init__(self, leads: int, nodes: int, step: np.timedelta64, memory: Memory | None = None) -> None:
         self.memory, self.step = memory or Memory(), step.astype("timedelta64[ns]")

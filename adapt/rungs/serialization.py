@@ -14,7 +14,7 @@ from terracast.adapt.rungs.wrappers import joined, under_correction
 from terracast.stfm import serialization as shelf
 from terracast.stfm.forecaster import Forecaster
 
-CORRECTIONS: Mapping[str, type[Correction]] = {RecursiveCorrection.sort: RecursiveCorrection}
+CORRECTIONS: Mapping[str, type[Correction]] = {RecursiveCorrection.form: RecursiveCorrection}
 
 
 def load(folder: str | Path) -> Forecaster:

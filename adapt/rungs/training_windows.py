@@ -16,7 +16,7 @@ from terracast.stfm.base.window import MEMORY, PATCH
 from terracast.stfm.forecaster import Request
 
 SERIES = 48  # node windows in a lesson
-MOST = 8  # lessons of each sort
+MOST = 8  # lessons of each type
 FEWEST = 8  # matured issues without which labels teach nothing
 
 

@@ -16,7 +16,7 @@ from terracast.stfm.forecaster import Forecaster, Request
 
 @dataclass(frozen=True)
 class UnderCorrection:
-    """``rung`` acts on the bare forecaster; where that served with a correction, one of the same sort is learned anew
+    """``rung`` acts on the bare forecaster; where that served with a correction, one of the same type is learned anew
     behind what the rung made (``rungs`` by name holds it). What comes of it is judged beside what served."""
 
     rung: Rung
@@ -52,7 +52,7 @@ class UnderCorrection:
             return Adapted(forecaster, adapted.receipt, forecaster)
         newcomer = adapted.forecaster
         if isinstance(forecaster, Corrected) and bare(newcomer) is newcomer:
-            again = self.rungs.get(f"output-{forecaster.correction.sort}")
+            again = self.rungs.get(f"output-{forecaster.correction.form}")
             newcomer = newcomer if again is None else attempt(again, newcomer, known, request).forecaster
         return judged(self, forecaster, newcomer, known, request, parameters=adapted.receipt.parameters,
                       why=f"{adapted.receipt.why}, instead of what served")

@@ -56,7 +56,7 @@ class GateBench:
         return cls(stacked[:, 0], stacked[:, 1], horizon, float(horizon * (series.step / np.timedelta64(7, "D"))))
 
     def rows(self, trials: int = 300) -> list[dict[str, Any]]:
-        """One row for equal models and one for each sort of better one; weeks are medians over all trials."""
+        """One row for equal models and one for each type of better one; weeks are medians over all trials."""
         draws, gate = np.random.default_rng(self.seed), EProcessGate(self.horizon)
         share = GAIN * np.nanmean(self.profile) / (np.nanmean(self.profile) - np.nanmean(self.ridges))
         noise = np.repeat(draws.normal(size=len(self.ridges) // self.horizon + 1), self.horizon)[:len(self.ridges)]

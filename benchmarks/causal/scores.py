@@ -72,7 +72,7 @@ def pair_scores(found: FoundLinks, true: set[Pair]) -> dict[str, float | None]:
 
 
 def auroc(score: np.ndarray, true: set[Pair]) -> float | None:
-    """The chance that a true pair scores above an absent one, ties half; None where one of the sorts is empty."""
+    """The chance that a true pair scores above an absent one, ties half; None where one of the types is empty."""
     number = len(score)
     pairs = [(cause, effect) for cause in range(number) for effect in range(number) if cause != effect]
     known = np.array([pair in true for pair in pairs])

@@ -15,7 +15,7 @@ import numpy as np
 
 from terracast.benchmarks.drift.backgrounds import DAY, WEEK, Background, Segment, background_of
 from terracast.benchmarks.drift.methods import METHODS, BenchAlarm, Watch, watch
-from terracast.benchmarks.drift.planted import CALLED, FACTOR, SORTS, Plant, plants
+from terracast.benchmarks.drift.planted import CALLED, CHANGE_TYPES, FACTOR, Plant, plants
 
 HOUR = np.timedelta64(1, "h")
 TICKETS = ("stuck", "silent", "outage", "unit", "lost driver", "wiring", "clock")
@@ -29,26 +29,26 @@ class DriftTally:
     method: str
     alarms: int = 0
     stated: float = 0.0
-    trials: dict[str, list[float]] = field(default_factory=dict)  # per sort: hours of delay, inf where not found
+    trials: dict[str, list[float]] = field(default_factory=dict)  # per type: hours of delay, inf where not found
     chance: list[bool] = field(default_factory=list)
     overlaps: list[float] = field(default_factory=list)
     called: dict[str, list[bool]] = field(default_factory=dict)
 
     def row(self, data: str) -> dict[str, Any]:
         """The row of the bench's table."""
-        found = {sort: float(np.mean(np.isfinite(delays))) for sort, delays in self.trials.items()}
-        counted = [found[sort] for sort in COUNTED if sort in found]
+        found = {change_type: float(np.mean(np.isfinite(delays))) for change_type, delays in self.trials.items()}
+        counted = [found[change_type] for change_type in COUNTED if change_type in found]
         delays = np.concatenate([np.asarray(one) for one in self.trials.values()]) if self.trials else np.zeros(0)
-        said = [right for sort in self.called for right in self.called[sort]]
+        said = [right for change_type in self.called for right in self.called[change_type]]
         return {"data": data, "method": self.method,
                 "false_alarm_ratio": self.alarms / self.stated if self.stated else None,
-                "false_alarms": self.alarms, **{f"detection_{sort}": share for sort, share in found.items()},
+                "false_alarms": self.alarms, **{f"detection_{name}": share for name, share in found.items()},
                 "detection": float(np.mean(counted)) if counted else None,
                 "chance": float(np.mean(self.chance)) if self.chance else None,
                 "median_delay": _median(delays[np.isfinite(delays)]),
                 "jaccard": _median(np.asarray(self.overlaps)),
                 "sort_accuracy": float(np.mean([np.mean(one) for one in self.called.values()])) if said else None,
-                "sort_by_sort": {sort: float(np.mean(one)) for sort, one in self.called.items()} if said else None}
+                "sort_by_sort": {name: float(np.mean(one)) for name, one in self.called.items()} if said else None}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class DriftBench:
     """The changes in ``inject``, of ``size`` deviations, in at most ``segments`` segments of each of ``data``."""
 
     data: tuple[Path, ...]
-    inject: tuple[str, ...] = SORTS
+    inject: tuple[str, ...] = CHANGE_TYPES
     size: float = 1.0
     segments: int = 8
     methods: tuple[str, ...] = tuple(METHODS)
@@ -80,26 +80,26 @@ class DriftBench:
         tally.stated += segment.layout.rate * segment.sensor_weeks
         ahead = [one for one in clean if one.row in range(*segment.ahead.indices(len(segment.times)))]
         # An outage that the background has anyway is told rightly, and names no change.
-        own = {(one.row, one.sort) for one in ahead if one.sort in TICKETS}
+        own = {(one.row, one.change_type) for one in ahead if one.change_type in TICKETS}
         tally.chance += [_named(ahead, Plant("shift", (int(node),)), segment) != [] for node in segment.chosen]
         times = segment.times[segment.ahead]
         expected, later = segment.expectation.mean(times), segment.expectation.mean(times + 6 * HOUR)
         step = segment.times[1] - segment.times[0]
         daily = "day" in segment.expectation.parts
-        for plant in plants(tuple(sort for sort in self.inject if sort != "phase" or daily), segment.order,
-                            segment.chosen, self.size):
+        wanted = tuple(one for one in self.inject if one != "phase" or daily)
+        for plant in plants(wanted, segment.order, segment.chosen, self.size):
             changed = plant.into(segment.values[segment.ahead], expected, later, segment.deviation)
             alarms = watch.changed(changed)
             hits = _named(alarms, plant, segment)
             rows = [one.row - segment.onset + 1 for one in hits]
-            tally.trials.setdefault(plant.sort, []).append(min(rows) * float(step / HOUR) if rows else np.inf)
-            if plant.sort == "region":
+            tally.trials.setdefault(plant.change_type, []).append(min(rows) * float(step / HOUR) if rows else np.inf)
+            if plant.change_type == "region":
                 tally.overlaps.append(overlap(hits, plant, segment))
             # A daily cycle is what the days have in common: within one day, none can be named.
-            nameable = plant.sort != "phase" or segment.layout.horizon >= 2 * DAY
-            named = [one for one in hits if (one.row, one.sort) not in own]
+            nameable = plant.change_type != "phase" or segment.layout.horizon >= 2 * DAY
+            named = [one for one in hits if (one.row, one.change_type) not in own]
             if nameable and (said := _said(named, plant, segment)):
-                tally.called.setdefault(plant.sort, []).append(said in CALLED[plant.sort])
+                tally.called.setdefault(plant.change_type, []).append(said in CALLED[plant.change_type])
 
     def answer(self, backgrounds: Sequence[Background], command: str,
                progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
@@ -137,30 +137,30 @@ def overlap(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> float
     """Jaccard index of the changed nodes and the region that is reported: the nodes of the alarm with the most
     evidence in all (strength² × nodes), of those that found the change, for less than the whole network; data tickets
     aside. Alarms elsewhere are false alarms, counted as such. 0 where the change was not found."""
-    regions = [one for one in hits if not _wide(one, segment) and one.sort not in TICKETS]
+    regions = [one for one in hits if not _wide(one, segment) and one.change_type not in TICKETS]
     named = max(regions, key=lambda one: one.strength**2 * len(one.nodes)).nodes if regions else frozenset()
     return len(named & set(plant.nodes)) / len(named | set(plant.nodes))
 
 
 def _named(alarms: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> list[BenchAlarm]:
     """The alarms that name a changed node; one for the whole network counts only where the whole network changed."""
-    everywhere = plant.sort == "all" or segment.values.shape[1] == 1
+    everywhere = plant.change_type == "all" or segment.values.shape[1] == 1
     return [one for one in alarms if one.nodes & set(plant.nodes) and (everywhere or not _wide(one, segment))]
 
 
 def _said(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> str:
-    """The sort an episode of these alarms would have: a data ticket where half the nodes have one (whoever has it
-    looks at the sensors), else the sort with the most evidence (strength²), of the alarms for the whole network where
+    """The type an episode of these alarms would have: a data ticket where half the nodes have one (whoever has it
+    looks at the sensors), else the type with the most evidence (strength²), of the alarms for the whole network where
     there are any."""
-    tickets = [one for one in hits if one.sort in TICKETS]
+    tickets = [one for one in hits if one.change_type in TICKETS]
     if tickets and 2 * len(frozenset().union(*(one.nodes for one in tickets)) & set(plant.nodes)) >= len(plant.nodes):
-        return tickets[0].sort
-    drifts = [one for one in hits if one.sort not in TICKETS]
+        return tickets[0].change_type
+    drifts = [one for one in hits if one.change_type not in TICKETS]
     wide = [one for one in drifts if _wide(one, segment)]
     votes: dict[str, float] = {}
     for one in wide or drifts:
-        votes[one.sort] = votes.get(one.sort, 0.0) + one.strength**2
-    return max(votes, key=lambda sort: votes[sort]) if votes else ""
+        votes[one.change_type] = votes.get(one.change_type, 0.0) + one.strength**2
+    return max(votes, key=lambda change_type: votes[change_type]) if votes else ""
 
 
 def _wide(alarm: BenchAlarm, segment: Segment) -> bool:

@@ -58,7 +58,7 @@ def _row(data: str, change: KnownChange, found: list[Evidence]) -> dict[str, Any
     words = "" if best is None else finding(best, Subject())
     return {"data": data, "method": "terracast", "event": change.what, "start": str(change.start)[:10],
             "end": str(change.end)[:10], "found": best is not None, "told": "" if best is None else str(best.time)[:10],
-            "sort": "" if best is None else best.ticket or best.sort, "words": words}
+            "sort": "" if best is None else best.ticket or best.change_type, "words": words}
 
 
 def _alarms(panel: xr.Dataset, variable: str, logarithm: bool, per_month: float) -> list[Evidence]:

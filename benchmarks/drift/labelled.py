@@ -22,7 +22,7 @@ FALSE, MISSED = 0.11, 1.0  # NAB's standard profile
 PUBLISHED_NAB = ("published (NAB's scoreboard, standard profile): Numenta HTM 70.1, CAD OSE 69.9, earthgecko Skyline "
                  "58.2, KNN CAD 58.0, relative entropy 54.6; their thresholds were optimised on the benchmark itself")
 HALVES = ("seen: every second file by name, from the first on, where every constant was chosen; held out: the others. "
-          "Which sorts of distance to take was first looked at on both")
+          "Which types of distance to take was first looked at on both")
 PUBLISHED_TCPD = ("published (van den Burg and Williams 2020, univariate series, 37 of which 16 are here): binary "
                   "segmentation with default settings cover .706, F1 .744; BOCPD, best settings for each series, "
                   ".789 and .880")

@@ -28,11 +28,11 @@ MONTH = np.timedelta64(30 * 24 + 12, "h")
 
 @dataclass(frozen=True)
 class BenchAlarm:
-    """An alarm at ``row`` of the segment: at which nodes, and what sort of change it says it is."""
+    """An alarm at ``row`` of the segment: at which nodes, and what type of change it says it is."""
 
     row: int
     nodes: frozenset[int]
-    sort: str = ""
+    change_type: str = ""
     strength: float = 0.0
 
 
@@ -108,7 +108,7 @@ class MonitorWatch:
 
 def _alarm(evidence: Evidence, times: np.ndarray) -> BenchAlarm:
     return BenchAlarm(int(np.searchsorted(times, evidence.time)), frozenset(map(int, evidence.nodes)),
-                      evidence.ticket or evidence.sort, evidence.strength)
+                      evidence.ticket or evidence.change_type, evidence.strength)
 
 
 class ScheduleWatch:

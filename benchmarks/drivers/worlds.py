@@ -27,7 +27,7 @@ class DriverWorld:
 
 
 def world(seed: int, steps: int = 8760, hidden: bool = False) -> DriverWorld:
-    """A target with memory and two to four true drivers, and sorts of series that are none to use.
+    """A target with memory and two to four true drivers, and types of series that are none to use.
 
     True drivers (domain ``weather``, one step late) act after 2-6 steps. ``late``: true causes whose feed comes eight
     steps late. ``decoy``: slow series of their own that correlate by chance. ``sibling``: shares an observed common

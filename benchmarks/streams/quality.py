@@ -33,7 +33,7 @@ class QualityBench:
 
     panel: xr.Dataset
     variables: tuple[str, ...]
-    sorts: tuple[str, ...] = tuple(HOURS)
+    fault_types: tuple[str, ...] = tuple(HOURS)
     learned: int = 90
     judged: int = 30
     every: int = 3
@@ -69,46 +69,47 @@ def given_label(found: Planted, clean: xr.Dataset, flags: xr.Dataset) -> str:
 
 
 def matrix(bench: QualityBench, progress: Callable[[int], None] = lambda done: None) -> list[dict[str, Any]]:
-    """One row per planted fault: sort, label given, variable, node, start."""
+    """One row per planted fault: type, label given, variable, node, start."""
     rows: list[dict[str, Any]] = []
     random = np.random.default_rng(bench.seed)
     for reference, part, start in bench.parts():
         clean = judge(part, reference=reference, since=start, settings=bench.settings).hindsight()
         first = int(np.searchsorted(part["time"].values, start))
-        for sort, node, variable in product(bench.sorts, range(0, part.sizes["node"], bench.every), bench.variables):
+        nodes = range(0, part.sizes["node"], bench.every)
+        for fault_type, node, variable in product(bench.fault_types, nodes, bench.variables):
             at = first + int(random.integers(24, 24 * (bench.judged - 16)))
-            if not possible(part, clean, sort, node, variable):
+            if not possible(part, clean, fault_type, node, variable):
                 continue
-            planted = plant(part, sort, variable, node, at, random)
-            seen = planted.panel if sort == "clock" else planted.panel[[variable]]
+            planted = plant(part, fault_type, variable, node, at, random)
+            seen = planted.panel if fault_type == "clock" else planted.panel[[variable]]
             flags = judge(seen, reference=reference, since=start, settings=bench.settings,
                           revisions=planted.revisions).hindsight()
-            rows.append({"planted": sort, "label": given_label(planted, clean, flags), "variable": variable,
+            rows.append({"planted": fault_type, "label": given_label(planted, clean, flags), "variable": variable,
                          "node": str(part["node"].values[node]),
                          "start": str(part["time"].values[planted.rows.start])[:16]})
             progress(1)
     return rows
 
 
-def possible(part: xr.Dataset, clean: xr.Dataset, sort: str, node: int, variable: str) -> bool:
+def possible(part: xr.Dataset, clean: xr.Dataset, fault_type: str, node: int, variable: str) -> bool:
     """Whether the fault can be planted: no unit without a known other, no copy of what is a copy already, and
     nothing where the node is silent half of the time.
     """
     attrs = part[variable].attrs
     if float(part[variable].isel(node=node).isnull().mean()) > 0.5:
         return False
-    if sort == "unit":
+    if fault_type == "unit":
         return bool(alternatives(attrs["units"], attrs.get("standard_name", "")))
-    return sort != "duplicated" or not bool((clean[variable].values[:, node] & bit("duplicated")).any())
+    return fault_type != "duplicated" or not bool((clean[variable].values[:, node] & bit("duplicated")).any())
 
 
 def confusion(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Share of each planted sort (rows) that got each label (columns)."""
+    """Share of each planted type (rows) that got each label (columns)."""
     table = pd.DataFrame(rows)
     counted = pd.crosstab(table["planted"], table["label"], normalize="index")
-    sorts = [sort for sort in HOURS if sort in counted.index]
-    labels = sorts + [label for label in (*LABELS, NONE) if label in counted.columns and label not in sorts]
-    return counted.reindex(index=sorts, columns=labels, fill_value=0.0).round(2)
+    fault_types = [fault_type for fault_type in HOURS if fault_type in counted.index]
+    labels = fault_types + [label for label in (*LABELS, NONE) if label in counted.columns and label not in fault_types]
+    return counted.reindex(index=fault_types, columns=labels, fill_value=0.0).round(2)
 
 
 def false_labels(bench: QualityBench) -> dict[str, float]:
@@ -139,12 +140,13 @@ def table_of(rows: Sequence[dict[str, Any]]) -> str:
 
 def answer(bench: QualityBench, data: str, rows: list[dict[str, Any]], rates: dict[str, float],
            command: str) -> dict[str, Any]:
-    """The bench's one form; a row for each planted sort with the share that got each label."""
+    """The bench's one form; a row for each planted type with the share that got each label."""
     table = confusion(rows)
-    diagonal = {sort: float(table.loc[sort, sort]) for sort in table.index}
-    lines = [{"method": "terracast", "planted": sort, "faults": sum(row["planted"] == sort for row in rows),
-              "found": diagonal[sort], **{f"as_{label}": float(share) for label, share in table.loc[sort].items()
-                                         if share > 0}} for sort in table.index]
+    diagonal = {fault_type: float(table.loc[fault_type, fault_type]) for fault_type in table.index}
+    lines = [{"method": "terracast", "planted": fault_type, "faults": sum(row["planted"] == fault_type for row in rows),
+              "found": diagonal[fault_type],
+              **{f"as_{label}": float(share) for label, share in table.loc[fault_type].items() if share > 0}}
+             for fault_type in table.index]
     judged = sum(rates.values())
     return {"bench": "quality", "data": data,
             "protocol": {"learned_days": bench.learned, "judged_days": bench.judged, "hours": HOURS,

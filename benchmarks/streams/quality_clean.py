@@ -63,10 +63,10 @@ def _slow(random: np.random.Generator, rows: int, columns: int, memory: float) -
 
 
 def false_tickets(panel: xr.Dataset, *, since: str | None = None, leave: tuple[str, ...] = ()) -> Counter[str]:
-    """How many tickets each sort has on a clean panel, those that begin before ``since`` and sorts to ``leave`` out."""
+    """How many tickets each type has on a clean panel, those that begin before ``since`` and types to ``leave`` out."""
     told = tickets(judge(panel).hindsight(), panel)
     first = panel["time"].values[0] if since is None else np.datetime64(since)
-    return Counter(one.sort for one in told if one.start >= first and one.sort not in leave)
+    return Counter(one.fault_type for one in told if one.start >= first and one.fault_type not in leave)
 
 
 def node_years(panel: xr.Dataset, since: str | None = None) -> float:

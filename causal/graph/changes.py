@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.graph.sentences import duration
 
-SORTS = ("appeared", "vanished", "turned", "changed lag", "changed sign", "changed strength", "direction found",
+CHANGE_TYPES = ("appeared", "vanished", "turned", "changed lag", "changed sign", "changed strength", "direction found",
          "direction lost")
 Key = tuple[Series, Series, int, bool]
 
 
 @dataclass(frozen=True)
 class LinkChange:
-    """One link that differs: ``sort`` is one of ``SORTS``; ``before`` and ``after`` the link then and now (None where
-    there was none).
+    """One link that differs: ``change_type`` is one of ``CHANGE_TYPES``; ``before`` and ``after`` the link then and now
+    (None where there was none).
     """
 
-    sort: str
+    change_type: str
     before: Link | None
     after: Link | None
     sentence: str
@@ -96,13 +96,13 @@ def _of_pair(old: dict[Key, Link], new: dict[Key, Link], before: CausalGraph,
              if old[key].strength * new[key].strength < 0]
     lost = sorted((old[key] for key in old.keys() - new.keys()), key=lambda link: -abs(link.strength))
     fresh = sorted((new[key] for key in new.keys() - old.keys()), key=lambda link: -abs(link.strength))
-    for sort in ("changed lag", "direction found", "direction lost", "turned"):
+    for change_type in ("changed lag", "direction found", "direction lost", "turned"):
         for link in list(lost):
-            partner = next((other for other in fresh if _reads(link, other) == sort), None)
+            partner = next((other for other in fresh if _reads(link, other) == change_type), None)
             if partner is not None:
                 lost.remove(link)
                 fresh.remove(partner)
-                found.append(_change(sort, link, partner, after))
+                found.append(_change(change_type, link, partner, after))
     return [*found, *(_change("vanished", link, None, before) for link in lost),
             *(_change("appeared", None, link, after) for link in fresh)]
 
@@ -116,11 +116,11 @@ def _reads(link: Link, other: Link) -> str:
     return ""
 
 
-def _change(sort: str, before: Link | None, after: Link | None, graph: CausalGraph) -> LinkChange:
-    return LinkChange(sort, before, after, sentence_of(sort, before, after, graph))
+def _change(change_type: str, before: Link | None, after: Link | None, graph: CausalGraph) -> LinkChange:
+    return LinkChange(change_type, before, after, sentence_of(change_type, before, after, graph))
 
 
-def sentence_of(sort: str, before: Link | None, after: Link | None, graph: CausalGraph) -> str:
+def sentence_of(change_type: str, before: Link | None, after: Link | None, graph: CausalGraph) -> str:
     """One plain sentence for a change; one of the two links may be None."""
     link = after or before
     if link is None:
@@ -137,7 +137,7 @@ def sentence_of(sort: str, before: Link | None, after: Link | None, graph: Causa
             "changed sign": f"The link from {cause} to {effect} changed its sign ({shift}).",
             "changed strength": f"The link from {cause} to {effect} changed its strength ({shift}).",
             "direction found": f"The direction is now known: {drives}.",
-            "direction lost": f"The direction is no longer known: {drives}."}[sort]
+            "direction lost": f"The direction is no longer known: {drives}."}[change_type]
 
 
 def _drivers(before: Sequence[Driver], after: Sequence[Driver], graph: CausalGraph) -> Iterable[str]:

@@ -52,7 +52,7 @@ def graph_alarms(graphs: Sequence[WindowGraph], *, alpha: float = 0.05, draws: i
     >>> months = np.arange("2023-01", "2024-02", dtype="M8[M]").astype("M8[ns]")
     >>> story = [WindowGraph(*months[n:n + 2], there if n < 6 else replace(there, links=())) for n in range(12)]
     >>> alarm, = graph_alarms(story)
-    >>> alarm.change.sort, str(alarm.since)[:10], alarm.p_value < 0.02
+    >>> alarm.change.change_type, str(alarm.since)[:10], alarm.p_value < 0.02
     ('vanished', '2023-07-01', True)
     """
     if len(graphs) < 8:

@@ -1,4 +1,4 @@
-"""The four sorts of ``terracast bench causal``, each with its progress on standard error."""
+"""The four types of ``terracast bench causal``, each with its progress on standard error."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ COLUMNS = {"data": "data", "method": "method", "false_alarm_ratio": "false / sta
 
 
 def drift(data: Annotated[list[Path] | None, typer.Option("--data", help="A file or folder; may be repeated.")] = None,
-          inject: Annotated[str, typer.Option(help="Sorts of change, comma-separated: shift, variance, spread, freeze, "
-                                              "ramp, phase, region, all (every sort).")] = "all",
+          inject: Annotated[str, typer.Option(help="Types of change, comma-separated: shift, variance, spread, freeze, "
+                                              "ramp, phase, region, all (every type).")] = "all",
           size: Annotated[float, typer.Option(help="Size of shifts and ramps, in deviations.")] = 1.0,
           segments: Annotated[int, typer.Option(help="Stretches of each file, at most.")] = 4,
           detector: Annotated[str | None, typer.Option(help="Detectors of the monitor, comma-separated: scan, adwin, "
@@ -55,19 +55,19 @@ def _planted(data: list[Path], inject: str, size: float, segments: int, methods:
     from terracast.benchmarks.base.files import found
     from terracast.benchmarks.drift.bench import DriftBench
     from terracast.benchmarks.drift.methods import METHODS, known, ours
-    from terracast.benchmarks.drift.planted import SORTS
+    from terracast.benchmarks.drift.planted import CHANGE_TYPES
 
     asked = tuple(inject.split(","))
-    sorts = SORTS if inject == "all" else asked
+    change_types = CHANGE_TYPES if inject == "all" else asked
     detectors = tuple(DETECTORS) if detector is None else tuple(detector.split(","))
     peers = tuple(one for one in METHODS if not one.startswith("terracast"))
     chosen = (*map(ours, detectors), *peers) if methods is None else tuple(methods.split(","))
-    for given, there, names, option in ((sorts, SORTS.__contains__, SORTS, "--inject"),
+    for given, there, names, option in ((change_types, CHANGE_TYPES.__contains__, CHANGE_TYPES, "--inject"),
                                         (chosen, known, METHODS, "--methods")):
         if unknown := [one for one in given if not there(one)]:
             raise TerracastError(f"no {unknown[0]!r}", where=f"bench drift {option}",
                                  expected="some of " + ", ".join(names), remedy="choose among these")
-    bench = DriftBench(tuple(found(data)), sorts, size, segments, chosen)
+    bench = DriftBench(tuple(found(data)), change_types, size, segments, chosen)
     command = "terracast bench drift " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     command += f" --inject {inject} --size {size:g} --segments {segments}"
     command += f" --methods {methods}" if methods else ""

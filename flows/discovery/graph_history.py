@@ -60,7 +60,7 @@ class GraphHistory:
         return GraphHistory(key, graphs, alarms, tuple(not self._told(one, 2 * length) for one in alarms))
 
     def _told(self, alarm: GraphAlarm, near: np.timedelta64) -> bool:
-        return any(_pair(one) == _pair(alarm) and one.change.sort == alarm.change.sort
+        return any(_pair(one) == _pair(alarm) and one.change.change_type == alarm.change.change_type
                    and abs(one.since - alarm.since) <= near for one in self.alarms)
 
     @property
@@ -91,7 +91,7 @@ def alarm_state(alarm: GraphAlarm) -> dict[str, object]:
     change = alarm.change
     links = {name: None if link is None else _link_state(link)
              for name, link in (("before", change.before), ("after", change.after))}
-    return {"sort": change.sort, "sentence": change.sentence, **links, "since": str(alarm.since),
+    return {"sort": change.change_type, "sentence": change.sentence, **links, "since": str(alarm.since),
             "p_value": alarm.p_value, "sentences": list(alarm.sentences)}
 
 

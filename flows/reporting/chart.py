@@ -102,7 +102,7 @@ def _behind(rows: TimelineRows) -> list[Any]:
 
 
 def _episode_colour() -> Any:
-    return altair.condition("datum.sort === 'outage'", altair.value(OUTAGE), altair.value(EPISODE))
+    return altair.condition("datum.type === 'outage'", altair.value(OUTAGE), altair.value(EPISODE))
 
 
 def _change_colour() -> Any:
@@ -155,7 +155,7 @@ def _lanes_panel(rows: TimelineRows) -> Any:
         base = altair.Chart(_data(spans))
         layers.append(base.mark_bar(height=11, cornerRadius=2, clip=True).encode(
             x=_time(rows), x2="until:T", y=lane, color=colour,
-            tooltip=[altair.Tooltip("label:N", title="what"), altair.Tooltip("sort:N", title="kind"),
+            tooltip=[altair.Tooltip("label:N", title="what"), altair.Tooltip("type:N", title="kind"),
                      altair.Tooltip("when:N", title="when")]))
         for side, field, shift in (("left", "until", 5), ("right", "at", -5)):
             named = base.transform_filter(f"datum.align === '{side}'")

@@ -68,7 +68,7 @@ class AlarmRow:
     """One episode told to a person: what changed; where and since when; what the system did or proposes; what the
     change means.
 
-    ``end`` None means that the episode is still open. ``sort`` is a word such as drift, level, scale, or
+    ``end`` None means that the episode is still open. ``change_type`` is a word such as drift, level, scale, or
     outage (health). ``evidence``: the statistics that it rests on, folded on the page.
     """
 
@@ -78,7 +78,7 @@ class AlarmRow:
     action: str
     start: np.datetime64
     end: np.datetime64 | None = None
-    sort: str = "drift"
+    change_type: str = "drift"
     evidence: tuple[str, ...] = ()
     meaning: str = ""
 

@@ -70,7 +70,7 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[AlarmRow]) 
         if report.outlook is None:
             return {"word": "no data", "name": "unknown", "sentence": "Nothing has been watched yet."}
         return {"word": "not begun", "name": "unknown", "sentence": "Data are stored, but service has not begun yet."}
-    drifting = [alarm for alarm in open_alarms if change_type_in_words(alarm.sort) != "outage"]
+    drifting = [alarm for alarm in open_alarms if change_type_in_words(alarm.change_type) != "outage"]
     changed = int((nodes["state"] == "episode").sum())
     silent = int((nodes["state"] == "outage").sum())
     if drifting or changed:

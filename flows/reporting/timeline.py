@@ -60,7 +60,7 @@ def rows_of(timeline: Timeline, alarms: Sequence[AlarmRow]) -> TimelineRows | No
     times = pd.concat([values["time"] if has_values else None, errors["time"] if has_errors else None])
     start = _milliseconds(times.min())
     end = _milliseconds(times.max()) + _step(values if has_values else errors)
-    episodes = [row for row in (_span(alarm.start, alarm.end, alarm.episode, change_type_in_words(alarm.sort),
+    episodes = [row for row in (_span(alarm.start, alarm.end, alarm.episode, change_type_in_words(alarm.change_type),
                                                   (start, end)) for alarm in sorted(alarms, key=_start))
                 if row]
     events = [row for row in (_span(event.start, event.end, event.label, "event", (start, end))
@@ -112,7 +112,7 @@ def _step(table: pd.DataFrame) -> int:
     return int(np.median(gaps)) if len(gaps) else 86_400_000
 
 
-def _span(start: np.datetime64, end: np.datetime64 | None, label: str, sort: str,
+def _span(start: np.datetime64, end: np.datetime64 | None, label: str, row_type: str,
           domain: tuple[int, int]) -> Row | None:
     begin = _milliseconds(start)
     is_open = not is_known(end)
@@ -123,7 +123,7 @@ def _span(start: np.datetime64, end: np.datetime64 | None, label: str, sort: str
     # a span of an instant stays visible
     least = (domain[1] - domain[0]) // 250
     shown = max(begin, domain[0])
-    return {"at": shown, "until": min(max(stop, shown + least), domain[1]), "label": label, "sort": sort,
+    return {"at": shown, "until": min(max(stop, shown + least), domain[1]), "label": label, "type": row_type,
             "when": f"{day(start)} {until}"}
 
 

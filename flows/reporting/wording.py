@@ -70,15 +70,15 @@ def unit_words(units: str) -> str:
     return f" ({words})" if words else ""
 
 
-def change_type_in_words(sort: str) -> str:
-    """The sort of an episode as people say it; unknown sorts stay as they are.
+def change_type_in_words(change_type: str) -> str:
+    """The type of an episode as people say it; unknown types stay as they are.
 
     >>> change_type_in_words("health"), change_type_in_words("level"), change_type_in_words("drift")
     ('outage', 'shift of the level', 'drift')
     """
     words = {"health": "outage", "level": "shift of the level", "scale": "change of the spread",
              "input": "context not seen before", "calibration": "intervals that do not hold"}
-    return words.get(sort, sort)
+    return words.get(change_type, change_type)
 
 
 def version_name(version: str) -> str:

@@ -36,7 +36,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) ->
         told[episode.id] = {"nodes": nodes, "strength": float(episode.strength), "state": news}
         letters.append(letter(EPISODE, stream, f"{episode.id}:{news}:{len(nodes)}:{episode.strength:.3g}",
                               _utc(episode.last_evidence),
-                              {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.sort,
+                              {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.change_type,
                                "alarm": str(episode.alarm)}))
     if letters != state["letters"]:
         step.set_state(STATE, {"told": {name: one for name, one in told.items() if one["state"] != "closed"},
@@ -45,7 +45,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) ->
 
 def post(step: Transaction, event: str, stream: str, key: str, occurred: np.datetime64,
          told: Mapping[str, Any]) -> None:
-    """Put one event of another sort into the open transaction; ``key`` names what it tells, once for ever."""
+    """Put one event of another type into the open transaction; ``key`` names what it tells, once for ever."""
     state = step.state(STATE) or {"told": {}, "letters": []}
     letters = list(state["letters"])
     new = letter(event, stream, key, _utc(occurred), told)

@@ -152,7 +152,7 @@ def _returned(found: Sequence[SourceFreshness], before: Mapping[str, Any], view:
 
 def _act(loop: Loop, returned: Sequence[str], after: Mapping[str, Any]) -> None:
     """What was done, the third sentence of the alarm: how forecasts go on, or that values come again."""
-    episode = next((one.id for one in loop.episodes.active() if one.sort == "health"), None)
+    episode = next((one.id for one in loop.episodes.active() if one.change_type == "health"), None)
     if returned:
         loop.act_on(episode, " ".join(returned))
     elif any(one["whole"] for one in after.values()):

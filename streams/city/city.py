@@ -59,7 +59,7 @@ def simulate_city(seed: int = 7, start: str | np.datetime64 = "2023-01-01", days
     """Simulate ``days`` × 24 hours of a city; the same arguments give the same bits.
 
     ``drifts``: changes to plant, drifts of the world and faults of the reports alike; ``"default"`` plants
-    one of each sort (``default_changes``), ``()`` none. ``links``: the causal law; leave one out, or give it
+    one of each type (``default_changes``), ``()`` none. ``links``: the causal law; leave one out, or give it
     another strength or lag, to ask "what if". ``shocks``: single-hour interventions. Noise, gaps and delays
     are drawn apart from all of these, so that two cities that differ in one of them differ by its effects
     alone. Raises ``CityError`` for a change that names what the city has not. O(hours × nodes²), under a

@@ -18,7 +18,7 @@ def demo_city(seed: int = 7, variable: str = "no2", *, start: str | np.datetime6
     all nodes; on days 300 to 309 stations in the south are stuck. All else is as in ``simulate_city``.
 
     >>> city = demo_city(seed=7, weather_nodes=3, traffic_nodes=9, air_nodes=5)
-    >>> [drift.sort for drift in city.drifts], [fault.sort for fault in city.faults]
+    >>> [drift.change_type for drift in city.drifts], [fault.fault_type for fault in city.faults]
     (['level', 'relation'], ['stuck'])
     """
     nodes = {"weather": weather_nodes, "traffic": traffic_nodes, "air": air_nodes}

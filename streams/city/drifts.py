@@ -18,9 +18,9 @@ from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import CityError, variable_of
 from terracast.streams.instant import instant
 
-VALUE_SORTS = ("level", "scale", "trend", "seasonality")
-LAW_SORTS = ("relation", "lost_driver")
-SORTS = VALUE_SORTS + LAW_SORTS
+VALUE_CHANGES = ("level", "scale", "trend", "seasonality")
+LAW_CHANGES = ("relation", "lost_driver")
+CHANGE_TYPES = VALUE_CHANGES + LAW_CHANGES
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PlantedDrift:
     'air.pm25'
     """
 
-    sort: str
+    change_type: str
     domain: str
     variable: str
     nodes: tuple[str, ...]
@@ -58,12 +58,12 @@ class PlantedDrift:
 
 def checked_drift(drift: PlantedDrift, layout: CityLayout, links: Sequence[TrueLink]) -> PlantedDrift:
     """The drift with its nodes spelled out and ns stamps; ``CityError`` where it cannot be planted."""
-    if drift.sort not in SORTS:
-        raise CityError(f"drift of sort {drift.sort!r}", where=drift.series,
-                        expected="one of " + ", ".join(SORTS), remedy="correct the sort")
-    if drift.sort in LAW_SORTS and not any((link.cause, link.effect) == (drift.driver, drift.series)
+    if drift.change_type not in CHANGE_TYPES:
+        raise CityError(f"drift of type {drift.change_type!r}", where=drift.series,
+                        expected="one of " + ", ".join(CHANGE_TYPES), remedy="correct the type")
+    if drift.change_type in LAW_CHANGES and not any((link.cause, link.effect) == (drift.driver, drift.series)
                                            for link in links):
-        raise CityError(f"{drift.driver!r} does not drive {drift.series}", where=f"{drift.sort} drift",
+        raise CityError(f"{drift.driver!r} does not drive {drift.series}", where=f"{drift.change_type} drift",
                         expected="a driver that the city's links name", remedy="set the drift's driver")
     nodes, start, end = checked_place(drift.series, drift.nodes, drift.start, drift.end, layout)
     return replace(drift, nodes=nodes, start=start, end=end)
@@ -104,7 +104,7 @@ def with_value_drifts(values: np.ndarray, series: str, drifts: Sequence[PlantedD
     """
     drifted, floor = values, variable_of(series).floor
     for drift in drifts:
-        if drift.series == series and drift.sort in VALUE_SORTS:
+        if drift.series == series and drift.change_type in VALUE_CHANGES:
             touched = cells(drift.nodes, drift.start, drift.end, time, names)
             drifted = np.where(touched, _acted_out(drift, drifted, values, time, floor), drifted)
     return drifted
@@ -114,12 +114,12 @@ def _acted_out(drift: PlantedDrift, drifted: np.ndarray, calm: np.ndarray, time:
                floor: float | None) -> np.ndarray:
     """Every cell as it would be under the drift; ``calm`` are the values that sizes refer to."""
     spread, mean = calm.std(axis=0), calm.mean(axis=0)
-    if drift.sort == "level":
+    if drift.change_type == "level":
         changed = drifted + drift.size * spread
-    elif drift.sort == "trend":
+    elif drift.change_type == "trend":
         way = (time - drift.start) / (drift.end - drift.start)
         changed = drifted + way[:, None] * drift.size * spread
-    elif drift.sort == "scale":
+    elif drift.change_type == "scale":
         changed = mean + (drifted - mean) * (1 + drift.size)
     else:
         changed = _later_in_the_day(drifted, calm, round(drift.size), time, multiply=floor is not None)
@@ -142,9 +142,9 @@ def law_in_force(link: TrueLink, drifts: Sequence[PlantedDrift], time: np.ndarra
     coefficient = np.full((len(time), len(names)), link.strength)
     lost = np.zeros_like(coefficient, dtype=bool)
     for drift in drifts:
-        if (drift.driver, drift.series) == (link.cause, link.effect) and drift.sort in LAW_SORTS:
+        if (drift.driver, drift.series) == (link.cause, link.effect) and drift.change_type in LAW_CHANGES:
             touched = cells(drift.nodes, drift.start, drift.end, time, names)
-            if drift.sort == "relation":
+            if drift.change_type == "relation":
                 coefficient[touched] *= 1 + drift.size
             else:
                 lost |= touched

@@ -12,7 +12,7 @@ from terracast.streams.city.links import delayed
 from terracast.streams.city.places import CityLayout
 from terracast.streams.city.variables import CityError
 
-SORTS = ("outage", "stuck", "unit", "clock")
+FAULT_TYPES = ("outage", "stuck", "unit", "clock")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PlantedFault:
     1.0
     """
 
-    sort: str
+    fault_type: str
     domain: str
     variable: str
     nodes: tuple[str, ...]
@@ -47,9 +47,9 @@ class PlantedFault:
 
 def checked_fault(fault: PlantedFault, layout: CityLayout) -> PlantedFault:
     """The fault with its nodes spelled out and ns stamps; ``CityError`` where it cannot be planted."""
-    if fault.sort not in SORTS:
-        raise CityError(f"fault of sort {fault.sort!r}", where=fault.series,
-                        expected="one of " + ", ".join(SORTS), remedy="correct the sort")
+    if fault.fault_type not in FAULT_TYPES:
+        raise CityError(f"fault of type {fault.fault_type!r}", where=fault.series,
+                        expected="one of " + ", ".join(FAULT_TYPES), remedy="correct the type")
     nodes, start, end = checked_place(fault.series, fault.nodes, fault.start, fault.end, layout)
     return replace(fault, nodes=nodes, start=start, end=end)
 
@@ -81,12 +81,12 @@ def with_faults(values: np.ndarray, series: str, faults: Sequence[PlantedFault],
 
 
 def _misreported(fault: PlantedFault, values: np.ndarray, time: np.ndarray) -> np.ndarray:
-    if fault.sort == "outage":
+    if fault.fault_type == "outage":
         return np.full_like(values, np.nan)
-    if fault.sort == "stuck":
+    if fault.fault_type == "stuck":
         last = max(int(np.searchsorted(time, fault.start)) - 1, 0)
         return np.broadcast_to(values[last], values.shape)
-    if fault.sort == "unit":
+    if fault.fault_type == "unit":
         return values * fault.size
     hours = round(fault.size)
     return delayed(values, hours) if hours >= 0 else delayed(values[::-1], -hours)[::-1]
@@ -97,6 +97,6 @@ def hours_behind(domain: str, faults: Sequence[PlantedFault], time: np.ndarray,
     """Hours that a report's stamp is too early, (time, node): it is known that much later than usual."""
     behind = np.zeros((len(time), len(names)), dtype=np.int64)
     for fault in faults:
-        if fault.domain == domain and fault.sort == "clock" and fault.size < 0:
+        if fault.domain == domain and fault.fault_type == "clock" and fault.size < 0:
             behind[cells(fault.nodes, fault.start, fault.end, time, names)] = -round(fault.size)
     return behind

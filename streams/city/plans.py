@@ -1,4 +1,4 @@
-"""Ready-made plans of changes: one of each sort, and the three of the demonstration."""
+"""Ready-made plans of changes: one of each type, and the three of the demonstration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORTEST_DEFAULT = 10
 
 def default_changes(layout: CityLayout, begin: np.datetime64, days: int
                     ) -> tuple[PlantedDrift | PlantedFault, ...]:
-    """One drift and one fault of each sort, spread over the last 70 % of the span, each about one sd in size.
+    """One drift and one fault of each type, spread over the last 70 % of the span, each about one sd in size.
 
     The first 30 % stay calm, so that a model can be fitted there.
     """

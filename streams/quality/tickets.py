@@ -35,7 +35,7 @@ LASTING = ("outage", "stuck", "unit", "clock", "duplicated")
 
 @dataclass(frozen=True)
 class QualityTicket:
-    """One event: label ``sort`` on a variable at ``nodes`` from ``start`` to ``end`` (its last stamp);
+    """One event: label ``fault_type`` on a variable at ``nodes`` from ``start`` to ``end`` (its last stamp);
     ``cells`` flagged values; ``words``: one sentence for a person.
 
     >>> QualityTicket("stuck", "O3", ("Dongsi",), np.datetime64("2013-08-16T17"), np.datetime64("2013-08-17T04"),
@@ -43,7 +43,7 @@ class QualityTicket:
     ('Dongsi',)
     """
 
-    sort: str
+    fault_type: str
     variable: str
     nodes: tuple[str, ...]
     start: np.datetime64
@@ -79,7 +79,7 @@ def tickets(flags: xr.Dataset, panel: xr.Dataset | None = None) -> list[QualityT
                 found += _shared(single) if label in TOGETHER else single
     last = flags["time"].values[-1] if flags.sizes["time"] else None
     found = [replace(one, words=_sentence(one, last)) for one in found]
-    return sorted(found, key=lambda one: (one.start, one.sort, one.variable, one.nodes))
+    return sorted(found, key=lambda one: (one.start, one.fault_type, one.variable, one.nodes))
 
 
 def _events(held: np.ndarray, flags: xr.Dataset, name: str, label: str) -> list[QualityTicket]:
@@ -131,10 +131,10 @@ def _shared(single: Sequence[QualityTicket]) -> list[QualityTicket]:
 
 @dataclass(frozen=True)
 class Share:
-    """Which share of a variable's values is ``missing`` or ``late`` one by one (``sort``): of all nodes, and of the
-    ``worst`` ``node``."""
+    """Which share of a variable's values is ``missing`` or ``late`` one by one (``fault_type``): of all nodes, and of
+    the ``worst`` ``node``."""
 
-    sort: str
+    fault_type: str
     variable: str
     share: float
     node: str
@@ -153,25 +153,25 @@ def shares(flags: xr.Dataset) -> list[Share]:
     found = []
     for name in map(str, flags.data_vars):
         mask = flags[name].values
-        for sort, words in (("missing", "are missing at random"), ("late", "came late")):
-            held = ((mask & bit(sort)) > 0) & ((mask & bit("outage")) == 0)
+        for fault_type, words in (("missing", "are missing at random"), ("late", "came late")):
+            held = ((mask & bit(fault_type)) > 0) & ((mask & bit("outage")) == 0)
             share = held.mean(axis=0)
             if share.any():
                 worst, node = float(share.max()), str(flags["node"].values[int(share.argmax())])
                 text = f"{100 * float(share.mean()):.2g} % of the values of {name} {words}"
                 text += f", at most {100 * worst:.2g} % at {node}" if len(share) > 1 else ""
-                found.append(Share(sort, name, float(share.mean()), node, worst, text))
+                found.append(Share(fault_type, name, float(share.mean()), node, worst, text))
     return found
 
 
 def _sentence(ticket: QualityTicket, last: np.datetime64 | None) -> str:
     start, end = (np.datetime_as_string(stamp, "m").replace("T", " ") for stamp in (ticket.start, ticket.end))
-    goes_on = ticket.end == last and ticket.sort in LASTING and ticket.start != ticket.end
+    goes_on = ticket.end == last and ticket.fault_type in LASTING and ticket.start != ticket.end
     when = (f"since {start}, up to the newest stamp {end}" if goes_on else
             f"on {start}" if start == end else f"from {start} to {end}")
-    cause = CAUSES[ticket.sort].format(variable=ticket.variable, nodes=listed(ticket.nodes))
-    values = f" ({counted(ticket.cells, 'value')})" if ticket.sort in APART else ""
-    advice = f" {sentence(ADVICE[ticket.sort])}" if ticket.sort in ADVICE else ""
+    cause = CAUSES[ticket.fault_type].format(variable=ticket.variable, nodes=listed(ticket.nodes))
+    values = f" ({counted(ticket.cells, 'value')})" if ticket.fault_type in APART else ""
+    advice = f" {sentence(ADVICE[ticket.fault_type])}" if ticket.fault_type in ADVICE else ""
     cause = f"{cause[0].upper()}{cause[1:]}" if cause.startswith("the ") else cause
     return f"{cause} {when}{values}.{advice}"
 

@@ -27,7 +27,7 @@ class Wanted:
     Parameters
     ----------
     where, domain, kind : str
-        The file, the domain its values go to, and what sort of data it is.
+        The file, the domain its values go to, and what kind of data it is.
     step, anchor, calendar : str, optional
         The clock: default as the stamps of a node say. ``anchor``, one stamp of it (UTC); ``calendar``, "month" or a
         time zone whose days are counted. Stamps that jitter are taken to it.

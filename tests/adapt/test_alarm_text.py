@@ -38,23 +38,23 @@ DETAILS = {
 EFFECTS = (None, Effect(-40.0, -45.0, -35.0, (-39.4, -42.2, -36.1)), Effect(-6.1, -7.0, -5.2), Effect(-1.0, -3.0, 1.0))
 
 
-def clue(sort: str, ticket: str = "", nodes: int = 1, effect: Effect | None = None, **rest: object) -> Evidence:
+def clue(change_type: str, ticket: str = "", nodes: int = 1, effect: Effect | None = None, **rest: object) -> Evidence:
     names = tuple(f"Station {number}" for number in range(nodes))
-    details = DETAILS.get(ticket or sort, {})
-    made = Evidence(AT, AT, names, sort, "down", 2.0, "outage" if ticket == "source" else ticket, details,
+    details = DETAILS.get(ticket or change_type, {})
+    made = Evidence(AT, AT, names, change_type, "down", 2.0, "outage" if ticket == "source" else ticket, details,
                     effect=effect)
     return replace(made, **rest)
 
 
 def every_alarm() -> list[str]:
-    told = [finding(clue(sort, nodes=count, effect=effect, amount=amount), SUBJECT)
-            for sort, count, effect, amount in product(FINDINGS, (1, 3, 10, 16), EFFECTS, (None, -6.21))]
+    told = [finding(clue(change_type, nodes=count, effect=effect, amount=amount), SUBJECT)
+            for change_type, count, effect, amount in product(FINDINGS, (1, 3, 10, 16), EFFECTS, (None, -6.21))]
     told += [finding(clue("health", ticket, count).kept(), SUBJECT) for ticket, count in product(TICKETS, (1, 12))]
     bounds = [{}, {"earliest": AT - np.timedelta64(3, "D"), "latest": AT}]
     told += [place_and_time(clue("level", nodes=count, **one), clue("level", nodes=count).nodes, AT, SUBJECT)
              for count, one in product((1, 10, 16), bounds)]
-    told += [meaning(sorts, watched, SUBJECT, clue("level", strength=strength))
-             for sorts, watched, strength in product(
+    told += [meaning(change_types, watched, SUBJECT, clue("level", strength=strength))
+             for change_types, watched, strength in product(
                  (("level",), ("input",), ("calibration",), ("level", "input"), ("input", "calibration")),
                  (("error",), ("error", "input", "calibration")), (1.1, 2.0, 9.0))]
     return [*told, meaning(("health",), (), SUBJECT, clue("health", "stuck"))]

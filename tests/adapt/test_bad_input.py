@@ -54,7 +54,7 @@ def told(states, times, residuals, values=None):
                  *heard.flagged.update(now, {"d": flags}, ())]
         found += clues
         for one in episodes.fold(now, clues):
-            ids[one.id] = one.sort
+            ids[one.id] = one.change_type
         monitor, faults = Monitor.restore(monitor.state()), heard.state()
         episodes = Episodes.restore(episodes.state())
     return found, ids
@@ -69,15 +69,15 @@ def days(state_and_start, seed=3, count=40):
 
 def check(found, ids, ticket, nodes, calm):
     (clue,) = [one for one in found if one.ticket == ticket]
-    assert clue.sort == "health" and clue.nodes == nodes
-    assert sum(sort == "health" for sort in ids.values()) == 1
-    assert sum(sort != "health" for sort in ids.values()) <= calm + 1
+    assert clue.change_type == "health" and clue.nodes == nodes
+    assert sum(change_type == "health" for change_type in ids.values()) == 1
+    assert sum(change_type != "health" for change_type in ids.values()) <= calm + 1
 
 
 @pytest.fixture(scope="module")
 def calm(fitted):
     _, ids = told(fitted[0], *days(fitted))
-    assert not any(sort == "health" for sort in ids.values())
+    assert not any(change_type == "health" for change_type in ids.values())
     return len(ids)
 
 

@@ -31,6 +31,8 @@ from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded
 from terracast.streams.quality.online import QualityControl, Screened
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, BEGUN, BAD = 76, 25, 30
 
@@ -199,7 +201,7 @@ def test_a_node_that_comes_back_after_a_month_is_scored_again(runs: Callable[...
 
 def test_constant_targets_end_in_a_data_ticket(runs: Callable[..., Ran]) -> None:
     told = runs(_constant)[0].episodes_by_id.values()
-    assert any(episode.sort == "health" and "repeats" in episode.alarm.what for episode in told)
+    assert any(episode.change_type == "health" and "repeats" in episode.alarm.what for episode in told)
 
 
 def test_poison_known_later_changes_nothing_that_any_rung_did(

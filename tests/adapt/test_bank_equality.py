@@ -10,6 +10,8 @@ from terracast.adapt.monitoring.detection.bank.adwin import AdwinBank
 from terracast.adapt.monitoring.detection.bank.kswin import KswinBank, kswin_flags
 from terracast.adapt.monitoring.detection.bank.page_hinkley import PageHinkleyBank
 
+pytestmark = pytest.mark.integration
+
 BANKS = {"adwin": AdwinBank, "page_hinkley": PageHinkleyBank, "kswin": KswinBank}
 RIVER = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}
 STEPS, NODES = 4000, 400

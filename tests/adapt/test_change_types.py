@@ -73,8 +73,8 @@ def test_too_few_blocks_and_gaps():
     local, expected = followed(1)
     made, cycle = blocks(changed("level", local, expected), expected)
     made[[20, 40, 55]] = np.nan
-    sort, age = change_type_of(made, cycle)
-    assert sort.name == "level" and sort.direction == "up" and abs(age - 10) <= 2
+    change_type, age = change_type_of(made, cycle)
+    assert change_type.name == "level" and change_type.direction == "up" and abs(age - 10) <= 2
 
 
 def chain(nodes):

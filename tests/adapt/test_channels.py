@@ -16,6 +16,8 @@ from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
 from tests.adapt.watched_worlds import DAY, HOUR, LEADS, NAMES, NODES, START, World
 
+pytestmark = pytest.mark.integration
+
 FITTED, ONSET, END = 200, 230, 275
 
 
@@ -82,7 +84,7 @@ def test_a_context_never_seen_is_told_where_errors_are_as_before(calm: World, mo
                             if day_of(one) >= ONSET] for world in (calm, changed))
     told = [one for one in of_changed if one.channel == "input"]
     assert told and not any(one.channel == "input" for one in of_calm)
-    errors = [[(one.time, one.nodes, one.sort) for one in found if one.channel == "error"]
+    errors = [[(one.time, one.nodes, one.change_type) for one in found if one.channel == "error"]
               for found in (of_changed, of_calm)]
     assert errors[0] == errors[1]
     assert day_of(told[0]) <= ONSET + 10

@@ -23,6 +23,8 @@ from terracast.streams.known import Recorded, known_after
 from terracast.streams.quality import judge
 from terracast.streams.quality.online import QualityControl, Screened, as_known
 
+pytestmark = pytest.mark.integration
+
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 YEAR = 24 * 365
@@ -54,7 +56,7 @@ def test_a_clean_year_is_in_one_unit_and_conversions_are_told(beijing: xr.Datase
     begin = YEAR + 24 * 60
     clean = told(beijing[[name]].isel(time=slice(YEAR - 24 * 90, 2 * YEAR)), name, 24 * 90)
     assert len(clean) <= {"PM25": 1, "TEMP": 3, "WSPM": 1}[name]  # a frozen counter of repeats told 5, 27 and 11
-    assert not any(sort == "unit" for _, _, sort in clean)
+    assert not any(change_type == "unit" for _, _, change_type in clean)
     factor, offset = {"TEMP": (1.8, 32.0), "PM25": (0.001, 0.0), "WSPM": (3.6, 0.0)}[name]
     part = beijing[[name]].isel(time=slice(begin - 24 * 90, begin + 24 * 20)).copy(deep=True)
     part[name].values[24 * 95:, 3] = factor * part[name].values[24 * 95:, 3] + offset
@@ -129,7 +131,7 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
         labels += sum(int(score.labels[1]) for score in tick.scores)
         loop = Loop.resume(loop.state(), watched, policy, lambda version: beginning.base)  # type: ignore[arg-type]
     found = [one for one in loop.episodes_by_id.values() if says in one.alarm.what]
-    assert len(found) == 1 and found[0].sort == "health" and found[0].count == 1
+    assert len(found) == 1 and found[0].change_type == "health" and found[0].count == 1
     assert found[0].nodes == nodes and abs(found[0].since - panel["time"].values[24 * since]) <= 13 * HOUR
     assert not any(act is not None and act.episode == found[0].id for act in acts)
     if fault in ("stuck", "fahrenheit"):

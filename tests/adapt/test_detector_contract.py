@@ -22,6 +22,8 @@ from terracast.adapt.monitoring.detection.detector import (
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2018-01-01", "ns")
 OWN = "tests.adapt.own_detector:Chart"
@@ -106,7 +108,7 @@ def test_what_each_finds_is_placed_named_and_folded_as_any_change(fitted: Callab
         clues += (new := [one for one in found if one.time >= times[24 * 90]])
         opened += episodes.fold(times[row + 23], new)
     assert opened and opened[0].opened <= times[24 * 90] + 21 * DAY
-    assert opened[0].nodes == ("c",) and opened[0].sort == "level"
+    assert opened[0].nodes == ("c",) and opened[0].change_type == "level"
     assert abs(max(clues, key=lambda one: one.strength).since - times[24 * 90]) <= 3 * DAY
 
 
@@ -124,7 +126,7 @@ def test_how_it_is_fed_and_restarted_changes_nothing(fitted: Callable[[str], Mon
         parted = Monitor.restore(parted.state())
     assert found == list(expected)
     same_trees(whole.state(), parted.state())
-    assert [one for one in expected if one.sort != "health"] == list(bulk_replay(fitted(name), times, residuals))
+    assert [one for one in expected if one.change_type != "health"] == list(bulk_replay(fitted(name), times, residuals))
 
 
 def test_an_entry_point_names_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:

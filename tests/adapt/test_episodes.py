@@ -17,8 +17,8 @@ START = np.datetime64("2015-03-04T06", "ns")
 DAY = np.timedelta64(1, "D")
 
 
-def clue(at, node="a", sort="level", strength=1.0):
-    return Evidence(at, at - 2 * DAY, (node,), sort, "up", strength, "silent" if sort == "health" else "")
+def clue(at, node="a", change_type="level", strength=1.0):
+    return Evidence(at, at - 2 * DAY, (node,), change_type, "up", strength, "silent" if change_type == "health" else "")
 
 
 @given(st.lists(st.tuples(st.integers(0, 71), st.sampled_from("abcdef"), st.floats(0.1, 9.0)), min_size=1, max_size=80))
@@ -83,16 +83,16 @@ def test_another_change_after_a_quiet_while_is_another_episode():
     episodes = Episodes(2 * DAY, 6 * DAY)
     (first,) = episodes.fold(START, [clue(START)])
     episodes.fold(START + 3 * DAY, [])
-    closed, second = episodes.fold(START + 4 * DAY, [clue(START + 4 * DAY, sort="relation")])
+    closed, second = episodes.fold(START + 4 * DAY, [clue(START + 4 * DAY, change_type="relation")])
     assert (closed.id, closed.phase) == (first.id, "closed")
-    assert second.id != first.id and (second.phase, second.sort) == ("opened", "relation")
-    (same,) = episodes.fold(START + 5 * DAY, [clue(START + 5 * DAY, sort="scale")])
+    assert second.id != first.id and (second.phase, second.change_type) == ("opened", "relation")
+    (same,) = episodes.fold(START + 5 * DAY, [clue(START + 5 * DAY, change_type="scale")])
     assert same.id == second.id, "while evidence goes on, all of it is of one change"
 
 
 def test_an_outage_is_its_own_episode():
     episodes = Episodes(2 * DAY, name="air")
-    opened = episodes.fold(START, [clue(START), clue(START, sort="health")])
+    opened = episodes.fold(START, [clue(START), clue(START, change_type="health")])
     assert sorted(one.id for one in opened) == ["air-2015-03-04T06", "air-health-2015-03-04T06"]
 
 
@@ -126,11 +126,11 @@ def test_a_saved_episode_goes_on_the_same():
 
 def test_weeks_outvote_the_wildest_day_and_the_count_survives_a_restart():
     episodes = Episodes(3 * DAY, name="air")
-    for day, (sort, strength) in enumerate([("level", 1.2), ("scale", 2.0), ("level", 1.5), ("level", 1.4)]):
-        episodes.fold(START + day * DAY, [clue(START + day * DAY, sort=sort, strength=strength)])
+    for day, (change_type, strength) in enumerate([("level", 1.2), ("scale", 2.0), ("level", 1.5), ("level", 1.4)]):
+        episodes.fold(START + day * DAY, [clue(START + day * DAY, change_type=change_type, strength=strength)])
         episodes = Episodes.restore(unpack(pack(episodes.state())))
     (one,) = episodes.active()
-    assert one.sort == "level" and one.strength == 2.0 and one.by_sort["level"].strongest.strength == 1.5
+    assert one.change_type == "level" and one.strength == 2.0 and one.by_type["level"].strongest.strength == 1.5
 
 
 WATCHED = ("error", "input", "calibration")
@@ -139,30 +139,31 @@ SAID = {"level": "reads clearly above forecast", "input": "look unusual. Their l
 DETAILS = {"input": {"features": "level lies 2 deviations above normal"}, "calibration": {"now": 61, "before": 80}}
 
 
-def heard(*sorts, watched=WATCHED):
+def heard(*change_types, watched=WATCHED):
     episodes = Episodes(3 * DAY, name="air", watched=watched)
-    for day, sort in enumerate(sorts):
+    for day, change_type in enumerate(change_types):
         at = START + day * DAY
-        episodes.fold(at, [Evidence(at, at, ("a",), sort, "up", 1.5, "silent" if sort == "health" else "",
-                                    DETAILS.get(sort, {}))])
+        episodes.fold(at, [Evidence(at, at, ("a",), change_type, "up", 1.5, "silent" if change_type == "health" else "",
+                                    DETAILS.get(change_type, {}))])
         episodes = Episodes.restore(unpack(pack(episodes.state())))
     return episodes.active()[0]
 
 
-@pytest.mark.parametrize(("sorts", "says", "costs"), [
+@pytest.mark.parametrize(("change_types", "says", "costs"), [
     (("level",), "so what they say about the target has changed", 0),
     (("input",), "so the forecast copes and nothing is trained for it", None),
     (("input", "level"), "such conditions are new to the forecaster", 1),
     (("input", "calibration"), "the intervals do not hold there", 1),
     (("calibration",), "only the width of the intervals no longer fits", 0),
     (("input", "input", "calibration", "level"), "such conditions are new to the forecaster", 2)])
-def test_an_episode_says_which_kinds_spoke_and_what_that_means(sorts, says, costs):
-    one = heard(*sorts)
-    assert says in one.alarm.meaning and set(one.channels) == {"error" if sort == "level" else sort for sort in sorts}
-    assert all(SAID[sort] in one.alarm.what for sort in sorts)
+def test_an_episode_says_which_kinds_spoke_and_what_that_means(change_types, says, costs):
+    one = heard(*change_types)
+    assert says in one.alarm.meaning
+    assert set(one.channels) == {"error" if name == "level" else name for name in change_types}
+    assert all(SAID[change_type] in one.alarm.what for change_type in change_types)
     assert one.performance_loss_since == (None if costs is None else START + costs * DAY)
     assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
-    assert one.sort == ("level" if "level" in sorts else one.sort)  # what errors say names it
+    assert one.change_type == ("level" if "level" in change_types else one.change_type)  # what errors say names it
 
 
 def test_what_was_not_watched_is_not_said_to_be_steady():

@@ -32,9 +32,9 @@ def test_cheapest_suited_rung_first_and_only_with_labels() -> None:
     assert LADDER.choose(AT + 2 * DAY, EPISODE, NOW, ()).step is None
     chosen = LADDER.choose(AT + 4 * DAY, EPISODE, NOW, ()).step
     assert chosen is not None and chosen.rung == "output"
-    wide = LADDER.choose(AT + 4 * DAY, replace(EPISODE, sort="scale"), NOW, ()).step
+    wide = LADDER.choose(AT + 4 * DAY, replace(EPISODE, change_type="scale"), NOW, ()).step
     assert wide is not None and wide.rung == "intervals"
-    large = LADDER.choose(AT + 30 * DAY, replace(EPISODE, by_sort=found(6.0)), NOW, ()).step
+    large = LADDER.choose(AT + 30 * DAY, replace(EPISODE, by_type=found(6.0)), NOW, ()).step
     assert large is not None and large.rung == "adapter"
 
 
@@ -51,7 +51,7 @@ def test_it_climbs_only_when_the_rung_below_did_not_bring_the_error_back() -> No
 
 def test_outages_calm_errors_and_empty_purses_are_left_alone() -> None:
     later = AT + 30 * DAY
-    assert LADDER.choose(later, replace(EPISODE, sort="health"), NOW, ()).step is None
+    assert LADDER.choose(later, replace(EPISODE, change_type="health"), NOW, ()).step is None
     assert LADDER.choose(later, EPISODE, Situation(1.02, DAY), ()).step is None
     assert LADDER.choose(later, EPISODE, Situation(float("nan"), DAY), ()).step is None
     assert LADDER.choose(later, EPISODE, Situation(1.6, DAY, seconds_left=0.5), ()).step is None
@@ -71,7 +71,7 @@ def test_receipts_measure_the_gain_afterwards_and_survive_json() -> None:
 
 @given(st.floats(0.5, 5.0), st.floats(0.1, 10.0), st.integers(0, 60), st.floats(0.0, 100.0))
 def test_whatever_comes_a_step_is_affordable_and_explained(ratio: float, size: float, age: int, purse: float) -> None:
-    choice = LADDER.choose(AT + age * DAY, replace(EPISODE, by_sort=found(size)), Situation(ratio, DAY, purse), ())
+    choice = LADDER.choose(AT + age * DAY, replace(EPISODE, by_type=found(size)), Situation(ratio, DAY, purse), ())
     assert choice.why
     if choice.step is not None:
         assert choice.step.seconds <= purse and choice.step.needs <= (age - 1) * DAY and ratio > 1

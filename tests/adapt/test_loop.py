@@ -27,6 +27,8 @@ from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.city import simulate_city
 from terracast.streams.known import Recorded
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2023-02-05", "ns")
 

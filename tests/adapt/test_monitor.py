@@ -15,6 +15,8 @@ from terracast.adapt.monitoring.monitor import Monitor, MonitorError
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
 from terracast.stats.block_bootstrap import circular_block_rows
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 NAMES = tuple("abcdef")
 
@@ -55,14 +57,14 @@ def test_false_alarms_keep_the_promise(fitted):
     assert episodes / months <= 1.3  # promised 1; a Poisson count of 36 is rarely above 46
 
 
-@pytest.mark.parametrize(("change", "sort", "direction"), [
+@pytest.mark.parametrize(("change", "change_type", "direction"), [
     (lambda x: x + 1.2, "level", "up"), (lambda x: x - 1.2, "level", "down"), (lambda x: x * 2.2, "scale", "wider")])
-def test_finds_what_changed_where_and_since_when(fitted, change, sort, direction):
+def test_finds_what_changed_where_and_since_when(fitted, change, change_type, direction):
     state, start = fitted
     monitor = Monitor.restore(state)
     times, residuals = later(start, 21, 60)
     onset = 30 * 24
-    assert not any(one.sort != "health" and one.time > times[onset - 72] for one in
+    assert not any(one.change_type != "health" and one.time > times[onset - 72] for one in
                    Monitor.restore(state).observe(times[:onset], residuals[:onset]))
     residuals[onset:, 2] = change(residuals[onset:, 2])
     episodes, opened = Episodes(14 * DAY, name="air-PM25"), None
@@ -72,10 +74,10 @@ def test_finds_what_changed_where_and_since_when(fitted, change, sort, direction
             opened = opened or episode
     assert opened is not None and opened.opened <= times[onset] + 14 * DAY
     (episode,) = episodes.active()
-    assert "c" in opened.nodes and episode.sort == sort  # one wild day may look like a step
+    assert "c" in opened.nodes and episode.change_type == change_type  # one wild day may look like a step
     assert abs(opened.since - times[onset]) <= 6 * DAY
     clue = max((one for one in _all(state, times, residuals, onset) if one.nodes == ("c",)), key=lambda e: e.strength)
-    assert clue.sort == sort and clue.direction == direction
+    assert clue.change_type == change_type and clue.direction == direction
 
 
 def _all(state, times, residuals, onset):
@@ -87,14 +89,14 @@ def test_a_change_common_to_all_is_seen(fitted):
     times, residuals = later(start, 22, 40)
     residuals[20 * 24:] += 1.5
     found = _all(state, times, residuals, 20 * 24)
-    assert any(one.nodes == NAMES and one.sort == "level" for one in found)
+    assert any(one.nodes == NAMES and one.change_type == "level" for one in found)
 
 
 @pytest.mark.parametrize("hidden", ["nan rows", "no rows"])
 def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     state, start = fitted
     times, residuals = later(start, 24, 30)
-    calm = [one for one in Monitor.restore(state).observe(times, residuals) if one.sort != "health"]
+    calm = [one for one in Monitor.restore(state).observe(times, residuals) if one.change_type != "health"]
     out = slice(10 * 24, 14 * 24)
     keep = np.ones(len(times), bool)
     if hidden == "nan rows":
@@ -106,7 +108,7 @@ def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     reported = np.isfinite(residuals[keep])
     reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
     (ticket,) = reports.update(times[keep], reported)
-    assert (ticket.sort, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
+    assert (ticket.change_type, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
     assert ticket.since == times[10 * 24] - HOUR
 
 
@@ -144,7 +146,7 @@ def test_a_replay_says_what_the_loop_would(fitted):
     residuals[700:, :] -= 1.5
     residuals[400:460, 3] = np.nan
     said = bulk_replay(Monitor.restore(state), times, residuals)
-    assert said == tuple(one for one in Monitor.restore(state).observe(times, residuals) if one.sort != "health")
+    assert said == tuple(one for one in Monitor.restore(state).observe(times, residuals) if one.change_type != "health")
     assert said and max(one.e_value for one in said) > 1e4
 
 
@@ -188,7 +190,7 @@ def test_other_clocks():
         times = np.datetime64("2020-01-01", "ns") + np.arange(rows) * step
         monitor = Monitor.fit(draws.normal(size=(rows, 1)), times, seed=0)
         values = draws.normal(size=(rows, 1)) + 5
-        assert any(one.sort == "level" for one in monitor.observe(times[-1] + (times - times[0]) + step, values))
+        assert any(one.change_type == "level" for one in monitor.observe(times[-1] + (times - times[0]) + step, values))
 
 
 def test_parts_by_hand():

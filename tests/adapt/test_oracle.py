@@ -25,6 +25,8 @@ from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.known import Recorded
 from tests.adapt.constant import Constant
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 
 

@@ -23,6 +23,8 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.streams.known import Recorded
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2021-01-01", "ns")
 

@@ -26,7 +26,7 @@ def test_a_re_wiring_is_one_ticket_and_then_normal():
         told += wiring.update(START + day * DAY, values)
         wiring = Rewiring.restore(wiring.state())
     (ticket,) = told
-    assert ticket.sort == "health" and ticket.ticket == "wiring" and ticket.nodes == ("a", "b", "c")
+    assert ticket.change_type == "health" and ticket.ticket == "wiring" and ticket.nodes == ("a", "b", "c")
     assert ticket.since == START + 20 * DAY and "a and c now show the same" in ticket.details["change"]
 
 

@@ -26,6 +26,8 @@ from terracast.stfm.base.model import Base
 from terracast.stfm.serialization import load, save
 from tests.adapt.small_networks import HOUR, network, panel, random_adapter, request, small_task
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_merged_adapter_says_what_the_functional_one_says(tmp_path: Path) -> None:
     made = network()

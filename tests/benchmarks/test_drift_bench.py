@@ -38,8 +38,8 @@ def small(tmp_path_factory):
 def test_plants_do_what_they_say():
     values, expected = np.arange(12.0).reshape(6, 2), np.zeros((6, 2))
     deviation = np.array([1.0, 10.0])
-    said = {sort: Plant(sort, (1,), 0.5).into(values, expected, expected + 1, deviation)
-            for sort in ("shift", "variance", "spread", "freeze", "ramp", "phase")}
+    said = {change_type: Plant(change_type, (1,), 0.5).into(values, expected, expected + 1, deviation)
+            for change_type in ("shift", "variance", "spread", "freeze", "ramp", "phase")}
     assert all((one[:, 0] == values[:, 0]).all() for one in said.values())
     assert (said["shift"][:, 1] - values[:, 1]).tolist() == [5.0] * 6
     assert (said["ramp"][:, 1] - values[:, 1]).round(3).tolist() == [0, 1.667, 3.333, 5, 5, 5]

@@ -17,6 +17,8 @@ from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.cost_estimate import estimate_cost
 from terracast.causal.search.settings import Search
 
+pytestmark = pytest.mark.integration
+
 
 def ready(series: int, steps: int) -> Prepared:
     values, _ = world(series, steps, 0)

@@ -18,6 +18,8 @@ from terracast.causal.knowledge import Knowledge
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.search.engine import Search, search_links
 
+pytestmark = pytest.mark.integration
+
 GAP = 999.0
 
 

@@ -69,17 +69,17 @@ def test_a_steady_world_searched_window_by_window_stays_calm() -> None:
 LINK = (0, 2, 2, -0.4)
 
 
-@pytest.mark.parametrize(("before", "after", "sort", "words"), [
+@pytest.mark.parametrize(("before", "after", "change_type", "words"), [
     ([], [LINK], "appeared", "New: rain drives flow after 2 hours."),
     ([LINK], [], "vanished", "No longer found: that rain drives flow after 2 hours."),
     ([LINK], [(2, 0, 2, -0.4)], "turned", "Turned round: now flow drives rain after 2 hours; before, rain drove flow."),
     ([LINK], [(0, 2, 1, -0.4)], "changed lag", "rain now acts on flow after 1 hour; it was 2 hours."),
     ([LINK], [(0, 2, 2, -0.9)], "changed strength", "The link from rain to flow changed its strength")])
-def test_a_switched_edge_is_found_and_named(before: list, after: list, sort: str, words: str) -> None:
+def test_a_switched_edge_is_found_and_named(before: list, after: list, change_type: str, words: str) -> None:
     other = [(1, 3, 1, 0.4)]
     prepared = simulated(4800, 1, before + other, after + other)
     alarms = graph_alarms(window_graphs(prepared, FIND, windows=12))
-    assert [one.change.sort for one in alarms] == [sort]
+    assert [one.change.change_type for one in alarms] == [change_type]
     alarm = alarms[0]
     assert alarm.sentences[0].startswith(words) and alarm.p_value <= 0.02
     assert abs(alarm.since - prepared.time[2400]) <= np.timedelta64(400, "h")

@@ -10,6 +10,8 @@ from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.settings import Search
 
+pytestmark = pytest.mark.integration
+
 RAIN, FLOW, DUST = Series("weather", "rain"), Series("traffic", "flow"), Series("air", "pm25")
 
 

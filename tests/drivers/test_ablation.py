@@ -19,6 +19,8 @@ from terracast.stfm.forecaster import Capabilities, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.known import Recorded, known_after
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01", "ns")
 RAIN, FOG, DUST = Series("weather", "rain"), Series("weather", "fog"), Series("air", "dust")

@@ -11,6 +11,8 @@ from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.driver_watch import DriverWatch
 from terracast.drivers.paired_e_process import PairedEProcess, PairedError, block_length
 
+pytestmark = pytest.mark.integration
+
 RAIN, WIND, DUST, FLOW = (Series("weather", "rain"), Series("weather", "wind"), Series("air", "dust"),
                           Series("traffic", "flow"))
 

@@ -34,7 +34,7 @@ def cut(prepared: Prepared, first: int, last: int) -> Prepared:
 def test_a_switched_link_is_told_once() -> None:
     made = world(130, switch=60)
     story = GraphHistory().continued(made, FIND, SPAN, "k")
-    assert [one.change.sort for one in story.alarms] == ["vanished"] and len(story.news) == 1
+    assert [one.change.change_type for one in story.alarms] == ["vanished"] and len(story.news) == 1
     assert abs(story.alarms[0].since - (START + np.timedelta64(60, "D"))) <= np.timedelta64(10, "D")
     assert "evidence, not certainty" in story.alarms[0].sentences[2]
     again = story.continued(made, FIND, SPAN, "k")  # no window has been completed since

@@ -71,7 +71,7 @@ def report() -> Report:
         alarms=(AlarmRow("E-1", "Forecasts are too low.", "Dongsi, since 3 March.", "Version 4 was made.",
                          at("2015-03-03"), at("2015-03-12")),
                 AlarmRow("E-2", "The sensor is stuck.", "Guanyuan, since 10 July.", "A ticket was written.",
-                         at("2015-07-10"), sort="health")),
+                         at("2015-07-10"), change_type="health")),
         false_alarms_per_month=1.0,
         versions=(VersionRow("4", ("champion",), "E-1", "Accepted after 9 days.", 0.062),
                   VersionRow("3", ("previous",))),
@@ -200,7 +200,7 @@ def test_hostile_names_are_text(browser: object, tmp_path: Path, positions: bool
         "</svg>", '<image href="http://example.org/x.png"/></svg>')
     hostile = replace(full, title=HOSTILE, target=HOSTILE, units=HOSTILE, headline=(HOSTILE,), nodes=nodes,
                       timeline=replace(full.timeline, events=events, lead=HOSTILE),
-                      alarms=(AlarmRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, at("2015-03-03"), sort=HOSTILE),),
+                      alarms=(AlarmRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, at("2015-03-03"), change_type=HOSTILE),),
                       versions=(VersionRow(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE),),
                       reasons=Reasons(drawing, (link,), (HOSTILE,), HOSTILE),
                       outlook=Outlook((fan(HOSTILE),), at("2015-07-19")),

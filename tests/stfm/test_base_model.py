@@ -20,6 +20,8 @@ from terracast.stfm.forecaster import ForecastError, Request
 from terracast.stfm.serialization import load, save
 from tests.stfm.base_panels import HOUR, panel
 
+pytestmark = pytest.mark.integration
+
 SMALL = Plan(steps=6, worlds=3, fresh=2, nodes=4, length=700, size=Size(width=32, layers=2, heads=2, inducing=4))
 
 

@@ -14,6 +14,8 @@ import xarray as xr
 from terracast.stfm.forecaster import ForecastError, Request, Trainable
 from terracast.stfm.mlp.forecaster import NativeModel
 
+pytestmark = pytest.mark.integration
+
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2021-01-01", "ns")
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"

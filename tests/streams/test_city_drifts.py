@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from terracast.streams.city import PlantedDrift, Reporting, Shock, simulate_city
-from terracast.streams.city.drifts import SORTS as DRIFT_SORTS
-from terracast.streams.city.faults import SORTS as FAULT_SORTS
+from terracast.streams.city.drifts import CHANGE_TYPES
+from terracast.streams.city.faults import FAULT_TYPES
 
 HOUR = np.timedelta64(1, "h")
 PERFECT = Reporting(late_share=0, gap_share=0, revised_share={})
@@ -25,13 +25,13 @@ def calm():
     return city_of()
 
 
-def drifted(sort, domain="air", variable="pm25", nodes=SOME, size=1.0, driver=""):
-    return city_of(PlantedDrift(sort, domain, variable, nodes, FROM, UNTIL, size, driver))
+def drifted(change_type, domain="air", variable="pm25", nodes=SOME, size=1.0, driver=""):
+    return city_of(PlantedDrift(change_type, domain, variable, nodes, FROM, UNTIL, size, driver))
 
 
-@pytest.mark.parametrize("sort, size", [("level", 1.0), ("scale", 0.8), ("trend", 1.5), ("seasonality", 5.0)])
-def test_drift_of_values_leaves_all_else_to_the_bit(calm, sort, size):
-    city = drifted(sort, size=size)
+@pytest.mark.parametrize("change_type, size", [("level", 1.0), ("scale", 0.8), ("trend", 1.5), ("seasonality", 5.0)])
+def test_drift_of_values_leaves_all_else_to_the_bit(calm, change_type, size):
+    city = drifted(change_type, size=size)
     for domain, panel in city.panels.items():
         for name in panel:
             changed = panel[name].values != calm.panels[domain][name].values
@@ -100,10 +100,10 @@ def response(drifts, at, effect="no2", cause="traffic.volume", lag=1):
     return np.log(shocked.panels["air"][effect].sel(after) / quiet.panels["air"][effect].sel(after))
 
 
-@pytest.mark.parametrize("sort, size, left", [("relation", -0.6, 0.4), ("relation", 0.5, 1.5),
+@pytest.mark.parametrize("change_type, size, left", [("relation", -0.6, 0.4), ("relation", 0.5, 1.5),
                                               ("lost_driver", 1.0, 0.0)])
-def test_drift_of_the_law_changes_what_the_driver_does(sort, size, left):
-    drift = PlantedDrift(sort, "air", "no2", SOME, FROM, UNTIL, size, "traffic.volume")
+def test_drift_of_the_law_changes_what_the_driver_does(change_type, size, left):
+    drift = PlantedDrift(change_type, "air", "no2", SOME, FROM, UNTIL, size, "traffic.volume")
     during, before = np.datetime64("2023-03-01T08"), np.datetime64("2023-02-01T08")
     named = np.isin(response((), during).node.values, SOME)
     np.testing.assert_allclose(response((drift,), before), response((), before), rtol=1e-9)
@@ -146,8 +146,8 @@ def test_lost_driver_leaves_the_level_but_not_the_dependence(calm):
 
 def test_default_plan_has_every_sort_after_a_calm_start():
     city = simulate_city(seed=7)
-    assert {drift.sort for drift in city.drifts} == set(DRIFT_SORTS)
-    assert {fault.sort for fault in city.faults} == set(FAULT_SORTS)
+    assert {drift.change_type for drift in city.drifts} == set(CHANGE_TYPES)
+    assert {fault.fault_type for fault in city.faults} == set(FAULT_TYPES)
     begin, end = city.panels["air"].time.values[[0, -1]]
     spans = sorted((change.start, change.end) for change in (*city.drifts, *city.faults))
     assert spans[0][0] >= begin + 100 * 24 * HOUR

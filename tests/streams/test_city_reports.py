@@ -76,19 +76,19 @@ def test_revisions_restore_the_world_and_come_after_the_report():
 FROM, UNTIL = np.datetime64("2023-01-08"), np.datetime64("2023-01-12")
 
 
-def faulty_and_calm(sort, size=1.0, nodes=("air-03", "air-05"), reporting=PERFECT):
-    fault = PlantedFault(sort, "air", "no2", nodes, FROM, UNTIL, size)
+def faulty_and_calm(fault_type, size=1.0, nodes=("air-03", "air-05"), reporting=PERFECT):
+    fault = PlantedFault(fault_type, "air", "no2", nodes, FROM, UNTIL, size)
     city = simulate_city(days=20, drifts=(fault,), reporting=reporting)
     calm = simulate_city(days=20, drifts=(), reporting=reporting)
-    assert [(one.sort, one.nodes) for one in city.faults] == [(sort, nodes)]
+    assert [(one.fault_type, one.nodes) for one in city.faults] == [(fault_type, nodes)]
     assert city.drifts == ()
     return city, calm
 
 
-@pytest.mark.parametrize("sort, size", [("outage", 1.0), ("stuck", 1.0), ("unit", 0.523), ("clock", 3.0),
+@pytest.mark.parametrize("fault_type, size", [("outage", 1.0), ("stuck", 1.0), ("unit", 0.523), ("clock", 3.0),
                                         ("clock", -2.0)])
-def test_faults_touch_only_the_reports_they_name(sort, size):
-    city, calm = faulty_and_calm(sort, size, reporting=Reporting())
+def test_faults_touch_only_the_reports_they_name(fault_type, size):
+    city, calm = faulty_and_calm(fault_type, size, reporting=Reporting())
     touched = city.panels["air"].no2.copy(data=np.zeros(city.panels["air"].no2.shape))
     touched.loc[{"time": slice(FROM, UNTIL - HOUR), "node": ["air-03", "air-05"]}] = 1
     for domain, panel in city.panels.items():

@@ -15,6 +15,8 @@ from terracast.streams.even_history import EvenHistory
 from terracast.streams.known import Recorded, known_after
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC")
 ANCHORS = st.datetimes(pd.Timestamp("1950-01-01").to_pydatetime(), pd.Timestamp("2040-01-01").to_pydatetime())
 FIXED = ("1s", "90s", "10min", "1h", "6h", "1D", "7D", "365D")

@@ -61,7 +61,7 @@ def test_ozone_stuck_at_dongsi(beijing: xr.Dataset) -> None:
     assert above.sum() == 16
     assert ((has(span, "stuck") | has(span, "saturated") | has(span, "spike")) & above).sum() >= 14
     assert has(span, "stuck").sum() == 12  # the last twelve hours stand at 1071.0 exactly
-    own = [one for one in tickets(flagged.hindsight()) if one.sort == "stuck" and one.nodes == ("Dongsi",)]
+    own = [one for one in tickets(flagged.hindsight()) if one.fault_type == "stuck" and one.nodes == ("Dongsi",)]
     assert any(one.end == end and one.start >= start for one in own)
     assert not has(flagged.first["O3"].sel(node="Dongsi", time=slice(start, "2013-08-16T18")), "stuck").any()
 
@@ -181,7 +181,7 @@ def test_flags_carry_cf_attributes_and_fold_into_tickets() -> None:
     assert flags["x"].dtype == np.uint16 and flags["x"].dims == ("time", "node")
     assert dict(zip(attrs["flag_meanings"].split(), attrs["flag_masks"].tolist(), strict=True))["outage"] == 2
     assert attrs["flag_meanings"].split() == list(LABELS) and max(attrs["flag_masks"]) == int(Label.REVISED)
-    found = [one for one in tickets(flags) if one.sort == "outage"]
+    found = [one for one in tickets(flags) if one.fault_type == "outage"]
     assert [(one.nodes, one.cells) for one in found] == [(("n0", "n1"), 40)]
     assert found[0].words == ("n0 and n1 sent no x from 2020-01-02 06:00 to 2020-01-03 01:00. The data are missing; "
                               "the world need not have changed.")

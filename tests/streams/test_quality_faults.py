@@ -15,6 +15,8 @@ from terracast.streams.known import known_after
 from terracast.streams.quality import QualitySettings, judge
 from terracast.streams.quality.labels import bit
 
+pytestmark = pytest.mark.integration
+
 BEIJING = Path(__file__).parents[2].parent / "shared" / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 
 
@@ -25,7 +27,7 @@ def test_matrix_on_the_city(capsys: pytest.CaptureFixture[str]) -> None:
     table = confusion(rows)
     with capsys.disabled():
         print("\n" + table_of(rows))
-    assert all(table.loc[sort, sort] >= 0.8 for sort in table.index), table.to_string()
+    assert all(table.loc[fault_type, fault_type] >= 0.8 for fault_type in table.index), table.to_string()
     assert sum(rates.values()) <= 0.3
     said = answer(bench, "city", rows, rates, "terracast bench quality")
     assert list(said) == ["bench", "data", "protocol", "rows", "summary", "command"]
@@ -42,7 +44,7 @@ def test_matrix_on_beijing(capsys: pytest.CaptureFixture[str]) -> None:
     table = confusion(rows)
     with capsys.disabled():
         print("\n" + table_of(rows))
-    diagonal = [float(table.loc[sort, sort]) for sort in table.index]
+    diagonal = [float(table.loc[fault_type, fault_type]) for fault_type in table.index]
     assert np.mean(diagonal) >= 0.9 and min(diagonal) >= 0.6, table.to_string()  # few of each here
 
 
@@ -59,7 +61,7 @@ def test_faults_of_the_city_are_told_from_its_drifts() -> None:
             nodes = np.isin(panel["node"].values, change.nodes)
             mask = flags[change.variable].values[np.ix_(rows, nodes)]
             if change in city.faults:
-                assert ((mask & bit(wanted[change.sort])) > 0).mean() >= 0.6, change
+                assert ((mask & bit(wanted[change.fault_type])) > 0).mean() >= 0.6, change
             else:
                 drifted.append(float(((mask & sum(bit(label) for label in wanted if label != "outage")) > 0).mean()))
     assert np.mean(drifted) <= 0.05  # an hour in twenty of the drifts, at most, is taken for a fault

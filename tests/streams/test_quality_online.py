@@ -14,6 +14,8 @@ from terracast.streams.quality.labels import bit
 from terracast.streams.quality.online import QualityControl, Screened
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 DAYS, BEGIN = 45, 30
 

@@ -22,6 +22,8 @@ from terracast.streams.sources.inbox import InboxSource
 from terracast.streams.store import Store
 from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
 
+pytestmark = pytest.mark.integration
+
 TOKEN = "a-token-of-some-length"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 END = np.datetime64("2100-01-01")

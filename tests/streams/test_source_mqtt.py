@@ -20,7 +20,8 @@ from terracast.streams.sources.mqtt import NOT_JSON, MqttSource
 from terracast.streams.store import Store
 from tests.streams.servers import MOSQUITTO, ROOT, free_port, mosquitto, stop
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")
+pytestmark = [pytest.mark.integration,
+              pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt-get install mosquitto)")]
 END = np.datetime64("2100-01-01")
 NOW = np.datetime64("2020-02-01T00:00", "ns")
 HOURLY = Terms("air", pd.Timedelta("1h"), delay=pd.Timedelta("1h"))

@@ -20,6 +20,8 @@ from terracast.streams.sources.sql import SqlSource
 from terracast.streams.store import Store
 from tests.streams.servers import POSTGRES, ROOT, postgres, stop
 
+pytestmark = pytest.mark.integration
+
 END, NOW = np.datetime64("2100-01-01"), np.datetime64("2020-02-01", "ns")
 AIR = Terms("air", pd.Timedelta("1h"), variables=("no2",), delay=pd.Timedelta("1h"), units={"no2": "ug m-3"})
 TABLE = """create table readings (id {identity}, time {stamp} not null, node text not null, no2 {number},

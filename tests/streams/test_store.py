@@ -16,6 +16,8 @@ from terracast.streams.errors import PanelError, StoreError
 from terracast.streams.known import Recorded, known_after
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 HOUR = np.timedelta64(1, "h").astype("timedelta64[ns]")
 START = np.datetime64("2020-01-01T00:30", "ns")
 LAST = START + 1000 * HOUR

@@ -17,6 +17,8 @@ from terracast.streams.storage.check import check
 from terracast.streams.storage.tree import pack
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01", "ns")
 

@@ -21,6 +21,8 @@ from terracast.streams.storage.states import IN_USE, Packs
 from terracast.streams.storage.tree import pack, parts_of, unpack
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 
 def size_of(folder: Path) -> int:
     return sum((Path(at) / name).stat().st_size for at, _, names in os.walk(folder) for name in names)

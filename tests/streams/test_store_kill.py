@@ -19,6 +19,8 @@ from terracast.streams.known import known_after
 from terracast.streams.storage.check import check
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 START = np.datetime64("2020-01-01", "ns")
 
 # One process: step after step, each ingests the next hour, counts it, moves the cursor, adds a score.

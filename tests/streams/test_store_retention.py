@@ -18,6 +18,8 @@ from terracast.streams.storage.compaction import compact
 from terracast.streams.storage.retention import Expired, Retention, retain
 from terracast.streams.store import Store
 
+pytestmark = pytest.mark.integration
+
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01", "ns")
 LATER = np.datetime64("2100-01-01", "ns")

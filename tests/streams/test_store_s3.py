@@ -23,7 +23,7 @@ from terracast.streams.storage.retention import Retention, retain
 from terracast.streams.store import ConflictError, Store
 from tests.streams.s3_server import INSTALLED, SECRET, s3_server
 
-pytestmark = pytest.mark.skipif(not INSTALLED, reason="moto's S3 server is not installed")
+pytestmark = [pytest.mark.integration, pytest.mark.skipif(not INSTALLED, reason="moto's S3 server is not installed")]
 START = np.datetime64("2020-01-01", "ns")
 HOUR = np.timedelta64(1, "h")
 LATER = np.datetime64("2100-01-01", "ns")

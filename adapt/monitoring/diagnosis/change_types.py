@@ -1,4 +1,4 @@
-"""What: which sort of change explains most of what a node's residual did since it began."""
+"""What: which type of change explains most of what a node's residual did since it began."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Began:
 
 @dataclass(frozen=True)
 class ChangeType:
-    """A sort of change with its direction and its size, in deviations of the residual."""
+    """A type of change with its direction and its size, in deviations of the residual."""
 
     name: str
     direction: str

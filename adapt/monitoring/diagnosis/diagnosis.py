@@ -1,4 +1,4 @@
-"""From flagged streams to a few pieces of evidence: where, since when, what sort, in words."""
+"""From flagged streams to a few pieces of evidence: where, since when, what type, in words."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ class Diagnosis:
             flagged &= of_nodes[2:].max(axis=0) > max(float(of_all.max()), self._threshold)
         if not flagged.any():
             return found
-        sorts = {int(node): self._change_type(int(node), past, moments, of_nodes) for node in np.flatnonzero(flagged)}
-        settled = {node: one for node, one in self._settled(sorts, scores, of_nodes[LOCAL], moved, past,
+        change_types = {int(node): self._change_type(int(node), past, moments, of_nodes)
+                        for node in np.flatnonzero(flagged)}
+        settled = {node: one for node, one in self._settled(change_types, scores, of_nodes[LOCAL], moved, past,
                                                             moments).items()
                    if not ill[node]}
         return found + self._grouped(time, span, past, of_nodes, settled)
@@ -78,34 +79,34 @@ class Diagnosis:
         nodes = len(self._nodes)
         loudest = int(np.argmax(of_nodes[:, node]))
         when = began(past[:, loudest * nodes + node])
-        sort, age = change_type_of(moments[:, :5, node], moments[:, 5:, node])
-        return sort, Began(age, max(age, when.oldest), min(age, when.youngest))
+        change_type, age = change_type_of(moments[:, :5, node], moments[:, 5:, node])
+        return change_type, Began(age, max(age, when.oldest), min(age, when.youngest))
 
-    def _settled(self, sorts: dict[int, tuple[ChangeType, Began]], scores: np.ndarray, strengths: np.ndarray,
+    def _settled(self, change_types: dict[int, tuple[ChangeType, Began]], scores: np.ndarray, strengths: np.ndarray,
                  moved: np.ndarray, past: np.ndarray, moments: np.ndarray) -> dict[int, tuple[ChangeType, Began]]:
         """Level and trend put down to the few nodes whose own move explains the residuals of all.
 
-        A node whose local level moved too may be one of them whatever its sort: inside a region that moves, what its
-        neighbours make one expect is as unheard of as what it does. Where no other is linked to it, its sort stands.
+        A node whose local level moved too may be one of them whatever its type: inside a region that moves, what its
+        neighbours make one expect is as unheard of as what it does. Where no other is linked to it, its type stands.
         """
         nodes = len(self._nodes)
-        levels = [node for node, (sort, _) in sorts.items() if sort.name in ("level", "trend")]
+        levels = [node for node, (change_type, _) in change_types.items() if change_type.name in ("level", "trend")]
         if nodes < 3 or not levels:
-            return sorts
+            return change_types
         part = slice(LOCAL * nodes, (LOCAL + 1) * nodes)
         window = int(np.argmax(np.nan_to_num(np.abs(scores[:, part])).max(axis=1)))
         loud = strengths > self._threshold
-        start = np.array([node in levels or (node in sorts and bool(loud[node])) for node in range(nodes)])
+        start = np.array([node in levels or (node in change_types and bool(loud[node])) for node in range(nodes)])
         weights, own = self._views.weights, moved[window, :nodes]
         # Of what was not clipped: else a large change is as large at the neighbours that it spills over to.
         local = differences(moments[:, 0], WINDOWS[window])[-1]
         culprits = grown(localise(local, weights, self._scan.limits[window, part], start), own, weights)
-        kept = {node: one for node, one in sorts.items() if node not in levels}
+        kept = {node: one for node, one in change_types.items() if node not in levels}
         sure = [node for node in culprits if node in levels]
         for node, amount in culprits.items():
             if node in levels:
-                name, when = sorts[node][0].name, sorts[node][1]
-            elif node not in sorts or weights[node, sure].any() or weights[sure, node].any():
+                name, when = change_types[node][0].name, change_types[node][1]
+            elif node not in change_types or weights[node, sure].any() or weights[sure, node].any():
                 name, when = "level", began(past[:, LOCAL * nodes + node])
             else:
                 continue
@@ -113,29 +114,29 @@ class Diagnosis:
         return kept
 
     def _grouped(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, of_nodes: np.ndarray,
-                 sorts: dict[int, tuple[ChangeType, Began]]) -> list[Evidence]:
+                 change_types: dict[int, tuple[ChangeType, Began]]) -> list[Evidence]:
         """One piece of evidence for all nodes that changed the same way; a step at one and a rise at another of them
         are one change, called after what more of the evidence says."""
         groups: dict[tuple[str, str], list[int]] = {}
-        for node, (sort, _) in sorts.items():
-            family = "level" if sort.name == "trend" else sort.name
-            groups.setdefault((family, sort.direction), []).append(node)
+        for node, (change_type, _) in change_types.items():
+            family = "level" if change_type.name == "trend" else change_type.name
+            groups.setdefault((family, change_type.direction), []).append(node)
         sizes = of_nodes.max(axis=0)
         found = []
         for (_, direction), members in sorted(groups.items()):
             votes: dict[str, float] = {}
             for node in members:
-                votes[sorts[node][0].name] = votes.get(sorts[node][0].name, 0.0) + float(sizes[node])
+                votes[change_types[node][0].name] = votes.get(change_types[node][0].name, 0.0) + float(sizes[node])
             name = max(votes, key=lambda one: votes[one])
-            loudest = max((node for node in members if sorts[node][0].name == name),
+            loudest = max((node for node in members if change_types[node][0].name == name),
                           key=lambda node: float(sizes[node]))
-            sort, when = sorts[loudest]
+            change_type, when = change_types[loudest]
             names = tuple(self._nodes[node] for node in sorted(members))
             strength = float(sizes[members].max())
             streams = int(np.argmax(of_nodes[:, loudest])) * len(self._nodes) + np.array(sorted(members))
             sure = float(self._sure.values(past, streams).max())
-            found.append(self._evidence(time, span, names, ChangeType(name, direction, sort.size), when, strength,
-                                        (sure, len(self._nodes))))
+            common = ChangeType(name, direction, change_type.size)
+            found.append(self._evidence(time, span, names, common, when, strength, (sure, len(self._nodes))))
         return found
 
     def _everywhere(self, time: np.datetime64, span: np.timedelta64, past: np.ndarray, of_all: np.ndarray,
@@ -149,19 +150,20 @@ class Diagnosis:
         before, after = stream[:-when.age], stream[-when.age:]
         step = float(np.nanmean(after) - np.nanmean(before)) if np.isfinite(after).any() else 0.0
         if kind == 1:
-            sort = ChangeType("scale", "wider" if step > 0 else "narrower", abs(step))
+            change_type = ChangeType("scale", "wider" if step > 0 else "narrower", abs(step))
         else:
             jump, rise = (0.0, 0.0) if kind == JUMP else rises(stream)
-            sort = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
+            change_type = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                               "up" if step > 0 else "down", abs(step))
         sure = float(self._sure.values(past, np.array([number]))[0])
-        return self._evidence(time, span, self._nodes, sort, when, float(max(of_all.max(), self._threshold)), (sure, 1))
+        strength = float(max(of_all.max(), self._threshold))
+        return self._evidence(time, span, self._nodes, change_type, when, strength, (sure, 1))
 
-    def _evidence(self, time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], sort: ChangeType,
+    def _evidence(self, time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], change_type: ChangeType,
                   when: Began, strength: float, sure: tuple[float, int]) -> Evidence:
         """``sure``: the e-value, and over how many streams. A change began with the first instant of its block."""
         since, earliest, latest = (time + self._frozen.clock.step - age * span
                                    for age in (when.age, when.oldest, when.youngest))
-        size = sort.size if sort.name in ("level", "trend") else 0.0
-        return Evidence(time, since, nodes, sort.name, sort.direction, strength, size=size, earliest=earliest,
-                        latest=latest, e_value=sure[0], streams=sure[1])
+        size = change_type.size if change_type.name in ("level", "trend") else 0.0
+        return Evidence(time, since, nodes, change_type.name, change_type.direction, strength, size=size,
+                        earliest=earliest, latest=latest, e_value=sure[0], streams=sure[1])

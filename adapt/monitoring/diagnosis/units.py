@@ -51,7 +51,7 @@ class DataUnits(Stateful):
         observed : callable
             Answers the target (time, node) as known now from an instant on.
         """
-        if clue.sort not in MOVED:
+        if clue.change_type not in MOVED:
             return clue
         at = [nodes.index(node) for node in clue.nodes]
         known = [one for one in scale[at] * self.spread[at] if np.isfinite(one)]

@@ -99,15 +99,15 @@ def finding(evidence: Evidence, subject: Subject) -> str:
     >>> print(finding(clue, Subject("NO₂", "ug m-3", 16)))
     NO₂ at Dongsi reads 6.2 µg m⁻³ above forecast. Its mean is 25 % higher than in the four weeks before (20 to 30 %).
     """
-    if evidence.sort == "health":
+    if evidence.change_type == "health":
         return _filled(TICKETS[str(evidence.details.get("form", evidence.ticket))],
                        name=subject.name, who=_names(evidence), **_words(evidence))
     up = evidence.direction in ("up", "wider")
     amount = _amount(evidence.amount, subject.units)
-    told = [_filled(FINDINGS[evidence.sort], name=subject.name, where=where(evidence, subject),
+    told = [_filled(FINDINGS[evidence.change_type], name=subject.name, where=where(evidence, subject),
                     side="above" if up else "below", way="up" if up else "down", more="more" if up else "less",
                     amount=amount, reached="" if evidence.amount is None else f", by now {amount}", **_words(evidence))]
-    if evidence.sort in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
+    if evidence.change_type in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
         told.append(_effect(evidence.effect, subject.units))
     return " ".join(told)
 
@@ -140,7 +140,7 @@ def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetim
     return f"{concerned}It began {when}."
 
 
-def meaning(sorts: Collection[str], watched: Collection[str], subject: Subject, strongest: Evidence) -> str:
+def meaning(change_types: Collection[str], watched: Collection[str], subject: Subject, strongest: Evidence) -> str:
     """What it means which channels spoke, of those that are ``watched``, and how strong the evidence is.
 
     >>> at = np.datetime64("2024-06-20", "ns")
@@ -149,7 +149,7 @@ def meaning(sorts: Collection[str], watched: Collection[str], subject: Subject, 
     The inputs look normal, so what they say about NO₂ has changed, or the sensors have. The evidence is weak: chance \
 alone brings 1 false alarm a month, as set.
     """
-    spoke = {channel_of(sort) for sort in sorts}
+    spoke = {channel_of(change_type) for change_type in change_types}
     if "health" in spoke:
         parts = ["fault", *(["set aside"] if strongest.ticket in FLAGGED else [])]
         return " ".join(_filled(MEANINGS[part]) for part in parts)
@@ -164,7 +164,7 @@ alone brings 1 false alarm a month, as set.
 
 def statistics(evidence: Evidence) -> tuple[str, ...]:
     """The numbers that a finding rests on, a sentence each."""
-    if evidence.sort == "health":
+    if evidence.change_type == "health":
         return ()
     size = f", {evidence.size:.1f} standard deviations" if evidence.size else ""
     told = [f"{evidence.channel.capitalize()}: {evidence.strength:.1f} times the limit{size}."]

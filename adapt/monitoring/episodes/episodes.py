@@ -32,7 +32,7 @@ class EpisodeError(TerracastError):
 
 @dataclass(frozen=True)
 class EvidenceSum(Stateful):
-    """All evidence of one sort, or of one channel: when it ``first`` came and since when it goes on, the sum of its
+    """All evidence of one type, or of one channel: when it ``first`` came and since when it goes on, the sum of its
     strengths², and the ``strongest`` of it."""
 
     first: np.datetime64
@@ -74,21 +74,21 @@ class Episode(Stateful):
     """One change of the world: ``opened`` and ``last_evidence`` are when evidence came, ``since`` when the change
     seems to have begun.
 
-    ``sort`` is one of ``Evidence``'s, such as ``level`` or ``health`` (a data ticket, never drift). ``weights`` holds
-    the strongest evidence of each node; ``count`` how many pieces of evidence were folded in. ``by_sort``: what was
-    found of each sort; that with the most evidence is the episode's, so that one wild day does not name what weeks
+    ``change_type`` is one of ``Evidence``'s, such as ``level`` or ``health`` (a data ticket, never drift). ``weights``
+    holds the strongest evidence of each node; ``count`` how many pieces of evidence were folded in. ``by_type``: what
+    was found of each type; that with the most evidence is the episode's, so that one wild day does not name what weeks
     say otherwise, and what errors say names it before context and intervals do. ``watched``: the channels that could
     have spoken; ``since`` is when what errors and intervals say began, once they spoke.
     """
 
     id: str
-    sort: str
+    change_type: str
     phase: str
     opened: np.datetime64
     since: np.datetime64
     last_evidence: np.datetime64
     weights: Mapping[str, float]
-    by_sort: Mapping[str, EvidenceSum]
+    by_type: Mapping[str, EvidenceSum]
     count: int = 1
     action: str = ""
     watched: tuple[str, ...] = ()
@@ -97,14 +97,14 @@ class Episode(Stateful):
     @property
     def strength(self) -> float:
         """The largest strength of any evidence."""
-        return max(one.strongest.strength for one in self.by_sort.values())
+        return max(one.strongest.strength for one in self.by_type.values())
 
     @property
     def channels(self) -> dict[str, EvidenceSum]:
         """What each channel said, in the order of ``CHANNELS``."""
         found: dict[str, EvidenceSum] = {}
-        for sort, one in self.by_sort.items():
-            channel = channel_of(sort)
+        for change_type, one in self.by_type.items():
+            channel = channel_of(change_type)
             found[channel] = found[channel] + one if channel in found else one
         return {channel: found[channel] for channel in CHANNELS if channel in found}
 
@@ -123,17 +123,17 @@ class Episode(Stateful):
     @property
     def alarm(self) -> Alarm:
         """What it says to a person: what changed, where and since when, what it means, what was done."""
-        own, subject = self.by_sort[self.sort].strongest, self.subject
-        others = [one.strongest for channel, one in self.channels.items() if channel != channel_of(self.sort)]
+        own, subject = self.by_type[self.change_type].strongest, self.subject
+        others = [one.strongest for channel, one in self.channels.items() if channel != channel_of(self.change_type)]
         return Alarm(" ".join(finding(one, subject) for one in (own, *others)),
                      place_and_time(own, self.nodes, self.since, subject),
-                     meaning(self.by_sort, self.watched, subject, own), sentence(self.action or NOT_ACTED),
+                     meaning(self.by_type, self.watched, subject, own), sentence(self.action or NOT_ACTED),
                      tuple(line for one in (own, *others) for line in statistics(one)))
 
     def shown(self, true: Callable[[np.datetime64], np.datetime64]) -> Episode:
         """The same in the stamps that people read (a calendar's months are no even axis); see ``Windows.shown``."""
         return replace(self, opened=true(self.opened), since=true(self.since), last_evidence=true(self.last_evidence),
-                       by_sort={sort: one.shown(true) for sort, one in self.by_sort.items()})
+                       by_type={change_type: one.shown(true) for change_type, one in self.by_type.items()})
 
     def with_action(self, text: str) -> Episode:
         """The same episode, with what was done about it."""
@@ -175,9 +175,9 @@ class Episodes(Stateful):
         before = dict(self._open)
         closed = self._age(now)
         for clue in evidence:
-            family = "health" if clue.sort == "health" else "drift"
+            family = "health" if clue.change_type == "health" else "drift"
             known = self._open.get(family)
-            if known is not None and known.phase == "recovering" and clue.sort not in known.by_sort:
+            if known is not None and known.phase == "recovering" and clue.change_type not in known.by_type:
                 closed.append(replace(known, phase="closed"))  # quiet for a while, then something else: a second change
                 known = None
             self._open[family] = self._opened(now, clue) if known is None else _grown(known, now, clue)
@@ -216,26 +216,28 @@ class Episodes(Stateful):
         return closed
 
     def _opened(self, now: np.datetime64, clue: Evidence) -> Episode:
-        prefix = f"{self.name}-health" if clue.sort == "health" else self.name
-        return Episode(f"{prefix}-{key_text(now)}", clue.sort, "opened", now, clue.since.astype("datetime64[ns]"), now,
-                       dict.fromkeys(clue.nodes, clue.strength), {clue.sort: EvidenceSum.of(now, clue)},
+        prefix = f"{self.name}-health" if clue.change_type == "health" else self.name
+        since = clue.since.astype("datetime64[ns]")
+        return Episode(f"{prefix}-{key_text(now)}", clue.change_type, "opened", now, since, now,
+                       dict.fromkeys(clue.nodes, clue.strength), {clue.change_type: EvidenceSum.of(now, clue)},
                        watched=self.watched, subject=self.subject)
 
 
 def _grown(known: Episode, now: np.datetime64, clue: Evidence) -> Episode:
-    """The episode with one more piece of evidence; the sort with the most evidence names it."""
+    """The episode with one more piece of evidence; the type with the most evidence names it."""
     weights = {**known.weights, **{node: max(known.weights.get(node, 0.0), clue.strength) for node in clue.nodes}}
-    new, by_sort = EvidenceSum.of(now, clue), dict(known.by_sort)
-    by_sort[clue.sort] = by_sort[clue.sort] + new if clue.sort in by_sort else new
-    sort = max(by_sort, key=lambda name: (channel_of(name) == "error", by_sort[name].total, name == known.sort))
+    new, by_type = EvidenceSum.of(now, clue), dict(known.by_type)
+    by_type[clue.change_type] = by_type[clue.change_type] + new if clue.change_type in by_type else new
+    change_type = max(by_type, key=lambda name: (channel_of(name) == "error", by_type[name].total,
+                                                 name == known.change_type))
     # Evidence of the instant that opened it belongs to the opening: an alarm storm opens, it does not grow.
     phase = "opened" if known.phase == "opened" and now == known.opened else "growing"
     # A clock that goes back must not make an episode older than its evidence.
     return replace(known, phase=phase, last_evidence=max(now, known.last_evidence), weights=weights,
-                   count=known.count + 1, since=_since(by_sort), sort=sort, by_sort=by_sort)
+                   count=known.count + 1, since=_since(by_type), change_type=change_type, by_type=by_type)
 
 
-def _since(by_sort: Mapping[str, EvidenceSum]) -> np.datetime64:
+def _since(by_type: Mapping[str, EvidenceSum]) -> np.datetime64:
     """Since when it costs something, once labels have spoken: a context may have moved long before."""
-    cost = [one.since for sort, one in by_sort.items() if channel_of(sort) in COSTS]
-    return min(cost or [one.since for one in by_sort.values()])
+    cost = [one.since for change_type, one in by_type.items() if channel_of(change_type) in COSTS]
+    return min(cost or [one.since for one in by_type.values()])

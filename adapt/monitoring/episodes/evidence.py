@@ -19,13 +19,13 @@ COSTS = ("error", "calibration")  # what labels said: only these are losses
 NAMED = 5  # nodes whose names an episode keeps
 
 
-def channel_of(sort: str) -> str:
-    """The channel that names a ``sort``: all sorts that are not a channel of their own are about errors.
+def channel_of(change_type: str) -> str:
+    """The channel that names a ``change_type``: all types that are not a channel of their own are about errors.
 
     >>> channel_of("level"), channel_of("input")
     ('error', 'input')
     """
-    return sort if sort in CHANNELS else "error"
+    return change_type if change_type in CHANNELS else "error"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Evidence(Stateful):
 
     Attributes
     ----------
-    sort : str
+    change_type : str
         ``level`` (errors moved one way: ``up`` or ``down``), ``trend`` (they keep moving), ``scale`` (swings grew or
         shrank), ``seasonality`` (the daily cycle is another), ``relation`` (the node no longer follows its
         neighbours), ``input`` (what the forecaster sees is unlike the reference), ``calibration`` (intervals became
@@ -45,7 +45,7 @@ class Evidence(Stateful):
         Of a data ticket: ``outage``, ``silent``, ``lost driver``, ``appeared``, ``wiring``, ``clock``, or a label of
         ``streams.quality``: ``stuck``, ``unit``, ``range``, ``spike``.
     details : mapping
-        What the sentence of the sort or ticket names besides (``episodes.alarm_text``).
+        What the sentence of the type or ticket names besides (``episodes.alarm_text``).
     size, amount : float, float or None
         How far errors moved: in deviations of the residual, and in the data's units (None: not known).
     effect : Effect, optional
@@ -64,7 +64,7 @@ class Evidence(Stateful):
     time: np.datetime64
     since: np.datetime64
     nodes: tuple[str, ...]
-    sort: str
+    change_type: str
     direction: str
     strength: float
     ticket: str = ""
@@ -82,7 +82,7 @@ class Evidence(Stateful):
     @property
     def channel(self) -> str:
         """``error``, ``input``, ``calibration`` or ``health``."""
-        return channel_of(self.sort)
+        return channel_of(self.change_type)
 
     def kept(self) -> Evidence:
         """As an episode keeps it: a few names stand for a thousand nodes."""

@@ -26,7 +26,7 @@ KINDS = OF_NODES + OF_ALL
 @dataclass(frozen=True)
 class Blocks:
     """``streams`` (block, stream) of the blocks ``numbers``, and the ``moments`` (block, 7, node) that tell what
-    sort of change there was: means of local, expected, local × expected, expected² and local² (without neighbours: own,
+    type of change there was: means of local, expected, local × expected, expected² and local² (without neighbours: own,
     and an expected of nothing), and the daily cycle of local; nothing is clipped in them."""
 
     numbers: np.ndarray

@@ -38,7 +38,7 @@ class GatedCorrection:
     True
     """
 
-    sort: ClassVar[str] = "gated"
+    form: ClassVar[str] = "gated"
 
     def __init__(self, leads: int, nodes: int, rate: Rate | None = None) -> None:
         self.rate = rate or Rate()

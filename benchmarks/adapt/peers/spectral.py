@@ -36,7 +36,7 @@ class SpectralCorrection:
     True
     """
 
-    sort: ClassVar[str] = "spectral"
+    form: ClassVar[str] = "spectral"
 
     def __init__(self, leads: int, nodes: int, tuning: Tuning | None = None) -> None:
         self.tuning, self.leads = tuning or Tuning(), leads
