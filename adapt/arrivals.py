@@ -12,7 +12,7 @@ import numpy as np
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
-from terracast.streams.known import RecordedDomain
+from terracast.streams.bitemporal import RecordedDomain
 
 FEWEST = 2  # as the plain rules want; told again here, since what reads the clock alone must not load models
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from terracast.streams.bitemporal import History
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
-from terracast.streams.known import History
 from terracast.streams.quality.known_flags import KnownFlags
 from terracast.streams.quality.online import Screened
 
@@ -30,8 +30,8 @@ class Moment:
 
     Examples
     --------
-    >>> from terracast.streams.known import Recorded
-    >>> moment = Moment(np.datetime64("2024-01-02"), Recorded({}))
+    >>> from terracast.streams.bitemporal import InMemoryHistory
+    >>> moment = Moment(np.datetime64("2024-01-02"), InMemoryHistory({}))
     >>> str(moment.earlier(np.datetime64("2024-01-01")).now.astype("datetime64[D]"))
     '2024-01-01'
     """
@@ -66,8 +66,9 @@ class Moment:
 def clock(history: History, start: np.datetime64, stop: np.datetime64, cadence: np.timedelta64) -> Iterator[Moment]:
     """Moments from ``start`` to ``stop`` (both included), ``cadence`` apart, in order.
 
-    >>> from terracast.streams.known import Recorded
-    >>> moments = clock(Recorded({}), np.datetime64("2020-01-01"), np.datetime64("2020-01-02"), np.timedelta64(6, "h"))
+    >>> from terracast.streams.bitemporal import InMemoryHistory
+    >>> first, last = np.datetime64("2020-01-01"), np.datetime64("2020-01-02")
+    >>> moments = clock(InMemoryHistory({}), first, last, np.timedelta64(6, "h"))
     >>> len(list(moments))
     5
     """

@@ -19,7 +19,7 @@ from terracast.adapt.promotion.policy import Policy
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.seasonal_naive import SeasonalNaive
-from terracast.streams.known import History
+from terracast.streams.bitemporal import History
 
 WEEK, WEEKLY = pd.Timedelta("7D"), "seasonal-naive-week"
 

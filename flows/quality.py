@@ -11,8 +11,8 @@ import xarray as xr
 
 from terracast.flows.cli.clock import as_of
 from terracast.flows.workspace import Workspace
+from terracast.streams.bitemporal import RecordedDomain
 from terracast.streams.clock import Clock
-from terracast.streams.known import RecordedDomain
 from terracast.streams.quality import Flagged, QualityTicket, Share, judge, record, shares, tickets
 
 

@@ -37,8 +37,8 @@ from terracast.flows.service.report_history import reasons_of, remember
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
 from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.bitemporal import History
 from terracast.streams.clock import Clock
-from terracast.streams.known import History
 from terracast.streams.store import View
 
 RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")

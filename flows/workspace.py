@@ -16,9 +16,9 @@ from terracast.flows.settings.names import as_model
 from terracast.registry.versions import Registry
 from terracast.stfm.bases import context_steps, fit_base
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.clock import Clock, span_text
 from terracast.streams.even_history import EvenHistory
-from terracast.streams.known import Recorded
 from terracast.streams.store import Store, View
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed: a verb that only reads starts in a second
@@ -134,7 +134,7 @@ class Workspace:
         """The last tick of the cadence at or before ``now``, both on the loop's even axis (see ``streams.clock``)."""
         return self.clock.floor(now, nanoseconds(self.settings.stream.cadence))
 
-    def history(self, view: View, since: np.datetime64 | None = None) -> Recorded | EvenHistory:
+    def history(self, view: View, since: np.datetime64 | None = None) -> InMemoryHistory | EvenHistory:
         """All domains held, rows from the even instant ``since`` on, with stamps on the loop's even axis."""
         clock = self.clock
         held = view.history(None if since is None else clock.shown(since))

@@ -115,7 +115,8 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
     if name == "shipped":
         from terracast.stfm.base.model import Base
 
-        return Base.shipped().continue_on(panel, request, steps=steps, seed=seed, progress=progress)
+        base = Base.shipped()
+        return base.continue_on(panel, request, steps=steps, seed=seed, progress=progress) if steps else base
     if name == "native":
         from terracast.stfm.mlp.forecaster import NativeModel
 

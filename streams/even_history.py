@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from terracast.streams.bitemporal import InMemoryHistory, RecordedDomain
 from terracast.streams.clock import Clock
-from terracast.streams.known import Recorded, RecordedDomain
 
 
 class EvenHistory:
@@ -14,7 +14,7 @@ class EvenHistory:
 
     Parameters
     ----------
-    history : Recorded
+    history : InMemoryHistory
         What is held, with true stamps.
     clock : Clock
         The calendar clock of the stream. One map serves all domains and known times, too, so every order is kept and
@@ -24,18 +24,18 @@ class EvenHistory:
     --------
     >>> import pandas as pd
     >>> from terracast.streams.clock import MONTH
-    >>> from terracast.streams.known import known_after
+    >>> from terracast.streams.bitemporal import known_after
     >>> rain = xr.Dataset({"rain": (("time", "node"), [[1.0], [2.0]], {"units": "mm", "long_name": "rain"})},
     ...                   {"time": pd.to_datetime(["2020-01-01", "2020-02-01"]), "node": ["a"]},
     ...                   {"domain": "rain", "kind": "sensor", "step": "1mo"})
     >>> clock = Clock.of(rain.attrs)
-    >>> even = EvenHistory(Recorded({"rain": known_after(rain, pd.Timedelta("1h"))}), clock)
+    >>> even = EvenHistory(InMemoryHistory({"rain": known_after(rain, pd.Timedelta("1h"))}), clock)
     >>> time = even.as_known_at("rain", clock.even(np.datetime64("2020-06-01"))).time.values
     >>> bool(time[1] - time[0] == MONTH), str(clock.shown(time[1]))[:10]
     (True, '2020-02-01')
     """
 
-    def __init__(self, history: Recorded, clock: Clock) -> None:
+    def __init__(self, history: InMemoryHistory, clock: Clock) -> None:
         self._history, self._clock = history, clock
 
     @property

@@ -1,6 +1,6 @@
 """The store: one versioned Zarr store (Icechunk) for all that must survive; one step of the loop is one commit.
 
-``Store.transaction`` writes, ``Store.read`` reads any snapshot; both are a ``streams.known.History``. A step that
+``Store.transaction`` writes, ``Store.read`` reads any snapshot; both are a ``streams.bitemporal.History``. A step that
 fails, or a process that is killed, leaves the last commit as it was.
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from terracast.streams.bitemporal import InMemoryHistory, known_part
 from terracast.streams.clock import Clock
 from terracast.streams.errors import PanelError, StoreError
 from terracast.streams.ingest import Ingested, ingest
-from terracast.streams.known import Recorded, known_part
 from terracast.streams.storage.arrays import safe_name
 from terracast.streams.storage.failures import first_line, reading, without_secrets, writing
 from terracast.streams.storage.ledger import append_entries, ledger_names, read_entries
@@ -88,14 +88,14 @@ class View:
         with reading(self._where, domain):
             return known_part(self._held(domain).recorded(since, now), now)
 
-    def history(self, since: Mapping[str, np.datetime64] | np.datetime64 | None = None) -> Recorded:
+    def history(self, since: Mapping[str, np.datetime64] | np.datetime64 | None = None) -> InMemoryHistory:
         """All domains in memory, rows from ``since`` (one instant, or one per domain; default: all rows)."""
         held = {}
         for domain in self.domains:
             first = since.get(domain) if isinstance(since, Mapping) else since
             with reading(self._where, domain):
                 held[domain] = self._held(domain).recorded(first)
-        return Recorded({domain: one.panel for domain, one in held.items()},
+        return InMemoryHistory({domain: one.panel for domain, one in held.items()},
                         {domain: one.revisions for domain, one in held.items()})
 
     def clock(self, domain: str) -> Clock | None:
@@ -205,7 +205,7 @@ class Store:
     Examples
     --------
     >>> import tempfile, pandas as pd
-    >>> from terracast.streams.known import known_after
+    >>> from terracast.streams.bitemporal import known_after
     >>> air = xr.Dataset({"pm25": (("time", "node"), [[1.0], [2.0]], {"units": "ug m-3", "long_name": "PM2.5"})},
     ...                  {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]},
     ...                  {"domain": "air", "kind": "sensor", "step": "1h"})

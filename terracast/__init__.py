@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.stfm.forecaster import Forecaster as Forecaster
     from terracast.stfm.forecaster import Request as Request
     from terracast.stfm.seasonal_naive import SeasonalNaive as SeasonalNaive
+    from terracast.streams.bitemporal import InMemoryHistory as InMemoryHistory
     from terracast.streams.errors import TerracastError as TerracastError
-    from terracast.streams.known import Recorded as Recorded
     from terracast.streams.panel import check_panel as check_panel
     from terracast.streams.quality import judge as judge
     from terracast.streams.quality import learn as learn
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
 
 ROOM_OF = {
     "read": "streams.readers", "check_panel": "streams.panel", "learn": "streams.quality", "judge": "streams.quality",
-    "Store": "streams.store", "Recorded": "streams.known", "TerracastError": "streams.errors",
+    "Store": "streams.store", "InMemoryHistory": "streams.bitemporal", "TerracastError": "streams.errors",
     "Base": "stfm.base.model", "Forecaster": "stfm.forecaster", "Request": "stfm.forecaster",
     "SeasonalNaive": "stfm.seasonal_naive",
     "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.evaluation.replay",

@@ -88,7 +88,7 @@ def test_every_package_is_installed() -> None:
 
 
 NO_LONGER_SAID = """
-    sorts witness witnesses surroundings explained views swing roughness sureness clue hear heard tells ill loud loudest
+    sort sorts witness witnesses surroundings explained views swing roughness sureness clue hear heard tells ill loud loudest
     fell heir wiring earned tape squash recipe blend contender arena mature unwatched patience wish climb climbing
     recalled school taught beneath layers readings shelf thorough thoroughly curved curvature paid pays paying idle
     marks agreement tails caveats rested sight initial beginning

@@ -10,7 +10,7 @@ from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
-from terracast.streams.known import History
+from terracast.streams.bitemporal import History
 
 
 def hindcast(model: Forecaster, version: str, watched: ForecastTask, history: History,

@@ -21,7 +21,7 @@ from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.task import ForecastTask
-from terracast.streams.known import History
+from terracast.streams.bitemporal import History
 from terracast.streams.quality.online import Screened
 
 

@@ -19,8 +19,8 @@ from terracast.causal.search.robust_search import default_search
 from terracast.drivers.ablation import Ablation, ForecasterFactory, plan_ablation
 from terracast.drivers.discovery import DriverSearch
 from terracast.stfm.forecaster import Request
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 from terracast.streams.errors import TerracastError
-from terracast.streams.known import Recorded, known_after
 from terracast.streams.panel import step_of
 
 METHODS = ("none", "all", "correlation-picked", "var-granger", "causal-only", "terracast")
@@ -93,7 +93,8 @@ def judge(panels: Mapping[str, xr.Dataset], published: Mapping[str, int], target
         How.
     """
     step = pd.Timedelta(step_of(panels[target.domain]))
-    history = Recorded({domain: known_after(panel, published[domain] * step) for domain, panel in panels.items()})
+    history = InMemoryHistory({domain: known_after(panel, published[domain] * step)
+                               for domain, panel in panels.items()})
     watched = protocol.watched(target, step.to_timedelta64())
     own = panels[target.domain]
     first, now = own["time"].values[0], own["time"].values[-1] + (1 + published[target.domain]) * step.to_timedelta64()

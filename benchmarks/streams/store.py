@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from terracast.streams.known import known_after
+from terracast.streams.bitemporal import known_after
 from terracast.streams.storage.arrays import CODEC
 from terracast.streams.storage.layout import chunks_for
 from terracast.streams.store import Store

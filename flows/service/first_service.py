@@ -17,7 +17,7 @@ from terracast.flows.service.spans import YEAR, spans_for
 from terracast.flows.settings import in_words
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
-from terracast.streams.known import History
+from terracast.streams.bitemporal import History
 
 FITS, FITTING = 3, 0.7  # how many fits a beginning takes, and their share of its time
 DAY = pd.Timedelta("1D")

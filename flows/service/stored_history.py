@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from terracast.streams.known import RecordedDomain
+from terracast.streams.bitemporal import RecordedDomain
 from terracast.streams.quality.online import JudgedHistory
 
 

@@ -73,7 +73,7 @@ class BaseSettings(Frozen):
 
     model: Annotated[str, AfterValidator(check_name)] = "native"
     first_fit: Duration = pd.Timedelta("365D")
-    steps: int = Field(default=800, gt=0)
+    steps: int = Field(default=800, ge=0)
     seed: int = 1
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.city.air import make_air
 from terracast.streams.city.clock import HOUR
 from terracast.streams.city.drifts import PlantedDrift, checked_drift
@@ -23,7 +24,6 @@ from terracast.streams.city.variables import VARIABLES, CityError, variable_of
 from terracast.streams.city.weather import make_weather
 from terracast.streams.city.world import CityWorld
 from terracast.streams.instant import instant
-from terracast.streams.known import Recorded
 
 RUN_IN_HOURS = 240
 Change = TypeVar("Change", PlantedDrift, PlantedFault)
@@ -46,9 +46,9 @@ class City:
     edges: pd.DataFrame
     layout: CityLayout
 
-    def history(self) -> Recorded:
+    def history(self) -> InMemoryHistory:
         """The city as a history that can be asked for what was known at any instant."""
-        return Recorded(self.panels, self.revisions)
+        return InMemoryHistory(self.panels, self.revisions)
 
 
 def simulate_city(seed: int = 7, start: str | np.datetime64 = "2023-01-01", days: int = 365, *,

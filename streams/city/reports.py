@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import REVISION_COLUMNS, no_revisions
 from terracast.streams.city.clock import HOUR
 from terracast.streams.city.faults import PlantedFault, faulty, hours_behind, with_faults
 from terracast.streams.city.variables import VARIABLES
 from terracast.streams.city.world import CityWorld
-from terracast.streams.known import REVISION_COLUMNS, no_revisions
 
 LONGEST_LATE_HOURS = 96
 

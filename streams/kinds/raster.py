@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds.cells import cell_names
-from terracast.streams.known import known_after
 from terracast.streams.panel import check_panel, step_of
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.errors import ReadError
 from terracast.streams.kinds.model_calendar import on_its_labels
 from terracast.streams.kinds.raster import observed_cells, to_panel
 from terracast.streams.kinds.raster_file import read
-from terracast.streams.known import known_after
 from terracast.streams.readers.ticks import on_ticks
 from terracast.streams.readers.wanted import Wanted
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from terracast.streams.known import REVISION_COLUMNS
+from terracast.streams.bitemporal import REVISION_COLUMNS
 from terracast.streams.quality.found import Found
 from terracast.streams.quality.labels import Label
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import History, RecordedDomain
 from terracast.streams.instant import instant
-from terracast.streams.known import History, RecordedDomain
 from terracast.streams.panel import step_of
 from terracast.streams.quality.flags import Flagged, judge
 from terracast.streams.quality.known_flags import KNOWN, MASK, NODE, STAMP, VARIABLE, KnownFlags
@@ -136,13 +136,13 @@ class QualityControl(Stateful):
 
     Examples
     --------
-    >>> from terracast.streams.known import Recorded, known_after
+    >>> from terracast.streams.bitemporal import InMemoryHistory, known_after
     >>> hours = pd.date_range("2020-01-01", periods=24 * 30, freq="h")
     >>> level = 285 + np.random.default_rng(0).normal(size=(len(hours), 2))
     >>> level[-24:, 0] = 285.0
     >>> panel = xr.Dataset({"temp": (("time", "node"), level, {"units": "K", "long_name": "air temperature"})},
     ...                    {"time": hours, "node": ["a", "b"]}, {"domain": "w", "kind": "sensor", "step": "1h"})
-    >>> history, control = Recorded({"w": known_after(panel, pd.Timedelta("1h"))}), QualityControl()
+    >>> history, control = InMemoryHistory({"w": known_after(panel, pd.Timedelta("1h"))}), QualityControl()
     >>> for day in (28, 29, 30):
     ...     control.advance(history, hours[0].to_datetime64() + day * np.timedelta64(1, "D"))
     >>> known = Screened(history, control).as_known_at("w", control.domains["w"].judged)

@@ -112,7 +112,7 @@ def _earlier(flagged: Flagged, before: pd.Series) -> pd.DataFrame:
 
 
 def _gone(flags: xr.Dataset, held: pd.DataFrame) -> pd.DataFrame:
-    """Recorded cells among those judged: 0 where they are clean now (they are told again where they are
+    """InMemoryHistory cells among those judged: 0 where they are clean now (they are told again where they are
     not)."""
     rows = pd.Index(flags["time"].values).get_indexer(held["time"])
     columns = pd.Index(flags["node"].values).get_indexer(held["node"])

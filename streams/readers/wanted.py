@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError, ReadError
-from terracast.streams.known import known_after
 from terracast.streams.panel import check_panel
 
 CONTRADICTORY = 0.01  # of the rows

@@ -16,10 +16,10 @@ import pandas as pd
 import xarray as xr
 import zarr
 
+from terracast.streams.bitemporal import REVISION_COLUMNS, RecordedDomain, no_revisions
 from terracast.streams.clock import Clock
 from terracast.streams.errors import StoreError
 from terracast.streams.instant import instant
-from terracast.streams.known import REVISION_COLUMNS, RecordedDomain, no_revisions
 from terracast.streams.storage.arrays import attrs_of, plain_name, read_array, safe_name
 
 POSITIONS = ("lat", "lon")

@@ -28,7 +28,7 @@ from terracast.adapt.rungs.rung import Adapted, Receipt, Rung
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.quality.online import QualityControl, Screened
 
 pytestmark = pytest.mark.integration
@@ -143,7 +143,7 @@ Ran = tuple[Loop, Executor, list[Tick]]
 
 
 def _run(panel: xr.Dataset, base: Forecaster, stop: int = DAYS) -> Ran:
-    history, watched = Screened(Recorded({"d": panel}), QualityControl()), _watched()
+    history, watched = Screened(InMemoryHistory({"d": panel}), QualityControl()), _watched()
     maker, time = _maker(watched), panel["time"].values
     names = ["fine-tune", *maker.rungs]
     policy = Policy("turns", InTurn(names), True, None, ladder=Ladder((LadderStep("none", 1.0, 1000 * DAY),)))

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terracast.adapt.clock import Moment, clock
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.errors import TerracastError
-from terracast.streams.known import Recorded
 
 HOUR = np.timedelta64(1, "h")
 
 
-def recorded(values: np.ndarray, delays: np.ndarray, revisions: list[tuple[int, int, float, int]]) -> Recorded:
+def recorded(values: np.ndarray, delays: np.ndarray, revisions: list[tuple[int, int, float, int]]) -> InMemoryHistory:
     """An hourly history: value (time, node), delay of each report in hours (-1: never), revisions of cells."""
     time = pd.date_range("2020-01-01", periods=len(values), freq="h").to_numpy().astype("datetime64[ns]")
     known = time[:, None] + delays * HOUR
@@ -28,7 +28,7 @@ def recorded(values: np.ndarray, delays: np.ndarray, revisions: list[tuple[int, 
                             "known_time": time[row] + (max(int(delays[row, column]), 0) + late) * HOUR}
                            for row, column, value, late in revisions],
                           columns=["time", "node", "variable", "value", "known_time"])
-    return Recorded({"d": panel}, {"d": ledger})
+    return InMemoryHistory({"d": panel}, {"d": ledger})
 
 
 @st.composite

@@ -19,7 +19,7 @@ from terracast.adapt.promotion.policy import OnEpisode, Policy
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
-from terracast.streams.known import Recorded, known_after
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 from terracast.streams.quality import judge
 from terracast.streams.quality.online import QualityControl, Screened, as_known
 
@@ -114,8 +114,8 @@ def broken(fault: str) -> xr.Dataset:
 def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str, nodes: tuple[str, ...], since: int
                                                           ) -> None:
     panel = broken(fault)
-    history, request = Screened(Recorded({"d": panel}), QualityControl()), Request("x", np.datetime64("NaT", "ns"), 6,
-                                                                                   HOUR)
+    history = Screened(InMemoryHistory({"d": panel}), QualityControl())
+    request = Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
     watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)})
     first = panel[["x"]].isel(time=slice(0, 24 * 30)).assign({"d.wind": panel["wind"].isel(time=slice(0, 24 * 30))})
     start = panel["time"].values[24 * 30]
@@ -143,7 +143,7 @@ def test_the_loop_tells_it_once_and_trains_nothing_for_it(fault: str, says: str,
 
 def test_flags_are_read_as_missing_only_from_when_they_were_known() -> None:
     panel = broken("stuck")
-    history = Screened(Recorded({"d": panel}), QualityControl())
+    history = Screened(InMemoryHistory({"d": panel}), QualityControl())
     watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 4 * DAY,
                            6 * HOUR)
     start, seen = panel["time"].values[24 * 30], {}
@@ -181,7 +181,7 @@ def test_poison_after_t_leaves_flags_and_forecasts_up_to_t_bit_identical(
     watched, ran = ForecastTask("d", ("a", "b"), request, 6 * HOUR, 4 * DAY, 6 * HOUR, {"d": ("wind",)}), []
     residuals = np.random.default_rng(4).normal(size=(24 * 30, 2))
     for one in (panel, poison):
-        history = Screened(Recorded({"d": one}), QualityControl())
+        history = Screened(InMemoryHistory({"d": one}), QualityControl())
         history.advance(start)
         past = watched.panel(Moment(start, history), panel["time"].values[0])
         beginning = ServiceInit(SeasonalNaive(), panel["time"].values[:24 * 30], residuals, known=past["x"], panel=past)

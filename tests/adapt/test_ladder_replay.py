@@ -24,7 +24,7 @@ from terracast.adapt.rungs.recall import Recall
 from terracast.adapt.rungs.rung import Adapted, Receipt, RungError
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 from tests.adapt.constant import Constant
 
 pytestmark = pytest.mark.integration
@@ -52,16 +52,16 @@ class Mean:
 
 
 @pytest.fixture(scope="module")
-def history() -> Recorded:
+def history() -> InMemoryHistory:
     time = pd.date_range("2023-01-01", periods=24 * DAYS, freq="h").to_numpy().astype("datetime64[ns]")
     values = 10 + np.random.default_rng(5).normal(size=(len(time), 2))  # a draw without a false alarm before the change
     values[24 * SHIFTED:] += 4.0
-    return Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+    return InMemoryHistory({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
                                      {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                                      {"domain": "d", "kind": "sensor", "step": "1h"})})
 
 
-def _loop(history: Recorded, policy: Policy) -> tuple[Loop, np.datetime64]:
+def _loop(history: InMemoryHistory, policy: Policy) -> tuple[Loop, np.datetime64]:
     panel = history.recorded("d").panel
     time, start = panel["time"].values, panel["time"].values[24 * 30]
     watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 5 * DAY,
@@ -75,7 +75,7 @@ def _policy() -> Policy:
     return ladder_policy(6 * HOUR, 6 * HOUR, (LadderStep("broken", 1.0, DAY), LadderStep("mean", 5.0, 3 * DAY)))
 
 
-def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None:
+def test_a_broken_rung_is_dropped_and_the_next_serves(history: InMemoryHistory) -> None:
     loop, start = _loop(history, _policy())
     maker = Executor(FineTune(), {"broken": Mean("broken", False), "mean": Mean("mean", True)})
     outcome = replay(loop, history, start, start + 50 * DAY, maker)
@@ -91,7 +91,7 @@ def test_a_broken_rung_is_dropped_and_the_next_serves(history: Recorded) -> None
     assert outcome.promotions == len(accepted) >= 1 and accepted[0].decision.mean_gain > 0.05
 
 
-def test_a_restart_keeps_the_receipts(history: Recorded, same_trees: Callable[[object, object], None]) -> None:
+def test_a_restart_keeps_the_receipts(history: InMemoryHistory, same_trees: Callable[[object, object], None]) -> None:
     loop, start = _loop(history, _policy())
     for moment in clock(history, start, start + 50 * DAY, 6 * HOUR):
         tick = loop.tick(moment)
@@ -108,7 +108,7 @@ def test_a_regime_that_returns_is_met_with_the_version_that_knew_it() -> None:
     time = pd.date_range("2023-01-01", periods=24 * 130, freq="h").to_numpy().astype("datetime64[ns]")
     values = 10 + np.random.default_rng(5).normal(size=(len(time), 2))
     values[24 * 50:24 * 90] += 4.0
-    world = Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+    world = InMemoryHistory({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
                                       {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                                       {"domain": "d", "kind": "sensor", "step": "1h"})})
     policy = ladder_policy(6 * HOUR, 6 * HOUR,

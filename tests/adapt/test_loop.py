@@ -24,8 +24,8 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.city import simulate_city
-from terracast.streams.known import Recorded
 
 pytestmark = pytest.mark.integration
 
@@ -34,11 +34,11 @@ START = np.datetime64("2023-02-05", "ns")
 
 
 @pytest.fixture(scope="module")
-def history() -> Recorded:
+def history() -> InMemoryHistory:
     return simulate_city(seed=4, days=75, weather_nodes=2, traffic_nodes=3, air_nodes=3, drifts=()).history()
 
 
-def watched_of(history: Recorded) -> ForecastTask:
+def watched_of(history: InMemoryHistory) -> ForecastTask:
     nodes = tuple(str(node) for node in history.recorded("air").panel["node"].values)
     request = Request("no2", np.datetime64("NaT", "ns"), 12, HOUR)
     watched = ForecastTask("air", nodes, request, 6 * HOUR, 4 * DAY, 12 * HOUR, {"weather": ("wind_speed",)})
@@ -46,7 +46,7 @@ def watched_of(history: Recorded) -> ForecastTask:
 
 
 @pytest.fixture(scope="module")
-def beginning(history: Recorded) -> ServiceInit:
+def beginning(history: InMemoryHistory) -> ServiceInit:
     watched = watched_of(history)
 
     def fit(panel: xr.Dataset, seed: int) -> NativeModel:
@@ -60,12 +60,12 @@ def weekly_gated(*, mixes: bool = False) -> Policy:
                   mixes)
 
 
-def fresh(history: Recorded, beginning: ServiceInit, policy: Policy) -> Loop:
+def fresh(history: InMemoryHistory, beginning: ServiceInit, policy: Policy) -> Loop:
     return serve(watched_of(history), policy, beginning, "base", START, false_alarms_per_month=4.0, cooldown=5 * DAY,
                  seed=1)
 
 
-def run(loop: Loop, history: Recorded, start: np.datetime64, stop: np.datetime64) -> list[Tick]:
+def run(loop: Loop, history: InMemoryHistory, start: np.datetime64, stop: np.datetime64) -> list[Tick]:
     ticks = []
     for moment in clock(history, start, stop, loop.watched.cadence):
         tick = loop.tick(moment)
@@ -85,7 +85,7 @@ def admit(loop: Loop, act: AdaptationRequest, version: str, model: Forecaster) -
     assert settle(Admission(act, version, model), loop) is None
 
 
-def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
+def poisoned(history: InMemoryHistory, now: np.datetime64) -> InMemoryHistory:
     """Garbage in everything known after ``now``: reports, revisions, drivers."""
     panels, ledgers = {}, {}
     for domain in history.domains:
@@ -95,12 +95,13 @@ def poisoned(history: Recorded, now: np.datetime64) -> Recorded:
                                                    held.panel[name].attrs) for name in held.panel.data_vars})
         ledgers[domain] = held.revisions.assign(
             value=held.revisions["value"].where(held.revisions["known_time"] <= now, 1e6))
-    return Recorded(panels, ledgers)
+    return InMemoryHistory(panels, ledgers)
 
 
 @pytest.mark.parametrize("name", ["frozen", "weekly", "gated", "mixing"])
 def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
-        history: Recorded, beginning: ServiceInit, same_trees: Callable[[object, object], None], name: str) -> None:
+        history: InMemoryHistory, beginning: ServiceInit, same_trees: Callable[[object, object], None],
+        name: str) -> None:
     known = policies(6 * HOUR, 12 * HOUR)
     policies_here = {one.name: one for one in known} | {"gated": weekly_gated(), "mixing": weekly_gated(mixes=True)}
     policy = policies_here[name]
@@ -119,7 +120,7 @@ def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
     assert any(tick.scores for tick in ticks)
 
 
-def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: ServiceInit) -> None:
+def test_the_beginning_reads_nothing_known_later(history: InMemoryHistory, beginning: ServiceInit) -> None:
     watched = watched_of(history)
 
     def fit(panel: xr.Dataset, seed: int) -> NativeModel:
@@ -135,7 +136,7 @@ def test_the_beginning_reads_nothing_known_later(history: Recorded, beginning: S
 
 
 def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
-        history: Recorded, beginning: ServiceInit) -> None:
+        history: InMemoryHistory, beginning: ServiceInit) -> None:
     moment, covariates = Moment(START, history), watched_of(history)
     assert covariates.beside["weather"] == ("wind_speed",) and "no2" not in covariates.beside["air"]
     known = covariates.covariates(moment, START - DAY)
@@ -157,7 +158,8 @@ def test_only_a_mixture_reads_the_company_and_a_dropped_driver_is_silent(
 
 @pytest.mark.parametrize("mixes", [False, True])
 def test_a_restart_at_any_tick_goes_on_to_the_bit(
-        history: Recorded, beginning: ServiceInit, same_trees: Callable[[object, object], None], mixes: bool) -> None:
+        history: InMemoryHistory, beginning: ServiceInit, same_trees: Callable[[object, object], None],
+        mixes: bool) -> None:
     models: dict[str, object] = {"base": beginning.base}
     steady, restarted = (fresh(history, beginning, weekly_gated(mixes=mixes)) for _ in range(2))
     for moment in clock(history, START, START + 16 * DAY, 6 * HOUR):
@@ -175,7 +177,7 @@ def test_a_restart_at_any_tick_goes_on_to_the_bit(
     same_trees(steady.state(), restarted.state())
 
 
-def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: Recorded,
+def test_every_served_forecast_is_scored_once_also_across_a_promotion(history: InMemoryHistory,
                                                                       beginning: ServiceInit) -> None:
     loop = fresh(history, beginning, replace(weekly_gated(), gate=PairedGate(2, looks=(8, 16), alpha=0.999)))
     ticks = run(loop, history, START, START + 30 * DAY)
@@ -210,7 +212,7 @@ def test_the_gate_lets_the_better_version_serve_and_only_that(before: float, aft
     panel = xr.Dataset({"x": (("time", "node"), 10 + noise, {"units": "1", "long_name": "x"})},
                        {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                        {"domain": "d", "kind": "sensor", "step": "1h"})
-    history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
+    history, request = InMemoryHistory({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
     watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
     reference = np.random.default_rng(4).normal(size=(24 * 30, 2))
     beginning = ServiceInit(Offset(before), time[: 24 * 30], reference)
@@ -247,7 +249,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     panel = xr.Dataset({"x": (("time", "node"), 10 + noise, {"units": "1", "long_name": "x"})},
                        {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                        {"domain": "d", "kind": "sensor", "step": "1h"})
-    history, request = Recorded({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
+    history, request = InMemoryHistory({"d": panel}), Request("x", np.datetime64("NaT", "ns"), 6, HOUR)
     watched = ForecastTask("d", ("a", "b"), request, 6 * HOUR, DAY, 6 * HOUR)
     start = time[24 * 30]
     models = {"old": Offset(3.0), "new": Turning(start + (8 if turns else 1000) * DAY)}
@@ -269,7 +271,7 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
     assert len(scored) == len(set(scored)) and loop.deployment.probation is None
 
 
-def test_replay_counts_what_it_did(history: Recorded, beginning: ServiceInit) -> None:
+def test_replay_counts_what_it_did(history: InMemoryHistory, beginning: ServiceInit) -> None:
     weekly = next(policy for policy in policies(6 * HOUR, 12 * HOUR) if policy.name == "weekly")
     seen = []
     outcome = replay(fresh(history, beginning, weekly), history, START, START + 15 * DAY, FineTune(14 * DAY, 5),
@@ -281,7 +283,7 @@ def test_replay_counts_what_it_did(history: Recorded, beginning: ServiceInit) ->
     assert row["mae"] == pytest.approx(np.average(by_hand["absolute_error"], weights=by_hand["labels"]))
 
 
-def test_too_little_past_and_untrainable_models_are_said_in_one_line(history: Recorded) -> None:
+def test_too_little_past_and_untrainable_models_are_said_in_one_line(history: InMemoryHistory) -> None:
     watched = watched_of(history)
     with pytest.raises(ServiceError, match="days of air known"):
         begin(watched, Moment(np.datetime64("2023-01-08", "ns"), history), lambda panel, seed: SeasonalNaive(), seed=0)

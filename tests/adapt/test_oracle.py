@@ -22,7 +22,7 @@ from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 from tests.adapt.constant import Constant
 
 pytestmark = pytest.mark.integration
@@ -55,16 +55,16 @@ class EveryThree:
 
 
 @pytest.fixture(scope="module")
-def history() -> Recorded:
+def history() -> InMemoryHistory:
     time = pd.date_range("2023-01-01", periods=24 * 90, freq="h").to_numpy().astype("datetime64[ns]")
     level = np.where((np.arange(len(time)) // (24 * 12)) % 2, 16.0, 10.0)[:, None]  # two regimes in turn
     values = level + np.random.default_rng(3).normal(size=(len(time), 2))
-    return Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+    return InMemoryHistory({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
                                      {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                                      {"domain": "d", "kind": "sensor", "step": "1h"})})
 
 
-def _loop(history: Recorded, name: str, *, calibrates: bool) -> tuple[Loop, np.datetime64]:
+def _loop(history: InMemoryHistory, name: str, *, calibrates: bool) -> tuple[Loop, np.datetime64]:
     time = history.recorded("d").panel["time"].values
     watched = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 6, HOUR), 6 * HOUR, 2 * DAY,
                            6 * HOUR)
@@ -75,7 +75,7 @@ def _loop(history: Recorded, name: str, *, calibrates: bool) -> tuple[Loop, np.d
 
 
 @pytest.mark.parametrize("calibrates", [False, True])
-def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recorded, calibrates: bool) -> None:
+def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: InMemoryHistory, calibrates: bool) -> None:
     outcomes, oracle = [], Oracle()
     for name, seen in (("ladder", None), (ORACLE, oracle)):
         loop, start = _loop(history, name, calibrates=calibrates)
@@ -95,7 +95,7 @@ def test_the_oracle_is_the_best_of_all_versions_for_each_forecast(history: Recor
         assert all(by_issue[1][score.issue_time] <= score.crps.mean() + 1e-12 for score in alone)
 
 
-def test_what_it_costs_is_bounded(history: Recorded) -> None:
+def test_what_it_costs_is_bounded(history: InMemoryHistory) -> None:
     loop, start = _loop(history, ORACLE, calibrates=False)
     oracle = Oracle()
     for moment in clock(history, start, start + 4 * DAY, 6 * HOUR):

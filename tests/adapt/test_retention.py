@@ -21,7 +21,7 @@ from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.rung import Adapted, Receipt
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 
 pytestmark = pytest.mark.integration
 
@@ -53,10 +53,10 @@ def _wave(times: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def history() -> Recorded:
+def history() -> InMemoryHistory:
     time = pd.date_range("2021-01-01", periods=8 * 24 * 30, freq="3h").to_numpy().astype("datetime64[ns]")
     values = _wave(time)[:, None] + np.random.default_rng(0).normal(size=(len(time), 2))
-    return Recorded({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
+    return InMemoryHistory({"d": xr.Dataset({"x": (("time", "node"), values, {"units": "1", "long_name": "x"})},
                                      {"time": time, "node": ["a", "b"], "known_time": ("time", time + HOUR)},
                                      {"domain": "d", "kind": "sensor", "step": "3h"})})
 
@@ -64,7 +64,7 @@ def history() -> Recorded:
 WATCHED = ForecastTask("d", ("a", "b"), Request("x", np.datetime64("NaT", "ns"), 8, 3 * HOUR), 6 * HOUR, DAY, 6 * HOUR)
 
 
-def _extended(history: Recorded, now: np.datetime64, episodes: tuple[Episode, ...] = ()) -> RetentionTest:
+def _extended(history: InMemoryHistory, now: np.datetime64, episodes: tuple[Episode, ...] = ()) -> RetentionTest:
     earlier = RetentionTest()
     earlier.extend(history.recorded("d").panel["time"].values, now - 84 * DAY, WATCHED.request.leads[-1], episodes)
     return earlier
@@ -73,7 +73,8 @@ def _extended(history: Recorded, now: np.datetime64, episodes: tuple[Episode, ..
 @pytest.mark.parametrize(("challenger", "words"), [
     (Yearly(0.6), "forgot the 84 days from 20"), (Yearly(shift=0.8), "forgot|not shown"), (Yearly(shift=0.1), None),
     (Yearly(), None)], ids=["forgot winter", "worse everywhere", "nearly equal", "equal"])
-def test_who_forgot_winter_is_refused_with_the_reason(history: Recorded, challenger: Yearly, words: str | None) -> None:
+def test_who_forgot_winter_is_refused_with_the_reason(history: InMemoryHistory, challenger: Yearly,
+                                                      words: str | None) -> None:
     now = START + 700 * DAY
     earlier, moment = _extended(history, now), Moment(now, history)
     assert len(earlier.held) == 7 and all(len(one.issues) == EACH for one in earlier.held)
@@ -103,7 +104,7 @@ class Makes:
 @pytest.mark.parametrize(("name", "in_winter", "verdict"), [
     ("loop", 0.3, "reject"), ("mixture", 0.3, "reject"), ("loop", 1.0, "accept")])
 def test_the_default_policies_refuse_who_forgot_winter_however_good_the_newest_weeks(
-        history: Recorded, name: str, in_winter: float, verdict: str) -> None:
+        history: InMemoryHistory, name: str, in_winter: float, verdict: str) -> None:
     """In summer the newcomer is better than what serves, so that the gate alone would let it in."""
     policy = next(one for one in policies(WATCHED.cadence, WATCHED.request.leads[-1]) if one.name == name)
     time, start = history.recorded("d").panel["time"].values, START + 560 * DAY
@@ -140,7 +141,7 @@ def test_good_challengers_are_seldom_refused_and_forgetful_ones_mostly(stretches
 
 
 def test_the_set_is_frozen_bounded_and_survives(
-        history: Recorded, same_trees: Callable[[object, object], None]) -> None:
+        history: InMemoryHistory, same_trees: Callable[[object, object], None]) -> None:
     first = _extended(history, START + 300 * DAY)
     later = RetentionTest.restore(first.state())
     same_trees(later.state(), first.state())
@@ -151,7 +152,7 @@ def test_the_set_is_frozen_bounded_and_survives(
     assert len(later.held) == MOST
 
 
-def test_closed_episodes_join_and_outages_do_not(history: Recorded) -> None:
+def test_closed_episodes_join_and_outages_do_not(history: InMemoryHistory) -> None:
     at = START + 90 * DAY
     one = Episode("e1", "level", "closed", at, at, at + 20 * DAY, {"a": 1.0}, "moved", 1.0)
     out = Episode("e2", "health", "closed", at, at, at + 20 * DAY, {"a": 1.0}, "silent", 1.0)
@@ -162,17 +163,17 @@ def test_closed_episodes_join_and_outages_do_not(history: Recorded) -> None:
         assert max(stretch.issues) + WATCHED.request.leads[-1] <= START + 316 * DAY
 
 
-def test_nothing_known_later_is_read_and_what_is_gone_is_left_out(history: Recorded) -> None:
+def test_nothing_known_later_is_read_and_what_is_gone_is_left_out(history: InMemoryHistory) -> None:
     now = START + 500 * DAY
     panel = history.recorded("d").panel
     late = ~(panel["known_time"].values <= now)
-    poisoned = Recorded({"d": panel.assign(x=(("time", "node"), np.where(late, 1e6, panel["x"].values),
+    poisoned = InMemoryHistory({"d": panel.assign(x=(("time", "node"), np.where(late, 1e6, panel["x"].values),
                                                panel["x"].attrs))})
     earlier = _extended(history, now)
     clean, dirty = (earlier.losses([Yearly(0.5)], WATCHED, Moment(now, one))[0] for one in (history, poisoned))
     for one, two in zip(clean, dirty, strict=True):
         np.testing.assert_array_equal(one, two)
-    short = Recorded({"d": panel.isel(time=slice(8 * 150, None))})  # old rows were thinned away
+    short = InMemoryHistory({"d": panel.isel(time=slice(8 * 150, None))})  # old rows were thinned away
     gone = earlier.losses([Yearly()], WATCHED, Moment(now, short))[0]
     assert np.isnan(gone[0]).all() and np.isfinite(gone[-1]).all()
     assert earlier.decide(gone, gone) is None

@@ -25,7 +25,7 @@ from terracast.adapt.rungs.wrappers import bare
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 
 HOUR, DAY = np.timedelta64(1, "h").astype("timedelta64[ns]"), np.timedelta64(1, "D")
 
@@ -151,7 +151,7 @@ def test_what_a_maker_makes_does_not_hang_on_what_is_known_later(rung: str) -> N
     model = NativeModel.fit(clean.isel(time=slice(0, 600)), request(clean), steps=3, seed=1, lookback=24)
     told = []
     for one in (clean, dirty):
-        moment, maker = Moment(now, Recorded({"d": one})), _maker(model)
+        moment, maker = Moment(now, InMemoryHistory({"d": one})), _maker(model)
         act = AdaptationRequest(f"e-{rung}", now, "a test", "e", rung, now - 20 * DAY)
         made = maker.make(model, watched, moment, act, "serving")
         maker.remember(act, "new", watched, moment)

@@ -17,7 +17,7 @@ from terracast.drivers.publication_delays import publication_delays
 from terracast.drivers.selection import select_by_ablation
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
-from terracast.streams.known import Recorded, known_after
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def panel(domain: str, **values: np.ndarray) -> xr.Dataset:
     return xr.Dataset(made, axes, {"domain": domain, "kind": "sensor", "step": "1h"})
 
 
-def history(days: int, poison_after: np.datetime64 | None = None) -> Recorded:
+def history(days: int, poison_after: np.datetime64 | None = None) -> InMemoryHistory:
     """Rain four hours ago lowers dust; fog is as rough as rain and tells nothing. Weather is known an hour late."""
     draws = np.random.default_rng(5).normal(size=(3, 24 * days, 2))
     rain, fog, dust = (np.apply_along_axis(smooth, 0, one) for one in draws)
@@ -48,7 +48,7 @@ def history(days: int, poison_after: np.datetime64 | None = None) -> Recorded:
         for one in panels.values():
             for name in one.data_vars:
                 one[name].values[one["known_time"].values > poison_after] = 6666.0
-    return Recorded(panels)
+    return InMemoryHistory(panels)
 
 
 def smooth(noise: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_large_networks_and_long_spans_are_thinned() -> None:
 @pytest.mark.parametrize(("late", "steps"), [("1h", 1), ("3h", 3), ("150min", 3)])
 def test_how_late_a_domain_is_published_is_read_off(late: str, steps: int) -> None:
     rows = np.random.default_rng(0).normal(size=(24 * 40, 2))
-    held = Recorded({"air": known_after(panel("air", dust=rows), pd.Timedelta(late))})
+    held = InMemoryHistory({"air": known_after(panel("air", dust=rows), pd.Timedelta(late))})
     moment = Moment(START + 39 * DAY, held)
     assert publication_delays(moment, ["air"], HOUR) == {"air": steps}
     assert publication_delays(Moment(START, held), ["air"], HOUR) == {}

@@ -16,7 +16,7 @@ from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.driver_watch import DroppedDriver
 from terracast.drivers.negative_transfer import NegativeTransferMonitor, cooled_down
 from terracast.stfm.forecaster import Capabilities, Request, as_forecast
-from terracast.streams.known import Recorded, known_after
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01", "ns")
@@ -40,7 +40,7 @@ class Follower:
         return as_forecast(middle + np.array([-1.0, 0.0, 1.0]), context, request)
 
 
-def history(days: int = 110) -> Recorded:
+def history(days: int = 110) -> InMemoryHistory:
     """Dust follows a rain that changes once a day; from day 30 on the rain gauge reports noise."""
     draws = np.random.default_rng(1)
     rows = 24 * days
@@ -51,7 +51,7 @@ def history(days: int = 110) -> Recorded:
     panels = {domain: xr.Dataset({name: (("time", "node"), values, {"units": "1", "long_name": name})}, axes,
                                  {"domain": domain, "kind": "sensor", "step": "1h"})
               for domain, name, values in (("air", "dust", dust), ("weather", "rain", rain))}
-    return Recorded({domain: known_after(one, pd.Timedelta("1h")) for domain, one in panels.items()})
+    return InMemoryHistory({domain: known_after(one, pd.Timedelta("1h")) for domain, one in panels.items()})
 
 
 def loop() -> SimpleNamespace:
@@ -65,7 +65,7 @@ def begun(held: SimpleNamespace, before: dict[str, object] | None = None) -> Neg
 
 
 def served(service: NegativeTransferMonitor, held: SimpleNamespace, first: int, last: int,
-           data: Recorded) -> list[tuple[np.datetime64, DroppedDriver]]:
+           data: InMemoryHistory) -> list[tuple[np.datetime64, DroppedDriver]]:
     found = []
     for moment in clock(data, START + first * DAY + 12 * HOUR, START + last * DAY, WATCHED.cadence):
         found += [(moment.now, one) for one in service.tick(held, moment)]

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.alignment import Place, Rule, TimeAxis, align, context
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.errors import PanelError
 from terracast.streams.kinds import raster
 from terracast.streams.kinds.cells import GridCells
 from terracast.streams.kinds.check import check_kind
 from terracast.streams.kinds.grid import cell_areas_km2
-from terracast.streams.known import Recorded
 
 NAT = np.datetime64("NaT", "ns")
 
@@ -67,8 +67,8 @@ def test_known_time_of_a_day_is_that_of_its_latest_hour() -> None:
     assert str(closes.known_time.values[0, 1])[:16] == "2020-01-02T01:00" and closes.x.values[1, 0] == 1.0
     assert str(closes.known_time.values[1, 0])[:16] == "2020-01-03T01:00"
     assert str(closes.known_time.values[1, 1])[:16] == "2020-01-03T00:00"
-    assert Recorded({"d": waits}).as_known_at("d", np.datetime64("2020-01-02T05:00")).x.isnull().values.tolist() == \
-        [[False, True]]
+    known = InMemoryHistory({"d": waits}).as_known_at("d", np.datetime64("2020-01-02T05:00"))
+    assert known.x.isnull().values.tolist() == [[False, True]]
 
 
 def test_a_day_appears_on_an_hourly_clock_only_when_it_is_over_and_known() -> None:

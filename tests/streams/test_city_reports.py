@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from terracast.streams.bitemporal import REVISION_COLUMNS
 from terracast.streams.city import PlantedFault, Reporting, simulate_city
-from terracast.streams.known import REVISION_COLUMNS
 
 HOUR = np.timedelta64(1, "h")
 PERFECT = Reporting(late_share=0, gap_share=0, revised_share={})

@@ -9,10 +9,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 from terracast.streams.clock import DAY, MONTH, Clock, span, span_text
 from terracast.streams.errors import PanelError
 from terracast.streams.even_history import EvenHistory
-from terracast.streams.known import Recorded, known_after
 from terracast.streams.store import Store
 
 pytestmark = pytest.mark.integration
@@ -91,7 +91,7 @@ def test_nothing_is_known_earlier_on_the_even_axis(known_days: int, month: int) 
     time = pd.date_range("2019-01-01", periods=24, freq="MS")
     rain = xr.Dataset({"rain": (("time", "node"), np.arange(24.0)[:, None], {"units": "mm", "long_name": "rain"})},
                       {"time": time, "node": ["a"]}, {"domain": "rain", "kind": "sensor", "step": "1mo"})
-    held = Recorded({"rain": known_after(rain, pd.Timedelta(days=known_days))})
+    held = InMemoryHistory({"rain": known_after(rain, pd.Timedelta(days=known_days))})
     clock = Clock.of(rain.attrs)
     now = np.datetime64(f"2020-{month:02d}-10", "ns")
     true = held.as_known_at("rain", now)

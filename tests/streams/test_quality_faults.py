@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from terracast.benchmarks.streams.quality import NONE, QualityBench, answer, confusion, false_labels, matrix, table_of
+from terracast.streams.bitemporal import known_after
 from terracast.streams.city import simulate_city
-from terracast.streams.known import known_after
 from terracast.streams.quality import QualitySettings, judge
 from terracast.streams.quality.labels import bit
 

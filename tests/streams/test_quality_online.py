@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.quality.known_flags import KnownFlags
 from terracast.streams.quality.labels import bit
 from terracast.streams.quality.online import QualityControl, Screened
@@ -42,7 +42,7 @@ def taken(folder: Path) -> int:
     return sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
 
 
-def steps(history: Recorded, control: QualityControl, first: int = BEGIN, last: int = DAYS) -> QualityControl:
+def steps(history: InMemoryHistory, control: QualityControl, first: int = BEGIN, last: int = DAYS) -> QualityControl:
     start = np.datetime64("2023-01-01", "ns")
     for now in np.arange(start + first * DAY, start + last * DAY + HOUR, 6 * HOUR):
         control.advance(history, now)
@@ -51,7 +51,7 @@ def steps(history: Recorded, control: QualityControl, first: int = BEGIN, last: 
 
 def test_what_is_planted_is_flagged_when_it_can_be_known() -> None:
     panel = network()
-    flags = steps(Recorded({"w": panel}), QualityControl()).flags("w")
+    flags = steps(InMemoryHistory({"w": panel}), QualityControl()).flags("w")
     held = flags.between(panel["time"].values[24 * BEGIN], panel["time"].values[-1] + DAY, ("temp",))
     mask = held.temp.reindex(time=panel["time"], fill_value=0).values
     assert (mask[24 * 33:24 * 34, 0] & bit("stuck") > 0).all() and (mask[24 * 36 + 5, 1] & bit("spike")) > 0
@@ -66,10 +66,10 @@ def test_garbage_known_later_changes_no_flag_known_by_then(same_trees: Callable[
     until = panel["time"].values[24 * 39]
     later = ~(panel["known_time"].values <= until)
     poisoned = panel.assign(temp=(("time", "node"), np.where(later, -1e6, panel["temp"].values), panel["temp"].attrs))
-    clean, dirty = (steps(Recorded({"w": one}), QualityControl(), last=39) for one in (panel, poisoned))
+    clean, dirty = (steps(InMemoryHistory({"w": one}), QualityControl(), last=39) for one in (panel, poisoned))
     same_trees(clean.state(), dirty.state())
     assert len(clean.flags("w").entries) > 24
-    after = steps(Recorded({"w": poisoned}), dirty, 39)  # and what is known later rewrites nothing
+    after = steps(InMemoryHistory({"w": poisoned}), dirty, 39)  # and what is known later rewrites nothing
     upto = after.flags("w").entries[:, 0] <= until.astype(np.int64)
     np.testing.assert_array_equal(after.flags("w").entries[upto], clean.flags("w").entries)
 
@@ -77,7 +77,7 @@ def test_garbage_known_later_changes_no_flag_known_by_then(same_trees: Callable[
 def test_the_past_is_flagged_at_the_beginning_as_it_could_have_been_known() -> None:
     panel = network()
     panel["temp"].values[24 * 20:24 * 28, 4] = np.nan
-    control, history = QualityControl(), Recorded({"w": panel})
+    control, history = QualityControl(), InMemoryHistory({"w": panel})
     control.advance(history, panel["time"].values[-1])
     seen = Screened(history, control)
     before = seen.as_known_at("w", panel["time"].values[24 * 33 + 1])
@@ -90,11 +90,11 @@ def test_the_past_is_flagged_at_the_beginning_as_it_could_have_been_known() -> N
 def test_a_restart_at_every_step_changes_nothing_and_a_step_takes_little_room(
         tmp_path: Path, same_trees: Callable[[object, object], None]) -> None:
     panel, start = network(), np.datetime64("2023-01-01", "ns")
-    history, whole, parted = Recorded({"w": panel}), QualityControl(), QualityControl()
+    history, whole, parted = InMemoryHistory({"w": panel}), QualityControl(), QualityControl()
     store, plain, more = Store.open(tmp_path / "store"), Store.open(tmp_path / "plain"), []
     for now in np.arange(start + BEGIN * DAY, start + DAYS * DAY, 6 * HOUR):
         whole.advance(history, now)
-        parted.advance(Recorded({"w": panel.sel(time=slice(parted.earliest(now), None))}), now)
+        parted.advance(InMemoryHistory({"w": panel.sel(time=slice(parted.earliest(now), None))}), now)
         with store.transaction("flags") as step:
             step.set_state("quality", parted.state())
         with plain.transaction("steps") as step:  # what a step takes that says nothing
@@ -120,6 +120,6 @@ def test_nodes_and_variables_that_join_later_are_flagged_too() -> None:
 def test_a_domain_of_hardly_any_rows_is_no_trouble(rows: int) -> None:
     panel = network().isel(time=slice(0, rows))
     control = QualityControl()
-    control.advance(Recorded({"w": panel}), np.datetime64("2023-01-02", "ns"))
-    control.advance(Recorded({"w": network().isel(time=slice(0, 48))}), np.datetime64("2023-01-03", "ns"))
+    control.advance(InMemoryHistory({"w": panel}), np.datetime64("2023-01-02", "ns"))
+    control.advance(InMemoryHistory({"w": network().isel(time=slice(0, 48))}), np.datetime64("2023-01-03", "ns"))
     assert not len(control.flags("w").entries)

@@ -9,8 +9,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.city import simulate_city
-from terracast.streams.known import known_after
 from terracast.streams.quality import flag, judge, learn, record, recorded
 from terracast.streams.quality.labels import bit
 from terracast.streams.store import Store

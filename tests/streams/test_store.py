@@ -12,8 +12,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 from terracast.streams.errors import PanelError, StoreError
-from terracast.streams.known import Recorded, known_after
 from terracast.streams.store import Store
 
 pytestmark = pytest.mark.integration
@@ -85,7 +85,7 @@ class Model:
                 answer[3 if differs else 2] += 1
         return tuple(answer)
 
-    def recorded(self, nodes: list[str], names: list[str]) -> Recorded:
+    def recorded(self, nodes: list[str], names: list[str]) -> InMemoryHistory:
         hours = sorted({hour for hour, _ in self.first})
         data = {name: np.full((len(hours), len(nodes)), np.nan, "f4") for name in names}
         known = np.full((len(hours), len(nodes)), np.datetime64("NaT", "ns"))
@@ -97,7 +97,7 @@ class Model:
         changes = pd.DataFrame([(START + hour * HOUR, node, name, value, START + known_hour * HOUR)
                                 for hour, node, name, value, known_hour in self.changes],
                                columns=["time", "node", "variable", "value", "known_time"])
-        return Recorded({"air": panel_of(data, hours, nodes, known)}, {"air": changes})
+        return InMemoryHistory({"air": panel_of(data, hours, nodes, known)}, {"air": changes})
 
 
 reports = st.dictionaries(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from terracast.streams.known import known_after
+from terracast.streams.bitemporal import known_after
 from terracast.streams.quality import judge
 from terracast.streams.quality.recording import record
 from terracast.streams.storage.check import check

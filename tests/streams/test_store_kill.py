@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.errors import StoreError
-from terracast.streams.known import known_after
 from terracast.streams.storage.check import check
 from terracast.streams.store import Store
 
@@ -29,7 +29,7 @@ import sys
 import numpy as np
 import pandas as pd
 import xarray as xr
-from terracast.streams.known import known_after
+from terracast.streams.bitemporal import known_after
 from terracast.streams.store import Store
 store = Store.open(sys.argv[1])
 print("open", flush=True)
@@ -120,7 +120,7 @@ def test_killed_while_it_is_tidied(tmp_path, kills):
             step.ingest("air", hour_of(hour))
         step.set_cursor("clock", {"hours": 10})
     lineage, hours = step.snapshot, 10
-    header = ("import xarray as xr\nfrom terracast.streams.known import known_after\n"
+    header = ("import xarray as xr\nfrom terracast.streams.bitemporal import known_after\n"
               f"START = np.datetime64('{START}')\n"
               + inspect.getsource(hour_of).replace("-> xr.Dataset", ""))
     for _ in range(kills):

@@ -12,8 +12,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from terracast.streams.bitemporal import InMemoryHistory, known_after
 from terracast.streams.errors import StoreError
-from terracast.streams.known import Recorded, known_after
 from terracast.streams.storage.compaction import compact
 from terracast.streams.storage.retention import Expired, Retention, retain
 from terracast.streams.store import Store
@@ -49,9 +49,9 @@ def filled(folder: Path, hours: int = 400) -> tuple[Store, np.ndarray]:
     return store, values
 
 
-def cut_history(whole: Recorded, cut: np.datetime64) -> Recorded:
+def cut_history(whole: InMemoryHistory, cut: np.datetime64) -> InMemoryHistory:
     held = whole.recorded("air")
-    return Recorded({"air": held.panel.sel(time=slice(cut, None))},
+    return InMemoryHistory({"air": held.panel.sel(time=slice(cut, None))},
                     {"air": held.revisions[held.revisions["time"] >= cut]})
 
 

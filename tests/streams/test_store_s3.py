@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from terracast.streams.bitemporal import known_after
 from terracast.streams.errors import StoreError
-from terracast.streams.known import known_after
 from terracast.streams.storage.check import check
 from terracast.streams.storage.compaction import compact
 from terracast.streams.storage.retention import Retention, retain
@@ -79,7 +79,7 @@ def test_the_whole_life(environment):
 WRITER = """
 import sys
 import numpy as np, pandas as pd, xarray as xr
-from terracast.streams.known import known_after
+from terracast.streams.bitemporal import known_after
 from terracast.streams.store import Store
 location, me, domain, steps = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 store = Store.open(location)

@@ -1,7 +1,7 @@
-"""Every value has two times: what it is about, and when it was known here.
+"""Bitemporal histories: every value has two times, what it is about (valid time), and when it was known here.
 
 ``History.as_known_at(domain, now)`` is the only door through which anything above ``streams`` reads data, so
-nothing can use what was not known at its time. ``Recorded`` is the in-memory history; the store offers the same.
+nothing can use what was not known at its time. ``InMemoryHistory`` holds one in memory; the store offers the same.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RecordedDomain:
     revisions: pd.DataFrame = field(default_factory=no_revisions)
 
 
-class Recorded:
+class InMemoryHistory:
     """A bitemporal history held in memory: what was measured when, and from when on it was known.
 
     ``as_known_at`` costs O(rows since ``since`` × variables).
@@ -88,7 +88,7 @@ class Recorded:
     >>> air = xr.Dataset({"pm25": (("time", "node"), [[1.0], [2.0]], {"units": "ug m-3", "long_name": "PM2.5"})},
     ...                  {"time": pd.date_range("2020-01-01", periods=2, freq="h"), "node": ["a"]},
     ...                  {"domain": "air", "kind": "sensor", "step": "1h"})
-    >>> history = Recorded({"air": known_after(air, pd.Timedelta("30min"))})
+    >>> history = InMemoryHistory({"air": known_after(air, pd.Timedelta("30min"))})
     >>> history.as_known_at("air", np.datetime64("2020-01-01T01:00")).pm25.values.tolist()
     [[1.0]]
     """

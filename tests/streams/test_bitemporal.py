@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from terracast.streams.known import Recorded
+from terracast.streams.bitemporal import InMemoryHistory
 
 START = np.datetime64("2020-01-01", "ns")
 HOUR = np.timedelta64(1, "h")
@@ -17,7 +17,7 @@ revisions = st.lists(st.tuples(st.integers(0, ROWS - 1), st.integers(0, NODES - 
                                st.integers(0, 99), st.integers(0, 12)), max_size=12)
 
 
-def recorded(delays: np.ndarray, gaps: np.ndarray, changes: list[tuple[int, int, str, int, int]]) -> Recorded:
+def recorded(delays: np.ndarray, gaps: np.ndarray, changes: list[tuple[int, int, str, int, int]]) -> InMemoryHistory:
     import xarray as xr
 
     rows = np.delete(np.arange(ROWS), 2) if gaps[0, 0] else np.arange(ROWS)  # sometimes a row is not held
@@ -33,7 +33,7 @@ def recorded(delays: np.ndarray, gaps: np.ndarray, changes: list[tuple[int, int,
     table = pd.DataFrame([(START + row * HOUR, "abc"[node], name, float(new), START + hour * HOUR)
                           for row, node, name, new, hour in changes],
                          columns=["time", "node", "variable", "value", "known_time"])
-    return Recorded({"sea": panel}, {"sea": table})
+    return InMemoryHistory({"sea": panel}, {"sea": table})
 
 
 @settings(max_examples=60, deadline=None)
