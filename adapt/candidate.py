@@ -66,23 +66,23 @@ class Score:
 
 @dataclass
 class Candidate(Stateful):
-    """A model in the arena. Without ``stacking``, ``mixture`` and ``calibration`` its own quantiles are served; with
-    ``earned`` what they make of them is served only as far as it has earned it, node by node."""
+    """A model that serves or is compared. Without ``residual_ridge``, ``mixture`` and ``calibration`` its own quantiles
+    are served; with ``guard`` what they make of them is served only as far as it has earned it, node by node."""
 
     version: str
     model: Forecaster
     calibration: QuantileTracker | None
     request: Request
-    stacking: ResidualRidge | None = None
+    residual_ridge: ResidualRidge | None = None
     mixture: Mixture | None = None
-    earned: NoHarmGuard | None = None
+    guard: NoHarmGuard | None = None
     open: list[PendingForecast] = field(default_factory=list)
     NOT_KEPT = frozenset({"model", "request"})
 
     def successor(self, version: str, model: Forecaster) -> Candidate:
         """Another model with copies of these corrections as they stand, and no open forecasts."""
         made = Candidate.restore({**self.state(), "version": version, "open": []}).equipped(model, self.request)
-        made.earned = None if self.earned is None else self.earned.successor()
+        made.guard = None if self.guard is None else self.guard.successor()
         return made
 
     def equipped(self, model: Forecaster, request: Request) -> Candidate:
@@ -100,18 +100,18 @@ class Candidate(Stateful):
         if counts:
             raw = np.maximum(raw, 0.0)
         moved, features = raw, np.empty((raw.shape[1], 0))
-        if self.stacking is not None:
+        if self.residual_ridge is not None:
             median = level(raw, self.request.quantiles, 0.5)
-            features = self.stacking.features(context, self.request.at(issue_time), median)
-            moved = self.stacking.apply(raw, median, features)
+            features = self.residual_ridge.features(context, self.request.at(issue_time), median)
+            moved = self.residual_ridge.apply(raw, median, features)
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
         moved = _single(np.maximum(moved, 0.0) if counts else moved)
         served = moved if self.calibration is None else self.calibration.apply(moved)
         if counts:
             served = np.maximum(served, 0.0)
-        if self.earned is not None:
-            served = self.earned.serve(raw, served)
+        if self.guard is not None:
+            served = self.guard.serve(raw, served)
         served = _single(served)
         labels = np.full(raw.shape[:2], np.nan)
         made = PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features, counts)
@@ -135,14 +135,14 @@ class Candidate(Stateful):
                     self.mixture.learn(one.issue_time, np.where(fresh, known, np.nan))
                 if self.calibration is not None:
                     self.calibration.learn(one.moved, np.where(fresh, known, np.nan))
-                if self.earned is not None:
-                    self.earned.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
+                if self.guard is not None:
+                    self.guard.settle(one.raw, one.served, np.where(fresh, known, np.nan), fresh)
         closed = [one for one in self.open if self._over(one, now, label_timeout)]
         self.open = [one for one in self.open if not self._over(one, now, label_timeout)]
         self._no_longer_open(closed)
-        if self.stacking is not None:
+        if self.residual_ridge is not None:
             for one in closed:
-                self.stacking.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
+                self.residual_ridge.learn(one.features, level(one.raw, self.request.quantiles, 0.5), one.labels)
         return [self._score(one) for one in closed]
 
     def drop_shadows(self) -> None:
@@ -154,9 +154,9 @@ class Candidate(Stateful):
         for one in forecasts:
             if self.mixture is not None:
                 self.mixture.close(one.issue_time)
-            if self.earned is not None:
+            if self.guard is not None:
                 none = np.full(one.labels.shape, np.nan)
-                self.earned.settle(one.raw, one.served, none, np.isnan(one.labels))
+                self.guard.settle(one.raw, one.served, none, np.isnan(one.labels))
 
     def _over(self, one: PendingForecast, now: np.datetime64, label_timeout: np.timedelta64) -> bool:
         last = self.request.at(one.issue_time).valid_times[-1]

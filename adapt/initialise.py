@@ -41,7 +41,7 @@ class ServiceError(TerracastError):
 @dataclass(frozen=True)
 class ServiceInit:
     """A fitted base, the cross-fitted residuals (time, node) that the monitor's reference is made from, the state of
-    a stacking that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
+    a ridge that learnt from the same cross-fitted forecasts (None: serve without), and the target (time, node) as
     known then, which a mixture's experts learn from (None: serve without), and the panel
     of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not). Of the
     same forecasts: where in them the labels fell, ``pits`` (time, node), and the contexts they were made from,
@@ -51,7 +51,7 @@ class ServiceInit:
     base: Forecaster
     times: np.ndarray
     residuals: np.ndarray
-    stacking: dict[str, object] | None = None
+    residual_ridge: dict[str, object] | None = None
     known: xr.DataArray | None = None
     panel: xr.Dataset | None = None
     pits: np.ndarray | None = None
@@ -90,17 +90,17 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int,
     first = fit(panel.sel(time=slice(None, middle)), seed)
     second = fit(panel.sel(time=slice(middle, None)), seed)
     base = fit(panel, seed)
-    stacking = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
+    ridge = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
     variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
     parts = (
-        _crossed(watched, moment, second, time[0] + watched.history, middle, stacking, variables,
+        _crossed(watched, moment, second, time[0] + watched.history, middle, ridge, variables,
                  lambda share: progress(share / 2)),
-        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, stacking, variables,
+        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, ridge, variables,
                  lambda share: progress((1 + share) / 2)),
     )
     times, residuals, pits, issued, seen = (np.concatenate([getattr(part, name) for part in parts])
                                             for name in ("times", "residuals", "pits", "issued", "features"))
-    return ServiceInit(base, times, residuals, stacking.state(),
+    return ServiceInit(base, times, residuals, ridge.state(),
                        panel[watched.request.target].transpose("time", "node"),
                        panel, pits, Contexts(issued, seen, variables), watched.covariates(moment, ALWAYS))
 
@@ -117,9 +117,9 @@ def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timed
 
 
 def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
-             stacking: ResidualRidge, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
+             residual_ridge: ResidualRidge, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
     """What the short leads of forecasts issued from ``start`` to ``stop`` show, as the loop will feed it to the
-    monitor; ``stacking`` learns from all leads."""
+    monitor; ``residual_ridge`` learns from all leads."""
     short = max(1, int(watched.cadence / watched.request.step))
     labels = watched.labels(moment, start)
     morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
@@ -140,7 +140,7 @@ def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
             continue
         values = model.forecast(context, request)[request.target].values[0].astype("float64")
         known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
-        stacking.learn(stacking.features(context, request, median), median, known)
+        residual_ridge.learn(residual_ridge.features(context, request, median), median, known)
         rows.append(residual(values[:short], known[:short], request.quantiles))
         pits.append(pit(values[:short], known[:short], request.quantiles))
     return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
@@ -166,9 +166,9 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     if policy.calibrates:
         request = watched.request
         champion.calibration = QuantileTracker(len(watched.nodes), request.horizon, request.quantiles)
-        if beginning.stacking is not None:
-            champion.stacking = ResidualRidge.restore(beginning.stacking)
-        champion.earned = NoHarmGuard(request.quantiles, len(watched.nodes))
+        if beginning.residual_ridge is not None:
+            champion.residual_ridge = ResidualRidge.restore(beginning.residual_ridge)
+        champion.guard = NoHarmGuard(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),

@@ -99,7 +99,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
                      for episode in (told.shown(clock.shown) for told in loop.episodes_by_id.values())),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, scores, now),
-        standing=(*loop.monitor.standing.values(), *_set_aside(workspace, view, now)),
+        channel_status=(*loop.monitor.status.values(), *_set_aside(workspace, view, now)),
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}),
         **_places(panel))

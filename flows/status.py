@@ -15,8 +15,8 @@ import numpy as np
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.flows.cli.clock import as_of
 from terracast.flows.running.place import RUNS, UP, RunningPlace
-from terracast.flows.running.standing import now as wall_clock
-from terracast.flows.running.standing import trouble
+from terracast.flows.running.run_status import now as wall_clock
+from terracast.flows.running.run_status import trouble
 from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.service.loop_state import loop_part
 from terracast.flows.service.quality_control import set_aside_lately

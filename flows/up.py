@@ -24,7 +24,7 @@ from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
 from terracast.flows.running.prefect_api import MISSED, ServerAwayError, ask, letter
-from terracast.flows.running.standing import missed, now, stamp, trouble, waiting
+from terracast.flows.running.run_status import missed, now, stamp, trouble, waiting
 from terracast.flows.settings import Settings, read_settings
 from terracast.registry.reading import Database
 
@@ -98,7 +98,7 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         for child in children:
             _refuse_a_taken_port(child, ports)
         place.remove(RUNS)
-        running.enter_context(served(place.page, lambda: _standing(place), ports.page))
+        running.enter_context(served(place.page, lambda: _status(place), ports.page))
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)
@@ -212,7 +212,7 @@ def _keep(children: list[Child], place: RunningPlace, api: str, stream: str) -> 
         time.sleep(POLL)
 
 
-def _standing(place: RunningPlace) -> dict[str, Any]:
+def _status(place: RunningPlace) -> dict[str, Any]:
     runs = place.read(RUNS)
     return {"trouble": trouble(runs, now()), "waiting": waiting(runs), **runs}
 

@@ -88,10 +88,10 @@ def test_every_package_is_installed() -> None:
 
 
 NO_LONGER_SAID = """
-    sort sorts witness witnesses surroundings explained views swing roughness sureness clue hear heard tells ill loud loudest
-    fell heir wiring earned tape squash recipe blend contender arena mature unwatched patience wish climb climbing
-    recalled school taught beneath layers readings shelf thorough thoroughly curved curvature paid pays paying idle
-    marks agreement tails caveats rested sight initial beginning
+    sort sorts standing witness witnesses surroundings explained views swing roughness sureness clue hear heard
+    tells ill loud loudest fell heir wiring earned tape squash recipe blend contender arena mature unwatched
+    patience wish climb climbing recalled school taught beneath layers readings shelf thorough thoroughly curved
+    curvature paid pays paying idle marks agreement tails caveats rested sight initial beginning
 """
 OLD_WORDS = frozenset(NO_LONGER_SAID.split())
 DOORS = ("terracast", "terracast.__main__", "terracast.flows.command", "terracast.flows.scheduled",

@@ -17,11 +17,11 @@ class NoHarmGuard(Stateful):
     Whatever stands between the two (stacking, a mixture, tracked intervals), no node's CRPS or absolute error is ever
     above the base's by more than the budget's share. What is not finite is not served.
 
-    >>> earned = NoHarmGuard((0.1, 0.5, 0.9), nodes=1)
+    >>> guard = NoHarmGuard((0.1, 0.5, 0.9), nodes=1)
     >>> base, better = np.array([[[-1.0, 0.0, 1.0]]]), np.array([[[4.0, 5.0, 6.0]]])
     >>> for _ in range(400):
-    ...     served = earned.serve(base, better)
-    ...     earned.settle(base, served, np.array([[5.0]]), np.array([[True]]))
+    ...     served = guard.serve(base, better)
+    ...     guard.settle(base, served, np.array([[5.0]]), np.array([[True]]))
     >>> served.ravel().tolist()
     [4.0, 5.0, 6.0]
     """

@@ -137,9 +137,9 @@ class Monitor(Stateful):
         return ("error", *(() if self._channels is None else self._channels.kinds))
 
     @property
-    def standing(self) -> dict[str, str]:
+    def status(self) -> dict[str, str]:
         """A sentence for each kind that is watched beside errors: how it stands, change or not."""
-        return {} if self._channels is None else self._channels.standing()
+        return {} if self._channels is None else self._channels.status()
 
     @property
     def variables(self) -> tuple[str, ...]:

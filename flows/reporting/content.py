@@ -238,7 +238,7 @@ class Report:
     coverage (share of values inside the 80 % interval), state (calm, episode or outage); all but ``node``
     may be missing.
     ``place`` is what a node is called here; ``cell``: degrees of latitude and longitude of each, where nodes are cells;
-    ``standing``: sentences on context and intervals as they are now.
+    ``channel_status``: sentences on context and intervals as they are now.
     ``sources``: how fresh each domain is, the target's among them.
     """
 
@@ -264,7 +264,7 @@ class Report:
     reference: str = "the frozen base"
     place: str = "station"
     cell: tuple[float, float] | None = None
-    standing: tuple[str, ...] = ()
+    channel_status: tuple[str, ...] = ()
 
 
 def with_columns(table: pd.DataFrame | None, columns: tuple[str, ...], needed: tuple[str, ...],

@@ -29,7 +29,7 @@ from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.running.health import answers
 from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
-from terracast.flows.running.standing import now, stamp
+from terracast.flows.running.run_status import now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
 from terracast.flows.service.memory import keep_little, settle
 from terracast.flows.workspace import Workspace

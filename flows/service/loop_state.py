@@ -68,7 +68,7 @@ def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episod
     """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
     told: dict[str, Episode] = loop_part(workspace, held, "episodes_by_id")
     monitor: Monitor = loop_part(workspace, held, "monitor")
-    return {name: one.shown(workspace.clock.shown) for name, one in told.items()}, monitor.standing
+    return {name: one.shown(workspace.clock.shown) for name, one in told.items()}, monitor.status
 
 
 def _refuse_other_format(workspace: Workspace, held: HasState) -> None:

@@ -31,7 +31,7 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
     scales = [_scale(column) for column in columns]
     scales = [one for one in scales if one > 0]
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
-    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_sort(columns)
+    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_type(columns)
     if not alike or not (codes or series or many):
         return ""
     if series:
@@ -42,7 +42,7 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
     return known[0].lower().replace(" ", "") if known else "value"
 
 
-def _same_sort(columns: Sequence[ColumnProfile]) -> bool:
+def _same_type(columns: Sequence[ColumnProfile]) -> bool:
     """Whether all columns are whole numbers or all are not, and none falls below 0 or several do."""
     whole = [column.whole for column in columns]
     negative = [bool(np.nanmin(column.numbers) < 0) for column in columns]

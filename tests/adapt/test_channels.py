@@ -98,12 +98,12 @@ def test_a_season_that_the_reference_never_saw_is_stated_and_is_no_storm() -> No
     """It comes slowly, so that on no day it is news; how far off it is by now is said without an alarm."""
     world = World.of(6, 365, yearly=6.0)
     monitor = world.fit(120, 1.0)
-    assert "is like the reference" in monitor.standing["input"]
-    assert set(monitor.standing) == {"input"}  # nothing was served yet
+    assert "is like the reference" in monitor.status["input"]
+    assert set(monitor.status) == {"input"}  # nothing was served yet
     found = [one for one in world.watched(monitor, 120, 275) if one.channel == "input"]
     assert alarms(found, 120, 275) <= 5
-    assert "is unlike the reference: it lies farther off than" in monitor.standing["input"]
-    assert "80 % intervals cover" in monitor.standing["calibration"]
+    assert "is unlike the reference: it lies farther off than" in monitor.status["input"]
+    assert "80 % intervals cover" in monitor.status["calibration"]
 
 
 def test_what_comes_back_to_normal_is_no_news() -> None:

@@ -16,21 +16,21 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0.1, 30.0))
 def test_no_node_is_ever_worse_by_more_than_the_share(seed: int, delay: int, harm: float) -> None:
     draws = np.random.default_rng(seed)
-    earned, waiting = NoHarmGuard(QUANTILES, nodes=3), []
+    guard, waiting = NoHarmGuard(QUANTILES, nodes=3), []
     base_sum = served_sum = np.zeros((2, 3))
     for step in range(60):
         labels = draws.normal(size=(2, 3))
         base = np.sort(draws.normal(size=(2, 3, 5)), axis=-1)
         wanted = base + harm * draws.normal(size=(2, 3, 1)) * np.array([0.0, 1.0, 1.0])[:, None]  # the first: nothing
-        served = earned.serve(base, wanted)
+        served = guard.serve(base, wanted)
         waiting.append((base, served, labels))
         if step >= delay:
             old = waiting.pop(0)
             late = np.where(draws.random((2, 3)) < 0.2, np.nan, old[2])  # some labels never come
-            earned.settle(old[0], old[1], late, np.ones((2, 3), bool))
+            guard.settle(old[0], old[1], late, np.ones((2, 3), bool))
             base_sum = base_sum + losses(old[0], late, QUANTILES)
             served_sum = served_sum + losses(old[1], late, QUANTILES)
-            assert (served_sum <= (1 + earned.budget.share) * base_sum + 1e-9).all()
+            assert (served_sum <= (1 + guard.budget.share) * base_sum + 1e-9).all()
     assert np.array_equal(waiting[0][0][:, 0], waiting[0][1][:, 0])
 
 
@@ -44,15 +44,15 @@ def test_gaps_bound_what_any_label_can_cost() -> None:
 
 
 def test_what_is_not_finite_is_not_served_and_the_state_is_exact() -> None:
-    earned = NoHarmGuard(QUANTILES, nodes=2)
+    guard = NoHarmGuard(QUANTILES, nodes=2)
     base = np.sort(np.random.default_rng(2).normal(size=(3, 2, 5)), axis=-1)
     broken = np.full_like(base, np.nan)
-    assert np.array_equal(earned.serve(base, broken), base)
+    assert np.array_equal(guard.serve(base, broken), base)
     for _ in range(30):
-        served = earned.serve(base, base + 1.0)
-        earned.settle(base, served, base[..., 2] + 1.0, np.ones((3, 2), bool))
-    again = NoHarmGuard.restore(earned.state())
-    assert np.array_equal(again.serve(base, base + 1.0), earned.serve(base, base + 1.0))
-    successor = earned.successor()
-    assert successor.budget.state()["_base"] == pytest.approx(earned.budget.state()["_base"])
-    assert not np.any(successor.budget.state()["_staked"]) and np.any(earned.budget.state()["_staked"])
+        served = guard.serve(base, base + 1.0)
+        guard.settle(base, served, base[..., 2] + 1.0, np.ones((3, 2), bool))
+    again = NoHarmGuard.restore(guard.state())
+    assert np.array_equal(again.serve(base, base + 1.0), guard.serve(base, base + 1.0))
+    successor = guard.successor()
+    assert successor.budget.state()["_base"] == pytest.approx(guard.budget.state()["_base"])
+    assert not np.any(successor.budget.state()["_staked"]) and np.any(guard.budget.state()["_staked"])

@@ -24,20 +24,20 @@ def walked(half_life: float = 1e9, pairs: int = 400) -> tuple[ResidualRidge, lis
     """A series whose base forecast is off by what its window tells; stacking fed with every closed forecast."""
     random = np.random.default_rng(0)
     values = np.cumsum(random.normal(size=(pairs + 80, NODES)), axis=0) * 0.1 + 5
-    panel, stacking = panel_of(values), ResidualRidge(RidgeTerms(5.0, 1.0, half_life, 1e-3), LEADS)
+    panel, residual_ridge = panel_of(values), ResidualRidge(RidgeTerms(5.0, 1.0, half_life, 1e-3), LEADS)
     fed = []
     for row in range(60, 60 + pairs):
         request = Request("x", panel["time"].values[row], LEADS, HOUR)
         median = np.repeat(values[row][None], LEADS, axis=0)
-        features = stacking.features(panel, request, median)
+        features = residual_ridge.features(panel, request, median)
         labels = median + 0.5 * (values[row] - values[row - 1]) + 0.01 * random.normal(size=(LEADS, NODES))
-        stacking.learn(features, median, labels)
+        residual_ridge.learn(features, median, labels)
         fed.append((features, median, labels))
-    return stacking, fed
+    return residual_ridge, fed
 
 
 def test_correction_equals_a_weighted_ridge_solved_from_the_data() -> None:
-    stacking, fed = walked(half_life=100.0)
+    residual_ridge, fed = walked(half_life=100.0)
     scaled = np.arcsinh
     weights = [0.5 ** ((len(fed) - 1 - at) / 100.0) for at in range(len(fed))]
     inputs = np.concatenate([np.sqrt(w) * features for w, (features, _, _) in zip(weights, fed, strict=True)])
@@ -49,14 +49,14 @@ def test_correction_equals_a_weighted_ridge_solved_from_the_data() -> None:
                              np.vstack([left, np.zeros((len(gram), LEADS))]), rcond=None)[0]
     features, median, _ = fed[-1]
     expected = median + SHARE * (5 + np.sinh(scaled(median - 5) + (features @ solved).T) - median)
-    served = stacking.apply(median[..., None], median, features)[..., 0]
+    served = residual_ridge.apply(median[..., None], median, features)[..., 0]
     np.testing.assert_allclose(served, expected, atol=1e-6)
 
 
 def test_it_takes_half_of_an_error_that_the_window_tells() -> None:
-    stacking, fed = walked()
+    residual_ridge, fed = walked()
     moved, told = (np.stack(parts) for parts in zip(*(
-        (stacking.apply(median[..., None], median, features)[..., 0] - median, labels - median)
+        (residual_ridge.apply(median[..., None], median, features)[..., 0] - median, labels - median)
         for features, median, labels in fed[-100:]), strict=True))
     assert np.corrcoef(moved.ravel(), told.ravel())[0, 1] > 0.8
     np.testing.assert_allclose((moved * told).sum() / (told**2).sum(), SHARE, atol=0.15)
@@ -67,9 +67,9 @@ def test_what_comes_after_the_issue_time_is_not_read() -> None:
     poisoned = values.copy()
     poisoned[61:] = 1e6
     request = Request("x", panel_of(values)["time"].values[60], LEADS, HOUR)
-    stacking, median = ResidualRidge(RidgeTerms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
-    np.testing.assert_array_equal(stacking.features(panel_of(values), request, median),
-                                  stacking.features(panel_of(poisoned), request, median))
+    residual_ridge, median = ResidualRidge(RidgeTerms(0.0, 1.0, 100.0), LEADS), np.zeros((LEADS, NODES))
+    np.testing.assert_array_equal(residual_ridge.features(panel_of(values), request, median),
+                                  residual_ridge.features(panel_of(poisoned), request, median))
 
 
 def test_without_pairs_or_values_the_base_is_served_as_it_is() -> None:

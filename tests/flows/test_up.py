@@ -17,7 +17,7 @@ import pytest
 
 from terracast.flows.running.page import page, served
 from terracast.flows.running.place import UP, RunningPlace
-from terracast.flows.running.standing import missed, now, stamp, trouble
+from terracast.flows.running.run_status import missed, now, stamp, trouble
 from terracast.streams.errors import TerracastError
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

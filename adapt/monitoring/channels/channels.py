@@ -159,7 +159,7 @@ class Channels(Stateful):
                       for group in _grouped(telling, len(frozen.nodes))]
         return found
 
-    def standing(self) -> dict[str, str]:
+    def status(self) -> dict[str, str]:
         """A sentence for each kind on how the network has stood over the last ``LATELY`` blocks, change or not: a
         season that the reference has not seen comes slowly, and is no news on any day of it."""
         standardised = {}
@@ -169,7 +169,7 @@ class Channels(Stateful):
             distance = mean_seen(with_common(channel.distances(latest)))[0 if alone else -1]
             if np.isfinite(distance):
                 rank = _rank(quantiles[0 if alone else 1], float(distance))
-                standardised[channel.kind] = channel.standing(mean_seen(with_common(latest))[..., 0 if alone else -1],
+                standardised[channel.kind] = channel.status(mean_seen(with_common(latest))[..., 0 if alone else -1],
                                                               rank)
         return standardised
 

@@ -130,7 +130,7 @@ class CovariateShift(Stateful):
         """Whether a context moved away to where the reference has hardly been; one that comes back is no news."""
         return now > before and rank >= FAR
 
-    def standing(self, standardised: np.ndarray, rank: float) -> str:
+    def status(self, standardised: np.ndarray, rank: float) -> str:
         """How things stand, change or not: how far off the context is, as a share of the reference."""
         like = "unlike" if rank >= FAR else "like"
         return f"the context is {like} the reference: it lies farther off than {_share(rank)} of it"

@@ -56,7 +56,7 @@ class IntervalCalibration(Stateful):
         """Whether a move of a stream leads away from intervals that hold; back to them is no news."""
         return abs(now - HONEST) > max(abs(before - HONEST), LEAST)
 
-    def standing(self, standardised: np.ndarray, rank: float) -> str:
+    def status(self, standardised: np.ndarray, rank: float) -> str:
         """How things stand, change or not, from what is told (statistic,) of the last blocks."""
         return f"80 % intervals cover {100 * (1 - float(standardised[1] + standardised[2])):.0f} %"
 
