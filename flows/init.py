@@ -18,7 +18,7 @@ from terracast.flows.look import refuse_undecided, understood
 from terracast.flows.service.spans import YEAR, Spans, spans_for
 from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
-from terracast.stfm.bases import check_name
+from terracast.stfm.bases import DEFAULT, check_name
 from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted
 from terracast.streams.schema.domains import side_in, side_of_all
@@ -50,9 +50,8 @@ tracking = "sqlite:///mlflow.db"
 artifacts = "artifacts"
 
 [base]
-model = {model}         # native: fitted anew to this stream; shipped: pre-trained; counts: of events; or your own
+model = {model}        # shipped: pre-trained; counts: of events; native: fitted anew to this stream; or your own
 first_fit = "{first_fit}"   # past needed before service begins{waits}
-steps = 800
 seed = 1
 
 [monitor]
@@ -97,8 +96,8 @@ def write_settings(name: str, data: Path | Sequence[Path], out: Path, *, target:
     target : str, optional
         The variable that is forecast; default the first that is neither weather nor of the calendar.
     model : str, optional
-        What is forecast with: native, shipped, counts, or a base of your own; default counts where the target counts
-        what happened, else native.
+        What is forecast with: shipped, counts, native, or a base of your own; default counts where the target counts
+        what happened, else shipped.
     reading : mapping, optional
         How files are read, where they do not show it (see ``flows.cli.reading_options``).
     """
@@ -114,7 +113,7 @@ def config_of(out: Path, model: str | None) -> Path:
         raise SettingsError("settings are already there", where=str(config), expected="a folder without terracast.toml",
                             remedy="edit it, name another folder with --folder, or type `terracast add FILE`")
     try:
-        check_name(model or "native")
+        check_name(model or DEFAULT)
     except ValueError as error:
         what, _, names = str(error).partition(": ")
         raise SettingsError(what, where="--model", expected=names, remedy="name one of them") from None
@@ -160,7 +159,7 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     name, domain = _named(name)
     main = schemas[0].sources[0]
     chosen = _target(main.panel, schemas[0], target)
-    model = model or ("counts" if is_counted(main.panel[chosen]) else "native")
+    model = model or ("counts" if is_counted(main.panel[chosen]) else DEFAULT)
     step = main.step
     time = main.panel["time"].values
     length = pd.Timedelta(time[-1] - time[0]) + step

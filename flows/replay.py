@@ -25,6 +25,7 @@ from terracast.flows.service.first_service import begun, first_start, note_short
 from terracast.flows.service.replay_state import keep
 from terracast.flows.settings import SettingsError, nanoseconds
 from terracast.flows.workspace import Workspace
+from terracast.stfm.bases import DEFAULT
 from terracast.streams.clock import Clock
 from terracast.streams.quality.online import QualityControl, Screened
 from terracast.streams.sources import IngestAnswer
@@ -49,14 +50,14 @@ def run_replay(config: str | Path, names: Iterable[str], start: str | None, stop
 
 
 def bench_file(data: Path, target: str | None, start: str | None, stop: str | None,
-               progress: Bar, model: str = "native") -> dict[str, Any]:
-    """The same over one data file, in a workspace of its own that is thrown away; ``model``: native or shipped."""
+               progress: Bar, model: str = DEFAULT) -> dict[str, Any]:
+    """The same over one data file, in a workspace of its own that is thrown away; ``model``: shipped or native."""
     with tempfile.TemporaryDirectory() as folder:
         config = write_settings(data.stem.replace("-", "_"), data, Path(folder), target=target, model=model)
         workspace = Workspace.open(config)
         _refuse_if_nothing(ingest_new(workspace))
         command = f"terracast bench loop --data {data}" + (f" --target {target}" if target else "")
-        command += f" --model {model}" if model != "native" else ""
+        command += f" --model {model}" if model != DEFAULT else ""
         for name, value in (("start", start), ("stop", stop)):
             command += f" --{name} {value}" if value else ""
         return replay_workspace(workspace, ("frozen", "weekly", "drift-only", "loop"), start, stop, progress,

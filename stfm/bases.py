@@ -18,6 +18,8 @@ from terracast.streams.plugins import find_plugin, has_plugin
 
 GROUP = "terracast.bases"
 BUILT_IN = ("native", "shipped", "counts")
+DEFAULT = "shipped"
+STEPS = 800  # of training, where a base is trained and nobody says how long
 NEEDED = ("capabilities", "forecast", "fit", "build", "config", "weights")
 Progress = Callable[[float], None]
 
@@ -103,9 +105,12 @@ def context_steps(name: str) -> int:
     return 0 if name in BUILT_IN else int(getattr(custom_base(name), "context_steps", 0))
 
 
-def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed: int,
+def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int | None = None, seed: int,
              progress: Progress | None = None) -> Forecaster:
     """Fit the base of this name to ``panel``, all of it known; variables beside the target are drivers.
+
+    ``steps`` of training: None is ``STEPS`` for a base that must be trained. The shipped one forecasts untrained; its
+    heads are continued on the panel where steps are given.
 
     Raises
     ------
@@ -117,6 +122,7 @@ def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int, seed
 
         base = Base.shipped()
         return base.continue_on(panel, request, steps=steps, seed=seed, progress=progress) if steps else base
+    steps = STEPS if steps is None else steps
     if name == "native":
         from terracast.stfm.mlp.forecaster import NativeModel
 

@@ -28,7 +28,7 @@ def loop(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet file.
          target: Annotated[str | None, typer.Option(help="The variable to forecast; default: the first.")] = None,
          start: Annotated[str | None, typer.Option(help="First issue time.")] = None,
          stop: Annotated[str | None, typer.Option(help="Last issue time.")] = None,
-         model: Annotated[str, typer.Option(help="native, fitted on the first year, or shipped.")] = "native",
+         model: Annotated[str, typer.Option(help="shipped, or native, fitted on the first year.")] = "shipped",
          json: Json = False) -> None:
     """The policies over a data file as if live, beside seasonal naive and last value."""
     from terracast.flows.replay import COLUMNS, bench_file

@@ -93,7 +93,7 @@ def look(path: Annotated[Path, typer.Argument(metavar="FILE", help="A data file.
 def init(name: str, source: Files, reading: Mapping[str, Any], target: Target = None,
          folder: Annotated[Path, typer.Option(help="Where to write terracast.toml.")] = Path("."),
          model: Annotated[str | None, typer.Option(
-             help="native, shipped, counts, or a base of your own; default: counts of counts, else native.")] = None,
+             help="shipped, counts, native, or a base of your own; default: counts of counts, else shipped.")] = None,
          dry_run: DryRun = False, json: Json = False) -> None:
     """Look into data files, show what was understood, and write a commented terracast.toml for them."""
     from terracast.flows.cli.shown_schema import say_schema

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from terracast.flows.settings import BaseSettings
-from terracast.stfm.bases import context_steps, fit_base
+from terracast.stfm.bases import DEFAULT, context_steps, fit_base
 from terracast.stfm.forecaster import Forecaster, Request
 
 if TYPE_CHECKING:  # what brings torch along is imported where it is needed
@@ -17,9 +17,11 @@ WEEK = 168  # steps of an hour
 
 
 def forecaster_factory(base: BaseSettings, steps: int) -> ForecasterFactory:
-    """Makes that base, fitted for ``steps`` steps."""
+    """Makes that base; one that is trained before it serves is trained for ``steps`` steps."""
+    untrained = base.model == DEFAULT and base.steps is None
+
     def make(panel: xr.Dataset, request: Request) -> Forecaster:
-        return fit_base(base.model, panel, request, steps=steps, seed=base.seed)
+        return fit_base(base.model, panel, request, steps=None if untrained else steps, seed=base.seed)
     return make
 
 

@@ -11,7 +11,7 @@ from terracast.adapt.monitoring.detection.detector import check_name as check_de
 from terracast.flows.settings.errors import SettingsError
 from terracast.flows.settings.secrets import from_environment
 from terracast.flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
-from terracast.stfm.bases import check_name
+from terracast.stfm.bases import DEFAULT, check_name
 from terracast.stfm.forecaster import QUANTILES
 
 
@@ -64,16 +64,17 @@ class RegistrySettings(Frozen):
 
 
 class BaseSettings(Frozen):
-    """The base model, how much of the past it is first fitted on, and how long.
+    """The base model, how much of the past service waits for, and how long it is trained on that.
 
-    ``model``: ``native``, fitted anew to the stream, ``shipped``, the pre-trained base, whose heads are continued on
-    the stream, ``counts``, a Poisson regression of counts; or a class of your own (``stfm.bases``). One that looks back
-    far sees more than ``stream.history``: the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less.
+    ``model``: ``shipped``, the pre-trained base, ``counts``, a Poisson regression of counts, ``native``, a small
+    network fitted anew to the stream; or a class of your own (``stfm.bases``). One that looks back far sees more than
+    ``stream.history``: the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less. ``steps`` of
+    training: not given, the shipped base is taken as it is, and what must be trained is trained for 800.
     """
 
-    model: Annotated[str, AfterValidator(check_name)] = "native"
+    model: Annotated[str, AfterValidator(check_name)] = DEFAULT
     first_fit: Duration = pd.Timedelta("365D")
-    steps: int = Field(default=800, ge=0)
+    steps: int | None = Field(default=None, gt=0)
     seed: int = 1
 
 
