@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from terracast.adapt.correction.experts.experts import ExpertConfig, Experts, ExpertsError
+from terracast.streams.storage.tree import pack, unpack
 
 RECIPE = ExpertConfig(season=6, seasons=3, refit=3)
 
@@ -110,3 +111,26 @@ def test_wrong_rows_are_told() -> None:
         experts.points(ahead=1)
     with pytest.raises(ExpertsError, match="season 0"):
         Experts.begin(_stream(60), 0, 4, ExpertConfig(season=0))
+
+
+def test_a_state_is_a_checkpoint_that_stands_and_what_came_since() -> None:
+    draws = np.random.default_rng(3)
+    values = np.sin(np.arange(24 * 40) * np.pi / 12)[:, None] + 0.3 * draws.normal(size=(24 * 40, 3))
+    beside = draws.normal(size=(len(values), 2, 3))
+    values[draws.random(values.shape) < 0.05] = np.nan
+    recipe = ExpertConfig.usual(24, 6, 600, 3, slack=6, covariates=True)
+    experts = Experts.begin(values[:600], 0, 6, recipe, beside[:600])
+    checkpoints, restored = [], Experts.restore(unpack(pack(experts.state())))
+    for number in range(600, len(values)):
+        late = values[number - 8:number].copy()
+        late[3, number % 3] = 0.5  # a gap may be filled late; what was known stays
+        for one in (experts, restored):
+            one.correct(late)
+            one.observe(values[number], beside[number] if number % 5 else None)
+        if number % 7 == 0:
+            state = pack(experts.state())
+            checkpoints.append(pack(experts.state()["checkpoint"]))
+            restored = Experts.restore(unpack(state))
+            assert pack(restored.state()) == state
+        assert np.array_equal(experts.points(2), restored.points(2))
+    assert 1 < len(set(checkpoints)) <= 3, "one checkpoint stands for ten days of hours"

@@ -6,13 +6,15 @@ than one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from terracast.adapt.correction.experts.covariates import PENALTY, Covariates
 from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
+from terracast.adapt.correction.experts.journal import Journal, Late
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
 from terracast.adapt.correction.experts.ridge import Moments, Ridge
 from terracast.streams.errors import TerracastError
@@ -110,7 +112,7 @@ class Experts(Stateful):
     True
     """
 
-    NOT_KEPT = frozenset({"_features", "_penalty"})
+    NOT_KEPT = frozenset({"_features", "_penalty", "_checkpoint", "_journal"})
 
     def __init__(self, tape: HistoryBuffer, first: int, horizon: int, recipe: ExpertConfig,
                  covariates: Covariates | None = None) -> None:
@@ -131,6 +133,7 @@ class Experts(Stateful):
         self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
         self._profiles = np.zeros((slots, self._leads, nodes))
         self._worth = np.zeros((slots, nodes))
+        self._make_checkpoint()
 
     def restored(self) -> None:
         """What is read, and how hard each column of it is pulled."""
@@ -158,6 +161,7 @@ class Experts(Stateful):
         for number, row in enumerate(history):
             experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
         experts._solve()
+        experts._make_checkpoint()
         return experts
 
     @property
@@ -173,11 +177,36 @@ class Experts(Stateful):
     def observe(self, row: np.ndarray, beside: np.ndarray | None = None, *, learn: bool = True) -> None:
         """The next row (node,) of the clock, NaN where nothing is known, and of the company (variable, node), None
         where none has come; without ``learn`` it is only read."""
-        self._append(np.asarray(row, dtype="float64"), beside, learn=learn, solve=learn)
+        row = np.asarray(row, dtype="float64")
+        self._append(row, beside, learn=learn, solve=learn)
+        self._journal.row(row, beside, learn=learn)
+        if self._journal.is_full:
+            self._make_checkpoint()
 
     def correct(self, rows: np.ndarray) -> None:
         """The newest rows (row, node) again, with what came late; values known before stay."""
-        self.tape.correct(rows)
+        fresh = self.tape.correct(rows)
+        if fresh.any():
+            self._journal.late(fresh, rows[len(rows) - len(fresh):])
+
+    def state(self) -> dict[str, object]:
+        """A checkpoint, which stays the same for days, and what came since: a step writes little."""
+        return {"checkpoint": self._checkpoint, "journal": self._journal.state()}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> Self:
+        """See ``Stateful.restore``: the checkpoint, and all that came since once more."""
+        made = super().restore(state["checkpoint"])
+        made._checkpoint, made._journal = state["checkpoint"], Journal.restore(state["journal"])
+        for one in made._journal:
+            if isinstance(one, Late):
+                made.tape.correct(one.rows(made._journal.nodes))
+            else:
+                made._append(one.values, one.beside, learn=one.learn, solve=one.learn)
+        return made
+
+    def _make_checkpoint(self) -> None:
+        self._checkpoint, self._journal = super().state(), Journal(len(self.tape.centre))
 
     def points(self, ahead: int = 0) -> np.ndarray:
         """What each expert says (expert, lead, node), lead 1 being ``ahead`` + 1 rows after the newest row."""

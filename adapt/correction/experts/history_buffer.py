@@ -44,17 +44,19 @@ class HistoryBuffer(Stateful):
         self.known = np.concatenate([self.known[1:], there[None]])
         self._lowest, self._highest = np.minimum(self._lowest, scaled), np.maximum(self._highest, scaled)
 
-    def correct(self, values: np.ndarray) -> None:
-        """Values (row, node) of the newest rows that have come since; what was known before stays as it was."""
+    def correct(self, values: np.ndarray) -> np.ndarray:
+        """Values (row, node) of the newest rows that have come since; what was known before stays as it was. Answers
+        which of them came only now, of at most ``length`` rows."""
         rows = min(len(values), self.length)
         values = values[len(values) - rows:]
         fresh = np.isfinite(values) & ~self.known[self.length - rows:]
         if not fresh.any():
-            return
+            return fresh
         scaled = self.rescaled(np.where(fresh, values, 0.0))
         self.scaled, self.known = self.scaled.copy(), self.known.copy()
         self.scaled[self.length - rows:][fresh] = scaled[fresh]
         self.known[self.length - rows:] |= fresh
+        return fresh
 
     def unscaled(self, scaled: np.ndarray) -> np.ndarray:
         """Values (…, node) in the stream's units, at most half of the range ever seen beyond that range."""
