@@ -15,7 +15,7 @@ from terracast.adapt.evaluation.replay import replay as run
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
-from terracast.adapt.promotion.policy import Policy
+from terracast.adapt.promotion.policy import DEFAULT, Policy
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.seasonal_naive import SeasonalNaive
@@ -89,16 +89,17 @@ class LoopBench:
 def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: str) -> dict[str, Any]:
     """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``."""
     rows = [outcome.row() | {"episodes": [_told(one) for one in outcome.episodes]} for outcome in outcomes]
+    own = next((name for name in (DEFAULT, "loop") if any(row["method"] == name for row in rows)), None)
     for row in rows:
-        row["policy"], row["method"] = row["method"], "terracast" if row["method"] == "loop" else row["method"]
+        row["policy"], row["method"] = row["method"], "terracast" if row["method"] == own else row["method"]
     by_name = {str(row["policy"]): row for row in rows}
     summary: dict[str, Any] = {"issue_times": len(outcomes[0].scores["issue_time"].unique())}
-    if "loop" in by_name:
+    if own is not None:
         for name, row in by_name.items():
-            if name != "loop":
-                summary[f"mae_ratio_to_{name}"] = _ratio(by_name["loop"]["mae"], row["mae"])
+            if name != own:
+                summary[f"mae_ratio_to_{name}"] = _ratio(by_name[own]["mae"], row["mae"])
         if "frozen" in by_name:
-            summary["worst_node_ratio"] = worst_node_ratio(outcomes)
+            summary["worst_node_ratio"] = worst_node_ratio(outcomes, own)
     return {"bench": "loop", "data": data, "protocol": bench.protocol(), "rows": rows, "summary": summary,
             "command": command}
 
@@ -110,10 +111,10 @@ def _told(episode: Episode) -> dict[str, Any]:
             "alarm": f"{episode.alarm.what} {episode.alarm.where}"}
 
 
-def worst_node_ratio(outcomes: list[ReplayOutcome]) -> float | None:
-    """The largest ratio over nodes of the loop's error to frozen's: promise 2 asks for at most 1.01."""
+def worst_node_ratio(outcomes: list[ReplayOutcome], policy: str) -> float | None:
+    """The largest ratio over nodes of a policy's error to frozen's: promise 2 asks for at most 1.01."""
     error = {outcome.policy: _node_errors(outcome.scores) for outcome in outcomes}
-    ratios = [_ratio(loop, frozen) for loop, frozen in zip(error["loop"], error["frozen"], strict=True)]
+    ratios = [_ratio(one, frozen) for one, frozen in zip(error[policy], error["frozen"], strict=True)]
     return max((one for one in ratios if one is not None and np.isfinite(one)), default=None)
 
 

@@ -37,10 +37,8 @@ location = "store"
 
 [base]
 first_fit = "150d"
-steps = 600
 
 [adapt]
-policy = "loop"
 cooldown = "7d"
 window = "56d"
 steps = 150

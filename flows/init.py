@@ -58,7 +58,7 @@ seed = 1
 detector = "scan"        # scan, adwin, page-hinkley, kswin, or module:Class; all keep false_alarms_per_month
 
 [adapt]
-policy = "loop"          # frozen, weekly, drift-only, loop, mixture (loop with closed-form experts), or ladder
+policy = "mixture"       # loop with closed-form experts beside the base; or frozen, weekly, drift-only, loop, ladder
 # rungs = ["output-recursive", "continue"]   # of the ladder; none named: the usual ones, from cheap to dear
 cooldown = "{cooldown}"         # alarms of one change within this time are one episode
 window = "{learned}"           # past that a fine-tune learns from

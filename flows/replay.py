@@ -60,7 +60,7 @@ def bench_file(data: Path, target: str | None, start: str | None, stop: str | No
         command += f" --model {model}" if model != DEFAULT else ""
         for name, value in (("start", start), ("stop", stop)):
             command += f" --{name} {value}" if value else ""
-        return replay_workspace(workspace, ("frozen", "weekly", "drift-only", "loop"), start, stop, progress,
+        return replay_workspace(workspace, ("frozen", "weekly", "drift-only", "mixture"), start, stop, progress,
                                 data.name, command)
 
 

@@ -76,6 +76,7 @@ class Every:
         return AdaptationRequest(f"schedule-{key_text(now)}-fine-tune", now, "the schedule asks for it")
 
 
+DEFAULT = "mixture"
 AT_ONCE = np.timedelta64(0, "h")
 
 

@@ -71,7 +71,7 @@ def status(config: Config = CONFIG, now: Now = None, json: Json = False) -> None
 
 def replay(config: Config = CONFIG,
            policies: Annotated[str, typer.Option(
-               help="Comma-separated; also mixture, ladder, oracle.")] = "frozen,weekly,drift-only,loop",
+               help="Comma-separated; also loop, ladder, oracle.")] = "frozen,weekly,drift-only,mixture",
            start: Annotated[str | None, typer.Option(help="First issue time; default: when service can begin.")] = None,
            stop: Annotated[str | None, typer.Option(help="Last issue time; default: the end of the data.")] = None,
            json: Json = False) -> None:

@@ -98,7 +98,7 @@ class AdaptSettings(Frozen):
     target's domain, too.
     """
 
-    policy: str = "loop"
+    policy: str = "mixture"
     covariates: bool = True
     cooldown: Duration = pd.Timedelta("14D")
     window: Duration = pd.Timedelta("84D")

@@ -27,7 +27,6 @@ label_timeout = "12h"
 
 [base]
 first_fit = "30d"
-steps = 40
 
 [adapt]
 cooldown = "7d"
@@ -111,7 +110,6 @@ label_timeout = "12h"
 
 [base]
 first_fit = "20d"
-steps = 10
 
 [adapt]
 steps = 5

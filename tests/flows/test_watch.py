@@ -115,7 +115,7 @@ def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) 
 
 
 def _covariates(loop: Any) -> Any:
-    return loop["deployment"]["champion"]["mixture"]["experts"]["covariates"]
+    return loop["deployment"]["champion"]["mixture"]["experts"]["@state"]["checkpoint"]["covariates"]
 
 
 def _serve_by(config: Path, policy: str, *more: str) -> None:
