@@ -3,11 +3,8 @@ set -e
 # --8<-- [start:init]
 terracast init air --from my_measurements.csv
 # --8<-- [end:init]
-# --8<-- [start:quick]
-sed -i 's/^steps = 800$/steps = 50/' terracast.toml   # a short training, to see how it goes
-# --8<-- [end:quick]
 # --8<-- [start:replay]
-terracast replay --policies frozen,loop
+terracast replay --policies frozen,mixture
 # --8<-- [end:replay]
 # --8<-- [start:watch]
 terracast watch --once --now 2024-01-29T00:00

@@ -31,7 +31,7 @@ class JourneyBench:
 
     limit: float = 600.0
     most: int = 1
-    policies: str = "frozen,loop"
+    policies: str = "frozen,mixture"
     training: int | None = None
 
     def answer(self, places: Sequence[Path], only: str | None, command: str,

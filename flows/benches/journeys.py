@@ -17,7 +17,7 @@ def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or 
              only: Annotated[str | None, typer.Option(help="Only files whose path holds this.")] = None,
              limit: Annotated[float, typer.Option(help="Seconds a file, at most.")] = 600.0,
              most: Annotated[int, typer.Option(help="Files of one folder, at most.")] = 1,
-             policies: Annotated[str, typer.Option(help="What replay compares.")] = "frozen,loop",
+             policies: Annotated[str, typer.Option(help="What replay compares.")] = "frozen,mixture",
              training: Annotated[int | None, typer.Option(
                  help="Optimisation steps of a fit; default: as init sets them.")] = None,
              json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
