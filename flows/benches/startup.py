@@ -31,10 +31,6 @@ history = "2d"
 
 [base]
 first_fit = "20d"
-steps = 5
-
-[adapt]
-policy = "frozen"
 
 [[sources]]
 domain = "tank"
