@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from pydantic import ValidationError
 
 from terracast.adapt.clock import Moment
+from terracast.adapt.task import ForecastTask
 from terracast.causal.discover import DiscoverError
 from terracast.causal.discover import discover as find_graph
 from terracast.causal.graph.graph import CausalGraph, Series
@@ -88,7 +90,7 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Expe
     search = default_search(settings.max_lag, settings.alpha)
     cost = estimate_cost(prepared, search).sentence
     tell(0.02, f"{COST}{cost}")
-    finder = DriverSearch(workspace.watched((), {}), search,
+    finder = DriverSearch(_as_tried(workspace, panels[target.domain]), search,
                           forecaster_factory(workspace.settings.base, settings.trial_steps), settings.most_drivers, how)
     graph, assumed = finder.graph(panels, prepared, known.knowledge,
                                   lambda share, words: tell(0.02 + 0.28 * share, words))
@@ -100,6 +102,14 @@ def _found(workspace: Workspace, moment: Moment, view: View, told: Sequence[Expe
     drivers = cooled_down(drivers, view.state("drivers"), since)
     chosen = finder.ablated(moment, drivers, graph, since, lambda share, words: tell(0.4 + 0.6 * share, words))
     return Discovery(graph, chosen.drivers, moment.now, "", chosen.gains, chosen.block, story)
+
+
+def _as_tried(workspace: Workspace, panel: xr.Dataset) -> ForecastTask:
+    """The task as drivers are tried on it: a base that reads far back reads an eighth of the span at most, so that
+    there is something to try on, but as much as ``stream.history`` says."""
+    watched, time = workspace.watched((), {}), panel["time"].values
+    least = nanoseconds(workspace.settings.stream.history)
+    return replace(watched, history=min(watched.history, max(least, (time[-1] - time[0]) // 8)))
 
 
 def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepared, knowledge: Knowledge,

@@ -131,7 +131,7 @@ class Runner:
         return self.client.read_flow_runs(
             deployment_filter=DeploymentFilter(id={"any_": wanted}),  # type: ignore[arg-type]
             flow_run_filter=FlowRunFilter(state={"type": {"any_": list(states)}}),  # type: ignore[arg-type]
-            change_type=FlowRunSort.EXPECTED_START_TIME_ASC, limit=limit)
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=limit)
 
     def _tell(self, **news: Any) -> None:
         self.told |= news

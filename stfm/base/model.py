@@ -34,6 +34,7 @@ from terracast.stfm.saved_folder import read_folder
 
 LONGEST = 24 * PATCH  # steps ahead: beyond it nothing was ever trained nor tried
 AT_ONCE = 512  # node windows that go through the network together
+MIDDLE = QUANTILES.index(0.5)
 SHIPPED = Path(__file__).parent / "weights"
 
 
@@ -101,7 +102,7 @@ class Base:
         self._check(request)
         step = request.step.astype("timedelta64[ns]")
         scene = panel_tensors(context, request.target, step, until=request.issue_time, ahead=LONGEST, graph=graph,
-                              since=request.issue_time.astype("datetime64[ns]") - (MEMORY - 1) * step)
+                              since=_reached(context["time"].values, request.issue_time, step))
         row = scene.target.shape[1] - 1 - LONGEST
         _check_known(scene, row, request.target)
         values = self._values([cut(scene, row, request.horizon)], scene, request)[0]
@@ -188,6 +189,8 @@ class Base:
                 z = answer.quantiles[place, :, :request.horizon].numpy()
                 values = window.centre[:, None, None] + window.width[:, None, None] * z.astype("float64")
                 values = values.clip(window.floor[:, None, None], window.ceiling[:, None, None])
+                still = (window.centre[:, None] - values[..., MIDDLE]) * window.constant[:, None]
+                values = values + still[..., None]  # what never moved stays, with a width: it may be stuck
             found.append(at_quantiles(values.transpose(1, 0, 2), QUANTILES, request.quantiles))
         return found
 
@@ -196,6 +199,15 @@ class Base:
             raise ForecastError(f"horizon is {request.horizon} steps", where=request.target,
                                 expected=f"1 to {LONGEST}", remedy="ask for fewer steps, or aggregate to a longer step")
         check_quantiles(request.quantiles, QUANTILES, request.target, "ask for quantiles in this range")
+
+
+def _reached(stamps: np.ndarray, issue_time: np.datetime64, step: np.timedelta64) -> np.datetime64:
+    """The first stamp that is read: ``MEMORY`` steps back, but no farther than the panel, within what nanoseconds hold."""
+    issue = issue_time.astype("datetime64[ns]")
+    if not len(stamps):
+        return issue
+    held = (issue - stamps[0].astype("datetime64[ns]")) // step
+    return np.datetime64(issue - min(MEMORY - 1, max(int(held) + 1, 0)) * step, "ns")
 
 
 def _check_known(scene: PanelTensors, row: int, target: str) -> None:

@@ -48,13 +48,14 @@ class Window(WindowTensors):
     """One issue time, and the way back to the panel's units.
 
     ``centre``, ``width``: (N,): value = centre + width * z; ``floor``, ``ceiling``: (N,) bounds that the values have
-    touched often, else infinite.
+    touched often, else infinite; ``constant`` (N,): of which rows all known values are one, three at least.
     """
 
     centre: np.ndarray
     width: np.ndarray
     floor: np.ndarray
     ceiling: np.ndarray
+    constant: np.ndarray
 
 
 def cut(scene: PanelTensors, row: int, horizon: int, hidden: np.ndarray | None = None, memory: int = MEMORY) -> Window:
@@ -87,7 +88,7 @@ def cut(scene: PanelTensors, row: int, horizon: int, hidden: np.ndarray | None =
         _tensor(readings.values), torch.from_numpy(readings.available), _tensor(readings.spread),
         _tensor(readings.statistics), _tensor(np.arcsinh(np.nan_to_num(drivers))), _tensor(np.isfinite(drivers)),
         torch.from_numpy(places.neighbours), torch.from_numpy(places.near), _tensor(places.offsets), centre, width,
-        *bounds(past))
+        *bounds(past), constant(past))
 
 
 def units(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +125,14 @@ def bounds(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found.append(np.where(touched & np.isfinite(least), sign * least, -sign * np.inf))
     stuck = found[0] == found[1]
     return np.where(stuck, -np.inf, found[0]), np.where(stuck, np.inf, found[1])
+
+
+def constant(past: np.ndarray) -> np.ndarray:
+    """Of which rows all known values are one, three at least."""
+    known = np.isfinite(past)
+    least = np.where(known, past, np.inf).min(1)
+    most = np.where(known, past, -np.inf).max(1)
+    return np.asarray((known.sum(1) >= 3) & (least == most))
 
 
 def _drivers(scene: PanelTensors, row: int, length: int) -> np.ndarray:

@@ -45,7 +45,7 @@ def test_plants_do_what_they_say():
     assert (said["ramp"][:, 1] - values[:, 1]).round(3).tolist() == [0, 1.667, 3.333, 5, 5, 5]
     assert (said["freeze"][:, 1] == values[0, 1]).all() and (said["phase"][:, 1] == values[:, 1] + 1).all()
     assert said["variance"][:, 1] == pytest.approx(1.75**0.5 * values[:, 1])
-    with pytest.raises(PlantError, match="no sort"):
+    with pytest.raises(PlantError, match="no change type"):
         Plant("wobble", (0,)).into(values, expected, expected, deviation)
     order = np.argsort((np.arange(20)[:, None] - np.arange(20)) ** 2, axis=1, kind="stable")
     assert plants(("region",), order, np.array([0]), 1.0)[0].nodes == (0, 1)

@@ -75,7 +75,7 @@ def test_the_plainest_file_there_is_replays_as_the_guide_says(tmp_path: Path) ->
     assert written.returncode == 0 and "less than a year" in written.stderr
     config = tmp_path / "terracast.toml"
     config.write_text(config.read_text().replace("steps = 800", "steps = 4"))
-    done = typed("replay", "--policies", "frozen", "--stop", "2021-03-30", "--json", folder=tmp_path)
+    done = typed("replay", "--policies", "frozen", "--stop", "2021-04-20", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {row["policy"] for row in json.loads(done.stdout)["rows"]} == {"seasonal-naive", "last-value", "frozen"}
     assert done.stderr.count("No drivers are used: level.level is the only series that varies.") == 1
@@ -194,8 +194,8 @@ def test_a_short_file_begins_with_what_it_holds_and_leaves_something_to_score(tm
 
 def test_a_replay_that_ends_before_a_forecast_is_over_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path, gauges(tmp_path / "river.csv", days=61, nodes=1))
-    with pytest.raises(TerracastError, match="before the first forecast, of 2021-02-14T00:00, is over") as refused:
-        run_replay(workspace.settings.folder / "terracast.toml", ["frozen"], "2021-02-14", "2021-02-16", _no_bar)
+    with pytest.raises(TerracastError, match="before the first forecast, of 2021-02-15T00:00, is over") as refused:
+        run_replay(workspace.settings.folder / "terracast.toml", ["frozen"], "2021-02-15", "2021-02-17", _no_bar)
     assert "--stop" in str(refused.value)
 
 
@@ -207,7 +207,7 @@ def test_too_short_says_how_much_there_is_and_what_to_set(tmp_path: Path) -> Non
     waiting = too_early(Workspace.open(config), moment)
     assert waiting is not None and "60 of 365 days of river are known" in waiting
     wanted = re.findall(r'base\.first_fit = "(\w+)"', waiting)
-    assert wanted == ["60d"]
+    assert wanted == ["40d"]
     config.write_text(config.read_text().replace('first_fit = "365d"', f'first_fit = "{wanted[0]}"'))
     assert too_early(Workspace.open(config), moment) is None, "what is said can be typed"
     config.write_text(config.read_text().replace('history = "7d"', 'history = "60d"'))

@@ -87,7 +87,7 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
         assert carry_out_request(workspace) is None  # nothing is left to do
     assert "fine-tune" in made and len(made) >= 3, made
     dropped = {climb.rung: climb.told for climb in loop.attempt_log.attempts if climb.outcome == "dropped"}
-    assert "no weights to adapt" in dropped["adapter"]
+    assert "adapter" in made or "held-back issues" in dropped["adapter"]
     past = VersionHistory.restore(saved_beside(workspace.store.read(), "past"))
     assert past.regimes.base == "1" and [one.version for one in past.regimes.held] == [
         version for rung, version in made.items() if rung != "remembered"]
