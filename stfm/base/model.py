@@ -202,7 +202,7 @@ class Base:
 
 
 def _reached(stamps: np.ndarray, issue_time: np.datetime64, step: np.timedelta64) -> np.datetime64:
-    """The first stamp that is read: ``MEMORY`` steps back, but no farther than the panel, within what nanoseconds hold."""
+    """The first stamp that is read: ``MEMORY`` steps back, no farther than the panel: nanoseconds hold 584 years."""
     issue = issue_time.astype("datetime64[ns]")
     if not len(stamps):
         return issue
