@@ -16,7 +16,6 @@ from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import DEFAULT, Policy
-from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.bitemporal import History
@@ -31,7 +30,7 @@ class LoopBench:
     history: History
     watched: ForecastTask
     beginning: ServiceInit
-    maker: Callable[[], Executor | FineTune]
+    maker: Callable[[], Executor]
     start: np.datetime64
     stop: np.datetime64
     false_alarms_per_month: float

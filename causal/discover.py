@@ -12,8 +12,8 @@ from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import DroppedSeries, Prepared
 from terracast.causal.preprocessing.redundant import redundant
 from terracast.causal.search.engine import search_links
-from terracast.causal.search.settings import DiscoverError, Progress, Search
 from terracast.causal.search.stability import stability
+from terracast.causal.settings import DiscoverError, Progress, Search
 
 __all__ = ["DiscoverError", "discover", "enough_samples", "stability", "without_redundant"]
 

@@ -14,8 +14,8 @@ from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared
 from terracast.causal.search.robust_search import Redraws, robust_search
-from terracast.causal.search.settings import Progress, Search
 from terracast.causal.search.unidirectional import orient_unidirectional
+from terracast.causal.settings import Progress, Search
 from terracast.drivers.ablation import Ablation, ForecasterFactory, Tell, plan_ablation, tell_nobody
 from terracast.drivers.candidates import candidates, refused
 from terracast.drivers.selection import inputs_of, select_by_ablation

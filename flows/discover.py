@@ -27,7 +27,7 @@ from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Preparation, Prepared, PrepareError, prepare
 from terracast.causal.search.cost_estimate import estimate_cost, refuse_if_alone
 from terracast.causal.search.robust_search import default_search
-from terracast.causal.search.settings import AloneError, Search
+from terracast.causal.settings import AloneError, Search
 from terracast.drivers.ablation import Tell, tell_nobody
 from terracast.drivers.candidates import where_seen
 from terracast.drivers.discovery import DriverSearch

@@ -70,8 +70,8 @@ class Workspace:
     @property
     def policies(self) -> dict[str, Policy]:
         """All policies by name."""
+        from terracast.adapt.promotion.catalog import steps_of
         from terracast.adapt.promotion.policy import ladder_policy, policies
-        from terracast.adapt.rungs.catalog import steps_of
 
         stream, adapt = self.settings.stream, self.settings.adapt
         cadence, horizon = nanoseconds(stream.cadence), nanoseconds(stream.horizon)
@@ -98,9 +98,9 @@ class Workspace:
     def maker(self, past: VersionHistory | None = None, load: Callable[[str], Forecaster] | None = None) -> Executor:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
+        from terracast.adapt.promotion.catalog import default_rungs, optional_rungs
         from terracast.adapt.promotion.executor import Executor
         from terracast.adapt.promotion.version_history import VersionHistory
-        from terracast.adapt.rungs.catalog import default_rungs, optional_rungs
         from terracast.adapt.rungs.recall import Recall
         from terracast.adapt.rungs.refit import Refit
 

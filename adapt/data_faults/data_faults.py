@@ -12,7 +12,7 @@ from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.lost_drivers import DriverFeed, stamps_of
 from terracast.adapt.data_faults.rewiring import Rewiring
 from terracast.adapt.data_faults.silence import ReportWatch
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.quality.known_flags import KnownFlags
 from terracast.streams.stateful import Stateful
 

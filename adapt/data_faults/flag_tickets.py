@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.quality.known_flags import SET_ASIDE, KnownFlags
 from terracast.streams.quality.labels import words as labels_of
 from terracast.streams.quality.tickets import QualityTicket, tickets

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.stateful import Stateful
 from terracast.streams.wording import listed
 

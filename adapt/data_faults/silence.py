@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.stateful import Stateful
 
 LEAST_SEEN = 0.1  # of the reference: a node that reports less is not expected to

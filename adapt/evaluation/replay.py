@@ -19,7 +19,6 @@ from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.verdict import Verdict
-from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.task import ForecastTask
 from terracast.streams.bitemporal import History
 from terracast.streams.quality.online import Screened
@@ -53,7 +52,7 @@ class ReplayOutcome:
                 "compute_seconds": self.seconds} | ({"attainable": False} if self.policy == ORACLE else {})
 
 
-def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: Executor | FineTune,
+def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime64, maker: Executor,
            progress: Callable[[int], None] = lambda ticks: None, oracle: Oracle | None = None,
            sees: ForecastTask | None = None) -> ReplayOutcome:
     """Run ``loop`` over a recorded history as it would have run live; versions live in memory.
@@ -69,7 +68,7 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
         Panels with the time from which each value was known.
     start, stop : datetime64
         First and last step, both included.
-    maker : Executor or FineTune
+    maker : Executor
         What carries out the loop's adaptation requests.
     progress : callable, optional
         Told 1 at every step.
@@ -85,7 +84,6 @@ def replay(loop: Loop, history: History, start: np.datetime64, stop: np.datetime
         Scores by issue and node, episodes, verdicts, and seconds of computing.
     """
     began = stopwatch.process_time()
-    maker = maker if isinstance(maker, Executor) else Executor(maker, {})
     maker.versions[loop.champion.version] = loop.champion.model
     versions = InMemory(maker.versions)
     scores: list[Score] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS
-from terracast.adapt.monitoring.episodes.evidence import Evidence, of_nodes_that_vary
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence, of_nodes_that_vary
 from terracast.adapt.monitoring.monitor import Monitor
 
 

@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from terracast.adapt.monitoring.calibration import Calibration, calibrate
 from terracast.adapt.monitoring.channels.channels import Channels
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
-from terracast.adapt.monitoring.detection.calibration import Calibration, calibrate
 from terracast.adapt.monitoring.detection.detector import Detector, detector_named
 from terracast.adapt.monitoring.diagnosis.diagnosis import Diagnosis
-from terracast.adapt.monitoring.episodes.evidence import Evidence, of_nodes_that_vary
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence, of_nodes_that_vary
 from terracast.adapt.monitoring.statistics.block_history import BlockHistory
 from terracast.adapt.monitoring.statistics.reference_period import DAY, FEWEST_BLOCKS, MonitorError, ReferencePeriod
 from terracast.streams.stateful import Stateful

@@ -106,7 +106,7 @@ class Ladder:
     again: an episode that goes on has more labels by then.
 
     >>> from terracast.adapt.monitoring.episodes.episodes import EvidenceSum
-    >>> from terracast.adapt.monitoring.episodes.evidence import Evidence
+    >>> from terracast.adapt.monitoring.diagnosis.evidence import Evidence
     >>> day = np.timedelta64(1, "D")
     >>> ladder = Ladder((LadderStep("output", 1.0, 3 * day), LadderStep("fine-tune", 60.0, 14 * day)))
     >>> at = np.datetime64("2020-03-01", "ns")

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from terracast.adapt.promotion.catalog import ALIKE
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import AdapterEffort
-from terracast.adapt.rungs.catalog import ALIKE
 from terracast.adapt.rungs.cavia import Directions
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune

@@ -16,7 +16,7 @@ from terracast.benchmarks.causal.methods import METHODS, Peers, from_links, peer
 from terracast.benchmarks.causal.scores import FoundLinks, f1_of, pair_scores
 from terracast.causal.graph.graph import Series
 from terracast.causal.search.robust_search import default_search, robust_search
-from terracast.causal.search.settings import DiscoverError
+from terracast.causal.settings import DiscoverError
 
 COLUMNS = ("f1", "precision", "recall", "auroc", "adjacency_f1", "forbidden_share", "cpu_seconds")
 

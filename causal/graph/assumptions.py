@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from terracast.causal.graph.graph import CausalGraph
-from terracast.causal.search.settings import Search
+from terracast.causal.settings import Search
 
 _TESTS = {
     "ParCorr": "Links are linear", "RobustParCorr": "Links are linear between ranks turned to normal scores",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from terracast.causal.methods.independence import independence_test
-from terracast.causal.search.settings import Progress, Redraw, Search
+from terracast.causal.settings import Progress, Redraw, Search
 
 FLAG = 987654.25  # stands for a gap; standardised series never come near it
 

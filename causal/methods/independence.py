@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from terracast.causal.search.settings import DiscoverError, Search
+from terracast.causal.settings import DiscoverError, Search
 
 _NEEDS = {"GPDC": "dcor"}
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from terracast.causal.graph.graph import Series
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.prepare import Prepared
-from terracast.causal.search.settings import AloneError, DiscoverError, Search
+from terracast.causal.settings import AloneError, DiscoverError, Search
 
 Clock = Callable[[], float]
 _KEPT = 0.8  # share of same-time neighbours that each further condition leaves, as seen on real air quality

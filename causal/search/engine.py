@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import LinkAssumptions
 from terracast.causal.methods.explorer import drawing, explorer, quiet
-from terracast.causal.search.settings import ENGINES, METHODS, TESTS, Progress, Redraw, Search
+from terracast.causal.settings import ENGINES, METHODS, TESTS, Progress, Redraw, Search
 
 __all__ = ["ENGINES", "METHODS", "TESTS", "Progress", "Redraw", "Search", "search_links"]
 

@@ -22,7 +22,7 @@ from terracast.causal.graph.graph import Link, Series
 from terracast.causal.knowledge import LinkAssumptions
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.gaussianize import normal_scores
-from terracast.causal.search.settings import Redraw, Search
+from terracast.causal.settings import Redraw, Search
 
 DEGREE = 6  # of the conditions
 CAUSE = 4  # of the cause: a narrow hump is seen by no square

@@ -28,8 +28,8 @@ from terracast.causal.search.link_filters import (
     strong_enough,
 )
 from terracast.causal.search.polynomial_parcorr import DEGREE, LEVEL, nonlinear_links, nonlinearity_p_value
-from terracast.causal.search.settings import DiscoverError, Progress, Redraw, Search
 from terracast.causal.search.stability import stability
+from terracast.causal.settings import DiscoverError, Progress, Redraw, Search
 
 _CURVED_FROM = 1e-4  # p-value below which straight lines are not enough
 _CURVED_COLUMNS = 4000  # curves x lags up to which one covariance is held (128 MB)

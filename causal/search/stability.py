@@ -13,7 +13,7 @@ from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.knowledge import Knowledge
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.engine import redrawn_links
-from terracast.causal.search.settings import DiscoverError, Progress, Redraw, Search
+from terracast.causal.settings import DiscoverError, Progress, Redraw, Search
 
 
 def stability(prepared: Prepared, graph: CausalGraph, *, draws: int = 20, seed: int = 0,

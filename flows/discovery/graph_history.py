@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from terracast.causal.graph.changes import LinkChange
-from terracast.causal.graph.drift import GraphAlarm, graph_alarms
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.drift import GraphAlarm, graph_alarms
 from terracast.causal.search.windows import Find, WindowGraph, window_graphs
 
 WINDOWS = 12  # in the span that is searched

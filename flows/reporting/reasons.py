@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from terracast.causal.graph.changes import describe_changes
-from terracast.causal.graph.drift import GraphAlarm
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.graph.sentences import duration, sentence
+from terracast.causal.search.drift import GraphAlarm
 from terracast.causal.search.stability import share_interval
 from terracast.flows.reporting.content import CausalLink, Reasons
 from terracast.streams.wording import counted
@@ -35,7 +35,7 @@ def reasons_from(graph: CausalGraph, drivers: tuple[Driver, ...], drawing: str, 
     Links into the targets of the drivers come first, a series' own past after other causes, the strongest
     first. A driver that the graph holds no link for (one set by hand) is listed too. A driver was published
     in time where it is used or reaches at least one step ahead. ``gains`` is a share for each link; ``earlier``
-    what the page compares with; ``alarms`` what ``causal.graph.drift.graph_alarms`` raised.
+    what the page compares with; ``alarms`` what ``causal.search.drift.graph_alarms`` raised.
 
     >>> rain, cars = Series("weather", "rain"), Series("traffic", "flow")
     >>> graph = CausalGraph((rain, cars), (Link(rain, cars, 2, -0.4, 1e-6, 0.9),), "1h", "PCMCI+", 500)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from terracast.adapt.monitoring.diagnosis.effect import Effect
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.alarm_text import (
     FINDINGS,
     MEANINGS,
@@ -19,7 +20,6 @@ from terracast.adapt.monitoring.episodes.alarm_text import (
     meaning,
     place_and_time,
 )
-from terracast.adapt.monitoring.episodes.evidence import Evidence
 from tests.docs.prose import sentences, words
 
 AT = np.datetime64("2024-06-19T23", "ns")

@@ -7,8 +7,8 @@ import xarray as xr
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import ReportWatch
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.episodes import Episodes
-from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
 from terracast.streams.quality import judge, learn
 from terracast.streams.quality.known_flags import KnownFlags

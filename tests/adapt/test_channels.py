@@ -12,7 +12,7 @@ from terracast.adapt.evaluation.scores import pit
 from terracast.adapt.monitoring.channels.covariate_shift import CovariateShift, features
 from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
 from tests.adapt.watched_worlds import DAY, HOUR, LEADS, NAMES, NODES, START, World
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terracast.adapt.monitoring.episodes.compared_windows import Windows
+from terracast.adapt.monitoring.diagnosis.compared_windows import Windows
 from terracast.adapt.monitoring.episodes.episodes import EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence
 from terracast.adapt.promotion.ladder import Ladder, LadderStep, Situation

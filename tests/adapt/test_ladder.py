@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
-from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.adapt.promotion.ladder import Attempt, Ladder, LadderError, LadderStep, Situation, measured, seconds_left
 from terracast.streams.storage.tree import pack, unpack
 

@@ -274,7 +274,8 @@ def test_a_new_champion_that_loses_in_service_is_rolled_back(
 def test_replay_counts_what_it_did(history: InMemoryHistory, beginning: ServiceInit) -> None:
     weekly = next(policy for policy in policies(6 * HOUR, 12 * HOUR) if policy.name == "weekly")
     seen = []
-    outcome = replay(fresh(history, beginning, weekly), history, START, START + 15 * DAY, FineTune(14 * DAY, 5),
+    maker = Executor(FineTune(14 * DAY, 5), {})
+    outcome = replay(fresh(history, beginning, weekly), history, START, START + 15 * DAY, maker,
                      seen.append)
     row = outcome.row()
     assert row["adaptations"] == row["promotions"] == 2 and sum(seen) == 61

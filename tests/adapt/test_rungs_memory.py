@@ -9,10 +9,10 @@ import pytest
 import torch
 import xarray as xr
 
+from terracast.adapt.promotion.catalog import ALIKE, steps_of
 from terracast.adapt.rungs.adapter import Adapter, AdapterError, look
 from terracast.adapt.rungs.adapter_rung import AdapterRung
 from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
-from terracast.adapt.rungs.catalog import ALIKE, steps_of
 from terracast.adapt.rungs.dann import DomainAdversary
 from terracast.adapt.rungs.regime_memory import RegimeMemory, Units, signature
 from terracast.adapt.rungs.rung import attempt

@@ -8,11 +8,11 @@ import pytest
 import xarray as xr
 
 from terracast.adapt.clock import Moment
+from terracast.adapt.promotion.catalog import steps_of
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.ladder import LadderError
 from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.version_history import VersionHistory
-from terracast.adapt.rungs.catalog import steps_of
 from terracast.adapt.rungs.correction import Corrected
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.output_rls import recursive_rung

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from terracast.adapt.evaluation.scores import pit, residual
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.monitor import Monitor
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

@@ -15,7 +15,7 @@ from terracast.causal.graph.graph import Series
 from terracast.causal.methods.explorer import explorer, quiet
 from terracast.causal.preprocessing.prepare import Prepared
 from terracast.causal.search.cost_estimate import estimate_cost
-from terracast.causal.search.settings import Search
+from terracast.causal.settings import Search
 
 pytestmark = pytest.mark.integration
 

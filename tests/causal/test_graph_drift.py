@@ -11,9 +11,9 @@ import pytest
 
 from terracast.causal.discover import discover
 from terracast.causal.graph.changes import changes_between, describe_changes
-from terracast.causal.graph.drift import graph_alarms
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.drift import graph_alarms
 from terracast.causal.search.windows import WindowError, WindowGraph, steady_drivers, window_graphs
 
 RAIN, WIND, FLOW, DUST = (Series("weather", "rain"), Series("weather", "wind"), Series("traffic", "flow"),

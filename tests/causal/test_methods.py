@@ -8,7 +8,7 @@ import pytest
 from terracast.causal.discover import DiscoverError, discover
 from terracast.causal.graph.graph import CausalGraph, Series
 from terracast.causal.preprocessing.prepare import Prepared
-from terracast.causal.search.settings import Search
+from terracast.causal.settings import Search
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from terracast.causal.search.change_points import best_break, spans
 from terracast.causal.search.link_filters import partial_correlation_filter, replicates
 from terracast.causal.search.polynomial_parcorr import CAUSE, DEGREE, PolynomialParCorr, curves, nonlinearity_p_value
 from terracast.causal.search.robust_search import Redraws, default_search, robust_search
-from terracast.causal.search.settings import DiscoverError, Search
+from terracast.causal.settings import DiscoverError, Search
 
 
 def panel(values: np.ndarray) -> dict[str, xr.Dataset]:

@@ -13,10 +13,10 @@ import pytest
 from terracast.causal.discover import discover
 from terracast.causal.graph.changes import changes_between
 from terracast.causal.graph.drawing import draw
-from terracast.causal.graph.drift import EVIDENCE, GraphAlarm
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.knowledge import Knowledge, KnowledgeError
 from terracast.causal.preprocessing.prepare import Prepared
+from terracast.causal.search.drift import EVIDENCE, GraphAlarm
 from terracast.drivers.direct_causes import choose_drivers
 from terracast.flows.reporting.content import CausalLink, Reasons, Report
 from terracast.flows.reporting.page import render, write

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
-from terracast.adapt.monitoring.episodes.evidence import Evidence
 from terracast.flows.running.prefect_api import EPISODE, ask
 from terracast.flows.running.recorded import recorded
 from terracast.flows.service.events import deliver, post_episodes

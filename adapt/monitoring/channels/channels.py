@@ -16,8 +16,8 @@ from terracast.adapt.monitoring.channels.interval_calibration import IntervalCal
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
 from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
 from terracast.adapt.monitoring.diagnosis.change_types import Began, began
-from terracast.adapt.monitoring.episodes.compared_windows import Span, windows_at
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.compared_windows import Span, windows_at
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.stateful import Stateful
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have

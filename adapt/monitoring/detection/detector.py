@@ -15,13 +15,13 @@ from typing import Self
 import numpy as np
 
 from terracast.adapt.monitoring.detection.bank.contract import DetectorError
+from terracast.adapt.monitoring.statistics.node_statistics import RECENT_BLOCKS
 from terracast.streams.plugins import PluginError, find_plugin, has_plugin
 from terracast.streams.stateful import Stateful
 
 __all__ = ["DETECTORS", "RECENT_BLOCKS", "Detector", "DetectorError", "ReferenceStatistics", "Rehearsal",
            "check_name", "detector_named"]
 
-RECENT_BLOCKS = 70  # blocks that ``Detector.update`` is handed, at most
 GROUP = "terracast.detectors"  # of entry points
 DETECTORS = {"scan": "terracast.adapt.monitoring.detection.glr_scan:WindowScan",
              "adwin": "terracast.adapt.monitoring.detection.sequential:AdwinDetector",

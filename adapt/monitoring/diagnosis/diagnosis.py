@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.adapt.monitoring.detection.calibration import Calibration
+from terracast.adapt.monitoring.calibration import Calibration
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS, differences
 from terracast.adapt.monitoring.diagnosis.change_types import SURE, Began, ChangeType, began, change_type_of, rises
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence, with_windows
 from terracast.adapt.monitoring.diagnosis.explanations import LOOK
 from terracast.adapt.monitoring.diagnosis.localisation import grown, localise
-from terracast.adapt.monitoring.episodes.evidence import Evidence, with_windows
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_ALL, OF_NODES
 
 LOCAL = KINDS.index("local level")

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.monitoring.diagnosis.effect import WEEKS, effect_since
-from terracast.adapt.monitoring.episodes.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.stats.calendar import WEEK
 from terracast.streams.stateful import Stateful
 

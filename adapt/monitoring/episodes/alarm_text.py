@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from terracast.adapt.monitoring.diagnosis.effect import Effect
-from terracast.adapt.monitoring.episodes.evidence import Evidence, channel_of
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence, channel_of
 from terracast.streams.stateful import Stateful
 from terracast.streams.wording import counted, day, instant, is_known, listed, number, sentence, units_in_words
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from terracast.adapt.monitoring.diagnosis.evidence import CHANNELS, COSTS, Evidence, channel_of
 from terracast.adapt.monitoring.episodes.alarm_text import (
     NOT_ACTED,
     Alarm,
@@ -17,7 +18,6 @@ from terracast.adapt.monitoring.episodes.alarm_text import (
     place_and_time,
     statistics,
 )
-from terracast.adapt.monitoring.episodes.evidence import CHANNELS, COSTS, Evidence, channel_of
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import key_text
 from terracast.streams.stateful import Stateful

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS
-from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
+from terracast.adapt.monitoring.statistics.node_statistics import RECENT_BLOCKS, Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock
 from terracast.streams.stateful import Stateful
 

@@ -11,6 +11,7 @@ from terracast.adapt.monitoring.statistics.reference_scale import ReferenceScale
 from terracast.adapt.monitoring.statistics.volatility import Volatility
 from terracast.streams.stateful import Stateful
 
+RECENT_BLOCKS = 70  # that are kept, and that ``Detector.update`` is handed at most
 BURST = 3.0  # local deviations: what one hour may say; a burst of a few hours is no change that lasts
 CALM, FEWEST_NODES = 0.2, 5  # square of the roughness that even the calmest block has; nodes that make a network
 WORST = 2.5  # square of the roughness beyond which a day is not believed to say less

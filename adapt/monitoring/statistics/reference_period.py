@@ -9,7 +9,6 @@ import numpy as np
 
 from terracast.adapt.monitoring.channels.channels import Record
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
-from terracast.adapt.monitoring.episodes.compared_windows import Span
 from terracast.adapt.monitoring.statistics.node_statistics import Blocks, NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_scale import varies
 from terracast.streams.errors import TerracastError
@@ -94,7 +93,7 @@ class ReferencePeriod:
     views: NodeStatistics
     blocks: Blocks
     records: tuple[Record, ...] = ()
-    span: Span | None = None
+    span: tuple[np.datetime64, np.datetime64] | None = None
 
     @classmethod
     def read(cls, residuals: np.ndarray, times: np.ndarray, *, nodes: Sequence[str] | None = None,

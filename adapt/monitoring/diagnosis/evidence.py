@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from terracast.adapt.monitoring.detection.glr_scan import WINDOWS
+from terracast.adapt.monitoring.diagnosis.compared_windows import Span, Windows, windows_at
 from terracast.adapt.monitoring.diagnosis.effect import Effect
-from terracast.adapt.monitoring.episodes.compared_windows import Span, Windows, windows_at
 from terracast.adapt.monitoring.statistics.node_statistics import OF_ALL
 from terracast.adapt.monitoring.statistics.reference_scale import varies
 from terracast.streams.stateful import Stateful

@@ -12,8 +12,8 @@ from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, by_place, threshold
 from terracast.adapt.monitoring.detection.detector import Detector, ReferenceStatistics, detector_named
 from terracast.adapt.monitoring.detection.glr_scan import WindowScan
+from terracast.adapt.monitoring.diagnosis.compared_windows import Span
 from terracast.adapt.monitoring.diagnosis.e_value import EValues
-from terracast.adapt.monitoring.episodes.compared_windows import Span
 from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, MonitorError, ReferencePeriod
 from terracast.streams.stateful import Stateful
