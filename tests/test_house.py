@@ -53,6 +53,26 @@ def test_imports_run_downwards(room: str) -> None:
     assert not wrong
 
 
+BOTH_WAYS = {  # folders of one room that still do; none may be added
+    ("adapt/monitoring/channels", "adapt/monitoring/statistics"), ("flows/cli", "flows/reporting"),
+    ("flows/cli", "flows/running"), ("flows/cli", "flows/service"), ("flows/reporting", "flows/service"),
+    ("flows/running", "flows/service"),
+}
+
+
+def test_folders_of_a_room_do_not_import_each_other() -> None:
+    arrows = set()
+    for room in MAY_IMPORT:
+        for path in _files(room):
+            here = path.parent.relative_to(ROOT).as_posix()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"terracast.{room}."):
+                    there = "/".join(str(node.module).split(".")[1:])
+                    arrows.add((here, there if (ROOT / there).is_dir() else there.rpartition("/")[0]))
+    nested = {pair for pair in arrows if pair[0].startswith(pair[1]) or pair[1].startswith(pair[0])}
+    assert {pair for pair in arrows - nested if pair < pair[::-1] and pair[::-1] in arrows} == BOTH_WAYS
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_each_engine_is_known_in_one_room(room: str) -> None:
     wrong = {f"{path.relative_to(ROOT)} imports {name}" for path in _files(room) for name in _imports(path)
