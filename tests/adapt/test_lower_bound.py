@@ -20,9 +20,10 @@ def test_forecasts_keep_a_bound_that_all_values_keep(units: str, bounded: bool) 
     values = np.round(np.maximum(np.random.default_rng(0).normal(size=(len(stamps), 2)), 0.0), 1)
     panel = xr.Dataset({"x": (("time", "node"), values, {"units": units, "long_name": "x"})},
                        {"time": stamps, "node": ["a", "b"]}, {"domain": "d", "kind": "sensor", "step": "1h"})
-    request = Request("x", stamps.to_numpy()[-1], 12, HOUR)
+    now = stamps.to_numpy()[-1]
+    request = Request("x", now, 12, HOUR)
     raw = SeasonalNaive().forecast(panel, request)["x"].values
-    served = Candidate("1", SeasonalNaive(), None, request).issue(panel, stamps.to_numpy()[-1], shadow=False)["x"].values
+    served = Candidate("1", SeasonalNaive(), None, request).issue(panel, now, shadow=False)["x"].values
     assert raw.min() < 0
     assert served.min() == 0.0 if bounded else served.min() < 0
     np.testing.assert_array_equal(served[raw >= 0], raw[raw >= 0])
