@@ -42,7 +42,7 @@ test: lint
 
 UNIT := tests/adapt tests/causal tests/drivers tests/stfm tests/streams tests/test_house.py tests/test_examples.py
 
-test-unit: setup build/rooms/terracast  # under a minute: the algorithms and the doctests, no service
+test-unit: setup build/rooms/terracast  # about a minute: the algorithms and the doctests, no service
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not integration' -n auto --dist loadfile $(UNIT)
 
 test-all: lint

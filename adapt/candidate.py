@@ -16,7 +16,6 @@ from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
-from terracast.adapt.lower_bound import is_never_negative
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.kinds.counts import as_counts, is_counted
 from terracast.streams.stateful import Stateful
@@ -113,8 +112,6 @@ class Candidate(Stateful):
             served = np.maximum(served, 0.0)
         if self.guard is not None:
             served = self.guard.serve(raw, served)
-        if is_never_negative(context[self.request.target]):  # never costs: no label lies below
-            served = np.maximum(served, 0.0)
         served = _single(served)
         labels = np.full(raw.shape[:2], np.nan)
         made = PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features, counts)

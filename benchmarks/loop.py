@@ -86,7 +86,8 @@ class LoopBench:
 
 
 def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: str) -> dict[str, Any]:
-    """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``."""
+    """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``,
+    or the loop where that was not replayed."""
     rows = [outcome.row() | {"episodes": [_told(one) for one in outcome.episodes]} for outcome in outcomes]
     own = next((name for name in (DEFAULT, "loop") if any(row["method"] == name for row in rows)), None)
     for row in rows:

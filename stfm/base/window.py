@@ -88,7 +88,7 @@ def cut(scene: PanelTensors, row: int, horizon: int, hidden: np.ndarray | None =
         _tensor(readings.values), torch.from_numpy(readings.available), _tensor(readings.spread),
         _tensor(readings.statistics), _tensor(np.arcsinh(np.nan_to_num(drivers))), _tensor(np.isfinite(drivers)),
         torch.from_numpy(places.neighbours), torch.from_numpy(places.near), _tensor(places.offsets), centre, width,
-        *bounds(past), constant(past))
+        *bounds(past))
 
 
 def units(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +112,9 @@ def units(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre.astype("float32"), np.maximum(width, 1e-12).astype("float32")
 
 
-def bounds(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the largest value of each row where it was met in TOUCHED of the known steps, else infinite.
+def bounds(past: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The least and the largest value of each row where it was met in TOUCHED of the known steps, else infinite; and
+    which rows never moved: they have no bounds.
 
     Rain stops at 0 and humidity at 100: a forecast need not go beyond; a temperature that never fell below 3 may.
     """
@@ -124,15 +125,7 @@ def bounds(past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         touched = (sign * past == least[:, None]).sum(1) >= np.maximum(TOUCHED * count, 3)
         found.append(np.where(touched & np.isfinite(least), sign * least, -sign * np.inf))
     stuck = found[0] == found[1]
-    return np.where(stuck, -np.inf, found[0]), np.where(stuck, np.inf, found[1])
-
-
-def constant(past: np.ndarray) -> np.ndarray:
-    """Of which rows all known values are one, three at least."""
-    known = np.isfinite(past)
-    least = np.where(known, past, np.inf).min(1)
-    most = np.where(known, past, -np.inf).max(1)
-    return np.asarray((known.sum(1) >= 3) & (least == most))
+    return np.where(stuck, -np.inf, found[0]), np.where(stuck, np.inf, found[1]), stuck
 
 
 def _drivers(scene: PanelTensors, row: int, length: int) -> np.ndarray:

@@ -133,7 +133,6 @@ class Experts(Stateful):
         self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
         self._profiles = np.zeros((slots, self._leads, nodes))
         self._worth = np.zeros((slots, nodes))
-        self._make_checkpoint()
 
     def restored(self) -> None:
         """What is read, and how hard each column of it is pulled."""
