@@ -90,6 +90,11 @@ class Candidate(Stateful):
         self.model, self.request = model, request
         return self
 
+    def grow(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
+        """Begin a mixture's experts anew on all that is known; see ``Mixture.grown``."""
+        if self.mixture is not None:
+            self.mixture = self.mixture.grown(known, self.request.at(issue_time), beside)
+
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
               beside: xr.DataArray | None = None) -> xr.Dataset:
         """Forecast, calibrate, remember for scoring; returns the calibrated forecast. ``beside`` (time, variable,

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from terracast.adapt.arrivals import sees_enough
-from terracast.adapt.candidate import Candidate, rows_at
-from terracast.adapt.clock import Moment, clock
+from terracast.adapt.candidate import Candidate
+from terracast.adapt.clock import Moment
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
@@ -18,18 +17,19 @@ from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import ReportWatch
-from terracast.adapt.evaluation.scores import level, pit, residual
 from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
-from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS, Monitor
+from terracast.adapt.monitoring.learning_monitor import MonitorPlan, learnt_from, monitor_of, steps_of_block
+from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS
 from terracast.adapt.promotion.policy import Policy
+from terracast.adapt.reference import Progress, Reference, hindcast
 from terracast.adapt.task import ALWAYS, ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 
-MOST_ISSUES = 3000  # forecasts of a half that what is normal is learnt from, the newest: a century of days need not be
+SKIPPED = 5  # of the past, the part with windows that are shorter than the forecaster's, at most
 
 Fit = Callable[[xr.Dataset, int], Forecaster]
 
@@ -58,27 +58,64 @@ class ServiceInit:
     inputs: Contexts | None = None
     beside: xr.DataArray | None = None
 
-
-@dataclass(frozen=True)
-class _Part:
-    """What one half of the past says, forecast by the other: rows (time, node) at ``times``, features (issue, feature,
-    node)."""
-
-    times: np.ndarray
-    residuals: np.ndarray
-    pits: np.ndarray
-    issued: np.ndarray
-    features: np.ndarray
+    @property
+    def first(self) -> np.datetime64:
+        """The first stamp that it knows of."""
+        return np.datetime64((self.times if self.known is None else self.known["time"].values)[0], "ns")
 
 
-def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int,
+def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int, zero_shot: bool = False,
           progress: Callable[[float], None] = lambda share: None) -> ServiceInit:
-    """Fit the base on all that is known at ``moment``; fit it on each half for the residuals of the other.
+    """Fit the base on all that is known at ``moment``, and learn what is normal from forecasts of the past.
 
-    In-sample residuals are too small and would make every threshold wrong, hence the two extra fits. ``progress``
-    hears the share of the residuals that are there, after the three fits.
+    Parameters
+    ----------
+    watched : ForecastTask
+        What is forecast.
+    moment : Moment
+        What is known.
+    fit : callable
+        Makes the base from a panel and a seed.
+    seed : int
+        Of the fit.
+    zero_shot : bool
+        Whether the base learns nothing from the panel: then one value is enough to begin with. Else it is fitted on
+        each half, too, for the residuals of the other: those of a fit's own data are too small for any threshold.
+    progress : callable, optional
+        Hears the share of the past forecasts that are made, after the fits.
+
+    Raises
+    ------
+    ServiceError
+        Where too little is known to begin.
     """
     panel = watched.panel(moment, ALWAYS)
+    ridge = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
+    variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
+    learnt = _one_pass if zero_shot else _cross_fitted
+    base, reference = learnt(watched, moment, panel, lambda part: fit(part, seed), ridge, variables, progress)
+    return ServiceInit(base, reference.times, reference.residuals, ridge.state(),
+                       panel[watched.request.target].transpose("time", "node"), panel, reference.pits,
+                       reference.contexts(variables), watched.covariates(moment, ALWAYS))
+
+
+def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
+              ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress) -> tuple[Forecaster, Reference]:
+    """The base as it is, and what its forecasts of the past show."""
+    time, base = panel["time"].values, fit(panel)
+    if not len(time):
+        raise ServiceError(f"no value of {watched.domain} known at {np.datetime_as_string(moment.now, 'h')}",
+                           where=watched.domain, expected="one value to begin with",
+                           remedy="begin later or ingest more of the past")
+    start = time[0] + min(watched.history, (time[-1] - time[0]) // SKIPPED)
+    start = max(start, min(learnt_from(watched.request.step, time[0]), time[0] + watched.history))
+    return base, hindcast(watched, moment, base, start, time[-1] - watched.cadence, ridge, variables, progress)
+
+
+def _cross_fitted(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
+                  ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress
+                  ) -> tuple[Forecaster, Reference]:
+    """The base fitted on all, and what forecasts of each half by a fit on the other show."""
     time = panel["time"].values
     needed = past_needed(watched.request.step, watched.cadence, watched.history, watched.request.leads[-1])
     if len(time) < 2 or time[-1] - time[0] < needed:
@@ -87,22 +124,13 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int,
                            where=watched.domain, expected=f"at least {days(needed):.1f} days to begin with",
                            remedy="begin later or ingest more of the past")
     middle = time[len(time) // 2]
-    first = fit(panel.sel(time=slice(None, middle)), seed)
-    second = fit(panel.sel(time=slice(middle, None)), seed)
-    base = fit(panel, seed)
-    ridge = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
-    variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
-    parts = (
-        _crossed(watched, moment, second, time[0] + watched.history, middle, ridge, variables,
-                 lambda share: progress(share / 2)),
-        _crossed(watched, moment, first, middle + watched.history, time[-1] - watched.cadence, ridge, variables,
-                 lambda share: progress((1 + share) / 2)),
-    )
-    times, residuals, pits, issued, seen = (np.concatenate([getattr(part, name) for part in parts])
-                                            for name in ("times", "residuals", "pits", "issued", "features"))
-    return ServiceInit(base, times, residuals, ridge.state(),
-                       panel[watched.request.target].transpose("time", "node"),
-                       panel, pits, Contexts(issued, seen, variables), watched.covariates(moment, ALWAYS))
+    first, second = fit(panel.sel(time=slice(None, middle))), fit(panel.sel(time=slice(middle, None)))
+    base = fit(panel)
+    return base, hindcast(
+        watched, moment, second, time[0] + watched.history, middle, ridge, variables,
+        lambda share: progress(share / 2)) + hindcast(
+        watched, moment, first, middle + watched.history, time[-1] - watched.cadence, ridge, variables,
+        lambda share: progress((1 + share) / 2))
 
 
 def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timedelta64,
@@ -114,48 +142,6 @@ def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timed
         day, block = step, step
     blocks = 2 * (history + day) + cadence + FEWEST_BLOCKS * block
     return max(4 * (history + horizon), blocks)
-
-
-def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
-             residual_ridge: ResidualRidge, variables: tuple[str, ...], progress: Callable[[float], None]) -> _Part:
-    """What the short leads of forecasts issued from ``start`` to ``stop`` show, as the loop will feed it to the
-    monitor; ``residual_ridge`` learns from all leads."""
-    short = max(1, int(watched.cadence / watched.request.step))
-    labels = watched.labels(moment, start)
-    morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
-    if 2 * (morning - start) > stop - start:  # of so short a past a day cannot be spared to begin at midnight
-        morning = start + watched.cadence
-    first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence  # on the ticks that service has
-    last = first + (stop - first) // watched.cadence * watched.cadence
-    first = max(first, last - (MOST_ISSUES - 1) * watched.cadence)
-    times, rows, pits, seen = [], [], [], []
-    for then in clock(_Earlier(moment), first, stop, watched.cadence):
-        context, request = watched.context(then), watched.request.at(then.now)
-        seen.append(features(context, variables))
-        times.append(request.valid_times[:short])
-        progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
-        if not sees_enough(then, watched):  # service issues no forecast from nothing, either
-            rows.append(np.full((short, len(watched.nodes)), np.nan))
-            pits.append(np.full((short, len(watched.nodes)), np.nan))
-            continue
-        values = model.forecast(context, request)[request.target].values[0].astype("float64")
-        known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
-        residual_ridge.learn(residual_ridge.features(context, request, median), median, known)
-        rows.append(residual(values[:short], known[:short], request.quantiles))
-        pits.append(pit(values[:short], known[:short], request.quantiles))
-    return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
-                 np.array([one[0] for one in times]), np.stack(seen))
-
-
-class _Earlier:
-    """A history that looks through a moment, so that the reference cannot read past it either."""
-
-    def __init__(self, moment: Moment) -> None:
-        self._moment = moment
-        self.domains = moment.domains
-
-    def as_known_at(self, domain: str, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
-        return self._moment.earlier(now).known(domain, since)
 
 
 def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version: str, start: np.datetime64, *,
@@ -173,18 +159,21 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),
                                          beside=beginning.beside)
-    monitor = Monitor.fit(beginning.residuals, beginning.times, false_alarms_per_month, seed=seed,
-                          nodes=watched.nodes, values=None if beginning.known is None else beginning.known.values,
-                          inputs=beginning.inputs, pits=beginning.pits, detector=detector)
+    variables = (watched.request.target,) if beginning.inputs is None else beginning.inputs.variables
+    first = beginning.first - (watched.history if beginning.known is None else np.timedelta64(0, "ns"))
+    monitor = monitor_of(MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes, variables),
+                         watched.request.step, first, beginning.times, beginning.residuals, beginning.pits, beginning.inputs,
+                         None if beginning.known is None else beginning.known.values)
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
                       len(watched.nodes), false_alarms_per_month)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds,
                         subject=subject)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
-    loop.faults = DataFaults(ReportWatch.fit(watched.nodes, beginning.times, np.isfinite(beginning.residuals),
-                                             monitor.calibration.block),
-                             FlagTickets(watched.domain, watched.request.target, watched.nodes))
+    seen = np.isfinite(beginning.residuals if beginning.known is None else beginning.known.values)
+    loop.faults = DataFaults(
+        ReportWatch.fit(watched.nodes, watched.request.step, seen, steps_of_block(monitor)),
+        FlagTickets(watched.domain, watched.request.target, watched.nodes))
     if beginning.panel is not None:
         loop.faults.watching(beginning.panel)
     return loop

@@ -22,11 +22,12 @@ from terracast.adapt.evaluation.scores import pit, residual, spread_of
 from terracast.adapt.monitoring.channels.covariate_shift import features
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
+from terracast.adapt.monitoring.learning_monitor import LearningMonitor, steps_of_block
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.promotion.attempts import AttemptLog
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.verdict import Verdict
-from terracast.adapt.task import ForecastTask
+from terracast.adapt.task import ALWAYS, ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
 from terracast.streams.stateful import Stateful
@@ -69,8 +70,8 @@ class Loop(Stateful):
         When the loop asks for an adaptation, and what a new version must show.
     champion : Candidate
         The version in service, with its corrections.
-    monitor : Monitor
-        Fitted on the champion's cross-fitted residuals.
+    monitor : Monitor or LearningMonitor
+        Fitted on residuals of the past that the champion had not seen; one that still learns where the past is short.
     episodes : Episodes
         What evidence folds into.
     started : datetime64
@@ -79,8 +80,8 @@ class Loop(Stateful):
 
     NOT_KEPT = frozenset({"policy", "silent"})
 
-    def __init__(self, watched: ForecastTask, policy: Policy, champion: Candidate, monitor: Monitor, episodes: Episodes,
-                 started: np.datetime64) -> None:
+    def __init__(self, watched: ForecastTask, policy: Policy, champion: Candidate, monitor: Monitor | LearningMonitor,
+                 episodes: Episodes, started: np.datetime64) -> None:
         self.watched, self.policy, self.monitor, self.episodes = watched, policy, monitor, episodes
         self.deployment = Deployment(champion, policy.gate)
         self.faults: DataFaults | None = None
@@ -114,6 +115,7 @@ class Loop(Stateful):
         if verdict is not None:
             self._tell(moment.now, verdict)
         act = self._request(moment.now)
+        self._grown(moment)
         panel = self.watched.recent(panel, moment.now)
         beside = self.covariates(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
@@ -178,7 +180,28 @@ class Loop(Stateful):
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
 
+    def _grown(self, moment: Moment) -> None:
+        """What began with a short past begins anew when it has grown: the monitor once, the experts at each doubling
+        until they read as far back as they ever do."""
+        if isinstance(self.monitor, LearningMonitor) and self.monitor.is_ready:
+            panel, rows = self.watched.panel(moment, self.monitor.since), self.monitor.times
+            self.monitor = self.monitor.calibrated(rows_at(panel[self.watched.request.target], rows))
+            self.episodes.watched = self.monitor.kinds
+            if self.faults is not None:
+                self.faults = self.faults.relearnt(panel, self.watched.request.step, steps_of_block(self.monitor))
+        young = [one for one in (self.champion, *self.deployment.shadows)
+                 if one.mixture is not None and one.mixture.has_outgrown]
+        if not young:
+            return
+        if self.watched.covariates_wanted:
+            self.watched = self.watched.with_covariates(moment)
+        known, beside = self.watched.labels(moment, ALWAYS), self.watched.covariates(moment, ALWAYS)
+        for one in young:
+            one.grow(known, moment.now, beside)
+
     def _in_units(self, clue: Evidence, moment: Moment) -> Evidence:
+        if isinstance(self.monitor, LearningMonitor):  # it finds nothing
+            return clue
         scale = self.monitor.calibration.views.reference.scale
         return self.units.of(clue, scale, self.watched.nodes, lambda since: self.watched.labels(moment, since))
 

@@ -23,7 +23,8 @@ class ForecastTask(Stateful):
 
     ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``label_timeout``: how long
     after its stamp a late label is still waited for. ``request.issue_time`` is not used. ``beside``: by domain, what a
-    mixture reads beside the target, fixed when service begins.
+    mixture reads beside the target, fixed when service begins, or while the past is short; ``covariates_wanted``:
+    whether it may read any.
     """
 
     domain: str
@@ -34,13 +35,15 @@ class ForecastTask(Stateful):
     label_timeout: np.timedelta64
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    covariates_wanted: bool = False
     NOT_KEPT = frozenset({"domain", "request", "cadence", "history", "label_timeout"})  # the settings say them
 
     def with_covariates(self, moment: Moment) -> ForecastTask:
         """The same where a mixture reads the drivers and all that is known by now to move in the target's domain."""
         drivers = {domain: names for domain, names in self.drivers.items() if domain != self.domain}
         others = covariate_names(self._own_nodes(moment, ALWAYS), self.request.target)
-        return replace(self, beside={self.domain: others[:MOST - sum(map(len, drivers.values()))], **drivers})
+        beside = {self.domain: others[:MOST - sum(map(len, drivers.values()))], **drivers}
+        return replace(self, beside=beside, covariates_wanted=True)
 
     def covariates(self, moment: Moment, since: np.datetime64) -> xr.DataArray | None:
         """What a mixture reads (time, variable, node) as known at the moment; None without any. A driver that has been

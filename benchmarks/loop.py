@@ -62,7 +62,7 @@ class LoopBench:
         two weeks were known at the start."""
         step = pd.Timedelta(self.watched.request.step)
         found = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
-        if step < pd.Timedelta("1D") and not WEEK % step and self.beginning.times[0] + 2 * WEEK <= self.start:
+        if step < pd.Timedelta("1D") and not WEEK % step and self.beginning.first + 2 * WEEK <= self.start:
             found[WEEKLY] = SeasonalNaive(WEEK)
         return found
 

@@ -75,7 +75,7 @@ def run_demo(folder: Path) -> dict[str, Any]:
     city = demo_city()
     write_city(city, folder)
     workspace = Workspace.open(folder / "terracast.toml")
-    begin = pd.Timestamp(city.panels["air"]["time"].values[0]) + workspace.settings.base.first_fit
+    begin = pd.Timestamp(city.panels["air"]["time"].values[0]) + workspace.settings.base.wait
     end = pd.Timestamp(city.panels["air"]["time"].values[-1]).floor("D")
     note("ingesting, discovering causes, fitting the base")
     steps = [watch_once(workspace, begin.to_datetime64())]

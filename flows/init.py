@@ -15,10 +15,10 @@ import xarray as xr
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.flows.cli.output import note
 from terracast.flows.look import refuse_undecided, understood
-from terracast.flows.service.spans import YEAR, Spans, spans_for
+from terracast.flows.service.spans import YEAR, Spans, spans_for, usual_spans
 from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
-from terracast.stfm.bases import DEFAULT, check_name
+from terracast.stfm.bases import DEFAULT, check_name, is_zero_shot
 from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted
 from terracast.streams.schema.domains import side_in, side_of_all
@@ -51,8 +51,7 @@ artifacts = "artifacts"
 
 [base]
 model = {model}        # shipped: pre-trained; counts: of events; native: fitted anew to this stream; or your own
-first_fit = "{first_fit}"   # past needed before service begins{waits}
-seed = 1
+{first_fit}seed = 1
 
 [monitor]
 detector = "scan"        # scan, adwin, page-hinkley, kswin, or module:Class; all keep false_alarms_per_month
@@ -163,13 +162,14 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     step = main.step
     time = main.panel["time"].values
     length = pd.Timedelta(time[-1] - time[0]) + step
-    spans = spans_for(step, length)
+    spans = usual_spans(step) if is_zero_shot(model, None) else spans_for(step, length)
     out.mkdir(parents=True, exist_ok=True)
     sources = "".join(source_lines(schema, source, out, reading.get("delay"))
                       for schema in schemas for source in schema.sources)
     config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(main.domain), target=_quoted(chosen),
-                                      model=_quoted(model), sources=sources, **_times(step, spans)), encoding="utf-8")
-    _say_what_was_chosen(name, domain, spans, length)
+                                      model=_quoted(model), sources=sources, first_fit=_waiting(model, spans), **_times(step, spans)),
+                      encoding="utf-8")
+    _say_what_was_chosen(name, domain, model, spans, length)
     return config
 
 
@@ -213,9 +213,19 @@ def _named(name: str) -> tuple[str, str]:
     return name, as_domain(name)
 
 
-def _say_what_was_chosen(name: str, domain: str, spans: Spans, length: pd.Timedelta) -> None:
+def _waiting(model: str, spans: Spans) -> str:
+    """The line on how long a base that must be fitted waits; nothing for one that is taken as it is."""
+    if is_zero_shot(model, None):
+        return ""
+    waits = "" if spans.yearly else "; less than a year: yearly seasons are not known yet"
+    return f'first_fit = "{in_words(spans.first_fit)}"   # past needed before service begins{waits}\n'
+
+
+def _say_what_was_chosen(name: str, domain: str, model: str, spans: Spans, length: pd.Timedelta) -> None:
     if domain != name:
         note(f"the domain is {domain}: a domain's name holds no spaces or dots")
+    if is_zero_shot(model, None):
+        return
     if spans.first_fit > length:
         note(f"the file holds {length / DAY:.3g} days: service begins once {spans.first_fit / DAY:.3g} are known")
     elif not spans.yearly and length < YEAR - DAY:
@@ -235,14 +245,13 @@ def _target(panel: xr.Dataset, schema: FileSchema, target: str | None) -> str:
 
 
 def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
-    waits = "" if spans.yearly else "; less than a year: yearly seasons are not known yet"
     # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
     alarms = 1.0 if step <= DAY else float(f"{DAY / step:.1g}")
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
-               "label_timeout": max(2 * spans.horizon, step), "first_fit": spans.first_fit,
+               "label_timeout": max(2 * spans.horizon, step),
                "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
                "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
-    return {name: in_words(length) for name, length in lengths.items()} | {"waits": waits, "alarms": f"{alarms}"}
+    return {name: in_words(length) for name, length in lengths.items()} | {"alarms": f"{alarms}"}
 
 
 def _quoted(text: str) -> str:

@@ -34,6 +34,7 @@ from terracast.flows.service.loop_state import (
     reference_snapshot,
     save_drivers,
     save_loop,
+    save_reference,
     what_is_told,
 )
 from terracast.flows.service.maintenance import maintain
@@ -134,6 +135,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         known, cadence = list(loop.attempt_log.attempts), loop.watched.cadence
         control, drivers = load_control(step), load_drivers(step)
         needed = min(first - loop.reach, control.earliest(now))
+        learning = loop.monitor
         history = Screened(StoredHistory(lambda since: workspace.history(step, since), needed), control)
         arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
         loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
@@ -162,6 +164,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
         post_episodes(step, [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes],
                       workspace.settings.stream.name)
         save_loop(step, loop)
+        if loop.monitor is not learning:
+            save_reference(step, workspace.store.read().snapshot)
         save_control(step, control)
         save_drivers(step, drivers)
     return ticks, dropped

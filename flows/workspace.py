@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.flows.service.spans import YEAR, usual_spans
 from terracast.flows.settings import Settings, SettingsError, nanoseconds, read_settings
 from terracast.flows.settings.names import as_model
 from terracast.registry.versions import Registry
@@ -62,7 +63,8 @@ class Workspace:
         from terracast.adapt.task import ForecastTask
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
-        most = nanoseconds(self.settings.base.first_fit) // 5  # service begins with windows within the first fit
+        base = self.settings.base  # what must be fitted begins with windows within its first fit
+        most = nanoseconds(usual_spans(stream.step).first_fit if base.zero_shot else base.wait) // 5
         history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
         return ForecastTask(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
                             nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
@@ -108,7 +110,7 @@ class Workspace:
         versions: dict[str, Forecaster] = {}
         made: list[Rung] = [*default_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
                             Recall(past.regimes, load or versions.__getitem__),
-                            Refit(self.fit, nanoseconds(self.settings.base.first_fit), seed=self.settings.base.seed)]
+                            Refit(self.fit, nanoseconds(self.settings.base.first_fit or YEAR), seed=self.settings.base.seed)]
         return Executor(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:

@@ -31,9 +31,12 @@ class CustomBase(Protocol):
     ----------
     context_steps : int
         How many steps of the past a forecast reads; 0, or left out: what ``stream.history`` says.
+    zero_shot : bool
+        Whether ``fit`` learns nothing from the panel, so that service begins with the first value; left out: it does.
     """
 
     context_steps: ClassVar[int]
+    zero_shot: ClassVar[bool]
 
     @classmethod
     def fit(cls, panel: xr.Dataset, request: Request, *, steps: int, seed: int,
@@ -103,6 +106,18 @@ def context_steps(name: str) -> int:
 
         return CountForecaster.context_steps
     return 0 if name in BUILT_IN else int(getattr(custom_base(name), "context_steps", 0))
+
+
+def is_zero_shot(name: str, steps: int | None) -> bool:
+    """Whether a base forecasts without having learnt from the stream's own past, with so many ``steps`` of training
+    asked for.
+
+    >>> is_zero_shot("shipped", None), is_zero_shot("shipped", 800), is_zero_shot("native", None)
+    (True, False, False)
+    """
+    if name in BUILT_IN:
+        return name == "shipped" and steps is None
+    return steps is None and bool(getattr(custom_base(name), "zero_shot", False))
 
 
 def fit_base(name: str, panel: xr.Dataset, request: Request, *, steps: int | None = None, seed: int,

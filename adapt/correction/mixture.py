@@ -28,6 +28,7 @@ from terracast.streams.stateful import Stateful
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
 BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
 PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
+FULL = 4 * 14  # seasons from which on the experts read as far back as they ever do
 MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
 SKEWED = 1.0  # skewness of a network's values above which experts learn on a squashed scale
 NANOSECONDS = "timedelta64[ns]"
@@ -85,8 +86,7 @@ class Mixture(Stateful):
         ridges = number - len(NAIVES)
         self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
         self.per_issue = per_issue
-        covariates = experts.covariates.columns if experts.covariates is not None else 0
-        self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, covariates))
+        self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, self._reads[1]))
         self.blend = StackedExperts(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
                                     anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
                                     memory=MEMORY**per_issue)
@@ -95,6 +95,7 @@ class Mixture(Stateful):
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
         self.budget = LossBudget(2, nodes)
         self._open: dict[int, _Issued] = {}
+        self.outgrown_at: int | None = None  # of the row at which experts of a short past begin anew
 
     @classmethod
     def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int,
@@ -108,7 +109,33 @@ class Mixture(Stateful):
                                     squash=_skewness(values) > SKEWED, covariates=beside is not None)
         others = None if beside is None else _beside(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
-        return cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
+        made = cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
+        made.outgrown_at = first + 2 * len(values) if len(values) < FULL * season else None
+        return made
+
+    @property
+    def has_outgrown(self) -> bool:
+        """Whether twice the rows that the experts began with have come, and more would change what they read."""
+        return self.outgrown_at is not None and self.experts.newest >= self.outgrown_at
+
+    def grown(self, known: xr.DataArray, request: Request, beside: xr.DataArray | None) -> Mixture:
+        """The same with experts begun anew on all that is known now; see ``begin``. Where they read the same variables,
+        what was learned of their worth stays."""
+        fresh = Mixture.begin(known, request, per_issue=self.per_issue, beside=beside)
+        if fresh._reads == self._reads:
+            fresh.corrector, fresh.blend, fresh.sure = self.corrector, self.blend, self.sure
+            fresh.widths, fresh._open = self.widths, self._open
+        else:
+            for stamp in sorted(self._open):
+                self._forget(stamp)
+        fresh.budget = self.budget
+        return fresh
+
+    @property
+    def _reads(self) -> tuple[tuple[str, ...], int]:
+        """The names of the experts, and how many columns of covariates they read."""
+        covariates = self.experts.covariates
+        return self.experts.names, 0 if covariates is None else covariates.columns
 
     def apply(self, known: xr.DataArray, request: Request, base: np.ndarray,
               beside: xr.DataArray | None = None) -> np.ndarray:

@@ -44,7 +44,7 @@ class DataFaults(Stateful):
     >>> draws = np.random.default_rng(0).normal(size=(2, len(times), 2))
     >>> panel = xr.Dataset({"x": (("time", "node"), draws[0]), "d.wind": (("time", "node"), draws[1])},
     ...                    {"time": times, "node": ["a", "b"]})
-    >>> reports = ReportWatch.fit(("a", "b"), times[:720], np.ones((720, 2), bool), 24)
+    >>> reports = ReportWatch.fit(("a", "b"), np.timedelta64(1, "h"), np.ones((720, 2), bool), 24)
     >>> faults = DataFaults(reports, FlagTickets("d", "x", ("a", "b"))).watching(panel.isel(time=slice(0, 720)))
     >>> panel["d.wind"][24 * 35:] = np.nan
     >>> heard = [faults.update(times[row], panel.isel(time=slice(0, row)), {}) for row in range(24 * 30, 24 * 40, 6)]
@@ -62,6 +62,8 @@ class DataFaults(Stateful):
         """The same with drivers and wiring learned from the reference ``panel`` of (time, node) variables: all but the
         target are drivers."""
         times, nodes = panel["time"].values.astype("datetime64[ns]"), self.flagged.nodes
+        if len(times) < 2:
+            return self
         step = np.median(np.diff(times).astype(np.int64)).astype("timedelta64[ns]")
         self.compared_until = _next_day(times[-1])
         for name in map(str, panel.data_vars):
@@ -73,6 +75,13 @@ class DataFaults(Stateful):
                 days, values = times[last].astype("datetime64[D]"), panel[name].transpose("time", "node").values[last]
                 self.wirings[name] = Rewiring.fit([values[days == day] for day in np.unique(days)], nodes)
         return self
+
+    def relearnt(self, panel: xr.Dataset, step: np.timedelta64, block: int) -> DataFaults:
+        """The same with what is usual learned anew from a longer reference ``panel``, watched in blocks of so many
+        steps; data tickets go on."""
+        nodes, target = self.flagged.nodes, self.flagged.target
+        seen = np.isfinite(panel[target].transpose("time", "node").values)
+        return DataFaults(ReportWatch.fit(nodes, step, seen, block), self.flagged).watching(panel)
 
     def update(self, now: np.datetime64, panel: xr.Dataset, flags: Mapping[str, KnownFlags]) -> list[Evidence]:
         """Data tickets at ``now`` from what is known of the last days: the ``panel`` that the forecaster reads, of

@@ -101,10 +101,9 @@ class ReportWatch(Stateful):
     last: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "ns"))
 
     @classmethod
-    def fit(cls, nodes: tuple[str, ...], times: np.ndarray, seen: np.ndarray, block: int) -> ReportWatch:
-        """From a reference ``seen`` (time, node) bool at ``times``, watched in blocks of so many steps."""
-        step = np.median(np.diff(times.astype("datetime64[ns]")).astype(np.int64)).astype("timedelta64[ns]")
-        return cls(nodes, step, Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
+    def fit(cls, nodes: tuple[str, ...], step: np.timedelta64, seen: np.ndarray, block: int) -> ReportWatch:
+        """From a reference ``seen`` (time, node) bool, a row each ``step``, watched in blocks of so many steps."""
+        return cls(nodes, step.astype("timedelta64[ns]"), Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
 
     def update(self, times: np.ndarray, reported: np.ndarray) -> list[Evidence]:
         """Take in rows ``reported`` (k, node) bool at rising ``times`` (k,); rows that never come are noticed at the

@@ -60,7 +60,8 @@ class MonitorWatch:
         per_month = segment.layout.rate * nodes * float(MONTH / WEEK)
         self._monitor = Monitor.fit(segment.crossed, segment.times[:segment.cut], per_month, seed=1, nodes=names,
                                     values=segment.values[:segment.cut], by_node=True, detector=detector)
-        self._reports = ReportWatch.fit(names, segment.times[:segment.cut], np.isfinite(segment.values[:segment.cut]),
+        self._reports = ReportWatch.fit(names, segment.times[1] - segment.times[0],
+                                        np.isfinite(segment.values[:segment.cut]),
                                         self._monitor.calibration.block)
         self._tickets = FlagTickets("background", "x", names)
         self._before = self._found(segment.cut, segment.values[segment.cut:segment.onset])

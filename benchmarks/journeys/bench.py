@@ -104,7 +104,11 @@ def _row(path: Path) -> dict[str, Any]:
 def _stop(data: Data, folder: Path) -> str:
     """The end of a short replay from the first step at which service can begin, which comes later where data miss."""
     held = tomllib.loads((folder / "terracast.toml").read_text(encoding="utf-8"))
-    first, cadence = span(held["base"]["first_fit"]), span(held["stream"]["cadence"])
+    cadence, waited = span(held["stream"]["cadence"]), held["base"].get("first_fit")
+    if waited is None:  # as `terracast replay` begins
+        first = min(200 * span(held["stream"]["step"]), 2 / 3 * (data.end - data.first))
+    else:
+        first = span(waited)
     return str(min(data.first + first + data.silent + STEPS_REPLAYED * cadence, data.end).isoformat())
 
 

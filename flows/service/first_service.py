@@ -13,20 +13,22 @@ from terracast.adapt.initialise import ServiceInit, begin, past_needed
 from terracast.adapt.task import ForecastTask
 from terracast.flows.cli.output import note
 from terracast.flows.cli.share_shown import Told
-from terracast.flows.service.spans import YEAR, spans_for
+from terracast.flows.service.spans import SHORT_WAIT, YEAR, spans_for
 from terracast.flows.settings import in_words
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.bitemporal import History
 
 FITS, FITTING = 3, 0.7  # how many fits a beginning takes, and their share of its time
+BEFORE_REPLAY = 200  # steps that a replay leaves to what is compared with; more than a week of hours
 DAY = pd.Timedelta("1D")
 EVER = np.datetime64("2261-01-01", "ns")
 
 
 def begun(workspace: Workspace, watched: ForecastTask, moment: Moment, tell: Told) -> ServiceInit:
     """The base and what is normal, as known at ``moment``; ``tell`` hears how far it is."""
-    numbers = count()
+    numbers, zero_shot = count(), workspace.settings.base.zero_shot
+    fitting = 0.0 if zero_shot else FITTING
 
     def fit(panel: xr.Dataset, seed: int) -> Forecaster:
         number = next(numbers)
@@ -34,11 +36,13 @@ def begun(workspace: Workspace, watched: ForecastTask, moment: Moment, tell: Tol
         def told(share: float) -> None:
             tell(FITTING * min((number + share) / FITS, 1.0), f"fit {number + 1} of {FITS}")
 
+        if zero_shot:
+            return workspace.fit(panel, seed)
         told(0.0)
         return workspace.fit(panel, seed, told)
 
-    return begin(watched, moment, fit, seed=workspace.settings.base.seed,
-                 progress=lambda share: tell(FITTING + (1 - FITTING) * share, "learning what is normal"))
+    return begin(watched, moment, fit, seed=workspace.settings.base.seed, zero_shot=zero_shot,
+                 progress=lambda share: tell(fitting + (1 - fitting) * share, "learning what is normal"))
 
 
 def too_early(workspace: Workspace, moment: Moment) -> str | None:
@@ -47,19 +51,24 @@ def too_early(workspace: Workspace, moment: Moment) -> str | None:
     domain = settings.stream.domain
     if domain not in moment.domains:
         return f"nothing of domain {domain} is in the store; put files where [[sources]] looks"
-    have, least = _span(moment.known(domain)), least_past(workspace)
-    if have >= least and have + settings.stream.cadence >= settings.base.first_fit:
+    panel = moment.known(domain)
+    if settings.base.zero_shot and not bool(panel[settings.stream.target].notnull().any()):
+        return f"no value of {domain}.{settings.stream.target} is known yet; service begins with the first"
+    have, least = _span(panel), least_past(workspace)
+    if have >= least and have + settings.stream.cadence >= settings.base.wait:
         return None
-    needed = max(settings.base.first_fit, least)
-    return (f"{_days(have)} of {_days(needed)} days of {domain} are known; "
-            f"{_way_out(workspace, moment.known(domain), have)}")
+    needed = max(settings.base.wait, least)
+    return f"{_days(have)} of {_days(needed)} days of {domain} are known; {_way_out(workspace, panel, have)}"
 
 
 def first_start(workspace: Workspace, history: History) -> np.datetime64:
-    """The first step at which service can begin; where there is none, the last step of the data."""
+    """The first step at which service can begin, or, where one value is enough, at which there is something to compare
+    it with; where there is none, the last step of the data."""
     settings = workspace.settings
     time = history.as_known_at(settings.stream.domain, EVER)["time"].values
-    wait = max(settings.base.first_fit, least_past(workspace))
+    wait = max(settings.base.wait, least_past(workspace))
+    if settings.base.zero_shot:
+        wait = max(wait, min(BEFORE_REPLAY * settings.stream.step, SHORT_WAIT * pd.Timedelta(time[-1] - time[0])))
     start, last = workspace.floor(time[0] + wait.to_timedelta64()), workspace.floor(time[-1])
     cadence = settings.stream.cadence.to_timedelta64()
     low, high = 0, max(int(-(-(last - start) // cadence)), 0)  # what is known only grows: the first step is bisected
@@ -73,7 +82,9 @@ def first_start(workspace: Workspace, history: History) -> np.datetime64:
 
 
 def least_past(workspace: Workspace) -> pd.Timedelta:
-    """The past without which no beginning can be made with these settings."""
+    """The past without which no beginning can be made with these settings: none for a base that is taken as it is."""
+    if workspace.settings.base.zero_shot:
+        return pd.Timedelta(0)
     watched = workspace.watched((), {})
     return pd.Timedelta(past_needed(watched.request.step, watched.cadence, watched.history,
                                     watched.request.leads[-1]))
@@ -101,7 +112,7 @@ def _way_out(workspace: Workspace, panel: xr.Dataset, have: pd.Timedelta) -> str
     if fitting.first_fit > have:
         return "too few for any beginning: wait, or ingest more of the past"
     wanted = {"stream.horizon": (fitting.horizon, stream.horizon), "stream.history": (fitting.history, stream.history),
-              "base.first_fit": (fitting.first_fit, workspace.settings.base.first_fit)}
+              "base.first_fit": (fitting.first_fit, workspace.settings.base.wait)}
     told = ", ".join(f'{key} = "{in_words(new)}"' for key, (new, old) in wanted.items() if new < old)
     return f"to begin with what there is, set {told}"
 

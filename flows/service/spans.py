@@ -48,7 +48,7 @@ def spans_for(step: pd.Timedelta, length: pd.Timedelta) -> Spans:
     >>> short.first_fit, short.history, short.horizon
     (Timedelta('40 days 00:00:00'), Timedelta('7 days 00:00:00'), Timedelta('3 days 00:00:00'))
     """
-    usual = _usual(step)
+    usual = usual_spans(step)
     usual = replace(usual, first_fit=max(usual.first_fit, _rounded_up(_rounded_up(usual.needed(step),
                                                                                   pd.Timedelta("1D")), step)))
     if usual.first_fit <= MOST_WAITED * length:
@@ -70,7 +70,7 @@ def _short(usual: Spans, wait: pd.Timedelta, step: pd.Timedelta) -> Spans | None
     return None
 
 
-def _usual(step: pd.Timedelta) -> Spans:
+def usual_spans(step: pd.Timedelta) -> Spans:
     """A day ahead for hourly data, 12 steps for minutes, 7 days, 4 weeks, 3 months."""
     if step >= pd.Timedelta("28D"):
         return Spans(3 * step, step, 24 * step, 108 * step)

@@ -11,8 +11,11 @@ from terracast.adapt.monitoring.detection.detector import check_name as check_de
 from terracast.flows.settings.errors import SettingsError
 from terracast.flows.settings.secrets import from_environment
 from terracast.flows.settings.values import DomainName, Duration, Frozen, StreamName, VariableName
-from terracast.stfm.bases import DEFAULT, check_name
+from terracast.stfm.bases import DEFAULT, check_name, is_zero_shot
 from terracast.stfm.forecaster import QUANTILES
+
+
+YEAR = pd.Timedelta("365D")
 
 
 class StreamSettings(Frozen):
@@ -68,14 +71,27 @@ class BaseSettings(Frozen):
 
     ``model``: ``shipped``, the pre-trained base, ``counts``, a Poisson regression of counts, ``native``, a small
     network fitted anew to the stream; or a class of your own (``stfm.bases``). One that looks back far sees more than
-    ``stream.history``: the shipped base 1,536 steps, or a fifth of ``first_fit`` if that is less. ``steps`` of
-    training: not given, the shipped base is taken as it is, and what must be trained is trained for 800.
+    ``stream.history``: the shipped base 1,536 steps, or 73 days of hours, if that is less. ``steps`` of training: not
+    given, the shipped base is taken as it is, and what must be trained is trained for 800. ``first_fit``: the past that
+    service waits for; not given, nothing where the base is taken as it is, else a year.
     """
 
     model: Annotated[str, AfterValidator(check_name)] = DEFAULT
-    first_fit: Duration = pd.Timedelta("365D")
+    first_fit: Duration | None = None
     steps: int | None = Field(default=None, gt=0)
     seed: int = 1
+
+    @property
+    def zero_shot(self) -> bool:
+        """Whether the base is taken as it is."""
+        return is_zero_shot(self.model, self.steps)
+
+    @property
+    def wait(self) -> pd.Timedelta:
+        """The past that service waits for."""
+        if self.first_fit is not None:
+            return self.first_fit
+        return pd.Timedelta(0) if self.zero_shot else YEAR
 
 
 class MonitorSettings(Frozen):

@@ -69,7 +69,7 @@ def test_a_clean_year_loses_no_driver_and_is_wired_as_ever(beijing: xr.Dataset) 
     nodes = tuple(map(str, beijing["node"].values))
     panel = beijing.rename({"TEMP": "d.TEMP", "WSPM": "d.WSPM"})
     first = panel.isel(time=slice(0, YEAR))
-    reports = ReportWatch.fit(nodes, first["time"].values, np.isfinite(first["PM25"].values), 24)
+    reports = ReportWatch.fit(nodes, np.timedelta64(1, "h"), np.isfinite(first["PM25"].values), 24)
     faults = DataFaults(reports, FlagTickets("d", "PM25", nodes)).watching(first)
     assert set(faults.drivers) == {"d.TEMP", "d.WSPM"}
     times, heard = beijing["time"].values, []
@@ -160,7 +160,7 @@ def test_flags_are_read_as_missing_only_from_when_they_were_known() -> None:
 def test_silence_counts_what_was_set_aside_as_reported() -> None:
     panel = known_after(city(10).drop_vars("known_time"), pd.Timedelta("1h"))
     times, seen = panel["time"].values, np.ones((240, 2), bool)
-    reports = ReportWatch.fit(("a", "b"), times[:120], seen[:120], 24)
+    reports = ReportWatch.fit(("a", "b"), np.timedelta64(1, "h"), seen[:120], 24)
     assert reports.update(times[120:], seen[120:]) == []
     lost = seen[:100].copy()
     lost[:, 1] = False

@@ -106,7 +106,7 @@ def test_an_outage_is_a_data_ticket_and_no_drift(fitted, hidden):
     found = Monitor.restore(state).observe(times[keep], residuals[keep])
     assert len(found) <= len(calm)
     reported = np.isfinite(residuals[keep])
-    reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    reports = ReportWatch.fit(NAMES, HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
     (ticket,) = reports.update(times[keep], reported)
     assert (ticket.change_type, ticket.ticket, ticket.nodes) == ("health", "outage", NAMES)
     assert ticket.since == times[10 * 24] - HOUR
@@ -116,7 +116,7 @@ def test_one_silent_sensor_is_named(fitted):
     _, start = fitted
     times, residuals = later(start, 25, 20)
     residuals[5 * 24:, 4] = np.nan
-    reports = ReportWatch.fit(NAMES, start - np.arange(24 * 90, 0, -1) * HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
+    reports = ReportWatch.fit(NAMES, HOUR, np.ones((24 * 90, len(NAMES)), bool), 24)
     assert [one.nodes for one in reports.update(times, np.isfinite(residuals))] == [("e",)]
     again = ReportWatch.restore(reports.state())
     assert again.update(times, np.isfinite(residuals)) == [] and again.silence.nodes.tolist() == [0, 0, 0, 0, 360, 0]

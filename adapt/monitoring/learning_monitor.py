@@ -1,0 +1,178 @@
+"""The monitor of a stream too young to know what is normal: it learns, says so, and raises no alarm of drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
+from terracast.adapt.monitoring.monitor import FEWEST_BLOCKS, Monitor
+from terracast.adapt.monitoring.statistics.reference_period import DAY, BlockClock
+from terracast.streams.stateful import Stateful
+from terracast.streams.wording import age, counted
+
+MOST_STEPS = 96  # of a block of a young stream: a day of hours, six hours of five minutes
+PARTS_OF_A_DAY = (24, 12, 6, 3, 1)  # hours
+
+
+@dataclass(frozen=True)
+class MonitorPlan(Stateful):
+    """How a monitor is to be calibrated, see ``Monitor.fit``; ``variables``: the target, then the drivers."""
+
+    false_alarms_per_month: float
+    seed: int
+    detector: str
+    nodes: tuple[str, ...]
+    variables: tuple[str, ...]
+
+    def fit(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None,
+            values: np.ndarray | None, block: np.timedelta64 | None = None) -> Monitor:
+        """The monitor that this reference calibrates; ``values``: the observations behind it."""
+        return Monitor.fit(residuals, times, self.false_alarms_per_month, seed=self.seed, nodes=self.nodes,
+                           values=values, inputs=contexts, pits=pits, detector=self.detector, block=block)
+
+
+class LearningMonitor(Stateful):
+    """Keeps what a young stream shows until ``FEWEST_BLOCKS`` blocks of it can calibrate a monitor.
+
+    It is observed like a ``Monitor`` and finds nothing. Forecasts from less than ``FEWEST_BLOCKS`` blocks of the past
+    are worse than later ones, and so no measure of what is normal: they are left out. What it keeps is some megabytes
+    for a thousand nodes.
+
+    Parameters
+    ----------
+    plan : MonitorPlan
+        How the monitor is to be calibrated.
+    step : timedelta64
+        Of the stream.
+    first : datetime64
+        Of its values.
+
+    Examples
+    --------
+    >>> first, hour = np.datetime64("2024-03-01", "ns"), np.timedelta64(1, "h")
+    >>> young = LearningMonitor(MonitorPlan(1.0, 0, "scan", ("a",), ("x",)), hour, first)
+    >>> young.is_ready
+    False
+    >>> young.status["error"]
+    'The monitor is learning what is normal: it raises no alarms of drift until 28 days are known.'
+    """
+
+    kinds = ("error",)
+
+    def __init__(self, plan: MonitorPlan, step: np.timedelta64, first: np.datetime64) -> None:
+        self.plan, self.step, self.block = plan, step.astype("timedelta64[ns]"), natural_block(step)
+        self.start = learnt_from(step, first)
+        nodes = len(plan.nodes)
+        self._times, self._issued = [np.array([], "datetime64[ns]")] * 2
+        self._residuals, self._pits = [np.zeros((0, nodes), np.float32)] * 2
+        self._features: np.ndarray | None = None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """See ``Monitor.variables``."""
+        return self.plan.variables
+
+    @property
+    def status(self) -> dict[str, str]:
+        """A sentence that says that it learns, and until when."""
+        parts = 2 * FEWEST_BLOCKS
+        enough = counted(parts, "step") if self.block == self.step else age(parts * self.block)
+        return {"error": "The monitor is learning what is normal: it raises no alarms of drift until "
+                         f"{enough} are known."}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a monitor can be calibrated now."""
+        return self._blocks >= FEWEST_BLOCKS
+
+    @property
+    def _blocks(self) -> int:
+        """Whole blocks in which something was seen."""
+        seen = self._times[np.isfinite(self._residuals).any(axis=1)]
+        number = seen.astype(np.int64) // self.block.astype("timedelta64[ns]").astype(np.int64)
+        return max(0, len(np.unique(number)) - 1)
+
+    def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
+                context: np.ndarray | None = None) -> tuple[Evidence, ...]:
+        """Keep what ``Monitor.observe`` would judge; times that were seen are left out. Finds nothing."""
+        times = np.asarray(times, "datetime64[ns]")
+        new = (times > self._times[-1] if len(self._times) else np.ones(len(times), bool)) & (times >= self.start)
+        if not new.any():
+            return ()
+        self._times = np.append(self._times, times[new])
+        self._residuals = np.concatenate([self._residuals, np.asarray(residuals, np.float32)[new]])
+        fell = np.full(np.shape(residuals), np.nan) if pits is None else np.asarray(pits)
+        self._pits = np.concatenate([self._pits, fell.astype(np.float32)[new]])
+        if context is not None:
+            self.note_contexts(times[:1], context[None])
+        return ()
+
+    def note_contexts(self, issued: np.ndarray, features: np.ndarray) -> None:
+        """Keep the contexts (issue, feature, node) that forecasts were made from."""
+        kept = np.asarray(features, np.float32)
+        self._issued = np.append(self._issued, issued)
+        self._features = kept if self._features is None else np.concatenate([self._features, kept])
+
+    @property
+    def times(self) -> np.ndarray:
+        """Stamps (time,) of what it has seen, rising."""
+        return self._times
+
+    @property
+    def since(self) -> np.datetime64:
+        """From when on it has seen something."""
+        return np.datetime64(self._times[0], "ns")
+
+    def calibrated(self, values: np.ndarray) -> Monitor:
+        """The monitor that what was kept calibrates; ``values`` (time, node): the observations behind it."""
+        contexts = None if self._features is None else Contexts(
+            self._issued, self._features.astype(float), self.plan.variables)
+        return self.plan.fit(self._times, self._residuals.astype(float), self._pits.astype(float), contexts, values,
+                             self.block)
+
+    def restart(self) -> None:
+        """Another version serves: what is normal stays, as with a ``Monitor``."""
+
+
+def monitor_of(plan: MonitorPlan, step: np.timedelta64, first: np.datetime64, times: np.ndarray,
+               residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None, values: np.ndarray | None
+               ) -> Monitor | LearningMonitor:
+    """The monitor that a reference calibrates, see ``Monitor.fit``; one that still learns where it is too short.
+    ``first``: stamp of the stream's first value."""
+    young = LearningMonitor(plan, step, first)
+    young.observe(times, residuals, pits)
+    if young.is_ready:
+        return plan.fit(times, residuals, pits, contexts, values)
+    if contexts is not None:
+        late = contexts.times >= young.start
+        young.note_contexts(contexts.times[late], contexts.features[late])
+    return young
+
+
+def steps_of_block(monitor: Monitor | LearningMonitor) -> int:
+    """How many steps a block has."""
+    if isinstance(monitor, Monitor):
+        return monitor.calibration.block
+    return max(1, int(monitor.block / monitor.step))
+
+
+def learnt_from(step: np.timedelta64, first: np.datetime64) -> np.datetime64:
+    """From when on the forecasts of a stream with these values show what is normal."""
+    return first.astype("datetime64[ns]") + FEWEST_BLOCKS * natural_block(step)
+
+
+def natural_block(step: np.timedelta64) -> np.timedelta64:
+    """How long a block of a young stream is: the longest part of a day of at most ``MOST_STEPS`` steps; a step where
+    that is longer, 60 of them where it is seconds.
+
+    >>> [str(natural_block(np.timedelta64(minutes, "m")).astype("timedelta64[h]")) for minutes in (5, 60, 10080)]
+    ['6 hours', '24 hours', '168 hours']
+    """
+    step = step.astype("timedelta64[ns]")
+    if step >= DAY:
+        return step
+    parts = (np.timedelta64(hours, "h").astype("timedelta64[ns]") for hours in PARTS_OF_A_DAY)
+    return next((part for part in parts if part // step <= MOST_STEPS), 60 * step)

@@ -1,0 +1,112 @@
+"""What is normal, learnt from forecasts of the past that are made as they would have been made then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from terracast.adapt.arrivals import sees_enough
+from terracast.adapt.candidate import rows_at
+from terracast.adapt.clock import Moment, clock
+from terracast.adapt.correction.residual_ridge import ResidualRidge
+from terracast.adapt.evaluation.scores import level, pit, residual
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
+from terracast.adapt.task import ForecastTask
+from terracast.stfm.forecaster import Forecaster
+
+MOST_ISSUES = 3000  # forecasts of a part that what is normal is learnt from, the newest: a century of days need not be
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the short leads of past forecasts show.
+
+    Attributes
+    ----------
+    times : ndarray of datetime64, shape (time,)
+        Rising.
+    residuals, pits : ndarray of float, shape (time, node)
+        (label - median) / spread, and where in the forecasts the labels fell; NaN: no label, or no forecast.
+    issued : ndarray of datetime64, shape (issue,)
+        When they were made.
+    features : ndarray of float, shape (issue, feature, node)
+        Of the contexts they were made from.
+    """
+
+    times: np.ndarray
+    residuals: np.ndarray
+    pits: np.ndarray
+    issued: np.ndarray
+    features: np.ndarray
+
+    def __add__(self, other: Reference) -> Reference:
+        """What follows, behind it."""
+        return Reference(*(np.concatenate([getattr(self, name), getattr(other, name)])
+                           for name in ("times", "residuals", "pits", "issued", "features")))
+
+    def contexts(self, variables: tuple[str, ...]) -> Contexts:
+        """What the forecasts were made from."""
+        return Contexts(self.issued, self.features, variables)
+
+
+def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
+             residual_ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress = lambda share: None
+             ) -> Reference:
+    """What forecasts of ``model`` issued from ``start`` to ``stop`` show, as the loop will feed it to the monitor;
+    ``residual_ridge`` learns from all leads. Each reads what was known at its instant."""
+    short = max(1, int(watched.cadence / watched.request.step))
+    labels, nodes = watched.labels(moment, start), len(watched.nodes)
+    first, last = _ticks(watched, moment, start, stop)
+    times, rows, pits, seen = [], [], [], []
+    for then in clock(_Earlier(moment), first, stop, watched.cadence) if first <= last else ():
+        context, request = watched.context(then), watched.request.at(then.now)
+        seen.append(features(context, variables))
+        times.append(request.valid_times[:short])
+        progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
+        if not sees_enough(then, watched):  # service issues no forecast from nothing, either
+            rows.append(np.full((short, nodes), np.nan))
+            pits.append(np.full((short, nodes), np.nan))
+            continue
+        values = model.forecast(context, request)[request.target].values[0].astype("float64")
+        known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
+        residual_ridge.learn(residual_ridge.features(context, request, median), median, known)
+        rows.append(residual(values[:short], known[:short], request.quantiles))
+        pits.append(pit(values[:short], known[:short], request.quantiles))
+    if not times:
+        return nothing(watched, moment, variables)
+    return Reference(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
+                     np.array([one[0] for one in times]), np.stack(seen))
+
+
+def nothing(watched: ForecastTask, moment: Moment, variables: tuple[str, ...]) -> Reference:
+    """What is shown where no forecast could have been judged yet."""
+    shape = features(watched.context(moment), variables).shape
+    none, rows = np.array([], "datetime64[ns]"), np.zeros((0, len(watched.nodes)))
+    return Reference(none, rows, rows.copy(), none.copy(), np.zeros((0, *shape)))
+
+
+def _ticks(watched: ForecastTask, moment: Moment, start: np.datetime64, stop: np.datetime64
+           ) -> tuple[np.datetime64, np.datetime64]:
+    """First and last issue from ``start`` to ``stop``, on the ticks that service has; from midnight on, where the past
+    can spare a day."""
+    morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
+    if 2 * (morning - start) > stop - start:
+        morning = start + watched.cadence
+    first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence
+    last = first + (stop - first) // watched.cadence * watched.cadence
+    return max(first, last - (MOST_ISSUES - 1) * watched.cadence), last
+
+
+class _Earlier:
+    """A history that looks through a moment, so that the reference cannot read past it either."""
+
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self.domains = moment.domains
+
+    def as_known_at(self, domain: str, now: np.datetime64, since: np.datetime64 | None = None) -> xr.Dataset:
+        return self._moment.earlier(now).known(domain, since)
