@@ -91,9 +91,15 @@ class Candidate(Stateful):
         return self
 
     def grow(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
-        """Begin a mixture's experts anew on all that is known; see ``Mixture.grown``."""
+        """Begin a mixture's experts anew on all that is ``known`` (time, node); see ``Mixture.grown``. The ridge, too,
+        where its scale was far off."""
         if self.mixture is not None:
             self.mixture = self.mixture.grown(known, self.request.at(issue_time), beside)
+        fresh = None if self.residual_ridge is None else self.residual_ridge.outgrown(known.values)
+        if fresh is not None:
+            self.residual_ridge = fresh
+            for one in self.open:  # what was read on the old scale teaches nothing
+                one.features = np.full_like(one.features, np.nan)
 
     def issue(self, context: xr.Dataset, issue_time: np.datetime64, *, shadow: bool,
               beside: xr.DataArray | None = None) -> xr.Dataset:

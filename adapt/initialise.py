@@ -90,6 +90,7 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int, zero_sh
         Where too little is known to begin.
     """
     panel = watched.panel(moment, ALWAYS)
+    _refuse_too_little(watched, moment, panel, zero_shot)
     ridge = ResidualRidge.for_target(panel[watched.request.target].values, watched.request.horizon, watched.cadence)
     variables = (watched.request.target, *(str(name) for name in panel.data_vars if name != watched.request.target))
     learnt = _one_pass if zero_shot else _cross_fitted
@@ -103,10 +104,6 @@ def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Cal
               ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress) -> tuple[Forecaster, Reference]:
     """The base as it is, and what its forecasts of the past show."""
     time, base = panel["time"].values, fit(panel)
-    if not len(time):
-        raise ServiceError(f"no value of {watched.domain} known at {np.datetime_as_string(moment.now, 'h')}",
-                           where=watched.domain, expected="one value to begin with",
-                           remedy="begin later or ingest more of the past")
     start = time[0] + min(watched.history, (time[-1] - time[0]) // SKIPPED)
     start = max(start, min(learnt_from(watched.request.step, time[0]), time[0] + watched.history))
     return base, hindcast(watched, moment, base, start, time[-1] - watched.cadence, ridge, variables, progress)
@@ -117,12 +114,6 @@ def _cross_fitted(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit:
                   ) -> tuple[Forecaster, Reference]:
     """The base fitted on all, and what forecasts of each half by a fit on the other show."""
     time = panel["time"].values
-    needed = past_needed(watched.request.step, watched.cadence, watched.history, watched.request.leads[-1])
-    if len(time) < 2 or time[-1] - time[0] < needed:
-        have = days(time[-1] - time[0]) if len(time) else 0.0
-        raise ServiceError(f"{have:.1f} days of {watched.domain} known at {np.datetime_as_string(moment.now, 'h')}",
-                           where=watched.domain, expected=f"at least {days(needed):.1f} days to begin with",
-                           remedy="begin later or ingest more of the past")
     middle = time[len(time) // 2]
     first, second = fit(panel.sel(time=slice(None, middle))), fit(panel.sel(time=slice(middle, None)))
     base = fit(panel)
@@ -131,6 +122,22 @@ def _cross_fitted(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit:
         lambda share: progress(share / 2)) + hindcast(
         watched, moment, first, middle + watched.history, time[-1] - watched.cadence, ridge, variables,
         lambda share: progress((1 + share) / 2))
+
+
+def _refuse_too_little(watched: ForecastTask, moment: Moment, panel: xr.Dataset, zero_shot: bool) -> None:
+    """Raise ``ServiceError`` where what is known is too little for such a base."""
+    time, now = panel["time"].values, np.datetime_as_string(moment.now, "h")
+    if zero_shot:
+        if not np.isfinite(panel[watched.request.target].values).any():
+            raise ServiceError(f"no value of {watched.domain} known at {now}", where=watched.domain,
+                               expected="one value to begin with", remedy="begin later or ingest more of the past")
+        return
+    needed = past_needed(watched.request.step, watched.cadence, watched.history, watched.request.leads[-1])
+    if len(time) < 2 or time[-1] - time[0] < needed:
+        have = days(time[-1] - time[0]) if len(time) else 0.0
+        raise ServiceError(f"{have:.1f} days of {watched.domain} known at {now}", where=watched.domain,
+                           expected=f"at least {days(needed):.1f} days to begin with",
+                           remedy="begin later or ingest more of the past")
 
 
 def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timedelta64,
@@ -162,8 +169,8 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     variables = (watched.request.target,) if beginning.inputs is None else beginning.inputs.variables
     first = beginning.first - (watched.history if beginning.known is None else np.timedelta64(0, "ns"))
     monitor = monitor_of(MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes, variables),
-                         watched.request.step, first, beginning.times, beginning.residuals, beginning.pits, beginning.inputs,
-                         None if beginning.known is None else beginning.known.values)
+                         watched.request.step, first, beginning.times, beginning.residuals, beginning.pits,
+                         beginning.inputs, None if beginning.known is None else beginning.known.values)
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
                       len(watched.nodes), false_alarms_per_month)

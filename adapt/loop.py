@@ -19,15 +19,16 @@ from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
 from terracast.adapt.evaluation.scores import pit, residual, spread_of
+from terracast.adapt.growth import grow
 from terracast.adapt.monitoring.channels.covariate_shift import features
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
-from terracast.adapt.monitoring.learning_monitor import LearningMonitor, steps_of_block
+from terracast.adapt.monitoring.learning_monitor import LearningMonitor
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.promotion.attempts import AttemptLog
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.verdict import Verdict
-from terracast.adapt.task import ALWAYS, ForecastTask
+from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
 from terracast.streams.stateful import Stateful
@@ -91,6 +92,7 @@ class Loop(Stateful):
         self.last_tick: np.datetime64 | None = None
         self.attempt_log = AttemptLog(policy)
         self._pending_evidence: list[PendingEvidence] = []
+        self.still_learning = monitor.status["error"] if isinstance(monitor, LearningMonitor) else None  # for status
         self.units = DataUnits(np.full(len(watched.nodes), np.nan))
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
 
@@ -115,7 +117,7 @@ class Loop(Stateful):
         if verdict is not None:
             self._tell(moment.now, verdict)
         act = self._request(moment.now)
-        self._grown(moment)
+        grow(self, moment)
         panel = self.watched.recent(panel, moment.now)
         beside = self.covariates(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
@@ -179,25 +181,6 @@ class Loop(Stateful):
         evidence += [] if self.faults is None else self.faults.update(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
-
-    def _grown(self, moment: Moment) -> None:
-        """What began with a short past begins anew when it has grown: the monitor once, the experts at each doubling
-        until they read as far back as they ever do."""
-        if isinstance(self.monitor, LearningMonitor) and self.monitor.is_ready:
-            panel, rows = self.watched.panel(moment, self.monitor.since), self.monitor.times
-            self.monitor = self.monitor.calibrated(rows_at(panel[self.watched.request.target], rows))
-            self.episodes.watched = self.monitor.kinds
-            if self.faults is not None:
-                self.faults = self.faults.relearnt(panel, self.watched.request.step, steps_of_block(self.monitor))
-        young = [one for one in (self.champion, *self.deployment.shadows)
-                 if one.mixture is not None and one.mixture.has_outgrown]
-        if not young:
-            return
-        if self.watched.covariates_wanted:
-            self.watched = self.watched.with_covariates(moment)
-        known, beside = self.watched.labels(moment, ALWAYS), self.watched.covariates(moment, ALWAYS)
-        for one in young:
-            one.grow(known, moment.now, beside)
 
     def _in_units(self, clue: Evidence, moment: Moment) -> Evidence:
         if isinstance(self.monitor, LearningMonitor):  # it finds nothing

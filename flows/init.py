@@ -167,8 +167,8 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     sources = "".join(source_lines(schema, source, out, reading.get("delay"))
                       for schema in schemas for source in schema.sources)
     config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(main.domain), target=_quoted(chosen),
-                                      model=_quoted(model), sources=sources, first_fit=_waiting(model, spans), **_times(step, spans)),
-                      encoding="utf-8")
+                                      model=_quoted(model), sources=sources, first_fit=_waiting(model, spans),
+                                      **_times(step, spans)), encoding="utf-8")
     _say_what_was_chosen(name, domain, model, spans, length)
     return config
 

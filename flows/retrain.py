@@ -92,7 +92,7 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: S
     lineage = Lineage(key=key, snapshot=view.snapshot, policy_rung="fit", graph_digest=discovery.digest,
                       config_digest=workspace.settings.digest(), known_at=shown(moment.now),
                       seed=workspace.settings.base.seed,
-                      reference=(shown(beginning.times[0]), shown(beginning.times[-1])) if len(beginning.times) else None,
+                      reference=tuple(shown(beginning.times[[0, -1]])) if len(beginning.times) else None,
                       command=f"terracast retrain --now {np.datetime_as_string(shown(moment.now), 's')}")
     return workspace.registry.add(beginning.base, lineage, files=discovery.files(),
                                   panel=example, request=workspace.request.at(moment.now))

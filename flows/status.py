@@ -48,7 +48,8 @@ class OpenEpisode:
 @dataclass(frozen=True)
 class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
-    what of the values that the last step read counts as missing, for its flags."""
+    what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
+    monitor of a young stream is not yet calibrated."""
 
     name: str
     running: dict[str, Any] | None
@@ -61,6 +62,7 @@ class Status:
     trouble: tuple[str, ...]
     ages: tuple[str, ...]
     set_aside: tuple[dict[str, Any], ...] = ()
+    learning: str | None = None
 
     @property
     def calm(self) -> bool:
@@ -74,7 +76,7 @@ class Status:
                              "overdue": one.overdue, "silent": list(one.silent)} for one in self.sources],
                 "open_episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
-                "set_aside": list(self.set_aside)}
+                "set_aside": list(self.set_aside), "learning": self.learning}
 
     @property
     def lines(self) -> list[str]:
@@ -91,6 +93,7 @@ class Status:
             told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"set aside: {one['words']}" for one in self.set_aside]
+        told += [self.learning] if self.learning else []
         told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
         told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
         return told
@@ -109,7 +112,8 @@ def status(config: Path, now: str | None = None) -> Status:
                   None if last is None else _true(workspace, last), sources, _open(workspace, view),
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
-                  () if last is None else set_aside_lately(workspace, view, last))
+                  () if last is None else set_aside_lately(workspace, view, last),
+                  loop_part(workspace, view, "still_learning"))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:

@@ -110,7 +110,8 @@ class Workspace:
         versions: dict[str, Forecaster] = {}
         made: list[Rung] = [*default_rungs(), *optional_rungs(), replace(self.fine_tune, judges=True, name="continue"),
                             Recall(past.regimes, load or versions.__getitem__),
-                            Refit(self.fit, nanoseconds(self.settings.base.first_fit or YEAR), seed=self.settings.base.seed)]
+                            Refit(self.fit, nanoseconds(self.settings.base.first_fit or YEAR),
+                                  seed=self.settings.base.seed)]
         return Executor(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:

@@ -110,7 +110,7 @@ class Mixture(Stateful):
         others = None if beside is None else _beside(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         made = cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
-        made.outgrown_at = first + 2 * len(values) if len(values) < FULL * season else None
+        made.outgrown_at = first + min(2 * len(values), FULL * season) if len(values) < FULL * season else None
         return made
 
     @property

@@ -8,7 +8,7 @@ Rollback: without pairs, or for a node without a known value, the base is served
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,7 @@ LEADS = 8
 SHARE = 0.5
 FEWEST_LABELS = 0.7  # of a forecast's leads, for it to be learnt from
 FEWEST_PAIRS = 200  # some five to an unknown
+FARTHEST = 2.0  # times: of a scale that was taken from few values
 MEMORY = np.timedelta64(58, "D")
 
 
@@ -60,6 +61,16 @@ class ResidualRidge(Stateful):
         low, middle, high = np.nanquantile(target, (0.25, 0.5, 0.75))
         width = float((high - low) / 2) or float(np.nanstd(target)) or 1.0
         return cls(RidgeTerms(float(middle), width, float(half_life / cadence)), horizon)
+
+    def outgrown(self, target: np.ndarray) -> ResidualRidge | None:
+        """A fresh one where ``target`` (time, node), all that is known now, has quite another scale than what this one
+        began with; else None."""
+        low, middle, high = np.nanquantile(target, (0.25, 0.5, 0.75))
+        width = float((high - low) / 2) or self.terms.width
+        near = abs(middle - self.terms.centre) <= FARTHEST * min(width, self.terms.width)
+        if near and 1 / FARTHEST <= width / self.terms.width <= FARTHEST:
+            return None
+        return ResidualRidge(replace(self.terms, centre=float(middle), width=width), self.horizon)
 
     def features(self, context: xr.Dataset, request: Request, median: np.ndarray) -> np.ndarray:
         """Features (node, feature) at the issue time; NaN rows for nodes without a known value in the window.

@@ -103,7 +103,8 @@ class ReportWatch(Stateful):
     @classmethod
     def fit(cls, nodes: tuple[str, ...], step: np.timedelta64, seen: np.ndarray, block: int) -> ReportWatch:
         """From a reference ``seen`` (time, node) bool, a row each ``step``, watched in blocks of so many steps."""
-        return cls(nodes, step.astype("timedelta64[ns]"), Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
+        return cls(nodes, step.astype("timedelta64[ns]"),
+                   Silence.fit(seen, outage_after=max(2, block // 4), silent_after=SILENT_BLOCKS * block))
 
     def update(self, times: np.ndarray, reported: np.ndarray) -> list[Evidence]:
         """Take in rows ``reported`` (k, node) bool at rising ``times`` (k,); rows that never come are noticed at the

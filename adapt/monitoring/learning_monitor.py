@@ -9,7 +9,7 @@ import numpy as np
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.monitor import FEWEST_BLOCKS, Monitor
-from terracast.adapt.monitoring.statistics.reference_period import DAY, BlockClock
+from terracast.adapt.monitoring.statistics.reference_period import DAY
 from terracast.streams.stateful import Stateful
 from terracast.streams.wording import age, counted
 

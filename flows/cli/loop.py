@@ -38,7 +38,8 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         news = " ".join(answer["alarms"].values())
         known = [one["words"] for one in answer["silent"] if one["words"][:-1] not in news]
         aside = [one["words"] for one in answer["set_aside"]]
-        for text in (*known, *answer["returned"], *aside, *answer["alarms"].values(), *answer["decisions"],
+        learning = [answer["standing"]["error"]] if "error" in answer["standing"] else []
+        for text in (*known, *learning, *answer["returned"], *aside, *answer["alarms"].values(), *answer["decisions"],
                      *answer["dropped"], *answer["receipts"]):
             say(f"- {text}")
         say_short(config, now)

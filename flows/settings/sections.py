@@ -14,7 +14,6 @@ from terracast.flows.settings.values import DomainName, Duration, Frozen, Stream
 from terracast.stfm.bases import DEFAULT, check_name, is_zero_shot
 from terracast.stfm.forecaster import QUANTILES
 
-
 YEAR = pd.Timedelta("365D")
 
 

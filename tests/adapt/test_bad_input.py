@@ -32,7 +32,7 @@ def fitted():
     residuals[:, 5] = np.nan  # f is not there yet
     times = np.datetime64("2020-01-01", "ns") + np.arange(len(residuals)) * HOUR
     monitor = Monitor.fit(residuals, times, 1.0, seed=1, nodes=NAMES, values=residuals)
-    faults = DataFaults(ReportWatch.fit(NAMES, np.timedelta64(1, "h"), np.isfinite(residuals), 24), FlagTickets("d", "x", NAMES))
+    faults = DataFaults(ReportWatch.fit(NAMES, HOUR, np.isfinite(residuals), 24), FlagTickets("d", "x", NAMES))
     return (monitor.state(), faults.state(), learn(panel_of(times, residuals))), times[-1] + HOUR
 
 

@@ -1,0 +1,56 @@
+"""A stream that starts today: three stamps in a folder, and it is served, by the commands a user types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from terracast.flows.command import app
+
+pytestmark = pytest.mark.integration
+
+
+def typed(*words: object, code: int = 0) -> dict[str, Any]:
+    done = CliRunner().invoke(app, [*map(str, words), "--json"])
+    assert done.exit_code == code, (done.output, done.exception)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def put(folder: Path, name: str, first: str, hours: int) -> None:
+    stamps = pd.date_range(first, periods=hours, freq="h")
+    rows = [(stamp, node, 30 + number + stamp.hour % 5) for stamp in stamps for number, node in enumerate("NSE")]
+    pd.DataFrame(rows, columns=["time", "station", "no2"]).to_csv(folder / name, index=False)
+
+
+def test_three_stamps_are_served_and_the_monitor_says_that_it_learns(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    put(incoming, "first.csv", "2024-03-01T00:00", 3)
+    typed("init", "air", "--from", incoming, "--folder", tmp_path)
+    config = tmp_path / "terracast.toml"
+    assert "first_fit" not in config.read_text(encoding="utf-8")
+    first = typed("watch", "--once", "--config", config, "--now", "2024-03-01T06:10")
+    assert (first["waiting"], first["ticks"], first["alarms"]) == (None, 1, {})
+    assert {(row["node"]) for row in first["forecast"]["rows"]} == {"N", "S", "E"}
+    assert len(first["forecast"]["rows"]) == 3 * 24
+    assert "no alarms of drift until 28 days are known" in first["standing"]["error"]
+    stands = typed("status", "--config", config, "--now", "2024-03-01T06:20")
+    assert stands["streams"][0]["learning"] == first["standing"]["error"]
+    put(incoming, "more.csv", "2024-03-01T03:00", 9)
+    second = typed("watch", "--once", "--config", config, "--now", "2024-03-01T12:30")
+    assert (second["ticks"], second["forecast"]["issue_time"][:13]) == (1, "2024-03-01T12")
+
+
+def test_before_the_first_value_it_says_what_it_waits_for(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    put(incoming, "first.csv", "2024-03-01T00:00", 3)
+    typed("init", "air", "--from", incoming, "--folder", tmp_path)
+    early = typed("watch", "--once", "--config", tmp_path / "terracast.toml", "--now", "2024-03-01T00:30")
+    assert early["waiting"] == "no value of air.no2 is known yet; service begins with the first"
