@@ -73,7 +73,7 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
         raise SettingsError(f"no policy {unknown[0]!r}", where="--policies",
                             expected="some of " + ", ".join(known), remedy="mend --policies")
     mixes = any(name in workspace.policies and workspace.policies[name].mixes for name in names)
-    bench = _begun(workspace, start, stop, covariates=mixes and workspace.settings.adapt.covariates)
+    bench = begun_bench(workspace, start, stop, covariates=mixes and workspace.settings.adapt.covariates)
     ticks = (int((bench.stop - bench.start) / bench.watched.cadence) + 1) * (len(names) + len(bench.baselines))
     with progress("replaying", ticks) as advance:
         outcomes = bench.outcomes(workspace.policies, names, advance)
@@ -91,7 +91,8 @@ def replay_workspace(workspace: Workspace, names: tuple[str, ...], start: str | 
     return found | {"advice": told, "alarms": alarms(found["rows"], list(bench.baselines))}
 
 
-def _begun(workspace: Workspace, start: str | None, stop: str | None, *, covariates: bool) -> LoopBench:
+def begun_bench(workspace: Workspace, start: str | None, stop: str | None, *, covariates: bool) -> LoopBench:
+    """What a replay compares, with service begun as known at the start."""
     settings = workspace.settings
     history = workspace.history(workspace.store.read())
     time = history.as_known_at(settings.stream.domain, np.datetime64("2261-01-01", "ns"))["time"].values

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from terracast.flows.benches.adapt import adapt
+from terracast.flows.benches.alarms import alarms
 from terracast.flows.benches.base import base
 from terracast.flows.benches.counts import counts
 from terracast.flows.benches.drift import drift
@@ -18,7 +19,7 @@ from terracast.flows.benches.startup import startup
 from terracast.flows.cli.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
-for _verb in (base, adapt, rungs, counts, drift, drivers, journeys, startup):  # each in a file of its own
+for _verb in (base, adapt, alarms, rungs, counts, drift, drivers, journeys, startup):  # each in a file of its own
     app.command()(_verb)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

@@ -1,0 +1,1 @@
+"""What the live loop says of changes planted into real streams."""

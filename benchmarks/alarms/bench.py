@@ -1,0 +1,177 @@
+"""The bench of alarms: changes planted into a real stream, judged by what the loop in service says of them.
+
+The default loop runs over the stream once as it is; every drift episode of that run counts as false, true or not. Its
+state at seeded onsets is taken, and from each the loop runs on over a history in which a change was planted. A change
+is told by an episode that the clean run does not have, or by one that says that it began since the onset. Acts are not
+carried out: the base that is watched stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from terracast.adapt.clock import clock
+from terracast.adapt.initialise import ServiceInit, serve
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.adapt.promotion.policy import Never, Policy
+from terracast.adapt.task import ForecastTask
+from terracast.benchmarks.alarms.changes import CHANGES, PLACES, Change
+from terracast.benchmarks.alarms.planted import with_change
+from terracast.streams.bitemporal import InMemoryHistory
+from terracast.streams.quality.online import QualityControl, Screened
+
+DAY = np.timedelta64(1, "D")
+MONTH = 30.44  # days
+EARLY, LATE = 45, 21  # blocks that the clean run leaves before the first onset and after the last
+GRACE = 2  # blocks by which a told beginning may lie before the onset
+OPEN_AFTER = 5  # blocks after a first change at which a second one is planted
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of a planted change: how many blocks after the onset, and the last word on it."""
+
+    delay: float
+    episode: Episode
+
+
+@dataclass(frozen=True)
+class AlarmBench:
+    """One stream: its history, and the loop as service begins with it.
+
+    ``start`` and ``stop`` of the clean run; ``watch``: blocks that the loop runs on after an onset.
+    """
+
+    history: InMemoryHistory
+    watched: ForecastTask
+    policy: Policy
+    beginning: ServiceInit
+    start: np.datetime64
+    stop: np.datetime64
+    false_alarms_per_month: float
+    cooldown: np.timedelta64
+    seed: int
+    detector: str = "scan"
+    watch: int = 14
+
+    @property
+    def block(self) -> np.timedelta64:
+        """A day, or a step of coarser data."""
+        return max(DAY.astype("timedelta64[ns]"), self.watched.request.step.astype("timedelta64[ns]"))
+
+    def rows(self, changes: Sequence[Change], repeats: int, progress: Callable[[int], None]) -> list[dict[str, Any]]:
+        """A row for each planted change, and one for the clean run, first."""
+        draws = np.random.default_rng(self.seed)
+        first, last = EARLY, int((self.stop - self.start) / self.block) - LATE
+        plan = [(change, PLACES[number % len(PLACES)] if len(self.watched.nodes) > 2 else "all",
+                 self.start + int(draws.integers(first, max(first + 1, last))) * self.block, number % 4 == 3)
+                for number, change in enumerate(changes * repeats)]
+        plan = [one for one in plan if first < last]
+        clean, states = self._clean({at for _, _, at, _ in plan}, progress)
+        months = float((self.stop - self.start) / DAY) / MONTH
+        drift = [one for one in clean.values() if one.change_type != "health"]
+        rows: list[dict[str, Any]] = [{
+            "change": "none", "months": months, "stated": months * self.false_alarms_per_month,
+            "episodes": len(drift), "alarms": [f"{one.alarm.what} {one.alarm.where}" for one in drift]}]
+        for number, (change, place, at, second) in enumerate(plan):
+            nodes = self._nodes(place, draws)
+            rows.append(self._row(change, place, nodes, at, second, self._planted(
+                change, nodes, at, second, states[at], clean, number), clean))
+            progress(1)
+        return rows
+
+    def _clean(self, onsets: set[np.datetime64], progress: Callable[[int], None]
+               ) -> tuple[dict[str, Episode], dict[np.datetime64, tuple[Mapping[str, Any], Mapping[str, Any]]]]:
+        screened = Screened(self.history, QualityControl())
+        loop = serve(self.watched, replace(self.policy, trigger=Never()), self.beginning, "base", self.start,
+                     false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
+                     detector=self.detector)
+        states = {}
+        for moment in clock(screened, self.start, self.stop, self.watched.cadence):
+            if moment.now in onsets:
+                states[moment.now] = loop.state(), screened.control.state()
+            screened.advance(moment.now)
+            loop.tick(moment)
+            progress(0)
+        return dict(loop.episodes_by_id), states
+
+    def _planted(self, change: Change, nodes: tuple[str, ...], at: np.datetime64, second: bool,
+                 state: tuple[Mapping[str, Any], Mapping[str, Any]], clean: Mapping[str, Episode], seed: int
+                 ) -> Told | None:
+        """Run on from the state at ``at`` over the changed history; ``second``: while another change is still open."""
+        domain, target = self.watched.domain, self.watched.request.target
+        history, onset = self.history, at
+        if second:
+            history = with_change(history, domain, target, self.watched.nodes, CHANGES["x 1.25"], at, seed)
+            onset = at + OPEN_AFTER * self.block
+        history = with_change(history, domain, target, nodes, change, onset, seed)
+        loop = Loop.resume(state[0], self.watched, replace(self.policy, trigger=Never()),
+                           lambda version: self.beginning.base)
+        screened = Screened(history, QualityControl.restore(state[1]))
+        first: float | None = None
+        last: Episode | None = None
+        for moment in clock(screened, at, onset + self.watch * self.block, self.watched.cadence):
+            screened.advance(moment.now)
+            for one in loop.tick(moment).episodes:
+                if moment.now > onset and self._is_told(one, change, onset, clean):
+                    first = float((moment.now - onset) / self.block) if first is None else first
+                    last = one
+        return None if first is None or last is None else Told(first, last)
+
+    def _is_told(self, episode: Episode, change: Change, onset: np.datetime64, clean: Mapping[str, Episode]) -> bool:
+        if ("health" in change.said) != (episode.change_type == "health"):
+            return False
+        began = episode.by_type[episode.change_type].strongest.since
+        known = clean.get(episode.id)
+        return (known is None or known.since != episode.since) and bool(began >= onset - GRACE * self.block)
+
+    def _nodes(self, place: str, draws: np.random.Generator) -> tuple[str, ...]:
+        every = self.watched.nodes
+        count = {"one": 1, "region": max(2, len(every) // 3), "all": len(every)}[place]
+        chosen = draws.choice(len(every), min(count, len(every)), replace=False)
+        return tuple(every[number] for number in sorted(chosen))
+
+    def _row(self, change: Change, place: str, nodes: tuple[str, ...], at: np.datetime64, second: bool,
+             told: Told | None, clean: Mapping[str, Episode]) -> dict[str, Any]:
+        onset = at + (OPEN_AFTER * self.block if second else np.timedelta64(0, "ns"))
+        row: dict[str, Any] = {"change": change.name, "place": place, "onset": str(np.datetime_as_string(onset, "h")),
+                               "during_open": second, "delay": None}
+        if told is None:
+            return row
+        one = told.episode
+        strongest = one.by_type[one.change_type].strongest
+        effect = strongest.effect
+        percent = None if effect is None or effect.percent is None else effect.percent[0]
+        named, true = set(one.nodes), set(nodes)
+        return row | {
+            "delay": told.delay, "change_type": one.change_type, "type_right": one.change_type in change.said,
+            "onset_error": abs(float((strongest.since - onset) / self.block)), "percent": percent,
+            "effect_error": None if percent is None or change.percent is None else abs(percent / change.percent - 1),
+            "jaccard": len(named & true) / len(named | true), "alarm": f"{one.alarm.what} {one.alarm.where}"}
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By change: how many were planted and told in time, and how right what was said was."""
+    planted = [row for row in rows if row["change"] != "none"]
+    groups = {name: [row for row in planted if row["change"] == name] for name in
+              dict.fromkeys(str(row["change"]) for row in planted)}
+    groups |= {"during an open episode": [row for row in planted if row["during_open"]], "all": planted}
+    return [{"change": name, **_counts(group)} for name, group in groups.items() if group]
+
+
+def _counts(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    told = [row for row in group if row["delay"] is not None]
+
+    def middle(name: str) -> float | None:
+        held = [row[name] for row in told if row[name] is not None]
+        return float(np.median(held)) if held else None
+
+    within = {f"within_{blocks}": sum(row["delay"] <= blocks for row in told) / len(group) for blocks in (2, 7, 14)}
+    right = sum(row["type_right"] for row in told) / len(told) if told else None
+    return {"planted": len(group), **within, "median_delay": middle("delay"), "type_right": right,
+            "onset_error": middle("onset_error"), "effect_error": middle("effect_error"), "jaccard": middle("jaccard")}

@@ -1,0 +1,69 @@
+"""``terracast bench alarms``: what the default loop says of changes planted into real streams."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from terracast.flows.cli.output import progress, tell
+
+COLUMNS = {"data": "data", "change": "change", "planted": "n", "within_2": "2 days", "within_7": "7 days",
+           "within_14": "14 days", "median_delay": "delay", "type_right": "type", "onset_error": "onset",
+           "effect_error": "effect", "jaccard": "overlap", "false_to_stated": "false / stated"}
+
+
+def alarms(data: Annotated[list[Path], typer.Option("--data", help="A data file; may be repeated.")],
+           target: Annotated[str | None, typer.Option(help="The variable; default: as init chooses.")] = None,
+           changes: Annotated[str, typer.Option(help="Comma-separated names of changes, or all.")] = "all",
+           repeats: Annotated[int, typer.Option(help="How often each change is planted.")] = 1,
+           months: Annotated[float, typer.Option(help="Of the clean run, at most.")] = 12.0,
+           seed: Annotated[int, typer.Option(help="Of times and places.")] = 0,
+           json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
+           ) -> None:
+    """Changes planted into real streams at random times; how soon and how rightly the loop in service tells them."""
+    command = "terracast bench alarms " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    for name, value, usual in (("target", target, None), ("changes", changes, "all"), ("repeats", repeats, 1),
+                               ("months", months, 12.0), ("seed", seed, 0)):
+        command += f" --{name} {shlex.quote(str(value))}" if value != usual else ""
+    from terracast.benchmarks.alarms.bench import summary
+
+    runs = {path.stem: _stream(path, target, changes, repeats, months, seed, progress) for path in data}
+    rows = [{"method": "terracast", "data": name, **row} for name, found in runs.items() for row in summary(found)]
+    clean = [{"method": "terracast", "data": name, **found[0],
+              "false_to_stated": found[0]["episodes"] / found[0]["stated"]} for name, found in runs.items()]
+    tell({"bench": "alarms", "data": ", ".join(runs), "rows": [*clean, *rows],
+          "protocol": {"months": months, "repeats": repeats, "seed": seed, "changes": changes},
+          "summary": {"alarms": {name: [row for row in found if row["change"] != "none"]
+                                 for name, found in runs.items()}} if json else {},
+          "command": command}, json, COLUMNS)
+
+
+def _stream(path: Path, target: str | None, names: str, repeats: int, months: float, seed: int,
+            bar: Callable[..., Any]) -> list[dict[str, Any]]:
+    from terracast.benchmarks.alarms.bench import AlarmBench
+    from terracast.benchmarks.alarms.changes import changes_named
+    from terracast.flows.ingest import ingest_new
+    from terracast.flows.init import write_settings
+    from terracast.flows.replay import begun_bench
+    from terracast.flows.workspace import Workspace
+    from terracast.streams.bitemporal import InMemoryHistory
+
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.open(write_settings(path.stem.replace("-", "_"), path, Path(folder), target=target))
+        ingest_new(workspace)
+        begun = begun_bench(workspace, None, None, covariates=workspace.settings.adapt.covariates)
+        stop = min(begun.stop, begun.start + np.timedelta64(round(months * 30.44 * 24), "h"))
+        held = workspace.store.read().history()
+        history = InMemoryHistory({name: held.recorded(name).panel for name in held.domains},
+                                  {name: held.recorded(name).revisions for name in held.domains})
+        bench = AlarmBench(history, begun.watched, workspace.policy, begun.beginning, begun.start,
+                           workspace.floor(stop), begun.false_alarms_per_month, begun.cooldown, seed, begun.detector)
+        chosen = changes_named(names, begun.watched.request.step)
+        with bar(f"alarms {path.stem}", len(chosen) * repeats) as advance:
+            return bench.rows(chosen, repeats, advance)
