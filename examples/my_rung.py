@@ -49,7 +49,7 @@ class MeanShift:
         if len(pairs.learned) < 8:
             raise RungError(f"{len(pairs.learned)} matured issue times", where=self.name, expected="8 or more",
                             remedy="wait for more labels")
-        median = level(pairs.said(forecaster, pairs.learned), request.quantiles, 0.5)
+        median = level(pairs.forecasts(forecaster, pairs.learned), request.quantiles, 0.5)
         shift = np.nanmean(pairs.labels(pairs.learned) - median, axis=(0, 1))
         return judged(self, forecaster, Shifted(forecaster, shift), known, request, parameters=len(shift),
                       why=f"shifts of up to {np.abs(shift).max():.1f}", pairs=pairs)

@@ -112,6 +112,7 @@ NO_LONGER_SAID = """
     tells ill loud loudest fell heir wiring earned tape squash recipe blend contender arena mature unwatched
     patience wish climb climbing recalled school taught beneath layers readings shelf thorough thoroughly curved
     curvature paid pays paying idle marks agreement tails caveats rested sight initial beginning
+    beside said told company unlikeliness
 """
 OLD_WORDS = frozenset(NO_LONGER_SAID.split())
 DOORS = ("terracast", "terracast.__main__", "terracast.flows.command", "terracast.flows.scheduled",

@@ -110,11 +110,11 @@ class ReplayBench:
         for at, rate in np.ndindex(found.shape):
             monitor = Monitor.on(period, self.rates[rate], seed=seed, by_node=self.rates[rate] > FOLDED,
                                  detector=self.detectors[at])
-            found[at, rate] = self._told(bulk_replay(monitor, times[cut:], residuals[cut:]), times[cut],
-                                         by_node=self.rates[rate] > FOLDED)
+            found[at, rate] = self._alarm_count(bulk_replay(monitor, times[cut:], residuals[cut:]), times[cut],
+                                                by_node=self.rates[rate] > FOLDED)
         return found
 
-    def _told(self, found: Sequence[Evidence], begun: np.datetime64, *, by_node: bool) -> int:
+    def _alarm_count(self, found: Sequence[Evidence], begun: np.datetime64, *, by_node: bool) -> int:
         """Alarms as they are counted: those of a week being one, of different nodes each or not."""
         alarms = np.zeros((self.days + 1, self.nodes + 1), bool)
         for one in found:

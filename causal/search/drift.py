@@ -72,8 +72,8 @@ def graph_alarms(graphs: Sequence[WindowGraph], *, alpha: float = 0.05, draws: i
         places = [place for place, key in enumerate(keys) if _pair(key) == pair and p_values[place] <= alpha]
         best = max(places, key=lambda place: observed[place])
         split = int(shifts[:, best].argmax()) + edge
-        alarms += _told(graphs, [keys[place] for place in places], split, float(p_values[best]), strengths[:, best],
-                        keys[best])
+        alarms += _alarms_of_pair(graphs, [keys[place] for place in places], split, float(p_values[best]),
+                                  strengths[:, best], keys[best])
     return tuple(sorted(alarms, key=lambda one: (one.p_value, -one.change.strength)))
 
 
@@ -111,8 +111,8 @@ def _pair(key: Key) -> tuple[object, ...]:
     return tuple(sorted(key[:2]))
 
 
-def _told(graphs: Sequence[WindowGraph], moved: list[Key], split: int, p_value: float, strengths: np.ndarray,
-          best: Key) -> list[GraphAlarm]:
+def _alarms_of_pair(graphs: Sequence[WindowGraph], moved: list[Key], split: int, p_value: float, strengths: np.ndarray,
+                    best: Key) -> list[GraphAlarm]:
     """The changes of one pair at one split: those that a moved link has part in."""
     pair = _pair(best)
     before, after = (_typical(part, pair) for part in (graphs[:split], graphs[split:]))

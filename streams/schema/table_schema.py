@@ -152,7 +152,7 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
 def _units_of_column(columns: Mapping[str, ColumnProfile], shape: TableShape, names: list[str]) -> dict[str, str]:
     column = columns[str(shape.units)]
     if shape.variable is None:
-        words = [str(word) for word in column.texts.words[column.said]]
+        words = [str(word) for word in column.texts.words[column.present]]
         return {name: plain(words[0]) for name in names} if len(words) == 1 else {}
     variables, found = columns[shape.variable].texts, {}
     for code, name in enumerate(variables.words):
