@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.sources import FilesSource, Source, Terms
+from terracast.streams.sources.conformance import Row, SourceConformance
 from terracast.streams.sources.inbox import Inbox, InboxSource
 from terracast.streams.sources.sql import SqlSource
-from tests.conformance.source import Row, SourceConformance
 
 TERMS = Terms("air", pd.Timedelta("1h"), delay=pd.Timedelta("1h"))
 NOW = np.datetime64("2020-03-01", "ns")

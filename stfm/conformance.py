@@ -1,6 +1,6 @@
-"""What every forecaster has to keep: the contract of ``stfm.forecaster``, and the way onto the shelf and back.
+"""What every forecaster must keep, as tests to inherit: the contract of ``stfm.forecaster``, and to be written.
 
-Inherit ``ForecasterConformance`` in a test file, call the class ``Test…``, and say how your forecaster is made.
+It needs pytest, which Terracast itself does not.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ def hourly_panel() -> xr.Dataset:
 
 
 class ForecasterConformance(ABC):
-    """``panel`` and ``request`` may be replaced where a forecaster is made for others."""
+    """Inherit it in a test module, as ``class TestMine(ForecasterConformance)``, and say how the forecaster is made.
+
+    Attributes
+    ----------
+    panel : Dataset
+        Fixture: twenty days of three nodes. Replace it where a forecaster is made for another panel.
+    request_ : Request
+        Fixture: six hours of that panel.
+    """
 
     @abstractmethod
     def make(self, panel: xr.Dataset, request: Request) -> Forecaster:

@@ -1,6 +1,6 @@
-"""What every source has to keep: no row lost, none counted twice, whatever happens in between.
+"""What every source must keep, as tests to inherit: no row lost, none counted twice, whatever happens in between.
 
-Inherit ``SourceConformance`` in a test file, call the class ``Test…``, and say how your source is made and fed.
+It needs pytest, which Terracast itself does not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,13 @@ class KilledError(Exception):
 
 
 class SourceConformance(ABC):
-    """``folder`` is an empty folder of the test; it is the only thing that a source may share with an earlier one."""
+    """Inherit it in a test module, as ``class TestMine(SourceConformance)``; say how the source is made and fed.
+
+    Attributes
+    ----------
+    folder : Path
+        Fixture: an empty folder. It is the only thing that a source may share with an earlier one.
+    """
 
     @abstractmethod
     def source(self, folder: Path) -> Source:
