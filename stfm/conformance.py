@@ -97,7 +97,7 @@ class ForecasterConformance(ABC):
         assert forecaster.forecast(context, request_).identical(forecaster.forecast(context, request_))
         assert context.identical(panel)
 
-    def test_a_node_that_fell_silent_is_forecast(self, forecaster: Forecaster, panel: xr.Dataset,
+    def test_a_silent_node_is_forecast(self, forecaster: Forecaster, panel: xr.Dataset,
                                                  request_: Request) -> None:
         silent = panel.copy(deep=True)
         silent["no2"][380:, 1] = np.nan
@@ -115,7 +115,7 @@ class ForecasterConformance(ABC):
                                 request_)
         assert "\n" not in str(refused.value)
 
-    def test_from_the_shelf_it_forecasts_the_same_to_the_bit(self, forecaster: Forecaster, panel: xr.Dataset,
+    def test_read_back_it_forecasts_the_same_to_the_bit(self, forecaster: Forecaster, panel: xr.Dataset,
                                                              request_: Request, tmp_path: Path) -> None:
         again = shelf.load(shelf.save(forecaster, tmp_path))  # type: ignore[arg-type]
         assert type(again) is type(forecaster)

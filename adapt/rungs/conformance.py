@@ -77,7 +77,7 @@ class RungConformance:
 
     def same(self, one: Forecaster, other: Forecaster) -> bool:
         """Whether two forecasters say the same of the panel, to the bit."""
-        return self._said(one).identical(self._said(other))
+        return self._forecast(one).identical(self._forecast(other))
 
     def test_it_says_what_it_is_and_what_it_costs(self) -> None:
         """A name, a paper and a cost in words; an expiry, if any, in the future."""
@@ -85,7 +85,7 @@ class RungConformance:
         assert isinstance(rung, Rung) and all((rung.name, rung.paper, rung.cost))
         assert rung.expiry is None or rung.expiry > np.timedelta64(0, "s")
 
-    def test_the_ladder_knows_when_to_climb_it(self) -> None:
+    def test_the_ladder_knows_what_it_costs(self) -> None:
         """Seconds of computing and horizons of labels, both above nothing."""
         rung: CustomRung | Rung = self.made()
         if hasattr(type(self), "rung"):
@@ -101,9 +101,9 @@ class RungConformance:
     def test_the_forecaster_that_it_is_given_is_unchanged(self) -> None:
         """Undoing is going back to it."""
         given = self.forecaster()
-        before = self._said(given)
+        before = self._forecast(given)
         adapted = self.adapted(given)
-        assert adapted.undo is given and self._said(given).identical(before)
+        assert adapted.undo is given and self._forecast(given).identical(before)
 
     def test_nothing_after_now_is_read(self) -> None:
         """Neither by the rung nor by what it made."""
@@ -144,7 +144,7 @@ class RungConformance:
         adapted = self.adapted(given, few)
         assert adapted.forecaster is given and not adapted.kept and "\n" not in adapted.receipt.why
 
-    def _said(self, forecaster: Forecaster) -> xr.Dataset:
+    def _forecast(self, forecaster: Forecaster) -> xr.Dataset:
         try:
             return forecaster.forecast(self.panel(), self.request())
         except (ValueError, TypeError) as error:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, count_episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, ReferencePeriod
+from terracast.benchmarks.drift.bulk_replay import bulk_replay
 from terracast.benchmarks.drift.methods import ours
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")

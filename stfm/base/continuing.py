@@ -206,8 +206,8 @@ def _rows(scene: PanelTensors, horizon: int) -> np.ndarray:
     rows = np.arange(min(PATCH, scene.target.shape[1] // 4), scene.target.shape[1] - horizon)
     rows = rows[(known[rows] > 0) & (known[rows + horizon] > known[rows])] if len(rows) else rows
     if not len(rows):
-        raise ForecastError("no window to train on", where="panel given to the base model",
-                            expected=f"known values before and after some issue time, horizon {horizon}",
+        raise ForecastError("no window to train on", where="panel to train on",
+                            expected=f"values before and after an issue time, horizon {horizon} steps",
                             remedy="give a longer panel")
     return rows
 
