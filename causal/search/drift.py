@@ -16,8 +16,8 @@ from terracast.causal.graph.changes import Key, LinkChange, changes_between, key
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.search.windows import WindowError, WindowGraph
 
-EVIDENCE = ("This is evidence, not certainty: other causes, other weather or another way of measuring can move a link "
-            "as well; a person who knows the place should look.")
+EVIDENCE = ("This is evidence, not certainty. Other causes, other weather or another way of measuring can move a link "
+            "as well. A person who knows the place should look.")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _alarms_of_pair(graphs: Sequence[WindowGraph], moved: list[Key], split: int,
 
 def _when(since: np.datetime64, p_value: float, windows: int) -> str:
     day = pd.Timestamp(since)
-    return (f"Since about {day.day} {day:%b %Y}, as the graphs of {windows} windows of time tell; a graph that "
+    return (f"Since about {day.day} {day:%b %Y}, as the graphs of {windows} windows of time tell. A graph that "
             f"does not change would show this in {100 * p_value:.1f} % of such looks.")
 
 
