@@ -27,7 +27,7 @@ class PendingForecast(Stateful):
 
     ``raw`` is the model's, ``moved`` what stacking and mixture made of it, ``served`` what calibration made of that;
     ``features`` (node, feature) are what stacking learns from. ``shadow``: made to be compared, not served. ``counts``:
-    the target counts, so whole numbers were told (``told``).
+    the target counts, so whole numbers were told (``issued``).
     """
 
     issue_time: np.datetime64
@@ -41,7 +41,7 @@ class PendingForecast(Stateful):
     counts: bool = False
 
     @property
-    def told(self) -> np.ndarray:
+    def issued(self) -> np.ndarray:
         """What was handed out; corrections learn from ``served``, which is finer where counts are rounded."""
         return as_counts(self.served) if self.counts else self.served
 
@@ -128,7 +128,7 @@ class Candidate(Stateful):
         made = PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features, counts)
         self.open.append(made)
         return forecast.assign({self.request.target: forecast[self.request.target].copy(
-            data=made.told[None].astype("float32"))})
+            data=made.issued[None].astype("float32"))})
 
     def match_labels(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> list[Score]:
         """Take in labels (time, node) as known now; the first value seen of a label counts.
@@ -174,7 +174,7 @@ class Candidate(Stateful):
         return bool(np.isfinite(one.labels).all()) or now >= last + label_timeout
 
     def _score(self, one: PendingForecast) -> Score:
-        quantiles, told = self.request.quantiles, one.told
+        quantiles, told = self.request.quantiles, one.issued
         error = np.abs(one.labels - level(told, quantiles, 0.5))
         hits = inside(told, one.labels, quantiles)
         return Score(one.issue_time, one.version, one.shadow, _mean(error),

@@ -118,8 +118,7 @@ class Loop(Stateful):
             self._tell(moment.now, verdict)
         act = self._request(moment.now)
         grow(self, moment)
-        panel = self.watched.recent(panel, moment.now)
-        beside = self.covariates(moment)
+        panel, beside = self.watched.recent(panel, moment.now), self.covariates(moment)
         forecast = self.champion.issue(panel, moment.now, shadow=False, beside=beside)
         forecast = forecast.assign_coords(newest=("issue_time", [_newest(panel, self.watched.request.target)]))
         for one in self.deployment.shadows:
@@ -199,15 +198,9 @@ class Loop(Stateful):
 
     def _tell(self, now: np.datetime64, verdict: Verdict) -> None:
         """Say what was decided on a version where its episode and its receipt are read."""
-        act, decided, reason = verdict.act, verdict.decision.verdict, verdict.decision.reason
-        champion, challenger = f"version {verdict.champion}", f"Version {verdict.challenger}"
-        words = {"accept": f"{challenger}, trained for it, replaced {champion}",
-                 "reject": f"{challenger}, trained for it, did not replace {champion}",
-                 "rollback": f"{challenger} lost in service, {champion} serves again"}
-        outcome = {"accept": "accepted", "reject": "rejected", "rollback": "rolled back"}
-        self.act_on(act.episode, f"{words[decided]}: {reason}")
-        self.attempt_log.decided(act, outcome[decided], now, reason)
-        if decided != "reject":
+        self.act_on(verdict.act.episode, verdict.sentence)
+        self.attempt_log.decided(verdict.act, verdict.outcome, now, verdict.decision.reason)
+        if verdict.outcome != "rejected":
             self.monitor.restart()
 
     def _request(self, now: np.datetime64) -> AdaptationRequest | None:

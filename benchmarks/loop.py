@@ -88,7 +88,7 @@ class LoopBench:
 def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: str) -> dict[str, Any]:
     """The bench's one form: bench, data, protocol, rows, summary, command. Our default is the row ``terracast``,
     or the loop where that was not replayed."""
-    rows = [outcome.row() | {"episodes": [_told(one) for one in outcome.episodes]} for outcome in outcomes]
+    rows = [outcome.row() | {"episodes": [_episode_row(one) for one in outcome.episodes]} for outcome in outcomes]
     own = next((name for name in (DEFAULT, "loop") if any(row["method"] == name for row in rows)), None)
     for row in rows:
         row["policy"], row["method"] = row["method"], "terracast" if row["method"] == own else row["method"]
@@ -104,7 +104,7 @@ def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: 
             "command": command}
 
 
-def _told(episode: Episode) -> dict[str, Any]:
+def _episode_row(episode: Episode) -> dict[str, Any]:
     """An alarm as a program reads it: when it came, since when the change seems to be, where, and in words."""
     return {"id": episode.id, "sort": episode.change_type, "opened": str(np.datetime_as_string(episode.opened, "s")),
             "start": str(np.datetime_as_string(episode.since, "s")), "nodes": list(episode.nodes),

@@ -114,5 +114,5 @@ def enough_samples(values: np.ndarray, series: tuple[Series, ...], search: Searc
         worst = series[int(seen.sum(axis=0).argmin())]
         raise DiscoverError(f"{samples} complete steps for {len(series)} series and {search.max_lag} lags",
                             where=f"most gaps in {worst}", expected=f"at least {need}",
-                            remedy="take a longer span, fewer series or a smaller max_lag")
+                            remedy="take a longer span or fewer series")
     return samples

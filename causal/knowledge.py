@@ -204,7 +204,7 @@ class Knowledge:
             raise KnowledgeError("same-time directions run in a circle",
                                  where="lines " + ", ".join(map(str, lines)),
                                  expected="an order among " + ", ".join(map(str, circle)),
-                                 remedy="give one of them a lag, or forbid it in both directions at lag 0")
+                                 remedy="give one a lag, or forbid it at lag 0")
 
     def sentences(self, graph: CausalGraph) -> tuple[str, ...]:
         """One sentence per statement on what became of it in ``graph``."""
@@ -218,7 +218,7 @@ def _statement(number: int, body: str, comment: str, where: str) -> Statement:
         raise KnowledgeError(f"cannot read {body!r}", where=f"{where} line {number}",
                              expected="'domain.variable [never causes | causes | may cause] domain.variable "
                                       "[at lag N or N..M]'",
-                             remedy="rewrite the line or put # before it")
+                             remedy="rewrite it, or begin it with #")
     cause, verb, effect, first, last = match.groups()
     lags = None if first is None else (int(first), int(last if last is not None else first))
     if lags is not None and lags[0] > lags[1]:

@@ -198,7 +198,7 @@ def _compared(series: Series, without: np.ndarray, beside: np.ndarray, kept: tup
               how: _How) -> AblationResult:
     if without.shape != beside.shape or without.ndim != 1:
         raise PairedError(f"losses of shapes {without.shape} and {beside.shape}", where=f"ablation of {series}",
-                          expected="one loss per issue time, the same issue times whatever the drivers",
+                          expected="the same issue times in both",
                           remedy="hindcast both at the same issue times")
     block = block_length(without - beside, how.overlap)
     evidence = PairedEProcess(block, how.margin, late=False)

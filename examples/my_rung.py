@@ -1,6 +1,7 @@
 """A way to adapt of your own: a constant shift for each node, learned from forecasts whose labels have come."""
 
 # --8<-- [start:wrapper]
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ import xarray as xr
 
 from terracast.adapt.evaluation.scores import level
 from terracast.adapt.rungs.pairs import matured
-from terracast.adapt.rungs.rung import Adapted, Rung, RungError, attempt, judged
+from terracast.adapt.rungs.rung import Adapted, RungError, judged
+from terracast.adapt.rungs.serialization import base_of
+from terracast.adapt.rungs.wrappers import config_of, weights_of
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request
 
 
@@ -30,6 +33,19 @@ class Shifted:
         said = self.base.forecast(context, request)
         moved = said[request.target] + xr.DataArray(self.shift, dims="node").astype("float32")
         return said.assign({request.target: moved.transpose(*said[request.target].dims)})
+
+    def config(self) -> dict[str, object]:
+        """JSON: the name that leads to this class, and the base's own config."""
+        return {"forecaster": "my_rung:Shifted", "base": config_of(self.base)}
+
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """What was learned, and the base's own weights."""
+        return {"shift": self.shift, **weights_of(self.base)}
+
+    @classmethod
+    def build(cls, config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> "Shifted":
+        """The same forecaster again."""
+        return cls(base_of(config, weights), weights["shift"])
 # --8<-- [end:wrapper]
 
 
@@ -42,6 +58,8 @@ class MeanShift:
     paper: ClassVar[str] = "bias correction"
     cost: ClassVar[str] = "one forecast for each past issue time, about 1 ms each a node"
     expiry: ClassVar[np.timedelta64 | None] = np.timedelta64(28, "D")
+    seconds: ClassVar[float] = 5.0  # about what an act costs
+    horizons: ClassVar[int] = 7  # of labels from after a change
 
     def adapt(self, forecaster: Forecaster, known: xr.Dataset, request: Request) -> Adapted:
         """``known``: the panel as known now; rows after ``request.issue_time`` are never read."""
@@ -49,7 +67,7 @@ class MeanShift:
         if len(pairs.learned) < 8:
             raise RungError(f"{len(pairs.learned)} matured issue times", where=self.name, expected="8 or more",
                             remedy="wait for more labels")
-        median = level(pairs.said(forecaster, pairs.learned), request.quantiles, 0.5)
+        median = level(pairs.forecasts(forecaster, pairs.learned), request.quantiles, 0.5)
         shift = np.nanmean(pairs.labels(pairs.learned) - median, axis=(0, 1))
         return judged(self, forecaster, Shifted(forecaster, shift), known, request, parameters=len(shift),
                       why=f"shifts of up to {np.abs(shift).max():.1f}", pairs=pairs)
@@ -57,6 +75,7 @@ class MeanShift:
 
 
 # --8<-- [start:check]
+from terracast.adapt.rungs.rung import Rung, attempt
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.city.city import simulate_city
 

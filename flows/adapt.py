@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.policy import AdaptationRequest
-from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_beside, save_loop, saved_beside
+from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop, save_part, saved_part
 from terracast.flows.service.outbox import flush, post, post_admission
 from terracast.flows.service.quality_control import screened
 from terracast.flows.workspace import Workspace
@@ -36,7 +36,7 @@ def carry_out_request(workspace: Workspace) -> str | None:
     loop = load_loop(workspace, view)
     assert loop.adaptation_request is not None, "the loop and its part are of one snapshot"
     act, policy = loop.adaptation_request, workspace.policy
-    remembered = saved_beside(view, "past")
+    remembered = saved_part(view, "past")
     past = VersionHistory() if remembered is None else VersionHistory.restore(remembered)
     maker = workspace.maker(past, workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
@@ -52,7 +52,7 @@ def carry_out_request(workspace: Workspace) -> str | None:
         elif admission.version is not None:
             post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
         if policy.ladder is not None or policy.earlier:
-            save_beside(step, "past", maker.past)
+            save_part(step, "past", maker.past)
         save_loop(step, current)
     flush(workspace)
     return admission.version

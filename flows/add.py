@@ -48,4 +48,4 @@ def _refuse_other_step(settings: Settings, domain: str, step: Any, config: Path)
     for held in settings.sources:
         if held.domain == domain and held.step is not None and held.step != step:
             raise SettingsError(f"domain {domain} has steps of {held.step}, the file of {step}", where=str(config),
-                                expected="one step in a domain", remedy="give the file one of its own: --domain NAME")
+                                expected="one step in a domain", remedy="name another: --domain NAME")

@@ -63,8 +63,9 @@ def discover_now(workspace: Workspace, moment: Moment, *, given: Knowledge | Non
     ``KnowledgeError``: wrong knowledge is told.
     """
     view = workspace.store.read()
-    told = told_now(workspace,
-                    view) + ([] if given is None else [ExpertStatement(name or "the file handed over", given)])
+    told = current_statements(workspace, view)
+    if given is not None:
+        told.append(ExpertStatement(name or "the file handed over", given))
     try:
         found = _found(workspace, moment, view, told, tell)
     except (DiscoverError, PrepareError, ForecastError) as error:
@@ -116,7 +117,7 @@ def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepa
                search: Search) -> GraphHistory:
     """The graph's story up to now; a window in which nothing can be searched leaves graph and drivers as they are."""
     settings, saved = workspace.settings.discovery, saved_discovery(view.state("causal"))
-    story, key = _told_before(saved, moment), _compared_by(workspace, knowledge)
+    story, key = _previous_history(saved, moment), _compared_by(workspace, knowledge)
     find = partial(find_graph, max_lag=settings.max_lag, search=search, knowledge=knowledge)
     try:
         return story.continued(prepared, where_seen(find), nanoseconds(settings.window), key)
@@ -124,7 +125,7 @@ def _continued(workspace: Workspace, moment: Moment, view: View, prepared: Prepa
         return GraphHistory(key, note=f"Windows cannot be compared: {error}.")
 
 
-def _told_before(saved: Discovery | None, moment: Moment) -> GraphHistory:
+def _previous_history(saved: Discovery | None, moment: Moment) -> GraphHistory:
     return GraphHistory() if saved is None or not saved.known_at < moment.now else saved.story
 
 
@@ -134,11 +135,11 @@ def _without_links(workspace: Workspace, moment: Moment, view: View, error: Terr
     words = f"No drivers are used: {error.what if isinstance(error, AloneError) else error}."
     note(words)
     nothing = CausalGraph((Series(stream.domain, stream.target),), (), str(stream.step), "", 0, assumptions=(words,))
-    story = _told_before(saved_discovery(view.state("causal")), moment)
+    story = _previous_history(saved_discovery(view.state("causal")), moment)
     return Discovery(nothing, (), moment.now, story=replace(story, fresh=(False,) * len(story.alarms)))
 
 
-def told_now(workspace: Workspace, view: View) -> list[ExpertStatement]:
+def current_statements(workspace: Workspace, view: View) -> list[ExpertStatement]:
     """Knowledge from the places that every run honours: kept in the store, then the settings' file."""
     told, file = [ExpertStatement(KEPT,
                                   kept_knowledge(view.state("knowledge")))], workspace.settings.discovery.knowledge

@@ -58,7 +58,7 @@ detector = "scan"        # scan, adwin, page-hinkley, kswin, or module:Class; al
 
 [adapt]
 policy = "mixture"       # loop with closed-form experts beside the base; or frozen, weekly, drift-only, loop, ladder
-# rungs = ["output-recursive", "continue"]   # of the ladder; none named: the usual ones, from cheap to dear
+# rungs = ["output-recursive", "continue"]   # of the ladder; or module:Class; none named: the usual ones
 cooldown = "{cooldown}"         # alarms of one change within this time are one episode
 window = "{learned}"           # past that a fine-tune learns from
 steps = 200

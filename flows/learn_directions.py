@@ -20,13 +20,13 @@ def learn_directions(plan: ContextPlan, folder: Path, base: Base | None = None) 
     path = folder / FILE
     ratio = 1.0
     with progress("tasks", plan.tasks) as advance:
-        def told(at: ContextProgress) -> None:
+        def report_progress(at: ContextProgress) -> None:
             nonlocal ratio
             ratio = at.ratio
             advance(plan.together)
             if at.done % EVERY < plan.together or at.done == at.tasks:
                 save_start(at.directions.values, own, plan.as_json(), path)
 
-        meta_learn_context(own.network, plan, told)
+        meta_learn_context(own.network, plan, report_progress)
     return {"directions": str(path), "tasks": plan.tasks, "seed": plan.seed, "adapted_over_frozen": round(ratio, 4),
             "cpu_seconds": round(time.process_time() - began, 1)}

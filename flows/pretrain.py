@@ -26,14 +26,14 @@ def run_pretraining(plan: Plan, folder: Path, tracking: str | None = None, worke
     where = Tracking.at(tracking or folder / "mlflow.db", None)
     shown = {name: value for name, value in asdict(plan).items() if name != "size"} | asdict(plan.size)
     with PretrainingRun(where, folder, shown) as run, progress("steps", plan.steps) as advance:
-        def told(at: Progress) -> None:
+        def report_progress(at: Progress) -> None:
             advance(1)
             if at.step % EVERY == 0 or at.step == at.steps:
                 hours = _spent(folder, time.monotonic() - began)
                 run.tell(at.step, loss=at.loss, hours=hours)
 
         _spent(folder, 0.0, opening=True)
-        network = train(plan, folder, told, workers=workers, every=EVERY, device=device)
+        network = train(plan, folder, report_progress, workers=workers, every=EVERY, device=device)
         unseen = examined(network, plan)
         hours = _spent(folder, time.monotonic() - began)
         lineage = {"plan": asdict(plan), "worlds": dict(FAMILIES), "hours": round(hours, 2),

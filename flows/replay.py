@@ -109,8 +109,8 @@ def begun_bench(workspace: Workspace, start: str | None, stop: str | None, *, co
         raise SettingsError(waiting or f"replay would stop at {_minute(clock, last)}, before the first forecast, of "
                             f"{_minute(clock, moment.now)}, is over",
                             where=settings.stream.name,
-                            remedy="ingest more, or mend what is named, --start or --stop",
-                            expected="a start after enough data and before the stop; the store holds "
+                            remedy="ingest more, or change --start or --stop",
+                            expected="enough data before the start; the store holds "
                                      + " to ".join(np.datetime_as_string(clock.shown(time[[0, -1]]), "m")))
     screened = Screened(history, QualityControl())
     screened.advance(moment.now)

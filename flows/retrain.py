@@ -13,7 +13,7 @@ from terracast.adapt.loop import Loop
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
 from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.share_shown import Told, share_shown, silent, within
-from terracast.flows.discover import discover_now, made_by, told_now
+from terracast.flows.discover import current_statements, discover_now, made_by
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.service.first_service import begun, note_short_past, too_early
 from terracast.flows.service.loop_state import save_drivers, save_loop, save_reference
@@ -64,7 +64,7 @@ def _fresh(workspace: Workspace, view: View, moment: Moment, tell: Told) -> Disc
     new one."""
     saved = saved_discovery(view.state("causal"))
     if saved is not None and moment.now - FRESH <= saved.known_at <= moment.now and saved.made_by == made_by(
-            workspace, told_now(workspace, view)):
+            workspace, current_statements(workspace, view)):
         return saved
     return discover_now(workspace, moment, tell=tell)
 

@@ -27,6 +27,7 @@ from terracast.flows.ingest import ingest_new, refusal
 from terracast.flows.service.events import deliver, post_episodes
 from terracast.flows.service.evidence import evidence_of
 from terracast.flows.service.loop_state import (
+    episodes_and_status,
     load_drivers,
     load_loop,
     loop_part,
@@ -35,12 +36,11 @@ from terracast.flows.service.loop_state import (
     save_drivers,
     save_loop,
     save_reference,
-    what_is_told,
 )
 from terracast.flows.service.maintenance import maintain
 from terracast.flows.service.outbox import flush, follow_alias, post, post_gain
 from terracast.flows.service.quality_control import load_control, save_control, set_aside_lately
-from terracast.flows.service.silence import SilenceNotices, any_told, service_tick, silent_nodes, tell_silence
+from terracast.flows.service.silence import SilenceNotices, any_silent, service_tick, silent_nodes, tell_silence
 from terracast.flows.service.stored_history import StoredHistory
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
@@ -138,7 +138,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         learning = loop.monitor
         history = Screened(StoredHistory(lambda since: workspace.history(step, since), needed), control)
         arrivals = Arrivals.of(history.recorded(loop.watched.domain), loop.watched)
-        loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_told(step)
+        loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_silent(step)
         ticks: list[Tick] = []
         dropped: list[str] = []
         at = first
@@ -207,7 +207,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
           dropped: tuple[str, ...], acts: tuple[str, ...], waiting: str | None) -> WatchStep:
     view = workspace.store.read()
     opened = {episode.id for tick in ticks for episode in tick.episodes} | set(silence.episodes)
-    told, standing = ({}, {}) if waiting is not None else what_is_told(workspace, view)
+    told, standing = ({}, {}) if waiting is not None else episodes_and_status(workspace, view)
     decisions = [f"{tick.verdict.challenger}: {tick.verdict.decision.verdict} ({tick.verdict.decision.reason})"
                  for tick in ticks if tick.verdict is not None]
     champion = None if waiting is not None else workspace.registry.champion()

@@ -100,7 +100,7 @@ class Workspace:
     def maker(self, past: VersionHistory | None = None, load: Callable[[str], Forecaster] | None = None) -> Executor:
         """What carries out acts, with every rung there is. ``past``: what is remembered (default: nothing);
         ``load``: finds the forecaster of a version (default: among those that the maker itself made, in a replay)."""
-        from terracast.adapt.promotion.catalog import default_rungs, optional_rungs
+        from terracast.adapt.promotion.catalog import custom_rungs, default_rungs, optional_rungs
         from terracast.adapt.promotion.executor import Executor
         from terracast.adapt.promotion.version_history import VersionHistory
         from terracast.adapt.rungs.recall import Recall
@@ -112,7 +112,8 @@ class Workspace:
                             Recall(past.regimes, load or versions.__getitem__),
                             Refit(self.fit, nanoseconds(self.settings.base.first_fit or YEAR),
                                   seed=self.settings.base.seed)]
-        return Executor(self.fine_tune, {rung.name: rung for rung in made}, past=past, versions=versions)
+        rungs = {rung.name: rung for rung in made} | custom_rungs(self.settings.adapt.rungs)
+        return Executor(self.fine_tune, rungs, past=past, versions=versions)
 
     def fit(self, panel: xr.Dataset, seed: int, progress: Callable[[float], None] | None = None) -> Forecaster:
         """Fit the base that the settings name on a context panel; driver variables are those beside the target.

@@ -62,7 +62,7 @@ class Lineage:
         if not self.key or len(self.key) > 200 or any(sign in self.key for sign in "'\"`\n"):
             raise RegistryError(f"key {self.key!r} cannot name a version", where="lineage",
                                 expected="1 to 200 characters without quotes or line ends",
-                                remedy="use the episode id and the rung, or 'base'")
+                                remedy="use the episode id and the rung")
         stamps = [stamp for stamp in (self.known_at, *(self.reference or ())) if stamp is not None]
         if np.isnat(np.array(stamps, "datetime64[ns]")).any():
             raise RegistryError("a time is missing (NaT)", where=f"lineage {self.key}",

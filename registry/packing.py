@@ -72,7 +72,7 @@ def _keepable(forecaster: Forecaster) -> shelf.Serializable:
     if not (hasattr(forecaster, "config") and hasattr(forecaster, "weights")):
         raise RegistryError(f"a {type(forecaster).__name__} cannot be kept", where="registry",
                             expected="a forecaster with config() and weights()",
-                            remedy="add them (weights may be empty) and a builder in stfm.shelf or adapt.rungs.kept")
+                            remedy="add them and build(): see docs/extend/base-model.md")
     return cast(shelf.Serializable, forecaster)
 
 

@@ -101,12 +101,7 @@ class Registry:
         with self.place.words(f"load version {held.version}"), tempfile.TemporaryDirectory() as scratch:
             source = held.source if isinstance(held, Held) else self.place.client.get_model_version_download_uri(
                 self.name, held.version)
-            folder = local_path(source)
-            if folder is None:
-                from mlflow.artifacts import download_artifacts
-
-                folder = Path(download_artifacts(artifact_uri=f"{source}/{FORECASTER}", dst_path=scratch,
-                                                 tracking_uri=self.tracking.uri))
+            folder = local_path(source) or _downloaded(f"{source}/{FORECASTER}", scratch, self.tracking)
             return unpack(folder, held.tags.get("model_digest"), where)
 
     def aliases(self) -> dict[str, str]:
@@ -139,13 +134,7 @@ class Registry:
             aliases = self.place.database.aliases(self.name)
             held, metrics_of = self.place.database.versions(self.name), self.place.database.metrics
             return tuple(_as_version(one, aliases, metrics_of(one.run_id)) for one in held)
-        with self.place.words("list the versions"):
-            held = pages(self.place.client.search_model_versions, filter_string=f"name='{self.name}'")
-            runs = pages(self.place.client.search_runs, experiment_ids=[self.place.experiment])
-            metrics = {run.info.run_id: run.data.metrics for run in runs}
-            aliases = self.aliases()
-        found = [_as_version(one, aliases, metrics.get(one.run_id, {})) for one in held]
-        return tuple(sorted(found, key=lambda one: int(one.number)))
+        return _served_versions(self.place)
 
     def why(self, version: str) -> VersionStory:
         """How a version (number or alias) came to be, told from the registry alone."""
@@ -161,12 +150,10 @@ class Registry:
         """Read back what ``log_text`` or ``files`` kept."""
         held = self.place.get(version)
         folder = None if self.place.database is None else self.place.database.artifacts(held.run_id)
-        if folder is not None:
-            with self.place.words(f"read {name}"):
-                return (folder / inside(name)).read_text("utf-8")
         with self.place.words(f"read {name}"), tempfile.TemporaryDirectory() as scratch:
-            path = self.place.client.download_artifacts(held.run_id, inside(name), scratch)
-            return Path(path).read_text("utf-8")
+            path = folder / inside(name) if folder is not None else Path(
+                self.place.client.download_artifacts(held.run_id, inside(name), scratch))
+            return path.read_text("utf-8")
 
     def tags(self, version: str) -> dict[str, str]:
         """The tags of a version number or alias."""
@@ -188,6 +175,23 @@ class Registry:
                 self.place.client.set_registered_model_alias(self.name, alias, version)
             elif alias in self.aliases():
                 self.place.client.delete_registered_model_alias(self.name, alias)
+
+
+def _downloaded(artifact: str, scratch: str, tracking: Tracking) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(artifact_uri=artifact, dst_path=scratch, tracking_uri=tracking.uri))
+
+
+def _served_versions(place: ModelPlace) -> tuple[Version, ...]:
+    """All versions that an MLflow server knows, oldest first."""
+    with place.words("list the versions"):
+        held = pages(place.client.search_model_versions, filter_string=f"name='{place.name}'")
+        runs = pages(place.client.search_runs, experiment_ids=[place.experiment])
+        metrics = {run.info.run_id: run.data.metrics for run in runs}
+        aliases = place.aliases()
+    found = [_as_version(one, aliases, metrics.get(one.run_id, {})) for one in held]
+    return tuple(sorted(found, key=lambda one: int(one.number)))
 
 
 def _story(registry: Registry, told: Version) -> VersionStory:

@@ -21,6 +21,7 @@ BUILT_IN = ("native", "shipped", "counts")
 DEFAULT = "shipped"
 STEPS = 800  # of training, where a base is trained and nobody says how long
 NEEDED = ("capabilities", "forecast", "fit", "build", "config", "weights")
+SERIALIZABLE = tuple(part for part in NEEDED if part != "fit")  # what a rung wraps around a base is not fitted
 Progress = Callable[[float], None]
 
 
@@ -85,13 +86,13 @@ def check_name(name: str) -> str:
     raise ValueError(f"{name!r} is no base model: {', '.join(BUILT_IN)}, an entry point of {GROUP}, or module:Class")
 
 
-def custom_base(name: str) -> type[CustomBase]:
-    """The class that a name leads to; ``ForecastError`` where it lacks a part of ``CustomBase``."""
+def custom_base(name: str, needed: tuple[str, ...] = NEEDED) -> type[CustomBase]:
+    """The class that a name leads to; ``ForecastError`` where it lacks a part of ``CustomBase`` that is needed."""
     found = find_plugin(GROUP, name, built_in=BUILT_IN)
-    missing = [part for part in NEEDED if not hasattr(found, part)]
+    missing = [part for part in needed if not hasattr(found, part)]
     if missing:
         raise ForecastError(f"{found.__name__} has no {', '.join(missing)}", where=name,
-                            expected="a class with " + ", ".join(NEEDED), remedy="see docs/extend/base-model.md")
+                            expected="a class with " + ", ".join(needed), remedy="see docs/extend/base-model.md")
     return cast("type[CustomBase]", found)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from terracast.stfm.base.model import Base
-from terracast.stfm.bases import GROUP, custom_base
+from terracast.stfm.bases import GROUP, SERIALIZABLE, custom_base
 from terracast.stfm.forecaster import Forecaster, ForecastError
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.poisson.forecaster import CountForecaster
@@ -62,7 +62,7 @@ def build(config: Mapping[str, object], weights: Mapping[str, np.ndarray],
         raise ForecastError(f"unknown forecaster {name!r}", where=CONFIG,
                             expected="one of " + ", ".join(builders) + f", or an entry point of {GROUP}",
                             remedy="use the version that wrote it, or install its package")
-    builder = builders.get(name) or custom_base(name).build
+    builder = builders.get(name) or custom_base(name, SERIALIZABLE).build
     try:
         return builder(config, weights)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:

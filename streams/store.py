@@ -183,9 +183,9 @@ class Transaction(View):
         try:
             self._committed = str(self._session.commit(message, rebase_with=icechunk.ConflictDetector()))
         except (icechunk.ConflictError, icechunk.RebaseFailedError) as failed:
-            raise ConflictError("another writer has changed the same things meanwhile", where=self._where,
-                           expected="one writer at a time on a domain, state or ledger",
-                           remedy="nothing of this step was kept: run it again") from failed
+            raise ConflictError("another writer has changed the same things", where=self._where,
+                           expected="one writer on a domain, state or ledger",
+                           remedy="nothing was kept: run it again") from failed
 
     def _end(self) -> None:
         self._committed = self._committed or super().snapshot
@@ -294,7 +294,7 @@ class Store:
             if snapshot is None:
                 raise StoreError(f"the newest snapshot cannot be read ({first_line(failed)})", where=self.location,
                                  expected="a store that can be reached and is sound",
-                                 remedy="check the connection, then restore the folder from a backup"
+                                 remedy="check the connection, else restore a backup"
                                  ) from without_secrets(failed)
             raise StoreError(f"no snapshot {snapshot!r}", where=self.location, expected="an id of store.snapshots()",
                              remedy="list the snapshots") from without_secrets(failed)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.adapt.monitoring.detection.conformance import DetectorConformance as DetectorConformance
     from terracast.adapt.monitoring.detection.detector import Detector as Detector
     from terracast.adapt.monitoring.monitor import Monitor as Monitor
+    from terracast.adapt.rungs.conformance import RungConformance as RungConformance
     from terracast.causal.discover import discover as discover
     from terracast.causal.graph.graph import CausalGraph as CausalGraph
     from terracast.causal.knowledge import Knowledge as Knowledge
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.drivers.selection import select_by_ablation as select_by_ablation
     from terracast.registry.versions import Registry as Registry
     from terracast.stfm.base.model import Base as Base
+    from terracast.stfm.conformance import ForecasterConformance as ForecasterConformance
     from terracast.stfm.forecaster import Forecaster as Forecaster
     from terracast.stfm.forecaster import Request as Request
     from terracast.stfm.seasonal_naive import SeasonalNaive as SeasonalNaive
@@ -36,6 +38,7 @@ if TYPE_CHECKING:  # the same names as in ROOM_OF, for readers and type checkers
     from terracast.streams.quality import judge as judge
     from terracast.streams.quality import learn as learn
     from terracast.streams.readers import read as read
+    from terracast.streams.sources.conformance import SourceConformance as SourceConformance
     from terracast.streams.store import Store as Store
 
 ROOM_OF = {
@@ -43,9 +46,11 @@ ROOM_OF = {
     "Store": "streams.store", "InMemoryHistory": "streams.bitemporal", "TerracastError": "streams.errors",
     "Base": "stfm.base.model", "Forecaster": "stfm.forecaster", "Request": "stfm.forecaster",
     "SeasonalNaive": "stfm.seasonal_naive",
+    "ForecasterConformance": "stfm.conformance", "SourceConformance": "streams.sources.conformance",
     "Loop": "adapt.loop", "Moment": "adapt.clock", "replay": "adapt.evaluation.replay",
     "Monitor": "adapt.monitoring.monitor", "Detector": "adapt.monitoring.detection.detector",
     "DetectorConformance": "adapt.monitoring.detection.conformance",
+    "RungConformance": "adapt.rungs.conformance",
     "discover": "causal.discover", "robust_search": "causal.search.robust_search",
     "Knowledge": "causal.knowledge",
     "CausalGraph": "causal.graph.graph",

@@ -107,7 +107,7 @@ class Mixture(Stateful):
         season = SeasonalNaive().period(request.step)
         recipe = ExpertConfig.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
                                     squash=_skewness(values) > SKEWED, covariates=beside is not None)
-        others = None if beside is None else _beside(beside, step, first, len(values))
+        others = None if beside is None else _covariate_rows(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         made = cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
         made.outgrown_at = first + min(2 * len(values), FULL * season) if len(values) < FULL * season else None
@@ -152,7 +152,7 @@ class Mixture(Stateful):
         median = level(base, self.quantiles, 0.5)
         points = self.experts.points(ahead)
         read, middle = self._read(points, base)
-        corrected = self.experts.tape.unscaled(self.corrector.said(read, middle))
+        corrected = self.experts.tape.unscaled(self.corrector.predict(read, middle))
         said = self.blend.mix(np.concatenate([points, median[None], corrected[None]]))
         width = _width(base, self.quantiles, self.experts.tape.width)
         own = said.served[..., None] + width[..., None] * self.widths.around(np.zeros_like(median))
@@ -207,7 +207,7 @@ class Mixture(Stateful):
         overlap = values[:max(0, newest + 1 - first)]
         self.experts.correct(overlap)
         silent = np.full(values.shape[1], np.nan)
-        others = None if beside is None else _beside(beside, self.step, newest + 1, last - newest)
+        others = None if beside is None else _covariate_rows(beside, self.step, newest + 1, last - newest)
         for number, row in enumerate(range(newest + 1, last + 1)):
             self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent,
                                  None if others is None else others[number])
@@ -256,7 +256,7 @@ def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -
     return rows, int(numbers[0])
 
 
-def _beside(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
+def _covariate_rows(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
     """The company (row, variable, node) of so many rows of the clock from ``first`` on, NaN in holes."""
     numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step) - first
     found = np.full((rows, beside.sizes["variable"], beside.sizes["node"]), np.nan)

@@ -115,12 +115,12 @@ class ReportWatch(Stateful):
                 continue
             missed = 0 if np.isnat(self.last) else int((time - self.last) / self.step) - 1
             if missed > 0:
-                found += self._told(time, time - self.step, np.zeros(len(row), bool), missed)
-            found += self._told(time, time, row, 1)
+                found += self._evidence(time, time - self.step, np.zeros(len(row), bool), missed)
+            found += self._evidence(time, time, row, 1)
             self.last = time
         return found
 
-    def _told(self, time: np.datetime64, at: np.datetime64, reported: np.ndarray, steps: int) -> list[Evidence]:
+    def _evidence(self, time: np.datetime64, at: np.datetime64, reported: np.ndarray, steps: int) -> list[Evidence]:
         outage, alone, appeared = self.silence.update(reported, steps)
         found = [self._ticket(time, at - self.silence.network * self.step, self.nodes, "outage")] if outage else []
         for node in np.flatnonzero(alone):

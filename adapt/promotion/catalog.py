@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from terracast.adapt.promotion.ladder import LadderError, LadderStep
+from terracast.adapt.rungs.custom import custom_rung
 
 if TYPE_CHECKING:  # rungs bring torch along; what they cost is asked for without carrying one out
     from terracast.adapt.rungs.rung import Rung
@@ -57,17 +58,34 @@ def optional_rungs() -> list[Rung]:
 
 
 def steps_of(names: Sequence[str], horizon: np.timedelta64, *, base: bool) -> tuple[LadderStep, ...]:
-    """The steps of a ladder with these rungs (none named: the usual ones), cheapest first. ``base``: what serves is the
-    pre-trained base; rungs that change only that are refused for another, or left out where nothing was named.
+    """The steps of a ladder with these rungs (none named: the usual ones), cheapest first. A name that is not built in
+    is that of a rung of your own (``custom_rung``). ``base``: what serves is the pre-trained base; rungs that change
+    only that are refused for another, or left out where nothing was named.
 
     >>> [step.rung for step in steps_of((), DAY, base=False)]
     ['remembered', 'output-recursive', 'continue', 'retrain']
     """
-    wrong = [name for name in names if name not in REACH or (name in ONLY_BASE and not base)]
-    if wrong:
-        raise LadderError(f"no rung {wrong[0]!r} for this model", where="adapt.rungs", remedy="mend adapt.rungs",
-                          expected="some of " + ", ".join(one for one in REACH if base or one not in ONLY_BASE))
+    able = tuple(name for name in REACH if base or name not in ONLY_BASE)
+    if wrong := [name for name in names if name in ONLY_BASE and not base]:
+        raise LadderError(f"the rung {wrong[0]!r} changes the shipped base only", where="adapt.rungs",
+                          remedy="mend adapt.rungs", expected=f"some of {', '.join(able)}, or module:Class")
     chosen = names or tuple(name for name in USUAL if base or name not in ONLY_BASE)
     unit = max(horizon.astype("timedelta64[ns]"), DAY.astype("timedelta64[ns]"))
-    found = [LadderStep(name, REACH[name][0], REACH[name][1] * unit) for name in dict.fromkeys(chosen)]
+    reach = {name: REACH[name] if name in REACH else _reach_of(name, able) for name in chosen}
+    found = [LadderStep(name, seconds, horizons * unit) for name, (seconds, horizons) in reach.items()]
     return tuple(sorted(found, key=lambda step: step.seconds))
+
+
+def custom_rungs(names: Sequence[str]) -> dict[str, Rung]:
+    """Rungs of your own among these names, by the name in the settings.
+
+    >>> custom_rungs(("continue", "retrain"))
+    {}
+    """
+    return {name: custom_rung(name, tuple(REACH)) for name in names if name not in REACH}
+
+
+def _reach_of(name: str, built_in: tuple[str, ...]) -> tuple[float, int]:
+    """Seconds and horizons of a rung of your own."""
+    rung = custom_rung(name, built_in)
+    return float(rung.seconds), int(rung.horizons)

@@ -71,12 +71,12 @@ class ContextBatch:
         """Mean loss over the lessons, under a context; differentiable in both."""
         parts = []
         for states, one in zip(self.states, self.lessons, strict=True):
-            parts.append(loss(told(self.network, states, one, values, context), one))
+            parts.append(loss(forecast_in_context(self.network, states, one, values, context), one))
         return torch.stack(parts).mean()
 
 
-def told(network: BaseNetwork, states: torch.Tensor, one: TrainingWindow, values: Values,
-         context: torch.Tensor) -> ForecastOutput:
+def forecast_in_context(network: BaseNetwork, states: torch.Tensor, one: TrainingWindow, values: Values,
+                        context: torch.Tensor) -> ForecastOutput:
     """What the heads say of states moved by a context."""
     moved = states * (1 + context @ values["scale"]) + context @ values["add"]
     return network.tell(moved, one.batch)

@@ -142,6 +142,6 @@ class OutputRung:
 
 def _batches(corrected: Corrected, pairs: Pairs, issues: np.ndarray) -> None:
     order = np.argsort(issues)
-    said, labels = pairs.said(corrected.base, issues[order]), pairs.labels(issues[order])
+    said, labels = pairs.forecasts(corrected.base, issues[order]), pairs.labels(issues[order])
     for one, known, issue in zip(said, labels, issues[order], strict=True):
         corrected.learn(one, known, issue, pairs.request.quantiles)

@@ -58,7 +58,7 @@ class DomainAdversary:
         self._optimiser = torch.optim.Adam(self._classifier.parameters(), lr=rate)
         self._frozen = dict(network.named_parameters())
         self._turn = 0
-        self.told = 1 / nodes
+        self.accuracy = 1 / nodes
 
     def __call__(self, values: Values) -> torch.Tensor:
         """Cross-entropy of the classifier on the next lesson, under an adapter's ``values``."""
@@ -72,5 +72,5 @@ class DomainAdversary:
         wanted = torch.arange(batch.real.shape[1]).expand(batch.real.shape)[batch.real]
         said = self._classifier(Reversed.apply(states, self._strength))
         hit = float((said.argmax(1) == wanted).float().mean())
-        self.told = 0.9 * self.told + 0.1 * hit
+        self.accuracy = 0.9 * self.accuracy + 0.1 * hit
         return functional.cross_entropy(said, wanted)

@@ -35,7 +35,7 @@ class Pairs:
         wanted = (len(issues), self.request.horizon, target.sizes["node"])
         return np.array([rows_at(target, self.request.at(issue).valid_times) for issue in issues]).reshape(wanted)
 
-    def said(self, forecaster: Forecaster, issues: np.ndarray) -> np.ndarray:
+    def forecasts(self, forecaster: Forecaster, issues: np.ndarray) -> np.ndarray:
         """What ``forecaster`` would have said (issue, lead, node, quantile)."""
         return hindcast(forecaster, self.panel, self.request, issues)
 
@@ -97,7 +97,7 @@ def hindcast(forecaster: Forecaster, panel: xr.Dataset, request: Request, issues
 def losses_on(forecaster: Forecaster, pairs: Pairs) -> np.ndarray:
     """Mean CRPS of each held-back issue in spreads of each node; NaN where no label came, empty without issues."""
     labels, width = pairs.labels(pairs.held), spreads(pairs)
-    said = pairs.said(forecaster, pairs.held)
+    said = pairs.forecasts(forecaster, pairs.held)
     return np.array([loss_of(one[None], known[None], pairs.request.quantiles, width)
                      for one, known in zip(said, labels, strict=True)])
 

@@ -30,13 +30,15 @@ def load(folder: str | Path) -> Forecaster:
     return shelf.load(folder, BUILDERS)
 
 
-def _base(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
+def base_of(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
+    """The forecaster that another is wrapped around, from the wrapper's config (``config_of`` its base, under ``base``)
+    and weights (with ``weights_of`` its base)."""
     return shelf.build(cast(Mapping[str, object], config["base"]), under_correction(weights), BUILDERS)
 
 
 def _corrected(config: Mapping[str, object], weights: Mapping[str, np.ndarray]) -> Forecaster:
     state = joined(cast(Mapping[str, Any], config["state"]), under_correction(weights, "state/"))
-    return Corrected(_base(config, weights), CORRECTIONS[str(config["correction"])].restore(state))
+    return Corrected(base_of(config, weights), CORRECTIONS[str(config["correction"])].restore(state))
 
 
 BUILDERS: Mapping[str, shelf.Builder] = {Corrected.name: _corrected}

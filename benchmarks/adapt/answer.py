@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from terracast.benchmarks.adapt.base import base_said
+from terracast.benchmarks.adapt.base import base_forecasts
 from terracast.benchmarks.adapt.bench import AdaptBench
 from terracast.benchmarks.adapt.cell import PROTOCOLS, AdaptCell
 from terracast.benchmarks.adapt.cost import rows_of_cost
@@ -33,7 +33,7 @@ def bench_adapt(paths: Sequence[Path], protocol: str, horizon: int, target: str 
         else:
             series = series_of(path, target)
             cell = AdaptCell.of(series.values, series.season, protocol, horizon)
-            said = base_said(series, horizon, cell.trained, len(cell.values), scratch, progress) if base else None
+            said = base_forecasts(series, horizon, cell.trained, len(cell.values), scratch, progress) if base else None
             found = AdaptBench(cell, said).rows(progress)
         rows += [{"data": path.name, **row} for row in found + published(path.name, protocol, horizon)]
     own = [row for row in rows if row["method"] == "terracast"]

@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class BaseSaid:
+class BaseForecasts:
     """Quantiles (origin, lead, node, quantile) in raw units for origins ``first``, ``first`` + 1, … and what one step
     (all nodes of one origin) took, in milliseconds of one thread."""
 
@@ -48,18 +48,18 @@ class BaseSaid:
         return mean_of(quantiles)
 
 
-def base_said(stream: BenchSeries, horizon: int, first: int, last: int, scratch: Path | None = None,
-              progress: Progress = lambda done: None) -> BaseSaid:
+def base_forecasts(stream: BenchSeries, horizon: int, first: int, last: int, scratch: Path | None = None,
+                   progress: Progress = lambda done: None) -> BaseForecasts:
     """What the shipped base says at origins ``first`` … ``last`` - 1 of the rows ``origin`` … ``origin`` + horizon - 1.
 
     Chunks already in ``scratch`` are read, others written there (None: nothing is kept); a chunk's name tells the
     weights, the values and the horizon. Costs about 2 ms a node and origin where it must be made.
     """
     with tempfile.TemporaryDirectory() as unkept:
-        return _said(stream, horizon, range(first, last), scratch or Path(unkept), progress)
+        return _hindcast(stream, horizon, range(first, last), scratch or Path(unkept), progress)
 
 
-def _said(stream: BenchSeries, horizon: int, origins: range, folder: Path, progress: Progress) -> BaseSaid:
+def _hindcast(stream: BenchSeries, horizon: int, origins: range, folder: Path, progress: Progress) -> BaseForecasts:
     folder.mkdir(parents=True, exist_ok=True)
     panel, first, last = stream.panel(), origins.start, origins.stop
     digest = _digest(stream)
@@ -75,10 +75,11 @@ def _said(stream: BenchSeries, horizon: int, origins: range, folder: Path, progr
         parts.append(np.load(file)[max(first, begin) - begin:min(last, end) - begin])
         costs.append(float(json.loads(cost.read_text())))
         progress(len(parts[-1]))
-    return BaseSaid(max(1, first), np.concatenate(parts), float(np.median(costs)))
+    return BaseForecasts(max(1, first), np.concatenate(parts), float(np.median(costs)))
 
 
-def said_at(panel: xr.Dataset, request: Request, issues: np.ndarray, scratch: Path | None = None) -> BaseSaid:
+def base_forecasts_at(panel: xr.Dataset, request: Request, issues: np.ndarray,
+                      scratch: Path | None = None) -> BaseForecasts:
     """What the shipped base says of a panel at the rows ``issues``: quantiles (issue, lead, node, ·), ``first`` 0."""
     told = hashlib.sha256((SHIPPED / "weights.safetensors").read_bytes())
     for part in (panel[request.target].values, panel["time"].values.astype("datetime64[s]").astype(str), issues,
@@ -86,10 +87,10 @@ def said_at(panel: xr.Dataset, request: Request, issues: np.ndarray, scratch: Pa
         told.update(np.nan_to_num(part, nan=-9e9).tobytes() if part.dtype.kind == "f" else part.tobytes())
     file = None if scratch is None else scratch / f"base-{told.hexdigest()[:16]}.npy"
     if file is not None and file.with_suffix(".json").exists():
-        return BaseSaid(0, np.load(file), float(json.loads(file.with_suffix(".json").read_text())))
+        return BaseForecasts(0, np.load(file), float(json.loads(file.with_suffix(".json").read_text())))
     begun = stopwatch.process_time()
     values = Base.shipped().forecast_many(panel, request, panel["time"].values[issues])[request.target].values
-    said = BaseSaid(0, values.astype("float32"), 1e3 * (stopwatch.process_time() - begun) / len(issues))
+    said = BaseForecasts(0, values.astype("float32"), 1e3 * (stopwatch.process_time() - begun) / len(issues))
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, said.quantiles)

@@ -18,7 +18,7 @@ import numpy as np
 from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
-from terracast.benchmarks.adapt.base import BaseSaid
+from terracast.benchmarks.adapt.base import BaseForecasts
 from terracast.benchmarks.adapt.cell import AdaptCell, CellTally
 from terracast.stfm.forecaster import QUANTILES
 
@@ -31,7 +31,7 @@ class AdaptBench:
     """One cell, and what the shipped base said of it from the end of the training part on (None: do without)."""
 
     cell: AdaptCell
-    said: BaseSaid | None = None
+    said: BaseForecasts | None = None
 
     def rows(self, progress: Progress = lambda done: None) -> list[dict[str, Any]]:
         """One row for each method; ratios are to ``frozen``: the base, or without one the ridge as first fitted."""
@@ -64,7 +64,8 @@ class AdaptBench:
             seconds = stopwatch.process_time() - begun
             if self.said:
                 quantiles = self.said.at(origin, *cell.standard)
-                frozen.score(origin, points := np.concatenate([points, BaseSaid.mean(quantiles)[None]]), quantiles, -1)
+                points = np.concatenate([points, BaseForecasts.mean(quantiles)[None]])
+                frozen.score(origin, points, quantiles, -1)
             for server in servers:
                 server.serve(origin, points)
             for number, tally in others.items():

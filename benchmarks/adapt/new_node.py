@@ -197,11 +197,11 @@ def bench_new_node(paths: Sequence[Path], command: str, *, start: Path | None = 
         for name, curves in here.items():
             ratios.setdefault(name, []).extend(curves)
             rows.append({"data": path.stem, "variable": cases[0].variable, "method": name, "cases": len(cases),
-                         "cpu_seconds": spent[name], **told_of(np.array(curves))})
+                         "cpu_seconds": spent[name], **best_of_curve(np.array(curves))})
     if not rows:
         raise NewNodeError("no node is known for a week and asked for four", where=", ".join(map(str, paths)),
                            expected="seven short seasons with values, and 28 after them", remedy="give another file")
-    rows += [{"data": "all", "variable": "", "method": name, "cases": len(told), **told_of(np.array(told))}
+    rows += [{"data": "all", "variable": "", "method": name, "cases": len(told), **best_of_curve(np.array(told))}
              for name, told in ratios.items()]
     return {"bench": "rungs", "data": ", ".join(path.stem for path in paths), "rows": rows, "command": command,
             "protocol": {"name": "new-node", "history": "seven short seasons", "marks": MARKS,
@@ -210,7 +210,7 @@ def bench_new_node(paths: Sequence[Path], command: str, *, start: Path | None = 
             "summary": summary(ratios)}
 
 
-def told_of(ratios: np.ndarray) -> dict[str, float]:
+def best_of_curve(ratios: np.ndarray) -> dict[str, float]:
     """Geometric means at some marks, the best of all and where it is."""
     means = np.exp(np.log(ratios).mean(0))
     best = int(np.argmin(means))

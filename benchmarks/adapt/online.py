@@ -24,7 +24,7 @@ from terracast.adapt.correction.experts.covariates import covariates_of
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.evaluation.scores import level
-from terracast.benchmarks.adapt.base import said_at
+from terracast.benchmarks.adapt.base import base_forecasts_at
 from terracast.benchmarks.adapt.cell import AdaptCell, BenchError, CellTally
 from terracast.stfm.base.window import MEMORY
 from terracast.stfm.forecaster import Request
@@ -83,7 +83,7 @@ class OnlineBench:
         request = Request("x", times[self.fitted - 1], self.horizon, step)
         issues = np.arange(self.fitted - 1, len(values) - self.horizon, self.every)
         issues = issues[[np.isfinite(values[max(0, row + 1 - MEMORY):row + 1]).any() for row in issues]]
-        told = said_at(self.panel, request, issues, scratch)
+        told = base_forecasts_at(self.panel, request, issues, scratch)
         said = told.quantiles.astype("float64")
         scored = AdaptCell(values, self.fitted, self.fitted, SeasonalNaive().period(step), self.horizon, "online",
                             month=max(2, round(pd.Timedelta("30D") / pd.Timedelta(step))))
@@ -93,7 +93,7 @@ class OnlineBench:
         filled, period = _filled(values), scored.season
         back = (np.arange(self.horizon) // period + 1) * period - np.arange(1, self.horizon + 1)
         mixture = Mixture.begin(self.panel["x"].isel(time=slice(self.fitted)), request, per_issue=self.every,
-                                beside=self._company(0, self.fitted))
+                                beside=self._covariates(0, self.fitted))
         interval = QuantileTracker(values.shape[1], self.horizon, request.quantiles)
         opened: dict[int, np.ndarray] = {}
         for number, row in enumerate(map(int, issues)):
@@ -109,7 +109,7 @@ class OnlineBench:
                     opened.pop(issue)
             known = self.panel["x"].isel(time=slice(max(0, before - 1), row + 1))
             opened[row] = mixture.apply(known, request.at(times[row]), said[number],
-                                        self._company(max(0, before - 1), row + 1))
+                                        self._covariates(max(0, before - 1), row + 1))
             served = interval.apply(opened[row])
             ours.seconds += stopwatch.process_time() - begun
             ours.steps += 1
@@ -120,7 +120,7 @@ class OnlineBench:
             progress(1)
         return [one.row(frozen) for one in (ours, bare, frozen, *naives.values())]
 
-    def _company(self, first: int, last: int) -> xr.DataArray | None:
+    def _covariates(self, first: int, last: int) -> xr.DataArray | None:
         return None if self.beside is None else self.beside.isel(time=slice(first, last))
 
     def _matured(self, past: np.ndarray, row: int, before: int) -> Iterator[tuple[int, np.ndarray]]:

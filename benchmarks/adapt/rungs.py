@@ -58,15 +58,15 @@ class Remembering(Base):
 
     def __init__(self, base: Base) -> None:
         super().__init__(base.network, base.lineage)
-        self._said: dict[tuple[object, ...], xr.Dataset] = {}
+        self._hindcasts: dict[tuple[object, ...], xr.Dataset] = {}
 
     def forecast_many(self, panel: xr.Dataset, request: Request, issue_times: np.ndarray,
                       graph: np.ndarray | None = None) -> xr.Dataset:
         """As the base's."""
         key = (panel["time"].values[0], panel.sizes["node"], request.horizon, issue_times.tobytes())
-        if key not in self._said:
-            self._said[key] = super().forecast_many(panel, request, issue_times, graph)
-        return self._said[key]
+        if key not in self._hindcasts:
+            self._hindcasts[key] = super().forecast_many(panel, request, issue_times, graph)
+        return self._hindcasts[key]
 
 
 def rungs(directions: Directions | None, nodes: np.ndarray | None) -> list[Rung]:

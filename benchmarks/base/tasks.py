@@ -219,14 +219,14 @@ def _kept(case: Case) -> np.ndarray:
 
 
 def _embeddings(case: Case, embedder: Embedder) -> np.ndarray:
-    rows = np.concatenate([_told_rows(case, case.trained // 2, case.trained),
-                           _told_rows(case, int(0.82 * len(case.values)), len(case.values))])
+    rows = np.concatenate([_observed_rows(case, case.trained // 2, case.trained),
+                           _observed_rows(case, int(0.82 * len(case.values)), len(case.values))])
     panel = case.panel.isel(node=_kept(case))
     return np.concatenate([embed_steadily(embedder, panel.isel(time=slice(max(0, row + 1 - HISTORY), row + 1)),
                                           panel["time"].values[row]) for row in rows])
 
 
-def _told_rows(case: Case, first: int, last: int) -> np.ndarray:
+def _observed_rows(case: Case, first: int, last: int) -> np.ndarray:
     """``WINDOWS / 2`` rows from ``first`` to ``last`` - 1, spread over those that have values right before them."""
     told = np.isfinite(case.values[:, _kept(case)]).any(axis=1).cumsum()
     rows = np.arange(max(first, LATELY), last)

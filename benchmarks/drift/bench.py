@@ -98,7 +98,7 @@ class DriftBench:
             # A daily cycle is what the days have in common: within one day, none can be named.
             nameable = plant.change_type != "phase" or segment.layout.horizon >= 2 * DAY
             named = [one for one in hits if (one.row, one.change_type) not in own]
-            if nameable and (said := _said(named, plant, segment)):
+            if nameable and (said := _episode_type(named, plant, segment)):
                 tally.called.setdefault(plant.change_type, []).append(said in CALLED[plant.change_type])
 
     def answer(self, backgrounds: Sequence[Background], command: str,
@@ -148,7 +148,7 @@ def _named(alarms: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> list
     return [one for one in alarms if one.nodes & set(plant.nodes) and (everywhere or not _wide(one, segment))]
 
 
-def _said(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> str:
+def _episode_type(hits: Sequence[BenchAlarm], plant: Plant, segment: Segment) -> str:
     """The type an episode of these alarms would have: a data ticket where half the nodes have one (whoever has it
     looks at the sensors), else the type with the most evidence (strength²), of the alarms for the whole network where
     there are any."""

@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.data_faults.rewiring import Rewiring
-from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.alarm_text import Subject, finding
 from terracast.adapt.monitoring.monitor import Monitor
 from terracast.benchmarks.base.files import panel_of
 from terracast.benchmarks.drift.backgrounds import LAYOUTS
+from terracast.benchmarks.drift.bulk_replay import bulk_replay
 from terracast.benchmarks.drift.expectation import Expectation
 from terracast.benchmarks.drift.known_changes import KnownChange, known_changes
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS, count_episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.monitoring.statistics.node_statistics import NodeStatistics
 from terracast.adapt.monitoring.statistics.reference_period import BlockClock, ReferencePeriod
+from terracast.benchmarks.drift.bulk_replay import bulk_replay
 from terracast.benchmarks.drift.methods import ours
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -110,11 +110,11 @@ class ReplayBench:
         for at, rate in np.ndindex(found.shape):
             monitor = Monitor.on(period, self.rates[rate], seed=seed, by_node=self.rates[rate] > FOLDED,
                                  detector=self.detectors[at])
-            found[at, rate] = self._told(bulk_replay(monitor, times[cut:], residuals[cut:]), times[cut],
-                                         by_node=self.rates[rate] > FOLDED)
+            found[at, rate] = self._alarm_count(bulk_replay(monitor, times[cut:], residuals[cut:]), times[cut],
+                                                by_node=self.rates[rate] > FOLDED)
         return found
 
-    def _told(self, found: Sequence[Evidence], begun: np.datetime64, *, by_node: bool) -> int:
+    def _alarm_count(self, found: Sequence[Evidence], begun: np.datetime64, *, by_node: bool) -> int:
         """Alarms as they are counted: those of a week being one, of different nodes each or not."""
         alarms = np.zeros((self.days + 1, self.nodes + 1), bool)
         for one in found:

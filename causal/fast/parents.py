@@ -13,7 +13,7 @@ from terracast.causal.fast.gaps import GapTest
 from terracast.causal.fast.partial import UNSURE
 from terracast.causal.fast.significance import p_values
 
-Said = Callable[[int], None]
+DepthProgress = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class ParentSearch:
         self.counts: dict[int, int] = {}
 
     def run(self, candidates: Sequence[Candidates], deepest: int | None = None,
-            said: Said = lambda depth: None) -> list[Parents]:
+            said: DepthProgress = lambda depth: None) -> list[Parents]:
         """The parents of each series; at most ``deepest`` conditions at once.
 
         >>> from terracast.causal.fast.covariance import lagged_correlation

@@ -39,7 +39,7 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
     def _asked(self, target: int) -> bool:
         return self.only is None or target in self.only
 
-    def _said(self, share: float, words: str) -> None:
+    def _report_progress(self, share: float, words: str) -> None:
         """Hears how far a run is; for those who inherit."""
 
     def _fast(self, gaps: bool = False) -> bool:
@@ -63,7 +63,7 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
         candidates = self._candidates(link_assumptions, least, tau_max)
         search = ParentSearch(self.cond_ind_test.tests(tau_max), float(pc_alpha), self.cond_ind_test.exact)
         found = search.run(candidates, self._set_max_condition_dim(max_conds_dim, least, tau_max),
-                           lambda depth: self._said(0.4 * (1 - 0.7**depth), "lagged conditions"))
+                           lambda depth: self._report_progress(0.4 * (1 - 0.7**depth), "lagged conditions"))
         self._count(search.counts)
         self.val_matrix = np.zeros((self.N, self.N, tau_max + 1))
         self.p_matrix = np.ones((self.N, self.N, tau_max + 1))
@@ -118,7 +118,7 @@ class FastPCMCI(PCMCI):  # type: ignore[misc]
         tests = LinkTests(self._covariance(tau_max), own, shifted, self.cond_ind_test.exact)
         values, p_found = np.zeros((self.N, self.N, tau_max + 1)), np.ones((self.N, self.N, tau_max + 1))
         for target in filter(self._asked, range(self.N)):
-            self._said(0.4 + 0.6 * target / self.N, "testing links")
+            self._report_progress(0.4 + 0.6 * target / self.N, "testing links")
             for (place, lag), mark in marks[target].items():
                 if mark in ("-->", "o-o"):
                     values[place, target, -lag], p_found[place, target, -lag] = 1.0, 0.0
@@ -177,7 +177,7 @@ class _Skeleton:
             waiting = self._waiting(neighbours, size)
             if not len(waiting):
                 break
-            self.engine._said(0.8 - 0.4 * 0.7**size, "testing links")
+            self.engine._report_progress(0.8 - 0.4 * 0.7**size, "testing links")
             # of a same-time pair the later half is only tried if the earlier half leaves the link
             late = (waiting[:, 2] == 0) & (waiting[:, 0] > waiting[:, 1])
             for half in (waiting[~late], waiting[late]):

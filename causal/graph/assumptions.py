@@ -21,7 +21,7 @@ def assumptions_of(search: Search, graph: CausalGraph) -> tuple[str, ...]:
     measure = "dependence" if search.test in _STATISTICS else "partial correlation"
     told = ["No unseen common cause: every cause of two series is itself among the series (causal sufficiency).",
             f"{_TESTS[search.test]} and the same over the whole span; no link means no {measure}.",
-            f"Links reach back at most {search.max_lag} steps of {graph.step}; each is significant at "
+            f"Links reach back at most {search.max_lag} steps of {graph.step}. Each is significant at "
             f"{search.alpha:g} ({search.test}){_corrected(search)}.", _caps(search)]
     if search.test in _STATISTICS:
         told.append(f"The strength of a link is {_STATISTICS[search.test]}, not a correlation.")
@@ -37,6 +37,6 @@ def _caps(search: Search) -> str:
     lagged = f"{search.lagged_conditions} lagged parents of each side"
     if search.method == "PCMCI+":
         return (f"Tests condition on at most {search.same_time_conditions} same-time series and "
-                f"{lagged}; directions are voted over subsets of at most "
+                f"{lagged}. Directions are voted over subsets of at most "
                 f"{search.majority_degree} same-time neighbours, with more by the plain collider rule.")
     return f"Tests condition on at most {lagged}."

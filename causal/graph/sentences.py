@@ -66,7 +66,7 @@ def sentence(link: Link, graph: CausalGraph) -> str:
     source = (" By the knowledge file." if link.known else "") + (f" [{link.note}]" if link.note else "")
     if not link.oriented:
         way = "together" if link.strength >= 0 else "in opposite directions"
-        return f"{cause} and {effect} move {way} {when}; which drives which is not known {evidence}{source}"
+        return f"{cause} and {effect} move {way} {when} {evidence} Which drives which is not known.{source}"
     verb = "raises" if link.strength >= 0 else "lowers"
     if link.cause == link.effect:
         verb = "is followed by higher" if link.strength >= 0 else "is followed by lower"

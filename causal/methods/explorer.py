@@ -72,7 +72,7 @@ class _Explorer(_Upstream):  # type: ignore[misc]
             self.marks[key] = link_assumptions, made  # held, so that no other object takes its id
         return {target: dict(links) for target, links in self.marks[key][1].items()}
 
-    def _said(self, share: float, words: str) -> None:
+    def _report_progress(self, share: float, words: str) -> None:
         self.progress(share, words)
 
     def _run_pc_stable_single(self, j: int, **options: Any) -> Any:

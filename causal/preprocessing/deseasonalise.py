@@ -125,7 +125,7 @@ def anomalies(values: np.ndarray, slots: np.ndarray, spacing: float) -> np.ndarr
     """
     apart = _parted(values, slots, spacing, swings=False)
     along = _parted(values, slots, spacing, swings=True)
-    return min((apart, along), key=_unlikeliness)[0]
+    return min((apart, along), key=_negative_log_likelihood)[0]
 
 
 def _parted(values: np.ndarray, slots: np.ndarray, spacing: float, swings: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +141,7 @@ def _parted(values: np.ndarray, slots: np.ndarray, spacing: float, swings: bool)
     return rest / spread, spread
 
 
-def _unlikeliness(parted: tuple[np.ndarray, np.ndarray]) -> float:
+def _negative_log_likelihood(parted: tuple[np.ndarray, np.ndarray]) -> float:
     """Negative log likelihood of a normal law a value, but for a constant."""
     rest, spread = parted
     seen = np.isfinite(rest)

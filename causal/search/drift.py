@@ -16,8 +16,8 @@ from terracast.causal.graph.changes import Key, LinkChange, changes_between, key
 from terracast.causal.graph.graph import CausalGraph, Link
 from terracast.causal.search.windows import WindowError, WindowGraph
 
-EVIDENCE = ("This is evidence, not certainty: other causes, other weather or another way of measuring can move a link "
-            "as well; a person who knows the place should look.")
+EVIDENCE = ("This is evidence, not certainty. Other causes, other weather or another way of measuring can move a link "
+            "as well. A person who knows the place should look.")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def graph_alarms(graphs: Sequence[WindowGraph], *, alpha: float = 0.05, draws: i
         places = [place for place, key in enumerate(keys) if _pair(key) == pair and p_values[place] <= alpha]
         best = max(places, key=lambda place: observed[place])
         split = int(shifts[:, best].argmax()) + edge
-        alarms += _told(graphs, [keys[place] for place in places], split, float(p_values[best]), strengths[:, best],
-                        keys[best])
+        alarms += _alarms_of_pair(graphs, [keys[place] for place in places], split, float(p_values[best]),
+                                  strengths[:, best], keys[best])
     return tuple(sorted(alarms, key=lambda one: (one.p_value, -one.change.strength)))
 
 
@@ -111,8 +111,8 @@ def _pair(key: Key) -> tuple[object, ...]:
     return tuple(sorted(key[:2]))
 
 
-def _told(graphs: Sequence[WindowGraph], moved: list[Key], split: int, p_value: float, strengths: np.ndarray,
-          best: Key) -> list[GraphAlarm]:
+def _alarms_of_pair(graphs: Sequence[WindowGraph], moved: list[Key], split: int, p_value: float, strengths: np.ndarray,
+                    best: Key) -> list[GraphAlarm]:
     """The changes of one pair at one split: those that a moved link has part in."""
     pair = _pair(best)
     before, after = (_typical(part, pair) for part in (graphs[:split], graphs[split:]))
@@ -130,7 +130,7 @@ def _told(graphs: Sequence[WindowGraph], moved: list[Key], split: int, p_value: 
 
 def _when(since: np.datetime64, p_value: float, windows: int) -> str:
     day = pd.Timestamp(since)
-    return (f"Since about {day.day} {day:%b %Y}, as the graphs of {windows} windows of time tell; a graph that "
+    return (f"Since about {day.day} {day:%b %Y}, as the graphs of {windows} windows of time tell. A graph that "
             f"does not change would show this in {100 * p_value:.1f} % of such looks.")
 
 

@@ -99,7 +99,7 @@ def api_pages() -> dict[str, str]:
         entries = [f"::: {package}\n    options:\n      show_root_heading: false\n      members: {whole}\n"]
         entries += [f"::: {package}.{path.stem}\n" for path in modules]
         pages[page] = f"{AFTER_GUIDES}# {package}\n\n" + "\n".join(entries)
-        rows.append(f"| [{package}]({posixpath.basename(page)}) | {said_of(folder / '__init__.py')} |")
+        rows.append(f"| [{package}]({posixpath.basename(page)}) | {summary_of(folder / '__init__.py')} |")
     head = "# API reference\n\nEach package has a page, made from its docstrings.\n\n| package | holds |\n|---|---|\n"
     return {"api/index.md": head + "\n".join(rows) + "\n", **pages}
 
@@ -123,7 +123,7 @@ def documented(path: Path) -> bool:
     return any(isinstance(one, ast.ClassDef | ast.FunctionDef) and not one.name.startswith("_") for one in tree.body)
 
 
-def said_of(path: Path) -> str:
+def summary_of(path: Path) -> str:
     """The first sentence of a module's docstring."""
     said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(said.split("\n\n")[0].split()).replace("|", "\\|").replace("``", "`")

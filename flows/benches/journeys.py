@@ -30,7 +30,7 @@ def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or 
     command = "terracast bench journeys " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     for name, value in (("only", only), ("training", training)):
         command += f" --{name} {value}" if value is not None else ""
-    answer = bench.answer(data, only, command, lambda row: note(f"{row['data']}: {_told(row)}"))
+    answer = bench.answer(data, only, command, lambda row: note(f"{row['data']}: {_row_sentence(row)}"))
     if json:
         print_json(answer)
         return
@@ -47,7 +47,7 @@ def _outcome(row: dict[str, Any]) -> str:
         one.partition(":")[0] for one in row["failed"].split("; ") if one.partition(":")[0] in VERBS)
 
 
-def _told(row: dict[str, Any]) -> str:
+def _row_sentence(row: dict[str, Any]) -> str:
     if row["left_out"]:
         return f"left out: {row['left_out']}"
     return f"failed: {row['failed']}" if row["failed"] else f"worked; watch: {row['said'].get('watch', '')}"

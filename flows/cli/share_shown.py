@@ -63,15 +63,15 @@ class Lines:
 
     def __init__(self, label: str, say: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._label, self._say, self._clock = label, say, clock
-        self._began = self._told = clock()
+        self._began = self._shown_at = clock()
         say(f"{label}: begins")
 
     def __call__(self, share: float, words: str) -> None:
         """Say the share where it is time to."""
         now = self._clock()
-        if now - self._told < EVERY or share >= 1:
+        if now - self._shown_at < EVERY or share >= 1:
             return
-        self._told = now
+        self._shown_at = now
         left = (now - self._began) * (1 - share) / share if share >= TELLING else None
         self._say(f"{self._label}: {100 * share:.0f} %, {words.partition(':')[0]}"
                   + ("" if left is None else f", about {_span(left)} left"))

@@ -65,12 +65,12 @@ def joined(told: Sequence[ExpertStatement], series: Sequence[Series] = ()) -> In
         for line, text in _lines(one.knowledge):
             statement = next((each for each in one.knowledge.statements if each.line == line), None)
             if statement is not None and one.name == KEPT:
-                if _said(statement) in later:
+                if _text_of(statement) in later:
                     continue
                 if series and not _speaks_of(statement, series):
-                    notes.append(f"Kept knowledge rests, for no such series is there now: {_said(statement)}.")
+                    notes.append(f"Kept knowledge rests, for no such series is there now: {_text_of(statement)}.")
                     continue
-            if (text if statement is None else _said(statement)) not in [_bare(each) for each in lines]:
+            if (text if statement is None else _text_of(statement)) not in [_bare(each) for each in lines]:
                 lines.append(text)
                 places.append(f"{one.name} line {line}")
     return InForce(Knowledge.parse("\n".join(lines)), tuple(places), tuple(notes))
@@ -96,7 +96,7 @@ def _bare(line: str) -> str:
     return line if line.startswith("#") else line.split("  #")[0]
 
 
-def _said(statement: Statement) -> str:
+def _text_of(statement: Statement) -> str:
     return _bare(str(statement))
 
 
@@ -106,7 +106,7 @@ def _taken_back(knowledge: Knowledge) -> list[str]:
     found = []
     for text in texts:
         try:
-            found += [_said(one) for one in Knowledge.parse(text).statements]
+            found += [_text_of(one) for one in Knowledge.parse(text).statements]
         except KnowledgeError:
             continue  # a comment that only looks like it
     return found

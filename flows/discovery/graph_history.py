@@ -57,9 +57,9 @@ class GraphHistory:
         if len(graphs) < LEAST:
             return GraphHistory(key, graphs, note=_too_short(length, step, len(graphs)))
         alarms = graph_alarms(graphs, alpha=ALPHA)
-        return GraphHistory(key, graphs, alarms, tuple(not self._told(one, 2 * length) for one in alarms))
+        return GraphHistory(key, graphs, alarms, tuple(not self._reported_before(one, 2 * length) for one in alarms))
 
-    def _told(self, alarm: GraphAlarm, near: np.timedelta64) -> bool:
+    def _reported_before(self, alarm: GraphAlarm, near: np.timedelta64) -> bool:
         return any(_pair(one) == _pair(alarm) and one.change.change_type == alarm.change.change_type
                    and abs(one.since - alarm.since) <= near for one in self.alarms)
 

@@ -56,7 +56,7 @@ def fan_words(fan: Fan, units: str, zone: str | None) -> str:
     seen = np.flatnonzero(np.isfinite(fan.observed))
     told = []
     if len(fan.valid_times):
-        told.append(f"forecast {_told(fan.quantiles[-1], units)} for {_when(fan.valid_times[-1], zone)}")
+        told.append(f"forecast {_in_words(fan.quantiles[-1], units)} for {_when(fan.valid_times[-1], zone)}")
     if len(seen):
         told.append(f"last observed {f'{number(fan.observed[seen[-1]])} {units}'.strip()} at "
                     f"{_when(fan.times[seen[-1]], zone)}")
@@ -157,12 +157,12 @@ def _band(scale: _Scale, times: np.ndarray, low: np.ndarray, high: np.ndarray, n
 def _pointed(scale: _Scale, fan: Fan, units: str, zone: str | None) -> list[str]:
     edges = scale.x(fan.valid_times)
     width = float(np.diff(edges).min()) if len(edges) > 1 else 12.0
-    return [element("rect", element("title", text=f"{_when(time, zone)}: {_told(levels, units)}"), class_="point",
+    return [element("rect", element("title", text=f"{_when(time, zone)}: {_in_words(levels, units)}"), class_="point",
                     x=float(x - width / 2), y=TOP, width=width, height=HEIGHT - TOP - BOTTOM)
             for time, x, levels in zip(fan.valid_times, edges, fan.quantiles, strict=True)]
 
 
-def _told(levels: np.ndarray, units: str) -> str:
+def _in_words(levels: np.ndarray, units: str) -> str:
     median = f"{number(levels[2])} {units}".strip()
     return f"{median} (80 %: {number(levels[0])} to {number(levels[-1])})"
 

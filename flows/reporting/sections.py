@@ -93,7 +93,7 @@ def facts_of(report: Report, nodes: pd.DataFrame) -> list[dict[str, str]]:
         error, reference = both["error"].mean(), both["reference_error"].mean()
         facts.append({"value": f"{number(error)} {units_in_words(report.units)}".strip(),
                       "name": "mean absolute error, last 28 days",
-                      "note": _beside(error, reference, report.reference)})
+                      "note": _compared_with(error, reference, report.reference)})
     if nodes["coverage"].notna().any():
         facts.append({"value": percent(nodes["coverage"].mean()),
                       "name": "of observations fell inside the interval",
@@ -134,7 +134,7 @@ def newest_of(report: Report) -> str:
     return f"The newest value is of {instant(source.newest)}: {old} old."
 
 
-def _beside(error: float, reference: float, name: str) -> str:
+def _compared_with(error: float, reference: float, name: str) -> str:
     """The error beside its reference, in words."""
     if not reference > 0:
         return f"{name}: {number(reference)}"

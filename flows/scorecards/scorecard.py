@@ -36,7 +36,7 @@ def scorecard(data: Annotated[list[Path] | None, typer.Option("--data", help="A 
     if json:
         print_json(answer)
         return
-    rows = [row | {name: _told(row, name) for name in ("seasonal_naive", "ridge")}
+    rows = [row | {name: _skill_text(row, name) for name in ("seasonal_naive", "ridge")}
             for row in answer["rows"] if row["part"] == "all"]
     print_rows(f"scorecard of {forecaster}: the share of the error saved, 90 % interval", rows, COLUMNS)
     say(f"page: {answer['page']}")
@@ -68,7 +68,7 @@ def measure(data: list[Path], forecaster: str, variables: int) -> dict[str, Any]
     return made
 
 
-def _told(row: Mapping[str, Any], reference: str) -> str | None:
+def _skill_text(row: Mapping[str, Any], reference: str) -> str | None:
     """The skill with its interval, in per cent."""
     figures = [row[name] for name in (f"skill_{reference}", f"{reference}_low", f"{reference}_high")]
     if None in figures:

@@ -33,13 +33,13 @@ def begun(workspace: Workspace, watched: ForecastTask, moment: Moment, tell: Tol
     def fit(panel: xr.Dataset, seed: int) -> Forecaster:
         number = next(numbers)
 
-        def told(share: float) -> None:
+        def report_progress(share: float) -> None:
             tell(FITTING * min((number + share) / FITS, 1.0), f"fit {number + 1} of {FITS}")
 
         if zero_shot:
             return workspace.fit(panel, seed)
-        told(0.0)
-        return workspace.fit(panel, seed, told)
+        report_progress(0.0)
+        return workspace.fit(panel, seed, report_progress)
 
     return begin(watched, moment, fit, seed=workspace.settings.base.seed, zero_shot=zero_shot,
                  progress=lambda share: tell(fitting + (1 - fitting) * share, "learning what is normal"))

@@ -64,7 +64,7 @@ def receipts(workspace: Workspace) -> list[str]:
     return [] if log is None else [one.sentence for one in log.attempts]
 
 
-def what_is_told(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
+def episodes_and_status(workspace: Workspace, held: HasState) -> tuple[dict[str, Episode], dict[str, str]]:
     """The episodes told of so far by their ids, under true stamps, and how context and intervals are lately."""
     told: dict[str, Episode] = loop_part(workspace, held, "episodes_by_id")
     monitor: Monitor = loop_part(workspace, held, "monitor")
@@ -79,20 +79,20 @@ def _refuse_other_format(workspace: Workspace, held: HasState) -> None:
                          remedy="begin service anew on all that is known: terracast retrain")
 
 
-def saved_beside(held: HasState, name: str) -> Mapping[str, Any] | None:
+def saved_part(held: HasState, name: str) -> Mapping[str, Any] | None:
     """What was saved beside a loop of this format, to restore; None where nothing was: service begins without it."""
     state = held.state(name)
     return None if state is None or state.pop("format", None) != FORMAT else state
 
 
-def save_beside(step: Transaction, name: str, what: Stateful) -> None:
-    """Write into the open transaction what ``saved_beside`` reads."""
+def save_part(step: Transaction, name: str, what: Stateful) -> None:
+    """Write into the open transaction what ``saved_part`` reads."""
     step.set_state(name, {"format": FORMAT, **what.state()})
 
 
 def save_loop(step: Transaction, loop: Loop) -> None:
     """Write the loop's state into the open transaction."""
-    save_beside(step, "loop", loop)
+    save_part(step, "loop", loop)
 
 
 def save_reference(step: Transaction, snapshot: str) -> None:

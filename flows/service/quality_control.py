@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from terracast.flows.service.loop_state import HasState, save_beside, saved_beside
+from terracast.flows.service.loop_state import HasState, save_part, saved_part
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.quality.known_flags import SET_ASIDE
@@ -20,13 +20,13 @@ STATE = "quality"
 
 def load_control(held: HasState) -> QualityControl:
     """Quality control as saved; a new one before the first service."""
-    state = saved_beside(held, STATE)
+    state = saved_part(held, STATE)
     return QualityControl() if state is None else QualityControl.restore(state)
 
 
 def save_control(step: Transaction, control: QualityControl) -> None:
     """Write it into the open transaction: only what is new takes room."""
-    save_beside(step, STATE, control)
+    save_part(step, STATE, control)
 
 
 def screened(workspace: Workspace, view: View, now: np.datetime64 | None = None,

@@ -66,7 +66,7 @@ def silent_nodes(step: Transaction, domain: str) -> frozenset[str]:
     return frozenset(told.get("nodes", ()))
 
 
-def any_told(step: Transaction) -> bool:
+def any_silent(step: Transaction) -> bool:
     """Whether anything that was told silent has not reported since."""
     return _differ({}, step.state(STATE) or {})
 
@@ -100,11 +100,11 @@ def _state(found: Sequence[SourceFreshness]) -> dict[str, object]:
 
 def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether other sources or nodes are silent than were told."""
-    def told(state: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+    def overdue(state: Mapping[str, Any]) -> set[tuple[str, str, str]]:
         whole = {(domain, "", one["whole"]) for domain, one in state.items() if one["whole"]}
         return whole | {(domain, node, since) for domain, one in state.items() for node, since in one["nodes"].items()}
 
-    return told(before) != told(after)
+    return overdue(before) != overdue(after)
 
 
 def _begun(found: Sequence[SourceFreshness], before: Mapping[str, Any], now: np.datetime64, loop: Loop,

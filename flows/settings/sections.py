@@ -108,9 +108,9 @@ class AdaptSettings(Frozen):
     """The policy in service, its fine-tune rung, and the ladder.
 
     ``rungs``: those that the policy ``ladder`` climbs, cheapest first whatever the order here (none named: those that
-    are usual for the model). Intervals are always on. ``budget``: of computing for any four weeks, as the ladder
-    reckons what a rung costs. ``covariates``: the policy ``mixture`` reads the drivers and the other variables of the
-    target's domain, too.
+    are usual for the model). One of your own is an entry point of the group ``terracast.rungs``, or ``module:Class``.
+    Intervals are always on. ``budget``: of computing for any four weeks, as the ladder reckons what a rung costs.
+    ``covariates``: the policy ``mixture`` reads the drivers and the other variables of the target's domain, too.
     """
 
     policy: str = "mixture"

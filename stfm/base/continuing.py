@@ -68,11 +68,11 @@ def continued(network: BaseNetwork, panel: xr.Dataset, request: Request, *, step
     if whole:
         chance = np.random.default_rng(seed)
 
-        def told(trained: BaseNetwork, step: int) -> torch.Tensor:
+        def step_loss(trained: BaseNetwork, step: int) -> torch.Tensor:
             taught = _lesson(scene, chance.choice(past, min(share, len(past))), patches, request.horizon, chance)
             return loss(trained(taught.batch), taught)
 
-        learned = _course(network, told, steps, "whole")
+        learned = _course(network, step_loss, steps, "whole")
         far = _chosen([_losses(network, learned, exam)])
     else:
         lessons = training_windows(_spread(past, LOOKED_AT), 0.1, 0.5)
@@ -154,7 +154,7 @@ def _trained_heads(network: BaseNetwork, lessons: _TrainingBatch, steps: int, se
     return _course(network, lambda trained, step: lessons.loss(trained, int(order[step - 1])), steps, "heads")
 
 
-def _course(network: BaseNetwork, told: Callable[[BaseNetwork, int], torch.Tensor], steps: int,
+def _course(network: BaseNetwork, step_loss: Callable[[BaseNetwork, int], torch.Tensor], steps: int,
             part: str) -> BaseNetwork:
     """A copy after ``steps``: the mean of the weights over the second half."""
     learner = copy.deepcopy(network).train()
@@ -165,7 +165,7 @@ def _course(network: BaseNetwork, told: Callable[[BaseNetwork, int], torch.Tenso
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = RATES[part] * min(1.0, step / 20)
-        found = told(learner, step)
+        found = step_loss(learner, step)
         optimiser.zero_grad()
         found.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -206,8 +206,8 @@ def _rows(scene: PanelTensors, horizon: int) -> np.ndarray:
     rows = np.arange(min(PATCH, scene.target.shape[1] // 4), scene.target.shape[1] - horizon)
     rows = rows[(known[rows] > 0) & (known[rows + horizon] > known[rows])] if len(rows) else rows
     if not len(rows):
-        raise ForecastError("no window to train on", where="panel given to the base model",
-                            expected=f"known values before and after some issue time, horizon {horizon}",
+        raise ForecastError("no window to train on", where="panel to train on",
+                            expected=f"values before and after an issue time, horizon {horizon} steps",
                             remedy="give a longer panel")
     return rows
 

@@ -16,7 +16,7 @@ import xarray as xr
 
 from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
-from terracast.stfm.base.network import BaseNetwork, ForecastOutput, Size
+from terracast.stfm.base.network import BaseNetwork, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
@@ -138,7 +138,8 @@ class Base:
         scene = panel_tensors(panel, name, step, until=issue_time, ahead=PATCH)
         row = scene.target.shape[1] - 1 - PATCH
         _check_known(scene, row, name)
-        states = self._answer([cut(scene, row, PATCH)]).states[0]
+        with torch.inference_mode():
+            states = self._network(collated([cut(scene, row, PATCH)])).states[0]
         return np.concatenate([states[:, :-1].mean(1).numpy(), states[:, -1].numpy()], axis=1)
 
     def continue_on(self, panel: xr.Dataset, request: Request, *, steps: int = 200, seed: int = 0,
@@ -169,10 +170,6 @@ class Base:
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
         return cls(network, cast(Mapping[str, object], config.get("lineage", {})))
 
-    def _answer(self, windows: list[Window]) -> ForecastOutput:
-        with torch.inference_mode():
-            return self._network(collated(windows))
-
     def _values(self, windows: list[Window], scene: PanelTensors, request: Request) -> list[np.ndarray]:
         """Quantiles (lead, node, quantile) in the panel's units, one array per window."""
         batch = collated(windows)
@@ -180,17 +177,8 @@ class Base:
             answer = self._network(batch)
         found = []
         for place, window in enumerate(windows):
-            if scene.counts:
-                centre, width = (torch.from_numpy(part) for part in (window.centre, window.width))
-                told = counts.parameters(answer.counts[place], batch.readings[place], centre, width)
-                mean, dispersion, zeros = (part[:, :request.horizon].numpy() for part in told)
-                values = counts.quantiles(mean, dispersion, zeros, QUANTILES)
-            else:
-                z = answer.quantiles[place, :, :request.horizon].numpy()
-                values = window.centre[:, None, None] + window.width[:, None, None] * z.astype("float64")
-                values = values.clip(window.floor[:, None, None], window.ceiling[:, None, None])
-                still = (window.centre[:, None] - values[..., MIDDLE]) * window.constant[:, None]
-                values = values + still[..., None]  # what never moved stays, with a width: it may be stuck
+            values = _quantiles_of_counts(window, answer.counts[place], batch.readings[place], request.horizon) \
+                if scene.counts else _quantiles(window, answer.quantiles[place], request.horizon)
             found.append(at_quantiles(values.transpose(1, 0, 2), QUANTILES, request.quantiles))
         return found
 
@@ -199,6 +187,23 @@ class Base:
             raise ForecastError(f"horizon is {request.horizon} steps", where=request.target,
                                 expected=f"1 to {LONGEST}", remedy="ask for fewer steps, or aggregate to a longer step")
         check_quantiles(request.quantiles, QUANTILES, request.target, "ask for quantiles in this range")
+
+
+def _quantiles(window: Window, answer: torch.Tensor, horizon: int) -> np.ndarray:
+    """Quantiles (node, lead, quantile) in the panel's units of the network's ``answer`` in the window's."""
+    z = answer[:, :horizon].numpy()
+    values = window.centre[:, None, None] + window.width[:, None, None] * z.astype("float64")
+    values = values.clip(window.floor[:, None, None], window.ceiling[:, None, None])
+    still = (window.centre[:, None] - values[..., MIDDLE]) * window.constant[:, None]
+    return np.asarray(values + still[..., None])  # what never moved stays, with a width: it may be stuck
+
+
+def _quantiles_of_counts(window: Window, answer: torch.Tensor, readings: torch.Tensor, horizon: int) -> np.ndarray:
+    """Whole-number quantiles (node, lead, quantile) of the negative binomial law that ``answer`` stands for."""
+    centre, width = (torch.from_numpy(part) for part in (window.centre, window.width))
+    parameters = counts.parameters(answer, readings, centre, width)
+    mean, dispersion, zeros = (part[:, :horizon].numpy() for part in parameters)
+    return counts.quantiles(mean, dispersion, zeros, QUANTILES)
 
 
 def _reached(stamps: np.ndarray, issue_time: np.datetime64, step: np.timedelta64) -> np.datetime64:

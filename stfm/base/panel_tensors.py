@@ -143,8 +143,8 @@ def _slots(stamps: np.ndarray, first: np.datetime64, step: np.timedelta64, targe
     off = since % int(step.astype("int64")) != 0
     if off.any():
         raise ForecastError(f"stamp {np.datetime_as_string(stamps[off][0], 's')} is off the clock", where=target,
-                            expected=f"stamps a whole number of steps of {step} from the issue time",
-                            remedy="align the panel (terracast.streams.alignment), or ask at a time of its clock")
+                            expected=f"stamps whole steps of {step} from the issue time",
+                            remedy="align it, or ask at its stamps")
     if len(np.unique(slots)) != len(slots):
         raise ForecastError("a stamp is doubled", where=target, expected="one row a stamp",
                             remedy="keep one row per stamp")

@@ -122,6 +122,6 @@ class Scales:
                 known[index] = ENOUGH
         if not np.isfinite(found.centre).any():
             raise ForecastError("no node of the context is known", where=f"{target} at {nodes[0]}",
-                                expected="history in the context, or nodes seen in training",
-                                remedy="wait for first values or leave the nodes out")
+                                expected="history, or nodes seen in training",
+                                remedy="wait for values, or leave nodes out")
         return completed(found, known, self.typical)

@@ -118,4 +118,4 @@ def _check_links(links: Sequence[TrueLink]) -> None:
         if (link.cause, link.effect) not in possible or link.lag < 0:
             raise CityError(f"link {link.cause} -> {link.effect} at lag {link.lag}", where="simulated city",
                             expected="a pair of series from terracast.streams.city.LINKS and lag >= 0",
-                            remedy="change lags and strengths of LINKS, or leave links out")
+                            remedy="change those of LINKS")

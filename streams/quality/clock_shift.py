@@ -54,13 +54,14 @@ def clock_shift(sights: Mapping[str, CheckContext], together: np.ndarray) -> dic
         with np.errstate(invalid="ignore"):
             station = all_mean > np.maximum(together[at], some.settings.clock_evidence)
         for name, sight in sights.items():
-            mask = _told(sight, cells[name], sight.known.clock[at], station, window)
+            mask = _shift_mask(sight, cells[name], sight.known.clock[at], station, window)
             if mask.any():
                 found[name] = _joined(found[name], mask, onset(cells[name], mask, 2 * window), sight.present)
     return found
 
 
-def _told(sight: CheckContext, cell: np.ndarray, limit: np.ndarray, station: np.ndarray, window: int) -> np.ndarray:
+def _shift_mask(sight: CheckContext, cell: np.ndarray, limit: np.ndarray, station: np.ndarray,
+                window: int) -> np.ndarray:
     mean = trailing_mean(cell, window, window // 2, sight.first)
     recent = trailing_mean(cell, max(6, window // RECENT_SHARE), 1, sight.first)
     with np.errstate(invalid="ignore"):

@@ -53,7 +53,7 @@ def record(step: Transaction, domain: str, flagged: Flagged, now: np.datetime64)
     if len(held):  # an entry that says what is already known must not be written again
         held = held.sort_values(ALONG, kind="stable").drop_duplicates(["time", "node", "variable"], keep="last")
     before = held.set_index(["time", "node", "variable"])["value"]
-    wanted = pd.concat([_told(flagged.hindsight()), _earlier(flagged, before), _gone(flagged.hindsight(), held)])
+    wanted = pd.concat([_flag_rows(flagged.hindsight()), _earlier(flagged, before), _gone(flagged.hindsight(), held)])
     index = pd.MultiIndex.from_frame(wanted[["time", "node", "variable"]])
     known = before.reindex(index).fillna(0).to_numpy().astype(np.int64)
     wanted = wanted[wanted["value"].to_numpy().astype(np.int64) != known]
@@ -90,7 +90,7 @@ def _entries(view: View, domain: str, since: np.datetime64) -> pd.DataFrame:
                          ALONG: ledger[ALONG].values})
 
 
-def _told(flags: xr.Dataset) -> pd.DataFrame:
+def _flag_rows(flags: xr.Dataset) -> pd.DataFrame:
     """Cells with a flag, as a table."""
     tables = []
     for name, one in flags.data_vars.items():

@@ -47,7 +47,7 @@ class Texts:
         codes, words = pd.factorize(np.array([str(word).strip() for word in self.words], dtype=object))
         return Texts(words, codes[self.codes])
 
-    def beside(self, other: Texts) -> Texts:
+    def joined_with(self, other: Texts) -> Texts:
         """Both texts of each row as one, with a space between."""
         pairs, found = pd.factorize(self.codes.astype(np.int64) * len(other.words) + other.codes)
         words = [f"{self.words[pair // len(other.words)]} {other.words[pair % len(other.words)]}" for pair in found]
@@ -115,7 +115,7 @@ class Table:
         found = [self._texts(name) for name in names]
         joined = found[0]
         for other in found[1:]:
-            joined = joined.beside(other)
+            joined = joined.joined_with(other)
         return joined
 
     def _texts(self, name: str) -> Texts:
@@ -170,7 +170,7 @@ class Table:
         wrong = np.isnat(stamps) & said
         if wrong.sum() > CONTRADICTORY * self.size:
             row, form = int(np.flatnonzero(wrong)[0]), self.wanted.time_format or "2020-01-31T12:00 (ISO 8601)"
-            raise self.wanted.refusal(f"{' '.join(names)} is {self._said(names, row)!r}", row=self.line(row),
+            raise self.wanted.refusal(f"{' '.join(names)} is {self._stamp_text(names, row)!r}", row=self.line(row),
                                       expected=f"a stamp as {form}",
                                       remedy="give time_format, e.g. --time-format '%d/%m/%Y %H:%M'")
         none = np.isnat(stamps)
@@ -179,7 +179,7 @@ class Table:
                                       expected="a stamp on every row", remedy="drop the rows without one")
         return np.asarray(stamps), none
 
-    def _said(self, names: tuple[str, ...], row: int) -> str:
+    def _stamp_text(self, names: tuple[str, ...], row: int) -> str:
         texts = self.texts(*names)
         return str(texts.words[texts.codes[row]])
 

@@ -142,7 +142,7 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
                 one for one in values if one != name], absent)):
             continue
         flags.append(name)
-        texts = [str(word) for word in column.texts.words[column.said]]
+        texts = [str(word) for word in column.texts.words[column.present]]
         if name in given:
             continue
         mine = max((one for one in values if name.startswith(one) and one != name), key=len, default="")
@@ -157,10 +157,10 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
             found.doubt(f"rows with {told} are no observations", f"--valid '{name}={','.join(good)}'")
             continue
         shown = ", ".join(f"{text} ({count})" for text, count in sorted(
-            zip(texts, column.counts[column.said].tolist(), strict=True), key=lambda one: -one[1])[:4])
+            zip(texts, column.counts[column.present].tolist(), strict=True), key=lambda one: -one[1])[:4])
         found.leave(name, f"a flag ({shown})")
         if len(texts) > 1:
-            usual = texts[int(np.argmax(column.counts[column.said]))]
+            usual = texts[int(np.argmax(column.counts[column.present]))]
             found.doubt(f"{name} is a flag ({shown}); it is not honoured", f"--valid '{name}={usual}'")
     return flags
 

@@ -36,15 +36,15 @@ class ColumnProfile:
         return np.bincount(self.texts.codes, minlength=len(self.texts.words))
 
     @cached_property
-    def said(self) -> np.ndarray:
+    def present(self) -> np.ndarray:
         """Which distinct texts say anything."""
         return np.array([word.lower() not in MISSING for word in self.texts.words], dtype=bool)
 
     @cached_property
     def numeric(self) -> bool:
         """Whether most of what it says are numbers."""
-        told = self.counts[self.said].sum()
-        return bool(told) and self.counts[self.said & ~np.isnan(self.numbers)].sum() > NUMBERS * told
+        told = self.counts[self.present].sum()
+        return bool(told) and self.counts[self.present & ~np.isnan(self.numbers)].sum() > NUMBERS * told
 
     @cached_property
     def whole(self) -> bool:
@@ -55,12 +55,12 @@ class ColumnProfile:
     @cached_property
     def empty(self) -> bool:
         """Whether it says nothing."""
-        return not self.said.any()
+        return not self.present.any()
 
     @property
     def distinct(self) -> int:
         """How many different things it says."""
-        return int(self.said.sum())
+        return int(self.present.sum())
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class ColumnProfile:
 
     def odd(self) -> dict[str, int]:
         """Texts among numbers that are none, and how often each comes."""
-        wrong = self.said & np.isnan(self.numbers)
+        wrong = self.present & np.isnan(self.numbers)
         return {str(word): int(count) for word, count in zip(self.texts.words[wrong], self.counts[wrong], strict=True)}
 
 

@@ -150,7 +150,7 @@ def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | 
 
 def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
     for name, column in inner.items():
-        texts = [str(word) for word in column.texts.words[column.said]]
+        texts = [str(word) for word in column.texts.words[column.present]]
         if not column.numeric and len(texts) <= MOST_PARAMETERS and (set(column.words) & UNITS) \
                 and sum(map(is_unit, texts)) >= 0.5 * len(texts):
             return name
@@ -161,7 +161,7 @@ def _pairs(one: np.ndarray, column: ColumnProfile) -> np.ndarray:
     return pd.factorize(one.astype(np.int64) * len(column.texts.words) + column.texts.codes)[0]
 
 
-def _told_apart(key: np.ndarray, *columns: ColumnProfile) -> float:
+def _distinct_share(key: np.ndarray, *columns: ColumnProfile) -> float:
     """The share of rows that a key and columns tell apart."""
     for column in columns:
         key = _pairs(key, column)
@@ -178,7 +178,7 @@ def _may_name(column: ColumnProfile, rows: int) -> bool:
         return False
     if set(column.words) & (PLACES | {"nr", "no", "num", "number", "nummer"}):
         return True
-    counts = column.counts[column.said]
+    counts = column.counts[column.present]
     return bool(counts.std() < 0.3 * counts.mean() and counts.min() > 2)
 
 
@@ -188,7 +188,7 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
     rows = len(key)
     able = {name: column for name, column in inner.items() if _may_name(column, rows)}
     stamps = len(np.unique(key))
-    shares = {name: _told_apart(key, column) for name, column in able.items()
+    shares = {name: _distinct_share(key, column) for name, column in able.items()
               if _is_place(column) or rows > DENSE * stamps * column.distinct}
     best = max(shares.values(), default=0.0)
     if best >= UNIQUE - 0.02:
@@ -197,14 +197,14 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
         equal = [name for name in equal if able[name].distinct <= fewest * (1 if coarse else 1.5)]
         return (max(equal, key=lambda name: _place_liking(able[name])),)
     single = _one_station(inner)
-    if _told_apart(key) >= UNIQUE and single:
+    if _distinct_share(key) >= UNIQUE and single:
         return single
-    if _told_apart(key) >= UNIQUE:
+    if _distinct_share(key) >= UNIQUE:
         return ()
     for one, other in itertools.combinations(sorted(shares, key=lambda name: -_place_liking(able[name]))[:10], 2):
-        if _told_apart(key, able[one], able[other]) >= UNIQUE:
+        if _distinct_share(key, able[one], able[other]) >= UNIQUE:
             return (one, other)
-    if None not in places and _told_apart(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
+    if None not in places and _distinct_share(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
         return (str(places[0]), str(places[1]))
     return ()
 
@@ -268,15 +268,15 @@ def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.n
     if units is not None and inner[units].distinct > 1:
         for name in able:
             pairs = _pairs(inner[name].texts.codes, inner[units])
-            if len(np.unique(pairs)) == inner[name].distinct and _told_apart(time, inner[name]) < UNIQUE:
+            if len(np.unique(pairs)) == inner[name].distinct and _distinct_share(time, inner[name]) < UNIQUE:
                 return name, value
     if not set(inner[value].words) & VALUES:
         return None, None
-    singles = {name: _told_apart(time, inner[name]) for name in able}
+    singles = {name: _distinct_share(time, inner[name]) for name in able}
     if max(singles.values(), default=0.0) >= UNIQUE:
         return None, None
     for one, other in itertools.combinations(able, 2):
-        if _told_apart(time, inner[one], inner[other]) >= UNIQUE:
+        if _distinct_share(time, inner[one], inner[other]) >= UNIQUE:
             scales = {name: _scales(inner[name], inner[value]) for name in (one, other)}
             best = max(scales, key=lambda name: scales[name])
             if scales[best] > 0.3 and not set(inner[best].words) & PLACES:
@@ -305,7 +305,7 @@ def _scales(names: ColumnProfile, values: ColumnProfile) -> float:
 
 def _tell_parameter(shape: TableShape, columns: Mapping[str, ColumnProfile], found: Findings) -> None:
     column = columns[str(shape.variable)]
-    some = ", ".join(str(word) for word in column.texts.words[column.said][:4])
+    some = ", ".join(str(word) for word in column.texts.words[column.present][:4])
     found.find("variable", shape.variable, f"it names what is measured: {some}")
     found.find("value", shape.value, "it holds the values")
 

@@ -43,10 +43,9 @@ def find_table(path: Path, found: Findings) -> None:
     columns = profiles_of(table, _wanted(path, found))
     axis = time_axis(columns, found) or _counted(table, found)
     if axis is None:
-        raise wanted.refusal("no time column", expected="a column whose values are stamps; there are "
+        raise wanted.refusal("no time column", expected="a column of stamps; there are "
                              + ", ".join(list(columns)[:8]),
-                             remedy="name it (--time NAME), or say when the first row is and how far apart rows are "
-                                    "(--start 2020-01-01 --step 1h)")
+                             remedy="name it (--time NAME), or give --start 2020-01-01 --step 1h")
     aside = {*axis.names, *axis.also}
     values = [name for name, column in columns.items() if column.numeric and name not in aside]
     flags = find_flags(columns, [name for name in columns if name not in aside], values,
@@ -152,7 +151,7 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
 def _units_of_column(columns: Mapping[str, ColumnProfile], shape: TableShape, names: list[str]) -> dict[str, str]:
     column = columns[str(shape.units)]
     if shape.variable is None:
-        words = [str(word) for word in column.texts.words[column.said]]
+        words = [str(word) for word in column.texts.words[column.present]]
         return {name: plain(words[0]) for name in names} if len(words) == 1 else {}
     variables, found = columns[shape.variable].texts, {}
     for code, name in enumerate(variables.words):

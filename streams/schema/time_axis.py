@@ -55,17 +55,17 @@ def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampForma
             found[name] = StampFormat(None, 1.0, parse(column.texts.words, None))
             continue
         hinted = bool(_TIME & set(column.words)) or any(part in name.lower() for part in IN_NAMES)
-        texts = column.texts.words[column.said]
+        texts = column.texts.words[column.present]
         if column.numeric and not _may_be_digits(column, texts, hinted):
             continue
-        form = format_of(texts, column.counts[column.said])
+        form = format_of(texts, column.counts[column.present])
         if form is None and column.numeric and hinted and column.distinct > 2:
             known = column.numbers[~np.isnan(column.numbers)]
             if known.min() > 20_000 and known.max() < 80_000:
                 form = StampFormat("excel", 1.0, parse(texts, "excel"))
         if form is not None and (column.distinct > 1 or len(column.texts) == 1):
             stamps = np.full(len(column.texts.words), np.datetime64("NaT", "ns"))
-            stamps[column.said] = form.stamps
+            stamps[column.present] = form.stamps
             found[name] = StampFormat(form.form, form.share, stamps, form.other)
     return found
 
@@ -130,13 +130,13 @@ def _epidemiological(column: ColumnProfile, form: StampFormat) -> StampFormat:
         return form
     other = form.form.replace("%G", "%Y")
     stamps = parse(column.texts.words, other)
-    return form if np.isnat(stamps[column.said]).any() else StampFormat(other, form.share, stamps)
+    return form if np.isnat(stamps[column.present]).any() else StampFormat(other, form.share, stamps)
 
 
 def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
     """Stamps beside a column of time zones, such as EST and EDT; a zone such as Europe/Berlin is taken as it is."""
     for other, column in columns.items():
-        texts = [str(word) for word in column.texts.words[column.said]]
+        texts = [str(word) for word in column.texts.words[column.present]]
         if other == name or column.numeric or not texts or len(texts) > 6:
             continue
         if all(re.fullmatch(r"[A-Z][A-Za-z]+/[A-Za-z_/]+", text) for text in texts) and len(texts) == 1:
@@ -145,9 +145,9 @@ def _with_zone(name: str, form: StampFormat, columns: Mapping[str, ColumnProfile
             return None
         if not all(text.upper() in ZONES for text in texts) or form.says_offset or "time" in found.given:
             continue
-        example = str(columns[name].texts.words[np.flatnonzero(columns[name].said)[0]])
+        example = str(columns[name].texts.words[np.flatnonzero(columns[name].present)[0]])
         written = form.form or ("%Y-%m-%dT%H:%M[:%S[.%f]]" if "T" in example else "%Y-%m-%d[ %H:%M[:%S[.%f]]]")
-        joined = columns[name].texts.beside(column.texts)
+        joined = columns[name].texts.joined_with(column.texts)
         stamps = parse(joined.words, f"{found.options.get('time_format') or written} %Z")
         if np.isnat(stamps).mean() > 0.03:
             continue
@@ -167,7 +167,7 @@ def _tell_form(name: str, column: ColumnProfile, form: StampFormat, found: Findi
     """The format as an option, and the doubt where day and month could change places."""
     if form.other and "time_format" not in found.given:
         first, second = _both_orders(column, form)
-        example = str(column.texts.words[np.flatnonzero(column.said)[0]])
+        example = str(column.texts.words[np.flatnonzero(column.present)[0]])
         readings = (f"{name} {example!r} is either {_shown(example, first)} ({first}) or {_shown(example, second)} "
                     f"({second}): every stamp is a date both ways")
         dotted = re.match(r"%d\. ?%m", str(form.form)) is not None
@@ -195,7 +195,7 @@ def _both_orders(column: ColumnProfile, form: StampFormat) -> tuple[str, str]:
     """The two formats, the one that makes the more even gaps first."""
     gaps = {}
     for one in (str(form.form), form.other):
-        stamps = np.unique(parse(column.texts.words[column.said], one))
+        stamps = np.unique(parse(column.texts.words[column.present], one))
         steps = np.diff(stamps).astype(np.int64)
         gaps[one] = float(np.mean(steps == np.median(steps))) if len(steps) else 0.0
     first, second = sorted(gaps, key=lambda one: -gaps[one])
@@ -216,13 +216,13 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
     for name, column in columns.items():
         if name == date or column.empty:
             continue
-        texts = [str(word) for word in column.texts.words[column.said]]
+        texts = [str(word) for word in column.texts.words[column.present]]
         hour = _hour_format(column, texts)
         if hour is None or column.distinct < 2:
             continue
         written = form.form or "%Y-%m-%d"
         found.find("time", [date, name], "one holds the date, the other the time of day")
-        joined = columns[date].texts.beside(column.texts)
+        joined = columns[date].texts.joined_with(column.texts)
         stamps = parse(joined.words, f"{written} {hour}")
         if np.isnat(stamps).mean() > 0.1:
             found.options.pop("time")
@@ -254,7 +254,7 @@ def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
         return "%H:%M*" if ":" in str(parted[0] and parted[0][1]) else "%H*"
     if not column.whole:
         return None
-    known = column.numbers[column.said]
+    known = column.numbers[column.present]
     low, high = float(np.nanmin(known)), float(np.nanmax(known))
     named = bool(set(column.words) & PARTS["hour"])
     if low >= 0 and high <= 24 and (named or len(set(known.tolist())) == 24):
@@ -272,7 +272,7 @@ def _of_format(columns: Mapping[str, ColumnProfile], form: str, found: Findings)
     for chosen in [*((name,) for name in names), *pairs]:
         texts = columns[chosen[0]].texts
         for name in chosen[1:]:
-            texts = texts.beside(columns[name].texts)
+            texts = texts.joined_with(columns[name].texts)
         some = texts.words[: 50]
         if not len(some) or np.isnat(parse(some, form)).mean() > 0.1:
             continue
@@ -288,7 +288,7 @@ def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: 
     """The columns that were named."""
     joined = columns[names[0]].texts
     for name in names[1:]:
-        joined = joined.beside(columns[name].texts)
+        joined = joined.joined_with(columns[name].texts)
     form = found.given.get("time_format")
     if form is not None:
         stamps = parse(joined.words, form)
@@ -297,11 +297,11 @@ def _given(columns: Mapping[str, ColumnProfile], names: tuple[str, ...], found: 
         column = columns[names[0]]
         if column.is_stamp:
             return TableTime(names, parse(column.texts.words, None)[column.texts.codes], False, True)
-        one = format_of(column.texts.words[column.said], column.counts[column.said])
+        one = format_of(column.texts.words[column.present], column.counts[column.present])
         if one is None:
             return None
         stamps = np.full(len(column.texts.words), np.datetime64("NaT", "ns"))
-        stamps[column.said] = one.stamps
+        stamps[column.present] = one.stamps
         return _one_column(names[0], {names[0]: StampFormat(one.form, one.share, stamps, one.other)}, columns, found)
     if len(names) == 2:
         one = format_of(columns[names[0]].texts.words, columns[names[0]].counts)

@@ -53,11 +53,11 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
             own = set(column.words) | {name.strip().lower()}
             if name in held.values() or not own & called:
                 continue
-            known = column.numbers[column.said]
+            known = column.numbers[column.present]
             fits = column.whole and len(known) and np.nanmin(known) >= low and np.nanmax(known) <= high
             named_month = part == "month" and not column.numeric and format_of(
-                np.array([f"{text} 2000" for text in column.texts.words[column.said]], dtype=object),
-                column.counts[column.said]) is not None
+                np.array([f"{text} 2000" for text in column.texts.words[column.present]], dtype=object),
+                column.counts[column.present]) is not None
             if fits or named_month:
                 held[part] = name
                 break
@@ -67,7 +67,7 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         names = tuple(held[part] for part in order)
         joined = columns[names[0]].texts
         for name in names[1:]:
-            joined = joined.beside(columns[name].texts)
+            joined = joined.joined_with(columns[name].texts)
         signs = [SIGNS[part] if not (part == "month" and not columns[held[part]].numeric) else "%b" for part in order]
         form = " ".join(signs)
         if "week" in order:
@@ -119,7 +119,7 @@ def untitled(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime
     names = list(columns)[:3]
     if len(names) < 3 or not all(columns[name].whole and not columns[name].empty for name in names):
         return None
-    joined = columns[names[0]].texts.beside(columns[names[1]].texts).beside(columns[names[2]].texts)
+    joined = columns[names[0]].texts.joined_with(columns[names[1]].texts).joined_with(columns[names[2]].texts)
     for form in ("%Y %m %d", "%y %m %d", "%d %m %Y", "%m %d %Y"):
         stamps = parse(joined.words, form)
         if np.isnat(stamps).any():

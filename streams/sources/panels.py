@@ -45,7 +45,7 @@ def arranged(reports: Iterable[RowReport], terms: Terms) -> Arranged:
             told[-1] = _merged(told[-1], report)
         elif told and terms.stamps != "exact":
             replaced += 1
-            told[-1] = report._replace(values={**told[-1].values, **_said(report)})
+            told[-1] = report._replace(values={**told[-1].values, **_observed(report)})
         else:
             told.append(report)
     panels = []
@@ -55,7 +55,7 @@ def arranged(reports: Iterable[RowReport], terms: Terms) -> Arranged:
     return Arranged(panels, {REPLACED: replaced} if replaced else {}, repeated)
 
 
-def _said(report: RowReport) -> dict[str, float]:
+def _observed(report: RowReport) -> dict[str, float]:
     return {name: value for name, value in report.values.items() if not math.isnan(value)}
 
 
@@ -66,7 +66,7 @@ def _agree(one: RowReport, other: RowReport) -> bool:
 
 def _merged(one: RowReport, other: RowReport) -> RowReport:
     lat, lon = (one.lat, one.lon) if not math.isnan(one.lat) else (other.lat, other.lon)
-    return one._replace(values={**other.values, **one.values, **_said(other)}, lat=lat, lon=lon)
+    return one._replace(values={**other.values, **one.values, **_observed(other)}, lat=lat, lon=lon)
 
 
 def _pieces(reports: Sequence[RowReport], step: int) -> Iterator[list[RowReport]]:

@@ -170,9 +170,9 @@ class SqlSource:
             words = words.replace(secret, "***")
         missing = isinstance(failed, ImportError | sql.exc.NoSuchModuleError)
         return SourceError(f"the database cannot be read ({words[:200]})", where=self._where,
-                           expected="a database, its driver, and a table that may be read",
+                           expected="a database and table to read",
                            remedy=f"install the driver of {self._url.drivername}" if missing
-                           else "check address, rights and names; the next look tries again")
+                           else "check address and rights; the next look tries again")
 
 
 def _resolved(url: str, name: str) -> sql.URL:

@@ -46,7 +46,7 @@ def reading(where: str, part: str) -> Iterator[None]:
     except Exception as failed:  # damage shows as any error of icechunk, zarr, numpy or a codec
         raise StoreError(f"{part} cannot be read ({first_line(failed)})", where=where,
                          expected="a store that can be reached and is sound",
-                         remedy="say what is damaged: terracast store check; then restore the folder from a backup"
+                         remedy="look: terracast store check; then restore a backup"
                          ) from without_secrets(failed)
 
 

@@ -65,7 +65,7 @@ class Packs:
             if data[:8] != MAGIC:
                 raise StoreError("a piece of a saved state is missing", where=f"{self.where}/{number}",
                                  expected=f"bytes that begin with {MAGIC.decode()}",
-                                 remedy="go back to an earlier snapshot, or restore the folder from a backup")
+                                 remedy="restore an earlier snapshot or a backup")
             self._read[number] = data
         return self._read[number]
 

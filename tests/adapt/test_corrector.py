@@ -39,7 +39,7 @@ def test_first_solution_is_weighted_ridge_in_closed_form() -> None:
     rows = np.concatenate([root * x, np.sqrt(pull) * np.eye(width)])
     solved = np.linalg.lstsq(rows, np.concatenate([root * y, np.zeros((width, 3))]), rcond=None)[0]
     read, middle, _ = _issues(1, seed=9)[0]
-    np.testing.assert_allclose(corrector.said(read, middle), middle + (read @ solved).T, atol=1e-6)
+    np.testing.assert_allclose(corrector.predict(read, middle), middle + (read @ solved).T, atol=1e-6)
 
 
 def test_missing_labels_teach_nothing_and_a_restart_goes_on_to_the_bit(
@@ -58,7 +58,7 @@ def test_missing_labels_teach_nothing_and_a_restart_goes_on_to_the_bit(
         if number == 13:
             one = NetworkResidual.restore(one.state())
     same_trees(one.state(), two.state())
-    assert np.abs(one.said(read, middle) - middle).max() > 0
+    assert np.abs(one.predict(read, middle) - middle).max() > 0
 
 
 def test_a_shift_of_the_whole_network_is_caught_up_with_sooner_together() -> None:

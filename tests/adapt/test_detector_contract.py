@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.detection.conformance import DetectorConformance
 from terracast.adapt.monitoring.detection.detector import (
@@ -21,6 +20,7 @@ from terracast.adapt.monitoring.detection.detector import (
 )
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor
+from terracast.benchmarks.drift.bulk_replay import bulk_replay
 
 pytestmark = pytest.mark.integration
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terracast.adapt.data_faults.silence import ReportWatch
-from terracast.adapt.monitoring.bulk_replay import bulk_replay
 from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor, MonitorError
 from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
+from terracast.benchmarks.drift.bulk_replay import bulk_replay
 from terracast.stats.block_bootstrap import circular_block_rows
 
 pytestmark = pytest.mark.integration

@@ -68,7 +68,7 @@ def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
         found = adversary(values)
         found.backward()
         losses.append(float(found.detach()))
-    assert np.mean(losses[-5:]) < 0.7 * losses[0] and adversary.told > 0.7
+    assert np.mean(losses[-5:]) < 0.7 * losses[0] and adversary.accuracy > 0.7
     assert all(value.grad is None or not value.grad.any() for value in values.values())  # strength 0: body untouched
 
     def slope(strength: float) -> torch.Tensor:

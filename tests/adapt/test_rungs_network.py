@@ -158,9 +158,9 @@ def test_a_merged_context_says_what_the_moved_states_say() -> None:
     made, one = network(), small_task().query
     directions = Directions.random(16, count=4)
     context = torch.tensor([0.5, -1.0, 0.2, 0.0])
-    from terracast.adapt.rungs.cavia import told
+    from terracast.adapt.rungs.cavia import forecast_in_context
     with torch.no_grad():
-        wanted = told(made, made.look(one.batch), one, directions.values, context).quantiles
+        wanted = forecast_in_context(made, made.look(one.batch), one, directions.values, context).quantiles
         served = merged(Base(made), directions, context).network(one.batch).quantiles
         torch.testing.assert_close(served, wanted, rtol=1e-4, atol=1e-5)
         nothing = merged(Base(made), directions, torch.zeros(4)).network(one.batch).quantiles
@@ -178,9 +178,10 @@ def test_meta_learned_directions_beat_random_ones_where_worlds_differ_along_one(
         context = torch.tensor([float(chance.choice([-2.0, 2.0]))])
 
         def moved(training_window):  # type: ignore[no-untyped-def]
-            from terracast.adapt.rungs.cavia import told
+            from terracast.adapt.rungs.cavia import forecast_in_context
             with torch.no_grad():
-                answer = told(made, made.look(training_window.batch), training_window, hidden.values, context)
+                answer = forecast_in_context(made, made.look(training_window.batch), training_window, hidden.values,
+                                             context)
             return replace(training_window, truth=answer.quantiles[..., 5],
                            counts=torch.zeros_like(training_window.counts))
         return Task(tuple(moved(training_window) for training_window in one.support), moved(one.query))

@@ -14,6 +14,7 @@ from terracast.adapt.promotion.ladder import LadderError
 from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.adapt.rungs.correction import Corrected
+from terracast.adapt.rungs.custom import CustomRungError
 from terracast.adapt.rungs.fine_tune import FineTune
 from terracast.adapt.rungs.output_rls import recursive_rung
 from terracast.adapt.rungs.recall import Recall
@@ -26,6 +27,7 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Capabilities, Forecaster, Request, as_forecast
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.streams.bitemporal import InMemoryHistory
+from terracast.streams.plugins import PluginError
 
 HOUR, DAY = np.timedelta64(1, "h").astype("timedelta64[ns]"), np.timedelta64(1, "D")
 
@@ -125,9 +127,12 @@ def test_steps_are_those_that_suit_the_model() -> None:
     assert [step.rung for step in steps_of(("retrain", "output-recursive"), 7 * DAY, base=False)] == [
         "output-recursive", "retrain"]
     assert steps_of(("output-recursive",), 7 * DAY, base=False)[0].needs == 49 * DAY
-    for wrong in ("adapter", "prayer"):
-        with pytest.raises(LadderError, match=f"no rung '{wrong}' for this model"):
-            steps_of((wrong,), DAY, base=False)
+    with pytest.raises(LadderError, match="the rung 'adapter' changes the shipped base only"):
+        steps_of(("adapter",), DAY, base=False)
+    with pytest.raises(PluginError, match=r"no 'prayer' .*remembered, output-recursive, .*or module:Class"):
+        steps_of(("prayer",), DAY, base=False)
+    with pytest.raises(CustomRungError, match="JSONDecoder has no name, paper, cost"):
+        steps_of(("json:JSONDecoder",), DAY, base=False)
 
 
 def _maker(model: NativeModel) -> Executor:

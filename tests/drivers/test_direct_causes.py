@@ -70,7 +70,7 @@ def test_sentences_are_plain() -> None:
     told = [sentence(link, GRAPH) for link in GRAPH.links]
     assert told[0] == ("Higher rain lowers traffic volume 3 hours later "
                        "(partial correlation -0.40, returned in 90 % of redraws).")
-    assert told[3].startswith("traffic volume and bikes move together within the same hour; which drives which")
+    assert told[3].startswith("traffic volume and bikes move together within the same hour (partial")
     assert told[5].startswith("Higher traffic volume is followed by higher traffic volume 1 hour later")
 
 

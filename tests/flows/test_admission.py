@@ -13,7 +13,7 @@ from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.retention import RetentionTest, Stretch
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.flows.adapt import carry_out_request
-from terracast.flows.service.loop_state import load_loop, save_beside, save_loop
+from terracast.flows.service.loop_state import load_loop, save_loop, save_part
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 
@@ -38,7 +38,7 @@ def _wish(workspace: Workspace, rung: str, key: str, margin: float) -> tuple[Ada
         past = VersionHistory(earlier=RetentionTest(margin=margin, held=stretches))
         loop.adaptation_request = AdaptationRequest(key, loop.last_tick, "a test", "e", rung,
                                                     loop.last_tick - np.timedelta64(8, "D"))
-        save_beside(step, "past", past)
+        save_part(step, "past", past)
         save_loop(step, loop)
         return loop.adaptation_request, past.state()
 

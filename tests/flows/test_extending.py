@@ -1,13 +1,13 @@
-"""The recipes of docs/extend, as they stand there: a source and a base model of one's own, nothing installed."""
+"""The recipes of docs/extend, as they stand there: a source, a base model, a detector and a rung of one's own."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,52 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from terracast.adapt.promotion.policy import AdaptationRequest
+from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.settings import SettingsError, read_settings
+from terracast.flows.workspace import Workspace
 from terracast.stfm.bases import fit_base
+from terracast.stfm.conformance import HOUR, hourly_panel
 from terracast.stfm.forecaster import ForecastError, Request
-from terracast.streams.sources import Terms
-from tests.conformance.forecaster import HOUR, ForecasterConformance, hourly_panel
-from tests.conformance.source import SourceConformance
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
-PAGES = {"logger_source": "source.md", "persistence": "base-model.md"}
-CODE = {module: re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extend" / page).read_text(encoding="utf-8"), re.S)
-        for module, page in PAGES.items()}
-OWN: dict[str, Any] = {"json": json, "SourceConformance": SourceConformance,
-                       "ForecasterConformance": ForecasterConformance, "NOW": np.datetime64("2020-03-01", "ns"),
-                       "TERMS": Terms("air", pd.Timedelta("1h"), delay=pd.Timedelta("1h"))}
+PAGES = {"logger_source": "source.md", "persistence": "base-model.md", "my_module": "detector.md", "my_rung": "rung.md"}
+PARTS = re.compile(r"# --8<-- \[start:(?:wrapper|rung)\]\n(.*?)# --8<-- \[end", re.S)
+
+
+def _blocks(page: str) -> tuple[str, str]:
+    """The module that a page tells its reader to write, and the test of it; what it takes in from a file included."""
+    text = (ROOT / "docs" / "extend" / page).read_text(encoding="utf-8")
+    *code, test = re.findall(r"```python\n(.*?)```", text, re.S)
+    if taken := re.search(r'--8<-- "(examples/\w+\.py):', text):
+        code = PARTS.findall((ROOT / taken[1]).read_text(encoding="utf-8"))
+    return "\n\n".join(code), test
+
+
+CODE = {module: _blocks(page) for module, page in PAGES.items()}
+BIASED = """
+from persistence import Persistence
+
+
+class Biased(Persistence):
+    def forecast(self, context, request):
+        made = super().forecast(context, request)
+        return made.assign({request.target: made[request.target] + 40})
+
+    def config(self):
+        return {"forecaster": "biased:Biased"}
+"""
+FOLDER = tempfile.TemporaryDirectory()  # made when this module is read: pytest collects the classes of the pages
+for _module, (_text, _) in {**CODE, "biased": (BIASED, "")}.items():
+    (Path(FOLDER.name) / f"{_module}.py").write_text(_text, encoding="utf-8")
+OWN: dict[str, Any] = {"__name__": __name__}
+sys.path.insert(0, FOLDER.name)
 for _, _test in CODE.values():
     exec(_test, OWN)
+sys.path.remove(FOLDER.name)
 TestLoggerSource, TestPersistence = OWN["TestLoggerSource"], OWN["TestPersistence"]
+TestLargest, TestMeanShift = OWN["TestLargest"], OWN["TestMeanShift"]
 
 SOURCE = """
 [[sources]]
@@ -47,23 +75,21 @@ units = {no2 = "ug m-3"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder on Python's path with both modules, and the entry point of the source as an installer writes it."""
-    folder = tmp_path_factory.mktemp("own")
-    for module, (text, _) in CODE.items():
-        (folder / f"{module}.py").write_text(text, encoding="utf-8")
-    described = folder / "logger_source-1.0.dist-info"
+def own() -> Iterator[Path]:
+    """A folder on Python's path with all modules, and the entry points of two as an installer writes them."""
+    folder = Path(FOLDER.name)
+    described = folder / "own-1.0.dist-info"
     described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: logger-source\nVersion: 1.0\n")
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
     (described / "entry_points.txt").write_text("[terracast.sources]\nlogger = logger_source:LoggerSettings\n"
-                                                "files = json:JSONDecoder\n")
+                                                "files = json:JSONDecoder\n"
+                                                "[terracast.rungs]\nmean-shift = my_rung:MeanShift\n")
     sys.path.insert(0, str(folder))
-    for module in CODE:
-        OWN.update(vars(importlib.import_module(module)))
     yield folder
     sys.path.remove(str(folder))
-    for module in CODE:
-        sys.modules.pop(module)
+    for module in (*CODE, "biased"):
+        sys.modules.pop(module, None)
+    FOLDER.cleanup()
 
 
 def table(hours: int) -> pd.DataFrame:
@@ -75,8 +101,9 @@ def table(hours: int) -> pd.DataFrame:
 
 def run(folder: Path, own: Path, *words: str) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    path = os.pathsep.join(filter(None, (str(own), os.environ.get("PYTHONPATH"), str(ROOT))))
     done = subprocess.run([*COMMAND, *words, "--json"], cwd=folder, capture_output=True, text=True,
-                          env={**environment, "PYTHONPATH": f"{own}{os.pathsep}{ROOT}"})
+                          env={**environment, "PYTHONPATH": path})
     assert done.returncode in (0, 3), done.stderr
     return dict(json.loads(done.stdout))
 
@@ -97,6 +124,31 @@ def test_from_init_to_a_forecast_with_both(tmp_path: Path, own: Path) -> None:
     assert (second["champion"], second["ticks"], second["files"][0]["new"]) == ("1", 1, 12)
     issued = run(tmp_path, own, "forecast")
     assert issued["issue_time"].startswith("2024-02-04T06") and {one["node"] for one in issued["rows"]} == {"a", "b"}
+
+
+def test_a_rung_of_ones_own_makes_a_version_that_other_processes_serve(tmp_path: Path, own: Path) -> None:
+    config = tmp_path / "terracast.toml"
+    table(24 * 36).to_csv(tmp_path / "air.csv", index=False)
+    run(tmp_path, own, "init", "air", "--from", "air.csv", "--model", "biased:Biased")
+    ladder = 'policy = "ladder"\nrungs = ["mean-shift", "retrain"]'
+    config.write_text(re.sub(r"policy = .*", ladder, config.read_text()))
+    assert run(tmp_path, own, "watch", "--once", "--now", "2024-02-04T00:30")["champion"] == "1"
+    workspace = Workspace.open(config)
+    assert [step.rung for step in workspace.policy.ladder.steps] == ["mean-shift", "retrain"]
+    with workspace.store.transaction("a test asks for it") as step:
+        loop = load_loop(workspace, step)
+        since = loop.last_tick - np.timedelta64(8, "D")
+        loop.adaptation_request = AdaptationRequest("e-1", loop.last_tick, "a test", "e", "mean-shift", since)
+        save_loop(step, loop)
+    assert run(tmp_path, own, "adapt")["version"] == "2"
+    lineage = workspace.registry.version("2").lineage
+    assert (lineage.parent, lineage.policy_rung) == ("1", "mean-shift")
+    assert run(tmp_path, own, "watch", "--once", "--now", "2024-02-04T06:30")["ticks"] == 1
+    assert workspace.registry.alias("challenger") == "2"
+    run(tmp_path, own, "promote", "2")
+    run(tmp_path, own, "watch", "--once", "--now", "2024-02-04T12:30")
+    middle = [one["median"] for one in run(tmp_path, own, "forecast")["rows"]]
+    assert 15 < np.median(middle) < 45  # version 1 says 40 more
 
 
 def test_a_built_in_name_is_the_built_in_type(tmp_path: Path) -> None:

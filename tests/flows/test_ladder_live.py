@@ -28,7 +28,7 @@ from terracast.flows.adapt import Registered, carry_out_request
 from terracast.flows.manual import promote_by_hand, rollback_by_hand
 from terracast.flows.replay import run_replay
 from terracast.flows.report import report_on
-from terracast.flows.service.loop_state import load_loop, save_loop, saved_beside
+from terracast.flows.service.loop_state import load_loop, save_loop, saved_part
 from terracast.flows.settings import SettingsError
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
@@ -88,7 +88,7 @@ def test_every_rung_is_carried_out_live(on_the_ladder) -> None:  # type: ignore[
     assert "fine-tune" in made and len(made) >= 3, made
     dropped = {climb.rung: climb.told for climb in loop.attempt_log.attempts if climb.outcome == "dropped"}
     assert "adapter" in made or "held-back issues" in dropped["adapter"]
-    past = VersionHistory.restore(saved_beside(workspace.store.read(), "past"))
+    past = VersionHistory.restore(saved_part(workspace.store.read(), "past"))
     assert past.regimes.base == "1" and [one.version for one in past.regimes.held] == [
         version for rung, version in made.items() if rung != "remembered"]
     _a_wrapped_version_serves_is_told_of_and_rolled_back(on_the_ladder)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import xarray as xr
 
 from terracast.stfm.bases import fit_base
+from terracast.stfm.conformance import ForecasterConformance
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
-from tests.conformance.forecaster import ForecasterConformance
 
 
 class TestSeasonalNaive(ForecasterConformance):

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.sources import FilesSource, Source, Terms
+from terracast.streams.sources.conformance import SourceConformance, SourceRow
 from terracast.streams.sources.inbox import Inbox, InboxSource
 from terracast.streams.sources.sql import SqlSource
-from tests.conformance.source import Row, SourceConformance
 
 TERMS = Terms("air", pd.Timedelta("1h"), delay=pd.Timedelta("1h"))
 NOW = np.datetime64("2020-03-01", "ns")
@@ -25,7 +25,7 @@ class TestFilesSource(SourceConformance):
     def source(self, folder: Path) -> Source:
         return FilesSource("files", "air", folder / "in", {"step": "1h", "delay": "1h"}, clock=lambda: NOW)
 
-    def put(self, folder: Path, new: Sequence[Row]) -> None:
+    def put(self, folder: Path, new: Sequence[SourceRow]) -> None:
         (folder / "in").mkdir(exist_ok=True)
         lines = ["time,node,no2", *(f"{one.time},{one.node},{one.value}" for one in new)]
         (folder / "in" / f"{new[0].time[:13]}.csv").write_text("\n".join(lines) + "\n")
@@ -38,7 +38,7 @@ class TestInboxSource(SourceConformance):
     def source(self, folder: Path) -> Source:
         return InboxSource("push", TERMS, folder / "inbox")
 
-    def put(self, folder: Path, new: Sequence[Row]) -> None:
+    def put(self, folder: Path, new: Sequence[SourceRow]) -> None:
         told = [{"time": one.time, "node": one.node, "no2": one.value} for one in new]
         self.keep(folder, json.dumps(told).encode())
 
@@ -55,13 +55,13 @@ class TestSqlSource(SourceConformance):
         self.table(folder, [])
         return SqlSource("sql", TERMS, f"sqlite:///{folder / 'air.db'}", "id", lambda: NOW, table="reports")
 
-    def put(self, folder: Path, new: Sequence[Row]) -> None:
+    def put(self, folder: Path, new: Sequence[SourceRow]) -> None:
         self.table(folder, new)
 
     def put_unreadable(self, folder: Path) -> None:
-        self.table(folder, [Row("soon", "a", 1.0)])
+        self.table(folder, [SourceRow("soon", "a", 1.0)])
 
-    def table(self, folder: Path, new: Sequence[Row]) -> None:
+    def table(self, folder: Path, new: Sequence[SourceRow]) -> None:
         with closing(sqlite3.connect(folder / "air.db")) as database, database:
             database.execute("create table if not exists reports "
                              "(id integer primary key, time text, node text, no2 real)")

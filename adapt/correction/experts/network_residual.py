@@ -27,7 +27,7 @@ class NetworkResidual(Stateful):
     ...     truth, ridge = draws.normal(size=(2, 2, 3))
     ...     read, middle = reading(ridge[None], np.stack([truth - 1, truth, truth + 1]), np.zeros((2, 3)), None)
     ...     corrector.learn(read, middle, truth)
-    >>> bool(np.abs(corrector.said(read, middle) - truth).mean() < 0.3 * np.abs(middle - truth).mean())
+    >>> bool(np.abs(corrector.predict(read, middle) - truth).mean() < 0.3 * np.abs(middle - truth).mean())
     True
     """
 
@@ -38,7 +38,7 @@ class NetworkResidual(Stateful):
         self._experience, self._since = 0.0, 0
         self._solved = np.zeros((width, leads))
 
-    def said(self, read: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    def predict(self, read: np.ndarray, middle: np.ndarray) -> np.ndarray:
         """Points (lead, node) from what was read (node, width) and the middle (lead, node)."""
         return np.asarray(middle + (read @ self._solved).T)
 

@@ -193,7 +193,7 @@ class _Moved:
     now: float
     before: float
     standardised: np.ndarray
-    told_before: np.ndarray
+    usual_before: np.ndarray
     rank: float
     began: Began
 
@@ -227,7 +227,7 @@ def _evidence(channel: CovariateShift | IntervalCalibration, group: list[_Moved]
     best = max(group, key=lambda one: one.strength)
     wide = best.place == len(frozen.nodes)
     names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
-    details, direction = channel.details(best.standardised, best.told_before, usual[:, best.place], best.rank)
+    details, direction = channel.details(best.standardised, best.usual_before, usual[:, best.place], best.rank)
     since, oldest, youngest = (end - age * frozen.span
                                for age in (best.began.age, best.began.oldest, best.began.youngest))
     stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)

@@ -32,10 +32,10 @@ class KswinDetector(SequentialDetector):
         smallest = -math.log(float(p_values(_sizes(frozen.blocks)["stat_size"])[-1]))
         asked = threshold * float(frozen.levels.min(initial=np.inf))
         if frozen.watched and asked > smallest:
-            raise DetectorError(f"KSWIN cannot be as strict as the budget asks: level {asked:.1f} of at most "
+            raise DetectorError(f"KSWIN is not that strict: level {asked:.1f} of at most "
                                 f"{smallest:.1f}", where="monitor.detector",
-                                expected="more false alarms a month, fewer nodes or a longer reference",
-                                remedy='choose another detector, such as "scan"')
+                                expected="more false alarms or fewer nodes",
+                                remedy='choose another, such as "scan"')
         super().__init__(frozen, threshold)
 
     @staticmethod

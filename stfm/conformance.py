@@ -1,6 +1,6 @@
-"""What every forecaster has to keep: the contract of ``stfm.forecaster``, and the way onto the shelf and back.
+"""What every forecaster must keep, as tests to inherit: the contract of ``stfm.forecaster``, and to be written.
 
-Inherit ``ForecasterConformance`` in a test file, call the class ``Test…``, and say how your forecaster is made.
+It needs pytest, which Terracast itself does not.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ def hourly_panel() -> xr.Dataset:
 
 
 class ForecasterConformance(ABC):
-    """``panel`` and ``request`` may be replaced where a forecaster is made for others."""
+    """Inherit it in a test module, as ``class TestMine(ForecasterConformance)``, and say how the forecaster is made.
+
+    Attributes
+    ----------
+    panel : Dataset
+        Fixture: twenty days of three nodes. Replace it where a forecaster is made for another panel.
+    request_ : Request
+        Fixture: six hours of that panel.
+    """
 
     @abstractmethod
     def make(self, panel: xr.Dataset, request: Request) -> Forecaster:
@@ -89,7 +97,7 @@ class ForecasterConformance(ABC):
         assert forecaster.forecast(context, request_).identical(forecaster.forecast(context, request_))
         assert context.identical(panel)
 
-    def test_a_node_that_fell_silent_is_forecast(self, forecaster: Forecaster, panel: xr.Dataset,
+    def test_a_silent_node_is_forecast(self, forecaster: Forecaster, panel: xr.Dataset,
                                                  request_: Request) -> None:
         silent = panel.copy(deep=True)
         silent["no2"][380:, 1] = np.nan
@@ -107,7 +115,7 @@ class ForecasterConformance(ABC):
                                 request_)
         assert "\n" not in str(refused.value)
 
-    def test_from_the_shelf_it_forecasts_the_same_to_the_bit(self, forecaster: Forecaster, panel: xr.Dataset,
+    def test_read_back_it_forecasts_the_same_to_the_bit(self, forecaster: Forecaster, panel: xr.Dataset,
                                                              request_: Request, tmp_path: Path) -> None:
         again = shelf.load(shelf.save(forecaster, tmp_path))  # type: ignore[arg-type]
         assert type(again) is type(forecaster)

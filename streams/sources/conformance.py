@@ -1,6 +1,6 @@
-"""What every source has to keep: no row lost, none counted twice, whatever happens in between.
+"""What every source must keep, as tests to inherit: no row lost, none counted twice, whatever happens in between.
 
-Inherit ``SourceConformance`` in a test file, call the class ``Test…``, and say how your source is made and fed.
+It needs pytest, which Terracast itself does not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from terracast.streams.store import Store
 END = np.datetime64("2100-01-01")
 
 
-class Row(NamedTuple):
+class SourceRow(NamedTuple):
     """One observation of the variable ``no2``."""
 
     time: str
@@ -28,10 +28,10 @@ class Row(NamedTuple):
     value: float
 
 
-def rows(first: int, stop: int) -> list[Row]:
+def rows(first: int, stop: int) -> list[SourceRow]:
     """Two nodes, an hour each from 2020-01-01 on."""
     start = np.datetime64("2020-01-01T00:00", "m")
-    return [Row(str(start + np.timedelta64(hour, "h")), node, hour + place / 2)
+    return [SourceRow(str(start + np.timedelta64(hour, "h")), node, hour + place / 2)
             for hour in range(first, stop) for place, node in enumerate("ab")]
 
 
@@ -40,14 +40,20 @@ class KilledError(Exception):
 
 
 class SourceConformance(ABC):
-    """``folder`` is an empty folder of the test; it is the only thing that a source may share with an earlier one."""
+    """Inherit it in a test module, as ``class TestMine(SourceConformance)``; say how the source is made and fed.
+
+    Attributes
+    ----------
+    folder : Path
+        Fixture: an empty folder. It is the only thing that a source may share with an earlier one.
+    """
 
     @abstractmethod
     def source(self, folder: Path) -> Source:
         """The source as a new process makes it; its domain has hourly stamps."""
 
     @abstractmethod
-    def put(self, folder: Path, new: Sequence[Row]) -> None:
+    def put(self, folder: Path, new: Sequence[SourceRow]) -> None:
         """Rows appear outside, where the source looks."""
 
     @abstractmethod
@@ -113,7 +119,7 @@ class SourceConformance(ABC):
         assert sum(one.new + one.late for one in self.look(tmp_path)) == 4
         assert len(self.held(tmp_path)) == 10
 
-    def test_what_cannot_be_read_is_told_and_the_rest_is_kept(self, tmp_path: Path) -> None:
+    def test_what_cannot_be_read_is_counted_and_the_rest_is_kept(self, tmp_path: Path) -> None:
         self.put(tmp_path, rows(0, 5))
         self.put_unreadable(tmp_path)
         answers = self.look(tmp_path)
