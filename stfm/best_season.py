@@ -20,6 +20,7 @@ from terracast.stfm.seasonal_naive import SeasonalNaive
 DAY, WEEK = pd.Timedelta("1D"), pd.Timedelta("7D")
 YEAR = pd.Timedelta("364D")  # 52 weeks: the same day of the week
 SHORTEST_PAST = 2  # seasons that must be known for one to be tried
+SEASONS_READ = 3  # of the longest season, for the rule's own errors
 NAMES = {DAY: "day", WEEK: "week", YEAR: "year"}
 
 
@@ -62,9 +63,13 @@ class BestSeason:
         """The longest season in use."""
         return max([*self.by_node.values(), *([self.others] if self.others is not None else [])])
 
+    def past(self, request: Request) -> np.timedelta64:
+        """How far back it should be shown."""
+        return (SEASONS_READ * self.longest).to_timedelta64() + request.leads[-1]
+
     @property
     def capabilities(self) -> Capabilities:
-        """As of the plain rule, whose step is not known here: give two of the ``longest`` seasons and a horizon."""
+        """As of the plain rule, whose step is not known here: see ``past``."""
         return SeasonalNaive().capabilities
 
     def forecast(self, context: xr.Dataset, request: Request) -> xr.Dataset:

@@ -38,8 +38,7 @@ def peers_of(live: LiveStream) -> dict[str, Served]:
 def best_season(live: LiveStream) -> np.ndarray:
     """Each node's better season, chosen by what came before the start."""
     rule = BestSeason.chosen(live.target.isel(time=slice(0, live.start + 1)), live.request())
-    rows = 3 * round(rule.longest / pd.Timedelta(live.step)) + live.stream.horizon
-    return _asked(rule, live, rows)
+    return _asked(rule, live, int(rule.past(live.request()) / live.step))
 
 
 def usual_season(live: LiveStream) -> np.ndarray:
