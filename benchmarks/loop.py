@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import DEFAULT, Policy
 from terracast.adapt.task import ForecastTask
+from terracast.stfm.best_season import NAMES, BestSeason, usual
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.bitemporal import History
 
-WEEK, WEEKLY = pd.Timedelta("7D"), "seasonal-naive-week"
+NAIVE = "seasonal-naive"
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,31 @@ class LoopBench:
                                 self.watched))
         return outcomes
 
-    @property
-    def baselines(self) -> dict[str, SeasonalNaive]:
-        """Seasonal naive, last value (a season of one step), and the value of a week ago where the season is a day and
-        two weeks were known at the start."""
-        step = pd.Timedelta(self.watched.request.step)
-        found = {"seasonal-naive": SeasonalNaive(), "last-value": SeasonalNaive(step)}
-        if step < pd.Timedelta("1D") and not WEEK % step and self.beginning.first + 2 * WEEK <= self.start:
-            found[WEEKLY] = SeasonalNaive(WEEK)
+    @cached_property
+    def baselines(self) -> dict[str, SeasonalNaive | BestSeason]:
+        """Seasonal naive by the season that was best for each node up to the start, last value (a season of one step),
+        and, where the best differs from it, the usual season."""
+        request = self.watched.request.at(self.start)
+        last = SeasonalNaive(pd.Timedelta(request.step))
+        if self.beginning.known is None:
+            return {NAIVE: SeasonalNaive(), "last-value": last}
+        best, shortest = BestSeason.chosen(self.beginning.known, request), usual(pd.Timedelta(request.step))
+        found: dict[str, SeasonalNaive | BestSeason] = {NAIVE: best, "last-value": last}
+        if set(best.by_node.values()) - {shortest}:
+            found[f"{NAIVE}-{NAMES.get(shortest, 'usual')}"] = SeasonalNaive()
         return found
 
     def _seen_by(self, name: str) -> ForecastTask:
-        """What is watched, with enough of the past for a season of a week."""
-        if name != WEEKLY:
+        """What is watched, with enough of the past for the longest season in use."""
+        rule = self.baselines.get(name)
+        if not isinstance(rule, BestSeason):
             return self.watched
-        enough = (2 * WEEK).to_timedelta64() + self.watched.request.leads[-1]
-        return replace(self.watched, history=max(self.watched.history, enough))
+        return replace(self.watched, history=max(self.watched.history, rule.past(self.watched.request)))
+
+    def _seasons(self) -> str | None:
+        """The seasons of the rule, in words."""
+        rule = self.baselines[NAIVE]
+        return rule.in_words() if isinstance(rule, BestSeason) else None
 
     def protocol(self) -> dict[str, Any]:
         """What was asked, so that another can repeat it."""
@@ -80,7 +91,7 @@ class LoopBench:
         units = "unknown" if target is None else str(target.attrs.get("units", "unknown"))
         return {"target": f"{self.watched.domain}.{request.target}", "units": units, "nodes": len(self.watched.nodes),
                 "horizon": str(pd.Timedelta(request.leads[-1])), "cadence": str(pd.Timedelta(self.watched.cadence)),
-                "start": str(self.start), "stop": str(self.stop),
+                "start": str(self.start), "stop": str(self.stop), "seasons": self._seasons(),
                 "drivers": {domain: list(names) for domain, names in self.watched.drivers.items()},
                 "false_alarms_per_month": self.false_alarms_per_month, "detector": self.detector}
 

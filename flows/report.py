@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.adapt.clock import Moment
 from terracast.adapt.evaluation.hindcast import hindcast
 from terracast.adapt.evaluation.replay import score_table
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.ladder import Attempt
-from terracast.adapt.task import ForecastTask
+from terracast.adapt.task import ALWAYS, ForecastTask
 from terracast.flows.cli.clock import as_of
 from terracast.flows.discovery.saved_discovery import saved_discovery
 from terracast.flows.forecast import newest_forecast
@@ -35,8 +36,8 @@ from terracast.flows.service.quality_control import screened, set_aside_lately
 from terracast.flows.service.replay_state import last_replay
 from terracast.flows.service.report_history import reasons_of, remember
 from terracast.flows.workspace import Workspace
+from terracast.stfm.best_season import BestSeason
 from terracast.stfm.forecaster import Forecaster
-from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.bitemporal import History
 from terracast.streams.clock import Clock
 from terracast.streams.store import View
@@ -83,8 +84,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
     scores = _served_scores(view, loop.watched.domain)
     base = _base(workspace)
     frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
-    naive = _hindcast(loop.watched, SeasonalNaive(), "seasonal-naive", history, _since(scores, now - RECENT), now,
-                      clock)
+    naive = _naive(loop.watched, history, _since(scores, now - RECENT), now, clock)
     panel = view.as_known_at(loop.watched.domain, now)
     target = panel[loop.watched.request.target]
     return Report(
@@ -148,6 +148,15 @@ def _hindcast(watched: ForecastTask, model: Forecaster, version: str, history: H
     made = hindcast(model, version, watched, history, list(clock.even(issue_times)), clock.even(now))
     table = score_table(made, watched.nodes)
     return table.assign(issue_time=clock.shown(table["issue_time"].to_numpy())) if clock.calendar else table
+
+
+def _naive(watched: ForecastTask, history: History, scores: pd.DataFrame, now: np.datetime64,
+           clock: Clock) -> pd.DataFrame:
+    """The plain rule, by the season that was best for each node before the first of these scores."""
+    first = now if scores.empty else np.datetime64(clock.even(scores["issue_time"].to_numpy().min()), "ns")
+    rule = BestSeason.chosen(watched.labels(Moment(first, history), ALWAYS), watched.request.at(first))
+    seen = replace(watched, history=max(watched.history, rule.past(watched.request)))
+    return _hindcast(seen, rule, rule.name, history, scores, now, clock)
 
 
 def _since(scores: pd.DataFrame, start: np.datetime64) -> pd.DataFrame:

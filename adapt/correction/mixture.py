@@ -12,10 +12,11 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, crps_gradient
-from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
+from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
 from terracast.adapt.correction.experts.network_residual import NetworkResidual, network_residual_width, reading
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
+from terracast.adapt.correction.hindcasts import Hindcasts
 from terracast.adapt.correction.loss_budget import LossBudget
 from terracast.adapt.correction.no_harm_guard import gaps, losses
 from terracast.adapt.evaluation.scores import level, spread_of
@@ -83,7 +84,7 @@ class Mixture(Stateful):
     def __init__(self, experts: Experts, quantiles: tuple[float, ...], step: np.timedelta64, *, per_issue: int) -> None:
         horizon, nodes = experts.horizon, len(experts.tape.centre)
         number, delay = len(experts.names), -(-horizon // per_issue)
-        ridges = number - len(NAIVES)
+        ridges = experts.learned
         self.experts, self.quantiles, self.step = experts, quantiles, step.astype(NANOSECONDS)
         self.per_issue = per_issue
         self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, self._reads[1]))
@@ -98,15 +99,24 @@ class Mixture(Stateful):
         self.outgrown_at: int | None = None  # of the row at which experts of a short past begin anew
 
     @classmethod
-    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int,
-              beside: xr.DataArray | None = None) -> Mixture:
+    def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int, beside: xr.DataArray | None = None,
+              hindcasts: Hindcasts | None = None) -> Mixture:
         """Learn the experts from all that is known (time, node) at ``request.issue_time``, and two or so more from
-        ``beside`` (time, variable, node), the target's company as ``covariates_of`` gives it."""
+        ``beside`` (time, variable, node), the target's company as ``covariates_of`` gives it; and their weights from
+        ``hindcasts`` of the base, where there are any."""
+        if hindcasts is not None and known.sizes["time"]:
+            rehearsed = hindcasts.since(known["time"].values[0].astype("datetime64[ns]"), request.issue_time)
+            if len(rehearsed.times):
+                made = cls.begin(known, request.at(rehearsed.times[0]), per_issue=per_issue,
+                                 beside=None if beside is None else _between(beside, 0, _stamp(rehearsed.times[0])))
+                made._rehearse(known, request, rehearsed, beside)
+                return made
         step = request.step.astype(NANOSECONDS)
         values, first = _on_clock(known, step, request.issue_time)
         season = SeasonalNaive().period(request.step)
         recipe = ExpertConfig.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
-                                    squash=_skewness(values) > SKEWED, covariates=beside is not None)
+                                    squash=_skewness(values) > SKEWED, covariates=beside is not None,
+                                    trees=nanoseconds(step))
         others = None if beside is None else _covariate_rows(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         made = cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
@@ -192,6 +202,28 @@ class Mixture(Stateful):
         trusted = float(self._open[max(self._open)].weight.mean()) if self._open else 0.0
         return dict(zip(("base", "moved-base", "experts"), map(float, means), strict=True)) | {"trusted": trusted}
 
+    def _rehearse(self, known: xr.DataArray, request: Request, hindcasts: Hindcasts,
+                  beside: xr.DataArray | None) -> None:
+        """Go through hindcasts as if live, then stand at ``request.issue_time``; what was gained there is not spent."""
+        values, first = _on_clock(known, self.step, request.issue_time)
+        clock, leads = nanoseconds(self.step), np.arange(1, self.experts.horizon + 1)
+        before = _stamp(hindcasts.times[0]) // clock
+        for time, base in zip(hindcasts.times, hindcasts.quantiles, strict=True):
+            now = _stamp(time) // clock
+            for stamp in sorted(self._open):
+                due = stamp // clock + leads
+                fresh = (due > before) & (due <= now)
+                fresh &= due < first + len(values)
+                rows = values[np.where(fresh, due - first, 0)]
+                self.learn(np.datetime64(stamp, "ns"), np.where(fresh[:, None], rows, np.nan))
+                if due[-1] <= now:
+                    self._forget(stamp)
+            recent = [one if one is None else _between(one, before * clock, _stamp(time)) for one in (known, beside)]
+            self.apply(recent[0], request.at(time), base, recent[1])
+            before = now
+        self._catch_up(known, request.issue_time, beside)
+        self._open, self.budget = {}, LossBudget(2, values.shape[1])
+
     def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:
         """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies."""
         issue = _stamp(issue_time) // nanoseconds(self.step)
@@ -216,7 +248,7 @@ class Mixture(Stateful):
     def _read(self, points: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the corrector reads of the experts' points and the base, and the middle between them."""
         experts, tape = self.experts, self.experts.tape
-        ridges = points[:len(experts.names) - len(NAIVES)]
+        ridges = points[:experts.learned]
         three = np.stack([level(base, self.quantiles, one) for one in (0.1, 0.5, 0.9)])
         covariates = None if experts.covariates is None else experts.covariates.features()
         return reading(tape.rescaled(ridges), tape.rescaled(three), tape.scaled[-2:], covariates)
@@ -254,6 +286,13 @@ def _on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -
     rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
     rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
     return rows, int(numbers[0])
+
+
+def _between(held: xr.DataArray, first: int, last: int) -> xr.DataArray:
+    """Rows (time, …) from the stamp ``first`` to ``last``, both included."""
+    stamps = held["time"].values.astype("datetime64[ns]").astype(np.int64)
+    begin, end = np.searchsorted(stamps, first), np.searchsorted(stamps, last, side="right")
+    return held.isel(time=slice(int(begin), int(end)))
 
 
 def _covariate_rows(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:

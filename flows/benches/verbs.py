@@ -14,12 +14,14 @@ from terracast.flows.benches.counts import counts
 from terracast.flows.benches.drift import drift
 from terracast.flows.benches.drivers import drivers
 from terracast.flows.benches.journeys import journeys
+from terracast.flows.benches.policies import policies
 from terracast.flows.benches.rungs import rungs
 from terracast.flows.benches.startup import startup
 from terracast.flows.cli.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
-for _verb in (base, adapt, alarms, rungs, counts, drift, drivers, journeys, startup):  # each in a file of its own
+VERBS = (base, adapt, alarms, rungs, counts, drift, drivers, journeys, policies, startup)  # each in a file of its own
+for _verb in VERBS:
     app.command()(_verb)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

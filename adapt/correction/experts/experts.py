@@ -1,4 +1,4 @@
-"""The experts that serve from the first hour of a stream: online ridges that read and pool differently, and naives.
+"""The experts that serve from the first hour of a stream: online ridges that read and pool differently, trees, naives.
 
 They share one tape, one row of features for each origin, and the sums of each memory, so that several cost little more
 than one.
@@ -17,6 +17,7 @@ from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.adapt.correction.experts.journal import Journal, Late
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
 from terracast.adapt.correction.experts.ridge import Moments, Ridge
+from terracast.adapt.correction.experts.tree_expert import TreeExpert, TreeFeatures
 from terracast.streams.errors import TerracastError
 from terracast.streams.stateful import Stateful
 
@@ -59,7 +60,8 @@ class ExpertConfig(Stateful):
 
     ``season`` in steps (1: none is told), ``seasons``: how many are read; ``slack``: leads beyond the horizon, for
     values not yet known at the issue; ``refit``: the fewest rows between two solutions;
-    ``squash``: learn on the inverse hyperbolic sine of the values, for points near the median of skewed ones.
+    ``squash``: learn on the inverse hyperbolic sine of the values, for points near the median of skewed ones;
+    ``trees``: boosted trees are one more expert, on a clock of this step in nanoseconds; 0 does without.
     """
 
     season: int
@@ -68,13 +70,15 @@ class ExpertConfig(Stateful):
     ridges: tuple[Kind, ...] = USUAL
     refit: int = 24
     squash: bool = False
+    trees: int = 0
 
     @classmethod
     def usual(cls, season: int, horizon: int, rows: int, nodes: int, slack: int = 0, *, squash: bool = False,
-              covariates: bool = False) -> ExpertConfig:
+              covariates: bool = False, trees: int = 0) -> ExpertConfig:
         """The recipe for a history of ``rows``: it reads a quarter of them, two weeks of days at most.
 
-        Without eight seasons none is told. More than ``MOST_APART`` nodes share their ridges.
+        Without eight seasons none is told. More than ``MOST_APART`` nodes share their ridges; one node has nobody to
+        share with, and so none twice.
 
         >>> ExpertConfig.usual(season=24, horizon=96, rows=2880, nodes=7).refit
         48
@@ -82,9 +86,9 @@ class ExpertConfig(Stateful):
         told = season if rows >= 8 * season else 1
         seasons = int(np.clip(rows // (4 * told), 2, 14))
         ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if covariates else ()))
-        if nodes > MOST_APART:
+        if nodes > MOST_APART or nodes == 1:
             ridges = tuple(dict.fromkeys(replace(kind, pooling=1.0) for kind in ridges))
-        return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash)
+        return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash, trees)
 
     @property
     def window(self) -> int:
@@ -115,9 +119,9 @@ class Experts(Stateful):
     NOT_KEPT = frozenset({"_features", "_penalty", "_checkpoint", "_journal"})
 
     def __init__(self, tape: HistoryBuffer, first: int, horizon: int, recipe: ExpertConfig,
-                 covariates: Covariates | None = None) -> None:
+                 covariates: Covariates | None = None, trees: TreeExpert | None = None) -> None:
         nodes = tape.scaled.shape[1]
-        self.recipe, self.horizon, self.tape, self.covariates = recipe, horizon, tape, covariates
+        self.recipe, self.horizon, self.tape, self.covariates, self.trees = recipe, horizon, tape, covariates, trees
         self._leads = horizon + recipe.slack
         self.restored()
         pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
@@ -152,11 +156,15 @@ class Experts(Stateful):
             raise ExpertsError(f"season {recipe.season}, {recipe.seasons} of them, horizon {horizon}",
                                where="experts", expected="a season of 1 or more, two or more of them, a horizon of 1 "
                                "or more", remedy="correct the recipe")
-        length = max(recipe.season * max(recipe.seasons, 7) + 1, recipe.window + 1,
-                     horizon + recipe.slack + recipe.refit + 1)
+        leads = horizon + recipe.slack
+        length = max(recipe.season * max(recipe.seasons, 7) + 1, recipe.window + 1, leads + recipe.refit + 1)
+        trees = None
+        if recipe.trees:
+            trees = TreeExpert(TreeFeatures.of(recipe.trees, recipe.season, len(history), leads), len(history))
+            length = max(length, trees.features.lookback + leads + recipe.refit)
         covariates = None if beside is None else Covariates(recipe.season, beside)
         experts = cls(HistoryBuffer(length, recipe.season, history, squash=recipe.squash), first, horizon, recipe,
-                      covariates)
+                      covariates, trees)
         for number, row in enumerate(history):
             experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
         experts._solve()
@@ -165,8 +173,13 @@ class Experts(Stateful):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name for each expert, ridges first."""
-        return (*(kind.name for kind in self.recipe.ridges), *NAIVES)
+        """One name for each expert, those that learn first."""
+        return (*(kind.name for kind in self.recipe.ridges), *(("trees",) if self.trees is not None else ()), *NAIVES)
+
+    @property
+    def learned(self) -> int:
+        """How many of them learn."""
+        return len(self.names) - len(NAIVES)
 
     @property
     def newest(self) -> int:
@@ -177,9 +190,9 @@ class Experts(Stateful):
         """The next row (node,) of the clock, NaN where nothing is known, and of the company (variable, node), None
         where none has come; without ``learn`` it is only read."""
         row = np.asarray(row, dtype="float64")
-        self._append(row, beside, learn=learn, solve=learn)
+        grown = self._append(row, beside, learn=learn, solve=learn)
         self._journal.row(row, beside, learn=learn)
-        if self._journal.is_full:
+        if grown or self._journal.is_full:  # trees are kept at once: growing them again would take seconds
             self._make_checkpoint()
 
     def correct(self, rows: np.ndarray) -> None:
@@ -218,10 +231,14 @@ class Experts(Stateful):
             x = self._open[kind.reads][slot]
             moved = x @ solved[0] if len(solved) == 1 else (x[:, None, :] @ solved)[:, 0]
             said.append(self._profiles[slot] + moved.T)
+        if self.trees is not None:
+            grown = self.trees.points(self.tape, self.newest)
+            said.append(np.mean(said, axis=0) if grown is None else grown)
         said += [naive(name, self.tape.scaled, self.recipe.season, self._leads) for name in NAIVES]
         return self.tape.unscaled(np.stack(said)[:, ahead:ahead + self.horizon])
 
-    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
+    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> bool:
+        """Take in a row; whether trees were grown anew."""
         tape, recipe = self.tape, self.recipe
         if row.shape != tape.centre.shape:
             raise ExpertsError(f"a row of {row.shape} values", where="experts", expected=f"{len(tape.centre)} nodes",
@@ -242,7 +259,8 @@ class Experts(Stateful):
         if learn and self._next % recipe.refit == 0:
             self._learn()
             if solve:
-                self._solve()
+                return self._solve()
+        return False
 
     def _learn(self) -> None:
         """Learn the ``refit`` pairs whose last label's row has come; slots without an origin are worth nothing."""
@@ -256,9 +274,12 @@ class Experts(Stateful):
         targets = (scaled[due] - self._profiles[slots]).transpose(0, 2, 1)
         for (reads, _), moments in self._moments.items():
             moments.add(self._open[reads][slots], targets, weights, rows=refit)
+        if self.trees is not None:
+            self.trees.learn(self.tape, origins, self.newest)
         self._learned += refit
 
-    def _solve(self) -> None:
+    def _solve(self) -> bool:
+        """Make solutions anew where they are due; whether trees were grown."""
         for number, kind in enumerate(self.recipe.ridges):
             memory = self._learned if kind.forgetting == 1.0 else min(self._learned, 1 / (1 - kind.forgetting))
             if (self._learned - self._solved_at[number]) * FRESH < memory:
@@ -268,6 +289,7 @@ class Experts(Stateful):
             solved = ridge.solve(self._moments[kind.reads, kind.forgetting], self._penalty[kind.reads])
             if solved is not None:  # an unsolvable one goes on with what it knew
                 self._solved[number] = solved
+        return self.trees is not None and self.trees.grow()
 
 
 def naive(name: str, scaled: np.ndarray, season: int, leads: int) -> np.ndarray:

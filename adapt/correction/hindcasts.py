@@ -1,0 +1,31 @@
+"""What a base would have forecast in the past: a mixture that rehearses it begins with weights that were earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST_CELLS = 40_000  # issues × nodes that are rehearsed: a minute or so
+EARLIEST = 0.5  # share of the past that experts have learned before the first one
+
+
+@dataclass(frozen=True)
+class Hindcasts:
+    """Quantiles (issue, lead, node, quantile) of a base issued at rising ``times``, each from what was known then.
+
+    >>> times = np.datetime64("2024-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D")
+    >>> few = Hindcasts(times, np.zeros((4, 1, 30_000, 3)))
+    >>> few.since(times[0], times[3]).times.astype("datetime64[D]").tolist()
+    [datetime.date(2024, 1, 3)]
+    """
+
+    times: np.ndarray
+    quantiles: np.ndarray
+
+    def since(self, first: np.datetime64, now: np.datetime64) -> Hindcasts:
+        """Those of the newer half of the past from ``first`` to ``now``, the newest ``MOST_CELLS`` of them."""
+        earliest = first + (now - first) * EARLIEST
+        there = np.flatnonzero((self.times >= earliest) & (self.times < now))
+        newest = there[max(0, len(there) - MOST_CELLS // max(self.quantiles.shape[2], 1)):]
+        return Hindcasts(self.times[newest], self.quantiles[newest])

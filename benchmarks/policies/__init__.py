@@ -1,0 +1,1 @@
+"""Bench of policies: bases and policies beside plain peers, over real streams as if live."""
