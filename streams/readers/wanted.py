@@ -43,6 +43,9 @@ class Wanted:
         The one variable of a table that has a column per node.
     variable, value : str, optional
         Columns of a table with one row per variable: its name and its value.
+    across : tuple of str
+        What the names of columns hold that are cells of one quantity: ``H{hour}``, ``{node}_{variable}``
+        (see ``across``); ``value`` names the quantity.
     start : str, optional
         With ``step``: the first stamp of a table without a time column.
     time_format, time_zone : str, optional
@@ -51,6 +54,8 @@ class Wanted:
         How a text table is written. ``separator`` " ": one or more spaces.
     header, first_row : int, optional
         The line of the header (0: there is none) and of the first row below it.
+    header_rows : int
+        How many lines the header has; the names of two lines are joined by `` | ``.
     comment : str, optional
         How lines begin that are no rows.
     sheet : str, optional
@@ -61,6 +66,10 @@ class Wanted:
         Which rows are observations: ``flag=V,R``; ``no2:flag=V`` of one variable.
     leave_out : tuple of str
         Columns that are not read.
+    facts : tuple of str
+        Columns that say something of a place which does not change: its height, the type of its road.
+    suffix : tuple of str
+        What may follow a number in a cell and is not read: a unit, or a mark such as ``*``.
     names : mapping
         Columns of a table under another name: ``{"NO2 [µg/m³]": "NO2"}``; all other options use that name.
     below_limit : str, optional
@@ -94,6 +103,7 @@ class Wanted:
     encoding: str = "utf-8-sig"
     header: int | None = None
     first_row: int | None = None
+    header_rows: int = 1
     comment: str | None = None
     sheet: str | None = None
     variable: str | None = None
@@ -101,6 +111,9 @@ class Wanted:
     missing: tuple[str, ...] = ()
     valid: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    across: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     below_limit: str | None = None
     latest: np.datetime64 | None = None

@@ -17,6 +17,8 @@ from terracast.streams.readers.wanted import Wanted
 LOOKED_AT = 20_000  # distinct texts of a column that show how its numbers are written
 NUMBERS = 0.5  # share of its texts that makes a column one of numbers
 GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([,.' \u00a0\u202f\u2009\u2019])\d{3})+(?:([.,])\d+)?")
+DOTTED = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*")  # as objects within others are named
+GENERAL = frozenset({"name", "value", "code", "id", "mean", "max", "min", "avg", "unit", "type", "text", "label"})
 MARKED = re.compile(r"[+-]?\d*([.,])\d+(?:[eE][+-]?\d+)?")
 
 
@@ -64,7 +66,10 @@ class ColumnProfile:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of its name, in lower case."""
+        """The words of its name, in lower case; of ``outer.inner`` those of the inner one, where they say enough."""
+        inner = self.name.rpartition(".")[2]
+        if DOTTED.fullmatch(self.name) and not set(words_of(inner)) <= GENERAL:
+            return words_of(inner)
         return words_of(self.name)
 
     def odd(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from terracast.streams.clock import span
-from terracast.streams.readers import TEXT, wanted_of
+from terracast.streams.readers import JSON, TEXT, wanted_of
 from terracast.streams.readers.parquet import read_parquet
 from terracast.streams.readers.records import read_records
 from terracast.streams.readers.spreadsheet import cells_of, read_spreadsheet, sheets_of
@@ -18,6 +18,7 @@ from terracast.streams.readers.table import Table
 from terracast.streams.readers.text import read_text
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.absent import find_absent, find_flags, words_for_none
+from terracast.streams.schema.across import find_across
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.layout import TextLayout, layout_of, rows_layout
 from terracast.streams.schema.profile import ColumnProfile, number_form, profiles_of
@@ -27,7 +28,7 @@ from terracast.streams.schema.time_parts import TableTime
 from terracast.streams.schema.unit_names import plain, split_unit
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
-LAYOUT = ("encoding", "separator", "header", "first_row", "comment", "sheet", "decimal", "thousands")
+LAYOUT = ("encoding", "separator", "header", "first_row", "header_rows", "comment", "sheet", "decimal", "thousands")
 MOVES = 0.05  # share of the rows at which a node has another place, above which it moves
 CENTRAL = {"CET": "Europe/Brussels", "MEZ": "Europe/Berlin", "EET": "Europe/Helsinki", "WET": "Europe/Lisbon"}
 
@@ -41,6 +42,9 @@ def find_table(path: Path, found: Findings) -> None:
     table = _texts(path, wanted)
     _numbers(table, found)
     columns = profiles_of(table, _wanted(path, found))
+    told = find_across(table, columns, path.stem, found)
+    if told is not table:
+        table, columns = told, profiles_of(told, _wanted(path, found))
     axis = time_axis(columns, found) or _counted(table, found)
     if axis is None:
         raise wanted.refusal("no time column", expected="a column whose values are stamps; there are "
@@ -88,7 +92,7 @@ def _texts(path: Path, wanted: Wanted) -> Table:
     if ending in TEXT:
         return read_text(path, wanted, texts=True)
     return read_parquet(path, wanted) if ending in (".parquet", ".pq") else \
-        read_records(path, wanted) if ending in (".json", ".geojson") else read_spreadsheet(path, wanted)
+        read_records(path, wanted) if ending in JSON else read_spreadsheet(path, wanted)
 
 
 def _numbers(table: Table, found: Findings) -> None:

@@ -40,9 +40,15 @@ def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTim
         only_year = form.form == "%Y"
         if named is not None and (only_year or best in named.names):
             return named
-        axis = None if form.says_hour or only_year else _with_time_of_day(best, form, columns, found)
+        axis = None if _says_hour(form) or only_year else _with_time_of_day(best, form, columns, found)
         return axis or _one_column(best, stamps, columns, found)
     return named or untitled(columns, found)
+
+
+def _says_hour(form: StampFormat) -> bool:
+    """Whether stamps have a time of day that is not midnight throughout."""
+    known = form.stamps[~np.isnat(form.stamps)]
+    return form.says_hour and bool((known != known.astype("datetime64[D]")).any())
 
 
 def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampFormat]:
@@ -220,7 +226,7 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
         hour = _hour_format(column, texts)
         if hour is None or column.distinct < 2:
             continue
-        written = form.form or "%Y-%m-%d"
+        written = _date_format(columns[date], form)
         found.find("time", [date, name], "one holds the date, the other the time of day")
         joined = columns[date].texts.beside(column.texts)
         stamps = parse(joined.words, f"{written} {hour}")
@@ -242,6 +248,14 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
         stamps = parse(joined.words, str(found.options["time_format"]))
         return TableTime((date, name), stamps[joined.codes], bool(set(columns[date].words) & _UTC), True)
     return None
+
+
+def _date_format(column: ColumnProfile, form: StampFormat) -> str:
+    """The format of a column of dates, the time of day (all midnights) unread."""
+    example = str(column.texts.words[np.flatnonzero(column.said)[0]])
+    if form.form is None:
+        return "%Y%m%d" if example.isdigit() else "%Y-%m-%d" if len(example) == 10 else "%Y-%m-%d*"
+    return re.sub(r"[T ]?%[HI].*$", "*", form.form)
 
 
 def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:

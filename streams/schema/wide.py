@@ -13,9 +13,10 @@ from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.unit_names import split_unit
 
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|"
-                       r"discharge|temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike)",
-                       re.IGNORECASE)
+QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._]?5|pm ?10|pm ?1|so2|co2|"
+                      r"co|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|cases|deaths|price|"
+                      r"power|humidity|hum|pressure|bike|voltage|current|energy|consumption|generation|nitrogen dioxide|"
+                      r"nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)(?![a-z])", re.IGNORECASE)
 
 
 def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
@@ -31,15 +32,24 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
     scales = [_scale(column) for column in columns]
     scales = [one for one in scales if one > 0]
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
-    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_type(columns)
+    many = len(names) >= 5 and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
     if not alike or not (codes or series or many):
         return ""
     if series:
-        said = _QUANTITY.search(names[0])
+        said = QUANTITY.search(names[0])
         if said and len(names) < 3:
             return ""
-    known = _QUANTITY.search(stem.replace("_", " "))
-    return known[0].lower().replace(" ", "") if known else "value"
+    return quantity_of(stem) or "value"
+
+
+def quantity_of(stem: str) -> str:
+    """The quantity that a name of a file says, "" where it says none.
+
+    >>> quantity_of("metr-la-speed"), quantity_of("export")
+    ('speed', '')
+    """
+    said = QUANTITY.search(re.sub(r"[_-]+", " ", stem))
+    return said[0].lower().replace(" ", "") if said else ""
 
 
 def _same_type(columns: Sequence[ColumnProfile]) -> bool:

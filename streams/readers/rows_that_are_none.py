@@ -1,0 +1,42 @@
+"""Rows of a table that are no observations: the header once more, and totals below."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from terracast.streams.readers.table import Table, Texts
+
+HEADER_AGAIN = "the header once more"
+TOTALS = "totals, not one observation"
+REMARK = "a remark, not a row"
+_TOTALS = re.compile(r"(?:grand )?(?:total|sum|summe|gesamt|somme|totale|suma|mittel|mittelwert|mean|average|avg|moyenne"
+                     r"|media|promedio|minimum|maximum|min|max|count|std|stddev|stdev|median)\b[.: ]*(?:\w+)?",
+                     re.IGNORECASE)
+
+
+def observations_of(table: Table, names: Sequence[str]) -> Table:
+    """The table without rows that repeat its ``names`` or hold totals; both are counted as rejected."""
+    texts = [(name, column) for name, column in table.columns.items() if isinstance(column, Texts)]
+    if not texts:
+        return table
+    again = np.zeros(table.size, bool)
+    for at, (name, column) in enumerate(texts):
+        same = np.array([str(word).strip() == name for word in column.words], dtype=bool)
+        again = same[column.codes] if at == 0 else again & same[column.codes]
+    if again.any() and len(texts) < min(2, len(names)):
+        again[:] = False
+    first = texts[0][1]
+    sums = np.array([bool(_TOTALS.fullmatch(str(word).strip())) for word in first.words], dtype=bool)[first.codes]
+    if sums.sum() > max(0.02 * table.size, 3):
+        sums[:] = False  # it names what is measured
+    lost = Counter({why: int(mask.sum()) for why, mask in ((HEADER_AGAIN, again), (TOTALS, sums & ~again))})
+    if not +lost:
+        return table
+    kept = table.rows(~(again | sums))
+    columns = {name: column.used if isinstance(column, Texts) else column for name, column in kept.columns.items()}
+    return replace(kept, columns=columns, rejected=table.rejected + +lost)
