@@ -42,9 +42,9 @@ def numbers_of(texts: np.ndarray, name: str, wanted: Wanted) -> tuple[np.ndarray
 
 
 def suffix_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:
-    """A number with one of these behind it.
+    """A number with one of these behind it; the number is its first group.
 
-    >>> suffix_pattern(("µg/m³", "*")).sub(r"\1", "12,3 µg/m³")
+    >>> suffix_pattern(("µg/m³", "*")).fullmatch("12,3 µg/m³")[1]
     '12,3'
     """
     known = "|".join(re.escape(one) for one in sorted(suffixes, key=len, reverse=True))

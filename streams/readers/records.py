@@ -21,7 +21,8 @@ ROWS = ("data", "values", "rows", "datapoints")  # beside "columns": a list per 
 def read_records(path: Path, wanted: Wanted) -> Table:
     """Read objects as rows; an object within one is named ``outer.inner``. Raises ``ReadError``."""
     try:
-        flat = rows_in(_held(path.read_text(encoding="utf-8-sig")))
+        held = _held(path.read_text(encoding="utf-8-sig"))
+        flat = rows_in(held)
     except (UnicodeDecodeError, json.JSONDecodeError) as wrong:
         raise wanted.refusal(f"not JSON ({str(wrong)[:80]})", expected="a whole JSON file",
                              remedy="fetch it again") from wrong
@@ -32,7 +33,15 @@ def read_records(path: Path, wanted: Wanted) -> Table:
     columns: dict[str, Column] = {
         shown: Texts.of(np.array([_text(row.get(name)) for row in flat], dtype=object))
         for name, shown in zip(names, wanted.named(names), strict=True)}
-    return Table(columns, len(flat), wanted, lambda row: row + 1)
+    above = frozenset(shown for name, shown in zip(names, wanted.named(names), strict=True)
+                      if isinstance(held, dict) and _is_above(held, name))
+    return Table(columns, len(flat), wanted, lambda row: row + 1, above=above)
+
+
+def _is_above(held: Row, name: str) -> bool:
+    """Whether the outermost object says a name itself."""
+    first = name.removeprefix("outer.").partition(".")[0]
+    return (name in held and not isinstance(held[name], list | dict)) or first in held and not isinstance(held[first], list | dict)
 
 
 def _held(text: str) -> Any:

@@ -121,6 +121,7 @@ class Table:
     line: Callable[[int], int]
     in_utc: frozenset[str] = frozenset()  # columns of stamps that know their offset
     rejected: Counter[str] = field(default_factory=Counter)
+    above: frozenset[str] = frozenset()  # columns that are said once, above the rows
 
     def rows(self, keep: np.ndarray) -> Table:
         """Some of the rows."""

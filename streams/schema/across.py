@@ -12,16 +12,15 @@ import numpy as np
 from terracast.streams.readers.across import VALUE, in_rows, is_month
 from terracast.streams.readers.table import Table
 from terracast.streams.readers.wanted import Wanted
-from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.layout import STAMP
 from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_format import format_of
 from terracast.streams.schema.time_parts import PARTS
-from terracast.streams.schema.unit_names import is_unit, split_unit
+from terracast.streams.schema.unit_names import is_unit
 from terracast.streams.schema.vocabulary import named
-from terracast.streams.schema.wide import QUANTITY, quantity_of
+from terracast.streams.schema.wide import is_quantity, quantity_of
 
 FEWEST_DATES = 3
 DENSE = 0.75  # share of places times quantities that are columns
@@ -219,7 +218,8 @@ def _of_pairs(pairs: Sequence[tuple[str, str]], joint: str, columns: Mapping[str
             return None
         quantities = [len(sides[0]) <= len(sides[1]), len(sides[0]) > len(sides[1])]
     other = sides[1] if quantities[0] else sides[0]
-    if not double and any(set(words_of(one)) & STATISTICS or is_unit(one) or DURATION.fullmatch(one) for one in other):
+    if not double and (any(set(words_of(one)) & STATISTICS for one in other) or all(map(is_unit, other))
+                       or all(map(DURATION.fullmatch, other))):
         return None
     parts = ("{variable}", "{node}") if quantities[0] else ("{node}", "{variable}")
     pattern = parts[0] + joint + parts[1]
@@ -229,16 +229,6 @@ def _of_pairs(pairs: Sequence[tuple[str, str]], joint: str, columns: Mapping[str
     return Across((pattern,), f"{words} say place and quantity", options={"leave_out": out} if out else {},
                   doubt=f"{len(pairs)} columns are read as {len(other)} places of {len(pairs) // len(other)} quantities, "
                         f"such as {', '.join(other[:3])}")
-
-
-def is_quantity(text: str) -> bool:
-    """Whether a text names something that is measured.
-
-    >>> is_quantity("NO2 [µg/m³]"), is_quantity("A1")
-    (True, False)
-    """
-    bare, unit = split_unit(text)
-    return bool(unit or side_of(bare) or QUANTITY.fullmatch(bare) or QUANTITY.match(bare))
 
 
 def _stations(columns: Mapping[str, ColumnProfile]) -> Across | None:

@@ -15,6 +15,7 @@ import xarray as xr
 from terracast.streams.clock import Clock
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import ARRAYS, READERS, TABLES, read_counted
+from terracast.streams.readers.rows_that_are_none import HEADER_AGAIN, REMARK, TOTALS
 from terracast.streams.readers.table import RowCounts
 from terracast.streams.readers.tables import Reading
 from terracast.streams.schema.absent import fill_values
@@ -236,6 +237,8 @@ def _tell_span(panel: xr.Dataset, found: Findings) -> None:
 
 def _tell_rows(rows: RowCounts, found: Findings) -> None:
     for why, count in rows.rejected.items():
+        if why in (HEADER_AGAIN, TOTALS, REMARK):
+            continue  # nothing to decide
         option = "--missing WORD" if "number" in why else "--header LINE" if "fields" in why else \
             "--time-zone ZONE" if "clock change" in why else "--time NAME" if "stamp" in why or "future" in why else \
             "--node NAME"

@@ -68,7 +68,8 @@ def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
         options["separator"] = separator
         why["separator"] = {"\t": "tabs part the fields", " ": "spaces part the fields"}.get(
             separator, "it parts the fields")
-    return TextLayout(options, why, found.units, found.above)
+    top = options.get("header") or options.get("first_row") or 1
+    return TextLayout(options, why, found.units, tuple(line.removeprefix(mark) for line in lines[:top - 1]))
 
 
 def encoding_of(path: Path, raw: bytes) -> tuple[str, str]:

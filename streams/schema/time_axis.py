@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from terracast.streams.readers.stamp_format import ZONES, parse, says_offset
 from terracast.streams.schema.findings import Findings
@@ -15,6 +16,7 @@ from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, te
 from terracast.streams.schema.vocabulary import named
 
 EPIDEMIOLOGICAL = frozenset(("epiweek", "epi", "mmwr", "mmwrweek"))
+NEAR = pd.Timedelta("800D").value
 IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
 _TIME = named("time")
 _UTC = named("utc")
@@ -67,7 +69,7 @@ def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampForma
         form = format_of(texts, column.counts[column.said])
         if form is None and column.numeric and hinted and column.distinct > 2:
             known = column.numbers[~np.isnan(column.numbers)]
-            if known.min() > 20_000 and known.max() < 80_000:
+            if known.min() > 20_000 and known.max() < 80_000 and len(column.words) < 4:
                 form = StampFormat("excel", 1.0, parse(texts, "excel"))
         if form is not None and (column.distinct > 1 or len(column.texts) == 1):
             stamps = np.full(len(column.texts.words), np.datetime64("NaT", "ns"))
@@ -114,6 +116,8 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
         if not len(known) or one.form == "%Y":
             continue
         middle = np.median(known.astype(np.int64))
+        if abs(middle) > NEAR and not set(columns[other].words) & _TIME:
+            continue  # it only looks like stamps
         even = bool((known.astype(np.int64) == middle).mean() > 0.9)
         if even and middle > 0 and set(columns[other].words) & _END:
             also[other] = "the end of the interval that begins at the stamp"

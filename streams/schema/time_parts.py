@@ -11,7 +11,7 @@ import pandas as pd
 from terracast.streams.readers.stamp_format import epidemiological_week, parse
 from terracast.streams.readers.table import Texts
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_format import format_of
 from terracast.streams.schema.vocabulary import named
 
@@ -71,7 +71,8 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         signs = [SIGNS[part] if not (part == "month" and not columns[held[part]].numeric) else "%b" for part in order]
         form = " ".join(signs)
         if "week" in order:
-            form = _weeks(columns[held["year"]], columns[held["week"]], joined, found)
+            about = {word for name in columns for word in words_of(name)}
+            form = _weeks(columns[held["year"]], columns[held["week"]], joined, about, found)
         stamps = parse(joined.words, form)
         if np.isnat(stamps).mean() > 0.03:
             continue
@@ -83,8 +84,9 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
     return None
 
 
-def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, found: Findings) -> str:
-    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it."""
+def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, about: set[str], found: Findings) -> str:
+    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the words
+    of the table (``about``) whose it is."""
     pairs = [tuple(map(int, map(float, text.split()))) for text in map(str, joined.words)]
     long_years = {one for one, number in pairs if number == 53}
     short_years = {one for one, number in pairs if number == 52} - long_years
@@ -97,7 +99,8 @@ def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, found: Findi
     years = {one for one, _ in pairs}
     iso = {one: pd.Timestamp(one, 12, 28).isocalendar().week == 53 for one in years}
     epi = {one: _is_long(one) for one in years}
-    named = {"epi", "mmwr", "epiweek", "mmwrweek", "epidemiological"} & {*week.words, *year.words}
+    named = {"epi", "mmwr", "epiweek", "mmwrweek", "epidemiological"} & {*week.words, *year.words} \
+        or {"ili", "ilitotal", "mmwr", "ilinet"} & about
     if fits(epi) and (named or not fits(iso)):
         return "%Y %V"
     if not (fits(iso) and not fits(epi)):

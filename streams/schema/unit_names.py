@@ -12,6 +12,8 @@ _SUFFIXES = {"mm": "mm", "degc": "degC", "celsius": "degC", "degf": "degF", "hpa
              "kmh": "km h-1", "kph": "km h-1", "mph": "mph", "mps": "m s-1", "cfs": "ft3 s-1", "cms": "m3 s-1",
              "m3s": "m3 s-1", "cumecs": "m3 s-1", "pct": "%", "percent": "%", "kwh": "kWh", "mwh": "MWh", "kw": "kW",
              "mw": "MW", "ugm3": "ug m-3", "ppb": "ppb", "ppm": "ppm", "wm2": "W m-2", "knots": "knot", "cm": "cm"}
+CUBIC = {f"{mass}m-3": f"{mass} m-3" for mass in ("ug", "µg", "mg", "ng")} | {
+    f"{mass}/m3": f"{mass} m-3" for mass in ("mg", "ng")}
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC",
           "c": "degC", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
@@ -29,6 +31,9 @@ def split_unit(name: str) -> tuple[str, str]:
     found = _BRACKETS.match(name)
     if found and found["name"].strip() and is_unit(found["unit"]):
         return found["name"].strip(), plain(found["unit"])
+    inside = re.search(r"\[([^\[\]]+)\]", name)
+    if inside and is_unit(inside[1]):
+        return name, plain(inside[1])  # more of the name follows
     end = re.search(r"_([A-Za-z0-9]+)$", name)
     if end and end[1].lower() in _SUFFIXES:
         return name, _SUFFIXES[end[1].lower()]
@@ -49,7 +54,7 @@ def is_unit(text: str) -> bool:
     words = text.strip().lower().translate(_SUPER).replace("μ", "µ")
     if not words:
         return False
-    if words in _PLAIN or words in ATOMS:
+    if words in _PLAIN or words in ATOMS or words in CUBIC:
         return True
     parts = [part for part in re.split(r"[\s/*·.^()\d-]+", words.replace("deg ", "deg")) if part]
     return bool(parts) and all(part in ATOMS for part in parts)
@@ -62,8 +67,10 @@ def plain(text: str) -> str:
     ('µg m-3', 'm3 s-1', 'ug.m-3', 'vehicles')
     """
     text = text.strip().translate(_SUPER).replace("\u03bc", "\u00b5").replace("^", "").replace("**", "")
-    if text.lower() in _PLAIN:
-        return _PLAIN[text.lower()]
+    if text.isupper() and text.lower() in ("ppb", "ppm", "ppt", "ug/m3"):
+        text = text.lower()
+    if text.lower() in _PLAIN or text.lower() in CUBIC:
+        return _PLAIN.get(text.lower()) or CUBIC[text.lower()]
     if "/" not in text or not is_unit(text):
         return text
     over, *under = [part.strip() for part in text.split("/")]
