@@ -112,7 +112,7 @@ def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
         rest = _flat({name: one for name, one in held.items() if name not in lists})
         return list(lists), list(zip(*lists.values(), strict=True)), rest
     dicts = [one for one in held.values() if isinstance(one, dict)]
-    if len(dicts) == len(held) > 1 and len(dicts[0]) > 2 and all(one.keys() == dicts[0].keys() for one in dicts) \
+    if len(dicts) == len(held) > 1 and (len(dicts[0]) > 2 or len(dicts) > 9) and all(one.keys() == dicts[0].keys() for one in dicts) \
             and not any(isinstance(item, dict | list) for one in dicts for item in one.values()):
         across = all(str(key).isdigit() for key in dicts[0])  # a column each, by the number of the row
         return (list(held), list(zip(*(one.values() for one in dicts), strict=True)), {}) if across else (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from terracast.streams.readers.across import VALUE, in_rows, is_month
+from terracast.streams.readers.stamp_format import parse
 from terracast.streams.readers.table import Table
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.findings import Findings
@@ -142,8 +143,24 @@ def _hours(columns: Mapping[str, ColumnProfile], stem: str) -> Across | None:
 
 
 def _days(columns: Mapping[str, ColumnProfile], stem: str) -> Across | None:
-    """Columns called by the days of a month, beside year and month."""
-    return _numbered(columns, stem, "day", (range(1, 32),), _has_months)
+    """Columns called by the days of a month, beside year and month, or beside the date of its first day."""
+    across = _numbered(columns, stem, "day", (range(1, 32),), _has_months)
+    if across is not None:
+        for name, column in columns.items():
+            form = None if column.numeric or column.empty else format_of(column.texts.words[column.said],
+                                                                         column.counts[column.said])
+            for one in (form.form, form.other) if form is not None else ():
+                if one and "%d" in one and _first_days(column, one):
+                    return replace(across, options={**across.options, "time": [name, "day"],
+                                                    "time_format": one.replace("%d", "*") + " %d"})
+    return across
+
+
+def _first_days(column: ColumnProfile, form: str) -> bool:
+    """Whether all stamps are first days of months, in this format."""
+    stamps = np.unique(parse(column.texts.words[column.said], form))
+    return not np.isnat(stamps).any() and bool((stamps == stamps.astype("datetime64[M]")).all()) and len(
+        stamps) > 1 and bool((np.diff(stamps) >= 28 * DAY).all())
 
 
 def _numbered(columns: Mapping[str, ColumnProfile], stem: str, part: str, runs: Sequence[range],
@@ -177,7 +194,11 @@ def _has_days(rest: Mapping[str, ColumnProfile]) -> bool:
 
 def _has_months(rest: Mapping[str, ColumnProfile]) -> bool:
     axis = time_axis(rest, Findings({}))
-    return axis is not None and axis.gap >= 28 * DAY
+    if axis is not None and axis.gap >= 28 * DAY:
+        return True
+    forms = [(rest[name], format_of(rest[name].texts.words[rest[name].said], rest[name].counts[rest[name].said]))
+             for name in (axis.names if axis is not None else ())]
+    return any(form is not None and form.other and _first_days(column, form.other) for column, form in forms)
 
 
 def _places(columns: Mapping[str, ColumnProfile], found: Findings) -> Across | None:

@@ -33,7 +33,9 @@ _LON = named("lon")
 PLACES = named("place")
 COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")
 FACTS = named("fact")
+METADATA = named("metadata")
 PARAMETERS = named("parameter")
+CALENDAR = named("calendar")
 VALUES = named("value")
 UNITS = named("units")
 
@@ -121,7 +123,7 @@ def _given_names(given: object) -> tuple[str, ...]:
 def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
-    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute")}
+    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute", "dayofweek", "dayofyear")}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -129,14 +131,27 @@ def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Fi
                 and (np.abs(np.diff(numbers)) == 1).all():
             found.leave(name, "it numbers the rows")
             continue
-        same = next((part for part, values in parts.items() if numbers is not None and column.distinct > 1
-                     and (set(column.words) & PARTS[part] or name.lower() in PARTS[part])
-                     and np.nanmean(numbers == values.to_numpy()) > 0.99), None)
+        same = next((part for part, values in parts.items() if numbers is not None
+                     and (set(column.words) | {name.lower()}) & (PARTS[part] if part in PARTS else CALENDAR)
+                     and _runs_with(numbers, values.to_numpy(), part)), None)
         if same:
             found.leave(name, f"the {same} of the stamp")
             continue
+        if numbers is not None and column.distinct > 1 and any(np.nanmean(numbers == digits) > 0.99 for digits in (
+                100 * stamps.year + stamps.month, 10_000 * stamps.year + 100 * stamps.month + stamps.day)):
+            found.leave(name, "the stamp once more")
+            continue
         kept[name] = column
     return kept
+
+
+def _runs_with(numbers: np.ndarray, part: np.ndarray, name: str) -> bool:
+    """Whether numbers are a part of the stamp; hours and weekdays may begin elsewhere (local ones, Sunday as 0)."""
+    apart = numbers - part
+    if name in ("hour", "dayofweek"):
+        apart = np.mod(apart, 24 if name == "hour" else 7)
+        return bool(len(np.unique(numbers)) > 2 and np.mean(apart == np.nanmedian(apart)) > 0.95)
+    return bool(np.nanmean(apart == 0) > 0.99)
 
 
 def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | None, str | None]:
@@ -244,7 +259,7 @@ def _is_place(column: ColumnProfile) -> bool:
 def _place_liking(column: ColumnProfile) -> float:
     words = set(column.words)
     liking = 2.0 * _is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
-    liking += 0.5 * bool(words & {"name", "station", "location", "site"})
+    liking += 0.5 * bool(words & {"name", "station", "location", "site"}) + 1.0 * bool(words & {"station", "site", "gauge"})
     return liking - 2.0 * bool(words & PARAMETERS)
 
 
@@ -370,7 +385,7 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
         elif column.distinct == 1 and set(column.words) & FACTS:
             facts.append(name)
             found.leave(name, "a fact of the place: it does not change")
-        elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | {"nr", "no"}):
+        elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | METADATA):
             found.leave(name, "one number throughout: a name or a fact")
         elif shape.variable is not None or (found.options.get("across") and name != found.options.get("value", VALUE)):
             found.leave(name, f"not the column of values ({shape.value or found.options.get('value', VALUE)})")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from terracast.streams.readers.numbers import MISSING
+from terracast.streams.readers.stamp_format import ZONES
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import LOOKED_AT
 from terracast.streams.schema.time_format import format_of, time_of_day
@@ -29,6 +30,8 @@ def find_suffixes(columns: Mapping[str, Sequence[str]], found: Findings) -> dict
     for name, texts in columns.items():
         tails, share, unit = _tails(texts[:LOOKED_AT])
         if not tails or set(re.findall(r"\w+", name.lower())) & named("place") or _is_time(texts):
+            continue
+        if any(tail.upper() in ZONES or re.fullmatch(r"[ap]\.?m\.?", tail, re.IGNORECASE) for tail in tails):
             continue
         for tail in tails:
             every[tail] += tails[tail]

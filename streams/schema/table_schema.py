@@ -217,16 +217,21 @@ def _zone(columns: Mapping[str, ColumnProfile], axis: TableTime, shape: TableSha
     """Doubts on the time zone of stamps without an offset, and the zone that a header names."""
     if axis.says_offset or "time_zone" in found.options:
         return
-    named = [word for word in re.findall(r"[A-Z]+", " ".join(axis.names).upper()) if word in ZONES]
-    if named:
-        if "UTC" in named or "GMT" in named:
+    said = re.search(r"\b(?:GMT|UTC)\s?([+-])(\d{1,2})(?::?00)?\b", " ".join(axis.names))
+    if said:
+        hours = int(said[2]) * (1 if said[1] == "+" else -1)
+        found.find("time_zone", f"Etc/GMT{-hours:+d}" if hours else "UTC", f"the header says {said[0]}")
+        return
+    in_header = [word for word in re.findall(r"[A-Z]+", " ".join(axis.names).upper()) if word in ZONES]
+    if in_header:
+        if "UTC" in in_header or "GMT" in in_header:
             return
-        summer = len(named) > 1
-        hours = ZONES[named[0]]
-        zone = CENTRAL.get(named[0]) if summer else None
-        zone = zone or f"Etc/GMT{-int(hours):+d}"
-        if float(hours).is_integer():
-            found.find("time_zone", zone, f"the header says {' and '.join(named)}")
+        summer = len(in_header) > 1
+        offset = ZONES[in_header[0]]
+        zone = CENTRAL.get(in_header[0]) if summer else None
+        zone = zone or f"Etc/GMT{-int(offset):+d}"
+        if float(offset).is_integer():
+            found.find("time_zone", zone, f"the header says {' and '.join(in_header)}")
         return
     if axis.gap >= np.timedelta64(1, "D") or axis.gap == np.timedelta64(0, "ns") or not axis.says_hour:
         return

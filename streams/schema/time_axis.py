@@ -29,6 +29,12 @@ _KNOWN = named("known")
 def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
     """The time of a table; None where no column says it."""
     given = found.given.get("time")
+    if not given and "time" in found.options and "time_format" in found.options:  # as columns across showed
+        names = tuple(found.options["time"])
+        joined = columns[names[0]].texts
+        for name in names[1:]:
+            joined = joined.beside(columns[name].texts)
+        return TableTime(names, parse(joined.words, str(found.options["time_format"]))[joined.codes], False, False)
     if given:
         names = (given,) if isinstance(given, str) else tuple(given)
         return _given(columns, names, found) if all(name in columns for name in names) else None
@@ -82,7 +88,7 @@ def _may_be_digits(column: ColumnProfile, texts: np.ndarray, hinted: bool) -> bo
     """Whether numbers may be stamps: whole, of one length, and either long or under a name of time."""
     if not column.whole:
         known = column.numbers[~np.isnan(column.numbers)]
-        return hinted and known.size > 0 and 1e8 < float(np.median(known)) < 5e18
+        return hinted and known.size > 0 and (1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
     lengths = {len(text) for text in texts[:1000]}
     if len(lengths) > 1 or min(lengths) < 4:
         return False
@@ -130,7 +136,7 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
     if zoned is not None:
         return zoned
     offset = form.says_offset or (form.form is None and _iso_offsets(column.texts.words)) \
-        or bool(set(column.words) & _UTC)
+        or (bool(set(column.words) & _UTC) and not re.search(r"(?:GMT|UTC)\s?[+-]\d", name))
     return TableTime((name,), rows, offset, form.says_hour, also)
 
 
@@ -267,6 +273,9 @@ def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
     form = time_of_day(texts)
     if form is not None:
         return form
+    zoned = [re.fullmatch(r"(\d{3,4})( ?)([A-Z]{1,4})", text) for text in texts]
+    if all(said and said[3] in ZONES for said in zoned) and zoned[0]:
+        return f"%H%M{zoned[0][2]}%Z"
     parted = [re.match(r"(\d{1,2}(?::\d{2})?)\s*(?:-|–|to|a|bis)\s*\d{1,2}", text) for text in texts]
     if parted and all(parted):
         return "%H:%M*" if ":" in str(parted[0] and parted[0][1]) else "%H*"
@@ -274,11 +283,14 @@ def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
         return None
     known = column.numbers[column.said]
     low, high = float(np.nanmin(known)), float(np.nanmax(known))
-    named = bool(set(column.words) & PARTS["hour"])
-    if low >= 0 and high <= 24 and (named or len(set(known.tolist())) == 24):
+    periods = next((count for count in (48, 96, 144, 288) if count <= high <= count + count // 12), 0)
+    if low == 1 and periods and set(column.words) & named("period"):
+        return f"%k/{periods}"
+    named_hour = bool(set(column.words) & PARTS["hour"])
+    if low >= 0 and high <= 24 and (named_hour or len(set(known.tolist())) == 24):
         return "%H"
     widths = {len(text) for text in texts}
-    if named and low >= 0 and high <= 2400 and high > 24 and widths == {4}:
+    if named_hour and low >= 0 and high <= 2400 and high > 24 and widths == {4}:
         return "%H%M"
     return None
 

@@ -12,7 +12,7 @@ from terracast.streams.readers.stamp_format import epidemiological_week, parse
 from terracast.streams.readers.table import Texts
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
-from terracast.streams.schema.time_format import format_of
+from terracast.streams.schema.time_format import format_of, time_of_day
 from terracast.streams.schema.vocabulary import named
 
 PARTS = {part: named(part) for part in ("year", "month", "day", "hour", "minute", "week", "dayofyear", "quarter")}
@@ -73,6 +73,9 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         if "week" in order:
             about = {word for name in columns for word in words_of(name)}
             form = _weeks(columns[held["year"]], columns[held["week"]], joined, about, found)
+        clock = _clock(columns, names) if order[-1] == "day" else None
+        if clock is not None:
+            names, joined, form = (*names, clock[0]), joined.beside(columns[clock[0]].texts), f"{form} {clock[1]}"
         stamps = parse(joined.words, form)
         if np.isnat(stamps).mean() > 0.03:
             continue
@@ -80,7 +83,17 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         found.find("time_format", form, "they make a stamp of every row")
         if "hour" in order:
             tell_hours(held["hour"], columns[held["hour"]], found)
-        return TableTime(names, stamps[joined.codes], False, "hour" in order)
+        return TableTime(names, stamps[joined.codes], False, "hour" in order or clock is not None)
+    return None
+
+
+def _clock(columns: Mapping[str, ColumnProfile], names: tuple[str, ...]) -> tuple[str, str] | None:
+    """A column of times of day such as 13:00, and its format."""
+    for name, column in columns.items():
+        if name not in names and not column.numeric and column.distinct > 1:
+            form = time_of_day([str(word) for word in column.texts.words[column.said]])
+            if form is not None:
+                return name, form
     return None
 
 

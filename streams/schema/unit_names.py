@@ -16,7 +16,10 @@ CUBIC = {f"{mass}m-3": f"{mass} m-3" for mass in ("ug", "µg", "mg", "ng")} | {
     f"{mass}/m3": f"{mass} m-3" for mass in ("mg", "ng")}
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC",
-          "c": "degC", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
+          "c": "degC", "degree c": "degC", "degrees c": "degC", "degree celsius": "degC", "degrees celsius": "degC",
+          "millimetres": "mm", "millimeters": "mm", "centimetres": "cm", "metres": "m", "meters": "m",
+          "metres per second": "m s-1", "meters per second": "m s-1", "cubic metres per second": "m3 s-1",
+          "kilometres per hour": "km h-1", "hectopascals": "hPa", "percent": "%", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
           "kph": "km h-1", "ug/m3": "µg m-3", "µg/m3": "µg m-3", "cfs": "ft3 s-1"}
 
 
@@ -37,6 +40,9 @@ def split_unit(name: str) -> tuple[str, str]:
     end = re.search(r"_([A-Za-z0-9]+)$", name)
     if end and end[1].lower() in _SUFFIXES:
         return name, _SUFFIXES[end[1].lower()]
+    further = re.match(r"^([^,]+), (\S{1,12}) \(", name)  # as loggers write it: Temp, °C (LGR S/N: 1038)
+    if further and is_unit(further[2]):
+        return further[1].strip(), plain(further[2])
     slash = re.match(r"^(\S.*?)\s+(?:in|en)\s+(\S+)$|^([^/]+),\s*(\S+)$", name)
     if slash:
         before, unit = (slash[1], slash[2]) if slash[1] else (slash[3], slash[4])

@@ -9,11 +9,13 @@ import numpy as np
 
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.unit_names import split_unit
+from terracast.streams.schema.vocabulary import named
 
+STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._]?5|pm ?10|pm ?1|so2|co2|"
+QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._ ]?5|pm ?10|pm ?1|so2|co2|"
                       r"co|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|cases|deaths|price|"
                       r"power|humidity|hum|pressure|bike|voltage|current|energy|consumption|generation|nitrogen dioxide|"
                       r"nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)s?(?![a-z])", re.IGNORECASE)
@@ -37,7 +39,9 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str, same_unit: bool = Fal
     scales = [_scale(column) for column in columns]
     scales = [one for one in scales if one > 0]
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
-    many = len(names) >= (3 if same_unit else 5) and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
+    told = same_unit or quantity_of(stem) not in ("", "count", "counts", "volume", "traffic")
+    statistics = any(set(words_of(name)) & STATISTICS for name in names)
+    many = len(names) >= (3 if told and not statistics else 5) and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
     if not alike or not (codes or series or many):
         return ""
     if series:
@@ -63,7 +67,7 @@ def quantity_of(stem: str) -> str:
     >>> quantity_of("metr-la-speed"), quantity_of("export")
     ('speed', '')
     """
-    said = QUANTITY.search(re.sub(r"[_-]+", " ", stem))
+    said = QUANTITY.search(re.sub(r"(?<=\d)(?=o3|no2|so2|pm|co)", " ", " ".join(words_of(stem))))
     return said[1].lower().replace(" ", "") if said else ""
 
 
