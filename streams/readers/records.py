@@ -104,7 +104,7 @@ def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
     names, rows = held.get("columns"), next((held[key] for key in ROWS if isinstance(held.get(key), list)), None)
     if isinstance(names, list) and rows and isinstance(rows[0], list):
         told = [str(one.get("text") or one.get("name")) if isinstance(one, dict) else str(one) for one in names]
-        return told, rows, _flat({name: one for name, one in held.items() if not isinstance(one, list | dict)})
+        return told, rows, _flat({name: one for name, one in held.items() if not isinstance(one, list)})
     lists = {name: one for name, one in held.items() if isinstance(one, list)}
     lengths = {len(one) for one in lists.values()}
     if len(lists) > 1 and len(lengths) == 1 and lengths != {1} and not any(

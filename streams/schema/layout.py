@@ -258,6 +258,10 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
         if width > 2 and sum(map(bool, texts)) == 1 and place + 1 < len(full) and sum(
                 bool(field.strip()) for field in full[place + 1][1]) > 1 and not is_typed("".join(texts)):
             continue  # a title, with the separators that a spreadsheet leaves behind it
+        following = full[place + 1] if place + 1 < len(full) else (at, [])
+        if width < 4 and len(following[1]) == width and not any(map(is_typed, (*texts, *following[1]))) and (
+                texts[0].endswith(":") or following[0] > at + 1):
+            continue  # a remark of as many fields, such as "Station:;Hof"
         if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
                 and not _names(texts, typed, data):
             return at - 1, None
@@ -267,6 +271,8 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
 
 def _kind_of(text: str) -> str:
     text = text.strip()
+    if STAMP.fullmatch(text) and len(re.findall(r"\d[-/.:]", text)) > 1:
+        return "stamp"  # and no number, as 01.03.2024 could be
     return "none" if text.lower() in MISSING else "number" if NUMBER.fullmatch(text) else \
         "stamp" if STAMP.fullmatch(text) else "word"
 

@@ -14,7 +14,7 @@ from terracast.streams.readers.across import VALUE
 from terracast.streams.schema.absent import FLAGS
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_parts import PARTS, TableTime
 from terracast.streams.schema.unit_names import is_unit, split_unit
 from terracast.streams.schema.vocabulary import named
@@ -123,7 +123,8 @@ def _given_names(given: object) -> tuple[str, ...]:
 def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
-    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute", "dayofweek", "dayofyear")}
+    parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute,
+             "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -333,9 +334,14 @@ def _names_places(column: ColumnProfile, inner: Mapping[str, ColumnProfile], val
     if not set(column.words) & PARAMETERS <= WEAK or (units is not None and inner[units].distinct > 1):
         return False
     words = [str(word) for word in column.texts.words[column.said]]
-    if any(map(is_quantity, words)) or _told_apart(time, column) < UNIQUE:
+    if len({_quantities(word) for word in words}) > 1 or _told_apart(time, column) < UNIQUE:
         return False
     return _scales(column, inner[value]) < ALIKE
+
+
+def _quantities(text: str) -> frozenset[str]:
+    """The words of a text that name something measured."""
+    return frozenset(word for word in words_of(text) if is_quantity(word) and not word.isdigit())
 
 
 def _scales(names: ColumnProfile, values: ColumnProfile) -> float:

@@ -16,7 +16,7 @@ from terracast.streams.schema.time_format import format_of, time_of_day
 from terracast.streams.schema.unit_names import is_unit, plain
 from terracast.streams.schema.vocabulary import named
 
-BEHIND = re.compile(r"[<>]?\s*[+-]?\d[\d.,'\u00a0\u202f]*(?:[eE][+-]?\d+)?(?P<gap>\s*)(?P<tail>(?!\d)\S.{0,19}?)")
+BEHIND = re.compile(r"[<>]?\s*[+-]?\d[\d.,'\u00a0\u202f]*(?:[eE][+-]?\d+)?(?P<gap>\s*)(?P<tail>(?![\d.,])\S.{0,19}?)")
 CODED = re.compile(r"[+-]\d{4,5}(?P<tail>,\d)")  # numbers of NOAA's surface data, with a code of quality
 MARK = re.compile(r"[^\w\s.,:;/-]{1,3}")
 FEW = 15  # different ones in a column
@@ -57,7 +57,7 @@ def _tails(texts: Sequence[str]) -> tuple[Counter[str], float, str]:
     apart = bare = 0
     for text in told:
         said = CODED.fullmatch(text) or BEHIND.fullmatch(text)
-        if said:
+        if said and (said.re is CODED or not re.search(r"\d", said["tail"]) or is_unit(said["tail"])):
             tails[said["tail"]] += 1
             apart += bool(said.groupdict().get("gap")) or bool(MARK.fullmatch(said["tail"])) or is_unit(said["tail"]) \
                 or CODED.fullmatch(text) is not None

@@ -41,15 +41,18 @@ def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTim
     if "time_format" in found.given:
         return _of_format(columns, str(found.given["time_format"]), found)
     stamps = _stamp_columns(columns)
-    named = from_parts(columns, found)
+    aside = Findings(found.given)
+    named = from_parts(columns, aside)
     if stamps:
         best = max(stamps, key=lambda name: _liking(columns[name], stamps[name]))
         form = stamps[best]
         only_year = form.form == "%Y"
         if named is not None and (only_year or best in named.names):
+            found.take(aside)
             return named
         axis = None if _says_hour(form) or only_year else _with_time_of_day(best, form, columns, found)
         return axis or _one_column(best, stamps, columns, found)
+    found.take(aside)
     return named or untitled(columns, found)
 
 

@@ -103,6 +103,8 @@ def format_of(texts: np.ndarray, weights: np.ndarray) -> StampFormat | None:
     top = max(one.share for one in best)
     equal = [one for one in best if one.share >= top - 1e-12]
     orders = [one for one in equal if _is_swap(one.form, equal[0].form)]
+    usual = [one for one in orders if "%y" not in str(one.form) or str(one.form).index("%y") > str(one.form).index("%d")]
+    equal, orders = (usual, usual) if usual else (equal, orders)  # a year of two digits seldom comes first
     if len(orders) < 2:
         return equal[0]
     first = next((one for one in orders if str(one.form).index("%d") < str(one.form).index("%m")), orders[0])

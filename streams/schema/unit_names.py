@@ -43,6 +43,9 @@ def split_unit(name: str) -> tuple[str, str]:
     further = re.match(r"^([^,]+), (\S{1,12}) \(", name)  # as loggers write it: Temp, °C (LGR S/N: 1038)
     if further and is_unit(further[2]):
         return further[1].strip(), plain(further[2])
+    dashed = re.match(r"^(\S.*?)\s+-\s+(\S{1,12})$", name)
+    if dashed and is_unit(dashed[2]):
+        return dashed[1], plain(dashed[2])
     slash = re.match(r"^(\S.*?)\s+(?:in|en)\s+(\S+)$|^([^/]+),\s*(\S+)$", name)
     if slash:
         before, unit = (slash[1], slash[2]) if slash[1] else (slash[3], slash[4])
