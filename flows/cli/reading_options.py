@@ -42,6 +42,7 @@ MANY = {
     "facts": "A column that says something of a place which does not change; may be repeated.",
     "leave_out": "A column that is not read; may be repeated.",
     "unit": "VARIABLE=UNIT, or the column of units; may be repeated.",
+    "convert": "VARIABLE=UNIT, the unit that values are converted to; may be repeated.",
     "names": "COLUMN=NAME, another name for a variable; may be repeated.",
     "domain": "VARIABLE=DOMAIN, or the domain of the whole file; may be repeated.",
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # readers are imported by the verbs that read files
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
            "lon", "start", "time_format", "decimal", "thousands", "separator", "encoding", "header", "first_row",
            "header_rows", "comment", "sheet", "variable", "value", "across", "missing", "suffix", "valid", "leave_out", "facts",
-           "names", "below_limit")
+           "names", "convert", "below_limit")
 Columns = str | tuple[str, ...]
 
 
@@ -54,6 +54,7 @@ class FilesSourceSettings(SourceSettings):
     valid: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     names: dict[str, str] = Field(default_factory=dict)
+    convert: dict[str, str] = Field(default_factory=dict)
     below_limit: Literal["half", "missing"] | None = None
 
     def build(self, context: SourceContext) -> Source:

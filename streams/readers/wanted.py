@@ -13,6 +13,7 @@ from terracast.streams.bitemporal import known_after
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.panel import check_panel
+from terracast.streams.readers.conversion import conversion
 
 CONTRADICTORY = 0.01  # of the rows
 
@@ -78,6 +79,8 @@ class Wanted:
         Stamps later than this by more than a day and 100 steps are rejected.
     units : mapping
         Per variable, where the file does not say.
+    convert : mapping
+        Per variable the unit that its values are to be in, such as ``{"temp": "degC"}``.
     """
 
     where: str
@@ -118,6 +121,7 @@ class Wanted:
     below_limit: str | None = None
     latest: np.datetime64 | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    convert: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, columns: Iterable[str]) -> list[str]:
         """Columns by the names they are to have."""
@@ -157,12 +161,28 @@ def finish(data: Mapping[str, np.ndarray], attrs: Mapping[str, Mapping[Hashable,
          for name, values in data.items()},
         {"time": time, "node": nodes, **coords},
         {**file_attrs, "domain": wanted.domain, "kind": wanted.kind})
+    panel = _converted(panel, wanted)
     if "known_time" not in panel.coords:
         panel = known_after(panel, _delay(span(str(file_attrs["step"])), wanted))
     try:
         return check_panel(panel)
     except PanelError as wrong:
         raise ReadError(wrong.what, where=wanted.where, expected=wrong.expected, remedy=wrong.remedy) from wrong
+
+
+def _converted(panel: xr.Dataset, wanted: Wanted) -> xr.Dataset:
+    """With the variables that ``convert`` names in their other units."""
+    for name, unit in wanted.convert.items():
+        if name not in panel.data_vars:
+            continue  # a variable of another domain of the file
+        have = str(panel[name].attrs["units"])
+        terms = conversion(have, unit)
+        if terms is None:
+            raise wanted.refusal(f"{name} in {have!r} is no {unit!r}", expected="two units of one quantity",
+                                 remedy=f"name its unit (--unit {name}=UNIT), or leave --convert out")
+        changed = panel[name] * terms[0] + terms[1]
+        panel = panel.assign({name: changed.astype(panel[name].dtype).assign_attrs({**panel[name].attrs, "units": unit})})
+    return panel
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,8 @@ def _one_source(path: Path, domain: str, variables: list[str], step: str | None,
         options["variables"] = variables
     units = {name: unit for name, unit in (options.get("units") or {}).items() if name in variables}
     options["units"] = units
+    if "convert" in options:
+        options["convert"] = {name: unit for name, unit in options["convert"].items() if name in variables}
     if "names" in options:
         options["names"] = {column: name for column, name in options["names"].items()
                             if name in variables or name in (options.get("time"), options.get("node"))}

@@ -24,6 +24,7 @@ UNIQUE = 0.97  # share of rows that an axis must tell apart
 REPEATS = 0.98  # of the stamps are their own: one place
 ALIKE = 0.5  # share of the spread of values between places of one quantity, at most
 DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
+FACT = "a fact of the place: kept beside it, as it does not change"
 MOST_PARAMETERS = 60
 WEAK = frozenset({"type", "series", "item", "record", "label", "property", "measure", "indicator", "category"})
 RATES = frozenset({"hour", "day", "daily", "hourly", "month", "monthly", "week", "weekly", "year", "minute", "1h", "1d",
@@ -124,7 +125,7 @@ def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Fi
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
     parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute,
-             "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
+             "week": np.asarray(stamps.isocalendar().week, float), "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -134,7 +135,7 @@ def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Fi
             continue
         same = next((part for part, values in parts.items() if numbers is not None
                      and (set(column.words) | {name.lower()}) & (PARTS[part] if part in PARTS else CALENDAR)
-                     and _runs_with(numbers, values.to_numpy(), part)), None)
+                     and _runs_with(numbers, np.asarray(values, float), part)), None)
         if same:
             found.leave(name, f"the {same} of the stamp")
             continue
@@ -152,7 +153,7 @@ def _runs_with(numbers: np.ndarray, part: np.ndarray, name: str) -> bool:
     if name in ("hour", "dayofweek"):
         apart = np.mod(apart, 24 if name == "hour" else 7)
         return bool(len(np.unique(numbers)) > 2 and np.mean(apart == np.nanmedian(apart)) > 0.95)
-    return bool(np.nanmean(apart == 0) > 0.99)
+    return bool(np.nanmean(apart == 0) > (0.9 if name == "year" else 0.99))  # an ISO year begins some days apart
 
 
 def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | None, str | None]:
@@ -381,16 +382,17 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
             found.leave(name, "not among the variables named")
         elif not column.numeric:
             constant = node is not None and len(np.unique(_pairs(node, column))) <= len(np.unique(node))
-            facts += [name] if constant and len(np.unique(node)) > 1 and column.distinct > 1 else []
-            found.leave(name, "text: it does not change at a place" if constant and column.distinct > 0 else
-                        "text: no numbers")
+            fact = constant and column.distinct > 1
+            facts += [name] if fact else []
+            found.leave(name, f"text, {FACT}" if fact else "text: it does not change at a place" if constant
+                        and column.distinct else "text: no numbers")
         elif node is not None and column.distinct > 1 and len(np.unique(node)) > 1 \
                 and len(np.unique(_pairs(node, column))) <= len(np.unique(node)):
             facts.append(name)
-            found.leave(name, "a fact of the place: it does not change")
+            found.leave(name, FACT)
         elif column.distinct == 1 and set(column.words) & FACTS:
             facts.append(name)
-            found.leave(name, "a fact of the place: it does not change")
+            found.leave(name, FACT)
         elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | METADATA):
             found.leave(name, "one number throughout: a name or a fact")
         elif shape.variable is not None or (found.options.get("across") and name != found.options.get("value", VALUE)):
