@@ -76,7 +76,8 @@ def _given(reading: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str], 
                                 remedy="name another domain") from None
     units, column = pairs_of("unit", given.pop("unit", ()))
     names, _ = pairs_of("names", given.pop("names", ()))
-    given |= {"units": units or None, "unit_column": column, "names": names or None}
+    convert, _ = pairs_of("convert", given.pop("convert", ()))
+    given |= {"convert": convert or None, "units": units or None, "unit_column": column, "names": names or None}
     for axis in ("time", "node"):
         if len(given.get(axis) or ()) == 1:
             given[axis] = given[axis][0]

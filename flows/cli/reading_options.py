@@ -29,15 +29,20 @@ ONE = {
     "delay": "How long after its stamp a value is known; default one step.",
     "below_limit": "What <0.5 becomes: half (of it) or missing.",
 }
-NUMBERS = {"header": "The line of the header; 0: there is none.", "first_row": "The line of the first row."}
+NUMBERS = {"header": "The line of the header; 0: there is none.", "first_row": "The line of the first row.",
+           "header_rows": "How many lines the header has: 1 or 2."}
 MANY = {
     "time": "The column of the time; repeat it where several make one stamp.",
     "node": "The column that names the place; may be repeated.",
     "variables": "A column that is read; may be repeated. Default: all of numbers.",
+    "across": "What names of columns hold whose cells are one quantity, such as 'H{hour}'; may be repeated.",
     "missing": "What stands for no value, -999 or pm10=-999; may be repeated.",
     "valid": "Which rows are observations, flag=V; may be repeated.",
+    "suffix": "What may stand behind a number in its cell, such as '*'; may be repeated.",
+    "facts": "A column that says something of a place which does not change; may be repeated.",
     "leave_out": "A column that is not read; may be repeated.",
     "unit": "VARIABLE=UNIT, or the column of units; may be repeated.",
+    "convert": "VARIABLE=UNIT, the unit that values are converted to; may be repeated.",
     "names": "COLUMN=NAME, another name for a variable; may be repeated.",
     "domain": "VARIABLE=DOMAIN, or the domain of the whole file; may be repeated.",
 }

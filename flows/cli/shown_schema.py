@@ -13,6 +13,8 @@ from terracast.streams.schema.file_schema import FileSchema, SourceSchema
 
 NAMED = 6  # places that are named
 WIDTH = 100
+MAP_ROWS, MAP_COLUMNS = 10, 60
+FEWEST_ON_MAP = 3
 
 
 def say_schema(schema: FileSchema) -> None:
@@ -25,6 +27,8 @@ def say_schema(schema: FileSchema) -> None:
                                 width=WIDTH):
             say(f"  {line}")
         say(f"  {_places(source)}")
+        for line in places_map(source):
+            say(f"  {line}")
     rows = schema.sources[0].rows
     lost = "".join(f", {count} rejected ({why})" for why, count in rows.rejected.items())
     say(f"rows: {rows.read} read{lost}" + (f", {rows.missing} without a value" if rows.missing else ""))
@@ -71,6 +75,25 @@ def _places(source: SourceSchema) -> str:
     lon = source.panel["lon"].values
     return (f"{len(nodes)} {'nodes' if len(nodes) > 1 else 'node'}: {named}; latitude {np.nanmin(lat.values):.4g} to "
             f"{np.nanmax(lat.values):.4g}, longitude {np.nanmin(lon):.4g} to {np.nanmax(lon):.4g}")
+
+
+def places_map(source: SourceSchema) -> list[str]:
+    """Where fixed places lie, north above: o for one, a number for several; nothing for fewer than three."""
+    lat, lon = (source.panel.coords.get(name) for name in ("lat", "lon"))
+    if lat is None or lon is None or lat.dims != ("node",):
+        return []
+    held = np.isfinite(lat.values) & np.isfinite(lon.values)
+    y, x = lat.values[held], lon.values[held]
+    if len(y) < FEWEST_ON_MAP or np.ptp(y) + np.ptp(x) == 0:
+        return []
+    middle = np.cos(np.deg2rad(np.mean(y)))
+    across, along = max(np.ptp(x) * middle, 1e-9), max(np.ptp(y), 1e-9)
+    columns = int(np.clip(2 * MAP_ROWS * across / along, 8, MAP_COLUMNS))
+    rows = int(np.clip(columns * along / across / 2, 3, MAP_ROWS))
+    counts = np.zeros((rows, columns), int)
+    np.add.at(counts, (((y.max() - y) / along * (rows - 1)).round().astype(int),
+                       ((x - x.min()) * middle / across * (columns - 1)).round().astype(int)), 1)
+    return ["".join("." if not one else "o" if one == 1 else str(min(one, 9)) for one in row) for row in counts.tolist()]
 
 
 def _stamp(stamp: np.datetime64) -> str:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # readers are imported by the verbs that read files
 
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
            "lon", "start", "time_format", "decimal", "thousands", "separator", "encoding", "header", "first_row",
-           "comment", "sheet", "variable", "value", "missing", "valid", "leave_out", "names", "below_limit")
+           "header_rows", "comment", "sheet", "variable", "value", "across", "missing", "suffix", "valid", "leave_out", "facts",
+           "names", "convert", "below_limit")
 Columns = str | tuple[str, ...]
 
 
@@ -41,14 +42,19 @@ class FilesSourceSettings(SourceSettings):
     coarsen: int = Field(default=1, ge=1)
     header: int | None = Field(default=None, ge=0)
     first_row: int | None = Field(default=None, ge=1)
+    header_rows: int | None = Field(default=None, ge=1, le=2)
     comment: str | None = None
     sheet: str | None = None
     variable: str | None = None
     value: str | None = None
+    across: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
     valid: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     names: dict[str, str] = Field(default_factory=dict)
+    convert: dict[str, str] = Field(default_factory=dict)
     below_limit: Literal["half", "missing"] | None = None
 
     def build(self, context: SourceContext) -> Source:

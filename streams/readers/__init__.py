@@ -12,7 +12,9 @@ from typing import Any
 import xarray as xr
 
 from terracast.streams.errors import ReadError
+from terracast.streams.readers.across import in_rows
 from terracast.streams.readers.netcdf import read_netcdf, read_zarr
+from terracast.streams.readers.packed import is_packed, unpacked
 from terracast.streams.readers.parquet import read_parquet
 from terracast.streams.readers.records import read_records
 from terracast.streams.readers.spreadsheet import read_spreadsheet
@@ -23,10 +25,11 @@ from terracast.streams.readers.wanted import Wanted
 
 ARRAYS = {".nc": read_netcdf, ".nc4": read_netcdf, ".zarr": read_zarr}
 TEXT = (".csv", ".txt", ".tsv", ".rdb", ".dat", ".data", ".tab", ".asc")
-TABLES = {**dict.fromkeys(TEXT, read_text), ".parquet": read_parquet, ".pq": read_parquet, ".json": read_records,
-          ".geojson": read_records, ".xlsx": read_spreadsheet, ".xlsm": read_spreadsheet}
+JSON = (".json", ".geojson", ".jsonl", ".ndjson")
+TABLES = {**dict.fromkeys(TEXT, read_text), ".parquet": read_parquet, ".pq": read_parquet,
+          **dict.fromkeys(JSON, read_records), ".xlsx": read_spreadsheet, ".xlsm": read_spreadsheet}
 READERS = {**ARRAYS, **TABLES}
-SEQUENCES = ("variables", "missing", "valid", "leave_out")
+SEQUENCES = ("variables", "missing", "valid", "leave_out", "across", "facts", "suffix")
 
 
 def read(path: str | Path, *, domain: str, **options: Any) -> xr.Dataset:
@@ -68,13 +71,16 @@ def read(path: str | Path, *, domain: str, **options: Any) -> xr.Dataset:
 def read_counted(path: str | Path, *, domain: str, **options: Any) -> Reading:
     """The panel of ``read``, and what became of the rows that it was read from."""
     path = Path(path)
+    if is_packed(path):
+        with unpacked(path) as inner:
+            return read_counted(inner, domain=domain, **options)
     wanted = wanted_of(path, domain=domain, **options)
     ending = path.suffix.lower()
     if ending in ARRAYS:
         panel = ARRAYS[ending](path, wanted)
         said = panel[next(iter(panel.data_vars))].size
         return Reading(panel, RowCounts(read=said))
-    return panel_of(TABLES[ending](path, wanted))
+    return panel_of(in_rows(TABLES[ending](path, wanted)))
 
 
 def wanted_of(path: Path, *, domain: str, **options: Any) -> Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from terracast.streams.readers.wanted import Wanted, as_number
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "nat"})
 SPACES = re.compile(r"[\s\u00a0\u202f\u2009]")
 BELOW = re.compile(r"\s*<\s*=?\s*")
+LIMIT = re.compile(r"\s*[<>]\s*=?\s*")
 
 
 def numbers_of(texts: np.ndarray, name: str, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
@@ -23,15 +25,30 @@ def numbers_of(texts: np.ndarray, name: str, wanted: Wanted) -> tuple[np.ndarray
     ([1234.5, nan, 0.25, nan], [False, False, False, True])
     """
     said = pd.Series(texts, dtype=object).str.strip()
+    if wanted.suffix:
+        said = said.str.replace(suffix_pattern(wanted.suffix), r"\1", regex=True)
     absent = said.str.lower().isin(MISSING) | said.isin(wanted.missing_in(name))
     below = said.str.startswith("<") & ~absent if wanted.below_limit else pd.Series(False, index=said.index)
-    plain = said.where(~below, said.str.replace(BELOW, "", regex=True)) if below.any() else said
+    above = said.str.startswith(">") & ~absent if wanted.below_limit else pd.Series(False, index=said.index)
+    plain = said.where(~(below | above), said.str.replace(LIMIT, "", regex=True)) if (below | above).any() else said
     values = _floats(_plain(plain.where(~absent, "nan"), wanted).to_numpy(object))
     wrong = np.isnan(values) & ~absent.to_numpy(bool)
     if below.any():
         share = 0.5 if wanted.below_limit == "half" else np.nan
         values[below.to_numpy(bool)] *= share
+    if above.any() and wanted.below_limit == "missing":
+        values[above.to_numpy(bool)] = np.nan
     return values, wrong
+
+
+def suffix_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:
+    """A number with one of these behind it; the number is its first group.
+
+    >>> suffix_pattern(("µg/m³", "*")).fullmatch("12,3 µg/m³")[1]
+    '12,3'
+    """
+    known = "|".join(re.escape(one) for one in sorted(suffixes, key=len, reverse=True))
+    return re.compile(rf"^([<>]?\s*[+-]?[\d.,' \u00a0\u202f]*\d[.,]?(?:[eE][+-]?\d+)?)\s*(?:{known})$")
 
 
 def _floats(texts: np.ndarray) -> np.ndarray:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from terracast.streams.readers.table import Column, Table, Texts
+from terracast.streams.readers.rows_that_are_none import observations_of
+from terracast.streams.readers.table import Column, Table, Texts, once_each
+from terracast.streams.readers.text import joined
 from terracast.streams.readers.wanted import Wanted
 
 
@@ -19,21 +21,19 @@ def read_spreadsheet(path: Path, wanted: Wanted) -> Table:
     at = 1 if wanted.header is None else wanted.header
     if len(cells) < max(at, 1):
         raise wanted.refusal("no rows", expected="a header and rows", remedy="name the line of the header (--header)")
-    first = wanted.first_row or at + 1
+    first = wanted.first_row or at + wanted.header_rows
     width = max(len(row) for row in cells)
     head = cells[at - 1] if at else []
+    for lower in cells[at:at + wanted.header_rows - 1] if at else ():
+        head = joined(head, lower)
     names = [str(text).strip() or f"column {number}" for number, text in enumerate([*head, *[""] * width][:width], 1)]
-    names = wanted.named(names)
+    names = once_each(wanted.named(names))
     lines = [line for line in range(first - 1, len(cells)) if any(cells[line])]
     if not lines:
         raise wanted.refusal("no rows", expected="a header and rows", remedy="fetch the file again")
-    doubled = [name for name in names if names.count(name) > 1]
-    if doubled:
-        raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
-                             remedy="rename one of them")
     columns: dict[str, Column] = {name: Texts.of(np.array([_cell(cells[line], at) for line in lines], dtype=object))
                                   for at, name in enumerate(names)}
-    return Table(columns, len(lines), wanted, lambda row: lines[row] + 1)
+    return observations_of(Table(columns, len(lines), wanted, lambda row: lines[row] + 1), names)
 
 
 def cells_of(path: Path, wanted: Wanted) -> list[list[str]]:
@@ -66,8 +66,8 @@ def _cell(row: list[str], at: int) -> str:
 def _text(cell: Any) -> str:
     if cell is None:
         return ""
-    if isinstance(cell, datetime):
-        return cell.isoformat(timespec="seconds")
+    if isinstance(cell, datetime):  # cells of dates are midnights
+        return cell.isoformat(timespec="seconds").removesuffix("T00:00:00")
     if isinstance(cell, date | time):
         return cell.isoformat()
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:

@@ -1,7 +1,7 @@
 """Stamps as people write them, by a format: strptime's directives, and what real files need beside them.
 
 ``%Y %V`` is a year and an epidemiological week (it begins on a Sunday), ``%G %V`` an ISO week (a Monday), ``%q`` a
-quarter, ``%Z`` the usual abbreviation of a time zone; ``[ %H:%M]`` may be absent, ``*`` stands for any text. The hour
+quarter, ``%k/48`` the number of a part of the day of which there are 48, ``%Z`` the usual abbreviation of a time zone; ``[ %H:%M]`` may be absent, ``*`` stands for any text. The hour
 24 is the midnight that follows, and months may be named in many languages. Beside formats: ``epoch-s``, ``epoch-ms``,
 ``epoch-us``, ``epoch-ns`` since 1970, and ``excel``, days since 1899-12-30.
 """
@@ -38,6 +38,7 @@ PARTS = {"Y": r"(?P<Y>\d{4})", "y": r"(?P<y>\d{2})", "m": r"(?P<m>\d{1,2})", "d"
          "a": r"[^\W\d_]+\.?", "A": r"[^\W\d_]+\.?", "%": "%"}
 FIXED = {"Y", "y", "m", "d", "H", "M", "S"}  # digits that may stand side by side need their full width
 PLAIN = re.compile(r"(?:%[YmdHMSfzj]|[^%\[\]*])+")  # what pandas reads as we do
+FIRST_YEAR, LAST_YEAR = 1678, 2262  # beyond which nanoseconds do not reach
 PIVOT = 40  # two digits of a year from here on are of the last century
 
 
@@ -118,6 +119,11 @@ def _pattern(form: str) -> re.Pattern[str]:
     out, at = [], 0
     while at < len(form):
         sign = form[at]
+        periods = re.match(r"%k/(\d+)", form[at:])
+        if periods:
+            out.append(rf"(?P<k{periods[1]}>\d{{1,3}})")
+            at += len(periods[0])
+            continue
         if sign == "%" and at + 1 < len(form):
             part, beside = PARTS[form[at + 1]], form[at + 2:at + 3] == "%"
             if form[at + 1] in FIXED and (beside or (at and form[at - 2:at - 1] == "%")):
@@ -134,6 +140,8 @@ def _stamp(said: dict[str, str]) -> np.datetime64:
     """The instant that the named parts of a text say, NaT where there is none."""
     try:
         day = _day(said)
+        if not FIRST_YEAR < day.year < LAST_YEAR:
+            return np.datetime64("NaT", "ns")
         hour = int(said.get("H", said.get("I", "0")))
         if "p" in said:
             hour = hour % 12 + (12 if said["p"].lower() == "p" else 0)
@@ -141,6 +149,9 @@ def _stamp(said: dict[str, str]) -> np.datetime64:
         if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
             return np.datetime64("NaT", "ns")
         stamp = np.datetime64(day).astype("datetime64[ns]") + np.timedelta64(hour * 3600 + minute * 60 + second, "s")
+        count = next((name for name in said if name[0] == "k"), None)
+        if count is not None:
+            stamp += np.timedelta64(86_400_000 * (int(said[count]) - 1) // int(count[1:]), "ms")
         stamp += np.timedelta64(int(said.get("f", "0").ljust(9, "0")[:9]), "ns")
         return instant(stamp - np.timedelta64(round(_offset(said) * 3600), "s"))
     except (ValueError, KeyError, OverflowError):

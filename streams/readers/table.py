@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,9 +43,21 @@ class Texts:
 
     @property
     def stripped(self) -> Texts:
-        """Without the spaces around the texts; those that are the same then are one."""
-        codes, words = pd.factorize(np.array([str(word).strip() for word in self.words], dtype=object))
+        """Without the spaces, and single quotes, around the texts; those that are the same then are one."""
+        codes, words = pd.factorize(np.array([bare(str(word)) for word in self.words], dtype=object))
         return Texts(words, codes[self.codes])
+
+    @property
+    def used(self) -> Texts:
+        """Without the texts that no row has."""
+        held = np.unique(self.codes)
+        place = np.zeros(len(self.words), np.int64)
+        place[held] = np.arange(len(held))
+        return Texts(self.words[held], place[self.codes])
+
+    def tiled(self, count: int) -> Texts:
+        """All texts again and again."""
+        return Texts(self.words, np.tile(self.codes, count))
 
     def joined_with(self, other: Texts) -> Texts:
         """Both texts of each row as one, with a space between."""
@@ -75,6 +87,30 @@ class RowCounts:
 Column = np.ndarray | Texts
 
 
+def bare(text: str) -> str:
+    """A text without the spaces around it, and without single quotes, which some exports put around stamps.
+
+    >>> bare(" '24:00'"), bare("5'")
+    ('24:00', "5'")
+    """
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "'" else text
+
+
+def once_each(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which a doubled one is numbered.
+
+    >>> once_each(["no2", "status", "o3", "status"])
+    ['no2', 'status', 'o3', 'status 2']
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return found
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns as they came: texts, numbers or stamps. ``line`` tells the line of a row in the file."""
@@ -85,6 +121,7 @@ class Table:
     line: Callable[[int], int]
     in_utc: frozenset[str] = frozenset()  # columns of stamps that know their offset
     rejected: Counter[str] = field(default_factory=Counter)
+    above: frozenset[str] = frozenset()  # columns that are said once, above the rows
 
     def rows(self, keep: np.ndarray) -> Table:
         """Some of the rows."""

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from terracast.streams.readers.local_time import DROPPED
+from terracast.streams.readers.numbers import MISSING
 from terracast.streams.readers.rows import Times, invalid_rows, times_of
 from terracast.streams.readers.table import NO_NUMBER, RowCounts, Table, Texts
 from terracast.streams.readers.ticks import on_ticks
@@ -98,7 +99,7 @@ def _long(table: Table) -> TableRows:
     axes, places = _places(table)
     flags = {rule.partition("=")[0].rpartition(":")[2].strip() for rule in wanted.valid}
     aside = {*times.names, *table.axis("node", wanted.node), *axes.values(), wanted.known_time, *flags,
-             *wanted.leave_out}
+             *wanted.leave_out, *wanted.facts}
     names = [name for name in table.columns if name not in aside]
     for name in wanted.variables or ():
         if name not in names:
@@ -125,6 +126,7 @@ def _by_parameter(table: Table) -> TableRows:
     parameter = str(table.column("variable", wanted.variable))
     value = table.column("value", wanted.value or "value")
     said = table.texts(parameter)
+    said = Texts(np.array(wanted.named(map(str, said.words)), dtype=object), said.codes)
     times = times_of(table, nodes.codes * len(said.words) + said.codes)
     _, places = _places(table)
     numbers, wrong = table.numbers(str(value))
@@ -179,6 +181,8 @@ def _read(table: Table, series: TableRows) -> Reading:
     attrs = repeated.attrs(ticks.attrs)
     dropped = {name: lost[why] for name, why in DROPPED.items() if wanted.time_zone is not None and series.times.names}
     panel = _spread(table, series, at, time, known, attrs).assign_attrs(dropped)
+    if wanted.across:
+        panel = _without_blank_end(panel)
     values = next(iter(columns.values()))
     if series.wide:
         missing = int((np.isnan(values[at]) & ~series.wrong[at]).sum())
@@ -193,6 +197,13 @@ def _read(table: Table, series: TableRows) -> Reading:
     rows = RowCounts((table.size + sum(table.rejected.values()) - int(other.sum())) * cells, missing,
                      repeated.identical * cells, joined, +lost)
     return Reading(panel, rows)
+
+
+def _without_blank_end(panel: xr.Dataset) -> xr.Dataset:
+    """Without the last steps where nothing is known: a row of hours or months is whole before they have been."""
+    said = np.any([panel[name].notnull().any("node").values for name in panel.data_vars], axis=0)
+    last = int(np.flatnonzero(said)[-1]) + 1 if said.any() else panel.sizes["time"]
+    return panel.isel(time=slice(0, last))
 
 
 def _in_order(time: np.ndarray, group: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -263,10 +274,12 @@ def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, k
         block[cells[0][mask], cells[1][mask]] = values[at][mask]
         return block
 
+    facts = _facts(table, codes, at, used)
     degrees = {name: spread(values) for name, values in series.places.items()}
     moving = any(_moves(name, values, wanted) for name, values in degrees.items())
     coords = {name: (("time", "node"), values) if moving else ("node", _one_place(values))
               for name, values in degrees.items()}
+    coords |= {name: values for name, values in facts.items() if name not in series.columns}
     if series.of_row is None:
         data = {name: spread(values) for name, values in series.columns.items()}
         if known is not None:
@@ -279,6 +292,23 @@ def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, k
             blocks = [spread(known, of_row == code) for code in np.unique(of_row)]
             coords["known_time"] = (("time", "node"), np.fmax.reduce(blocks))
     return finish(data, {}, stamps, series.nodes[used], coords, wanted, attrs)
+
+
+def _facts(table: Table, codes: np.ndarray, at: np.ndarray, used: np.ndarray) -> dict[Hashable, object]:
+    """What columns say of a node that does not change: numbers where all are, else texts."""
+    found: dict[Hashable, object] = {}
+    for name in table.wanted.facts:
+        if table.column("fact", name) is None or name in ("time", "node", "lat", "lon", "known_time"):
+            continue
+        texts = table.texts(name)
+        said = np.array([word.lower() not in MISSING for word in texts.words], dtype=bool)[texts.codes[at]]
+        first = pd.Series(texts.words[texts.codes[at][said]]).groupby(codes[said]).first().reindex(used)
+        numbers = pd.to_numeric(first.str.replace(table.wanted.decimal, ".", regex=False), errors="coerce")
+        held = first.notna().to_numpy()
+        values = numbers.to_numpy(float) if not numbers[held].isna().any() and held.any() else \
+            first.fillna("").to_numpy(str)
+        found[name] = ("node", values)
+    return found
 
 
 def _one_place(degrees: np.ndarray) -> np.ndarray:

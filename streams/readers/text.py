@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ import pyarrow.csv as arrow_csv
 
 from terracast.streams.errors import ReadError
 from terracast.streams.readers.numbers import MISSING
-from terracast.streams.readers.table import PLAIN_NAMES, Column, Table, Texts
+from terracast.streams.readers.rows_that_are_none import REMARK, observations_of
+from terracast.streams.readers.table import PLAIN_NAMES, Column, Table, Texts, once_each
 from terracast.streams.readers.wanted import CONTRADICTORY, Wanted, as_number
 
 SPACES = " "  # the separator of columns that one or more spaces part
+MOST_REMARKS = 40  # lines below a table
 FIELDS = "fields missing or too many"
 BLOCK = 4 << 20  # bytes read at once
 WORDS = sorted({form(word) for word in MISSING for form in (str, str.upper, str.title)} | {"N/a", "NaN", "NaT"})
@@ -27,11 +30,7 @@ WORDS = sorted({form(word) for word in MISSING for form in (str, str.upper, str.
 def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
     """Read a table of text, with ``texts`` all columns as such. Raises ``ReadError``."""
     names, first = header_of(path, wanted)
-    names = wanted.named(names)
-    doubled = [name for name in names if names.count(name) > 1]
-    if doubled:
-        raise wanted.refusal(f"column {doubled[0]!r} is doubled", expected="one column per name",
-                             remedy="rename one of them")
+    names = once_each(wanted.named(names))
     bad: list[tuple[str, int]] = []
     numeric = () if texts else _numeric(names, wanted)
     try:
@@ -49,15 +48,47 @@ def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
         raise _no_table(wanted, str(wrong)) from wrong
     if not rows.num_rows and not bad:
         raise wanted.refusal("no rows", expected="a header and rows", remedy="fetch the file again")
-    if len(bad) > CONTRADICTORY * (rows.num_rows + len(bad)) or _is_cut(path, wanted, bad, len(names)):
+    below = _remarks_below(path, wanted, bad, len(names))
+    if len(bad) - below > CONTRADICTORY * (rows.num_rows + len(bad)) or (
+            not below and _is_cut(path, wanted, bad, len(names))):
         line = next(line for line, count in _lines(path, wanted, first) if count != len(names))
         raise wanted.refusal(f"{bad[0][1]} fields", row=line, expected=f"{len(names)} fields",
                              remedy="fetch the file again if it was cut, correct the line, or name the line of the "
                                     "header (--header)")
     columns = {name: _column(rows.column(at)) for at, name in enumerate(names)}
-    lost = Counter({FIELDS: len(bad)} if bad else {})
-    return Table(columns, rows.num_rows, wanted, lambda row: _line(path, wanted, first, len(names), row),
-                 rejected=lost)
+    lost = +Counter({FIELDS: len(bad) - below, REMARK: below})
+    return observations_of(with_parted_columns(Table(
+        columns, rows.num_rows, wanted, lambda row: _line(path, wanted, first, len(names), row), rejected=lost)), names)
+
+
+def _remarks_below(path: Path, wanted: Wanted, bad: list[tuple[str, int]], fields: int) -> int:
+    """How many lines at the end of a file are remarks: few, of fewer fields than a row, and not one row that was cut."""
+    if not bad or bad[-1][1] >= fields or (len(bad) == 1 and bad[-1][1] > max(1, fields // 2)):
+        return 0
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, BLOCK), io.SEEK_END)
+        lines = [line.strip() for line in file.read().decode(wanted.encoding, errors="ignore").splitlines()]
+    held, count = [line for line in lines if line], 0
+    for text, _ in reversed(bad):
+        if count == MOST_REMARKS or len(held) <= count or " ".join(held[-1 - count].split()) != " ".join(text.split()):
+            break
+        count += 1
+    cut = count == 1 and re.match(r"\s*[\"']?\d", bad[-1][0])
+    return 0 if cut else count
+
+
+def with_parted_columns(table: Table) -> Table:
+    """A column such as ``freq,unit,geo\\time`` (Eurostat) as one per name: what follows the backslash is said across."""
+    parted = next((name for name in table.columns if "\\" in name and "," in name), None)
+    if parted is None or not isinstance(table.columns[parted], Texts):
+        return table
+    names = [name.strip() for name in parted.partition("\\")[0].split(",")]
+    texts = table.texts(parted)
+    words = [[*str(word).split(","), *[""] * len(names)][:len(names)] for word in texts.words]
+    found: dict[str, Column] = {
+        name: Texts(np.array([word[at].strip() for word in words], dtype=object), texts.codes)
+        for at, name in enumerate(names)}
+    return replace(table, columns={**found, **{name: one for name, one in table.columns.items() if name != parted}})
 
 
 def _is_cut(path: Path, wanted: Wanted, bad: list[tuple[str, int]], fields: int) -> bool:
@@ -86,6 +117,8 @@ def header_of(path: Path, wanted: Wanted) -> tuple[list[str], int]:
             else:
                 reader = csv.reader(_from(begin, file), delimiter=separator_of(begin, wanted), strict=True)
                 fields = next(reader, [])
+                for _ in range(wanted.header_rows - 1 if at else 0):
+                    fields = joined(fields, next(reader, []))
                 lines = reader.line_num
     except (UnicodeError, csv.Error) as wrong:
         raise _no_table(wanted, str(wrong)) from wrong
@@ -96,6 +129,22 @@ def header_of(path: Path, wanted: Wanted) -> tuple[list[str], int]:
         return [f"column {number}" for number in range(1, len(fields) + 1)], wanted.first_row or 1
     names = [name.strip() or f"column {number}" for number, name in enumerate(fields, 1)]
     return names, wanted.first_row or at + lines
+
+
+def joined(upper: Sequence[str], lower: Sequence[str]) -> list[str]:
+    """Two lines of a header as one; what stands over several columns is written over the first of them only.
+
+    >>> joined(["", "North", "", "South"], ["time", "no2", "o3", "no2"])
+    ['time', 'North | no2', 'North | o3', 'South | no2']
+    """
+    held, over = "", []
+    for name in upper:
+        held = name.strip() or held
+        over.append(held)
+    over += [held] * (len(lower) - len(over))
+    below = [name.strip() for name in lower] + [""] * (len(over) - len(lower))
+    return [f"{one} | {other}" if one and other and one != other else one or other
+            for one, other in zip(over, below, strict=True)]
 
 
 def separator_of(line: str, wanted: Wanted) -> str:
@@ -110,12 +159,13 @@ def _from(begin: str, file: Iterable[str]) -> Iterator[str]:
 
 def _numeric(names: list[str], wanted: Wanted) -> tuple[str, ...]:
     """Columns that should hold numbers which can be read as they stand."""
-    if wanted.thousands is not None or wanted.below_limit is not None or wanted.decimal == ",":
+    if wanted.thousands is not None or wanted.below_limit is not None or wanted.decimal == "," or wanted.across \
+            or wanted.suffix:
         return ()
     given = [one for axis in (wanted.time, wanted.node) for one in (axis if isinstance(axis, tuple) else (axis,))]
     plain = {name for axis, held in PLAIN_NAMES.items() for name in held
              if getattr(wanted, axis) is None and axis in ("time", "node")}
-    aside = {*given, wanted.known_time, wanted.variable, *(rule.partition("=")[0].rpartition(":")[2].strip()
+    aside = {*given, *wanted.facts, wanted.known_time, wanted.variable, *(rule.partition("=")[0].rpartition(":")[2].strip()
                                                            for rule in wanted.valid)}
     if wanted.variable is not None:
         return tuple(name for name in names if name in (wanted.value, wanted.lat, wanted.lon))

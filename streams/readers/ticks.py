@@ -22,6 +22,7 @@ MULTIPLES = 0.9  # share of gaps that are multiples of a step that stamps keep
 CLOSE = 0.8  # share of gaps about as long as their median where stamps jitter about a step
 SPARSEST = 100  # steps that the median gap of sparse rows may have
 ROUNDED = 0.05  # how far a jittering step may be from a round one
+DRIFT = 1e-3  # how far from a round one a step may be that drifts by a constant
 ROUND = tuple(pd.Timedelta(text).value for text in (
     "1s", "2s", "5s", "10s", "15s", "20s", "30s", "1min", "2min", "3min", "5min", "10min", "15min", "20min", "30min",
     "1h", "2h", "3h", "4h", "6h", "8h", "12h", "1D", "7D"))
@@ -175,9 +176,10 @@ def _step(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> pd.Timedelta:
     lengths, counts = np.unique(gaps, return_counts=True)
     common, middle = int(lengths[np.argmax(counts)]), int(np.median(gaps))
     often = counts.max() >= MAJORITY * len(gaps)
-    if often and np.mean(gaps % common == 0) >= MULTIPLES:
-        return pd.Timedelta(common, "ns")
     near = min(ROUND, key=lambda length: abs(length - middle))
+    if often and np.mean(gaps % common == 0) >= MULTIPLES:
+        drifts = 0 < abs(near - common) <= DRIFT * near
+        return pd.Timedelta(near if drifts else common, "ns")
     jittered = pd.Timedelta(near if abs(near - middle) <= ROUNDED * near else middle, "ns")
     if np.mean(np.abs(gaps - middle) <= TOLERANCE * middle) >= CLOSE:
         return jittered

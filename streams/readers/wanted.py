@@ -13,6 +13,7 @@ from terracast.streams.bitemporal import known_after
 from terracast.streams.clock import span
 from terracast.streams.errors import PanelError, ReadError
 from terracast.streams.panel import check_panel
+from terracast.streams.readers.conversion import conversion
 
 CONTRADICTORY = 0.01  # of the rows
 
@@ -43,6 +44,9 @@ class Wanted:
         The one variable of a table that has a column per node.
     variable, value : str, optional
         Columns of a table with one row per variable: its name and its value.
+    across : tuple of str
+        What the names of columns hold that are cells of one quantity: ``H{hour}``, ``{node}_{variable}``
+        (see ``across``); ``value`` names the quantity.
     start : str, optional
         With ``step``: the first stamp of a table without a time column.
     time_format, time_zone : str, optional
@@ -51,6 +55,8 @@ class Wanted:
         How a text table is written. ``separator`` " ": one or more spaces.
     header, first_row : int, optional
         The line of the header (0: there is none) and of the first row below it.
+    header_rows : int
+        How many lines the header has; the names of two lines are joined by `` | ``.
     comment : str, optional
         How lines begin that are no rows.
     sheet : str, optional
@@ -61,6 +67,10 @@ class Wanted:
         Which rows are observations: ``flag=V,R``; ``no2:flag=V`` of one variable.
     leave_out : tuple of str
         Columns that are not read.
+    facts : tuple of str
+        Columns that say something of a place which does not change: its height, the type of its road.
+    suffix : tuple of str
+        What may follow a number in a cell and is not read: a unit, or a mark such as ``*``.
     names : mapping
         Columns of a table under another name: ``{"NO2 [µg/m³]": "NO2"}``; all other options use that name.
     below_limit : str, optional
@@ -69,6 +79,8 @@ class Wanted:
         Stamps later than this by more than a day and 100 steps are rejected.
     units : mapping
         Per variable, where the file does not say.
+    convert : mapping
+        Per variable the unit that its values are to be in, such as ``{"temp": "degC"}``.
     """
 
     where: str
@@ -94,6 +106,7 @@ class Wanted:
     encoding: str = "utf-8-sig"
     header: int | None = None
     first_row: int | None = None
+    header_rows: int = 1
     comment: str | None = None
     sheet: str | None = None
     variable: str | None = None
@@ -101,10 +114,14 @@ class Wanted:
     missing: tuple[str, ...] = ()
     valid: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    across: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     below_limit: str | None = None
     latest: np.datetime64 | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    convert: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, columns: Iterable[str]) -> list[str]:
         """Columns by the names they are to have."""
@@ -144,12 +161,28 @@ def finish(data: Mapping[str, np.ndarray], attrs: Mapping[str, Mapping[Hashable,
          for name, values in data.items()},
         {"time": time, "node": nodes, **coords},
         {**file_attrs, "domain": wanted.domain, "kind": wanted.kind})
+    panel = _converted(panel, wanted)
     if "known_time" not in panel.coords:
         panel = known_after(panel, _delay(span(str(file_attrs["step"])), wanted))
     try:
         return check_panel(panel)
     except PanelError as wrong:
         raise ReadError(wrong.what, where=wanted.where, expected=wrong.expected, remedy=wrong.remedy) from wrong
+
+
+def _converted(panel: xr.Dataset, wanted: Wanted) -> xr.Dataset:
+    """With the variables that ``convert`` names in their other units."""
+    for name, unit in wanted.convert.items():
+        if name not in panel.data_vars:
+            continue  # a variable of another domain of the file
+        have = str(panel[name].attrs["units"])
+        terms = conversion(have, unit)
+        if terms is None:
+            raise wanted.refusal(f"{name} in {have!r} is no {unit!r}", expected="two units of one quantity",
+                                 remedy=f"name its unit (--unit {name}=UNIT), or leave --convert out")
+        changed = panel[name] * terms[0] + terms[1]
+        panel = panel.assign({name: changed.astype(panel[name].dtype).assign_attrs({**panel[name].attrs, "units": unit})})
+    return panel
 
 
 @dataclass(frozen=True)

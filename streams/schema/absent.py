@@ -13,11 +13,14 @@ from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.vocabulary import named
 
-SENTINEL = re.compile(r"-?9{2,}(?:\.[09]+)?|-?9{2,}\.?|-?8{3,}(?:\.[08]+)?|-?7{3,}(?:\.[07]+)?|-?6{4,}|-?6999|"
+SENTINEL = re.compile(r"[+-]?9{2,}(?:\.[09]+)?|-?9{2,}\.?|-?8{3,}(?:\.[08]+)?|-?7{3,}(?:\.[07]+)?|-?6{4,}|-?6999|"
                       r"-?1e\+?(?:20|30|35|36|37|38)|9\.96921e\+?36|-?32768|32767|65535|-?2147483648|2147483647")
 NEGATIVE = re.compile(r"-9{3,}(?:\.[09]+)?")
 MOST_WORDS = 40  # different texts among numbers that may be words for no value
 FLAGS = named("flag")
+VALID = frozenset(("v", "valid", "va", "ok", "good", "gültig", "gueltig", "valido", "válido", "valide"))
+INVALID = frozenset(("n", "i", "invalid", "nv", "bad", "ungültig", "ungueltig", "missing", "error", "fail", "failed", "fehler",
+                     "no valido", "invalido", "suspect", "reject", "rejected"))
 
 
 def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str],
@@ -135,17 +138,28 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
     given = " ".join(found.given.get("valid") or ())
     for name in rest:
         column = columns[name]
-        named = bool(FLAGS & set(column.words)) or name.lower().endswith(("_flag", "_qc", "_cd", "flag"))
+        named = bool((FLAGS - {"code"}) & set(column.words)) or name.lower().endswith(("_flag", "_qc", "_cd", "flag")) \
+            or (name[:1] in "Qq" and name[1:].lstrip("_") in columns)
         if column.distinct > 20 or column.empty or (column.numeric and not column.whole) or side_of(name):
             continue
-        if not named and (column.distinct > 5 or not _codes_of_missing(column, columns, [
+        if not named and not _says_valid(column, [str(word) for word in column.texts.words[column.present]]) and (
+                column.distinct > 5 or not _codes_of_missing(column, columns, [
                 one for one in values if one != name], absent)):
             continue
         flags.append(name)
         texts = [str(word) for word in column.texts.words[column.present]]
         if name in given:
             continue
-        mine = max((one for one in values if name.startswith(one) and one != name), key=len, default="")
+        if spoken := _says_valid(column, texts):
+            mine = _value_before(name, list(columns), values)
+            found.find("valid", [], "")
+            found.options["valid"] = [*found.options["valid"], f"{mine}{name}={','.join(spoken)}"]
+            found.why["valid"] = f"{name} says which rows are valid"
+            found.doubt(f"rows whose {name} is not {' or '.join(spoken)} are no observations",
+                        f"--valid '{name}={','.join(spoken)}'")
+            continue
+        mine = max((one for one in values if name.startswith(one) and one != name), key=len, default="") or \
+            _value_before(name, list(columns), values).rstrip(":")
         bad = _codes_of_missing(column, columns, [mine] if mine else [one for one in values if one != name], absent)
         good = [text for text in texts if text not in bad]
         if bad and good:
@@ -165,14 +179,34 @@ def find_flags(columns: Mapping[str, ColumnProfile], rest: list[str], values: li
     return flags
 
 
+def _says_valid(column: ColumnProfile, texts: list[str]) -> list[str]:
+    """The words that say that a row is valid, of a column that holds such words and their opposites alone; of one
+    named after validity the numbers from 0 on, where others are negative."""
+    if set(column.words) & {"validity", "valid", "validité", "validez", "gültigkeit"} and column.whole:
+        good = [text for text in texts if not text.startswith("-")]
+        return good if 0 < len(good) < len(texts) else []
+    good = [text for text in texts if text.lower() in VALID]
+    bad = [text for text in texts if text.lower() in INVALID]
+    return good if good and bad and len(good) + len(bad) == len(texts) else []
+
+
+def _value_before(name: str, names: list[str], values: list[str]) -> str:
+    """``VALUE:`` of the column of numbers that stands before a flag which comes after each of them."""
+    repeated = re.fullmatch(r"(.*?) \d+", name)
+    if not repeated and f"{name} 2" not in names:
+        return ""
+    before = [one for one in names[:names.index(name)] if one in values]
+    return f"{before[-1]}:" if before else ""
+
+
 def _codes_of_missing(column: ColumnProfile, columns: Mapping[str, ColumnProfile], values: list[str],
                       absent: set[str]) -> set[str]:
-    """Codes of a flag that nearly always go with a missing value."""
-    gone = np.zeros(len(column.texts), bool)
+    """Codes of a flag that nearly always go with missing values."""
+    gone = np.full(len(column.texts), bool(values))
     for name in values:
         other = columns[name]
         none = np.array([word.lower() in MISSING or word in absent for word in other.texts.words], dtype=bool)
-        gone |= none[other.texts.codes]
+        gone &= none[other.texts.codes]
     if not gone.any():
         return set()
     missing = np.bincount(column.texts.codes[gone], minlength=len(column.texts.words))

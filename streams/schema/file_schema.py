@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import xarray as xr
 from terracast.streams.clock import Clock
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import ARRAYS, READERS, TABLES, read_counted
+from terracast.streams.readers.packed import is_packed, unpacked
+from terracast.streams.readers.rows_that_are_none import HEADER_AGAIN, REMARK, TOTALS
 from terracast.streams.readers.table import RowCounts
 from terracast.streams.readers.tables import Reading
 from terracast.streams.schema.absent import fill_values
@@ -98,6 +100,13 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
         The file cannot be understood; the way out is an option.
     """
     path = Path(path)
+    if is_packed(path):
+        with unpacked(path) as inner:
+            schema = look_into(inner, own, given, target=target, domains=domains, latest=latest)
+        if any(source.panel.attrs["kind"] != "sensor" for source in schema.sources):
+            raise ReadError(f"a packed file of kind {schema.sources[0].panel.attrs['kind']}", where=str(path),
+                            expected="series at fixed places", remedy="unpack it first")
+        return replace(schema, path=path)
     if (start := _kind_start(path, own, given or {})) is not None:
         return _of_kind(path, start, own, given or {})
     found = Findings({name: value for name, value in (given or {}).items() if value is not None})
@@ -172,6 +181,8 @@ def _one_source(path: Path, domain: str, variables: list[str], step: str | None,
         options["variables"] = variables
     units = {name: unit for name, unit in (options.get("units") or {}).items() if name in variables}
     options["units"] = units
+    if "convert" in options:
+        options["convert"] = {name: unit for name, unit in options["convert"].items() if name in variables}
     if "names" in options:
         options["names"] = {column: name for column, name in options["names"].items()
                             if name in variables or name in (options.get("time"), options.get("node"))}
@@ -236,6 +247,8 @@ def _tell_span(panel: xr.Dataset, found: Findings) -> None:
 
 def _tell_rows(rows: RowCounts, found: Findings) -> None:
     for why, count in rows.rejected.items():
+        if why in (HEADER_AGAIN, TOTALS, REMARK):
+            continue  # nothing to decide
         option = "--missing WORD" if "number" in why else "--header LINE" if "fields" in why else \
             "--time-zone ZONE" if "clock change" in why else "--time NAME" if "stamp" in why or "future" in why else \
             "--node NAME"

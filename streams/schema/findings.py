@@ -53,6 +53,12 @@ class Findings:
         if name not in self.given or name in ("missing", "domain", "leave_out"):
             self.doubts.append(Doubt(what, option, decide))
 
+    def take(self, other: Findings) -> None:
+        """Keep what was found aside."""
+        for name, value in other.options.items():
+            self.find(name, value, other.why[name])
+        self.doubts += other.doubts
+
     def leave(self, column: str, why: str) -> None:
         """Leave a column out."""
         if all(one.column != column for one in self.left_out):

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terracast.streams.readers.numbers import MISSING
+from terracast.streams.readers.text import joined
+from terracast.streams.schema.unit_names import is_unit
 from terracast.streams.schema.vocabulary import named
 
 HEAD = 1 << 20  # bytes from which the layout is found
@@ -65,7 +68,8 @@ def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
         options["separator"] = separator
         why["separator"] = {"\t": "tabs part the fields", " ": "spaces part the fields"}.get(
             separator, "it parts the fields")
-    return TextLayout(options, why, found.units, found.above)
+    top = options.get("header") or options.get("first_row") or 1
+    return TextLayout(options, why, found.units, tuple(line.removeprefix(mark) for line in lines[:top - 1]))
 
 
 def encoding_of(path: Path, raw: bytes) -> tuple[str, str]:
@@ -148,11 +152,14 @@ def split(lines: Sequence[str], separator: str, mark: str) -> list[list[str] | N
 
 def _with_marked_header(lines: Sequence[str], rows: list[list[str] | None], separator: str,
                         mark: str) -> list[list[str] | None]:
-    """The rows with the comment lines right above the first one, where they have as many fields."""
+    """The rows with the comment lines right above the first one, where they have as many fields; empty ones between."""
     first = next((at for at, row in enumerate(rows) if row), 0)
     width = len(rows[first] or [])
     for at in range(first - 1, -1, -1):
-        fields = split([lines[at].removeprefix(mark)], separator, "")[0]
+        bare = lines[at].removeprefix(mark)
+        if not bare.strip():
+            continue
+        fields = split([bare], separator, "")[0]
         if fields is None or len(fields) != width:
             break
         rows[at] = fields
@@ -176,35 +183,65 @@ def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) 
         header = list(rows[at] or []) if at >= 0 else None
     else:
         at, header = _header(full, width, typed, data)
-    options: dict[str, Any] = {}
-    why: dict[str, str] = {}
     begin = next((place for place, (line, _) in enumerate(full) if line > at), len(full))
     below = [(line, row) for line, row in full[begin:begin + 4]]
-    extra = []
-    for line, row in below:
+    extra = _below_header(below, header, width, typed)
+    first = below[len(extra)][0] if len(below) > len(extra) else at + 1
+    above = tuple(" ".join(row).strip() for line, row in full if line < at)
+    if header is None:
+        options: dict[str, Any] = {"header": 0} | ({"first_row": first + 1} if first > 0 else {})
+        return TextLayout(options, {"header": "the first line holds values", "first_row": "the first line that is a row"},
+                          (), tuple(" ".join(row).strip() for line, row in full if line < first))
+    return _with_header(at, header, width, extra, first, above, "header" in given)
+
+
+def _below_header(below: Sequence[tuple[int, Sequence[str]]], header: Sequence[str] | None, width: int,
+                  typed: Sequence[bool]) -> list[Sequence[str]]:
+    """Lines below a header that hold no values: units, formats, or a second line of names."""
+    extra: list[Sequence[str]] = []
+    for _, row in below:
         if header is None or len(row) > width or any(is_typed(text) for text in row) or not any(typed):
             break
-        extra.append((line, row))
-    units: tuple[str, ...] = ()
-    for _, row in extra:
-        texts = [text.strip() for text in row]
-        if not all(not text or FORMAT_ROW.fullmatch(text) or text.lower() in KINDS_OF_VALUES for text in texts):
-            units = units or tuple(texts)
-    first = below[len(extra)][0] if len(below) > len(extra) else at + 1
-    if header is None:
-        options["header"], why["header"] = 0, "the first line holds values"
-        if first > 0:
-            options["first_row"], why["first_row"] = first + 1, "the first line that is a row"
-    else:
-        if at > 0 and "header" not in given:
-            options["header"] = at + 1
-            why["header"] = f"the first line after which rows have its {width} fields; the {at} above it are no rows"
-        if extra:
-            options["first_row"] = first + 1
-            why["first_row"] = "the line" + ("s" if len(extra) > 1 else "") + " below the header hold" + \
-                ("" if len(extra) > 1 else "s") + (" units" if units else " formats")
-    above = tuple(" ".join(row).strip() for line, row in full if line < at)
+        extra.append([text.strip() for text in row])
+    return extra
+
+
+def _with_header(at: int, header: Sequence[str], width: int, extra: Sequence[Sequence[str]], first: int,
+                 above: tuple[str, ...], given: bool) -> TextLayout:
+    """The options of a table with a header."""
+    options: dict[str, Any] = {}
+    why: dict[str, str] = {}
+    if at > 0 and not given:
+        options["header"] = at + 1
+        why["header"] = f"the first line after which rows have its {width} fields; the {at} above it are no rows"
+    double = bool(extra) and not _says_units(extra[0]) and _spans(header, extra[0])
+    if double:
+        options["header_rows"] = 2
+        why["header_rows"] = "names of the first line stand over several of the second"
+    units = next((tuple(row) for row in extra[double:] if not _says_formats(row)), ())
+    if len(extra) > double:
+        options["first_row"] = first + 1
+        why["first_row"] = "the line" + ("s" if len(extra) > 1 else "") + " below the header hold" + \
+            ("" if len(extra) > 1 else "s") + (" units" if units else " formats")
     return TextLayout(options, why, units, above)
+
+
+def _says_formats(row: Sequence[str]) -> bool:
+    return all(not text or FORMAT_ROW.fullmatch(text) or text.lower() in KINDS_OF_VALUES for text in row)
+
+
+def _says_units(row: Sequence[str]) -> bool:
+    """Whether a line holds units (perhaps each behind the name of its quantity) or formats."""
+    told = [text.strip("[]() ") for text in row if text]
+    return _says_formats(row) or sum(is_unit(text) or is_unit(text.split()[-1]) for text in told if text) \
+        >= 0.5 * len(told)
+
+
+def _spans(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Whether names of one line stand over several of the next, so that both together name a column."""
+    names = joined(upper, lower)
+    over = [name.partition(" | ")[0] for name in names if " | " in name]
+    return len(over) > 1 and len(set(over)) < len(over) and len(set(names)) == len(names)
 
 
 def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequence[bool],
@@ -218,6 +255,13 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
         if after and len(full) > place + 1 and len(full[place + 1][1]) != width and width == 1:
             continue
         texts = [field.strip() for field in row]
+        if width > 2 and sum(map(bool, texts)) == 1 and place + 1 < len(full) and sum(
+                bool(field.strip()) for field in full[place + 1][1]) > 1 and not is_typed("".join(texts)):
+            continue  # a title, with the separators that a spreadsheet leaves behind it
+        following = full[place + 1] if place + 1 < len(full) else (at, [])
+        if width < 4 and len(following[1]) == width and not any(map(is_typed, (*texts, *following[1]))) and (
+                texts[0].endswith(":") or following[0] > at + 1):
+            continue  # a remark of as many fields, such as "Station:;Hof"
         if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
                 and not _names(texts, typed, data):
             return at - 1, None
@@ -225,12 +269,27 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
     return -1, None
 
 
+def _kind_of(text: str) -> str:
+    text = text.strip()
+    if STAMP.fullmatch(text) and len(re.findall(r"\d[-/.:]", text)) > 1:
+        return "stamp"  # and no number, as 01.03.2024 could be
+    return "none" if text.lower() in MISSING else "number" if NUMBER.fullmatch(text) else \
+        "stamp" if STAMP.fullmatch(text) else "word"
+
+
 def _names(texts: Sequence[str], typed: Sequence[bool], data: Sequence[Sequence[str]]) -> bool:
-    """Whether a line that holds numbers is one of names all the same: codes that are no values of their columns."""
+    """Whether a line that holds numbers is one of names all the same: most are other things than their columns hold, or
+    they are codes that are no values of their columns."""
+    kinds = [(_kind_of(text), Counter(_kind_of(row[column]) for row in data).most_common(1)[0][0])
+             for column, (text, number) in enumerate(zip(texts, typed, strict=True)) if number]
+    other = sum(mine not in ("none", usual) for mine, usual in kinds)
+    if other > 0.5 * len(kinds):
+        return True
     numbers = [(text, [row[column] for row in data]) for column, (text, number) in enumerate(
         zip(texts, typed, strict=True)) if number and is_typed(text)]
     words = [text for text, number in zip(texts, typed, strict=True) if number and text and not is_typed(text)]
-    if words and all(text.isdigit() or STAMP.fullmatch(text) is None for text, _ in numbers):
+    if words and all(text.isdigit() or STAMP.fullmatch(text) is None for text, _ in numbers) \
+            and not all(_kind_of(text) == "none" for text in words):
         return True  # a text where the others hold numbers or stamps
     if len(set(texts)) < len(texts) or not all(text.isdigit() for text, _ in numbers):
         return False

@@ -10,13 +10,15 @@ from functools import cached_property
 
 import numpy as np
 
-from terracast.streams.readers.numbers import MISSING, numbers_of
+from terracast.streams.readers.numbers import MISSING, numbers_of, suffix_pattern
 from terracast.streams.readers.table import Table, Texts
 from terracast.streams.readers.wanted import Wanted
 
 LOOKED_AT = 20_000  # distinct texts of a column that show how its numbers are written
 NUMBERS = 0.5  # share of its texts that makes a column one of numbers
 GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([,.' \u00a0\u202f\u2009\u2019])\d{3})+(?:([.,])\d+)?")
+DOTTED = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*")  # as objects within others are named
+GENERAL = frozenset({"name", "value", "code", "id", "mean", "max", "min", "avg", "unit", "type", "text", "label"})
 MARKED = re.compile(r"[+-]?\d*([.,])\d+(?:[eE][+-]?\d+)?")
 
 
@@ -57,6 +59,18 @@ class ColumnProfile:
         """Whether it says nothing."""
         return not self.present.any()
 
+    @cached_property
+    def blank(self) -> bool:
+        """Whether it says nothing, or nothing but a number such as -999."""
+        said = self.texts.words[self.present]
+        return not len(said) or (len(said) == 1 and len(self.texts) > 1 and bool(
+            re.fullmatch(r"-9{3,}(?:\.[09]+)?|-99(?:\.[09]+)", str(said[0]))))
+
+    @cached_property
+    def coded(self) -> bool:
+        """Whether its whole numbers are names: they begin with zeros."""
+        return self.whole and any(re.fullmatch(r"0\d{2,}", str(word)) for word in self.texts.words[self.present])
+
     @property
     def distinct(self) -> int:
         """How many different things it says."""
@@ -64,7 +78,10 @@ class ColumnProfile:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of its name, in lower case."""
+        """The words of its name, in lower case; of ``outer.inner`` those of the inner one, where they say enough."""
+        inner = self.name.rpartition(".")[2]
+        if DOTTED.fullmatch(self.name) and not set(words_of(inner)) <= GENERAL:
+            return words_of(inner)
         return words_of(self.name)
 
     def odd(self) -> dict[str, int]:
@@ -87,7 +104,7 @@ def profiles_of(table: Table, wanted: Wanted) -> dict[str, ColumnProfile]:
     found = {}
     for name, values in table.columns.items():
         if isinstance(values, Texts):
-            texts = values.stripped
+            texts = _without_suffix(values.stripped, wanted)
             numbers = numbers_of(texts.words, name, wanted)[0]
         else:
             texts = table.texts(name)
@@ -97,6 +114,14 @@ def profiles_of(table: Table, wanted: Wanted) -> dict[str, ColumnProfile]:
         kind = not isinstance(values, Texts) and values.dtype.kind == "M"
         found[name] = ColumnProfile(name, texts, numbers, kind)
     return found
+
+
+def _without_suffix(texts: Texts, wanted: Wanted) -> Texts:
+    """Texts without what stands behind numbers."""
+    if not wanted.suffix:
+        return texts
+    pattern = suffix_pattern(wanted.suffix)
+    return Texts(np.array([pattern.sub(r"\1", str(word)) for word in texts.words], dtype=object), texts.codes).stripped
 
 
 @dataclass(frozen=True)
@@ -137,6 +162,8 @@ def number_form(columns: Mapping[str, Sequence[str]], separator: str) -> NumberF
         for mark, count in mine.items():
             (groups if plain > count / 10 and plain > 0 and not decimals[mark] else either)[mark] += count
     decimal = "," if decimals[","] > decimals["."] or (groups["."] and not decimals["."]) else "."
+    if decimals and decimal == "." and either[","]:
+        groups[","] += either[","]
     if not decimals and either["."] + either[","]:
         mark = max(either, key=lambda one: either[one])
         return NumberForm(mark, "", mark if mark == "," or separator == ";" else "")

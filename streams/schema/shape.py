@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from terracast.streams.readers.across import VALUE
 from terracast.streams.schema.absent import FLAGS
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_parts import PARTS, TableTime
 from terracast.streams.schema.unit_names import is_unit, split_unit
 from terracast.streams.schema.vocabulary import named
-from terracast.streams.schema.wide import as_wide, wide_name
+from terracast.streams.schema.wide import as_wide, is_quantity, wide_name
 
 UNIQUE = 0.97  # share of rows that an axis must tell apart
 REPEATS = 0.98  # of the stamps are their own: one place
+ALIKE = 0.5  # share of the spread of values between places of one quantity, at most
 DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
+FACT = "a fact of the place: kept beside it, as it does not change"
 MOST_PARAMETERS = 60
+WEAK = frozenset({"type", "series", "item", "record", "label", "property", "measure", "indicator", "category"})
+RATES = frozenset({"hour", "day", "daily", "hourly", "month", "monthly", "week", "weekly", "year", "minute", "1h", "1d",
+                   "raw", "var", "matrix"})
 _LAT = named("lat")
 _LON = named("lon")
 PLACES = named("place")
 COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")
+FACTS = named("fact")
+METADATA = named("metadata")
 PARAMETERS = named("parameter")
+CALENDAR = named("calendar")
 VALUES = named("value")
 UNITS = named("units")
 
@@ -47,7 +57,7 @@ class TableShape:
 
 
 def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Iterable[str], stem: str,
-             found: Findings) -> TableShape:
+             found: Findings, same_unit: bool = False) -> TableShape:
     """The shape of a table whose time is known; what is no quantity is left out, with a reason."""
     for name, why in axis.also.items():
         found.leave(name, why)
@@ -55,8 +65,8 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
             *filter(None, (found.given.get("known_time"),))}
     rest = {name: column for name, column in columns.items() if name not in used}
     for name, column in list(rest.items()):
-        if column.empty:
-            found.leave(name, "empty")
+        if column.blank:
+            found.leave(name, "empty" if column.empty else "it holds no value throughout")
             del rest[name]
     rest = _without_counters(rest, axis, found)
     lat, lon = _degrees(rest, found)
@@ -92,7 +102,7 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
     measured = _measured(inner, shape, columns, found)
     if shape.variable is None and not shape.node and len(measured) > 1 and own >= REPEATS and not found.given.get(
             "variables"):
-        name = wide_name([columns[one] for one in measured], stem)
+        name = wide_name([columns[one] for one in measured], stem, same_unit)
         if name:
             found.doubt(f"{len(measured)} columns are read as places of one quantity, called {name}",
                         "--wide NAME, or --variables " + ",".join(measured[:3]))
@@ -114,7 +124,8 @@ def _given_names(given: object) -> tuple[str, ...]:
 def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
-    parts = {part: getattr(stamps, part) for part in ("year", "month", "day", "hour", "minute")}
+    parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute,
+             "week": np.asarray(stamps.isocalendar().week, float), "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -122,14 +133,27 @@ def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Fi
                 and (np.abs(np.diff(numbers)) == 1).all():
             found.leave(name, "it numbers the rows")
             continue
-        same = next((part for part, values in parts.items() if numbers is not None and column.distinct > 1
-                     and (set(column.words) & PARTS[part] or name.lower() in PARTS[part])
-                     and np.nanmean(numbers == values.to_numpy()) > 0.99), None)
+        same = next((part for part, values in parts.items() if numbers is not None
+                     and (set(column.words) | {name.lower()}) & (PARTS[part] if part in PARTS else CALENDAR)
+                     and _runs_with(numbers, np.asarray(values, float), part)), None)
         if same:
             found.leave(name, f"the {same} of the stamp")
             continue
+        if numbers is not None and column.distinct > 1 and any(np.nanmean(numbers == digits) > 0.99 for digits in (
+                100 * stamps.year + stamps.month, 10_000 * stamps.year + 100 * stamps.month + stamps.day)):
+            found.leave(name, "the stamp once more")
+            continue
         kept[name] = column
     return kept
+
+
+def _runs_with(numbers: np.ndarray, part: np.ndarray, name: str) -> bool:
+    """Whether numbers are a part of the stamp; hours and weekdays may begin elsewhere (local ones, Sunday as 0)."""
+    apart = numbers - part
+    if name in ("hour", "dayofweek"):
+        apart = np.mod(apart, 24 if name == "hour" else 7)
+        return bool(len(np.unique(numbers)) > 2 and np.mean(apart == np.nanmedian(apart)) > 0.95)
+    return bool(np.nanmean(apart == 0) > (0.9 if name == "year" else 0.99))  # an ISO year begins some days apart
 
 
 def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | None, str | None]:
@@ -151,7 +175,10 @@ def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | 
 def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
     for name, column in inner.items():
         texts = [str(word) for word in column.texts.words[column.present]]
-        if not column.numeric and len(texts) <= MOST_PARAMETERS and (set(column.words) & UNITS) \
+        if not column.numeric and len(texts) <= MOST_PARAMETERS and (
+                 set(column.words) & UNITS or (
+                     name.startswith("column ") and all(map(is_unit, texts)) and any(
+                         text.isalpha() and len(text) > 1 for text in texts))) \
                 and sum(map(is_unit, texts)) >= 0.5 * len(texts):
             return name
     return None
@@ -172,7 +199,7 @@ def _may_name(column: ColumnProfile, rows: int) -> bool:
     """Whether a column may name places: it repeats, and is no measured number."""
     if column.distinct < 2 or column.distinct * 2 > rows:
         return False
-    if not column.numeric:
+    if not column.numeric or column.coded:
         return True
     if not column.whole:
         return False
@@ -234,7 +261,7 @@ def _is_place(column: ColumnProfile) -> bool:
 def _place_liking(column: ColumnProfile) -> float:
     words = set(column.words)
     liking = 2.0 * _is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
-    liking += 0.5 * bool(words & {"name", "station", "location", "site"})
+    liking += 0.5 * bool(words & {"name", "station", "location", "site"}) + 1.0 * bool(words & {"station", "site", "gauge"})
     return liking - 2.0 * bool(words & PARAMETERS)
 
 
@@ -242,7 +269,7 @@ def _one_station(inner: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
     """A column that names the one place of the table."""
     held = [name for name, column in inner.items() if column.distinct == 1 and _is_place(column)
             and not set(column.words) & FLAGS - {"code"} and (not column.numeric or set(column.words) & {
-                "id", "station", "sensor", "site", "no", "nr", "code"})]
+                "id", "station", "sensor", "site", "no", "nr", "code", "stn", "poste"})]
     return (max(held, key=lambda name: _place_liking(inner[name])),) if held else ()
 
 
@@ -254,13 +281,20 @@ def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.n
         return str(found.given["variable"]), value
     if value is None:
         return None, None
-    named = [name for name, column in inner.items() if not column.numeric and set(column.words) & PARAMETERS
+    named = [name for name, column in inner.items() if (not column.numeric or (column.whole and column.distinct > 1))
+             and set(column.words) & PARAMETERS and not set(column.words) & UNITS
              and 1 <= column.distinct <= MOST_PARAMETERS and name not in (value, units)]
     several = [name for name in named if inner[name].distinct > 1]
+    strong = [name for name in several if set(inner[name].words) & PARAMETERS - WEAK]
     if several:
-        return max(several, key=lambda name: _scales(inner[name], inner[value])), value
-    if named and set(inner[value].words) & VALUES:
-        return named[0], value
+        best = max(strong or several, key=lambda name: (round(_scales(inner[name], inner[value]), 3),
+                                                        not inner[name].numeric))
+        if not _names_places(inner[best], inner, value, units, time):
+            return best, value
+    single = [name for name in named if inner[name].distinct == 1 and not inner[name].numeric
+              and not {str(word).lower() for word in inner[name].texts.words} & RATES]
+    if single and set(inner[value].words) & VALUES | set(re.findall("values", value)):
+        return max(single, key=lambda name: bool(set(inner[name].words) & PARAMETERS - WEAK)), value
     if own >= REPEATS:
         return None, None
     able = [name for name, column in inner.items() if not column.numeric and _may_name(column, len(time))
@@ -270,7 +304,7 @@ def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.n
             pairs = _pairs(inner[name].texts.codes, inner[units])
             if len(np.unique(pairs)) == inner[name].distinct and _distinct_share(time, inner[name]) < UNIQUE:
                 return name, value
-    if not set(inner[value].words) & VALUES:
+    if not set(inner[value].words) & VALUES and not value.startswith("column "):
         return None, None
     singles = {name: _distinct_share(time, inner[name]) for name in able}
     if max(singles.values(), default=0.0) >= UNIQUE:
@@ -286,12 +320,29 @@ def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.n
 
 def _value_column(inner: Mapping[str, ColumnProfile]) -> str | None:
     """The one column of values: the only one of numbers that are no names, or one that is called so."""
-    numbers = [name for name, column in inner.items() if column.numeric and not (
+    numbers = [name for name, column in inner.items() if column.numeric and not column.coded and not (
         column.whole and (column.distinct == 1 or set(column.words) & {"id", "code", "no", "nr", "number"}))]
     called = [name for name in numbers if set(inner[name].words) & VALUES]
     if len(called) == 1 or (called and called[0].lower() in VALUES):
         return called[0]
     return numbers[0] if len(numbers) == 1 else None
+
+
+def _names_places(column: ColumnProfile, inner: Mapping[str, ColumnProfile], value: str, units: str | None,
+                  time: np.ndarray) -> bool:
+    """Whether what is called a series or a measure are places of one quantity: it alone tells the rows apart, their
+    values are alike, and none is the name of a quantity."""
+    if not set(column.words) & PARAMETERS <= WEAK or (units is not None and inner[units].distinct > 1):
+        return False
+    words = [str(word) for word in column.texts.words[column.present]]
+    if len({_quantities(word) for word in words}) > 1 or _distinct_share(time, column) < UNIQUE:
+        return False
+    return _scales(column, inner[value]) < ALIKE
+
+
+def _quantities(text: str) -> frozenset[str]:
+    """The words of a text that name something measured."""
+    return frozenset(word for word in words_of(text) if is_quantity(word) and not word.isdigit())
 
 
 def _scales(names: ColumnProfile, values: ColumnProfile) -> float:
@@ -314,7 +365,8 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
               found: Findings) -> list[str]:
     """Columns of quantities; the others are left out."""
     aside = {*shape.node, shape.variable, shape.value, shape.units}
-    measured = []
+    measured: list[str] = []
+    facts: list[str] = []
     node = None
     if shape.node:
         node = columns[shape.node[0]].texts.codes
@@ -330,18 +382,25 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
             found.leave(name, "not among the variables named")
         elif not column.numeric:
             constant = node is not None and len(np.unique(_pairs(node, column))) <= len(np.unique(node))
-            found.leave(name, "text: it does not change at a place" if constant and column.distinct > 0 else
-                        "text: no numbers")
+            fact = constant and column.distinct > 1
+            facts += [name] if fact else []
+            found.leave(name, f"text, {FACT}" if fact else "text: it does not change at a place" if constant
+                        and column.distinct else "text: no numbers")
         elif node is not None and column.distinct > 1 and len(np.unique(node)) > 1 \
                 and len(np.unique(_pairs(node, column))) <= len(np.unique(node)):
-            found.leave(name, "a fact of the place: it does not change")
-        elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | {"nr", "no", "height",
-                                                                                          "altitude", "elevation"}):
+            facts.append(name)
+            found.leave(name, FACT)
+        elif column.distinct == 1 and set(column.words) & FACTS:
+            facts.append(name)
+            found.leave(name, FACT)
+        elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | METADATA):
             found.leave(name, "one number throughout: a name or a fact")
-        elif shape.variable is not None:
-            found.leave(name, f"not the column of values ({shape.value})")
+        elif shape.variable is not None or (found.options.get("across") and name != found.options.get("value", VALUE)):
+            found.leave(name, f"not the column of values ({shape.value or found.options.get('value', VALUE)})")
         else:
             measured.append(name)
+    if facts and node is not None:
+        found.find("facts", facts, "they say something of a place that does not change")
     if given is not None:
         measured.sort(key=lambda name: [split_unit(name)[0] if split_unit(name)[0] in given else name].index(
             split_unit(name)[0] if split_unit(name)[0] in given else name))

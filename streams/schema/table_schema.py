@@ -9,25 +9,31 @@ from pathlib import Path
 import numpy as np
 
 from terracast.streams.clock import span
-from terracast.streams.readers import TEXT, wanted_of
+from terracast.streams.readers import JSON, TEXT, wanted_of
 from terracast.streams.readers.parquet import read_parquet
 from terracast.streams.readers.records import read_records
 from terracast.streams.readers.spreadsheet import cells_of, read_spreadsheet, sheets_of
 from terracast.streams.readers.stamp_format import ZONES
-from terracast.streams.readers.table import Table
+from terracast.streams.readers.numbers import suffix_pattern
+from terracast.streams.readers.table import Table, bare
 from terracast.streams.readers.text import read_text
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.absent import find_absent, find_flags, words_for_none
+from terracast.streams.schema.across import find_across
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.layout import TextLayout, layout_of, rows_layout
 from terracast.streams.schema.profile import ColumnProfile, number_form, profiles_of
 from terracast.streams.schema.shape import TableShape, shape_of
+from terracast.streams.schema.suffixes import find_suffixes
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_parts import TableTime
-from terracast.streams.schema.unit_names import plain, split_unit
+from terracast.streams.schema.unit_names import is_unit, plain, split_unit
+from terracast.streams.schema.units_told import told_above, told_beside
+from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
-LAYOUT = ("encoding", "separator", "header", "first_row", "comment", "sheet", "decimal", "thousands")
+LAYOUT = ("encoding", "separator", "header", "first_row", "header_rows", "comment", "sheet", "decimal", "thousands", "suffix")
+_LAT, _LON = named("lat"), named("lon")
 MOVES = 0.05  # share of the rows at which a node has another place, above which it moves
 CENTRAL = {"CET": "Europe/Brussels", "MEZ": "Europe/Berlin", "EET": "Europe/Helsinki", "WET": "Europe/Lisbon"}
 
@@ -39,8 +45,15 @@ def find_table(path: Path, found: Findings) -> None:
         found.find(name, value, layout.why.get(name, ""))
     wanted = _wanted(path, found)
     table = _texts(path, wanted)
-    _numbers(table, found)
+    in_cells = _numbers(table, found)
     columns = profiles_of(table, _wanted(path, found))
+    told = find_across(table, columns, path.stem, found)
+    if told is not table:
+        table, columns = told, profiles_of(told, _wanted(path, found))
+    for name in table.above:
+        if columns[name].numeric and columns[name].distinct < 2 and not {*columns[name].words} & (_LAT | _LON):
+            found.leave(name, "said once, above the rows")
+            del columns[name]
     axis = time_axis(columns, found) or _counted(table, found)
     if axis is None:
         raise wanted.refusal("no time column", expected="a column of stamps; there are "
@@ -50,11 +63,13 @@ def find_table(path: Path, found: Findings) -> None:
     values = [name for name, column in columns.items() if column.numeric and name not in aside]
     flags = find_flags(columns, [name for name in columns if name not in aside], values,
                        words_for_none(columns[name] for name in values), found)
-    shape = shape_of(columns, axis, flags, path.stem, found)
+    rows = [name for name in columns if columns[name].numeric and name not in (*aside, *flags)]
+    said = {in_cells.get(name) or _unit_of_row(layout, list(columns).index(name)) for name in rows}
+    shape = shape_of(columns, axis, flags, path.stem, found, len(said) == 1 and "" not in said)
     if not shape.measured:
         raise wanted.refusal("no column of numbers", expected="at least one measured quantity; there are "
                              + ", ".join(list(columns)[:8]), remedy="name it (--variables NAME)")
-    names = _name_and_units(columns, shape, layout, found)
+    names = _name_and_units(columns, shape, layout, in_cells, found)
     find_absent(columns, names, found)
     if shape.wide is None and shape.variable is None:
         found.find("variables", list(names.values()), "columns of numbers")
@@ -87,13 +102,17 @@ def _texts(path: Path, wanted: Wanted) -> Table:
     if ending in TEXT:
         return read_text(path, wanted, texts=True)
     return read_parquet(path, wanted) if ending in (".parquet", ".pq") else \
-        read_records(path, wanted) if ending in (".json", ".geojson") else read_spreadsheet(path, wanted)
+        read_records(path, wanted) if ending in JSON else read_spreadsheet(path, wanted)
 
 
-def _numbers(table: Table, found: Findings) -> None:
-    """How the numbers of a table are written."""
-    texts = {name: [str(word).strip() for word in values.words] for name, values in table.columns.items()
+def _numbers(table: Table, found: Findings) -> dict[str, str]:
+    """How the numbers of a table are written; units that stand behind them in the cells, by column."""
+    texts = {name: [bare(str(word)) for word in values.words] for name, values in table.columns.items()
              if not isinstance(values, np.ndarray)}
+    in_cells = {} if "suffix" in found.given else find_suffixes(texts, found)
+    if found.options.get("suffix"):
+        pattern = suffix_pattern(found.options["suffix"])
+        texts = {name: [pattern.sub(r"\1", word) for word in words] for name, words in texts.items()}
     form = number_form(texts, str(found.options.get("separator") or ""))
     if form.decimal != ".":
         found.find("decimal", form.decimal, "numbers have a comma where decimals begin")
@@ -102,6 +121,7 @@ def _numbers(table: Table, found: Findings) -> None:
     if form.doubtful:
         other = f"--thousands {form.doubtful}"
         found.doubt(f"numbers such as 1{form.doubtful}234 are read with {form.doubtful!r} as decimal mark", other)
+    return in_cells
 
 
 def _counted(table: Table, found: Findings) -> TableTime | None:
@@ -112,25 +132,36 @@ def _counted(table: Table, found: Findings) -> TableTime | None:
     return TableTime((), np.datetime64(found.given["start"], "ns") + np.arange(table.size) * step, False, True)
 
 
+def _unit_of_row(layout: TextLayout, at: int) -> str:
+    """The unit that a row below the header says of a column, perhaps behind the name of its quantity."""
+    text = layout.units[at].strip("[]() ") if at < len(layout.units) else ""
+    last = text.split()[-1] if text else ""
+    return plain(last if not is_unit(text) and is_unit(last) else text)
+
+
 def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, layout: TextLayout,
-                    found: Findings) -> dict[str, str]:
+                    in_cells: Mapping[str, str], found: Findings) -> dict[str, str]:
     """Names of the variables by column, and their units: from brackets, a row or a column of units, or a name's end."""
     places = {name: at for at, name in enumerate(columns)}
     names: dict[str, str] = {}
     units: dict[str, str] = {}
     origins: dict[str, str] = {}
-    bare = [split_unit(name)[0] for name in shape.measured]
+    short_names = [split_unit(name)[0] for name in shape.measured]
     for name in shape.measured:
         short, unit = split_unit(name)
-        if bare.count(short) > 1 or shape.wide or (short in columns and short != name):
+        if short_names.count(short) > 1 or shape.wide or (short in columns and short != name):
             short = name
         short = (found.given.get("names") or {}).get(name, short)
         names[name] = short
         if unit:
             units[short], origins["header"] = unit, "the header"
-        row = layout.units[places[name]] if places[name] < len(layout.units) else ""
-        if row:
-            units[short], origins["row"] = plain(row.strip("[]()")), "the row below the header"
+        if row := _unit_of_row(layout, places[name]):
+            units[short], origins["row"] = row, "the row below the header"
+        if name in in_cells:
+            units[short], origins["cells"] = in_cells[name], "the cells"
+    for name, short in names.items() if shape.variable is None and shape.wide is None else ():
+        if short not in units and (unit := told_above(name, layout.above, len(names) == 1) or told_beside(name, columns)):
+            units[short], origins["elsewhere"] = unit, "what the file says elsewhere"
     renamed = {name: short for name, short in names.items() if name != short}
     if renamed:
         found.options["names"] = renamed
@@ -138,6 +169,12 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
     if shape.wide:
         said = {unit for name, unit in units.items()}
         units = {shape.wide: said.pop()} if len(said) == 1 else {}
+    if shape.variable is not None:
+        for word in map(str, columns[shape.variable].texts.words[columns[shape.variable].present]):
+            short, unit = split_unit(word)
+            if unit:
+                found.options["names"] = {**found.options.get("names", {}), word: short}
+                units[short], origins["names"] = unit, "the names"
     if shape.units is not None:
         units |= _units_of_column(columns, shape, list(names.values()))
         origins = {"column": f"the column {shape.units}"}
@@ -179,16 +216,21 @@ def _zone(columns: Mapping[str, ColumnProfile], axis: TableTime, shape: TableSha
     """Doubts on the time zone of stamps without an offset, and the zone that a header names."""
     if axis.says_offset or "time_zone" in found.options:
         return
-    named = [word for word in re.findall(r"[A-Z]+", " ".join(axis.names).upper()) if word in ZONES]
-    if named:
-        if "UTC" in named or "GMT" in named:
+    said = re.search(r"\b(?:GMT|UTC)\s?([+-])(\d{1,2})(?::?00)?\b", " ".join(axis.names))
+    if said:
+        hours = int(said[2]) * (1 if said[1] == "+" else -1)
+        found.find("time_zone", f"Etc/GMT{-hours:+d}" if hours else "UTC", f"the header says {said[0]}")
+        return
+    in_header = [word for word in re.findall(r"[A-Z]+", " ".join(axis.names).upper()) if word in ZONES]
+    if in_header:
+        if "UTC" in in_header or "GMT" in in_header:
             return
-        summer = len(named) > 1
-        hours = ZONES[named[0]]
-        zone = CENTRAL.get(named[0]) if summer else None
-        zone = zone or f"Etc/GMT{-int(hours):+d}"
-        if float(hours).is_integer():
-            found.find("time_zone", zone, f"the header says {' and '.join(named)}")
+        summer = len(in_header) > 1
+        offset = ZONES[in_header[0]]
+        zone = CENTRAL.get(in_header[0]) if summer else None
+        zone = zone or f"Etc/GMT{-int(offset):+d}"
+        if float(offset).is_integer():
+            found.find("time_zone", zone, f"the header says {' and '.join(in_header)}")
         return
     if axis.gap >= np.timedelta64(1, "D") or axis.gap == np.timedelta64(0, "ns") or not axis.says_hour:
         return

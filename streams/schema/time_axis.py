@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from terracast.streams.readers.stamp_format import ZONES, parse, says_offset
 from terracast.streams.schema.findings import Findings
@@ -15,6 +16,7 @@ from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, te
 from terracast.streams.schema.vocabulary import named
 
 EPIDEMIOLOGICAL = frozenset(("epiweek", "epi", "mmwr", "mmwrweek"))
+NEAR = pd.Timedelta("800D").value
 IN_NAMES = ("time", "date", "datum", "zeit", "fecha", "日")
 _TIME = named("time")
 _UTC = named("utc")
@@ -27,22 +29,37 @@ _KNOWN = named("known")
 def time_axis(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
     """The time of a table; None where no column says it."""
     given = found.given.get("time")
+    if not given and "time" in found.options and "time_format" in found.options:  # as columns across showed
+        names = tuple(found.options["time"])
+        joined = columns[names[0]].texts
+        for name in names[1:]:
+            joined = joined.joined_with(columns[name].texts)
+        return TableTime(names, parse(joined.words, str(found.options["time_format"]))[joined.codes], False, False)
     if given:
         names = (given,) if isinstance(given, str) else tuple(given)
         return _given(columns, names, found) if all(name in columns for name in names) else None
     if "time_format" in found.given:
         return _of_format(columns, str(found.given["time_format"]), found)
     stamps = _stamp_columns(columns)
-    named = from_parts(columns, found)
+    aside = Findings(found.given)
+    named = from_parts(columns, aside)
     if stamps:
         best = max(stamps, key=lambda name: _liking(columns[name], stamps[name]))
         form = stamps[best]
         only_year = form.form == "%Y"
         if named is not None and (only_year or best in named.names):
+            found.take(aside)
             return named
-        axis = None if form.says_hour or only_year else _with_time_of_day(best, form, columns, found)
+        axis = None if _says_hour(form) or only_year else _with_time_of_day(best, form, columns, found)
         return axis or _one_column(best, stamps, columns, found)
+    found.take(aside)
     return named or untitled(columns, found)
+
+
+def _says_hour(form: StampFormat) -> bool:
+    """Whether stamps have a time of day that is not midnight throughout."""
+    known = form.stamps[~np.isnat(form.stamps)]
+    return form.says_hour and bool((known != known.astype("datetime64[D]")).any())
 
 
 def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampFormat]:
@@ -61,7 +78,7 @@ def _stamp_columns(columns: Mapping[str, ColumnProfile]) -> dict[str, StampForma
         form = format_of(texts, column.counts[column.present])
         if form is None and column.numeric and hinted and column.distinct > 2:
             known = column.numbers[~np.isnan(column.numbers)]
-            if known.min() > 20_000 and known.max() < 80_000:
+            if known.min() > 20_000 and known.max() < 80_000 and len(column.words) < 4:
                 form = StampFormat("excel", 1.0, parse(texts, "excel"))
         if form is not None and (column.distinct > 1 or len(column.texts) == 1):
             stamps = np.full(len(column.texts.words), np.datetime64("NaT", "ns"))
@@ -74,7 +91,7 @@ def _may_be_digits(column: ColumnProfile, texts: np.ndarray, hinted: bool) -> bo
     """Whether numbers may be stamps: whole, of one length, and either long or under a name of time."""
     if not column.whole:
         known = column.numbers[~np.isnan(column.numbers)]
-        return hinted and known.size > 0 and 1e8 < float(np.median(known)) < 5e18
+        return hinted and known.size > 0 and (1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
     lengths = {len(text) for text in texts[:1000]}
     if len(lengths) > 1 or min(lengths) < 4:
         return False
@@ -108,6 +125,8 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
         if not len(known) or one.form == "%Y":
             continue
         middle = np.median(known.astype(np.int64))
+        if abs(middle) > NEAR and not set(columns[other].words) & _TIME:
+            continue  # it only looks like stamps
         even = bool((known.astype(np.int64) == middle).mean() > 0.9)
         if even and middle > 0 and set(columns[other].words) & _END:
             also[other] = "the end of the interval that begins at the stamp"
@@ -120,7 +139,7 @@ def _one_column(name: str, stamps: Mapping[str, StampFormat], columns: Mapping[s
     if zoned is not None:
         return zoned
     offset = form.says_offset or (form.form is None and _iso_offsets(column.texts.words)) \
-        or bool(set(column.words) & _UTC)
+        or (bool(set(column.words) & _UTC) and not re.search(r"(?:GMT|UTC)\s?[+-]\d", name))
     return TableTime((name,), rows, offset, form.says_hour, also)
 
 
@@ -220,7 +239,7 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
         hour = _hour_format(column, texts)
         if hour is None or column.distinct < 2:
             continue
-        written = form.form or "%Y-%m-%d"
+        written = _date_format(columns[date], form)
         found.find("time", [date, name], "one holds the date, the other the time of day")
         joined = columns[date].texts.joined_with(column.texts)
         stamps = parse(joined.words, f"{written} {hour}")
@@ -244,11 +263,22 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
     return None
 
 
+def _date_format(column: ColumnProfile, form: StampFormat) -> str:
+    """The format of a column of dates, the time of day (all midnights) unread."""
+    example = str(column.texts.words[np.flatnonzero(column.present)[0]])
+    if form.form is None:
+        return "%Y%m%d" if example.isdigit() else "%Y-%m-%d" if len(example) == 10 else "%Y-%m-%d*"
+    return re.sub(r"[T ]?%[HI].*$", "*", form.form)
+
+
 def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
     """The format of a column of times of day: with signs between, or whole hours under a name of hours."""
     form = time_of_day(texts)
     if form is not None:
         return form
+    zoned = [re.fullmatch(r"(\d{3,4})( ?)([A-Z]{1,4})", text) for text in texts]
+    if all(said and said[3] in ZONES for said in zoned) and zoned[0]:
+        return f"%H%M{zoned[0][2]}%Z"
     parted = [re.match(r"(\d{1,2}(?::\d{2})?)\s*(?:-|–|to|a|bis)\s*\d{1,2}", text) for text in texts]
     if parted and all(parted):
         return "%H:%M*" if ":" in str(parted[0] and parted[0][1]) else "%H*"
@@ -256,11 +286,14 @@ def _hour_format(column: ColumnProfile, texts: list[str]) -> str | None:
         return None
     known = column.numbers[column.present]
     low, high = float(np.nanmin(known)), float(np.nanmax(known))
-    named = bool(set(column.words) & PARTS["hour"])
-    if low >= 0 and high <= 24 and (named or len(set(known.tolist())) == 24):
+    periods = next((count for count in (48, 96, 144, 288) if count <= high <= count + count // 12), 0)
+    if low == 1 and periods and set(column.words) & named("period"):
+        return f"%k/{periods}"
+    named_hour = bool(set(column.words) & PARTS["hour"])
+    if low >= 0 and high <= 24 and (named_hour or len(set(known.tolist())) == 24):
         return "%H"
     widths = {len(text) for text in texts}
-    if named and low >= 0 and high <= 2400 and high > 24 and widths == {4}:
+    if named_hour and low >= 0 and high <= 2400 and high > 24 and widths == {4}:
         return "%H%M"
     return None
 

@@ -12,7 +12,7 @@ from terracast.streams.readers.stamp_format import EPOCHS, ISO, ZONES, month_nam
 
 READ = 0.97  # share of the texts that a format must read
 TRIED = 400  # texts that a format is tried on before all are
-FIRST, LAST = np.datetime64("1750-01-01", "ns"), np.datetime64("2150-01-01", "ns")
+FIRST, LAST = np.datetime64("1750-01-01", "ns"), np.datetime64("2101-01-01", "ns")
 _NAME = r"[^\W\d_]+\.?"
 # What a date may look like, and how it is written as a format; {s} is the sign between its parts.
 DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -26,12 +26,12 @@ DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"{_NAME} \d{{1,2}}, ?\d{{4}}", ("%b %d, %Y",)), (rf"{_NAME} \d{{1,2}} \d{{4}}", ("%b %d %Y",)),
     (rf"\d{{4}}(?P<s>[-/. ]){_NAME}(?P=s)\d{{1,2}}", ("%Y{s}%b{s}%d",)),
     (r"\d{4}-?[Ww]\d{1,2}-[1-7]", ("%G-W%V-%u", "%GW%V-%u")), (r"\d{4}[- ]?[Ww]\d{1,2}", ("%G-W%V", "%GW%V", "%G W%V")),
-    (r"\d{4}-?Q[1-4]", ("%Y-Q%q", "%YQ%q")), (r"\d{4} Q[1-4]", ("%Y Q%q",)), (r"Q[1-4][- /]\d{4}", ("Q%q %Y", "Q%q-%Y",
+    (r"\d{4}M\d{1,2}", ("%YM%m",)), (r"\d{4}-?Q[1-4]", ("%Y-Q%q", "%YQ%q")), (r"\d{4} Q[1-4]", ("%Y Q%q",)), (r"Q[1-4][- /]\d{4}", ("Q%q %Y", "Q%q-%Y",
                                                                                                  "Q%q/%Y")),
     (r"\d{4}(?P<s>[-/. ])\d{1,2}", ("%Y{s}%m", "%G{s}%V")), (r"\d{1,2}(?P<s>[-/. ])\d{4}", ("%m{s}%Y", "%V{s}%G")),
     (rf"{_NAME}(?P<s>[-/. ])\d{{4}}", ("%b{s}%Y",)), (rf"{_NAME}(?P<s>[-/. ])\d{{2}}", ("%b{s}%y",)),
     (rf"\d{{4}}(?P<s>[-/. ]){_NAME}", ("%Y{s}%b",)),
-    (r"\d{8}", ("%Y%m%d", "%d%m%Y")), (r"\d{4}-?\d{3}", ("%Y-%j", "%Y%j")), (r"\d{6}", ("%Y%m", "%G%V")),
+    (r"\d{8}", ("%Y%m%d", "%d%m%Y")), (r"\d{4}-?\d{3}", ("%Y-%j", "%Y%j")), (r"\d{6}", ("%Y%m", "%y%m%d", "%G%V")),
     (r"\d{4}", ("%Y",)),
 )
 TIMES: tuple[tuple[str, str], ...] = (
@@ -63,7 +63,7 @@ class StampFormat:
         form = self.form
         if form is None:
             return bool(((self.stamps - self.stamps.astype("datetime64[D]")) != np.timedelta64(0)).any())
-        return form in EPOCHS or "%H" in form or "%I" in form
+        return form in EPOCHS or "%H" in form or "%I" in form or "%k" in form
 
     @property
     def says_offset(self) -> bool:
@@ -103,6 +103,8 @@ def format_of(texts: np.ndarray, weights: np.ndarray) -> StampFormat | None:
     top = max(one.share for one in best)
     equal = [one for one in best if one.share >= top - 1e-12]
     orders = [one for one in equal if _is_swap(one.form, equal[0].form)]
+    usual = [one for one in orders if "%y" not in str(one.form) or str(one.form).index("%y") > str(one.form).index("%d")]
+    equal, orders = (usual, usual) if usual else (equal, orders)  # a year of two digits seldom comes first
     if len(orders) < 2:
         return equal[0]
     first = next((one for one in orders if str(one.form).index("%d") < str(one.form).index("%m")), orders[0])
@@ -210,7 +212,7 @@ def time_of_day(texts: Sequence[str]) -> str | None:
     ('%H:%M', '%I:%M %p', None)
     """
     for pattern, form in TIMES[:-1]:
-        if form in ("%H.%M", "%H%M"):
+        if form in ("%H.%M", "%H%M", "%H%M%S"):
             continue
         found = [re.fullmatch(pattern + rf"({NOON.pattern})?", text.strip(), re.IGNORECASE) for text in texts]
         if found and all(found):

@@ -11,8 +11,8 @@ import pandas as pd
 from terracast.streams.readers.stamp_format import epidemiological_week, parse
 from terracast.streams.readers.table import Texts
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.time_format import format_of
+from terracast.streams.schema.profile import ColumnProfile, words_of
+from terracast.streams.schema.time_format import format_of, time_of_day
 from terracast.streams.schema.vocabulary import named
 
 PARTS = {part: named(part) for part in ("year", "month", "day", "hour", "minute", "week", "dayofyear", "quarter")}
@@ -71,7 +71,11 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         signs = [SIGNS[part] if not (part == "month" and not columns[held[part]].numeric) else "%b" for part in order]
         form = " ".join(signs)
         if "week" in order:
-            form = _weeks(columns[held["year"]], columns[held["week"]], joined, found)
+            about = {word for name in columns for word in words_of(name)}
+            form = _weeks(columns[held["year"]], columns[held["week"]], joined, about, found)
+        clock = _clock(columns, names) if order[-1] == "day" else None
+        if clock is not None:
+            names, joined, form = (*names, clock[0]), joined.joined_with(columns[clock[0]].texts), f"{form} {clock[1]}"
         stamps = parse(joined.words, form)
         if np.isnat(stamps).mean() > 0.03:
             continue
@@ -79,12 +83,23 @@ def from_parts(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTi
         found.find("time_format", form, "they make a stamp of every row")
         if "hour" in order:
             tell_hours(held["hour"], columns[held["hour"]], found)
-        return TableTime(names, stamps[joined.codes], False, "hour" in order)
+        return TableTime(names, stamps[joined.codes], False, "hour" in order or clock is not None)
     return None
 
 
-def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, found: Findings) -> str:
-    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it."""
+def _clock(columns: Mapping[str, ColumnProfile], names: tuple[str, ...]) -> tuple[str, str] | None:
+    """A column of times of day such as 13:00, and its format."""
+    for name, column in columns.items():
+        if name not in names and not column.numeric and column.distinct > 1:
+            form = time_of_day([str(word) for word in column.texts.words[column.present]])
+            if form is not None:
+                return name, form
+    return None
+
+
+def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, about: set[str], found: Findings) -> str:
+    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the words
+    of the table (``about``) whose it is."""
     pairs = [tuple(map(int, map(float, text.split()))) for text in map(str, joined.words)]
     long_years = {one for one, number in pairs if number == 53}
     short_years = {one for one, number in pairs if number == 52} - long_years
@@ -97,7 +112,8 @@ def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, found: Findi
     years = {one for one, _ in pairs}
     iso = {one: pd.Timestamp(one, 12, 28).isocalendar().week == 53 for one in years}
     epi = {one: _is_long(one) for one in years}
-    named = {"epi", "mmwr", "epiweek", "mmwrweek", "epidemiological"} & {*week.words, *year.words}
+    named = {"epi", "mmwr", "epiweek", "mmwrweek", "epidemiological"} & {*week.words, *year.words} \
+        or {"ili", "ilitotal", "mmwr", "ilinet"} & about
     if fits(epi) and (named or not fits(iso)):
         return "%Y %V"
     if not (fits(iso) and not fits(epi)):

@@ -12,9 +12,14 @@ _SUFFIXES = {"mm": "mm", "degc": "degC", "celsius": "degC", "degf": "degF", "hpa
              "kmh": "km h-1", "kph": "km h-1", "mph": "mph", "mps": "m s-1", "cfs": "ft3 s-1", "cms": "m3 s-1",
              "m3s": "m3 s-1", "cumecs": "m3 s-1", "pct": "%", "percent": "%", "kwh": "kWh", "mwh": "MWh", "kw": "kW",
              "mw": "MW", "ugm3": "ug m-3", "ppb": "ppb", "ppm": "ppm", "wm2": "W m-2", "knots": "knot", "cm": "cm"}
+CUBIC = {f"{mass}m-3": f"{mass} m-3" for mass in ("ug", "µg", "mg", "ng")} | {
+    f"{mass}/m3": f"{mass} m-3" for mass in ("mg", "ng")}
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "celsius": "degC", "deg. c": "degC",
-          "c": "degC", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
+          "c": "degC", "degree c": "degC", "degrees c": "degC", "degree celsius": "degC", "degrees celsius": "degC",
+          "millimetres": "mm", "millimeters": "mm", "centimetres": "cm", "metres": "m", "meters": "m",
+          "metres per second": "m s-1", "meters per second": "m s-1", "cubic metres per second": "m3 s-1",
+          "kilometres per hour": "km h-1", "hectopascals": "hPa", "percent": "%", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
           "kph": "km h-1", "ug/m3": "µg m-3", "µg/m3": "µg m-3", "cfs": "ft3 s-1"}
 
 
@@ -29,9 +34,18 @@ def split_unit(name: str) -> tuple[str, str]:
     found = _BRACKETS.match(name)
     if found and found["name"].strip() and is_unit(found["unit"]):
         return found["name"].strip(), plain(found["unit"])
+    inside = re.search(r"\[([^\[\]]+)\]", name)
+    if inside and is_unit(inside[1]):
+        return name, plain(inside[1])  # more of the name follows
     end = re.search(r"_([A-Za-z0-9]+)$", name)
     if end and end[1].lower() in _SUFFIXES:
         return name, _SUFFIXES[end[1].lower()]
+    further = re.match(r"^([^,]+), (\S{1,12}) \(", name)  # as loggers write it: Temp, °C (LGR S/N: 1038)
+    if further and is_unit(further[2]):
+        return further[1].strip(), plain(further[2])
+    dashed = re.match(r"^(\S.*?)\s+-\s+(\S{1,12})$", name)
+    if dashed and is_unit(dashed[2]):
+        return dashed[1], plain(dashed[2])
     slash = re.match(r"^(\S.*?)\s+(?:in|en)\s+(\S+)$|^([^/]+),\s*(\S+)$", name)
     if slash:
         before, unit = (slash[1], slash[2]) if slash[1] else (slash[3], slash[4])
@@ -49,7 +63,7 @@ def is_unit(text: str) -> bool:
     words = text.strip().lower().translate(_SUPER).replace("μ", "µ")
     if not words:
         return False
-    if words in _PLAIN or words in ATOMS:
+    if words in _PLAIN or words in ATOMS or words in CUBIC:
         return True
     parts = [part for part in re.split(r"[\s/*·.^()\d-]+", words.replace("deg ", "deg")) if part]
     return bool(parts) and all(part in ATOMS for part in parts)
@@ -62,8 +76,10 @@ def plain(text: str) -> str:
     ('µg m-3', 'm3 s-1', 'ug.m-3', 'vehicles')
     """
     text = text.strip().translate(_SUPER).replace("\u03bc", "\u00b5").replace("^", "").replace("**", "")
-    if text.lower() in _PLAIN:
-        return _PLAIN[text.lower()]
+    if text.isupper() and text.lower() in ("ppb", "ppm", "ppt", "ug/m3"):
+        text = text.lower()
+    if text.lower() in _PLAIN or text.lower() in CUBIC:
+        return _PLAIN.get(text.lower()) or CUBIC[text.lower()]
     if "/" not in text or not is_unit(text):
         return text
     over, *under = [part.strip() for part in text.split("/")]

@@ -9,21 +9,29 @@ import numpy as np
 
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.unit_names import split_unit
+from terracast.streams.schema.vocabulary import named
 
+STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-_QUANTITY = re.compile(r"(speed|flow|occupancy|volume|count|traffic|no2|nox|o3|ozone|pm ?2\.?5|pm ?10|so2|co2|level|"
-                       r"discharge|temperature|temp|rain|wind|load|demand|cases|price|power|humidity|pressure|bike)",
-                       re.IGNORECASE)
+QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._ ]?5|pm ?10|pm ?1|so2|co2|"
+                      r"co|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|cases|deaths|price|"
+                      r"power|humidity|hum|pressure|bike|voltage|current|energy|consumption|generation|nitrogen dioxide|"
+                      r"nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)s?(?![a-z])", re.IGNORECASE)
+
+GENERIC = frozenset({"field", "value", "val", "var", "variable", "column", "col", "channel", "ch", "x", "feature", "v"})
 
 
-def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
+def wide_name(columns: Sequence[ColumnProfile], stem: str, same_unit: bool = False) -> str:
     """What a table measures whose columns are places, "" where they are quantities. Places are codes by name, or many
-    columns of like size under names of no quantity."""
+    columns (few where all are of the ``same_unit``) of like size under names of no quantity."""
     names = [column.name.strip() for column in columns]
     units = {split_unit(name)[1] for name in names}
     if len(units) > 1 or any(side_of(name) for name in names):
+        return ""
+    series_of = {re.sub(r"\d+", "", name).strip(" _-").lower() for name in names}
+    if series_of <= GENERIC:
         return ""
     codes = all(re.fullmatch(r"\d+", name) for name in names)
     stems = {re.sub(r"\d+", "#", name) for name in names}
@@ -31,15 +39,36 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str) -> str:
     scales = [_scale(column) for column in columns]
     scales = [one for one in scales if one > 0]
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
-    many = len(names) >= 5 and not any(_QUANTITY.search(name) for name in names) and _same_type(columns)
+    told = same_unit or quantity_of(stem) not in ("", "count", "counts", "volume", "traffic")
+    statistics = any(set(words_of(name)) & STATISTICS for name in names)
+    many = len(names) >= (3 if told and not statistics else 5) and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
     if not alike or not (codes or series or many):
         return ""
     if series:
-        said = _QUANTITY.search(names[0])
+        said = QUANTITY.search(names[0])
         if said and len(names) < 3:
             return ""
-    known = _QUANTITY.search(stem.replace("_", " "))
-    return known[0].lower().replace(" ", "") if known else "value"
+    return quantity_of(stem) or "value"
+
+
+def is_quantity(text: str) -> bool:
+    """Whether a text names something that is measured.
+
+    >>> is_quantity("NO2 [µg/m³]"), is_quantity("A1")
+    (True, False)
+    """
+    bare, unit = split_unit(text)
+    return bool(unit or side_of(bare) or QUANTITY.match(re.sub(r"[_-]+", " ", bare)))
+
+
+def quantity_of(stem: str) -> str:
+    """The quantity that a name of a file says, "" where it says none.
+
+    >>> quantity_of("metr-la-speed"), quantity_of("export")
+    ('speed', '')
+    """
+    said = QUANTITY.search(re.sub(r"(?<=\d)(?=o3|no2|so2|pm|co)", " ", " ".join(words_of(stem))))
+    return said[1].lower().replace(" ", "") if said else ""
 
 
 def _same_type(columns: Sequence[ColumnProfile]) -> bool:

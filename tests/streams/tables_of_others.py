@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pandas as pd
 
+from tests.streams import tables_across, tables_of_networks
 from tests.streams.exported_table import TABLES, Made, Right, comma, lines, table, wave, write
 
-__all__ = ["TABLES", "write"]
+__all__ = ["TABLES", "tables_across", "tables_of_networks", "write"]
 
 HOURS = pd.date_range("2024-01-01", periods=700, freq="h")
 DAYS = pd.date_range("2023-01-01", periods=400, freq="D")

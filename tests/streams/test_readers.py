@@ -134,7 +134,6 @@ def test_bad_tables_in_one_line(tmp_path):
     refused(written(tmp_path, good + "2020-01-03,a,3.5x\n"), "x is '3.5x'", "line 4")
     refused(written(tmp_path, good + ",a,3\n"), "time is missing", "line 4")
     refused(written(tmp_path, good + "2020-01-03,a,inf\n"), "infinite")
-    refused(written(tmp_path, "time,x,x\n2020-01-01,1,2\n"), "column 'x' is doubled")
     refused(written(tmp_path, "time,x\n2020-01-01,1\n"), "one stamp alone has no step", "step='1h'")
     refused(written(tmp_path, "hello", "air.docx"), "'.docx'", ".csv")
     refused(written(tmp_path, "hello", "air.txt"), "no rows")
