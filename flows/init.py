@@ -166,9 +166,11 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     out.mkdir(parents=True, exist_ok=True)
     sources = "".join(source_lines(schema, source, out, reading.get("delay"))
                       for schema in schemas for source in schema.sources)
+    delay = reading.get("delay") or main.options.get("delay")
+    times = _times(step, spans, span(delay) if delay else step)
     config.write_text(TEMPLATE.format(name=_quoted(name), domain=_quoted(main.domain), target=_quoted(chosen),
                                       model=_quoted(model), sources=sources, first_fit=_waiting(model, spans),
-                                      **_times(step, spans)), encoding="utf-8")
+                                      **times), encoding="utf-8")
     _say_what_was_chosen(name, domain, model, spans, length)
     return config
 
@@ -244,11 +246,11 @@ def _target(panel: xr.Dataset, schema: FileSchema, target: str | None) -> str:
     return target
 
 
-def _times(step: pd.Timedelta, spans: Spans) -> dict[str, str]:
+def _times(step: pd.Timedelta, spans: Spans, delay: pd.Timedelta) -> dict[str, str]:
     # One false alarm a month is one in thirty looks where a day is looked at as a whole; longer steps keep that share.
     alarms = 1.0 if step <= DAY else float(f"{DAY / step:.1g}")
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
-               "label_timeout": max(2 * spans.horizon, step),
+               "label_timeout": max(2 * spans.horizon, step, 2 * delay),
                "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
                "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"alarms": f"{alarms}"}

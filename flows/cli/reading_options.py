@@ -22,6 +22,9 @@ ONE = {
     "variable": "The column that names what is measured, in a table with a row per variable.",
     "value": "The column that holds its value.", "lat": "The column of latitudes, degrees.",
     "lon": "The column of longitudes, degrees.", "kind": "sensor, raster, point, trajectory or event.",
+    "cell": "Of events and movers: degrees a side of a cell.",
+    "event_type": "Of events: a column, each of whose values is a variable.",
+    "measure": "Of movers: cells, flows or positions.",
     "step": "Time between two stamps of a place, such as 1h.", "anchor": "One stamp of the clock, UTC.",
     "calendar": "month, or a time zone whose days are counted.",
     "start": "With --step: the first stamp of a table without a time column.",
@@ -29,7 +32,8 @@ ONE = {
     "delay": "How long after its stamp a value is known; default one step.",
     "below_limit": "What <0.5 becomes: half (of it) or missing.",
 }
-NUMBERS = {"header": "The line of the header; 0: there is none.", "first_row": "The line of the first row.",
+NUMBERS = {"coarsen": "Of a raster: so many cells a side become one.",
+           "header": "The line of the header; 0: there is none.", "first_row": "The line of the first row.",
            "header_rows": "How many lines the header has: 1 or 2."}
 MANY = {
     "time": "The column of the time; repeat it where several make one stamp.",

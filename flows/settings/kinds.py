@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terracast.flows.settings.source import SourceContext
-from terracast.streams.errors import ReadError
-from terracast.streams.sources.gathered import GatheredSource, RowTerms, counted
+from terracast.streams.kinds.records import LAYOUT
+from terracast.streams.sources.gathered import KEYS, GatheredSource, RowTerms, counted, one_of
 from terracast.streams.sources.rasters import RasterSource
 
 if TYPE_CHECKING:
@@ -26,32 +26,19 @@ def kind_source(settings: FilesSourceSettings, context: SourceContext) -> Source
 
         terms = _wanted(settings, context)
         return RasterSource(name, settings.domain, place,
-                            lambda path: raster_panels(path, terms(path), settings.coarsen))
+                            lambda path: raster_panels(path, terms(path), settings.coarsen), clock=context.clock)
     return GatheredSource(name, settings.domain, place, partial(counted, row_terms(settings)), clock=context.clock,
-                          separator=settings.separator, decimal=settings.decimal, encoding=settings.encoding)
+                          layout={name: getattr(settings, name) for name in LAYOUT})
 
 
 def row_terms(settings: FilesSourceSettings) -> RowTerms:
     """How rows of events or movers are read."""
     from terracast.flows.settings.values import in_words
 
-    return RowTerms(settings.domain, settings.kind, cell=settings.cell, measure=settings.measure,
-                    step=None if settings.step is None else in_words(settings.step),
-                    delay=None if settings.delay is None else in_words(settings.delay),
-                    node=_one(settings.node, "node"), event_type=settings.event_type,
-                    time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon,
-                    reported=settings.known_time, zone=settings.time_zone, time_format=settings.time_format,
-                    anchor=settings.anchor, variables=settings.variables)
-
-
-def _one(columns: str | tuple[str, ...] | None, key: str) -> str | None:
-    """A single column; several make one stamp in tables of stations alone."""
-    if isinstance(columns, tuple):
-        if len(columns) != 1:
-            raise ReadError(f"{key} = {list(columns)}", where="[[sources]]", expected="one column, for this kind",
-                            remedy=f"join them into one column, or name one: {key} = \"{columns[0]}\"")
-        return columns[0]
-    return columns
+    keys = {name: getattr(settings, name) for name in KEYS} | {"variables": settings.variables}
+    for name in ("step", "delay"):
+        keys[name] = None if keys[name] is None else in_words(keys[name])
+    return RowTerms.of(settings.domain, settings.kind, keys)
 
 
 def _wanted(settings: FilesSourceSettings, context: SourceContext) -> Callable[[Path], Wanted]:
@@ -64,6 +51,6 @@ def _wanted(settings: FilesSourceSettings, context: SourceContext) -> Callable[[
         step, anchor, calendar = (getattr(settings, name) or clock.get(name) for name in ("step", "anchor", "calendar"))
         return Wanted(where=path.name, domain=settings.domain, kind="raster", step=step, anchor=anchor,
                       calendar=calendar, delay=settings.delay, variables=settings.variables or None,
-                      time=_one(settings.time, "time"), lat=settings.lat, lon=settings.lon, units=settings.units)
+                      time=one_of(settings.time, "time"), lat=settings.lat, lon=settings.lon, units=settings.units)
 
     return of

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.errors import ReadError
+from terracast.streams.readers.stamp_format import parse
+from terracast.streams.schema.time_format import StampFormat, format_of
 
 NAMES = {
     "lat": ("lat", "latitude", "breite", "breitengrad", "latitud", "latitudine", "szerokosc", "ylat", "y", "纬度",
@@ -22,10 +24,15 @@ BARE = ("x", "y")  # may be anything: places only where it is known that there a
 TIME = ("time", "date", "datum", "zeit", "fecha", "hora", "data", "heure", "timestamp", "stamp", "occurred", "wann",
         "tijd", "czas", "t", "ts", "epoch", "unix", "when", "时间", "日時")
 REPORTED = ("report", "received", "known", "entered", "created", "recorded", "gemeldet", "erfasst", "registr",
-            "denunci", "eingang", "published", "filed", "melding", "logged", "updated")
+            "denunci", "eingang", "published", "filed", "melding", "logged")
 MOVER = ("vehicle", "track", "traject", "trip", "mover", "device", "user", "bus", "taxi", "ship", "mmsi", "imei",
          "animal", "tag", "fahrzeug", "unit", "driver", "uid", "person", "individual", "tracker", "id", "node")
 MOVES = tuple(word for word in MOVER if word not in ("unit", "tag", "id", "node"))  # and nothing that stays
+REGION = ("district", "ward", "borough", "precinct", "county", "region", "area", "zone", "sector", "beat", "quartier",
+          "municip", "kommune", "gemeinde", "bezirk", "stadtteil", "barrio", "distrito", "comuna", "neighb", "city",
+          "town", "place", "location", "postcode", "zip", "plz", "lsoa", "arrond", "wijk", "buurt", "kraj", "okres",
+          "state", "province", "provincia", "department", "community")
+MOST_REGIONS = 2000
 READABLE = 0.95  # share of a column's texts that are stamps
 MOST_TYPES = 40
 AFTER = 0.99  # share of rows in which one stamp is not before the other: it is that of reporting
@@ -34,7 +41,8 @@ SAMPLE = 5000
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by what they are; None: there is none. ``place``: one column that holds both degrees."""
+    """The columns of a table by what they are; None: there is none. ``place``: one column that holds both degrees.
+    Without ``lat``, ``lon`` and ``place`` rows lie in regions that a column names."""
 
     time: str
     lat: str | None
@@ -45,9 +53,11 @@ class Columns:
 
 
 def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, lat: str | None = None,
-                 lon: str | None = None, reported: str | None = None, guess: bool = True) -> Columns:
+                 lon: str | None = None, reported: str | None = None, guess: bool = True,
+                 regions: bool = False) -> Columns:
     """Time and place of each row; names that are given are taken as they are. ``guess``: a place may be told by its
     values alone; without it, x and y are one only beside the name of what moves. Two variables can look the same.
+    ``regions``: no place is needed.
 
     Raises
     ------
@@ -80,11 +90,14 @@ def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, la
     bare = guess or any(_says(name, MOVES) for name in table.columns if str(name) not in stamps)
     lat, lon = lat or _named(few, "lat", bare), lon or _named(few, "lon", bare)
     place = None if lat and lon else _joined(few)
-    if not (lat and lon) and place is None and guess:
+    if not (lat and lon) and place is None and guess and not regions:
         lat, lon = _by_content(few, {time, reported})
-    if not (lat and lon) and place is None:
+    if not (lat and lon) and place is None and regions:
+        lat = lon = None
+    elif not (lat and lon) and place is None:
         raise ReadError("no columns are a place", where=where, expected="degrees in two of "
-                        + ", ".join(map(str, table.columns)), remedy="name them: lat = \"COLUMN\", lon = \"COLUMN\"")
+                        + ", ".join(map(str, table.columns)), remedy="name them (--lat NAME --lon NAME), or for "
+                        "counts by region --kind event --node NAME")
     return Columns(time, lat, lon, place, reported, _clock(few, time))
 
 
@@ -96,7 +109,7 @@ def plain(name: object) -> str:
 
 def stamps_of(column: pd.Series, time_format: str | None = None) -> pd.Series:
     """A column as stamps (NaT: none); those with an offset become UTC. Texts may put the day or the month first: the
-    whole column decides, and where it cannot, the month is first.
+    whole column decides (``form_of``).
 
     >>> stamps_of(pd.Series(["03/01/2020 10:00", "13/01/2020 11:00"])).dt.day.tolist()
     [3, 13]
@@ -107,28 +120,36 @@ def stamps_of(column: pd.Series, time_format: str | None = None) -> pd.Series:
         unit = "s" if float(column.abs().median()) < 1e11 else "ms" if float(column.abs().median()) < 1e14 else "ns"
         found = pd.to_datetime(column, unit=unit, errors="coerce")
     else:
-        texts = column.astype("string").str.strip()
-        found = _texts(texts, time_format)
+        codes, words = _words(column)
+        many = np.bincount(codes[codes >= 0], minlength=len(words))
+        form = None if time_format is not None else format_of(words, many)
+        told = parse(words, time_format) if time_format is not None else np.full(
+            len(words), np.datetime64("NaT", "ns")) if form is None else form.stamps
+        found = pd.Series(np.append(told, np.datetime64("NaT", "ns"))[codes], index=column.index)
     if isinstance(found.dtype, pd.DatetimeTZDtype):
         found = found.dt.tz_convert("UTC").dt.tz_localize(None)
     return found.astype("datetime64[ns]")
 
 
-def _texts(texts: pd.Series, time_format: str | None) -> pd.Series:
-    offset = texts.head(SAMPLE).str.contains(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$", regex=True).mean() > 1 / 2
-    if time_format is not None:
-        return pd.to_datetime(texts, format=time_format, errors="coerce", utc=offset)
-    found = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=offset)
-    if found.notna().mean() >= READABLE * texts.notna().mean():
-        return found
-    first = pd.to_numeric(texts.str.extract(r"^(\d{1,2})[./-]", expand=False), errors="coerce")
-    points = texts.head(SAMPLE).str.contains(r"^\d{1,2}\.\d{1,2}\.", regex=True).mean() > 1 / 2
-    return pd.to_datetime(texts, format="mixed", dayfirst=bool(first.max() > 12) or bool(points), errors="coerce",
-                          utc=offset)
+def form_of(column: pd.Series) -> StampFormat | None:
+    """How the stamps of a column of texts are written; None: they are no texts, or no stamps."""
+    if column.dtype.kind in "iufbM" or isinstance(column.dtype, pd.DatetimeTZDtype):
+        return None
+    codes, words = _words(column)
+    return format_of(words, np.bincount(codes[codes >= 0], minlength=len(words)))
+
+
+def _words(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each row's text (−1: none), and the distinct texts."""
+    codes, words = pd.factorize(column.astype(object))
+    stripped = np.array([str(word).strip() for word in words], dtype=object)
+    return codes, stripped
 
 
 def degrees_of(table: pd.DataFrame, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
     """Latitude and longitude of each row, NaN where there is none; 0°, 0° is no place but a blank form."""
+    if columns.place is None and columns.lat is None:
+        return np.full(len(table), np.nan), np.full(len(table), np.nan)
     if columns.place is not None:
         lat, lon = _pair(table[columns.place])
     else:
@@ -163,6 +184,19 @@ def type_column(table: pd.DataFrame, columns: Columns) -> str | None:
              and 2 <= table[name].nunique() <= MOST_TYPES]
     words = ("type", "kind", "categ", "offen", "class", "art", "tipo", "delikt", "incident", "cause", "sort")
     return next((name for name in kinds if _says(name, words)), kinds[0] if kinds else None)
+
+
+def region_column(table: pd.DataFrame, columns: Columns) -> str | None:
+    """The column that names the region of each row, by what it is called; the one of fewest regions of several.
+
+    >>> table = pd.DataFrame({"when": ["2020-01-01", "2020-01-02"] * 4, "ward": list("abab" * 2), "sort": "x"})
+    >>> region_column(table, Columns("when", None, None))
+    'ward'
+    """
+    own = {columns.time, columns.reported, columns.clock}
+    found = [str(name) for name in table.columns if str(name) not in own and _says(name, REGION)
+             and table[name].dtype.kind in "Oiu" and 2 <= table[name].nunique() <= min(MOST_REGIONS, len(table) / 3)]
+    return min(found, key=lambda name: int(table[name].nunique())) if found else None
 
 
 def _is_time(column: pd.Series) -> bool:

@@ -178,13 +178,13 @@ def to_panel(counts: xr.Dataset, *, cells: Sequence[str] | None = None, time: sl
     names = [str(one) for one in counts["mark_name"].values] if "mark" in counts.coords else [counts.attrs["name"]]
     mark = counts["mark"].values[low:high] if "mark" in counts.coords else np.zeros(high - low, int)
     kind = np.float32 if counts["count"].values.max(initial=0) < 2**24 else np.float64
-    data = {}
+    data, about = {}, str(counts["count"].attrs["long_name"])
     for which, name in enumerate(names):
         dense = np.zeros((len(rows), len(columns)), kind)
         wanted = (cell >= 0) & (mark == which)
         dense[number[low:high][wanted] - first, cell[wanted]] = many[wanted]
         data[name] = (("time", "node"), dense, {"units": "1", "cell_methods": "time: sum",
-                                                "long_name": f"{counts['count'].attrs['long_name']}: {name}"})
+                                                "long_name": about if name == about else f"{about}: {name}"})
     length = pd.Timedelta(counts.attrs["step"]) + pd.Timedelta(counts.attrs["patience"])
     on_node = {name: ("node", counts[name].values[columns], counts[name].attrs)
                for name in ("lat", "lon", "exposure", "origin", "destination") if name in counts.coords}

@@ -28,7 +28,7 @@ class Counting:
 
     Parameters
     ----------
-    cell : float
+    cell : float, optional
         Side of a cell in degrees; not read where ``node`` is given.
     step : str
         Length of a step.
@@ -40,16 +40,19 @@ class Counting:
         One stamp of the clock; weeks begin on Monday.
     delay : str, optional
         How long after its stamp a count is known; default: a step.
+    earlier : tuple of str
+        Nodes that were told before: where a correction leaves none of their events, they count zero.
     """
 
     domain: str
-    cell: float
+    cell: float | None
     step: str
     node: str | None = None
     event_type: str | None = None
     zone: str | None = None
     anchor: str | None = None
     delay: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
 def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) -> Iterator[xr.Dataset]:
@@ -91,6 +94,7 @@ def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) 
         if last is not None:  # only what has changed is told again
             panel = panel.assign({name: panel[name].where(panel[name] != last[name]) for name in panel.data_vars})
         panel = _on_clock(panel, how, length, shift, wait).assign_coords(coords).assign_attrs(attrs)
+        panel = _with_earlier(panel, how.earlier)
         if now is not None:
             panel = panel.isel(time=np.flatnonzero(panel["known_time"].values <= now))
         told = np.zeros(panel.sizes["time"], bool)
@@ -100,11 +104,24 @@ def event_panels(rows: Placed, how: Counting, now: np.datetime64 | None = None) 
             yield check_panel(panel.isel(time=np.flatnonzero(told)))
 
 
+def _with_earlier(panel: xr.Dataset, earlier: tuple[str, ...]) -> xr.Dataset:
+    """With zeros at nodes that were told before and have no event any more; their places are known to the store."""
+    gone = [name for name in earlier if name not in set(panel["node"].values.tolist())]
+    if not gone:
+        return panel
+    wider = panel.reindex(node=[*panel["node"].values.tolist(), *gone])
+    whole = panel[TOTAL].notnull().all("node")  # what is told anew says only what has changed
+    return wider.assign({str(name): held.where(wider["node"].isin(panel["node"]) | ~whole, 0.0)
+                         for name, held in wider.data_vars.items()})
+
+
 def with_total(panel: xr.Dataset) -> xr.Dataset:
     """A panel of counts with the variable of all events, where its types are told apart."""
     if TOTAL in panel.data_vars:
         return panel
     names = [str(name) for name in panel.data_vars]
+    if not names:
+        return panel
     total = sum((panel[name].values for name in names), np.zeros(()))
     about = {**panel[names[0]].attrs, "long_name": "events"}
     return panel.assign({TOTAL: (("time", "node"), total, about)})[[TOTAL, *names]]
@@ -169,7 +186,7 @@ def _on_clock(panel: xr.Dataset, how: Counting, length: pd.Timedelta, shift: np.
 def _nodes(rows: Placed, how: Counting) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[str, np.ndarray]],
                                                  dict[str, str]]:
     """The node of each event, the nodes' names, places, and what the panel says of them."""
-    if how.node is None:
+    if how.node is None and how.cell is not None:
         cell, lat, lon = occupied(rows.lat, rows.lon, how.cell)
         half = how.cell / 2
         area = np.array([cell_areas_km2([one - half, one + half], [0.0, how.cell])[0, 0] for one in lat])
@@ -179,11 +196,14 @@ def _nodes(rows: Placed, how: Counting) -> tuple[np.ndarray, np.ndarray, dict[st
         raise ReadError(f"no column {how.node!r}", where=how.domain, remedy="mend node in [[sources]]",
                         expected="one of " + ", ".join(map(str, rows.rest.columns)))
     cell, found = pd.factorize(rows.rest[how.node].astype("string").str.strip(), sort=True)
-    inside = cell >= 0
-    size = np.bincount(cell[inside], minlength=len(found))
-    lat, lon = (np.bincount(cell[inside], weights=values[inside], minlength=len(found)) / size
-                for values in (rows.lat, rows.lon))
-    return cell, np.asarray(found).astype(str), {"lat": ("node", lat), "lon": ("node", lon)}, {"exposure": "region"}
+    named = np.asarray(found).astype(str)
+    inside = (cell >= 0) & np.isfinite(rows.lat) & np.isfinite(rows.lon)
+    if not inside.any():
+        return cell, named, {}, {"exposure": "region"}
+    size = np.maximum(np.bincount(cell[inside], minlength=len(found)), 1e-9)
+    lat, lon = (np.where(size >= 1, np.bincount(cell[inside], weights=values[inside], minlength=len(found)) / size,
+                         np.nan) for values in (rows.lat, rows.lon))
+    return cell, named, {"lat": ("node", lat), "lon": ("node", lon)}, {"exposure": "region"}
 
 
 def _types(rows: Placed, how: Counting) -> tuple[np.ndarray | None, np.ndarray]:

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from terracast.streams.clock import span, span_text
+from terracast.streams.kinds.cell_size import cell_size
 from terracast.streams.kinds.cells import cell_names, occupied
 from terracast.streams.kinds.cleaning import clean
 from terracast.streams.kinds.moving import resample, to_panel
@@ -22,6 +23,7 @@ Measure = Literal["cells", "flows", "positions"]
 MEASURES: tuple[Measure, ...] = ("cells", "flows", "positions")
 COUNT = {"units": "1", "cell_methods": "time: sum"}
 USUAL, FASTEST, SLOWEST = 0.95, 3.0, 30.0  # a jump: three times the speed that 5 % exceed, and 30 km/h at least
+FIXES_A_CELL, MOST_FIXES = 20, 200_000  # visits of a usual cell, and fixes looked at for it
 GAP = 20  # times the usual time between two fixes, and a step at least: a trip ends
 
 
@@ -70,11 +72,12 @@ def cleaned(tracks: xr.Dataset, step: str) -> tuple[xr.Dataset, int]:
     return done.trips, len(done.left_out)
 
 
-def visits(rows: Placed, mover: np.ndarray, step: str) -> tuple[np.ndarray, np.ndarray]:
-    """One position of each mover in each step, by which cells are chosen."""
-    at = rows.time.astype(np.int64) // span(step).value
-    first = ~pd.DataFrame({"mover": mover, "at": at}).duplicated().to_numpy()
-    return rows.lat[first], rows.lon[first]
+def cell_of_movers(rows: Placed, mover: np.ndarray, step: str) -> float:
+    """The size of cells that suits movers: the usual one is visited by enough of them."""
+    some = np.linspace(0, len(rows) - 1, min(len(rows), MOST_FIXES)).astype(int)
+    at = rows.time[some].astype(np.int64) // span(step).value
+    visit = pd.factorize(pd.MultiIndex.from_arrays([mover[some], at]))[0]
+    return cell_size(rows.lat[some], rows.lon[some], len(np.unique(at)), enough=FIXES_A_CELL, visit=visit)
 
 
 def _on_cells(trips: xr.Dataset, how: Following) -> xr.Dataset:

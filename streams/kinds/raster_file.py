@@ -47,6 +47,8 @@ def read(path: str | Path, *, domain: str, step: str | None = None, names: Mappi
     for dim in ("time", "lat", "lon"):
         if dim not in grid.coords or dim not in grid.dims:
             raise _no_axis(grid, dim, path.name)
+    if float(grid["lon"].max()) > 360.0:  # axes such as 20 … 380, which go round the Pacific
+        grid = grid.assign_coords(lon=("lon", grid["lon"].values - 360.0, grid["lon"].attrs))
     grid = _series_only(on_panel_clock(grid), variables, path.name)
     grid = grid.assign_attrs(domain=domain, kind="raster", step=step or _step(grid, path.name))
     for name in grid.data_vars:
@@ -78,6 +80,28 @@ def is_raster(path: str | Path) -> bool:
             return any({lat, lon} <= set(map(str, one.dims)) for one in held.data_vars.values())
     except (OSError, ValueError, KeyError):
         return False
+
+
+def refuse_other_grids(path: Path) -> None:
+    """Raise ``ReadError`` for a grid that has no axes of degrees: a curvilinear one, or one in metres."""
+    if path.suffix.lower() not in NETCDF_ENDINGS or not path.exists():
+        return
+    try:
+        how = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+        with xr.open_dataset(path, decode_times=False, **how) as held:
+            wide = [one for one in held.variables.values() if one.ndim == 2 and str(one.attrs.get(
+                "standard_name", "")) in ("latitude", "longitude")]
+            wide += [held[name] for name in held.variables if held[name].ndim == 2 and str(name).lower() in (
+                "lat", "lon", "latitude", "longitude", "xlat", "xlong", "nav_lat", "nav_lon")
+                     and not {"time", "node"} & set(map(str, held[name].dims))]
+            metres = any({"x", "y"} <= {str(dim).lower() for dim in one.dims} and one.ndim >= 3
+                         for one in held.data_vars.values())
+    except (OSError, ValueError, KeyError):
+        return
+    if wide or metres:
+        what = "degrees of each cell, but no axes of them" if wide else "axes x and y that are no degrees"
+        raise ReadError(f"the grid has {what}", where=path.name, expected="axes of latitudes and longitudes",
+                        remedy="regrid it, with cdo remapbil,GRID or gdalwarp -t_srs EPSG:4326")
 
 
 def _by_convention(grid: xr.Dataset) -> dict[str, str]:

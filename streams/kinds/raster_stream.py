@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,9 @@ class OpenedRaster:
         return int(self.mask.sum())
 
 
-def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
-    """A raster file as it will be read; ``coarsen``: so many cells a side become one, their mean.
+def opened(path: str | Path | Sequence[Path], wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
+    """A raster file, or several of one grid, as they will be read; ``coarsen``: so many cells a side become one, their
+    mean.
 
     Raises
     ------
@@ -46,9 +47,7 @@ def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
     """
     names = {given: ours for ours, given in (("time", wanted.time), ("lat", wanted.lat), ("lon", wanted.lon))
              if isinstance(given, str)}
-    grid = read(path, domain=wanted.domain, names=names, variables=wanted.variables,
-                step=None if wanted.step is None else str(wanted.step))
-    grid = on_its_labels(grid)
+    grid = _joined([path] if isinstance(path, str | Path) else path, wanted, names)
     stamps = grid["time"].values
     order = np.argsort(stamps, kind="stable")
     if (np.diff(order) < 0).any():
@@ -67,6 +66,23 @@ def opened(path: str | Path, wanted: Wanted, coarsen: int = 1) -> OpenedRaster:
         grid = coarser(grid, coarsen)
     with dask.config.set(scheduler="synchronous"):  # the HDF5 library reads one thread at a time, and may lock threads
         return OpenedRaster(grid, observed_cells(grid, grid.sizes["time"]))
+
+
+def _joined(paths: Sequence[str | Path], wanted: Wanted, names: Mapping[str, str]) -> xr.Dataset:
+    """The files' grids one after the other: a file a step, a month or a year."""
+    step = None if wanted.step is None else str(wanted.step)
+    grids = [on_its_labels(read(path, domain=wanted.domain, names=names, variables=wanted.variables,
+                                step=step or ("1h" if len(paths) > 1 else None))) for path in paths]
+    if len(grids) == 1:
+        return grids[0]
+    try:
+        whole = xr.concat(grids, "time", join="exact", combine_attrs="override", coords="minimal", compat="override")
+    except ValueError as wrong:
+        raise ReadError("the files lie on several grids", where=str(Path(paths[0]).parent),
+                        expected="the same latitudes and longitudes in each", remedy="name one of the files, or "
+                        "regrid them to one") from wrong
+    _, first = np.unique(whole["time"].values, return_index=True)
+    return whole.isel(time=first)
 
 
 def coarser(grid: xr.Dataset, cells: int) -> xr.Dataset:

@@ -1,39 +1,48 @@
 """Rows with a place of their own (events, fixes of movers) as a plain table, from every form of file they come in.
 
-CSV and Parquet tables, GeoJSON, GPX, GeoLife ``.plt`` and GTFS-realtime positions as JSON. Nothing is interpreted here:
-``streams.kinds.columns`` says which column is what.
+Tables come by ``streams.readers``, as those of stations do: one path, so that what is understood of a separator, a
+decimal comma or a line above the header holds for every kind. ``track_forms`` reads what is no table. Nothing is
+interpreted here: ``streams.kinds.columns`` says which column is what.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from terracast.streams.errors import ReadError
+from terracast.streams.kinds import track_forms
+from terracast.streams.readers import TABLES, TEXT, wanted_of
+from terracast.streams.readers.numbers import MISSING, numbers_of
+from terracast.streams.readers.table import Table, Texts
+from terracast.streams.readers.wanted import Wanted
+from terracast.streams.schema.layout import layout_of
+from terracast.streams.schema.profile import number_form
 
-SEPARATORS = ",;\t|"
-PLT_HEADER = 6  # lines above the rows of a GeoLife track
-PLT_COLUMNS = ["lat", "lon", "zero", "altitude_feet", "days", "date", "clock"]
+TRACKS: Mapping[str, Callable[[Path], pd.DataFrame]] = {".gpx": track_forms.gpx, ".plt": track_forms.plt}
+JSON = (".json", ".geojson")
+LAYOUT = ("encoding", "separator", "header", "first_row", "comment", "sheet", "decimal", "thousands", "missing")
+HEAD = 16 << 20  # bytes of a table of text that show what it is
 
 
-def records(path: str | Path, *, separator: str | None = None, decimal: str | None = None,
-            encoding: str | None = None, rows: int | None = None) -> pd.DataFrame:
+def records(path: str | Path, layout: Mapping[str, Any] | None = None, *, head: bool = False) -> pd.DataFrame:
     """The rows of a file, columns as they are called there; places of GeoJSON, GPX and GTFS are ``lat`` and ``lon``.
 
     Parameters
     ----------
     path : str or Path
-        ``.csv``, ``.txt``, ``.tsv``, ``.parquet``, ``.geojson``, ``.json``, ``.gpx`` or ``.plt``.
-    separator, decimal, encoding : str, optional
-        Of tables of text; found where they are not given.
-    rows : int, optional
-        Read only so many of a table of text: enough to see what it is.
+        A table that ``streams.readers`` read, ``.gpx`` or ``.plt``.
+    layout : mapping, optional
+        How a table is written, by the names in ``LAYOUT``; found where it is not given.
+    head : bool
+        Read only the first megabytes of a table of text: enough to see what it is.
 
     Raises
     ------
@@ -42,7 +51,6 @@ def records(path: str | Path, *, separator: str | None = None, decimal: str | No
 
     Examples
     --------
-    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "thefts.csv"
     ...     _ = file.write_text("wann;Breite;Länge\\n2020-01-01 10:00;52,5;13,4\\n")
@@ -54,123 +62,78 @@ def records(path: str | Path, *, separator: str | None = None, decimal: str | No
         raise ReadError("no such file", where=str(path), expected="a file of rows", remedy="check the path")
     ending = path.suffix.lower()
     try:
-        if ending in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-        elif ending in FORMS:
-            table = FORMS[ending](path)
-        else:
-            table = _text(path, separator, decimal, encoding, rows)
-    except ReadError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, pa.ArrowException,
-            ElementTree.ParseError) as wrong:
+        table = _tracks(path) if ending in TRACKS or ending in JSON else None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, ElementTree.ParseError) as wrong:
         words = " ".join(str(wrong).split())[:80]
         raise ReadError(f"the file cannot be read ({words})", where=path.name, expected=f"rows in a {ending} file",
                         remedy="fetch it again, or convert it to CSV or Parquet") from wrong
+    if table is not None:
+        table.attrs["tracks"] = True
+    else:
+        table = _headed(path, layout or {}) if head and ending in TEXT and path.stat().st_size > HEAD else \
+            _table(path, layout or {})
     if not len(table):
         raise ReadError("no rows", where=path.name, expected="a row or more", remedy="fetch the file again")
     return table
 
 
-def _text(path: Path, separator: str | None, decimal: str | None, encoding: str | None,
-          rows: int | None) -> pd.DataFrame:
-    encoding = encoding or _encoding(path)
-    with path.open(encoding=encoding, newline="") as file:
-        head = [file.readline() for _ in range(3)]
-    separator = separator or max(SEPARATORS, key=head[0].count)
-    comma = separator != "," and decimal is None and "," in "".join(head[1:]) and not any(
-        part.replace('"', "").count(".") == 1 and part.replace('"', "").replace(".", "").lstrip("-").isdigit()
-        for line in head[1:] for part in line.split(separator))
-    return pd.read_csv(path, sep=separator, decimal=decimal or ("," if comma else "."), encoding=encoding, nrows=rows,
-                       skipinitialspace=True, low_memory=False)
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    try:
-        head[:-4].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _geojson(path: Path) -> pd.DataFrame:
-    """Points with their properties; a line is a track, its stamps in ``coordTimes`` or ``times``."""
+def _tracks(path: Path) -> pd.DataFrame | None:
+    """The rows of a form of tracks; None: a table."""
+    if path.suffix.lower() in TRACKS:
+        return TRACKS[path.suffix.lower()](path)
     held = json.loads(path.read_text(encoding="utf-8-sig"))
-    if isinstance(held, Mapping) and "entity" in held:
-        return _gtfs(held)
-    rows: list[dict[str, Any]] = []
-    features = held.get("features", [held] if held.get("type") == "Feature" else None) \
-        if isinstance(held, Mapping) else None
-    if features is None:
-        return pd.DataFrame(held if isinstance(held, list) else held["records"])
-    for number, one in enumerate(features):
-        properties, geometry = dict(one.get("properties") or {}), one.get("geometry") or {}
-        if geometry.get("type") == "Point":
-            rows.append({**properties, **_degrees(geometry["coordinates"])})
-        elif geometry.get("type") == "LineString":
-            times = _line_times(properties)
-            for place, stamp in zip(geometry["coordinates"], times, strict=True):
-                rows.append({"track": str(one.get("id", number)), **properties, **_degrees(place), "time": stamp})
-        else:
-            rows.append({**properties, "lat": None, "lon": None})
-    return pd.DataFrame(rows)
+    if not isinstance(held, Mapping):
+        return None
+    if "entity" in held:
+        return track_forms.gtfs(held)
+    features = held.get("features", [held] if held.get("type") == "Feature" else [])
+    if any((one.get("geometry") or {}).get("type") == "LineString" for one in features):
+        return track_forms.lines(features)
+    return None
 
 
-def _degrees(place: list[float]) -> dict[str, float]:
-    return {"lon": float(place[0]), "lat": float(place[1])}
+def _headed(path: Path, layout: Mapping[str, Any]) -> pd.DataFrame:
+    """The first rows of a large table."""
+    with tempfile.TemporaryDirectory() as folder, path.open("rb") as file:
+        begin = Path(folder) / path.name
+        data = file.read(HEAD)
+        begin.write_bytes(data[: data.rfind(b"\n") + 1])
+        return _table(begin, layout)
 
 
-def _line_times(properties: dict[str, Any]) -> list[Any]:
-    for name in ("coordTimes", "times", "timestamps"):
-        found = properties.pop(name, None) or (properties.pop("coordinateProperties", None) or {}).get("times")
-        if found:
-            return list(found)
-    raise ValueError("a line without stamps: coordTimes or times")
+def _table(path: Path, layout: Mapping[str, Any]) -> pd.DataFrame:
+    """A table by the reader of its ending, its columns as numbers where all texts are some."""
+    ending = path.suffix.lower()
+    given = {name: value for name, value in layout.items() if name in LAYOUT and value not in (None, ())}
+    found = {**(layout_of(path, given).options if ending in TEXT else {}), **given}
+    wanted = wanted_of(path, domain="rows", **found)
+    table = TABLES[ending](path, wanted)
+    if ending in TEXT and not {"decimal", "thousands"} & set(given):
+        texts = {name: [str(word).strip() for word in held.words] for name, held in table.columns.items()
+                 if isinstance(held, Texts)}
+        form = number_form(texts, str(found.get("separator") or ""))
+        wanted = wanted_of(path, domain="rows", **found, decimal=form.decimal, thousands=form.thousands or None)
+    return pd.DataFrame({name: _column(table, name, wanted) for name in table.columns})
 
 
-def _gtfs(held: Mapping[str, Any]) -> pd.DataFrame:
-    """GTFS-realtime vehicle positions, as the JSON form of its protocol buffers has them."""
-    rows = []
-    for entity in held["entity"]:
-        told = entity.get("vehicle")
-        if told and "position" in told:
-            place, vehicle = told["position"], told.get("vehicle") or {}
-            rows.append({"vehicle": str(vehicle.get("id") or vehicle.get("label") or entity["id"]),
-                         "time": pd.Timestamp(int(told.get("timestamp") or held["header"]["timestamp"]), unit="s",
-                                              tz="UTC"),
-                         "lat": place["latitude"], "lon": place["longitude"], "speed_m_s": place.get("speed"),
-                         "route": (told.get("trip") or {}).get("routeId")})
-    return pd.DataFrame(rows)
+def _column(table: Table, name: str, wanted: Wanted) -> np.ndarray | pd.Series:
+    """A column as numbers, whole ones as such, as stamps, or as texts (None: nothing is said)."""
+    held = table.columns[name]
+    if not isinstance(held, Texts):
+        if held.dtype.kind == "M":
+            return pd.Series(held).dt.tz_localize("UTC") if name in table.in_utc else held
+        return _whole(held)
+    said = np.array([str(word).strip().lower() not in MISSING for word in held.words], bool)
+    numbers, wrong = numbers_of(held.words, name, wanted)
+    if said.any() and not wrong.any():
+        return _whole(numbers[held.codes])
+    words = np.where(said, np.array([str(word).strip() for word in held.words], object), None)
+    return np.asarray(words[held.codes])
 
 
-def _gpx(path: Path) -> pd.DataFrame:
-    """A row per point of a track; each track is one mover, or the file itself where it has no name."""
-    text = path.read_bytes()
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # nothing that is expanded while it is read
-        raise ValueError("a GPX file with entities")
-    root = ElementTree.fromstring(text)
-    name = root.tag.removesuffix("gpx")
-    rows = []
-    for number, track in enumerate(root.iter(f"{name}trk")):
-        called = track.findtext(f"{name}name") or (path.stem if not number else f"{path.stem} {number + 1}")
-        rows += [{"track": called, "time": point.findtext(f"{name}time"), "lat": float(point.attrib["lat"]),
-                  "lon": float(point.attrib["lon"])} for point in track.iter(f"{name}trkpt")]
-    return pd.DataFrame(rows)
-
-
-def _plt(path: Path) -> pd.DataFrame:
-    """A GeoLife track: six lines of text, then rows without a header; the folder's name is the mover where it is a
-    number, as GeoLife lays them out (``000/Trajectory/2008….plt``)."""
-    table = pd.read_csv(path, skiprows=PLT_HEADER, header=None, names=PLT_COLUMNS, dtype={"date": str, "clock": str})
-    user = path.parents[1].name if len(path.parents) > 1 and path.parents[1].name.isdigit() else path.stem
-    return pd.DataFrame({"track": user, "time": table["date"] + " " + table["clock"], "lat": table["lat"],
-                         "lon": table["lon"]})
-
-
-FORMS: Mapping[str, Callable[[Path], pd.DataFrame]] = {".geojson": _geojson, ".json": _geojson, ".gpx": _gpx,
-                                                       ".plt": _plt}
-TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """Numbers without a point where none needs it: a name such as 338000001 stays what it is."""
+    if numbers.dtype.kind == "f" and len(numbers) and bool(np.isfinite(numbers).all()) and bool(
+            (numbers == np.rint(numbers)).all()) and bool((np.abs(numbers) < 2**53).all()):
+        return numbers.astype(np.int64)
+    return numbers

@@ -169,7 +169,7 @@ def _of_kind(path: Path, start: KindStart, own: str, given: Mapping[str, Any]) -
                              if name not in options}}
     source = SourceSchema(own, options, {name: why for name, (_, why) in keys.items()}, start.panel,
                           RowCounts(read=start.read, rejected=Counter(start.rejected)))
-    return FileSchema(path, (source,), (), (), start.proposed, start.notes)
+    return FileSchema(path, (source,), (), start.doubts, start.proposed, start.notes)
 
 
 def _one_source(path: Path, domain: str, variables: list[str], step: str | None, panel: xr.Dataset, reading: Reading,

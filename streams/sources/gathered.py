@@ -4,10 +4,11 @@ counted together whenever one of them is new or has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from terracast.streams.kinds.cell_size import cell_size, event_step, mover_step
 from terracast.streams.kinds.check import check_kind
 from terracast.streams.kinds.columns import Columns, find_columns
 from terracast.streams.kinds.event import Counting, event_panels, waits
-from terracast.streams.kinds.movers import Following, Measure, mover_panels, visits
+from terracast.streams.kinds.movers import Following, Measure, cell_of_movers, mover_panels
 from terracast.streams.kinds.notes import notes_of
 from terracast.streams.kinds.placed import Placed, placed, together
 from terracast.streams.kinds.recognise import recognised_mover
@@ -29,8 +30,7 @@ from terracast.streams.sources.files import UNFINISHED, SeenFile, signature_of, 
 
 TOLD_AGAIN = "told by another file, too"
 JUMPS = "a jump that no mover makes"
-FIXES_A_CELL = 20
-CHOSEN = "cell"  # the size of cells, as found when none was set: files that come later must not change it
+CHOSEN, TOLD = "cell", "nodes"  # of the cursor: the size of cells, as found when none was set, and what was counted on
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,27 @@ class RowTerms:
     measure: Measure = "cells"
     variables: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, domain: str, kind: str, keys: Mapping[str, Any]) -> RowTerms:
+        """From keys of a source as they are written, those that these terms know."""
+        found = {name: one_of(keys[key], key) for key, name in KEYS.items() if keys.get(key) not in (None, ())}
+        found["cell"] = None if found.get("cell") is None else float(found["cell"])
+        return cls(domain, kind, **found, variables=tuple(keys.get("variables") or ()))
+
+
+KEYS = {name: name for name in ("cell", "step", "delay", "anchor", "node", "time", "lat", "lon", "event_type",
+                                "time_format", "measure")} | {"known_time": "reported", "time_zone": "zone"}
+
+
+def one_of(columns: Any, key: str) -> Any:
+    """A single column; several make one stamp or name in tables of stations alone."""
+    if isinstance(columns, list | tuple):
+        if len(columns) != 1:
+            raise ReadError(f"{key} = {list(columns)}", where="[[sources]]", expected="one column, for this kind",
+                            remedy=f"join them into one column, or name one: {key} = \"{columns[0]}\"")
+        return columns[0]
+    return columns
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -78,24 +99,34 @@ class Gathered:
 
     panels: Iterator[xr.Dataset]
     rejected: dict[str, int]
-    cell: float
+    cell: float | None
     unfinished: bool
     notes: tuple[str, ...] = ()
 
 
-Count = Callable[[list[tuple[Path, pd.DataFrame]], float | None, np.datetime64], Gathered]
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier look chose and told: the size of cells, and the nodes that counts were given of."""
+
+    cell: float | None = None
+    nodes: tuple[str, ...] = ()
+
+
+Tables = Sequence[tuple[Path, pd.DataFrame]]
+Count = Callable[[Tables, Earlier, np.datetime64], Gathered]
 
 
 class GatheredSource:
     """All rows of a file, a folder or a pattern as panels; ``count`` makes them of the tables, a chosen size of cells
     and the time. Cursor: path to ``SeenFile``, and the size of cells. A look without change costs a stat per file; one
-    with a change reads every file, since rows of one step may lie in several.
+    with a change reads every file, since rows of one step may lie in several. What a file says otherwise than before is
+    a revision, known from that look on.
     """
 
     def __init__(self, name: str, domain: str, place: str | Path, count: Count, *, clock: Callable[[], np.datetime64],
-                 separator: str | None = None, decimal: str | None = None, encoding: str | None = None) -> None:
+                 layout: Mapping[str, Any] | None = None) -> None:
         self.name, self.domain, self._place, self._count, self._clock = name, domain, Path(place), count, clock
-        self._read = partial(records, separator=separator, decimal=decimal, encoding=encoding)
+        self._read = partial(records, layout=layout)
 
     @property
     def more(self) -> bool:
@@ -105,7 +136,8 @@ class GatheredSource:
     def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """The panels of all rows, where a file is new, has changed, or held a step that was not over."""
         held = dict(cursor or {})
-        cell = held.pop(CHOSEN, None)
+        cell, nodes = held.pop(CHOSEN, None), held.pop(TOLD, ())
+        earlier = Earlier(None if cell is None else float(str(cell)), tuple(map(str, cast("list[str]", nodes))))
         before = {path: SeenFile.of(entry) for path, entry in held.items()}
         found = self._looked_at(before)
         old = {path: None if one is None else (one.signature, one.state) for path, one in before.items()}
@@ -122,9 +154,9 @@ class GatheredSource:
                 if was is None or (was.signature, was.state) != (one.signature, "refused"):
                     yield SourceBatch(self.domain, None, None, path, refused=str(wrong))
         if tables:
-            yield from self._counted(tables, None if cell is None else float(str(cell)), found)
+            yield from self._counted(tables, earlier, found)
         elif found:
-            yield SourceBatch(self.domain, None, _cursor(found, cell), str(self._place))
+            yield SourceBatch(self.domain, None, _cursor(found, earlier), str(self._place))
 
     def committed(self) -> None:
         """Files stay as they are."""
@@ -132,24 +164,22 @@ class GatheredSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _counted(self, tables: list[tuple[Path, pd.DataFrame]], cell: float | None,
-                 found: dict[str, SeenFile]) -> Iterator[SourceBatch]:
+    def _counted(self, tables: Tables, earlier: Earlier, found: dict[str, SeenFile]) -> Iterator[SourceBatch]:
         item = str(tables[-1][0] if len(tables) == 1 else self._place)
+        now, nodes = self._clock(), set(earlier.nodes)
         try:
-            done = self._count(tables, cell, self._clock())
-        except ReadError as wrong:
-            yield SourceBatch(self.domain, None, _cursor(found, cell), item, refused=str(wrong))
-            return
-        try:
+            done = self._count(tables, earlier, now)
             for panel in done.panels:
-                yield SourceBatch(self.domain, panel, None, item)
+                nodes |= set(panel["node"].values.tolist())
+                yield SourceBatch(self.domain, panel, None, item, arrived=now)
         except (ReadError, PanelError) as wrong:
-            yield SourceBatch(self.domain, None, _cursor(found, cell), item, refused=str(wrong))
+            yield SourceBatch(self.domain, None, _cursor(found, earlier), item, refused=str(wrong))
             return
         state = UNFINISHED if done.unfinished else "taken"
         seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
                 for path, one in found.items()}
-        yield SourceBatch(self.domain, None, _cursor(seen, done.cell), item, rejected=done.rejected,
+        yield SourceBatch(self.domain, None, _cursor(seen, Earlier(done.cell, tuple(sorted(nodes)))), item,
+                          rejected=done.rejected,
                           notes=done.notes)
 
     def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
@@ -166,20 +196,21 @@ class GatheredSource:
         return found
 
 
-def counted(terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]], cell: float | None,
-            now: np.datetime64) -> Gathered:
-    """What the rows of all files give by these terms; ``cell``: the size chosen at an earlier look."""
+def counted(terms: RowTerms, tables: Tables, earlier: Earlier, now: np.datetime64) -> Gathered:
+    """What the rows of all files give by these terms, and by what an earlier look chose."""
     rows, columns = rows_of(terms, tables, now)
+    cell = earlier.cell
     rejected = dict(rows.rejected)
     if terms.kind == "event":
         step = terms.step or event_step(rows.time)
-        size = terms.cell or cell or cell_size(rows.lat, rows.lon, steps_of(rows.time, step))
-        how = Counting(terms.domain, size, step, terms.node, terms.event_type, terms.zone, terms.anchor, terms.delay)
+        size = None if terms.node else terms.cell or cell or cell_size(rows.lat, rows.lon, steps_of(rows.time, step))
+        how = Counting(terms.domain, size, step, terms.node, terms.event_type, terms.zone, terms.anchor, terms.delay,
+                       earlier.nodes)
         told = tuple(note.words for note in notes_of(civil(rows.time, terms.zone), terms.zone, copies_of(rows)))
         return Gathered(_only(terms, event_panels(rows, how, now)), rejected, size, waits(rows, how, now), told)
     mover = movers_of(rows, terms, tables, columns)
     step = terms.step or mover_step(rows.time, pd.factorize(mover)[0])
-    size = terms.cell or cell or cell_size(*visits(rows, mover, step), 0, enough=FIXES_A_CELL)
+    size = terms.cell or cell or cell_of_movers(rows, mover, step)
     following = Following(terms.domain, size, step, terms.measure, terms.delay)
     panels, jumps = mover_panels(rows, mover, following, now)
     late = rows.time.max() > now - (span(terms.delay or step) + span(step)).to_timedelta64()
@@ -196,18 +227,18 @@ def _only(terms: RowTerms, panels: Iterator[xr.Dataset]) -> Iterator[xr.Dataset]
         yield check_kind(panel[list(terms.variables)] if terms.variables else panel)
 
 
-def rows_of(terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]],
-            now: np.datetime64 | None = None) -> tuple[Placed, Columns]:
+def rows_of(terms: RowTerms, tables: Tables, now: np.datetime64 | None = None) -> tuple[Placed, Columns]:
     """The rows of all files that have a time and a place, and which columns said so."""
     table, again = together([one for _, one in tables])
     where = tables[0][0].name
-    columns = find_columns(table, where, time=terms.time, lat=terms.lat, lon=terms.lon, reported=terms.reported)
-    rows = placed(table, columns, where, zone=terms.zone, time_format=terms.time_format, now=now)
+    regions = terms.kind == "event" and terms.node is not None
+    columns = find_columns(table, where, time=terms.time, lat=terms.lat, lon=terms.lon, reported=terms.reported,
+                           regions=regions)
+    rows = placed(table, columns, where, zone=terms.zone, time_format=terms.time_format, now=now, anywhere=regions)
     return (replace(rows, rejected={**rows.rejected, TOLD_AGAIN: again}) if again else rows), columns
 
 
-def movers_of(rows: Placed, terms: RowTerms, tables: Sequence[tuple[Path, pd.DataFrame]],
-              columns: Columns) -> np.ndarray:
+def movers_of(rows: Placed, terms: RowTerms, tables: Tables, columns: Columns) -> np.ndarray:
     """The name of each row's mover: the column said, else one that moves, else all rows are of one."""
     name = terms.node
     if name is None:
@@ -239,6 +270,7 @@ def steps_of(time: np.ndarray, step: str) -> int:
     return int((time.max() - time.min()) / span(step).to_timedelta64()) + 1
 
 
-def _cursor(found: dict[str, SeenFile], cell: object) -> dict[str, object]:
+def _cursor(found: dict[str, SeenFile], earlier: Earlier) -> dict[str, object]:
     entries: dict[str, object] = {path: [one.signature, one.stat, one.state] for path, one in found.items()}
-    return entries | ({} if cell is None else {CHOSEN: str(cell)})
+    return entries | ({} if earlier.cell is None else {CHOSEN: str(earlier.cell)}) | (
+        {TOLD: list(earlier.nodes)} if earlier.nodes else {})

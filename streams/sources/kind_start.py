@@ -8,20 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from terracast.stats.great_circle import KM_PER_DEGREE
+from terracast.streams.clock import span
 from terracast.streams.errors import ReadError
+from terracast.streams.kinds.columns import form_of
 from terracast.streams.kinds.event import usual_delay
+from terracast.streams.kinds.movers import FIXES_A_CELL
+from terracast.streams.kinds.placed import Placed, says_offset
 from terracast.streams.kinds.raster import to_panel
 from terracast.streams.kinds.raster_stream import MOST_NODES, coarsen_by, coarser, opened
 from terracast.streams.kinds.recognise import Recognised, recognise
 from terracast.streams.kinds.records import records
 from terracast.streams.readers.wanted import Wanted
+from terracast.streams.schema.findings import Doubt
+from terracast.streams.schema.zone import keeps_one_offset, zone_at
 from terracast.streams.sources.files import watched_paths
-from terracast.streams.sources.gathered import FIXES_A_CELL, RowTerms, counted, rows_of
+from terracast.streams.sources.gathered import Earlier, Gathered, RowTerms, counted, rows_of
 
 EVER = np.datetime64("2262-01-01", "ns")
+FEW_STEPS = 100
+OTHERWISE = "--cell and --step decide otherwise"
+Keys = dict[str, tuple[object, str]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class KindStart:
     proposed: Mapping[str, tuple[object, str]] = field(default_factory=dict)
     read: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
 
 def kind_start(data: Path, domain: str, given: Mapping[str, Any]) -> KindStart | None:
@@ -47,9 +58,9 @@ def kind_start(data: Path, domain: str, given: Mapping[str, Any]) -> KindStart |
     if not files:
         return None
     known = {name: given[name] for name in ("time", "lat", "lon") if isinstance(given.get(name), str)}
-    found = recognise(files[0], kind=given.get("kind"), **known)
+    found = recognise(files, kind=given.get("kind"), layout=given, **known)
     if found.kind == "raster":
-        return _raster(files[0], domain)
+        return _raster(files, domain, given)
     if found.kind in ("event", "trajectory"):
         return _rows(files, domain, found, given)
     if found.kind == "point" and found.columns is not None:
@@ -62,72 +73,144 @@ def kind_start(data: Path, domain: str, given: Mapping[str, Any]) -> KindStart |
     return None
 
 
-def _raster(path: Path, domain: str) -> KindStart:
-    wanted = Wanted(where=path.name, domain=domain, kind="raster")
-    stacked = opened(path, wanted)
+def _raster(files: list[Path], domain: str, given: Mapping[str, Any]) -> KindStart:
+    path = files[0]
+    axes = {name: given[name] for name in ("time", "lat", "lon", "step", "anchor", "calendar") if given.get(name)}
+    wanted = Wanted(where=path.name, domain=domain, kind="raster", units=given.get("units") or {},
+                    variables=tuple(given["variables"]) if given.get("variables") else None, **axes)
+    stacked = opened(files, wanted)
     if not stacked.cells:
         raise ReadError("every cell is missing at every time", where=str(path), expected="values",
-                            remedy="check the file's fill value")
-    cells, side = stacked.cells, coarsen_by(stacked)
+                        remedy="check the file's fill value")
+    cells, side = stacked.cells, int(given.get("coarsen") or coarsen_by(stacked))
     rows, columns = stacked.grid.sizes["lat"], stacked.grid.sizes["lon"]
     grid, mask = (stacked.grid, stacked.mask) if side == 1 else (coarser(stacked.grid, side), None)
     notes = [f"raster: {rows} × {columns} cells, {cells} of which hold values"
              + ("; the others are left out" if cells < rows * columns else "")]
-    keys: dict[str, tuple[object, str]] = {}
+    keys: Keys = {}
     if side > 1:
         notes.append(f"{cells} cells are many: the mean of {side} × {side} of them is one node, at most {MOST_NODES} "
-                     "nodes; for each cell as it is set coarsen = 1")
+                     "nodes; for each cell as it is type --coarsen 1")
         keys["coarsen"] = (side, "so many cells a side become one, their mean; 1: each as it is")
+    if len(files) > 1:
+        keys["step"] = (str(stacked.grid.attrs["step"]).lower(), "the commonest time between two files' stamps")
     if "file_calendar" in grid.attrs:
         notes.append(f"the file counts dates in the calendar {grid.attrs['file_calendar']}; they keep their names")
     elif "calendar_time" in grid.coords:
         notes.append("the file counts dates in a calendar of its own: stamps are days since 2000 on ours, and lie "
                      "beside the file's dates where years are not equally long")
-    return KindStart("raster", panel := to_panel(grid, mask), keys, tuple(notes),
-                     read=panel.sizes["time"] * panel.sizes["node"])
+    panel = to_panel(grid, mask)
+    return KindStart("raster", panel, keys, tuple(notes), read=panel.sizes["time"] * panel.sizes["node"],
+                     doubts=_few(panel))
 
 
 def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str, Any]) -> KindStart:
     columns = found.columns
     if columns is None:
         raise ReadError("no columns of a time and a place", where=str(files[0]), expected="rows with both",
-                            remedy="name another --kind")
-    asked = {name: given[name] for name in ("cell", "step", "measure") if given.get(name) is not None}
-    terms = RowTerms(domain, found.kind, node=given.get("node") or found.mover, time=columns.time, lat=columns.lat,
-                     lon=columns.lon, reported=given.get("known_time") or columns.reported, **asked)
-    tables = [(path, records(path)) for path in files]
-    done = counted(terms, tables, None, EVER)
+                        remedy="name another --kind")
+    terms = RowTerms.of(domain, found.kind, {
+        "node": found.mover or found.region, "known_time": columns.reported, "lat": columns.lat, "lon": columns.lon,
+        **{name: value for name, value in given.items() if value is not None}, "time": columns.time,
+        "delay": None, "variables": ()})
+    tables = [(path, records(path, given)) for path in files]
+    done = counted(terms, tables, Earlier(), EVER)
     panel = next(done.panels, None)
     if panel is None:
         raise ReadError("no step has a value", where=str(files[0]), expected="fixes a step apart",
                         remedy="name another --kind")
     rows, _ = rows_of(terms, tables)
-    keys: dict[str, tuple[object, str]] = {"time": (columns.time, "")}
+    keys: Keys = {"time": (columns.time, "")}
     keys |= {name: (held, "") for name, held in (("lat", columns.lat), ("lon", columns.lon)) if held is not None}
-    middle = float(np.cos(np.deg2rad(np.median(rows.lat))))
-    high = done.cell * KM_PER_DEGREE
-    size = f"{high:.3g} by {high * middle:.3g} km"
-    keys["cell"] = (float(f"{done.cell:g}"), f"degrees a side, about {size}")
-    notes = [f"{found.kind}: {found.why}"]
-    notes += [f"{many} rows are left out: {reason}" for reason, many in done.rejected.items()]
-    proposed: dict[str, tuple[object, str]] = {}
+    keys |= _places(rows, done)
+    notes = [f"{found.kind}: {found.why}", *(f"{many} rows are left out: {why}" for why, many in done.rejected.items())]
+    words = _events(rows, panel, terms, found, keys) if found.kind == "event" else _movers(rows, panel, terms, keys)
+    column = tables[0][1][columns.time] if len(tables) == 1 else pd.concat([one[columns.time] for _, one in tables])
+    proposed: Keys = {}
     if found.kind == "event":
-        mean = len(rows) / max(panel.sizes["time"] * panel.sizes["node"], 1)
-        notes.append(f"{len(rows)} events are counted on {panel.sizes['node']} cells of {size}, "
-                     f"{mean:.2g} a cell and step of {panel.attrs['step']}")
-        if columns.reported is not None:
-            delay = usual_delay(rows, str(panel.attrs["step"]))
-            keys |= {"known_time": (columns.reported, "when an event was reported"),
-                     "delay": (delay.lower(), "nine of ten events are reported by then; later ones revise")}
-        if found.event_type is not None:
+        if found.event_type is not None and terms.event_type is None:
             proposed["event_type"] = (found.event_type, "a variable a type, too; then variables = []")
-        proposed["node"] = ("COLUMN", "regions named by a column, in place of cells")
+        if terms.node is None:
+            proposed["node"] = ("COLUMN", "regions named by a column, in place of cells")
+    return KindStart(found.kind, panel, keys, (*notes, words), proposed, len(rows) + sum(done.rejected.values()),
+                     done.rejected, (*_order(column, terms, keys), *_zone(column, rows, terms), *_few(panel)))
+
+
+def _order(column: pd.Series, terms: RowTerms, keys: Keys) -> tuple[Doubt, ...]:
+    """How stamps are written, for ``keys``, and the doubt where the day or the month may come first."""
+    form = None if terms.time_format is not None else form_of(column)
+    if form is None or form.form is None:
+        return ()
+    keys["time_format"] = (form.form, "as stamps are written")
+    if not form.other:
+        return ()
+    return (Doubt(f"every stamp is a date both as {form.form} and as {form.other}, such as {column.dropna().iloc[0]!r}",
+                  f'--time-format "{form.form}" or --time-format "{form.other}"', decide=True),)
+
+
+def _places(rows: Placed, done: Gathered) -> Keys:
+    if done.cell is None:
+        return {}
+    return {"cell": (float(f"{done.cell:g}"), f"degrees a side, about {_size(rows, done.cell)}")}
+
+
+def _size(rows: Placed, cell: float) -> str:
+    high = cell * KM_PER_DEGREE
+    return f"{high:.3g} by {high * float(np.cos(np.deg2rad(np.median(rows.lat)))):.3g} km"
+
+
+def _events(rows: Placed, panel: xr.Dataset, terms: RowTerms, found: Recognised, keys: Keys) -> str:
+    """What events become, in words; ``keys`` are brought up to date."""
+    mean = len(rows) / max(panel.sizes["time"] * panel.sizes["node"], 1)
+    step = str(panel.attrs["step"])
+    if terms.reported is not None:
+        delay = usual_delay(rows, step)
+        late = (rows.known - rows.time)[~np.isnat(rows.known)]
+        share = float((late <= span(delay).to_timedelta64()).mean())
+        keys |= {"known_time": (terms.reported, "when an event was reported"),
+                 "delay": (delay.lower(), f"{100 * share:.0f} % of the events are reported by then; later ones revise")}
+    if terms.event_type is not None:
+        keys["event_type"] = (terms.event_type, "a variable a type, beside all events")
+    if terms.node is not None:
+        keys["node"] = (terms.node, "names the region of an event")
+        where = f"in {panel.sizes['node']} regions of {terms.node}"
     else:
-        if found.mover is not None:
-            keys["node"] = (found.mover, "names what moves")
-        keys["measure"] = ("cells", "movers and speed on cells; or flows from cell to cell; or own positions")
-        many = rows.rest[found.mover].nunique() if found.mover else 1
-        notes.append(f"{many} movers on {panel.sizes['node']} cells of {size}; {panel.sizes['time']} steps of "
-                     f"{panel.attrs['step']} have a fix (usual cells hold {FIXES_A_CELL} or more)")
-    return KindStart(found.kind, panel, keys, tuple(notes), proposed, len(rows) + sum(done.rejected.values()),
-                     done.rejected)
+        where = f"on {panel.sizes['node']} cells of {_size(rows, float(str(keys['cell'][0])))}"
+    each = "region" if terms.node else "cell"
+    return f"{len(rows)} events are counted {where}, {mean:.2g} a {each} and step of {step}; {OTHERWISE}"
+
+
+def _movers(rows: Placed, panel: xr.Dataset, terms: RowTerms, keys: Keys) -> str:
+    """What movers become, in words; ``keys`` are brought up to date."""
+    if terms.node is not None:
+        keys["node"] = (terms.node, "names what moves")
+    keys["measure"] = (terms.measure, "movers and speed on cells; or flows from cell to cell; or own positions")
+    many = rows.rest[terms.node].nunique() if terms.node in rows.rest else 1
+    size = _size(rows, float(str(keys["cell"][0])))
+    what = {"cells": f"{panel.sizes['node']} cells of {size}",
+            "flows": f"{panel.sizes['node']} ways between cells of {size}",
+            "positions": "their own positions"}[terms.measure]
+    return (f"{many} movers on {what}; {panel.sizes['time']} steps of {panel.attrs['step']} have a fix (usual cells "
+            f"hold {FIXES_A_CELL} or more); {OTHERWISE}")
+
+
+def _zone(column: pd.Series, rows: Placed, terms: RowTerms) -> tuple[Doubt, ...]:
+    """The doubt on stamps that say no offset."""
+    if terms.zone is not None or says_offset(column):
+        return ()
+    here = np.isfinite(rows.lat)
+    zone = zone_at([float(np.median(rows.lat[here]))], [float(np.median(rows.lon[here]))]) if here.any() else None
+    if zone is not None and keeps_one_offset(zone) and zone.startswith("Etc"):
+        return ()
+    lie = f"; the places lie in {zone}" if zone else ""
+    return (Doubt(f"stamps say no offset and are read as UTC{lie}", f"--time-zone {zone or 'ZONE'}"),)
+
+
+def _few(panel: xr.Dataset) -> tuple[Doubt, ...]:
+    """That a record is too short to learn from."""
+    many = panel.sizes["time"]
+    if many >= FEW_STEPS:
+        return ()
+    step = str(panel.attrs["step"]).lower()
+    return (Doubt(f"{many} steps of {step} hold data, under {FEW_STEPS}: too few to learn from and to score; a longer "
+                  "record is needed, or a shorter step", "--step STEP"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from terracast.streams.errors import PanelError, ReadError
@@ -18,9 +19,9 @@ class RasterSource:
     A file that cannot be read is refused and told once; one that changes while it is read is left for the next look.
     """
 
-    def __init__(self, name: str, domain: str, place: str | Path,
-                 read: Callable[[Path], Iterator[xr.Dataset]]) -> None:
-        self.name, self.domain, self._place, self._read = name, domain, Path(place), read
+    def __init__(self, name: str, domain: str, place: str | Path, read: Callable[[Path], Iterator[xr.Dataset]], *,
+                 clock: Callable[[], np.datetime64] | None = None) -> None:
+        self.name, self.domain, self._place, self._read, self._clock = name, domain, Path(place), read, clock
 
     @property
     def more(self) -> bool:
@@ -57,7 +58,8 @@ class RasterSource:
         refused = None
         try:
             for panel in self._read(path):
-                yield SourceBatch(self.domain, panel, None, str(path))
+                yield SourceBatch(self.domain, panel, None, str(path),
+                                  arrived=None if self._clock is None else self._clock())
         except (ReadError, PanelError) as wrong:
             refused = str(wrong)
         except FileNotFoundError:

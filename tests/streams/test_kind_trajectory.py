@@ -210,7 +210,7 @@ def test_forms_of_files(tmp_path: Path) -> None:
          "geometry": {"type": "LineString", "coordinates": [[11.5, 48.1], [11.6, 48.2]]}}]}), encoding="utf-8")
     assert records(tmp_path / "line.geojson")[["lat", "lon"]].to_numpy().tolist() == [[48.1, 11.5], [48.2, 11.6]]
     (tmp_path / "no.geojson").write_text("{}", encoding="utf-8")
-    with pytest.raises(ReadError, match="cannot be read"):
+    with pytest.raises(ReadError, match="no list of objects"):
         records(tmp_path / "no.geojson")
 
 
