@@ -10,6 +10,7 @@ import xarray as xr
 
 from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment
+from terracast.adapt.correction.hindcasts import Hindcasts
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
@@ -46,7 +47,8 @@ class ServiceInit:
     of target and drivers as known then, by which lost drivers and other wiring are told (None: they are not). Of the
     same forecasts: where in them the labels fell, ``pits`` (time, node), and the contexts they were made from,
     ``inputs`` (None: intervals, or contexts, are not watched). ``beside``: what a mixture reads beside the target
-    (time, variable, node) as known then (None: nothing)."""
+    (time, variable, node) as known then (None: nothing). ``hindcasts``: what the forecasts said, by which a mixture
+    rehearses (None: it begins with even weights)."""
 
     base: Forecaster
     times: np.ndarray
@@ -57,6 +59,7 @@ class ServiceInit:
     pits: np.ndarray | None = None
     inputs: Contexts | None = None
     beside: xr.DataArray | None = None
+    hindcasts: Hindcasts | None = None
 
     @property
     def first(self) -> np.datetime64:
@@ -97,7 +100,7 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int, zero_sh
     base, reference = learnt(watched, moment, panel, lambda part: fit(part, seed), ridge, variables, progress)
     return ServiceInit(base, reference.times, reference.residuals, ridge.state(),
                        panel[watched.request.target].transpose("time", "node"), panel, reference.pits,
-                       reference.contexts(variables), watched.covariates(moment, ALWAYS))
+                       reference.contexts(variables), watched.covariates(moment, ALWAYS), reference.hindcasts)
 
 
 def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
@@ -165,7 +168,7 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     if policy.mixes and beginning.known is not None:
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),
-                                         beside=beginning.beside)
+                                         beside=beginning.beside, hindcasts=beginning.hindcasts)
     variables = (watched.request.target,) if beginning.inputs is None else beginning.inputs.variables
     first = beginning.first - (watched.history if beginning.known is None else np.timedelta64(0, "ns"))
     monitor = monitor_of(MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes, variables),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ import xarray as xr
 from terracast.adapt.arrivals import sees_enough
 from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment, clock
+from terracast.adapt.correction.hindcasts import Hindcasts, most_issues
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import level, pit, residual
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
 from terracast.adapt.task import ForecastTask
-from terracast.stfm.forecaster import Forecaster
+from terracast.stfm.forecaster import Forecaster, Request
 
 MOST_ISSUES = 3000  # forecasts of a part that what is normal is learnt from, the newest: a century of days need not be
 Progress = Callable[[float], None]
@@ -35,6 +37,8 @@ class Reference:
         When they were made.
     features : ndarray of float, shape (issue, feature, node)
         Of the contexts they were made from.
+    hindcasts : Hindcasts
+        What the newest of them said, moved by the ridge as it had learnt by then.
     """
 
     times: np.ndarray
@@ -42,11 +46,14 @@ class Reference:
     pits: np.ndarray
     issued: np.ndarray
     features: np.ndarray
+    hindcasts: Hindcasts
 
     def __add__(self, other: Reference) -> Reference:
         """What follows, behind it."""
-        return Reference(*(np.concatenate([getattr(self, name), getattr(other, name)])
-                           for name in ("times", "residuals", "pits", "issued", "features")))
+        pairs = ((getattr(self, name), getattr(other, name))
+                 for name in ("times", "residuals", "pits", "issued", "features"))
+        times, residuals, pits, issued, seen = (np.concatenate(pair) for pair in pairs)
+        return Reference(times, residuals, pits, issued, seen, self.hindcasts + other.hindcasts)
 
     def contexts(self, variables: tuple[str, ...]) -> Contexts:
         """What the forecasts were made from."""
@@ -56,10 +63,10 @@ class Reference:
 def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
              residual_ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress = lambda share: None
              ) -> Reference:
-    """What forecasts of ``model`` issued from ``start`` to ``stop`` show, as the loop will feed it to the monitor;
-    ``residual_ridge`` learns from all leads. Each reads what was known at its instant."""
-    short = max(1, int(watched.cadence / watched.request.step))
-    labels, nodes = watched.labels(moment, start), len(watched.nodes)
+    """What forecasts of ``model`` issued from ``start`` to ``stop`` show, as the loop will feed it to the monitor, and
+    what they said; ``residual_ridge`` learns from all leads. Each reads what was known at its instant."""
+    short, nodes = max(1, int(watched.cadence / watched.request.step)), len(watched.nodes)
+    labels, judged = watched.labels(moment, start), _Judged(residual_ridge, nodes)
     first, last = _ticks(watched, moment, start, stop)
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence) if first <= last else ():
@@ -72,21 +79,51 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
             pits.append(np.full((short, nodes), np.nan))
             continue
         values = model.forecast(context, request)[request.target].values[0].astype("float64")
-        known, median = rows_at(labels, request.valid_times), level(values, request.quantiles, 0.5)
-        residual_ridge.learn(residual_ridge.features(context, request, median), median, known)
+        known = rows_at(labels, request.valid_times)
+        judged.take(values, context, request, known)
         rows.append(residual(values[:short], known[:short], request.quantiles))
         pits.append(pit(values[:short], known[:short], request.quantiles))
+    judged.learn(None)
     if not times:
         return nothing(watched, moment, variables)
     return Reference(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
-                     np.array([one[0] for one in times]), np.stack(seen))
+                     np.array([one[0] for one in times]), np.stack(seen), judged.hindcasts(watched))
+
+
+class _Judged:
+    """The forecasts of the past, moved by a ridge that learns of each once its last label was due."""
+
+    def __init__(self, ridge: ResidualRidge, nodes: int) -> None:
+        self._ridge = ridge
+        self._waiting: deque[tuple[np.datetime64, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        self._moved: deque[tuple[np.datetime64, np.ndarray]] = deque(maxlen=most_issues(nodes))
+
+    def take(self, values: np.ndarray, context: xr.Dataset, request: Request, known: np.ndarray) -> None:
+        """One more: quantiles ``values`` (lead, node, quantile), and the labels ``known`` (lead, node) that came."""
+        self.learn(request.issue_time)
+        median = level(values, request.quantiles, 0.5)
+        read = self._ridge.features(context, request, median)
+        self._moved.append((request.issue_time, self._ridge.apply(values, median, read).astype("float32")))
+        self._waiting.append((request.valid_times[-1], read, median, known))
+
+    def learn(self, now: np.datetime64 | None) -> None:
+        """Let the ridge learn of those that were over at ``now``; None: of all."""
+        while self._waiting and (now is None or self._waiting[0][0] <= now):
+            self._ridge.learn(*self._waiting.popleft()[1:])
+
+    def hindcasts(self, watched: ForecastTask) -> Hindcasts:
+        """The newest of them."""
+        if not self._moved:
+            return Hindcasts.none(watched.request, len(watched.nodes))
+        return Hindcasts(np.array([time for time, _ in self._moved]), np.stack([one for _, one in self._moved]))
 
 
 def nothing(watched: ForecastTask, moment: Moment, variables: tuple[str, ...]) -> Reference:
     """What is shown where no forecast could have been judged yet."""
     shape = features(watched.context(moment), variables).shape
     none, rows = np.array([], "datetime64[ns]"), np.zeros((0, len(watched.nodes)))
-    return Reference(none, rows, rows.copy(), none.copy(), np.zeros((0, *shape)))
+    return Reference(none, rows, rows.copy(), none.copy(), np.zeros((0, *shape)),
+                     Hindcasts.none(watched.request, len(watched.nodes)))
 
 
 def _ticks(watched: ForecastTask, moment: Moment, start: np.datetime64, stop: np.datetime64

@@ -70,7 +70,7 @@ class AlarmBench:
         first, last = EARLY, int((self.stop - self.start) / self.block) - LATE
         plan = [(change, PLACES[number % len(PLACES)] if len(self.watched.nodes) > 2 else "all",
                  self.start + int(draws.integers(first, max(first + 1, last))) * self.block, number % 4 == 3)
-                for number, change in enumerate(changes * repeats)]
+                for number, change in enumerate([*changes] * repeats)]
         plan = [one for one in plan if first < last]
         clean, states = self._clean({at for _, _, at, _ in plan}, progress)
         months = float((self.stop - self.start) / DAY) / MONTH
@@ -91,7 +91,7 @@ class AlarmBench:
         loop = serve(self.watched, replace(self.policy, trigger=Never()), self.beginning, "base", self.start,
                      false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
                      detector=self.detector)
-        states = {}
+        states: dict[np.datetime64, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
         for moment in clock(screened, self.start, self.stop, self.watched.cadence):
             if moment.now in onsets:
                 states[moment.now] = loop.state(), screened.control.state()
