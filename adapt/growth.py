@@ -11,6 +11,7 @@ from terracast.adapt.candidate import Candidate, rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
+from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.learning_monitor import LearningMonitor, steps_of_block
 from terracast.adapt.monitoring.monitor import Monitor
@@ -32,7 +33,7 @@ def grow(loop: Growing, moment: Moment) -> None:
     """Calibrate the monitor once it has learnt enough, and begin the experts anew at each doubling of the past, until
     they read as far back as they ever do. Nothing is done in most steps."""
     if isinstance(loop.monitor, LearningMonitor) and loop.monitor.is_ready:
-        _calibrate(loop, loop.monitor, loop.watched.panel(moment, loop.monitor.since))
+        _calibrate(loop, loop.monitor, loop.watched.panel(moment, loop.monitor.since - loop.watched.history))
     young = [one for one in (loop.deployment.champion, *loop.deployment.shadows)
              if one.mixture is not None and one.mixture.has_outgrown]
     if young:
@@ -40,7 +41,9 @@ def grow(loop: Growing, moment: Moment) -> None:
 
 
 def _calibrate(loop: Growing, young: LearningMonitor, panel: xr.Dataset) -> None:
-    loop.monitor = young.calibrated(rows_at(panel[loop.watched.request.target], young.times))
+    target, watched = panel[loop.watched.request.target], loop.watched
+    loop.monitor = young.calibrated(rows_at(target, young.times), beside_weeks_before(
+        target, young.times, watched.request.step, watched.history))
     loop.episodes.watched, loop.still_learning = loop.monitor.kinds, None
     if loop.faults is not None:
         loop.faults = loop.faults.relearnt(panel, loop.watched.request.step, steps_of_block(loop.monitor))

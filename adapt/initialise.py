@@ -20,6 +20,7 @@ from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import ReportWatch
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
+from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.learning_monitor import MonitorPlan, learnt_from, monitor_of, steps_of_block
@@ -173,7 +174,9 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     first = beginning.first - (watched.history if beginning.known is None else np.timedelta64(0, "ns"))
     monitor = monitor_of(MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes, variables),
                          watched.request.step, first, beginning.times, beginning.residuals, beginning.pits,
-                         beginning.inputs, None if beginning.known is None else beginning.known.values)
+                         beginning.inputs, None if beginning.known is None else beginning.known.values,
+                         None if beginning.known is None else beside_weeks_before(
+                             beginning.known, beginning.times, watched.request.step, watched.history))
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
                       len(watched.nodes), false_alarms_per_month)

@@ -21,6 +21,7 @@ from terracast.adapt.deployment import Deployment
 from terracast.adapt.evaluation.scores import pit, residual, spread_of
 from terracast.adapt.growth import grow
 from terracast.adapt.monitoring.channels.covariate_shift import features
+from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.learning_monitor import LearningMonitor
@@ -171,7 +172,8 @@ class Loop(Stateful):
             times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
-            found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context)
+            levels = beside_weeks_before(labels, times, self.watched.request.step, self.watched.history)
+            found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context, levels)
             self.units.learn(spread_of(one.raw, quantiles).mean(axis=0))
             evidence += [self._in_units(clue, moment) for clue in found]
             if self.faults is not None:

@@ -28,10 +28,12 @@ class MonitorPlan(Stateful):
     variables: tuple[str, ...]
 
     def fit(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None,
-            values: np.ndarray | None, block: np.timedelta64 | None = None) -> Monitor:
-        """The monitor that this reference calibrates; ``values``: the observations behind it."""
+            values: np.ndarray | None, levels: np.ndarray | None, block: np.timedelta64 | None = None) -> Monitor:
+        """The monitor that this reference calibrates; ``values``: the observations behind it, ``levels``: beside the
+        weeks before."""
         return Monitor.fit(residuals, times, self.false_alarms_per_month, seed=self.seed, nodes=self.nodes,
-                           values=values, inputs=contexts, pits=pits, detector=self.detector, block=block)
+                           values=values, inputs=contexts, pits=pits, levels=levels, detector=self.detector,
+                           block=block)
 
 
 class LearningMonitor(Stateful):
@@ -96,7 +98,7 @@ class LearningMonitor(Stateful):
         return max(0, len(np.unique(number)) - 1)
 
     def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
-                context: np.ndarray | None = None) -> tuple[Evidence, ...]:
+                context: np.ndarray | None = None, levels: np.ndarray | None = None) -> tuple[Evidence, ...]:
         """Keep what ``Monitor.observe`` would judge; times that were seen are left out. Finds nothing."""
         times = np.asarray(times, "datetime64[ns]")
         new = (times > self._times[-1] if len(self._times) else np.ones(len(times), bool)) & (times >= self.start)
@@ -126,26 +128,27 @@ class LearningMonitor(Stateful):
         """From when on it has seen something."""
         return np.datetime64(self._times[0], "ns")
 
-    def calibrated(self, values: np.ndarray) -> Monitor:
-        """The monitor that what was kept calibrates; ``values`` (time, node): the observations behind it."""
+    def calibrated(self, values: np.ndarray, levels: np.ndarray) -> Monitor:
+        """The monitor that what was kept calibrates; ``values`` (time, node): the observations behind it, ``levels``
+        (time, 2, node): beside the weeks before."""
         contexts = None if self._features is None else Contexts(
             self._issued, self._features.astype(float), self.plan.variables)
         return self.plan.fit(self._times, self._residuals.astype(float), self._pits.astype(float), contexts, values,
-                             self.block)
+                             levels, self.block)
 
     def restart(self) -> None:
         """Another version serves: what is normal stays, as with a ``Monitor``."""
 
 
 def monitor_of(plan: MonitorPlan, step: np.timedelta64, first: np.datetime64, times: np.ndarray,
-               residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None, values: np.ndarray | None
-               ) -> Monitor | LearningMonitor:
+               residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None, values: np.ndarray | None,
+               levels: np.ndarray | None) -> Monitor | LearningMonitor:
     """The monitor that a reference calibrates, see ``Monitor.fit``; one that still learns where it is too short.
     ``first``: stamp of the stream's first value."""
     young = LearningMonitor(plan, step, first)
     young.observe(times, residuals, pits)
     if young.is_ready:
-        return plan.fit(times, residuals, pits, contexts, values)
+        return plan.fit(times, residuals, pits, contexts, values, levels)
     if contexts is not None:
         late = contexts.times >= young.start
         young.note_contexts(contexts.times[late], contexts.features[late])

@@ -52,7 +52,7 @@ class Monitor(OnlineMonitor):
     def fit(cls, residuals: np.ndarray, times: np.ndarray, false_alarms_per_month: float = 1.0, *, seed: int,
             nodes: Sequence[str] | None = None, block: np.timedelta64 | None = None,
             values: np.ndarray | None = None, by_node: bool = False, inputs: Contexts | None = None,
-            pits: np.ndarray | None = None, detector: str = "scan") -> Monitor:
+            pits: np.ndarray | None = None, levels: np.ndarray | None = None, detector: str = "scan") -> Monitor:
         """Freeze what is normal and set the one threshold, from a reference period in which nothing changed.
 
         Parameters
@@ -79,6 +79,9 @@ class Monitor(OnlineMonitor):
         pits : ndarray of float, shape (time, node), optional
             Where in those forecasts the labels fell (``adapt.evaluation.scores.pit``); without them intervals
             are not watched.
+        levels : ndarray of float, shape (time, 2, node), optional
+            What was observed, and what the weeks before had (``channels.observed_level``); without them the level
+            itself is not watched.
         detector : str
             What flags changed statistics: ``scan``, ``adwin``, ``page-hinkley``, ``kswin``, or one of your own
             (``detector_named``).
@@ -92,7 +95,7 @@ class Monitor(OnlineMonitor):
         """
         residuals, times = np.asarray(residuals, float), np.asarray(times, "datetime64[ns]")
         period = ReferencePeriod.read(residuals, times, nodes=nodes, block=block, values=values, inputs=inputs,
-                                      pits=pits)
+                                      pits=pits, levels=levels)
         return cls.on(period, false_alarms_per_month, seed=seed, by_node=by_node, detector=detector)
 
     @classmethod

@@ -66,7 +66,7 @@ class OnlineMonitor(Stateful):
         return () if self._channels is None else self._channels.variables
 
     def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
-                context: np.ndarray | None = None) -> tuple[Evidence, ...]:
+                context: np.ndarray | None = None, levels: np.ndarray | None = None) -> tuple[Evidence, ...]:
         """Take in newly matured rows; O(rows × nodes).
 
         Rows not later than the last one seen are ignored (each time counts once).
@@ -81,6 +81,8 @@ class OnlineMonitor(Stateful):
             Where the labels fell in the forecast that the rows are of.
         context : ndarray of float, shape (feature, node), optional
             Of the issue that the rows are of.
+        levels : ndarray of float, shape (row, 2, node), optional
+            What was observed, and what the weeks before had.
 
         Returns
         -------
@@ -94,15 +96,16 @@ class OnlineMonitor(Stateful):
         if (back := np.flatnonzero(np.diff(times.astype(np.int64)) < 0)).size:
             now = np.max(times) if self._last is None else max(np.max(times), self._last)
             found.append(Evidence(now, times[back[0] + 1], self.calibration.nodes, "health", "none", 0.0, "clock"))
-        for time, row, fell in zip(times, residuals, placed, strict=True):
+        beside = [None] * len(residuals) if levels is None else list(np.asarray(levels, float))
+        for time, row, fell, level in zip(times, residuals, placed, beside, strict=True):
             if self._last is not None and time <= self._last:
                 continue
-            found += self._row(time, row, fell, context)
+            found += self._row(time, row, fell, context, level)
             context = None  # the rows of an issue share it
         return tuple(found)
 
     def _row(self, time: np.datetime64, row: np.ndarray, pit: np.ndarray | None,
-             context: np.ndarray | None) -> list[Evidence]:
+             context: np.ndarray | None, level: np.ndarray | None) -> list[Evidence]:
         """Take in one row, and close the block before it or the one that it ends."""
         clock = self.calibration.clock
         stale = self.history.opened is not None and clock.number(time) != clock.number(self.history.opened)
@@ -110,7 +113,7 @@ class OnlineMonitor(Stateful):
         self.history.add(time, row)
         self._last = time
         if self._channels is not None:
-            self._channels.update(pit, context)
+            self._channels.update(pit, context, level)
         return found + (self._close() if clock.number(time + clock.step) != clock.number(time) else [])
 
     def _close(self) -> list[Evidence]:

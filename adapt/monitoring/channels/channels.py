@@ -1,4 +1,4 @@
-"""Channels beside the errors: the context (input) and the intervals (calibration), compared by the same scan.
+"""Channels beside the errors: context (input), intervals (calibration) and level, compared by the same scan.
 
 Each gives a number a block for each node and one for all together, which are compared with the weeks before as the
 streams of the errors are; their scores join one threshold, so that the promise holds for all kinds together.
@@ -13,6 +13,7 @@ import numpy as np
 
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, CovariateShift, mean_seen
 from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
+from terracast.adapt.monitoring.channels.observed_level import ObservedLevel
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
 from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
 from terracast.adapt.monitoring.diagnosis.change_types import Began, began
@@ -22,8 +23,9 @@ from terracast.streams.stateful import Stateful
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.
-SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02)}
+SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02), "level": (0.15, 0.15)}
 LATELY = 7  # blocks
+Watched = CovariateShift | IntervalCalibration | ObservedLevel
 RANKS = np.linspace(0.0, 1.0, 201)
 
 
@@ -32,7 +34,7 @@ class Record:
     """What a reference says of one kind: block means (block, statistic, node), and how far off its blocks were,
     cross-fitted, at each node and for all (block, node + 1)."""
 
-    channel: CovariateShift | IntervalCalibration
+    channel: Watched
     means: np.ndarray
     distances: np.ndarray
 
@@ -51,6 +53,14 @@ class Record:
         """From ``pits`` (time, node) in these blocks (time,) of ``size`` steps."""
         channel = IntervalCalibration()
         means = _block_means(IntervalCalibration.rows(pits), block, numbers, channel.enough(size))
+        return cls(channel, means, with_common(channel.distances(means)))
+
+    @classmethod
+    def of_levels(cls, levels: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
+        """From ``levels`` (time, 2, node) in these blocks (time,) of ``size`` steps."""
+        rows = ObservedLevel.rows(levels)
+        means = _block_means(rows, block, numbers, -(-size // 2))
+        channel = ObservedLevel.fit(means)
         return cls(channel, means, with_common(channel.distances(means)))
 
 
@@ -82,7 +92,7 @@ class Channels(Stateful):
     distances (of nodes, of all); ``past``: the latest block means of each.
     """
 
-    channels: tuple[CovariateShift | IntervalCalibration, ...]
+    channels: tuple[Watched, ...]
     scan: WindowScan
     usual: tuple[tuple[np.ndarray, np.ndarray], ...]
     past: list[np.ndarray]
@@ -100,7 +110,7 @@ class Channels(Stateful):
         nodes = records[0].means.shape[2]
         rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
                           for one in records
-                          for share in (SHARES[one.channel.kind][0] / nodes, SHARES[one.channel.kind][1])])
+                          for share in _shares(one.channel.kind, nodes)])
         kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
         usual = tuple((mean_seen(with_common(one.channel.standardised(one.means))),
                        np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
@@ -127,12 +137,14 @@ class Channels(Stateful):
             if isinstance(one, IntervalCalibration):
                 self.past[at] = np.full_like(self.past[at], np.nan)
 
-    def update(self, pits: np.ndarray | None, context: np.ndarray | None) -> None:
-        """Take in the ``pits`` (node,) of one instant, and the ``context`` (feature, node) of an issue."""
+    def update(self, pits: np.ndarray | None, context: np.ndarray | None, levels: np.ndarray | None = None) -> None:
+        """Take in the ``pits`` (node,) and ``levels`` (2, node) of one instant, and the ``context`` (feature, node) of
+        an issue."""
         if not self._open:
             self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
-        rows = [context if isinstance(one, CovariateShift) else None if pits is None else one.rows(pits[None])[0]
-                for one in self.channels]
+        given = {"calibration": pits, "level": levels}
+        rows = [context if isinstance(one, CovariateShift) else None if given[one.kind] is None
+                else one.rows(np.asarray(given[one.kind])[None])[0] for one in self.channels]
         self._open = [(sums, counts) if row is None else (sums + np.nan_to_num(row), counts + np.isfinite(row))
                       for (sums, counts), row in zip(self._open, rows, strict=True)]
 
@@ -181,6 +193,12 @@ class Channels(Stateful):
         self._open = []
 
 
+def _shares(kind: str, nodes: int) -> tuple[float, float]:
+    """What each node, and all of them together, may raise of the promise: one node is all there is."""
+    each, all_ = SHARES[kind]
+    return (each + all_, 0.0) if nodes == 1 else (each / nodes, all_)
+
+
 @dataclass(frozen=True)
 class _Moved:
     """A stream that moved more than normal weeks do: its place (a node, or all), the window that says so, the mean
@@ -220,7 +238,7 @@ def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
     return [group for group in ways if group]
 
 
-def _evidence(channel: CovariateShift | IntervalCalibration, group: list[_Moved], usual: np.ndarray,
+def _evidence(channel: Watched, group: list[_Moved], usual: np.ndarray,
               frozen: FrozenMonitor,
               time: np.datetime64, end: np.datetime64, blocks: int) -> Evidence:
     """One piece of evidence for places that moved the same way, in the words of the strongest of them."""
@@ -249,7 +267,7 @@ def with_common(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
 
 
-def compared(channel: CovariateShift | IntervalCalibration, distances: np.ndarray) -> np.ndarray:
+def compared(channel: Watched, distances: np.ndarray) -> np.ndarray:
     """What the scan compares of ``distances`` (block, node + 1): of intervals those of all, and what the nodes' are
     beside them, for days are hard to forecast for all at once; contexts, and less than three nodes, as they are.
 

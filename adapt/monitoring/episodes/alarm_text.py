@@ -22,6 +22,7 @@ TELLING = 20.0  # an e-value below it, a stream, says no more than chance
 
 FINDINGS = {
     "level": "{name} {where} reads {amount} {side} forecast",
+    "weeks before": "{name} {where} reads {side} what the weeks before had",
     "trend": "{name} {where} drifts {way} from forecast{reached}",
     "scale": "{name} {where} varies {more} than before",
     "seasonality": "the daily cycle of {name} {where} has changed",
@@ -104,7 +105,7 @@ def finding(evidence: Evidence, subject: Subject) -> str:
                        name=subject.name, who=_names(evidence), **_words(evidence))
     up = evidence.direction in ("up", "wider")
     amount = _amount(evidence.amount, subject.units)
-    told = [_filled(FINDINGS[evidence.change_type], name=subject.name, where=where(evidence, subject),
+    told = [_filled(FINDINGS[str(evidence.details.get("form", evidence.change_type))], name=subject.name, where=where(evidence, subject),
                     side="above" if up else "below", way="up" if up else "down", more="more" if up else "less",
                     amount=amount, reached="" if evidence.amount is None else f", by now {amount}", **_words(evidence))]
     if evidence.change_type in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:

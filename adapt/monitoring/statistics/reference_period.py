@@ -98,7 +98,7 @@ class ReferencePeriod:
     @classmethod
     def read(cls, residuals: np.ndarray, times: np.ndarray, *, nodes: Sequence[str] | None = None,
              block: np.timedelta64 | None = None, values: np.ndarray | None = None, inputs: Contexts | None = None,
-             pits: np.ndarray | None = None) -> ReferencePeriod:
+             pits: np.ndarray | None = None, levels: np.ndarray | None = None) -> ReferencePeriod:
         """Read a reference; see ``Monitor.fit`` for what is given. Raises ``MonitorError``."""
         names = tuple(str(node) for node in (range(residuals.shape[1]) if nodes is None else nodes))
         if residuals.shape != (len(times), len(names)) or len(times) < 2:
@@ -118,5 +118,7 @@ class ReferencePeriod:
         if pits is not None:  # of a node that never varied, intervals of no width say nothing
             told = np.where(varies(residuals if values is None else np.asarray(values, float)), pits, np.nan)
             records.append(Record.of_pits(told, number, blocks.numbers, clock.block))
+        if levels is not None:
+            records.append(Record.of_levels(np.asarray(levels, float), number, blocks.numbers, clock.block))
         return cls(names, clock, NodeStatistics.fit(residuals, (number, at, clock.block)), blocks, tuple(records),
                    (times[0], times[-1] + clock.step))
