@@ -15,7 +15,7 @@ from terracast.flows.benches.drivers import drivers
 from terracast.flows.benches.journeys import journeys
 from terracast.flows.benches.rungs import rungs
 from terracast.flows.benches.startup import startup
-from terracast.flows.cli.output import note, progress, tell
+from terracast.flows.terminal.output import note, progress, tell
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
 for _verb in (base, adapt, rungs, counts, drift, drivers, journeys, startup):  # each in a file of its own
