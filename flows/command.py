@@ -17,10 +17,10 @@ from terracast.flows.benches import verbs as bench_verbs
 from terracast.flows.cli import begin, data, forecast, loop, models, reading
 from terracast.flows.cli import store as store_verbs
 from terracast.flows.cli.leaving import leave
-from terracast.flows.cli.one_line import in_one_line
-from terracast.flows.cli.output import ERROR, note
+from terracast.flows.running.memory import keep_little
 from terracast.flows.scorecards.scorecard import scorecard
-from terracast.flows.service.memory import keep_little
+from terracast.flows.terminal.one_line import in_one_line
+from terracast.flows.terminal.output import ERROR, note
 from terracast.streams.errors import TerracastError
 
 # A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.

@@ -32,8 +32,6 @@ from terracast.drivers.ablation import Tell, tell_nobody
 from terracast.drivers.candidates import where_seen
 from terracast.drivers.discovery import DriverSearch
 from terracast.drivers.negative_transfer import cooled_down
-from terracast.flows.cli.clock import as_of
-from terracast.flows.cli.output import note, progress
 from terracast.flows.discovery.expert_knowledge import KEPT, ExpertStatement, InForce, joined, kept_knowledge, to_keep
 from terracast.flows.discovery.graph_history import GraphHistory, alarm_state
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
@@ -42,6 +40,8 @@ from terracast.flows.service.events import deliver, post
 from terracast.flows.service.quality_control import screened
 from terracast.flows.service.serving_forecaster import forecaster_factory
 from terracast.flows.settings import DiscoverySettings, SettingsError, nanoseconds
+from terracast.flows.settings.clock import as_of
+from terracast.flows.terminal.output import note, progress
 from terracast.flows.workspace import Workspace
 from terracast.registry.unversioned import record_files
 from terracast.stfm.forecaster import ForecastError

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.reporting.wording import duration, stamp
-from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.settings import SettingsError, nanoseconds
 from terracast.flows.workspace import Workspace
 from terracast.streams.instant import instant

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from terracast.flows.cli.clock import as_of
 from terracast.flows.settings import Settings, SourceContext
+from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock as StoredClock
 from terracast.streams.sources import IngestAnswer, Source, drain

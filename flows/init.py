@@ -13,11 +13,11 @@ import pandas as pd
 import xarray as xr
 
 from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
-from terracast.flows.cli.output import note
 from terracast.flows.look import refuse_undecided, understood
 from terracast.flows.service.spans import YEAR, Spans, spans_for, usual_spans
 from terracast.flows.settings import SettingsError, in_words
 from terracast.flows.settings.names import as_domain, stream_name
+from terracast.flows.terminal.output import note
 from terracast.stfm.bases import DEFAULT, check_name, is_zero_shot
 from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted

@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 
-from terracast.flows.cli.clock import as_of
 from terracast.flows.cli.reading_options import pairs_of
 from terracast.flows.settings import SettingsError
+from terracast.flows.settings.clock import as_of
 from terracast.flows.settings.names import as_domain, domain_name
 from terracast.streams.errors import ReadError
 from terracast.streams.schema.file_schema import FileSchema, look_into

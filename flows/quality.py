@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from terracast.flows.cli.clock import as_of
+from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.bitemporal import RecordedDomain
 from terracast.streams.clock import Clock

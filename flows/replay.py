@@ -13,8 +13,6 @@ import numpy as np
 
 from terracast.adapt.clock import Moment
 from terracast.benchmarks.loop import LoopBench, answer
-from terracast.flows.cli.clock import as_of
-from terracast.flows.cli.share_shown import share_shown, within
 from terracast.flows.discover import discover_now
 from terracast.flows.ingest import ingest_new, refusal
 from terracast.flows.init import write_settings
@@ -24,6 +22,8 @@ from terracast.flows.reporting.wording import duration
 from terracast.flows.service.first_service import begun, first_start, note_short_past, too_early
 from terracast.flows.service.replay_state import keep
 from terracast.flows.settings import SettingsError, nanoseconds
+from terracast.flows.settings.clock import as_of
+from terracast.flows.terminal.share_shown import share_shown, within
 from terracast.flows.workspace import Workspace
 from terracast.stfm.bases import DEFAULT
 from terracast.streams.clock import Clock

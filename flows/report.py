@@ -18,23 +18,23 @@ from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.ladder import Attempt
 from terracast.adapt.task import ALWAYS, ForecastTask
-from terracast.flows.cli.clock import as_of
 from terracast.flows.discovery.saved_discovery import saved_discovery
 from terracast.flows.forecast import newest_forecast
 from terracast.flows.reporting.content import AlarmRow, Change, KnownEvent, Making, Report, Service, Timeline
 from terracast.flows.reporting.content import VersionRow as VersionRow
 from terracast.flows.reporting.daily import network_daily
+from terracast.flows.reporting.freshness import freshness
 from terracast.flows.reporting.known_events import known_events
 from terracast.flows.reporting.page import write
 from terracast.flows.reporting.reasons import EarlierChoice
 from terracast.flows.reporting.wording import duration
 from terracast.flows.service.evidence import evidence_in_words
-from terracast.flows.service.freshness import freshness
 from terracast.flows.service.loop_state import load_drivers, load_loop, reference_snapshot
 from terracast.flows.service.outlook import outlook_of
 from terracast.flows.service.quality_control import screened, set_aside_lately
 from terracast.flows.service.replay_state import last_replay
 from terracast.flows.service.report_history import reasons_of, remember
+from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.stfm.best_season import BestSeason
 from terracast.stfm.forecaster import Forecaster

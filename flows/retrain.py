@@ -11,8 +11,6 @@ from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
-from terracast.flows.cli.clock import as_of
-from terracast.flows.cli.share_shown import Told, share_shown, silent, within
 from terracast.flows.discover import current_statements, discover_now, made_by
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.service.first_service import begun, note_short_past, too_early
@@ -20,6 +18,8 @@ from terracast.flows.service.loop_state import save_drivers, save_loop, save_ref
 from terracast.flows.service.quality_control import save_control, screened
 from terracast.flows.service.silence import service_tick
 from terracast.flows.settings import nanoseconds
+from terracast.flows.settings.clock import as_of
+from terracast.flows.terminal.share_shown import Told, share_shown, silent, within
 from terracast.flows.workspace import Workspace
 from terracast.registry.lineage import Lineage
 from terracast.registry.promotion import promote

@@ -18,7 +18,7 @@ from terracast.flows import ingest as ingesting
 from terracast.flows import report as reporting
 from terracast.flows import retrain as retraining
 from terracast.flows import watch as watching
-from terracast.flows.cli.clock import as_of
+from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 
 

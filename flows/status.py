@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
-from terracast.flows.cli.clock import as_of
+from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.running.run_status import trouble
-from terracast.flows.service.freshness import SourceFreshness, freshness
 from terracast.flows.service.loop_state import loop_part
 from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
+from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.store import View
 from terracast.streams.wording import age

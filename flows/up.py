@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.cli.output import note, say
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
 from terracast.flows.running.prefect_api import MISSED, ServerAwayError, ask, letter
 from terracast.flows.running.run_status import missed, now, stamp, trouble, waiting
 from terracast.flows.settings import Settings, read_settings
+from terracast.flows.terminal.output import note, say
 from terracast.registry.reading import Database
 
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly

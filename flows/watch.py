@@ -19,9 +19,6 @@ from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.attempts import measured_since
 from terracast.flows.adapt import carry_out_request
-from terracast.flows.cli.clock import as_of
-from terracast.flows.cli.one_line import in_one_line
-from terracast.flows.cli.output import note
 from terracast.flows.forecast import as_json, newest_forecast
 from terracast.flows.ingest import ingest_new, refusal
 from terracast.flows.service.events import deliver, post_episodes
@@ -43,6 +40,9 @@ from terracast.flows.service.quality_control import load_control, save_control, 
 from terracast.flows.service.silence import SilenceNotices, any_silent, service_tick, silent_nodes, tell_silence
 from terracast.flows.service.stored_history import StoredHistory
 from terracast.flows.settings import nanoseconds
+from terracast.flows.settings.clock import as_of
+from terracast.flows.terminal.one_line import in_one_line
+from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
 from terracast.streams.errors import TerracastError

@@ -53,11 +53,7 @@ def test_imports_run_downwards(room: str) -> None:
     assert not wrong
 
 
-BOTH_WAYS = {  # folders of one room that still do; none may be added
-    ("adapt/monitoring/channels", "adapt/monitoring/statistics"), ("flows/cli", "flows/reporting"),
-    ("flows/cli", "flows/running"), ("flows/cli", "flows/service"), ("flows/reporting", "flows/service"),
-    ("flows/running", "flows/service"),
-}
+BOTH_WAYS = {("adapt/monitoring/channels", "adapt/monitoring/statistics")}  # still do; none may be added
 
 
 def test_folders_of_a_room_do_not_import_each_other() -> None:

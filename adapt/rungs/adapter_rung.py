@@ -15,9 +15,8 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter, Values
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, order, train_adapter
 from terracast.adapt.rungs.dann import DomainAdversary
-from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.rung import Adapted, RungError, judged
 from terracast.adapt.rungs.training_windows import TrainingWindows, training_windows
 from terracast.stfm.base.model import Base
@@ -39,7 +38,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class AdapterRung:
-    """``start``: where the adapter begins (``meta.meta_learn`` finds one); None: zeros, which are the base itself.
+    """``start``: where the adapter begins (``start_of_nodes`` finds one); None: zeros, which are the base itself.
     ``masked``: weight of the masked patches beside labels (alone where there are no labels; 0: never).
     ``again``: when kept, learn once more with the held-back pairs too.
     ``unlabelled``: act on masked patches alone where no label has come; off: CRPS fell by 0.1 %, which is chance.

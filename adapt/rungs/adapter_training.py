@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from terracast.adapt.rungs.adapter import DOWN, HEADS, Adapter, Values, corrected, look, tell
@@ -96,3 +97,13 @@ def gradient(taught: TrainingBatch, adapter: Adapter, names: Sequence[str]) -> t
 
     found, value = torch.func.grad_and_value(mean)({name: adapter.values[name] for name in names})
     return dict(found), float(value)
+
+
+def order(lessons: int, steps: int, draw: np.random.Generator) -> Sequence[int]:
+    """Which lesson each step learns from: all in turn, shuffled anew each time.
+
+    >>> sorted(order(3, 3, np.random.default_rng(0)))
+    [0, 1, 2]
+    """
+    rounds = [draw.permutation(lessons) for _ in range(-(-steps // lessons))] or [np.empty(0, int)]
+    return [int(place) for place in np.concatenate(rounds)[:steps]]

@@ -16,8 +16,7 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import HEADS, Adapter, Values
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, gradient, train_adapter
-from terracast.adapt.rungs.meta import order
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, gradient, order, train_adapter
 from terracast.adapt.rungs.pairs import spread
 from terracast.adapt.rungs.tasks import training_window_at
 from terracast.adapt.rungs.training_windows import training_windows

@@ -20,9 +20,8 @@ import torch
 import xarray as xr
 
 from terracast.adapt.rungs.adapter import Adapter
-from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, train_adapter
+from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch, order, train_adapter
 from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned
-from terracast.adapt.rungs.meta import order
 from terracast.adapt.rungs.meta_init import load_start
 from terracast.adapt.rungs.meta_nodes import node_tasks, start_of_nodes
 from terracast.adapt.rungs.pairs import spread

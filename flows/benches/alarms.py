@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from terracast.flows.cli.output import progress, tell
+from terracast.flows.terminal.output import progress, tell
 
 COLUMNS = {"data": "data", "change": "change", "planted": "n", "within_2": "2 days", "within_7": "7 days",
            "within_14": "14 days", "median_delay": "delay", "type_right": "type", "onset_error": "onset",

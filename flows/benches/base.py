@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from terracast.flows.cli.output import progress, tell
+from terracast.flows.terminal.output import progress, tell
 from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.cli.output import note, progress
+from terracast.flows.terminal.output import note, progress
 
 
 def with_truth(data: Path, truth: Path | None, max_lag: int | None, full: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def drivers(data: Annotated[Path, typer.Option(help="A NetCDF, CSV or Parquet fi
     """Drivers of a variable among the other ones of a file: chosen, beside none, all, and what peers pick."""
     from terracast.benchmarks.drivers.real import PASSIVE, bench_drivers_in
     from terracast.causal.knowledge import Knowledge
-    from terracast.flows.cli.output import tell
+    from terracast.flows.terminal.output import tell
 
     mine = tuple(dict.fromkeys([target, *(one for one in own.split(",") if one)]))
     known = Knowledge.parse(PASSIVE) if passive else None

@@ -24,7 +24,7 @@ def journeys(data: Annotated[list[Path], typer.Option("--data", help="A file or 
              ) -> None:
     """init, replay, watch, forecast, discover, report, status as of each file's own end, with default settings."""
     from terracast.benchmarks.journeys.bench import JourneyBench
-    from terracast.flows.cli.output import note, print_json, print_rows, say
+    from terracast.flows.terminal.output import note, print_json, print_rows, say
 
     bench = JourneyBench(limit, most, policies, training)
     command = "terracast bench journeys " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from terracast.flows.cli.output import note, tell
+from terracast.flows.terminal.output import note, tell
 from terracast.streams.errors import TerracastError
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

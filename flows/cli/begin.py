@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from terracast.flows.cli.options import CONFIG, Config, Json
-from terracast.flows.cli.output import print_json, say
 from terracast.flows.cli.reading_options import with_reading_options
+from terracast.flows.terminal.output import print_json, say
 
 config_app = typer.Typer(no_args_is_help=True, help="Settings in force.")
 

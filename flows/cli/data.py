@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
-from terracast.flows.cli.output import ERROR, note, print_json, say
 from terracast.flows.running.recorded import recorded
+from terracast.flows.terminal.output import ERROR, note, print_json, say
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
-from terracast.flows.cli.output import note, print_json, say
+from terracast.flows.terminal.output import note, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +26,10 @@ def forecast(config: Config = CONFIG,
              out: Annotated[Path | None, typer.Option(help="Write it to FILE: .csv, .parquet or .nc.")] = None,
              json: Json = False) -> None:
     """The newest forecast: each node and lead, median and 80 % interval, and how old the newest value is."""
-    from terracast.flows.cli.clock import as_of, duration_of
     from terracast.flows.forecast import as_json
     from terracast.flows.forecast import forecast as newest
     from terracast.flows.reporting.forecast_words import all_lines, title_lines
+    from terracast.flows.settings.clock import as_of, duration_of
 
     issued = newest(config, as_of(now), None if issue_time is None else as_of(issue_time, "--issue-time"), node or (),
                     None if lead is None else duration_of(lead, "--lead"))
@@ -48,9 +48,9 @@ def forecast(config: Config = CONFIG,
 
 def say_short(config: Path, now: str | None) -> None:
     """The few lines that end ``terracast watch --once``; none before the first forecast."""
-    from terracast.flows.cli.clock import as_of
     from terracast.flows.forecast import newest_forecast
     from terracast.flows.reporting.forecast_words import short_lines
+    from terracast.flows.settings.clock import as_of
     from terracast.flows.workspace import Workspace
 
     newest = newest_forecast(Workspace.open(config), as_of(now))

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
-from terracast.flows.cli.output import print_json, say
 from terracast.flows.running.recorded import recorded
+from terracast.flows.terminal.output import print_json, say
 
 
 def register(app: typer.Typer) -> None:

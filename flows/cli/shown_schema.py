@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from terracast.flows.cli.output import say, table_lines
 from terracast.flows.settings import in_words
+from terracast.flows.terminal.output import say, table_lines
 from terracast.streams.schema.file_schema import FileSchema, SourceSchema
 
 NAMED = 6  # places that are named

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from terracast.flows.cli.output import ERROR, note, print_json, print_rows, say
+from terracast.flows.terminal.output import ERROR, note, print_json, print_rows, say
 
 app = typer.Typer(no_args_is_help=True, help="Look after the store.")
 Config = Annotated[Path, typer.Option("--config", help="The settings file.")]
@@ -45,8 +45,8 @@ def snapshots(config: Config = CONFIG, json: Json = False) -> None:
 @app.command()
 def retain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Drop what is older than ``store.keep_observations`` and ``store.keep_forecasts`` say."""
-    from terracast.flows.cli.clock import as_of
     from terracast.flows.settings import read_settings
+    from terracast.flows.settings.clock import as_of
     from terracast.streams.storage.retention import Retention
     from terracast.streams.storage.retention import retain as drop
 
@@ -62,9 +62,9 @@ def compact(config: Config = CONFIG, now: Now = None,
     """Re-chunk, expire old snapshots and free their space; snapshots that a version was made from stay readable."""
     import pandas as pd
 
-    from terracast.flows.cli.clock import as_of
     from terracast.flows.service.maintenance import snapshots_in_use
     from terracast.flows.settings import nanoseconds
+    from terracast.flows.settings.clock import as_of
     from terracast.flows.workspace import Workspace
     from terracast.streams.storage.compaction import compact as rewrite
 

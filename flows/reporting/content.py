@@ -15,7 +15,7 @@ import pandas as pd
 from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:
-    from terracast.flows.service.freshness import SourceFreshness
+    from terracast.flows.reporting.freshness import SourceFreshness
 
 NODE_COLUMNS = ("node", "lat", "lon", "error", "reference_error", "skill", "coverage", "state")
 POLICY_COLUMNS = ("policy", "mae", "crps", "coverage", "alarms", "adaptations", "seconds")

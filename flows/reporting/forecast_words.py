@@ -8,10 +8,10 @@ from textwrap import wrap
 import numpy as np
 import pandas as pd
 
-from terracast.flows.cli.output import WIDTH, table_lines
 from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
+from terracast.flows.reporting.freshness import silence_sentence
 from terracast.flows.reporting.wording import stamp, unit_words
-from terracast.flows.service.freshness import silence_sentence
+from terracast.flows.terminal.output import WIDTH, table_lines
 from terracast.streams.wording import age, counted
 
 BLOCKS = 5  # so many nodes are shown lead by lead; more side by side, a line each

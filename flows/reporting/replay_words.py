@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from terracast.flows.cli.output import WIDTH, table_lines
 from terracast.flows.reporting.wording import stamp
+from terracast.flows.terminal.output import WIDTH, table_lines
 from terracast.streams.wording import counted, number, percent, units_in_words
 
 MOST_ALARMS = 12

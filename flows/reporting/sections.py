@@ -11,11 +11,11 @@ from markupsafe import Markup
 from terracast.flows.reporting.chart import chart_of, vega_script
 from terracast.flows.reporting.content import POLICY_COLUMNS, AlarmRow, Report, with_columns
 from terracast.flows.reporting.fan import draw_fan
+from terracast.flows.reporting.freshness import silence_sentence
 from terracast.flows.reporting.map import GRADES, NodeMap, draw_map, prepared_nodes, worst_first
 from terracast.flows.reporting.svg import harmless
 from terracast.flows.reporting.timeline import rows_of, spoken
 from terracast.flows.reporting.wording import change_type_in_words, comparison
-from terracast.flows.service.freshness import silence_sentence
 from terracast.streams.wording import age, counted, instant, is_known, number, percent, units_in_words
 
 NOMINAL_COVERAGE = 0.8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from terracast.flows.cli.output import note
 from terracast.flows.running.prefect_api import ServerAwayError, ask, server
+from terracast.flows.terminal.output import note
 
 Answer = TypeVar("Answer")
 

@@ -25,13 +25,13 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
-from terracast.flows.cli.one_line import in_one_line
 from terracast.flows.running.health import answers
+from terracast.flows.running.memory import keep_little, settle
 from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
 from terracast.flows.running.run_status import now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
-from terracast.flows.service.memory import keep_little, settle
+from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import TerracastError
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from terracast.flows.cli.output import print_json, print_rows, progress, say
+from terracast.flows.terminal.output import print_json, print_rows, progress, say
 from terracast.streams.errors import TerracastError
 
 COLUMNS = {"axis": "axis", "side": "side", "seasonal_naive": "skill, seasonal naive", "ridge": "skill, ridge",

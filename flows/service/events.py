@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
-from terracast.flows.cli.output import note
 from terracast.flows.running.prefect_api import EPISODE, ServerAwayError, ask, letter, server
+from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 from terracast.streams.store import Transaction
 

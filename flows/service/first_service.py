@@ -11,10 +11,10 @@ import xarray as xr
 from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, begin, past_needed
 from terracast.adapt.task import ForecastTask
-from terracast.flows.cli.output import note
-from terracast.flows.cli.share_shown import Told
 from terracast.flows.service.spans import SHORT_WAIT, YEAR, spans_for
 from terracast.flows.settings import in_words
+from terracast.flows.terminal.output import note
+from terracast.flows.terminal.share_shown import Told
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.bitemporal import History

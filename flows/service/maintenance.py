@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from terracast.flows.cli.output import note
+from terracast.flows.running.memory import give_back
 from terracast.flows.service.loop_state import reference_snapshot
-from terracast.flows.service.memory import give_back
+from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 from terracast.streams.storage.compaction import Compacted, compact, may_go_before
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from terracast.flows.cli.clock import as_of
-from terracast.flows.cli.output import note
 from terracast.flows.reporting.content import Replayed
+from terracast.flows.settings.clock import as_of
+from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 from terracast.streams.wording import number
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
-from terracast.flows.service.freshness import SourceFreshness, freshness, silence_sentence, stamp_in_words
+from terracast.flows.reporting.freshness import SourceFreshness, freshness, silence_sentence, stamp_in_words
 from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock

@@ -15,7 +15,6 @@ from terracast.adapt.rungs.adapter_training import AdapterEffort, TrainingBatch,
 from terracast.adapt.rungs.cavia import ContextBatch, Directions, learned, merged, step
 from terracast.adapt.rungs.cavia_rung import ContextRung
 from terracast.adapt.rungs.fine_tune import FineTune
-from terracast.adapt.rungs.meta import MetaPlan, meta_learn, outer_gradient
 from terracast.adapt.rungs.meta_context import ContextPlan, meta_learn_context
 from terracast.adapt.rungs.meta_context import outer_gradient as context_gradient
 from terracast.adapt.rungs.meta_init import load_start, plan_of, save_start
@@ -99,29 +98,6 @@ def test_the_pull_keeps_an_adapter_near_its_start() -> None:
                    if not name.endswith(DOWN))
 
     assert away(10.0) < 0.5 * away(0.0)
-
-
-def test_reptile_goes_where_the_inner_course_went() -> None:
-    made, one = network(), small_task()
-    plan = MetaPlan(1, "reptile", steps=4)
-    start = Adapter.zero(made)
-    found, _ = outer_gradient(made, one, start, plan, 7)
-    taught = TrainingBatch(made, one.support, start, heads=False)
-    from terracast.adapt.rungs.meta import order
-    places = order(len(taught), 4, np.random.default_rng(7))
-    last = list(train_adapter(taught, start, plan.effort, places))[-1]
-    for name, value in found.items():
-        torch.testing.assert_close(value, start.values[name] - last.values[name])
-
-
-@pytest.mark.parametrize("method", ["anil", "fomaml", "reptile"])
-def test_meta_learning_is_the_same_every_time(method: str) -> None:
-    made = network()
-    plan = MetaPlan(4, method, steps=2, together=2)  # type: ignore[arg-type]
-    tasks = {number: small_task(number) for number in range(2)}
-    first, second = (meta_learn(made, plan, make=lambda seed, number: tasks[number % 2]) for _ in range(2))
-    assert all(torch.equal(value, second.values[name]) for name, value in first.values.items())
-    assert any(value.abs().max() > 0 for name, value in first.values.items() if name.endswith(UP))
 
 
 def test_the_gradient_through_the_steps_is_that_of_finite_differences() -> None:

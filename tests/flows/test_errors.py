@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terracast.flows.cli.one_line import in_one_line
+from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.watch import watch_once
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]

@@ -19,7 +19,7 @@ import xarray as xr
 from terracast.flows.command import run_verb
 from terracast.flows.forecast import as_json, forecast
 from terracast.flows.reporting.forecast_words import all_lines, short_lines
-from terracast.flows.service.freshness import NodeFreshness, SourceFreshness
+from terracast.flows.reporting.freshness import NodeFreshness, SourceFreshness
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 NOW = "2024-01-25T01:30"

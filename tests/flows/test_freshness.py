@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from terracast.flows.service.freshness import SourceFreshness, freshness
+from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.workspace import Workspace
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
@@ -172,6 +172,6 @@ def test_only_what_is_known_now_counts(tmp_path: Path) -> None:
 
 
 def test_it_imports_nothing_heavy() -> None:
-    code = ("import sys, terracast.flows.service.freshness; "
+    code = ("import sys, terracast.flows.reporting.freshness; "
             "sys.exit(', '.join(one for one in ('torch', 'prefect', 'mlflow') if one in sys.modules) or 0)")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

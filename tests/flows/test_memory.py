@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from terracast.flows.service.memory import CHOSEN, give_back, keep_little
+from terracast.flows.running.memory import CHOSEN, give_back, keep_little
 
 A_PROCESS = """
 import ctypes, sys
 import numpy as np
-from terracast.flows.service.memory import keep_little
+from terracast.flows.running.memory import keep_little
 print(keep_little())
 
 def resident():

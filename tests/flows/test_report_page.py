@@ -26,8 +26,8 @@ from terracast.flows.reporting.content import (
     Timeline,
     VersionRow,
 )
+from terracast.flows.reporting.freshness import NodeFreshness, SourceFreshness
 from terracast.flows.reporting.page import render, write
-from terracast.flows.service.freshness import NodeFreshness, SourceFreshness
 
 NODES = ("Aotizhongxin", "Changping", "Dingling", "Dongsi", "Guanyuan", "Gucheng")
 DRAWING = ('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="80"><text x="10" y="40">wind to PM2.5</text>'

@@ -7,10 +7,10 @@ import pty
 import subprocess
 import sys
 
-from terracast.flows.cli.share_shown import EVERY, Lines, within
+from terracast.flows.terminal.share_shown import EVERY, Lines, within
 
 WORK = """
-from terracast.flows.cli.share_shown import share_shown
+from terracast.flows.terminal.share_shown import share_shown
 with share_shown("first service") as tell:
     for number in range(1, 41):
         tell(number / 40, "fit 1 of 3")

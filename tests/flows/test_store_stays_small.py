@@ -87,7 +87,7 @@ A_PROCESS = """
 import sys
 from pathlib import Path
 import numpy as np
-from terracast.flows.service.memory import keep_little
+from terracast.flows.running.memory import keep_little
 keep_little()
 from terracast.flows.watch import watch
 config, now = sys.argv[1], np.datetime64(sys.argv[2])

@@ -23,8 +23,6 @@ from terracast.streams.instant import key_text
 from terracast.streams.stateful import Stateful
 from terracast.streams.wording import sentence
 
-PHASES = ("opened", "growing", "recovering", "closed")
-
 
 class EpisodeError(TerracastError):
     """An episode that is not known."""

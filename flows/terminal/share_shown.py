@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from terracast.flows.cli.output import note
+from terracast.flows.terminal.output import note
 
 Told = Callable[[float, str], None]
 """Takes a share of the whole, 0 to 1, and what is being done."""

@@ -1,0 +1,1 @@
+"""What is written to a terminal: tables, notes, progress and one-line errors."""
