@@ -23,7 +23,13 @@ from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
-from terracast.adapt.monitoring.learning_monitor import MonitorPlan, learnt_from, monitor_of, steps_of_block
+from terracast.adapt.monitoring.learning_monitor import (
+    LearningMonitor,
+    MonitorPlan,
+    learnt_from,
+    monitor_of,
+    steps_of_block,
+)
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS
 from terracast.adapt.promotion.policy import Policy
 from terracast.adapt.reference import Progress, Reference, hindcast
@@ -170,13 +176,15 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
         champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
                                          per_issue=max(1, round(watched.cadence / watched.request.step)),
                                          beside=beginning.beside, hindcasts=beginning.hindcasts)
-    variables = (watched.request.target,) if beginning.inputs is None else beginning.inputs.variables
-    first = beginning.first - (watched.history if beginning.known is None else np.timedelta64(0, "ns"))
-    monitor = monitor_of(MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes, variables),
-                         watched.request.step, first, beginning.times, beginning.residuals, beginning.pits,
-                         beginning.inputs, None if beginning.known is None else beginning.known.values,
-                         None if beginning.known is None else beside_weeks_before(
-                             beginning.known, beginning.times, watched.request.step, watched.history))
+    step, known = watched.request.step, beginning.known
+    first = beginning.first - (watched.history if known is None else np.timedelta64(0, "ns"))
+    plan = MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes)
+    monitor = monitor_of(
+        plan, LearningMonitor(plan, step, first), beginning.times, beginning.residuals,
+        None if known is None else known.values,
+        None if known is None else beside_weeks_before(known, beginning.times, step, watched.history),
+        pits=beginning.pits,
+        contexts=None if beginning.inputs is None else beginning.inputs.since(first + watched.history))
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
                       len(watched.nodes), false_alarms_per_month)

@@ -19,16 +19,16 @@ PARTS_OF_A_DAY = (24, 12, 6, 3, 1)  # hours
 
 @dataclass(frozen=True)
 class MonitorPlan(Stateful):
-    """How a monitor is to be calibrated, see ``Monitor.fit``; ``variables``: the target, then the drivers."""
+    """How a monitor is to be calibrated: see ``Monitor.fit``."""
 
     false_alarms_per_month: float
     seed: int
     detector: str
     nodes: tuple[str, ...]
-    variables: tuple[str, ...]
 
-    def fit(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None,
-            values: np.ndarray | None, levels: np.ndarray | None, block: np.timedelta64 | None = None) -> Monitor:
+    def fit(self, times: np.ndarray, residuals: np.ndarray, values: np.ndarray | None, levels: np.ndarray | None, *,
+            pits: np.ndarray | None = None, contexts: Contexts | None = None,
+            block: np.timedelta64 | None = None) -> Monitor:
         """The monitor that this reference calibrates; ``values``: the observations behind it, ``levels``: beside the
         weeks before."""
         return Monitor.fit(residuals, times, self.false_alarms_per_month, seed=self.seed, nodes=self.nodes,
@@ -40,8 +40,9 @@ class LearningMonitor(Stateful):
     """Keeps what a young stream shows until ``FEWEST_BLOCKS`` blocks of it can calibrate a monitor.
 
     It is observed like a ``Monitor`` and finds nothing. Forecasts from less than ``FEWEST_BLOCKS`` blocks of the past
-    are worse than later ones, and so no measure of what is normal: they are left out. What it keeps is some megabytes
-    for a thousand nodes.
+    are worse than later ones, and so no measure of what is normal: they are left out. The monitor that it makes watches
+    errors and the level, not the context, whose windows still grow, nor the intervals, which still settle. What it
+    keeps is a megabyte or two for a thousand nodes.
 
     Parameters
     ----------
@@ -55,27 +56,20 @@ class LearningMonitor(Stateful):
     Examples
     --------
     >>> first, hour = np.datetime64("2024-03-01", "ns"), np.timedelta64(1, "h")
-    >>> young = LearningMonitor(MonitorPlan(1.0, 0, "scan", ("a",), ("x",)), hour, first)
+    >>> young = LearningMonitor(MonitorPlan(1.0, 0, "scan", ("a",)), hour, first)
     >>> young.is_ready
     False
     >>> young.status["error"]
     'The monitor is learning what is normal: it raises no alarms of drift until 28 days are known.'
     """
 
-    kinds = ("error",)
+    kinds: tuple[str, ...] = ("error",)
+    variables: tuple[str, ...] = ()
 
     def __init__(self, plan: MonitorPlan, step: np.timedelta64, first: np.datetime64) -> None:
         self.plan, self.step, self.block = plan, step.astype("timedelta64[ns]"), natural_block(step)
         self.start = learnt_from(step, first)
-        nodes = len(plan.nodes)
-        self._times, self._issued = [np.array([], "datetime64[ns]")] * 2
-        self._residuals, self._pits = [np.zeros((0, nodes), np.float32)] * 2
-        self._features: np.ndarray | None = None
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """See ``Monitor.variables``."""
-        return self.plan.variables
+        self._times, self._residuals = np.array([], "datetime64[ns]"), np.zeros((0, len(plan.nodes)), np.float32)
 
     @property
     def status(self) -> dict[str, str]:
@@ -94,8 +88,7 @@ class LearningMonitor(Stateful):
     def _blocks(self) -> int:
         """Whole blocks in which something was seen."""
         seen = self._times[np.isfinite(self._residuals).any(axis=1)]
-        number = seen.astype(np.int64) // self.block.astype("timedelta64[ns]").astype(np.int64)
-        return max(0, len(np.unique(number)) - 1)
+        return max(0, _count(seen, self.block) - 1)
 
     def observe(self, times: np.ndarray, residuals: np.ndarray, pits: np.ndarray | None = None,
                 context: np.ndarray | None = None, levels: np.ndarray | None = None) -> tuple[Evidence, ...]:
@@ -106,17 +99,7 @@ class LearningMonitor(Stateful):
             return ()
         self._times = np.append(self._times, times[new])
         self._residuals = np.concatenate([self._residuals, np.asarray(residuals, np.float32)[new]])
-        fell = np.full(np.shape(residuals), np.nan) if pits is None else np.asarray(pits)
-        self._pits = np.concatenate([self._pits, fell.astype(np.float32)[new]])
-        if context is not None:
-            self.note_contexts(times[:1], context[None])
         return ()
-
-    def note_contexts(self, issued: np.ndarray, features: np.ndarray) -> None:
-        """Keep the contexts (issue, feature, node) that forecasts were made from."""
-        kept = np.asarray(features, np.float32)
-        self._issued = np.append(self._issued, issued)
-        self._features = kept if self._features is None else np.concatenate([self._features, kept])
 
     @property
     def times(self) -> np.ndarray:
@@ -131,28 +114,23 @@ class LearningMonitor(Stateful):
     def calibrated(self, values: np.ndarray, levels: np.ndarray) -> Monitor:
         """The monitor that what was kept calibrates; ``values`` (time, node): the observations behind it, ``levels``
         (time, 2, node): beside the weeks before."""
-        contexts = None if self._features is None else Contexts(
-            self._issued, self._features.astype(float), self.plan.variables)
-        return self.plan.fit(self._times, self._residuals.astype(float), self._pits.astype(float), contexts, values,
-                             levels, self.block)
+        return self.plan.fit(self._times, self._residuals.astype(float), values, levels, block=self.block)
 
     def restart(self) -> None:
         """Another version serves: what is normal stays, as with a ``Monitor``."""
 
 
-def monitor_of(plan: MonitorPlan, step: np.timedelta64, first: np.datetime64, times: np.ndarray,
-               residuals: np.ndarray, pits: np.ndarray | None, contexts: Contexts | None, values: np.ndarray | None,
-               levels: np.ndarray | None) -> Monitor | LearningMonitor:
-    """The monitor that a reference calibrates, see ``Monitor.fit``; one that still learns where it is too short.
-    ``first``: stamp of the stream's first value."""
-    young = LearningMonitor(plan, step, first)
-    young.observe(times, residuals, pits)
-    if young.is_ready:
-        return plan.fit(times, residuals, pits, contexts, values, levels)
-    if contexts is not None:
-        late = contexts.times >= young.start
-        young.note_contexts(contexts.times[late], contexts.features[late])
-    return young
+def monitor_of(plan: MonitorPlan, young: LearningMonitor, times: np.ndarray, residuals: np.ndarray,
+               values: np.ndarray | None, levels: np.ndarray | None, *, pits: np.ndarray | None,
+               contexts: Contexts | None) -> Monitor | LearningMonitor:
+    """The monitor that a reference calibrates, see ``Monitor.fit``; ``young`` with what there is, where that is too
+    little. ``contexts``: those of windows that reached as far back as any will."""
+    young.observe(times, residuals)
+    if not young.is_ready:
+        return young
+    if contexts is not None and _count(contexts.times, young.block) < FEWEST_BLOCKS:
+        contexts = None
+    return plan.fit(times, residuals, values, levels, pits=pits, contexts=contexts)
 
 
 def steps_of_block(monitor: Monitor | LearningMonitor) -> int:
@@ -179,3 +157,9 @@ def natural_block(step: np.timedelta64) -> np.timedelta64:
         return step
     parts = (np.timedelta64(hours, "h").astype("timedelta64[ns]") for hours in PARTS_OF_A_DAY)
     return next((part for part in parts if part // step <= MOST_STEPS), 60 * step)
+
+
+def _count(times: np.ndarray, block: np.timedelta64) -> int:
+    """How many blocks they lie in."""
+    return len(np.unique(times.astype("datetime64[ns]").astype(np.int64) // block.astype("timedelta64[ns]").astype(
+        np.int64)))

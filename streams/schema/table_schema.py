@@ -10,11 +10,11 @@ import numpy as np
 
 from terracast.streams.clock import span
 from terracast.streams.readers import JSON, TEXT, wanted_of
+from terracast.streams.readers.numbers import suffix_pattern
 from terracast.streams.readers.parquet import read_parquet
 from terracast.streams.readers.records import read_records
 from terracast.streams.readers.spreadsheet import cells_of, read_spreadsheet, sheets_of
 from terracast.streams.readers.stamp_format import ZONES
-from terracast.streams.readers.numbers import suffix_pattern
 from terracast.streams.readers.table import Table, bare
 from terracast.streams.readers.text import read_text
 from terracast.streams.readers.wanted import Wanted

@@ -30,6 +30,11 @@ class Contexts:
     features: np.ndarray
     variables: tuple[str, ...]
 
+    def since(self, first: np.datetime64) -> Contexts:
+        """Those from an instant on."""
+        late = self.times >= first
+        return Contexts(self.times[late], self.features[late], self.variables)
+
 
 def features(panel: xr.Dataset, variables: tuple[str, ...]) -> np.ndarray:
     """Features (feature, node) of the window ``panel`` (time, node): of the target, the first of the ``variables``,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from terracast.adapt.monitoring.channels.covariate_shift import mean_seen
 from terracast.stats.calendar import DAY, WEEK
 from terracast.streams.stateful import Stateful
 
@@ -49,8 +50,7 @@ class ObservedLevel(Stateful):
         """From blocks (block, 2, node) of a reference."""
         seen, before = means[:, 0], means[:, 1]
         relative = not bool((means < 0).any())
-        with np.errstate(all="ignore"):
-            unit = FLOOR * np.nanmean(before, axis=0) if relative else np.nanstd(seen - before, axis=0)
+        unit = FLOOR * mean_seen(before) if relative else mean_seen((seen - before - mean_seen(seen - before))**2)**0.5
         return cls(relative, np.where(np.isfinite(unit) & (unit > 0), unit, 1.0))
 
     @staticmethod

@@ -105,7 +105,8 @@ def finding(evidence: Evidence, subject: Subject) -> str:
                        name=subject.name, who=_names(evidence), **_words(evidence))
     up = evidence.direction in ("up", "wider")
     amount = _amount(evidence.amount, subject.units)
-    told = [_filled(FINDINGS[str(evidence.details.get("form", evidence.change_type))], name=subject.name, where=where(evidence, subject),
+    form = str(evidence.details.get("form", evidence.change_type))
+    told = [_filled(FINDINGS[form], name=subject.name, where=where(evidence, subject),
                     side="above" if up else "below", way="up" if up else "down", more="more" if up else "less",
                     amount=amount, reached="" if evidence.amount is None else f", by now {amount}", **_words(evidence))]
     if evidence.change_type in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
