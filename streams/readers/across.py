@@ -34,7 +34,7 @@ def pattern_of(text: str, wanted: Wanted) -> re.Pattern[str]:
     pieces = re.split(r"\{(\w*)\}", text)
     names = pieces[1::2]
     if not names or len(set(names)) < len(names) or set(names) - set(PARTS):
-        raise wanted.refusal(f"across is {text!r}", expected="one or more of " + ", ".join(f"{{{one}}}" for one in PARTS),
+        raise wanted.refusal(f"across is {text!r}", expected="some of " + ", ".join(f"{{{one}}}" for one in PARTS),
                              remedy="mend it, e.g. --across 'H{hour}'")
     return re.compile("".join(re.escape(piece) if at % 2 == 0 else f"(?P<{piece}>{PARTS[piece]})"
                               for at, piece in enumerate(pieces)), re.IGNORECASE)

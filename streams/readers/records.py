@@ -41,7 +41,7 @@ def read_records(path: Path, wanted: Wanted) -> Table:
 def _is_above(held: Row, name: str) -> bool:
     """Whether the outermost object says a name itself."""
     first = name.removeprefix("outer.").partition(".")[0]
-    return (name in held and not isinstance(held[name], list | dict)) or first in held and not isinstance(held[first], list | dict)
+    return any(one in held and not isinstance(held[one], list | dict) for one in (name, first))
 
 
 def _held(text: str) -> Any:
@@ -112,8 +112,9 @@ def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
         rest = _flat({name: one for name, one in held.items() if name not in lists})
         return list(lists), list(zip(*lists.values(), strict=True)), rest
     dicts = [one for one in held.values() if isinstance(one, dict)]
-    if len(dicts) == len(held) > 1 and (len(dicts[0]) > 2 or len(dicts) > 9) and all(one.keys() == dicts[0].keys() for one in dicts) \
-            and not any(isinstance(item, dict | list) for one in dicts for item in one.values()):
+    same = all(one.keys() == dicts[0].keys() for one in dicts)
+    if len(dicts) == len(held) > 1 and (len(dicts[0]) > 2 or len(dicts) > 9) and same and not any(
+            isinstance(item, dict | list) for one in dicts for item in one.values()):
         across = all(str(key).isdigit() for key in dicts[0])  # a column each, by the number of the row
         return (list(held), list(zip(*(one.values() for one in dicts), strict=True)), {}) if across else (
             ["key", *dicts[0]], [(name, *one.values()) for name, one in held.items()], {})
@@ -129,7 +130,7 @@ def _with_units(rows: list[Row], units: dict[str, str]) -> list[Row]:
 
 def _says_number(row: Row) -> bool:
     """Whether a row holds a number (perhaps as text)."""
-    return any(isinstance(value, int | float) and not isinstance(value, bool) or (
+    return any((isinstance(value, int | float) and not isinstance(value, bool)) or (
         isinstance(value, str) and value.lstrip("-").replace(".", "", 1).isdigit()) for value in row.values())
 
 

@@ -190,8 +190,9 @@ def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) 
     above = tuple(" ".join(row).strip() for line, row in full if line < at)
     if header is None:
         options: dict[str, Any] = {"header": 0} | ({"first_row": first + 1} if first > 0 else {})
-        return TextLayout(options, {"header": "the first line holds values", "first_row": "the first line that is a row"},
-                          (), tuple(" ".join(row).strip() for line, row in full if line < first))
+        told = {"header": "the first line holds values", "first_row": "the first line that is a row"}
+        return TextLayout(options, told, (), tuple(
+            " ".join(row).strip() for line, row in full if line < first))
     return _with_header(at, header, width, extra, first, above, "header" in given)
 
 

@@ -91,7 +91,8 @@ def _may_be_digits(column: ColumnProfile, texts: np.ndarray, hinted: bool) -> bo
     """Whether numbers may be stamps: whole, of one length, and either long or under a name of time."""
     if not column.whole:
         known = column.numbers[~np.isnan(column.numbers)]
-        return hinted and known.size > 0 and (1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
+        return hinted and known.size > 0 and bool(
+            1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
     lengths = {len(text) for text in texts[:1000]}
     if len(lengths) > 1 or min(lengths) < 4:
         return False

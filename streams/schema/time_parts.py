@@ -98,8 +98,8 @@ def _clock(columns: Mapping[str, ColumnProfile], names: tuple[str, ...]) -> tupl
 
 
 def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, about: set[str], found: Findings) -> str:
-    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the words
-    of the table (``about``) whose it is."""
+    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the
+    words of the table (``about``) whose it is."""
     pairs = [tuple(map(int, map(float, text.split()))) for text in map(str, joined.words)]
     long_years = {one for one, number in pairs if number == 53}
     short_years = {one for one, number in pairs if number == 52} - long_years
