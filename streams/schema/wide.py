@@ -15,8 +15,8 @@ from terracast.streams.schema.vocabulary import named
 
 STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._ ]?5|pm ?10|"
-                      r"pm ?1|so2|co2|co|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|"
+QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no(?!\d)|o3|ozone|pm ?2[._ ]?5|pm ?10|"
+                      r"pm ?1|so2|co2|co(?!\d)|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|"
                       r"cases|deaths|price|power|humidity|hum|pressure|bike|voltage|current|energy|consumption|"
                       r"generation|nitrogen dioxide|nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)"
                       r"s?(?![a-z])", re.IGNORECASE)
