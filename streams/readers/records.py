@@ -15,6 +15,7 @@ from terracast.streams.readers.table import Column, Table, Texts
 from terracast.streams.readers.wanted import Wanted
 
 Row = dict[str, Any]
+NAMES = ("columns", "header", "headers", "fields")
 ROWS = ("data", "values", "rows", "datapoints")  # beside "columns": a list per row
 
 
@@ -101,7 +102,9 @@ def _rows_of_object(held: Row) -> list[Row]:
 
 def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
     """The names, the rows and the rest of an object that is a table itself: a list, or an object, per column."""
-    names, rows = held.get("columns"), next((held[key] for key in ROWS if isinstance(held.get(key), list)), None)
+    names = next((held[key] for key in NAMES if isinstance(held.get(key), list | str)), None)
+    names = names.split(",") if isinstance(names, str) and "," in names else names
+    rows = next((held[key] for key in ROWS if isinstance(held.get(key), list)), None)
     if isinstance(names, list) and rows and isinstance(rows[0], list):
         told = [str(one.get("text") or one.get("name")) if isinstance(one, dict) else str(one) for one in names]
         return told, rows, _flat({name: one for name, one in held.items() if not isinstance(one, list)})

@@ -167,9 +167,10 @@ def _numbered(columns: Mapping[str, ColumnProfile], stem: str, part: str, runs: 
     """Columns of one text with running numbers in it."""
     held: dict[tuple[str, str], dict[int, str]] = {}
     for name in columns:
-        said = re.fullmatch(r"(.*?)(\d{1,2})(\D*)", name.strip())
+        said = re.fullmatch(r"(.*?)(\d{1,2})(\D*?)(?:\2(\D*))?", name.strip())
         if said:
-            held.setdefault((said[1], said[3]), {})[int(said[2])] = name
+            behind = said[3] if said[4] is None else f"{said[3]}{{{part}}}{said[4]}"  # both languages: H01//H01
+            held.setdefault((said[1], behind), {})[int(said[2])] = name
     full = [key for key, numbers in held.items() if any(sorted(numbers) == list(run) for run in runs)]
     numeric = [key for key in full if sum(columns[name].numeric for name in held[key].values()) > 0.5 * len(held[key])]
     if not numeric:

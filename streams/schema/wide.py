@@ -15,11 +15,11 @@ from terracast.streams.schema.vocabulary import named
 
 STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no(?!\d)|o3|ozone|pm ?2[._ ]?5|pm ?10|"
-                      r"pm ?1|so2|co2|co(?!\d)|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|"
-                      r"cases|deaths|price|power|humidity|hum|pressure|bike|voltage|current|energy|consumption|"
-                      r"generation|nitrogen dioxide|nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)"
-                      r"s?(?![a-z])", re.IGNORECASE)
+QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no(?!\d)|o3|ozone|"
+                      r"pm ?2[._ ]?5|pm ?10|pm ?1|so2|co2|co(?!\d)|nh3|h2s|bc|aqi|level|stage|discharge|temperature|"
+                      r"temp|rain|wind|load|demand|cases|deaths|price|power|humidity|hum|pressure|bike|voltage|current|"
+                      r"energy|consumption|generation|nitrogen dioxide|nitric oxide|benzene|abfluss|wasserstand|pegel|"
+                      r"débit|caudal)s?(?![a-z])", re.IGNORECASE)
 
 GENERIC = frozenset({"field", "value", "val", "var", "variable", "column", "col", "channel", "ch", "x", "feature", "v"})
 

@@ -43,6 +43,17 @@ def hours_ending_across() -> Made:
 
 
 @table
+def hours_across_in_two_languages() -> Made:
+    rows = ["NAPS Data", "", "Pollutant//Polluant,NAPS ID//Identifiant,Date//Date," + ",".join(
+        f"H{hour:02d}//H{hour:02d}" for hour in range(1, 25))]
+    rows += [f"O3,{place},{day:%Y-%m-%d}," + ",".join(str(-999 if (at * 24 + hour) % 97 == 5 else 20 + (at + hour) % 31)
+                                                      for hour in range(1, 25))
+             for place in (10102, 30113) for at, day in enumerate(DAYS)]
+    return "O3_2022.csv", lines(rows), Right(2, "1h", "2023-03-01T01:00", "2023-04-30T00:00", ("o3",),
+                                             options={"across": ["H{hour}//H{hour}"]}, missing={"o3": 30})
+
+
+@table
 def times_of_day_across() -> Made:
     times = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(0, 1440, 30)]
     rows = ["Meter;Datum;" + ";".join(times)]

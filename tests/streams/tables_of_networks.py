@@ -233,3 +233,23 @@ def facts_of_places() -> Made:
         ("A", "motorway", 12), ("B", "street", 40)) for t, x in zip(HOURS, values, strict=True)]
     return "roads.csv", lines(rows), Right(2, "1h", "2024-01-10T00:00", LAST, ("no2",),
                                            options={"facts": ["road", "height"]})
+
+
+@table
+def local_and_gmt_in_two_columns_each() -> Made:
+    """The date in GMT belongs to the time in GMT."""
+    local = HOURS - pd.Timedelta("6h")
+    rows = ['"Site Num","Parameter Name","Date Local","Time Local","Date GMT","Time GMT","Sample Measurement"']
+    rows += [f'"{place}","Ozone","{here:%Y-%m-%d}","{here:%H:%M}","{t:%Y-%m-%d}","{t:%H:%M}",{x}'
+             for place in ("0010", "0023") for t, here, x in zip(HOURS, local, wave(300), strict=True)]
+    return "hourly_44201.csv", lines(rows), Right(2, "1h", "2024-01-10T00:00", LAST, ("Ozone",),
+                                                  options={"time": ["Date GMT", "Time GMT"]})
+
+
+@table
+def json_header_in_one_text() -> Made:
+    values = [["0-203-0-11406", name, f"{t:%Y-%m-%dT%H:%M:%S}Z", float(x), ""] for name in ("T", "H")
+              for t, x in zip(HOURS, wave(300), strict=True)]
+    held = {"id": "x", "data": {"type": "table", "data": {"header": "STATION,ELEMENT,DT,VAL,FLAG", "values": values}}}
+    return "1h-11406.json", json.dumps(held).encode(), Right(1, "1h", "2024-01-10T00:00", LAST, ("T", "H"),
+                                                             options={"variable": "ELEMENT"})
