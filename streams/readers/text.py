@@ -51,7 +51,7 @@ def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
     below = _remarks_below(path, wanted, bad, len(names))
     if len(bad) - below > CONTRADICTORY * (rows.num_rows + len(bad)) or (
             not below and _is_cut(path, wanted, bad, len(names))):
-        line = next(line for line, count in _lines(path, wanted, first) if count != len(names))
+        line = next((line for line, count in _lines(path, wanted, first) if count != len(names)), None)  # it may grow
         raise wanted.refusal(f"{bad[0][1]} fields", row=line, expected=f"{len(names)} fields",
                              remedy="fetch the file again if it was cut, correct the line, or name the line of the "
                                     "header (--header)")
