@@ -13,6 +13,7 @@ from terracast.flows.settings import Settings, SourceContext
 from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock as StoredClock
+from terracast.streams.readers.rows_that_are_none import NO_OBSERVATIONS
 from terracast.streams.sources import IngestAnswer, Source, drain
 
 REJECTED = 0.01  # share of the rows of a piece of which nothing need be said
@@ -41,7 +42,7 @@ def refusal(answers: Iterable[IngestAnswer]) -> str | None:
     """
     told = []
     for one in answers:
-        lost = sum(one.rejected.values())
+        lost = sum(count for why, count in one.rejected.items() if why not in NO_OBSERVATIONS)
         rows = one.new + one.late + one.duplicate + one.revised + lost
         if one.refused:
             told.append(f"refused: {one.refused}")

@@ -93,7 +93,8 @@ def places_map(source: SourceSchema) -> list[str]:
     counts = np.zeros((rows, columns), int)
     np.add.at(counts, (((y.max() - y) / along * (rows - 1)).round().astype(int),
                        ((x - x.min()) * middle / across * (columns - 1)).round().astype(int)), 1)
-    return ["".join("." if not one else "o" if one == 1 else str(min(one, 9)) for one in row) for row in counts.tolist()]
+    signs = np.array([*".o", *map(str, range(2, 10))])[np.minimum(counts, 9)]
+    return ["".join(row) for row in signs]
 
 
 def _stamp(stamp: np.datetime64) -> str:

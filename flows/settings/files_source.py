@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # readers are imported by the verbs that read files
 
 READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
            "lon", "start", "time_format", "decimal", "thousands", "separator", "encoding", "header", "first_row",
-           "header_rows", "comment", "sheet", "variable", "value", "across", "missing", "suffix", "valid", "leave_out", "facts",
-           "names", "convert", "below_limit")
+           "header_rows", "comment", "sheet", "variable", "value", "across", "missing", "suffix", "valid", "leave_out",
+           "facts", "names", "convert", "below_limit")
 Columns = str | tuple[str, ...]
 
 

@@ -33,11 +33,12 @@ def pattern_of(text: str, wanted: Wanted) -> re.Pattern[str]:
     """
     pieces = re.split(r"\{(\w*)\}", text)
     names = pieces[1::2]
-    if not names or len(set(names)) < len(names) or set(names) - set(PARTS):
-        raise wanted.refusal(f"across is {text!r}", expected="one or more of " + ", ".join(f"{{{one}}}" for one in PARTS),
+    if not names or set(names) - set(PARTS):
+        raise wanted.refusal(f"across is {text!r}", expected="some of " + ", ".join(f"{{{one}}}" for one in PARTS),
                              remedy="mend it, e.g. --across 'H{hour}'")
-    return re.compile("".join(re.escape(piece) if at % 2 == 0 else f"(?P<{piece}>{PARTS[piece]})"
-                              for at, piece in enumerate(pieces)), re.IGNORECASE)
+    written = [re.escape(piece) if at % 2 == 0 else f"(?P={piece})" if piece in pieces[1:at:2] else
+               f"(?P<{piece}>{PARTS[piece]})" for at, piece in enumerate(pieces)]
+    return re.compile("".join(written), re.IGNORECASE)
 
 
 def beside_name(text: str) -> str:
@@ -79,7 +80,7 @@ def in_rows(table: Table) -> Table:
 
 
 def _parts(text: str) -> list[str]:
-    return re.findall(r"\{(\w+)\}", text)
+    return list(dict.fromkeys(re.findall(r"\{(\w+)\}", text)))
 
 
 def _matching(table: Table, text: str) -> dict[tuple[str, ...], str]:

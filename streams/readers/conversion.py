@@ -20,13 +20,15 @@ BASES: dict[str, tuple[float, dict[str, int]]] = {
     "L": (constants.liter, {_METRE: 3}), "l": (constants.liter, {_METRE: 3}), "t": (constants.metric_ton, {_GRAM: 1}),
     "gal": (constants.gallon, {_METRE: 3}), "lb": (constants.pound, {_GRAM: 1}),
     "Pa": (1.0, {_GRAM: 1, _METRE: -1, _SECOND: -2}), "bar": (constants.bar, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
-    "atm": (constants.atm, {_GRAM: 1, _METRE: -1, _SECOND: -2}), "mmHg": (constants.mmHg, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
+    "atm": (constants.atm, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
+    "mmHg": (constants.mmHg, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
     "inHg": (25.4 * constants.mmHg, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
     "psi": (constants.psi, {_GRAM: 1, _METRE: -1, _SECOND: -2}),
     "J": (1.0, {_GRAM: 1, _METRE: 2, _SECOND: -2}), "W": (1.0, {_GRAM: 1, _METRE: 2, _SECOND: -3}),
     "Wh": (constants.hour, {_GRAM: 1, _METRE: 2, _SECOND: -2}),
 }
-PREFIXES = {"n": 1e-9, "µ": 1e-6, "u": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+PREFIXES = {"n": 1e-9, "µ": 1e-6, "u": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9,
+            "T": 1e12}
 DEGREES = {"degC": (1.0, constants.zero_Celsius), "degF": (5 / 9, constants.zero_Celsius - 32 * 5 / 9), "K": (1.0, 0.0)}
 PART = re.compile(r"([^\d\s.-]+|1|%)(-?\d+)?")
 
@@ -34,8 +36,10 @@ PART = re.compile(r"([^\d\s.-]+|1|%)(-?\d+)?")
 def conversion(unit: str, wanted: str) -> tuple[float, float] | None:
     """The factor and the summand from one unit to another, None where they do not measure the same.
 
-    >>> conversion("degF", "degC"), conversion("kt", "m") is None, round(conversion("mi h-1", "km h-1")[0], 4)
-    ((0.5555555555555556, -17.777777777777743), True, 1.6093)
+    >>> [round(one, 4) for one in conversion("degF", "degC")], conversion("kt", "m")
+    ([0.5556, -17.7778], None)
+    >>> round(conversion("mi h-1", "km h-1")[0], 4)
+    1.6093
     """
     if unit in DEGREES and wanted in DEGREES:
         (one, zero), (other, begin) = DEGREES[unit], DEGREES[wanted]

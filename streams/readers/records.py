@@ -15,6 +15,7 @@ from terracast.streams.readers.table import Column, Table, Texts
 from terracast.streams.readers.wanted import Wanted
 
 Row = dict[str, Any]
+NAMES = ("columns", "header", "headers", "fields")
 ROWS = ("data", "values", "rows", "datapoints")  # beside "columns": a list per row
 
 
@@ -41,7 +42,7 @@ def read_records(path: Path, wanted: Wanted) -> Table:
 def _is_above(held: Row, name: str) -> bool:
     """Whether the outermost object says a name itself."""
     first = name.removeprefix("outer.").partition(".")[0]
-    return (name in held and not isinstance(held[name], list | dict)) or first in held and not isinstance(held[first], list | dict)
+    return any(one in held and not isinstance(held[one], list | dict) for one in (name, first))
 
 
 def _held(text: str) -> Any:
@@ -101,7 +102,9 @@ def _rows_of_object(held: Row) -> list[Row]:
 
 def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
     """The names, the rows and the rest of an object that is a table itself: a list, or an object, per column."""
-    names, rows = held.get("columns"), next((held[key] for key in ROWS if isinstance(held.get(key), list)), None)
+    names = next((held[key] for key in NAMES if isinstance(held.get(key), list | str)), None)
+    names = names.split(",") if isinstance(names, str) and "," in names else names
+    rows = next((held[key] for key in ROWS if isinstance(held.get(key), list)), None)
     if isinstance(names, list) and rows and isinstance(rows[0], list):
         told = [str(one.get("text") or one.get("name")) if isinstance(one, dict) else str(one) for one in names]
         return told, rows, _flat({name: one for name, one in held.items() if not isinstance(one, list)})
@@ -112,8 +115,9 @@ def _columns(held: Row) -> tuple[list[str], list[Any], Row] | None:
         rest = _flat({name: one for name, one in held.items() if name not in lists})
         return list(lists), list(zip(*lists.values(), strict=True)), rest
     dicts = [one for one in held.values() if isinstance(one, dict)]
-    if len(dicts) == len(held) > 1 and (len(dicts[0]) > 2 or len(dicts) > 9) and all(one.keys() == dicts[0].keys() for one in dicts) \
-            and not any(isinstance(item, dict | list) for one in dicts for item in one.values()):
+    same = all(one.keys() == dicts[0].keys() for one in dicts)
+    if len(dicts) == len(held) > 1 and (len(dicts[0]) > 2 or len(dicts) > 9) and same and not any(
+            isinstance(item, dict | list) for one in dicts for item in one.values()):
         across = all(str(key).isdigit() for key in dicts[0])  # a column each, by the number of the row
         return (list(held), list(zip(*(one.values() for one in dicts), strict=True)), {}) if across else (
             ["key", *dicts[0]], [(name, *one.values()) for name, one in held.items()], {})
@@ -129,7 +133,7 @@ def _with_units(rows: list[Row], units: dict[str, str]) -> list[Row]:
 
 def _says_number(row: Row) -> bool:
     """Whether a row holds a number (perhaps as text)."""
-    return any(isinstance(value, int | float) and not isinstance(value, bool) or (
+    return any((isinstance(value, int | float) and not isinstance(value, bool)) or (
         isinstance(value, str) and value.lstrip("-").replace(".", "", 1).isdigit()) for value in row.values())
 
 

@@ -15,9 +15,10 @@ from terracast.streams.readers.table import Column, Table, Texts
 HEADER_AGAIN = "the header once more"
 TOTALS = "totals, not one observation"
 REMARK = "a remark, not a row"
+NO_OBSERVATIONS = frozenset((HEADER_AGAIN, TOTALS, REMARK))  # nothing is lost with them
 MOST = 40  # such rows
-_TOTALS = re.compile(r"(?:grand )?(?:total|sum|summe|gesamt|somme|totale|suma|mittel|mittelwert|mean|average|avg|moyenne"
-                     r"|media|promedio|minimum|maximum|min|max|count|std|stddev|stdev|median)\b[.: ]*(?:\w+)?",
+_TOTALS = re.compile(r"(?:grand )?(?:total|sum|summe|gesamt|somme|totale|suma|mittel|mittelwert|mean|average|avg"
+                     r"|moyenne|media|promedio|minimum|maximum|min|max|count|std|stddev|stdev|median)\b[.: ]*(?:\w+)?",
                      re.IGNORECASE)
 
 

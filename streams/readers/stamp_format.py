@@ -1,7 +1,8 @@
 """Stamps as people write them, by a format: strptime's directives, and what real files need beside them.
 
 ``%Y %V`` is a year and an epidemiological week (it begins on a Sunday), ``%G %V`` an ISO week (a Monday), ``%q`` a
-quarter, ``%k/48`` the number of a part of the day of which there are 48, ``%Z`` the usual abbreviation of a time zone; ``[ %H:%M]`` may be absent, ``*`` stands for any text. The hour
+quarter, ``%k/48`` the number of a part of the day of which there are 48,
+``%Z`` the usual abbreviation of a time zone; ``[ %H:%M]`` may be absent, ``*`` stands for any text. The hour
 24 is the midnight that follows, and months may be named in many languages. Beside formats: ``epoch-s``, ``epoch-ms``,
 ``epoch-us``, ``epoch-ns`` since 1970, and ``excel``, days since 1899-12-30.
 """

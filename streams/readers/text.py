@@ -51,7 +51,7 @@ def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
     below = _remarks_below(path, wanted, bad, len(names))
     if len(bad) - below > CONTRADICTORY * (rows.num_rows + len(bad)) or (
             not below and _is_cut(path, wanted, bad, len(names))):
-        line = next(line for line, count in _lines(path, wanted, first) if count != len(names))
+        line = next((line for line, count in _lines(path, wanted, first) if count != len(names)), None)  # it may grow
         raise wanted.refusal(f"{bad[0][1]} fields", row=line, expected=f"{len(names)} fields",
                              remedy="fetch the file again if it was cut, correct the line, or name the line of the "
                                     "header (--header)")
@@ -62,7 +62,7 @@ def read_text(path: Path, wanted: Wanted, *, texts: bool = False) -> Table:
 
 
 def _remarks_below(path: Path, wanted: Wanted, bad: list[tuple[str, int]], fields: int) -> int:
-    """How many lines at the end of a file are remarks: few, of fewer fields than a row, and not one row that was cut."""
+    """How many lines at the end of a file are remarks: few, shorter than a row, and not one row that was cut."""
     if not bad or bad[-1][1] >= fields or (len(bad) == 1 and bad[-1][1] > max(1, fields // 2)):
         return 0
     with path.open("rb") as file:
@@ -78,7 +78,7 @@ def _remarks_below(path: Path, wanted: Wanted, bad: list[tuple[str, int]], field
 
 
 def with_parted_columns(table: Table) -> Table:
-    """A column such as ``freq,unit,geo\\time`` (Eurostat) as one per name: what follows the backslash is said across."""
+    """A column such as ``freq,unit,geo\\time`` (Eurostat) as one per name; the last one is said across."""
     parted = next((name for name in table.columns if "\\" in name and "," in name), None)
     if parted is None or not isinstance(table.columns[parted], Texts):
         return table
@@ -165,8 +165,8 @@ def _numeric(names: list[str], wanted: Wanted) -> tuple[str, ...]:
     given = [one for axis in (wanted.time, wanted.node) for one in (axis if isinstance(axis, tuple) else (axis,))]
     plain = {name for axis, held in PLAIN_NAMES.items() for name in held
              if getattr(wanted, axis) is None and axis in ("time", "node")}
-    aside = {*given, *wanted.facts, wanted.known_time, wanted.variable, *(rule.partition("=")[0].rpartition(":")[2].strip()
-                                                           for rule in wanted.valid)}
+    flags = (rule.partition("=")[0].rpartition(":")[2].strip() for rule in wanted.valid)
+    aside = {*given, *wanted.facts, wanted.known_time, wanted.variable, *flags}
     if wanted.variable is not None:
         return tuple(name for name in names if name in (wanted.value, wanted.lat, wanted.lon))
     chosen = None if wanted.variables is None else {*wanted.variables, *PLAIN_NAMES["lat"], *PLAIN_NAMES["lon"],

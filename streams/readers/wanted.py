@@ -181,7 +181,8 @@ def _converted(panel: xr.Dataset, wanted: Wanted) -> xr.Dataset:
             raise wanted.refusal(f"{name} in {have!r} is no {unit!r}", expected="two units of one quantity",
                                  remedy=f"name its unit (--unit {name}=UNIT), or leave --convert out")
         changed = panel[name] * terms[0] + terms[1]
-        panel = panel.assign({name: changed.astype(panel[name].dtype).assign_attrs({**panel[name].attrs, "units": unit})})
+        attrs = {**panel[name].attrs, "units": unit}
+        panel = panel.assign({name: changed.astype(panel[name].dtype).assign_attrs(attrs)})
     return panel
 
 

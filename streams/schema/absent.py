@@ -19,8 +19,8 @@ NEGATIVE = re.compile(r"-9{3,}(?:\.[09]+)?")
 MOST_WORDS = 40  # different texts among numbers that may be words for no value
 FLAGS = named("flag")
 VALID = frozenset(("v", "valid", "va", "ok", "good", "gültig", "gueltig", "valido", "válido", "valide"))
-INVALID = frozenset(("n", "i", "invalid", "nv", "bad", "ungültig", "ungueltig", "missing", "error", "fail", "failed", "fehler",
-                     "no valido", "invalido", "suspect", "reject", "rejected"))
+INVALID = frozenset(("n", "i", "invalid", "nv", "bad", "ungültig", "ungueltig", "missing", "error", "fail", "failed",
+                     "fehler", "no valido", "invalido", "suspect", "reject", "rejected"))
 
 
 def find_absent(columns: Mapping[str, ColumnProfile], names: Mapping[str, str],

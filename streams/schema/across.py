@@ -1,9 +1,8 @@
-"""Tables whose columns are hours, days, months or dates, or places of several quantities: the pattern of their names."""
+"""Tables whose columns are hours, days, months, dates, or places of several quantities: the pattern of their names."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -168,9 +167,10 @@ def _numbered(columns: Mapping[str, ColumnProfile], stem: str, part: str, runs: 
     """Columns of one text with running numbers in it."""
     held: dict[tuple[str, str], dict[int, str]] = {}
     for name in columns:
-        said = re.fullmatch(r"(.*?)(\d{1,2})(\D*)", name.strip())
+        said = re.fullmatch(r"(.*?)(\d{1,2})(\D*?)(?:\2(\D*))?", name.strip())
         if said:
-            held.setdefault((said[1], said[3]), {})[int(said[2])] = name
+            behind = said[3] if said[4] is None else f"{said[3]}{{{part}}}{said[4]}"  # both languages: H01//H01
+            held.setdefault((said[1], behind), {})[int(said[2])] = name
     full = [key for key, numbers in held.items() if any(sorted(numbers) == list(run) for run in runs)]
     numeric = [key for key in full if sum(columns[name].numeric for name in held[key].values()) > 0.5 * len(held[key])]
     if not numeric:
@@ -189,12 +189,12 @@ def _numbered(columns: Mapping[str, ColumnProfile], stem: str, part: str, runs: 
 
 def _has_days(rest: Mapping[str, ColumnProfile]) -> bool:
     axis = time_axis(rest, Findings({}))
-    return axis is not None and not axis.says_hour and axis.gap >= DAY
+    return axis is not None and not axis.says_hour and bool(axis.gap >= DAY)
 
 
 def _has_months(rest: Mapping[str, ColumnProfile]) -> bool:
     axis = time_axis(rest, Findings({}))
-    if axis is not None and axis.gap >= 28 * DAY:
+    if axis is not None and bool(axis.gap >= 28 * DAY):
         return True
     forms = [(rest[name], format_of(rest[name].texts.words[rest[name].present], rest[name].counts[rest[name].present]))
              for name in (axis.names if axis is not None else ())]
@@ -248,8 +248,8 @@ def _of_pairs(pairs: Sequence[tuple[str, str]], joint: str, columns: Mapping[str
     out += [name for name in held if joint not in name]
     words = "the names of two lines" if double else "columns"
     return Across((pattern,), f"{words} say place and quantity", options={"leave_out": out} if out else {},
-                  doubt=f"{len(pairs)} columns are read as {len(other)} places of {len(pairs) // len(other)} quantities, "
-                        f"such as {', '.join(other[:3])}")
+                  doubt=f"{len(pairs)} columns are read as {len(other)} places of {len(pairs) // len(other)} "
+                        f"quantities, such as {', '.join(other[:3])}")
 
 
 def _stations(columns: Mapping[str, ColumnProfile]) -> Across | None:
@@ -265,8 +265,8 @@ def _stations(columns: Mapping[str, ColumnProfile]) -> Across | None:
     keys = axis.stamps.astype(np.int64) * len(kind.texts.words) + kind.texts.codes
     places = [name for name in _number_columns(columns) if name not in axis.names and name not in axis.also]
     alone = len(np.unique(keys)) > 0.97 * len(keys) and len(np.unique(axis.stamps)) < 0.6 * len(keys)
-    known = Counter(is_quantity(name) or bool(set(words_of(name)) & (named("value") | named("flag"))) for name in places)
-    if not alone or len(places) < 3 or known[True]:
+    no_places = named("value") | named("flag")
+    if not alone or len(places) < 3 or any(is_quantity(name) or set(words_of(name)) & no_places for name in places):
         return None
     return Across(("{node}",), "each column of numbers is a place", options={
         "variable": texts[0], "time": list(axis.names) if len(axis.names) > 1 else axis.names[0]})

@@ -184,8 +184,8 @@ def _one_source(path: Path, domain: str, variables: list[str], step: str | None,
     if "convert" in options:
         options["convert"] = {name: unit for name, unit in options["convert"].items() if name in variables}
     if "names" in options:
-        options["names"] = {column: name for column, name in options["names"].items()
-                            if name in variables or name in (options.get("time"), options.get("node"))}
+        others = set(map(str, panel.data_vars)) - set(variables)
+        options["names"] = {column: name for column, name in options["names"].items() if name not in others}
     if step is not None:
         options["step"] = step
     everything = set(variables) == set(map(str, reading.panel.data_vars)) and step is None

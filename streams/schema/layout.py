@@ -18,6 +18,7 @@ from terracast.streams.schema.vocabulary import named
 
 HEAD = 1 << 20  # bytes from which the layout is found
 SAMPLE = 200  # lines that clevercsv sees
+MOST_REMARKS = 40  # lines above an empty one
 MOST_SKIPPED = 200  # lines above a header, at most
 MARKS = ("#", "%", "//", "!", "*", ";", '"#')
 SEPARATORS = (",", ";", "\t", "|", " ")
@@ -190,8 +191,9 @@ def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) 
     above = tuple(" ".join(row).strip() for line, row in full if line < at)
     if header is None:
         options: dict[str, Any] = {"header": 0} | ({"first_row": first + 1} if first > 0 else {})
-        return TextLayout(options, {"header": "the first line holds values", "first_row": "the first line that is a row"},
-                          (), tuple(" ".join(row).strip() for line, row in full if line < first))
+        told = {"header": "the first line holds values", "first_row": "the first line that is a row"}
+        return TextLayout(options, told, (), tuple(
+            " ".join(row).strip() for line, row in full if line < first))
     return _with_header(at, header, width, extra, first, above, "header" in given)
 
 
@@ -247,7 +249,10 @@ def _spans(upper: Sequence[str], lower: Sequence[str]) -> bool:
 def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequence[bool],
             data: Sequence[Sequence[str]]) -> tuple[int, list[str] | None]:
     """The line (from 0) of the header and its fields; the line before the first row and None where there is none."""
+    begin = _after_gap(full, width)
     for place, (at, row) in enumerate(full[:MOST_SKIPPED]):
+        if place < begin:
+            continue
         after = [len(other) for _, other in full[place + 1:place + 21]]
         same = sum(count == width for count in after)
         if len(row) != width or (after and same < 0.5 * len(after)):
@@ -258,15 +263,21 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
         if width > 2 and sum(map(bool, texts)) == 1 and place + 1 < len(full) and sum(
                 bool(field.strip()) for field in full[place + 1][1]) > 1 and not is_typed("".join(texts)):
             continue  # a title, with the separators that a spreadsheet leaves behind it
-        following = full[place + 1] if place + 1 < len(full) else (at, [])
-        if width < 4 and len(following[1]) == width and not any(map(is_typed, (*texts, *following[1]))) and (
-                texts[0].endswith(":") or following[0] > at + 1):
-            continue  # a remark of as many fields, such as "Station:;Hof"
         if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
-                and not _names(texts, typed, data):
+                and not _names(texts, typed, [other for other in data if other is not row] or data):
             return at - 1, None
         return at, texts
     return -1, None
+
+
+def _after_gap(full: Sequence[tuple[int, Sequence[str]]], width: int) -> int:
+    """The place of a line of names right below an empty line and above values; above it are remarks, perhaps of as many
+    fields, such as ``Station;Hof``. 0 where there is none."""
+    for place in range(1, min(MOST_REMARKS, len(full) - 1)):
+        (before, _), (at, row), (_, below) = full[place - 1:place + 2]
+        if at > before + 1 and len(row) == width and not any(map(is_typed, row)) and any(map(is_typed, below)):
+            return place
+    return 0
 
 
 def _kind_of(text: str) -> str:

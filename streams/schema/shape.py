@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,31 +13,21 @@ from terracast.streams.readers.across import VALUE
 from terracast.streams.schema.absent import FLAGS
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile, words_of
+from terracast.streams.schema.parameters import MOST_PARAMETERS, PARAMETERS, REPEATS, UNITS, parameter_columns
+from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.telling_apart import PLACES, UNIQUE, is_place, may_name, pairs_of_codes, distinct_share
 from terracast.streams.schema.time_parts import PARTS, TableTime
 from terracast.streams.schema.unit_names import is_unit, split_unit
 from terracast.streams.schema.vocabulary import named
-from terracast.streams.schema.wide import as_wide, is_quantity, wide_name
+from terracast.streams.schema.wide import as_wide, wide_name
 
-UNIQUE = 0.97  # share of rows that an axis must tell apart
-REPEATS = 0.98  # of the stamps are their own: one place
-ALIKE = 0.5  # share of the spread of values between places of one quantity, at most
 DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
 FACT = "a fact of the place: kept beside it, as it does not change"
-MOST_PARAMETERS = 60
-WEAK = frozenset({"type", "series", "item", "record", "label", "property", "measure", "indicator", "category"})
-RATES = frozenset({"hour", "day", "daily", "hourly", "month", "monthly", "week", "weekly", "year", "minute", "1h", "1d",
-                   "raw", "var", "matrix"})
 _LAT = named("lat")
 _LON = named("lon")
-PLACES = named("place")
-COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")
 FACTS = named("fact")
 METADATA = named("metadata")
-PARAMETERS = named("parameter")
 CALENDAR = named("calendar")
-VALUES = named("value")
-UNITS = named("units")
 
 
 @dataclass(frozen=True)
@@ -79,13 +68,15 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
     if found.given.get("wide"):
         name = str(found.given["wide"])
         return TableShape(wide=name, measured=as_wide(inner, name, found))
-    variable, value = _parameter(inner, units, time, own, found)
+    variable, value = parameter_columns(inner, units, time, own, found)
     if variable is not None:
         inner_node = {name: one for name, one in inner.items() if name not in (variable, value, units)}
-        node = _given_names(given_node) or _node(inner_node, _pairs(time, inner[variable]), (lat, lon), columns, found,
-                                                 coarse=True)
+        keys = pairs_of_codes(time, inner[variable])
+        node = _given_names(given_node) or _node(inner_node, keys, (lat, lon), columns, found, coarse=True)
         shape = TableShape(node, lat, lon, variable, value, units, None, (str(value),))
-        _tell_parameter(shape, columns, found)
+        some = ", ".join(str(word) for word in columns[variable].texts.words[columns[variable].present][:4])
+        found.find("variable", variable, f"it names what is measured: {some}")
+        found.find("value", value, "it holds the values")
     elif given_node or own < REPEATS:
         others = {name: one for name, one in inner.items() if name != units}
         node = _given_names(given_node) or _node(others, time, (lat, lon), columns, found)
@@ -115,6 +106,14 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
                       tuple(measured) if shape.variable is None else shape.measured)
 
 
+def _is_fact(column: ColumnProfile, node: np.ndarray | None) -> bool:
+    """Whether numbers differ from place to place only, or are one height (area …) throughout."""
+    if column.distinct == 1:
+        return bool(set(column.words) & FACTS)
+    places = 0 if node is None else len(np.unique(node))
+    return places > 1 and len(np.unique(pairs_of_codes(np.asarray(node), column))) <= places
+
+
 def _given_names(given: object) -> tuple[str, ...]:
     if not given:
         return ()
@@ -124,8 +123,9 @@ def _given_names(given: object) -> tuple[str, ...]:
 def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Findings) -> dict[str, ColumnProfile]:
     """Without columns that number the rows, or say a part of the stamp once more."""
     stamps = pd.DatetimeIndex(axis.stamps)
-    parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour, "minute": stamps.minute,
-             "week": np.asarray(stamps.isocalendar().week, float), "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
+    parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "hour": stamps.hour,
+             "minute": stamps.minute, "week": np.asarray(stamps.isocalendar().week, float),
+             "dayofweek": stamps.day_of_week, "dayofyear": stamps.day_of_year}
     kept = {}
     for name, column in rest.items():
         numbers = column.numbers[column.texts.codes] if column.whole else None
@@ -134,7 +134,7 @@ def _without_counters(rest: dict[str, ColumnProfile], axis: TableTime, found: Fi
             found.leave(name, "it numbers the rows")
             continue
         same = next((part for part, values in parts.items() if numbers is not None
-                     and (set(column.words) | {name.lower()}) & (PARTS[part] if part in PARTS else CALENDAR)
+                     and (set(column.words) | {name.lower()}) & PARTS.get(part, CALENDAR)
                      and _runs_with(numbers, np.asarray(values, float), part)), None)
         if same:
             found.leave(name, f"the {same} of the stamp")
@@ -176,47 +176,22 @@ def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
     for name, column in inner.items():
         texts = [str(word) for word in column.texts.words[column.present]]
         if not column.numeric and len(texts) <= MOST_PARAMETERS and (
-                 set(column.words) & UNITS or (
-                     name.startswith("column ") and all(map(is_unit, texts)) and any(
-                         text.isalpha() and len(text) > 1 for text in texts))) \
+                set(column.words) & UNITS or (
+                    name.startswith("column ") and all(map(is_unit, texts)) and any(
+                        text.isalpha() and len(text) > 1 for text in texts))) \
                 and sum(map(is_unit, texts)) >= 0.5 * len(texts):
             return name
     return None
-
-
-def _pairs(one: np.ndarray, column: ColumnProfile) -> np.ndarray:
-    return pd.factorize(one.astype(np.int64) * len(column.texts.words) + column.texts.codes)[0]
-
-
-def _distinct_share(key: np.ndarray, *columns: ColumnProfile) -> float:
-    """The share of rows that a key and columns tell apart."""
-    for column in columns:
-        key = _pairs(key, column)
-    return len(np.unique(key)) / max(len(key), 1)
-
-
-def _may_name(column: ColumnProfile, rows: int) -> bool:
-    """Whether a column may name places: it repeats, and is no measured number."""
-    if column.distinct < 2 or column.distinct * 2 > rows:
-        return False
-    if not column.numeric or column.coded:
-        return True
-    if not column.whole:
-        return False
-    if set(column.words) & (PLACES | {"nr", "no", "num", "number", "nummer"}):
-        return True
-    counts = column.counts[column.present]
-    return bool(counts.std() < 0.3 * counts.mean() and counts.min() > 2)
 
 
 def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str | None, str | None],
           columns: Mapping[str, ColumnProfile], found: Findings, coarse: bool = False) -> tuple[str, ...]:
     """The column (or two) that tells the rows of a stamp apart."""
     rows = len(key)
-    able = {name: column for name, column in inner.items() if _may_name(column, rows)}
+    able = {name: column for name, column in inner.items() if may_name(column, rows)}
     stamps = len(np.unique(key))
-    shares = {name: _distinct_share(key, column) for name, column in able.items()
-              if _is_place(column) or rows > DENSE * stamps * column.distinct}
+    shares = {name: distinct_share(key, column) for name, column in able.items()
+              if is_place(column) or rows > DENSE * stamps * column.distinct}
     best = max(shares.values(), default=0.0)
     if best >= UNIQUE - 0.02:
         equal = [name for name, share in shares.items() if share >= best - 0.005]
@@ -224,14 +199,14 @@ def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str
         equal = [name for name in equal if able[name].distinct <= fewest * (1 if coarse else 1.5)]
         return (max(equal, key=lambda name: _place_liking(able[name])),)
     single = _one_station(inner)
-    if _distinct_share(key) >= UNIQUE and single:
+    if distinct_share(key) >= UNIQUE and single:
         return single
-    if _distinct_share(key) >= UNIQUE:
+    if distinct_share(key) >= UNIQUE:
         return ()
     for one, other in itertools.combinations(sorted(shares, key=lambda name: -_place_liking(able[name]))[:10], 2):
-        if _distinct_share(key, able[one], able[other]) >= UNIQUE:
+        if distinct_share(key, able[one], able[other]) >= UNIQUE:
             return (one, other)
-    if None not in places and _distinct_share(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
+    if None not in places and distinct_share(key, columns[str(places[0])], columns[str(places[1])]) >= UNIQUE:
         return (str(places[0]), str(places[1]))
     return ()
 
@@ -241,7 +216,7 @@ def _jittered(inner: Mapping[str, ColumnProfile], stamps: np.ndarray) -> tuple[s
     stamps are more evenly apart than over all."""
     every = _evenness(stamps, np.zeros(len(stamps), int))
     even = {name: _evenness(stamps, column.texts.codes) for name, column in inner.items()
-            if _may_name(column, len(stamps)) and (not column.numeric or _is_place(column))}
+            if may_name(column, len(stamps)) and (not column.numeric or is_place(column))}
     best = {name: share for name, share in even.items() if share > max(0.75, every + 0.2)}
     return (max(best, key=lambda name: (_place_liking(inner[name]), best[name])),) if best else ()
 
@@ -253,112 +228,20 @@ def _evenness(stamps: np.ndarray, codes: np.ndarray) -> float:
     return float(np.mean(np.abs(gaps - np.median(gaps)) <= 0.25 * np.median(gaps))) if len(gaps) else 0.0
 
 
-def _is_place(column: ColumnProfile) -> bool:
-    """Whether a name says that a column names places; compounds as of German count by their end."""
-    return bool(set(column.words) & PLACES) or any(word.endswith(COMPOUNDS) for word in column.words)
-
-
 def _place_liking(column: ColumnProfile) -> float:
     words = set(column.words)
-    liking = 2.0 * _is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
-    liking += 0.5 * bool(words & {"name", "station", "location", "site"}) + 1.0 * bool(words & {"station", "site", "gauge"})
+    liking = 2.0 * is_place(column) + 1.0 * (not column.numeric) - 3.0 * bool(words & FLAGS - {"code"})
+    liking += 0.5 * bool(words & {"name", "station", "location", "site"})
+    liking += 1.0 * bool(words & {"station", "site", "gauge"})
     return liking - 2.0 * bool(words & PARAMETERS)
 
 
 def _one_station(inner: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
     """A column that names the one place of the table."""
-    held = [name for name, column in inner.items() if column.distinct == 1 and _is_place(column)
+    held = [name for name, column in inner.items() if column.distinct == 1 and is_place(column)
             and not set(column.words) & FLAGS - {"code"} and (not column.numeric or set(column.words) & {
                 "id", "station", "sensor", "site", "no", "nr", "code", "stn", "poste"})]
     return (max(held, key=lambda name: _place_liking(inner[name])),) if held else ()
-
-
-def _parameter(inner: Mapping[str, ColumnProfile], units: str | None, time: np.ndarray, own: float,
-               found: Findings) -> tuple[str | None, str | None]:
-    """The columns that name what is measured and hold its value, where a table has a row per quantity."""
-    value = found.given.get("value") or _value_column(inner)
-    if found.given.get("variable"):
-        return str(found.given["variable"]), value
-    if value is None:
-        return None, None
-    named = [name for name, column in inner.items() if (not column.numeric or (column.whole and column.distinct > 1))
-             and set(column.words) & PARAMETERS and not set(column.words) & UNITS
-             and 1 <= column.distinct <= MOST_PARAMETERS and name not in (value, units)]
-    several = [name for name in named if inner[name].distinct > 1]
-    strong = [name for name in several if set(inner[name].words) & PARAMETERS - WEAK]
-    if several:
-        best = max(strong or several, key=lambda name: (round(_scales(inner[name], inner[value]), 3),
-                                                        not inner[name].numeric))
-        if not _names_places(inner[best], inner, value, units, time):
-            return best, value
-    single = [name for name in named if inner[name].distinct == 1 and not inner[name].numeric
-              and not {str(word).lower() for word in inner[name].texts.words} & RATES]
-    if single and set(inner[value].words) & VALUES | set(re.findall("values", value)):
-        return max(single, key=lambda name: bool(set(inner[name].words) & PARAMETERS - WEAK)), value
-    if own >= REPEATS:
-        return None, None
-    able = [name for name, column in inner.items() if not column.numeric and _may_name(column, len(time))
-            and column.distinct <= MOST_PARAMETERS and name not in (value, units)]
-    if units is not None and inner[units].distinct > 1:
-        for name in able:
-            pairs = _pairs(inner[name].texts.codes, inner[units])
-            if len(np.unique(pairs)) == inner[name].distinct and _distinct_share(time, inner[name]) < UNIQUE:
-                return name, value
-    if not set(inner[value].words) & VALUES and not value.startswith("column "):
-        return None, None
-    singles = {name: _distinct_share(time, inner[name]) for name in able}
-    if max(singles.values(), default=0.0) >= UNIQUE:
-        return None, None
-    for one, other in itertools.combinations(able, 2):
-        if _distinct_share(time, inner[one], inner[other]) >= UNIQUE:
-            scales = {name: _scales(inner[name], inner[value]) for name in (one, other)}
-            best = max(scales, key=lambda name: scales[name])
-            if scales[best] > 0.3 and not set(inner[best].words) & PLACES:
-                return best, value
-    return None, None
-
-
-def _value_column(inner: Mapping[str, ColumnProfile]) -> str | None:
-    """The one column of values: the only one of numbers that are no names, or one that is called so."""
-    numbers = [name for name, column in inner.items() if column.numeric and not column.coded and not (
-        column.whole and (column.distinct == 1 or set(column.words) & {"id", "code", "no", "nr", "number"}))]
-    called = [name for name in numbers if set(inner[name].words) & VALUES]
-    if len(called) == 1 or (called and called[0].lower() in VALUES):
-        return called[0]
-    return numbers[0] if len(numbers) == 1 else None
-
-
-def _names_places(column: ColumnProfile, inner: Mapping[str, ColumnProfile], value: str, units: str | None,
-                  time: np.ndarray) -> bool:
-    """Whether what is called a series or a measure are places of one quantity: it alone tells the rows apart, their
-    values are alike, and none is the name of a quantity."""
-    if not set(column.words) & PARAMETERS <= WEAK or (units is not None and inner[units].distinct > 1):
-        return False
-    words = [str(word) for word in column.texts.words[column.present]]
-    if len({_quantities(word) for word in words}) > 1 or _distinct_share(time, column) < UNIQUE:
-        return False
-    return _scales(column, inner[value]) < ALIKE
-
-
-def _quantities(text: str) -> frozenset[str]:
-    """The words of a text that name something measured."""
-    return frozenset(word for word in words_of(text) if is_quantity(word) and not word.isdigit())
-
-
-def _scales(names: ColumnProfile, values: ColumnProfile) -> float:
-    """How much of the spread of (signed logarithms of) values lies between the groups of a column."""
-    numbers = values.numbers[values.texts.codes]
-    known = ~np.isnan(numbers)
-    logs = np.sign(numbers[known]) * np.log1p(np.abs(numbers[known]))
-    means = pd.Series(logs).groupby(names.texts.codes[known]).transform("mean").to_numpy()
-    return float(np.var(means) / max(np.var(logs), 1e-12))
-
-
-def _tell_parameter(shape: TableShape, columns: Mapping[str, ColumnProfile], found: Findings) -> None:
-    column = columns[str(shape.variable)]
-    some = ", ".join(str(word) for word in column.texts.words[column.present][:4])
-    found.find("variable", shape.variable, f"it names what is measured: {some}")
-    found.find("value", shape.value, "it holds the values")
 
 
 def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Mapping[str, ColumnProfile],
@@ -371,7 +254,7 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
     if shape.node:
         node = columns[shape.node[0]].texts.codes
         for name in shape.node[1:]:
-            node = _pairs(node, columns[name])
+            node = pairs_of_codes(node, columns[name])
     given = found.given.get("variables")
     for name, column in inner.items():
         if name in aside:
@@ -381,16 +264,12 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
         elif given is not None:
             found.leave(name, "not among the variables named")
         elif not column.numeric:
-            constant = node is not None and len(np.unique(_pairs(node, column))) <= len(np.unique(node))
+            constant = node is not None and len(np.unique(pairs_of_codes(node, column))) <= len(np.unique(node))
             fact = constant and column.distinct > 1
             facts += [name] if fact else []
             found.leave(name, f"text, {FACT}" if fact else "text: it does not change at a place" if constant
                         and column.distinct else "text: no numbers")
-        elif node is not None and column.distinct > 1 and len(np.unique(node)) > 1 \
-                and len(np.unique(_pairs(node, column))) <= len(np.unique(node)):
-            facts.append(name)
-            found.leave(name, FACT)
-        elif column.distinct == 1 and set(column.words) & FACTS:
+        elif _is_fact(column, node):
             facts.append(name)
             found.leave(name, FACT)
         elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | METADATA):

@@ -32,7 +32,8 @@ from terracast.streams.schema.units_told import told_above, told_beside
 from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
-LAYOUT = ("encoding", "separator", "header", "first_row", "header_rows", "comment", "sheet", "decimal", "thousands", "suffix")
+LAYOUT = ("encoding", "separator", "header", "first_row", "header_rows", "comment", "sheet", "decimal", "thousands",
+          "suffix")
 _LAT, _LON = named("lat"), named("lon")
 MOVES = 0.05  # share of the rows at which a node has another place, above which it moves
 CENTRAL = {"CET": "Europe/Brussels", "MEZ": "Europe/Berlin", "EET": "Europe/Helsinki", "WET": "Europe/Lisbon"}
@@ -160,7 +161,8 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
         if name in in_cells:
             units[short], origins["cells"] = in_cells[name], "the cells"
     for name, short in names.items() if shape.variable is None and shape.wide is None else ():
-        if short not in units and (unit := told_above(name, layout.above, len(names) == 1) or told_beside(name, columns)):
+        unit = units.get(short) or told_above(name, layout.above, len(names) == 1) or told_beside(name, columns)
+        if unit and short not in units:
             units[short], origins["elsewhere"] = unit, "what the file says elsewhere"
     renamed = {name: short for name, short in names.items() if name != short}
     if renamed:

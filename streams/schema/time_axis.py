@@ -10,7 +10,7 @@ import pandas as pd
 
 from terracast.streams.readers.stamp_format import ZONES, parse, says_offset
 from terracast.streams.schema.findings import Findings
-from terracast.streams.schema.profile import ColumnProfile
+from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_format import StampFormat, format_of, time_of_day
 from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, tell_hours, untitled
 from terracast.streams.schema.vocabulary import named
@@ -91,7 +91,8 @@ def _may_be_digits(column: ColumnProfile, texts: np.ndarray, hinted: bool) -> bo
     """Whether numbers may be stamps: whole, of one length, and either long or under a name of time."""
     if not column.whole:
         known = column.numbers[~np.isnan(column.numbers)]
-        return hinted and known.size > 0 and (1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
+        return hinted and known.size > 0 and bool(
+            1e8 < float(np.median(known)) < 5e18 or 20_000 < known.min() < known.max() < 80_000)
     lengths = {len(text) for text in texts[:1000]}
     if len(lengths) > 1 or min(lengths) < 4:
         return False
@@ -232,7 +233,7 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
     days = np.unique(rows[~np.isnat(rows)])
     if len(days) * 1.5 > len(rows):
         return None
-    for name, column in columns.items():
+    for name, column in sorted(columns.items(), key=lambda one: -_shared(date, one[0])):
         if name == date or column.empty:
             continue
         texts = [str(word) for word in column.texts.words[column.present]]
@@ -261,6 +262,11 @@ def _with_time_of_day(date: str, form: StampFormat, columns: Mapping[str, Column
         stamps = parse(joined.words, str(found.options["time_format"]))
         return TableTime((date, name), stamps[joined.codes], bool(set(columns[date].words) & _UTC), True)
     return None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many words two names share: ``Date GMT`` belongs to ``Time GMT``, not to ``Time Local``."""
+    return len(set(words_of(one)) & set(words_of(other)))
 
 
 def _date_format(column: ColumnProfile, form: StampFormat) -> str:

@@ -26,8 +26,8 @@ DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"{_NAME} \d{{1,2}}, ?\d{{4}}", ("%b %d, %Y",)), (rf"{_NAME} \d{{1,2}} \d{{4}}", ("%b %d %Y",)),
     (rf"\d{{4}}(?P<s>[-/. ]){_NAME}(?P=s)\d{{1,2}}", ("%Y{s}%b{s}%d",)),
     (r"\d{4}-?[Ww]\d{1,2}-[1-7]", ("%G-W%V-%u", "%GW%V-%u")), (r"\d{4}[- ]?[Ww]\d{1,2}", ("%G-W%V", "%GW%V", "%G W%V")),
-    (r"\d{4}M\d{1,2}", ("%YM%m",)), (r"\d{4}-?Q[1-4]", ("%Y-Q%q", "%YQ%q")), (r"\d{4} Q[1-4]", ("%Y Q%q",)), (r"Q[1-4][- /]\d{4}", ("Q%q %Y", "Q%q-%Y",
-                                                                                                 "Q%q/%Y")),
+    (r"\d{4}M\d{1,2}", ("%YM%m",)), (r"\d{4}-?Q[1-4]", ("%Y-Q%q", "%YQ%q")), (r"\d{4} Q[1-4]", ("%Y Q%q",)),
+    (r"Q[1-4][- /]\d{4}", ("Q%q %Y", "Q%q-%Y", "Q%q/%Y")),
     (r"\d{4}(?P<s>[-/. ])\d{1,2}", ("%Y{s}%m", "%G{s}%V")), (r"\d{1,2}(?P<s>[-/. ])\d{4}", ("%m{s}%Y", "%V{s}%G")),
     (rf"{_NAME}(?P<s>[-/. ])\d{{4}}", ("%b{s}%Y",)), (rf"{_NAME}(?P<s>[-/. ])\d{{2}}", ("%b{s}%y",)),
     (rf"\d{{4}}(?P<s>[-/. ]){_NAME}", ("%Y{s}%b",)),
@@ -103,7 +103,7 @@ def format_of(texts: np.ndarray, weights: np.ndarray) -> StampFormat | None:
     top = max(one.share for one in best)
     equal = [one for one in best if one.share >= top - 1e-12]
     orders = [one for one in equal if _is_swap(one.form, equal[0].form)]
-    usual = [one for one in orders if "%y" not in str(one.form) or str(one.form).index("%y") > str(one.form).index("%d")]
+    usual = [one for one in orders if not str(one.form).startswith("%y")]
     equal, orders = (usual, usual) if usual else (equal, orders)  # a year of two digits seldom comes first
     if len(orders) < 2:
         return equal[0]

@@ -21,6 +21,7 @@ RANGES = {"year": (1750, 2150), "month": (1, 12), "day": (1, 31), "hour": (0, 24
 ORDERS = (("year", "month", "day", "hour", "minute"), ("year", "month", "day", "hour"), ("year", "month", "day"),
           ("year", "dayofyear", "hour"), ("year", "dayofyear"), ("year", "week"), ("year", "month"),
           ("year", "quarter"))
+FIRST_COLUMNS = 6  # among which year, month and day may stand without names
 SIGNS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "week": "%V", "dayofyear": "%j",
          "quarter": "%q"}
 
@@ -98,8 +99,8 @@ def _clock(columns: Mapping[str, ColumnProfile], names: tuple[str, ...]) -> tupl
 
 
 def _weeks(year: ColumnProfile, week: ColumnProfile, joined: Texts, about: set[str], found: Findings) -> str:
-    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the words
-    of the table (``about``) whose it is."""
+    """ISO weeks (from Monday) or epidemiological ones (from Sunday): a week 53 tells which calendar has it, and the
+    words of the table (``about``) whose it is."""
     pairs = [tuple(map(int, map(float, text.split()))) for text in map(str, joined.words)]
     long_years = {one for one, number in pairs if number == 53}
     short_years = {one for one, number in pairs if number == 52} - long_years
@@ -131,9 +132,17 @@ def _is_long(year: int) -> bool:
 
 
 def untitled(columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
-    """Year, month and day in the first columns of a table whose names do not say so: they make even stamps."""
-    names = list(columns)[:3]
-    if len(names) < 3 or not all(columns[name].whole and not columns[name].empty for name in names):
+    """Year, month and day in three of the first columns of a table whose names do not say so: they make even stamps."""
+    every = list(columns)
+    for begin in range(min(FIRST_COLUMNS, len(every) - 2)):
+        found_here = _untitled(every[begin:begin + 3], columns, found)
+        if found_here is not None:
+            return found_here
+    return None
+
+
+def _untitled(names: list[str], columns: Mapping[str, ColumnProfile], found: Findings) -> TableTime | None:
+    if not all(columns[name].whole and not columns[name].empty for name in names):
         return None
     joined = columns[names[0]].texts.joined_with(columns[names[1]].texts).joined_with(columns[names[2]].texts)
     for form in ("%Y %m %d", "%y %m %d", "%d %m %Y", "%m %d %Y"):

@@ -19,7 +19,8 @@ _PLAIN = {"deg c": "degC", "degc": "degC", "deg_c": "degC", "°c": "degC", "cels
           "c": "degC", "degree c": "degC", "degrees c": "degC", "degree celsius": "degC", "degrees celsius": "degC",
           "millimetres": "mm", "millimeters": "mm", "centimetres": "cm", "metres": "m", "meters": "m",
           "metres per second": "m s-1", "meters per second": "m s-1", "cubic metres per second": "m3 s-1",
-          "kilometres per hour": "km h-1", "hectopascals": "hPa", "percent": "%", "deg f": "degF", "degf": "degF", "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
+          "kilometres per hour": "km h-1", "hectopascals": "hPa", "percent": "%", "deg f": "degF", "degf": "degF",
+          "°f": "degF", "fahrenheit": "degF", "kmh": "km h-1",
           "kph": "km h-1", "ug/m3": "µg m-3", "µg/m3": "µg m-3", "cfs": "ft3 s-1"}
 
 

@@ -19,8 +19,8 @@ IN_WORDS = (("cubic feet per second", "ft3 s-1"), ("cubic meters per second", "m
 USGS = {"00060": "ft3 s-1", "00065": "ft", "00010": "degC", "00045": "in", "00095": "µS cm-1", "00300": "mg L-1",
         "00400": "1", "63680": "FNU", "72019": "ft", "62614": "ft", "72255": "ft s-1", "99133": "mg L-1"}
 USGS_NAME = re.compile(r"(?:[A-Z]|\d+)_(\d{5})(?:_\d{5})?")
-FOR_ALL = re.compile(r"\W*(?:units?(?: of measure(?:ment)?)?|einheit|unité|unidad(?:es)?|unità|eenheid)\W*[:=;,\t]\s*(.+)",
-                     re.IGNORECASE)
+FOR_ALL = re.compile(r"\W*(?:units?(?: of measure(?:ment)?)?|einheit|unité|unidad(?:es)?|unità|eenheid)"
+                     r"\W*[:=;,\t]\s*(.+)", re.IGNORECASE)
 
 
 def told_above(name: str, above: Sequence[str], alone: bool) -> str:

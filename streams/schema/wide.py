@@ -15,10 +15,11 @@ from terracast.streams.schema.vocabulary import named
 
 STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
-QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no|o3|ozone|pm ?2[._ ]?5|pm ?10|pm ?1|so2|co2|"
-                      r"co|nh3|h2s|bc|aqi|level|stage|discharge|temperature|temp|rain|wind|load|demand|cases|deaths|price|"
-                      r"power|humidity|hum|pressure|bike|voltage|current|energy|consumption|generation|nitrogen dioxide|"
-                      r"nitric oxide|benzene|abfluss|wasserstand|pegel|débit|caudal)s?(?![a-z])", re.IGNORECASE)
+QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2|nox|no(?!\d)|o3|ozone|"
+                      r"pm ?2[._ ]?5|pm ?10|pm ?1|so2|co2|co(?!\d)|nh3|h2s|bc|aqi|level|stage|discharge|temperature|"
+                      r"temp|rain|wind|load|demand|cases|deaths|price|power|humidity|hum|pressure|bike|voltage|current|"
+                      r"energy|consumption|generation|nitrogen dioxide|nitric oxide|benzene|abfluss|wasserstand|pegel|"
+                      r"débit|caudal)s?(?![a-z])", re.IGNORECASE)
 
 GENERIC = frozenset({"field", "value", "val", "var", "variable", "column", "col", "channel", "ch", "x", "feature", "v"})
 
@@ -41,7 +42,8 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str, same_unit: bool = Fal
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
     told = same_unit or quantity_of(stem) not in ("", "count", "counts", "volume", "traffic")
     statistics = any(set(words_of(name)) & STATISTICS for name in names)
-    many = len(names) >= (3 if told and not statistics else 5) and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
+    enough = len(names) >= (3 if told and not statistics else 5)
+    many = enough and not any(QUANTITY.search(name) for name in names) and _same_type(columns)
     if not alike or not (codes or series or many):
         return ""
     if series:

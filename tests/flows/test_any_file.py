@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,73 @@ def test_a_table_of_others_is_read_by_ingest_as_look_said(tmp_path: Path, name: 
     assert {one["name"] for one in shown["variables"]} == set(panel.data_vars)
     read_settings(tmp_path / "out" / "terracast.toml")
     assert len(files) == len(found["sources"])
+
+
+def words_of_options() -> set[str]:
+    """All options of `init`, `add` and `look` that say how a file is read."""
+    helped = [set(re.findall(r"--[a-z-]+", typed(verb, "--help").stdout)) for verb in ("init", "add", "look")]
+    return set.intersection(*helped)
+
+
+def test_all_that_is_advised_can_be_typed(tmp_path: Path) -> None:
+    """Each doubt of each made-up export names options of `init`, `add` and `look`."""
+    able, advised = words_of_options(), set()
+    for name in sorted(TABLES):
+        for doubt in asked("look", write(TABLES[name](), tmp_path))["doubts"]:
+            advised |= set(re.findall(r"--[a-z-]+", doubt["option"]))
+    assert len(advised) > 8 and advised <= able, advised - able
+
+
+def test_hours_across_are_kept_by_their_own_words(tmp_path: Path) -> None:
+    """What was found can be typed: the same panel comes of it, and another pattern is refused in one line."""
+    file = write(TABLES["hours_ending_across"](), tmp_path)
+    found = asked("look", file, "--across", "HE{hour}", "--value", "load")["sources"][0]
+    assert (found["steps"], found["nodes"], found["variables"][0]["name"]) == (1440, 2, "load")
+    for pattern, told in (("HE{our}", "{hour}"), ("Q{hour}", "OpDate")):
+        refused = typed("look", file, "--across", pattern)
+        assert refused.exit_code and told in str(refused.exception) and "\n" not in str(refused.exception)
+
+
+def test_values_in_another_unit(tmp_path: Path) -> None:
+    file = table(tmp_path / "air.csv", **{"temp (°F)": 50.0 + np.arange(400) % 9, "no2 (ppb)": np.arange(400.0) % 30})
+    folder = tmp_path / "out"
+    _, _, panel = begun(file, folder, "--convert", "temp=degC", "--domain", "temp=mine")
+    assert panel["temp"].attrs["units"] == "degC" and float(panel["temp"][0, 0]) == pytest.approx(10.0)
+    refused = typed("look", file, "--convert", "no2=mm")
+    assert refused.exit_code and "no2 in 'ppb' is no 'mm'" in str(refused.exception)
+
+
+def test_facts_of_places_are_kept_beside_them(tmp_path: Path) -> None:
+    out = tmp_path / "panel.nc"
+    file = write(TABLES["facts_of_places"](), tmp_path)
+    found = asked("look", file, "--out", out)["sources"][0]
+    assert [one["column"] for one in found["left_out"] if "kept beside it" in one["why"]] == ["road", "height"]
+    with xr.open_dataset(out) as held:
+        assert held["height"].values.tolist() == [12.0, 40.0] and held["road"].values.tolist() == ["motorway", "street"]
+
+
+def test_places_are_drawn(tmp_path: Path) -> None:
+    stamps = pd.date_range("2024-01-01", periods=100, freq="h", tz="UTC")
+    frames = [pd.DataFrame({"time": stamps, "station": f"S{at}", "lat": lat, "lon": lon, "no2": np.arange(100.0) % 24})
+              for at, (lat, lon) in enumerate(((48.0, 9.0), (48.0, 9.5), (48.4, 9.5), (48.4, 9.5)))]
+    pd.concat(frames).to_csv(tmp_path / "air.csv", index=False)
+    shown = typed("look", tmp_path / "air.csv").stdout.splitlines()
+    drawn = [line.strip() for line in shown if re.fullmatch(r"  [.o2]+", line)]
+    assert drawn[0] == "." * (len(drawn[0]) - 1) + "2" and drawn[-1][0] == drawn[-1][-1] == "o"
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "zip"])
+def test_packed_files_are_read_as_they_are(tmp_path: Path, ending: str) -> None:
+    plain = table(tmp_path / "air.csv", no2=np.arange(400.0) % 24)
+    packed = tmp_path / f"air.{ending}"
+    if ending == "zip":
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.write(plain, "data/air.csv")
+    else:
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    found, files, panel = begun(packed, tmp_path / "out")
+    assert found["sources"][0]["file"].endswith(ending) and files[0]["new"] == panel.sizes["time"] == 400
 
 
 def table(path: Path, start: str = "2024-01-01", hours: int = 400, **columns: object) -> Path:

@@ -1,4 +1,4 @@
-"""Tables whose columns are hours, days, months, dates, or places of several quantities: each a file and what is right."""
+"""Tables whose columns are hours, days, months, dates, or places of quantities: each a file and what is right."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def hours_ending_across() -> Made:
                  for at, day in enumerate(DAYS)]
     return "demand.csv", lines(rows), Right(2, "1h", "2023-03-01T01:00", "2023-04-30T00:00", ("demand",),
                                             options={"across": ["HE{hour}"], "value": "demand"})
+
+
+@table
+def hours_across_in_two_languages() -> Made:
+    rows = ["NAPS Data", "", "Pollutant//Polluant,NAPS ID//Identifiant,Date//Date," + ",".join(
+        f"H{hour:02d}//H{hour:02d}" for hour in range(1, 25))]
+    rows += [f"O3,{place},{day:%Y-%m-%d}," + ",".join(str(-999 if (at * 24 + hour) % 97 == 5 else 20 + (at + hour) % 31)
+                                                      for hour in range(1, 25))
+             for place in (10102, 30113) for at, day in enumerate(DAYS)]
+    return "O3_2022.csv", lines(rows), Right(2, "1h", "2023-03-01T01:00", "2023-04-30T00:00", ("o3",),
+                                             options={"across": ["H{hour}//H{hour}"]}, missing={"o3": 30})
 
 
 @table
@@ -101,7 +112,8 @@ def dates_across_by_place() -> Made:
     days = pd.date_range("2020-01-22", periods=300, freq="D")
     rows = ["Province/State,Country/Region,Lat,Long," + ",".join(f"{day.month}/{day.day}/{day:%y}" for day in days)]
     for at, (part, country) in enumerate((("", "Albania"), ("Hubei", "China"), ("Beijing", "China"))):
-        rows.append(f"{part},{country},{30 + at}.5,{60 + at}.1," + ",".join(str(step * (at + 1)) for step in range(300)))
+        rows.append(f"{part},{country},{30 + at}.5,{60 + at}.1," + ",".join(
+            str(step * (at + 1)) for step in range(300)))
     return "confirmed_cases.csv", lines(rows), Right(3, "1d", "2020-01-22T00:00", "2020-11-16T00:00", ("cases",),
                                                      options={"across": ["{date}"]}, largest={"cases": 890.0})
 
@@ -111,9 +123,9 @@ def eurostat_months_across() -> Made:
     """Names parted by commas before tabs, ``:`` for no value, marks behind numbers."""
     months = [f"{year}M{month:02d}" for year in (2019, 2020, 2021) for month in range(1, 13)]
     rows = ["freq,unit,geo\\time\t" + "\t".join(f"{month} " for month in months)]
-    for place in ("AT", "BE", "DE"):
-        rows.append(f"M,PC,{place}\t" + "\t".join(
-            ": " if at == 4 and place == "BE" else f"{5 + at / 10:.1f} {'b' if at == 7 else ''}" for at in range(36)))
+    rows += [f"M,PC,{place}\t" + "\t".join(
+        ": " if at == 4 and place == "BE" else f"{5 + at / 10:.1f} {'b' if at == 7 else ''}" for at in range(36))
+        for place in ("AT", "BE", "DE")]
     return "une_rt_m.tsv", lines(rows), Right(3, "1mo", "2019-01-01T00:00", "2021-12-01T00:00", ("value",),
                                               options={"suffix": ["b"]}, missing={"value": 1})
 
@@ -140,7 +152,8 @@ def place_and_quantity_in_one_name() -> Made:
 @table
 def quantities_below_and_stations_beside() -> Made:
     rows = ["date,hour,type,1001A,1003A,1004A"]
-    rows += [f"{t:%Y%m%d},{t.hour},{name}," + ",".join(str(30 + (at + 7 * place + len(name)) % 23) for place in range(3))
+    rows += [f"{t:%Y%m%d},{t.hour},{name}," + ",".join(
+        str(30 + (at + 7 * place + len(name)) % 23) for place in range(3))
              for at, t in enumerate(HOURS) for name in ("AQI", "PM2.5", "NO2")]
     return "sites.csv", lines(rows), Right(3, "1h", "2024-01-01T00:00", "2024-01-17T15:00", ("AQI", "PM2.5", "NO2"),
                                            options={"across": ["{node}"], "variable": "type"})

@@ -58,14 +58,15 @@ def bars_and_no_header() -> Made:
             for t in HOURS for place in ("000010601", "000010602") for name, unit in (
                 ("OZONE", "PPB"), ("PM2.5", "UG/M3"))]
     return "HourlyData.dat", lines(rows), Right(2, "1h", "2024-01-10T00:00", LAST, ("OZONE", "PM2.5"),
-                                                {"OZONE": "ppb", "PM2.5": "µg m-3"}, {"header": 0, "variable": "column 6"})
+                                                {"OZONE": "ppb", "PM2.5": "µg m-3"},
+                                                {"header": 0, "variable": "column 6"})
 
 
 @table
 def a_header_among_the_comments() -> Made:
     """KNMI's form: hours 1 to 24, units in tenths in the remarks."""
-    rows = ["# KNMI", "#", "# FH        : mean wind speed (in 0.1 m/s)", "# T         : temperature (in 0.1 degrees Celsius)",
-            "#", "# STN,YYYYMMDD,   HH,   FH,    T", "#"]
+    rows = ["# KNMI", "#", "# FH        : mean wind speed (in 0.1 m/s)",
+            "# T         : temperature (in 0.1 degrees Celsius)", "#", "# STN,YYYYMMDD,   HH,   FH,    T", "#"]
     rows += [f"  260,{day:%Y%m%d},{hour:5d},{30 + hour % 7:5d},{(at + hour) * 4 - 20:5d}" for at, day in enumerate(
         pd.date_range("2023-01-01", periods=20)) for hour in range(1, 25)]
     return "uurgeg_260.txt", lines(rows), Right(1, "1h", "2023-01-01T01:00", "2023-01-21T00:00", ("FH", "T"),
@@ -83,7 +84,8 @@ def a_unit_in_the_remarks() -> Made:
 
 @table
 def influx_annotated() -> Made:
-    rows = ["#group,false,false,false,false,true,true,true", "#datatype,string,long,dateTime:RFC3339,double,string,string,string",
+    rows = ["#group,false,false,false,false,true,true,true",
+            "#datatype,string,long,dateTime:RFC3339,double,string,string,string",
             "#default,_result,,,,,,", ",result,table,_time,_value,_field,_measurement,host"]
     for at, (name, host) in enumerate((("temp", "a"), ("temp", "b"), ("hum", "a"), ("hum", "b"))):
         rows += [f",,{at},{t:%Y-%m-%dT%H:%M:%SZ},{x},{name},air,{host}" for t, x in zip(
@@ -98,7 +100,8 @@ def units_in_every_cell() -> Made:
     rows += [f"{t:%Y-%m-%d %H:%M:%S},{x} °C,{x + 1:.1f} °C,{x - 1:.1f} °C" for t, x in zip(
         HOURS, wave(300, 0, 22), strict=True)]
     return "Temperature-data.csv", lines(rows), Right(3, "1h", "2024-01-10T00:00", LAST, ("temperature",),
-                                                      {"temperature": "degC"}, {"suffix": ["°C"], "wide": "temperature"})
+                                                      {"temperature": "degC"},
+                                                      {"suffix": ["°C"], "wide": "temperature"})
 
 
 @table
@@ -141,7 +144,8 @@ def six_digits_and_hours_1_to_24() -> Made:
 @table
 def hours_and_a_zone_in_one_cell() -> Made:
     rows = ["REGIAO:;SE", "ESTACAO:;SAO PAULO", "LATITUDE:;-23,49", "Data;Hora UTC;PRECIPITAÇÃO (mm);VENTO (m/s);"]
-    rows += [f"{t:%Y/%m/%d};{t:%H%M} UTC;{comma(at % 6 / 5)};{',8' if at % 2 else '1,2'};" for at, t in enumerate(HOURS)]
+    rows += [f"{t:%Y/%m/%d};{t:%H%M} UTC;{comma(at % 6 / 5)};{',8' if at % 2 else '1,2'};"
+             for at, t in enumerate(HOURS)]
     return "INMET_A701.CSV", lines(rows, "latin-1"), Right(
         1, "1h", "2024-01-10T00:00", LAST, ("PRECIPITAÇÃO", "VENTO"), {"VENTO": "m s-1"},
         {"time_format": "%Y/%m/%d %H%M %Z"})
@@ -150,8 +154,8 @@ def hours_and_a_zone_in_one_cell() -> Made:
 @table
 def year_month_day_and_a_time_of_day() -> Made:
     rows = ['"Asema","Vuosi","Kuukausi","Päivä","Aika [UTC]","Lämpötila [°C]"']
-    rows += [f'"Kaisaniemi","{t.year}","{t.month}","{t.day}","{t:%H:%M}","{x if at % 75 else "-"}"' for at, (t, x) in enumerate(
-        zip(HOURS, wave(300), strict=True))]
+    rows += [f'"Kaisaniemi","{t.year}","{t.month}","{t.day}","{t:%H:%M}","{"-" if at % 75 == 7 else x}"'
+             for at, (t, x) in enumerate(zip(HOURS, wave(300), strict=True))]
     return "Kaisaniemi.csv", lines(rows, "utf-8-sig"), Right(1, "1h", "2024-01-10T00:00", LAST, ("Lämpötila",),
                                                              {"Lämpötila": "degC"}, missing={"Lämpötila": 4})
 
@@ -169,7 +173,8 @@ def a_logger_that_names_its_offset() -> Made:
 def header_again_totals_and_a_remark() -> Made:
     rows = ["Date,Vehicles,Bikes"]
     for at, t in enumerate(pd.date_range("2023-01-01", periods=300)):
-        rows += (["Date,Vehicles,Bikes"] if at % 50 == 49 else []) + [f"{t:%Y-%m-%d},{1000 + at * 7 % 300},{50 + at % 9}"]
+        rows += ["Date,Vehicles,Bikes"] if at % 50 == 49 else []
+        rows.append(f"{t:%Y-%m-%d},{1000 + at * 7 % 300},{50 + at % 9}")
     rows += ["Total,344850,16195", '"Source: the road office, 2024",,']
     return "counts.csv", lines(rows), Right(1, "1d", "2023-01-01T00:00", "2023-10-27T00:00", ("Vehicles", "Bikes"),
                                             missing={"Vehicles": 0})
@@ -228,3 +233,23 @@ def facts_of_places() -> Made:
         ("A", "motorway", 12), ("B", "street", 40)) for t, x in zip(HOURS, values, strict=True)]
     return "roads.csv", lines(rows), Right(2, "1h", "2024-01-10T00:00", LAST, ("no2",),
                                            options={"facts": ["road", "height"]})
+
+
+@table
+def local_and_gmt_in_two_columns_each() -> Made:
+    """The date in GMT belongs to the time in GMT."""
+    local = HOURS - pd.Timedelta("6h")
+    rows = ['"Site Num","Parameter Name","Date Local","Time Local","Date GMT","Time GMT","Sample Measurement"']
+    rows += [f'"{place}","Ozone","{here:%Y-%m-%d}","{here:%H:%M}","{t:%Y-%m-%d}","{t:%H:%M}",{x}'
+             for place in ("0010", "0023") for t, here, x in zip(HOURS, local, wave(300), strict=True)]
+    return "hourly_44201.csv", lines(rows), Right(2, "1h", "2024-01-10T00:00", LAST, ("Ozone",),
+                                                  options={"time": ["Date GMT", "Time GMT"]})
+
+
+@table
+def json_header_in_one_text() -> Made:
+    values = [["0-203-0-11406", name, f"{t:%Y-%m-%dT%H:%M:%S}Z", float(x), ""] for name in ("T", "H")
+              for t, x in zip(HOURS, wave(300), strict=True)]
+    held = {"id": "x", "data": {"type": "table", "data": {"header": "STATION,ELEMENT,DT,VAL,FLAG", "values": values}}}
+    return "1h-11406.json", json.dumps(held).encode(), Right(1, "1h", "2024-01-10T00:00", LAST, ("T", "H"),
+                                                             options={"variable": "ELEMENT"})

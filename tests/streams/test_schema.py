@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -40,6 +41,24 @@ def test_a_table_of_others(tmp_path: Path, name: str) -> None:
         assert any(words in doubt.what for doubt in schema.doubts), schema.doubts
     for source in schema.answer()["sources"]:
         assert source["rows"]["read"] == source["rows"]["kept"] + sum(source["rows"]["rejected"].values())
+
+
+def test_a_sheet_with_a_title_and_merged_cells(tmp_path: Path) -> None:
+    """A title line, stations over their quantities, each cell of a station's name merged."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Readings 2024"], [], ["Time", "North", None, "South", None],
+                [None, "NO2 [µg/m³]", "PM10 [µg/m³]", "NO2 [µg/m³]", "PM10 [µg/m³]"]):
+        sheet.append(row)
+    sheet.merge_cells("B3:C3")
+    sheet.merge_cells("D3:E3")
+    for at, t in enumerate(pd.date_range("2024-01-01", periods=300, freq="h")):
+        sheet.append([t.to_pydatetime(), 20 + at % 9, 30 + at % 7, 10 + at % 5, 15 + at % 3])
+    book.save(tmp_path / "readings.xlsx")
+    panel = look_into(tmp_path / "readings.xlsx", "air").sources[0].panel
+    assert panel["node"].values.tolist() == ["North", "South"] and panel.sizes["time"] == 300
+    assert {name: panel[name].attrs["units"] for name in panel} == {"NO2": "µg m-3", "PM10": "µg m-3"}
+    assert panel["NO2"].max("time").values.tolist() == [28.0, 14.0]
 
 
 def test_two_measured_variables_are_no_places(tmp_path: Path) -> None:
