@@ -22,7 +22,7 @@ from terracast.streams.kinds.columns import Columns, find_columns
 from terracast.streams.kinds.event import Counting, event_panels, waits
 from terracast.streams.kinds.movers import Following, Measure, cell_of_movers, mover_panels
 from terracast.streams.kinds.notes import notes_of
-from terracast.streams.kinds.placed import Placed, placed, together
+from terracast.streams.kinds.placed import NO_PLACE, Placed, placed, together
 from terracast.streams.kinds.recognise import recognised_mover
 from terracast.streams.kinds.records import records
 from terracast.streams.sources.contract import Cursor, SourceBatch
@@ -30,6 +30,7 @@ from terracast.streams.sources.files import UNFINISHED, SeenFile, signature_of, 
 
 TOLD_AGAIN = "told by another file, too"
 JUMPS = "a jump that no mover makes"
+ASIDE = (NO_PLACE, JUMPS, TOLD_AGAIN)  # no faults of a file: blank forms, a receiver's noise, exports that overlap
 CHOSEN, TOLD = "cell", "nodes"  # of the cursor: the size of cells, as found when none was set, and what was counted on
 
 
@@ -178,9 +179,11 @@ class GatheredSource:
         state = UNFINISHED if done.unfinished else "taken"
         seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
                 for path, one in found.items()}
+        lost = done.rejected
+        aside = tuple(f"{lost[why]} rows are not counted: {why}" for why in ASIDE if why in lost)
         yield SourceBatch(self.domain, None, _cursor(seen, Earlier(done.cell, tuple(sorted(nodes)))), item,
-                          rejected=done.rejected,
-                          notes=done.notes)
+                          rejected={why: many for why, many in lost.items() if why not in ASIDE},
+                          missing=lost.get(NO_PLACE, 0), duplicate=lost.get(TOLD_AGAIN, 0), notes=(*aside, *done.notes))
 
     def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
         found = {}
