@@ -145,7 +145,8 @@ def test_ships_whose_header_looks_like_a_comment(tmp_path: Path) -> None:
         steps = np.arange(600)
         time = pd.Timestamp("2023-01-05") + pd.to_timedelta(steps * 600 + ship, "s")
         rows.append(pd.DataFrame({"# Timestamp": time.strftime("%d/%m/%Y %H:%M:%S"), "Type of mobile": "Class A",
-                                  "MMSI": 219000000 + ship, "Latitude": (55.7 + 0.3 * np.sin(steps / 60 + ship)).round(5),
+                                  "MMSI": 219000000 + ship,
+                                  "Latitude": (55.7 + 0.3 * np.sin(steps / 60 + ship)).round(5),
                                   "Longitude": (10.6 + 0.4 * np.cos(steps / 60 + ship)).round(5),
                                   "SOG": 10.1 + 0.1 * (steps % 7), "COG": 13.7, "Name": f"Ship {ship}"}))
     pd.concat(rows).sort_values("# Timestamp").to_csv(tmp_path / "aisdk.csv", index=False)
@@ -165,7 +166,8 @@ def test_snapshots_of_buses_and_rides_that_are_too_few(tmp_path: Path) -> None:
             "vehicle": {"id": f"b{bus}"}, "timestamp": str(stamp - bus % 7),
             "position": {"latitude": 59.33 + 0.05 * np.sin(bus + minute / 40),
                          "longitude": 18.06 + 0.09 * np.cos(bus + minute / 40)}}} for bus in range(8)]
-        (folder / f"{minute:03d}.json").write_text(json.dumps({"header": {"timestamp": str(stamp)}, "entity": entities}))
+        feed = {"header": {"timestamp": str(stamp)}, "entity": entities}
+        (folder / f"{minute:03d}.json").write_text(json.dumps(feed))
     (source,) = asked("look", folder)["sources"]
     assert source["kind"] == "trajectory" and source["step"] == "1min" and source["steps"] >= 239
     points = "".join(f'<trkpt lat="{47.3 + at / 1e4}" lon="8.5"><time>2023-05-{day:02d}T06:{at:02d}:00Z</time></trkpt>'
