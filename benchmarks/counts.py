@@ -83,7 +83,7 @@ class CountBench:
                 rows.append({"method": name, "cells": part, "data": data, "target": self.target}
                             | _scored(quantiles, mean, labels))
                 progress(1)
-        summary = {}
+        summary: dict[str, float] = {}
         for part in parts:
             by_name = {str(row["method"]): row for row in rows if row["cells"] == part}
             summary |= {f"{figure}_ratio_to_{name} ({part})": by_name["terracast"][figure] / row[figure]

@@ -176,8 +176,9 @@ def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive:
     table["state"] = [states.get(node, "calm") for node in table.index]
     for name in ("lat", "lon"):
         if name in panel.coords:  # what moves is shown where it was last
-            at = panel[name] if panel[name].dims == ("node",) else panel[name].to_pandas().ffill().iloc[-1]
-            table[name] = pd.Series(at.values, panel["node"].values)
+            held = panel[name] if "time" not in panel[name].dims else panel[name].transpose("time", "node")
+            told = pd.DataFrame(np.atleast_2d(held.values), columns=panel["node"].values)
+            table[name] = told.ffill().iloc[-1]
     return table.reset_index()
 
 

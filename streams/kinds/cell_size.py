@@ -31,7 +31,8 @@ def cell_size(lat: np.ndarray, lon: np.ndarray, steps: int, *, enough: float = E
     for size in (size for size in SIZES if size <= chosen):
         cell = occupied(lat, lon, size)[0]
         if visit is not None:
-            cell = np.unique(np.stack([visit, cell]), axis=1)[1]
+            many_cells = int(cell.max(initial=0)) + 1
+            cell = np.unique(visit.astype(np.int64) * many_cells + cell) % many_cells
         many = np.bincount(cell)
         if len(many) > MOST_CELLS or np.median(many) < max(enough, A_STEP * steps):
             break

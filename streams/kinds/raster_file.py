@@ -91,7 +91,7 @@ def refuse_other_grids(path: Path) -> None:
         with xr.open_dataset(path, decode_times=False, **how) as held:
             wide = [one for one in held.variables.values() if one.ndim == 2 and str(one.attrs.get(
                 "standard_name", "")) in ("latitude", "longitude")]
-            wide += [held[name] for name in held.variables if held[name].ndim == 2 and str(name).lower() in (
+            wide += [held.variables[name] for name in held.variables if held[name].ndim == 2 and str(name).lower() in (
                 "lat", "lon", "latitude", "longitude", "xlat", "xlong", "nav_lat", "nav_lon")
                      and not {"time", "node"} & set(map(str, held[name].dims))]
             metres = any({"x", "y"} <= {str(dim).lower() for dim in one.dims} and one.ndim >= 3

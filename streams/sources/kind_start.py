@@ -21,12 +21,11 @@ from terracast.streams.kinds.placed import Placed, says_offset
 from terracast.streams.kinds.raster import to_panel
 from terracast.streams.kinds.raster_stream import MOST_NODES, coarsen_by, coarser, opened
 from terracast.streams.kinds.recognise import Recognised, recognise
-from terracast.streams.kinds.records import records
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.findings import Doubt
 from terracast.streams.schema.zone import keeps_one_offset, zone_at
 from terracast.streams.sources.files import watched_paths
-from terracast.streams.sources.gathered import Earlier, Gathered, RowTerms, counted, rows_of
+from terracast.streams.sources.gathered import Earlier, Gathered, RowTerms, counted, table_of
 
 EVER = np.datetime64("2262-01-01", "ns")
 FEW_STEPS = 100
@@ -113,13 +112,13 @@ def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str,
         "node": found.mover or found.region, "known_time": columns.reported, "lat": columns.lat, "lon": columns.lon,
         **{name: value for name, value in given.items() if value is not None}, "time": columns.time,
         "delay": None, "variables": ()})
-    tables = [(path, records(path, given)) for path in files]
+    tables = [(path, table_of(path, terms, given)) for path in files]
     done = counted(terms, tables, Earlier(), EVER)
     panel = next(done.panels, None)
     if panel is None:
         raise ReadError("no step has a value", where=str(files[0]), expected="fixes a step apart",
                         remedy="name another --kind")
-    rows, _ = rows_of(terms, tables)
+    rows = done.rows
     keys: Keys = {"time": (columns.time, "")}
     keys |= {name: (held, "") for name, held in (("lat", columns.lat), ("lon", columns.lon)) if held is not None}
     keys |= _places(rows, done)
