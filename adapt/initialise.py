@@ -125,9 +125,7 @@ def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
     morning = start.astype("datetime64[D]").astype("datetime64[ns]") + np.timedelta64(1, "D")
     if 2 * (morning - start) > stop - start:  # of so short a past a day cannot be spared to begin at midnight
         morning = start + watched.cadence
-    first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence  # on the ticks that service has
-    last = first + (stop - first) // watched.cadence * watched.cadence
-    first = max(first, last - (MOST_ISSUES - 1) * watched.cadence)
+    first = first_issue(moment.now, morning, stop, watched.cadence)
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence):
         context, request = watched.context(then), watched.request.at(then.now)
@@ -145,6 +143,21 @@ def _crossed(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
         pits.append(pit(values[:short], known[:short], request.quantiles))
     return _Part(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
                  np.array([one[0] for one in times]), np.stack(seen))
+
+
+def first_issue(now: np.datetime64, morning: np.datetime64, stop: np.datetime64,
+                cadence: np.timedelta64) -> np.datetime64:
+    """The first tick from ``morning`` on, on the ticks that service has, of the newest ``MOST_ISSUES`` up to ``stop``.
+
+    Ticks are counted, not subtracted: three thousand years are more than an instant in nanoseconds can hold.
+
+    >>> year = np.timedelta64(31_556_952, "s").astype("timedelta64[ns]")
+    >>> now, begin = (np.datetime64(one, "ns") for one in ("2100-01-01", "1900-01-01"))
+    >>> str(first_issue(now, begin, np.datetime64("2000-01-01", "ns"), year))[:10]
+    '1901-01-01'
+    """
+    first = now - (now - morning) // cadence * cadence
+    return first + max(0, int((stop - first) // cadence) - MOST_ISSUES + 1) * cadence
 
 
 class _Earlier:
