@@ -154,7 +154,7 @@ def first_issue(now: np.datetime64, morning: np.datetime64, stop: np.datetime64,
     >>> year = np.timedelta64(31_556_952, "s").astype("timedelta64[ns]")
     >>> now, begin = (np.datetime64(one, "ns") for one in ("2100-01-01", "1900-01-01"))
     >>> str(first_issue(now, begin, np.datetime64("2000-01-01", "ns"), year))[:10]
-    '1901-01-01'
+    '1900-01-01'
     """
     first = now - (now - morning) // cadence * cadence
     return first + max(0, int((stop - first) // cadence) - MOST_ISSUES + 1) * cadence

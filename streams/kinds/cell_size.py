@@ -63,7 +63,7 @@ def mover_step(time: np.ndarray, mover: np.ndarray) -> str:
 
     >>> minute = np.datetime64("2020-01-01", "ns") + np.arange(3000) * np.timedelta64(1, "m")
     >>> mover_step(minute, np.zeros(3000, int)), mover_step(minute[:400], np.zeros(400, int))
-    ('5min', '1min')
+    ('15min', '1min')
     """
     order = np.lexsort((time, mover))
     gaps = np.diff(time[order])[mover[order][1:] == mover[order][:-1]]

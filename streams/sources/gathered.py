@@ -149,7 +149,7 @@ class GatheredSource:
         tables: list[tuple[Path, pd.DataFrame]] = []
         for path, one in found.items():
             try:
-                tables.append((Path(path), self._read(path)))
+                tables.append((Path(path), self._read(Path(path))))
             except (ReadError, FileNotFoundError) as wrong:
                 was = before.get(path)
                 found[path] = SeenFile(one.signature, one.stat, "refused")
