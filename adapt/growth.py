@@ -23,6 +23,7 @@ class Growing(Protocol):
 
     watched: ForecastTask
     monitor: Monitor | LearningMonitor
+    young: LearningMonitor | None
     episodes: Episodes
     faults: DataFaults | None
     deployment: Deployment
@@ -30,10 +31,12 @@ class Growing(Protocol):
 
 
 def grow(loop: Growing, moment: Moment) -> None:
-    """Calibrate the monitor once it has learnt enough, and begin the experts anew at each doubling of the past, until
-    they read as far back as they ever do. Nothing is done in most steps."""
-    if isinstance(loop.monitor, LearningMonitor) and loop.monitor.is_ready:
-        _calibrate(loop, loop.monitor, loop.watched.panel(moment, loop.monitor.since - loop.watched.history))
+    """Calibrate the monitor once it has learnt enough, and again at each doubling while no change is open; begin the
+    experts anew at each doubling of the past. Both end when more would tell nothing new. Most steps do nothing."""
+    learning = loop.monitor if isinstance(loop.monitor, LearningMonitor) else loop.young
+    changing = any(one.change_type != "health" for one in loop.episodes.active())
+    if learning is not None and learning.is_ready and not changing:
+        _calibrate(loop, learning, loop.watched.panel(moment, learning.since - loop.watched.history))
     young = [one for one in (loop.deployment.champion, *loop.deployment.shadows)
              if one.mixture is not None and one.mixture.has_outgrown]
     if young:
@@ -44,6 +47,7 @@ def _calibrate(loop: Growing, young: LearningMonitor, panel: xr.Dataset) -> None
     target, watched = panel[loop.watched.request.target], loop.watched
     loop.monitor = young.calibrated(rows_at(target, young.times), beside_weeks_before(
         target, young.times, watched.request.step, watched.history))
+    loop.young = None if young.is_done else young
     loop.episodes.watched, loop.still_learning = loop.monitor.kinds, None
     if loop.faults is not None:
         loop.faults = loop.faults.relearnt(panel, loop.watched.request.step, steps_of_block(loop.monitor))

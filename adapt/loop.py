@@ -93,6 +93,7 @@ class Loop(Stateful):
         self.last_tick: np.datetime64 | None = None
         self.attempt_log = AttemptLog(policy)
         self._pending_evidence: list[PendingEvidence] = []
+        self.young: LearningMonitor | None = None  # goes on learning for a monitor that few blocks calibrated
         self.still_learning = monitor.status["error"] if isinstance(monitor, LearningMonitor) else None  # for status
         self.units = DataUnits(np.full(len(watched.nodes), np.nan))
         self.silent: frozenset[str] = frozenset()  # nodes whose silence was told from outside: not told again
@@ -174,6 +175,8 @@ class Loop(Stateful):
             pits = None if one.served is None else pit(one.served, known, quantiles)
             levels = beside_weeks_before(labels, times, self.watched.request.step, self.watched.history)
             found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context, levels)
+            if self.young is not None:
+                self.young.observe(times, residual(one.raw, known, quantiles))
             self.units.learn(spread_of(one.raw, quantiles).mean(axis=0))
             evidence += [self._in_units(clue, moment) for clue in found]
             if self.faults is not None:

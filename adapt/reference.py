@@ -135,7 +135,8 @@ def _ticks(watched: ForecastTask, moment: Moment, start: np.datetime64, stop: np
         morning = start + watched.cadence
     first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence
     last = first + (stop - first) // watched.cadence * watched.cadence
-    return max(first, last - (MOST_ISSUES - 1) * watched.cadence), last
+    # Ticks are counted, not subtracted: three thousand years are more than an instant in nanoseconds can hold.
+    return first + max(0, int((stop - first) // watched.cadence) - MOST_ISSUES + 1) * watched.cadence, last
 
 
 class _Earlier:

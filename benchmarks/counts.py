@@ -67,7 +67,8 @@ class CountBench:
         """Half of the cells, drawn at random once for all: the settings were chosen on the one, not on the other."""
         nodes = self.panel.sizes["node"]
         drawn = np.random.default_rng(0).permutation(nodes)
-        return replace(self, panel=self.panel.isel(node=np.sort(drawn[nodes // 2:] if confirmed else drawn[:nodes // 2])))
+        mine = drawn[nodes // 2:] if confirmed else drawn[:nodes // 2]
+        return replace(self, panel=self.panel.isel(node=np.sort(mine)))
 
     def answer(self, data: str, command: str, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
         """The bench's one form; ``terracast`` is the base that `init` chooses for counts."""
@@ -82,7 +83,7 @@ class CountBench:
                 rows.append({"method": name, "cells": part, "data": data, "target": self.target}
                             | _scored(quantiles, mean, labels))
                 progress(1)
-        summary = {}
+        summary: dict[str, float] = {}
         for part in parts:
             by_name = {str(row["method"]): row for row in rows if row["cells"] == part}
             summary |= {f"{figure}_ratio_to_{name} ({part})": by_name["terracast"][figure] / row[figure]

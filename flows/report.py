@@ -108,7 +108,8 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
 def _places(panel: xr.Dataset) -> dict[str, Any]:
     """What a node is called, and how large it is where it is a cell."""
     if "cell" not in panel.attrs:
-        return {"place": "mover" if "lat" in panel.coords and "time" in panel["lat"].dims else "station"}
+        moves = "lat" in panel.coords and "time" in panel["lat"].dims
+        return {"place": "mover" if moves else "region" if panel.attrs.get("kind") == "event" else "station"}
     height, _, width = str(panel.attrs["cell"]).partition(",")
     return {"place": "cell", "cell": (float(height), float(width))}
 
@@ -183,8 +184,10 @@ def _nodes(panel: xr.Dataset, scores: pd.DataFrame, frozen: pd.DataFrame, naive:
               for episode in open_episodes for node in episode.nodes}
     table["state"] = [states.get(node, "calm") for node in table.index]
     for name in ("lat", "lon"):
-        if name in panel.coords and panel[name].dims == ("node",):
-            table[name] = panel[name].to_series()
+        if name in panel.coords:  # what moves is shown where it was last
+            held = panel[name] if "time" not in panel[name].dims else panel[name].transpose("time", "node")
+            told = pd.DataFrame(np.atleast_2d(held.values), columns=panel["node"].values)
+            table[name] = told.ffill().iloc[-1]
     return table.reset_index()
 
 

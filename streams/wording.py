@@ -131,9 +131,13 @@ def units_in_words(units: str) -> str:
 
     >>> units_in_words("ug m-3"), units_in_words("m3 s-1"), units_in_words("degC"), units_in_words("1")
     ('µg m⁻³', 'm³ s⁻¹', '°C', '')
+    >>> units_in_words("unknown")
+    'unit not stated'
     """
     if units in ("1", ""):
         return ""
+    if units == "unknown":
+        return "unit not stated"
     words = re.sub(r"\bu(?=[gm]\b)", "µ", re.sub(r"\bdeg_?([CF])\b", r"°\1", units))
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return re.sub(r"(?<=[A-Za-zµ])\^?(-?\d+)", lambda found: found.group(1).translate(raised), words)

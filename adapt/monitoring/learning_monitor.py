@@ -13,6 +13,7 @@ from terracast.adapt.monitoring.statistics.reference_period import DAY
 from terracast.streams.stateful import Stateful
 from terracast.streams.wording import age, counted
 
+MOST_BLOCKS = 4 * FEWEST_BLOCKS  # of a reference that is still made longer: from then on limits are sure enough
 MOST_STEPS = 96  # of a block of a young stream: a day of hours, six hours of five minutes
 PARTS_OF_A_DAY = (24, 12, 6, 3, 1)  # hours
 
@@ -37,7 +38,8 @@ class MonitorPlan(Stateful):
 
 
 class LearningMonitor(Stateful):
-    """Keeps what a young stream shows until ``FEWEST_BLOCKS`` blocks of it can calibrate a monitor.
+    """Keeps what a young stream shows until ``FEWEST_BLOCKS`` blocks of it can calibrate a monitor, and on until it was
+    calibrated with twice and four times as many: limits of few blocks are sure, but wide.
 
     It is observed like a ``Monitor`` and finds nothing. Forecasts from less than ``FEWEST_BLOCKS`` blocks of the past
     are worse than later ones, and so no measure of what is normal: they are left out. The monitor that it makes watches
@@ -68,7 +70,7 @@ class LearningMonitor(Stateful):
 
     def __init__(self, plan: MonitorPlan, step: np.timedelta64, first: np.datetime64) -> None:
         self.plan, self.step, self.block = plan, step.astype("timedelta64[ns]"), natural_block(step)
-        self.start = learnt_from(step, first)
+        self.start, self.wanted = learnt_from(step, first), FEWEST_BLOCKS
         self._times, self._residuals = np.array([], "datetime64[ns]"), np.zeros((0, len(plan.nodes)), np.float32)
 
     @property
@@ -82,7 +84,12 @@ class LearningMonitor(Stateful):
     @property
     def is_ready(self) -> bool:
         """Whether a monitor can be calibrated now."""
-        return self._blocks >= FEWEST_BLOCKS
+        return self._blocks >= self.wanted
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a longer reference would tell nothing more."""
+        return self.wanted > MOST_BLOCKS
 
     @property
     def _blocks(self) -> int:
@@ -113,7 +120,8 @@ class LearningMonitor(Stateful):
 
     def calibrated(self, values: np.ndarray, levels: np.ndarray) -> Monitor:
         """The monitor that what was kept calibrates; ``values`` (time, node): the observations behind it, ``levels``
-        (time, 2, node): beside the weeks before."""
+        (time, 2, node): beside the weeks before. The next one wants twice as many blocks."""
+        self.wanted *= 2
         return self.plan.fit(self._times, self._residuals.astype(float), values, levels, block=self.block)
 
     def restart(self) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-COLUMNS = {"method": "method", "cells": "cells", "poisson_deviance": "Poisson deviance", "crps": "CRPS", "coverage80": "cover",
+COLUMNS = {"method": "method", "cells": "cells",
+           "poisson_deviance": "Poisson deviance", "crps": "CRPS", "coverage80": "cover",
            "lowest": "lowest"}
 
 

@@ -118,7 +118,7 @@ def fans_of(report: Report, nodes: pd.DataFrame) -> list[Markup]:
         return []
     state = dict(zip(nodes["node"], nodes["state"], strict=True))
     ordered = sorted(report.outlook.fans, key=lambda fan: state.get(fan.node, "calm") == "calm")
-    units = "unit not stated" if report.units == "unknown" else units_in_words(report.units)
+    units = units_in_words(report.units)
     return [Markup(draw_fan(fan, report.outlook.issue_time, units, report.outlook.zone, pointed=place < FIRST_FANS))
             for place, fan in enumerate(ordered)]
 

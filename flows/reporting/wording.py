@@ -66,7 +66,7 @@ def unit_words(units: str) -> str:
     >>> unit_words("ug m-3"), unit_words("1"), unit_words("unknown")
     (' (µg m⁻³)', '', ' (unit not stated)')
     """
-    words = "unit not stated" if units == "unknown" else units_in_words(units)
+    words = units_in_words(units)
     return f" ({words})" if words else ""
 
 

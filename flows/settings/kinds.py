@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terracast.flows.settings.source import SourceContext
 from terracast.streams.kinds.records import LAYOUT
-from terracast.streams.sources.gathered import KEYS, GatheredSource, RowTerms, counted, one_of
+from terracast.streams.sources.gathered import KEYS, GatheredSource, RowTerms, one_of
 from terracast.streams.sources.rasters import RasterSource
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def kind_source(settings: FilesSourceSettings, context: SourceContext) -> Source
         terms = _wanted(settings, context)
         return RasterSource(name, settings.domain, place,
                             lambda path: raster_panels(path, terms(path), settings.coarsen), clock=context.clock)
-    return GatheredSource(name, settings.domain, place, partial(counted, row_terms(settings)), clock=context.clock,
+    return GatheredSource(name, settings.domain, place, row_terms(settings), clock=context.clock,
                           layout={name: getattr(settings, name) for name in LAYOUT})
 
 

@@ -31,7 +31,8 @@ def cell_size(lat: np.ndarray, lon: np.ndarray, steps: int, *, enough: float = E
     for size in (size for size in SIZES if size <= chosen):
         cell = occupied(lat, lon, size)[0]
         if visit is not None:
-            cell = np.unique(np.stack([visit, cell]), axis=1)[1]
+            many_cells = int(cell.max(initial=0)) + 1
+            cell = np.unique(visit.astype(np.int64) * many_cells + cell) % many_cells
         many = np.bincount(cell)
         if len(many) > MOST_CELLS or np.median(many) < max(enough, A_STEP * steps):
             break
@@ -62,7 +63,7 @@ def mover_step(time: np.ndarray, mover: np.ndarray) -> str:
 
     >>> minute = np.datetime64("2020-01-01", "ns") + np.arange(3000) * np.timedelta64(1, "m")
     >>> mover_step(minute, np.zeros(3000, int)), mover_step(minute[:400], np.zeros(400, int))
-    ('5min', '1min')
+    ('15min', '1min')
     """
     order = np.lexsort((time, mover))
     gaps = np.diff(time[order])[mover[order][1:] == mover[order][:-1]]

@@ -54,11 +54,11 @@ def clean(tracks: xr.Dataset, speed_limit_kmh: float, gap: str | pd.Timedelta, s
     trips = trips.assign(row_size=("trajectory", np.bincount(trip[~jump], minlength=len(parent)),
                                    tracks["row_size"].attrs), **on_track)
     trips = trips.assign_coords(trajectory=labels, parent=("trajectory", names[parent]))
-    named = names[track_of(tracks)]
-    out = pd.DataFrame({"trajectory": named[jump], **{name: tracks[name].values[jump] for name in
+    of_row = track_of(tracks)
+    out = pd.DataFrame({"trajectory": names[of_row[jump]], **{name: tracks[name].values[jump] for name in
                                                       ("time", "lat", "lon")}, "speed_kmh": speed[jump]})
     splits = after_gap | moved
-    at = pd.DataFrame({"trajectory": named[splits], "time": tracks["time"].values[splits],
+    at = pd.DataFrame({"trajectory": names[of_row[splits]], "time": tracks["time"].values[splits],
                        "because": np.where(after_gap[splits], "gap", "moved")})
     return Cleaned(check(trips), out, at)
 

@@ -45,7 +45,7 @@ def mover_panels(rows: Placed, mover: np.ndarray, how: Following, now: np.dateti
     A step in which no mover sent anything was not observed: its row is missing, not zero. ``now``: steps that are not
     over (and known) by then are left for the next look.
     """
-    table = pd.DataFrame({"trajectory": mover.astype(str), "time": rows.time, "lat": rows.lat, "lon": rows.lon})
+    table = pd.DataFrame({"trajectory": mover, "time": rows.time, "lat": rows.lat, "lon": rows.lon})
     tracks = of_table(table.drop_duplicates(["trajectory", "time"]), domain=how.domain)
     trips, jumps = cleaned(tracks, how.step)
     how = replace(how, step=span_text(span(how.step)))

@@ -91,7 +91,7 @@ def refuse_other_grids(path: Path) -> None:
         with xr.open_dataset(path, decode_times=False, **how) as held:
             wide = [one for one in held.variables.values() if one.ndim == 2 and str(one.attrs.get(
                 "standard_name", "")) in ("latitude", "longitude")]
-            wide += [held[name] for name in held.variables if held[name].ndim == 2 and str(name).lower() in (
+            wide += [held.variables[name] for name in held.variables if held[name].ndim == 2 and str(name).lower() in (
                 "lat", "lon", "latitude", "longitude", "xlat", "xlong", "nav_lat", "nav_lon")
                      and not {"time", "node"} & set(map(str, held[name].dims))]
             metres = any({"x", "y"} <= {str(dim).lower() for dim in one.dims} and one.ndim >= 3
@@ -146,7 +146,8 @@ def _grib(path: Path) -> xr.Dataset:
 
 
 def _geotiff(path: Path) -> xr.Dataset:
-    """One step: a band is a variable; its stamp is in the file's name or its tag TIFFTAG_DATETIME."""
+    """One step, a band a variable, its stamp in the file's name or its tag TIFFTAG_DATETIME; or a step a band, where
+    bands are called by their stamps."""
     if importlib.util.find_spec("rasterio") is None:
         raise ReadError("GeoTIFF files need rasterio", where=path.name, expected="the extra terracast[geotiff]",
                         remedy="pip install 'terracast[geotiff]', or convert the file to NetCDF")
@@ -156,19 +157,20 @@ def _geotiff(path: Path) -> xr.Dataset:
         if file.crs is None or not file.crs.is_geographic:
             raise ReadError("positions are not degrees", where=path.name, expected="a geographic grid (EPSG:4326)",
                             remedy=f"warp it: gdalwarp -t_srs EPSG:4326 {path.name} OUT.tif")
+        names = [str(told or "") for told in file.descriptions]
+        of_bands = [_stamp_of(name, None) for name in names]
         stamp = _stamp_of(path.stem, file.tags().get("TIFFTAG_DATETIME"))
-        if stamp is None:
-            raise ReadError("no stamp", where=path.name, remedy="rename the file",
+        if stamp is None and None in of_bands:
+            raise ReadError("no stamp", where=path.name, remedy="rename the file, or describe each band by its date",
                             expected="a date in the file's name, as 2020-01-31 or 20200131")
         rows, columns = np.arange(file.height) + 0.5, np.arange(file.width) + 0.5
-        lat = file.transform.f + file.transform.e * rows
-        lon = file.transform.c + file.transform.a * columns
-        bands = file.read(masked=True)
-        names = [file.descriptions[at] or ("value" if file.count == 1 else f"band_{at + 1}")
-                 for at in range(file.count)]
-    data = {name: (("time", "lat", "lon"), np.ma.filled(bands[at].astype("float32"), np.nan)[None])
-            for at, name in enumerate(names)}
-    return xr.Dataset(data, {"time": [stamp], "lat": lat, "lon": lon})
+        axes = {"lat": file.transform.f + file.transform.e * rows, "lon": file.transform.c + file.transform.a * columns}
+        bands = np.ma.filled(file.read(masked=True).astype("float32"), np.nan)
+    if None not in of_bands and len(of_bands) > 1:
+        return xr.Dataset({"value": (("time", "lat", "lon"), bands)}, {"time": np.array(of_bands), **axes})
+    called = [name or ("value" if len(names) == 1 else f"band_{at}") for at, name in enumerate(names, 1)]
+    data = {name: (("time", "lat", "lon"), bands[at][None]) for at, name in enumerate(called)}
+    return xr.Dataset(data, {"time": [stamp], **axes})
 
 
 def _stamp_of(name: str, tag: str | None) -> np.datetime64 | None:

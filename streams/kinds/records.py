@@ -21,7 +21,9 @@ from terracast.streams.errors import ReadError
 from terracast.streams.kinds import track_forms
 from terracast.streams.readers import TABLES, TEXT, wanted_of
 from terracast.streams.readers.numbers import MISSING, numbers_of
+from terracast.streams.readers.pieces import PIECE, pieces
 from terracast.streams.readers.table import Table, Texts
+from terracast.streams.readers.text import header_of
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.layout import layout_of
 from terracast.streams.schema.profile import number_form
@@ -32,7 +34,13 @@ LAYOUT = ("encoding", "separator", "header", "first_row", "comment", "sheet", "d
 HEAD = 16 << 20  # bytes of a table of text that show what it is
 
 
-def records(path: str | Path, layout: Mapping[str, Any] | None = None, *, head: bool = False) -> pd.DataFrame:
+def is_large(path: Path) -> bool:
+    """Whether a table is better read in pieces, with only the columns that are needed."""
+    return path.suffix.lower() in TEXT and path.is_file() and path.stat().st_size > PIECE
+
+
+def records(path: str | Path, layout: Mapping[str, Any] | None = None, *, head: bool = False,
+            columns: frozenset[str] | None = None) -> pd.DataFrame:
     """The rows of a file, columns as they are called there; places of GeoJSON, GPX and GTFS are ``lat`` and ``lon``.
 
     Parameters
@@ -43,6 +51,8 @@ def records(path: str | Path, layout: Mapping[str, Any] | None = None, *, head: 
         How a table is written, by the names in ``LAYOUT``; found where it is not given.
     head : bool
         Read only the first megabytes of a table of text: enough to see what it is.
+    columns : frozenset of str, optional
+        Of a large table of text keep only these; it is read in pieces.
 
     Raises
     ------
@@ -71,6 +81,7 @@ def records(path: str | Path, layout: Mapping[str, Any] | None = None, *, head: 
         table.attrs["tracks"] = True
     else:
         table = _headed(path, layout or {}) if head and ending in TEXT and path.stat().st_size > HEAD else \
+            _in_pieces(path, layout or {}, columns) if columns is not None and is_large(path) else \
             _table(path, layout or {})
     if not len(table):
         raise ReadError("no rows", where=path.name, expected="a row or more", remedy="fetch the file again")
@@ -101,6 +112,21 @@ def _headed(path: Path, layout: Mapping[str, Any]) -> pd.DataFrame:
         return _table(begin, layout)
 
 
+def _in_pieces(path: Path, layout: Mapping[str, Any], columns: frozenset[str]) -> pd.DataFrame:
+    """Some columns of a large table; texts are held once each."""
+    given = {name: value for name, value in layout.items() if name in LAYOUT and value not in (None, ())}
+    found = {**layout_of(path, given).options, **given}
+    first = header_of(path, wanted_of(path, domain="rows", **found))[1]
+    parts: list[pd.DataFrame] = []
+    with tempfile.TemporaryDirectory() as folder:
+        piece = Path(folder) / path.name
+        for data, _ in pieces(path, first, whole_lines=False):
+            piece.write_bytes(data)
+            whole = _table(piece, found)
+            parts.append(whole[[name for name in whole.columns if name in columns]].copy())
+    return pd.concat(parts, ignore_index=True)
+
+
 def _table(path: Path, layout: Mapping[str, Any]) -> pd.DataFrame:
     """A table by the reader of its ending, its columns as numbers where all texts are some."""
     ending = path.suffix.lower()
@@ -127,7 +153,7 @@ def _column(table: Table, name: str, wanted: Wanted) -> np.ndarray | pd.Series:
     numbers, wrong = numbers_of(held.words, name, wanted)
     if said.any() and not wrong.any():
         return _whole(numbers[held.codes])
-    words = np.where(said, np.array([str(word).strip() for word in held.words], object), None)
+    words = np.array([str(word).strip() if told else None for word, told in zip(held.words, said, strict=True)], object)
     return np.asarray(words[held.codes])
 
 

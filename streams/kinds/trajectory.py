@@ -42,7 +42,10 @@ def of_table(table: pd.DataFrame, *, domain: str, where: str = "table", **names:
     stamps = pd.to_datetime(table[found["time"]])
     if stamps.dt.tz is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
-    names_of, track = np.unique(table[found["trajectory"]].astype(str).to_numpy(str), return_inverse=True)
+    codes, held = pd.factorize(table[found["trajectory"]])
+    unnamed = ["nan"] if bool((codes < 0).any()) else []
+    names_of, place = np.unique(np.array([*map(str, held), *unnamed]), return_inverse=True)
+    track = place[codes]
     time = stamps.to_numpy("datetime64[ns]")
     order = np.lexsort((np.arange(len(time)), time, track))
     rest = [name for name in table.columns if name not in found.values() and table[name].dtype.kind in "fiub"]

@@ -22,13 +22,13 @@ import pandas as pd
 
 from terracast.streams.errors import ReadError
 from terracast.streams.readers import TEXT, read_counted, wanted_of
+from terracast.streams.readers.pieces import PIECE, line_end, pieces
 from terracast.streams.readers.tables import Reading
 from terracast.streams.readers.text import header_of
 from terracast.streams.sources.contract import Cursor, SourceBatch
 
 UNFINISHED = "unfinished"
 SETTLE = pd.Timedelta("1min")
-PIECE = 64 << 20  # bytes of a table of text that are read at once
 PARTS = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 STILL_CHANGING = "the file is still being written: it is read at the next look"
 NO_LINE_END = "the last line has no end yet: it is read when the file has stood still for a while"
@@ -146,7 +146,7 @@ class FilesSource:
             piece = Path(folder) / path.name
             try:
                 _, first = header_of(path, wanted_of(path, domain=self.domain, **self._reading))
-                for data, line in _pieces(path, first, whole_lines=cut):
+                for data, line in pieces(path, first, whole_lines=cut):
                     piece.write_bytes(data)
                     try:
                         found = self._read(piece)
@@ -175,7 +175,7 @@ class FilesSource:
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / path.name
             data = path.read_bytes()
-            end = _line_end(path)
+            end = line_end(path)
             part.write_bytes(data[: data.rfind(end) + len(end)])
             return self._read(part)
 
@@ -218,31 +218,8 @@ def signature_of(path: Path) -> str:
     return f"{size}-{digest[:16]}"
 
 
-def _line_end(path: Path) -> bytes:
-    """How a line ends: in UTF-16 with two bytes."""
-    with path.open("rb") as file:
-        mark = file.read(2)
-    return {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}.get(mark, b"\n")
-
-
-def _pieces(path: Path, first: int, whole_lines: bool) -> Iterator[tuple[bytes, int]]:
-    """The lines above the first row with some of the rows below, again and again, and the line these begin at."""
-    end = _line_end(path)
-    with path.open("rb") as file:
-        head = b"".join(file.readline() + file.read(len(end) - 1) for _ in range(first - 1)) if end != b"\0\n" else \
-            b"".join(file.readline() for _ in range(first - 1))
-        rest, line = b"", first
-        while block := file.read(PIECE):
-            at = (rest + block).rfind(end) + len(end)
-            rows, rest = (rest + block)[:at], (rest + block)[at:]
-            yield head + rows, line
-            line += rows.count(end)
-        if rest and not whole_lines:
-            yield head + rest, line
-
-
 def _last_line_open(path: Path) -> bool:
-    end = _line_end(path)
+    end = line_end(path)
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) < len(end):
             return False

@@ -22,14 +22,15 @@ from terracast.streams.kinds.columns import Columns, find_columns
 from terracast.streams.kinds.event import Counting, event_panels, waits
 from terracast.streams.kinds.movers import Following, Measure, cell_of_movers, mover_panels
 from terracast.streams.kinds.notes import notes_of
-from terracast.streams.kinds.placed import Placed, placed, together
+from terracast.streams.kinds.placed import NO_PLACE, Placed, placed, together
 from terracast.streams.kinds.recognise import recognised_mover
-from terracast.streams.kinds.records import records
+from terracast.streams.kinds.records import is_large, records
 from terracast.streams.sources.contract import Cursor, SourceBatch
 from terracast.streams.sources.files import UNFINISHED, SeenFile, signature_of, stat_of, watched_paths
 
 TOLD_AGAIN = "told by another file, too"
 JUMPS = "a jump that no mover makes"
+ASIDE = (NO_PLACE, JUMPS, TOLD_AGAIN)  # no faults of a file: blank forms, a receiver's noise, exports that overlap
 CHOSEN, TOLD = "cell", "nodes"  # of the cursor: the size of cells, as found when none was set, and what was counted on
 
 
@@ -94,10 +95,11 @@ def one_of(columns: Any, key: str) -> Any:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What all rows give: panels in the order in which they became known, rows left out by reason, the size of cells
-    and whether a later look will find more in the same rows."""
+    """What all ``rows`` give: panels in the order in which they became known, rows left out by reason, the size of
+    cells, and whether a later look will find more in the same rows."""
 
     panels: Iterator[xr.Dataset]
+    rows: Placed
     rejected: dict[str, int]
     cell: float | None
     unfinished: bool
@@ -113,20 +115,20 @@ class Earlier:
 
 
 Tables = Sequence[tuple[Path, pd.DataFrame]]
-Count = Callable[[Tables, Earlier, np.datetime64], Gathered]
 
 
 class GatheredSource:
-    """All rows of a file, a folder or a pattern as panels; ``count`` makes them of the tables, a chosen size of cells
-    and the time. Cursor: path to ``SeenFile``, and the size of cells. A look without change costs a stat per file; one
-    with a change reads every file, since rows of one step may lie in several. What a file says otherwise than before is
-    a revision, known from that look on.
+    """All rows of a file, a folder or a pattern as panels, by these terms.
+
+    Cursor: path to ``SeenFile``, the size of cells, and the nodes that were told. A look without change costs a stat
+    per file; one with a change reads every file, since rows of one step may lie in several. What a file says otherwise
+    than before is a revision, known from that look on.
     """
 
-    def __init__(self, name: str, domain: str, place: str | Path, count: Count, *, clock: Callable[[], np.datetime64],
-                 layout: Mapping[str, Any] | None = None) -> None:
-        self.name, self.domain, self._place, self._count, self._clock = name, domain, Path(place), count, clock
-        self._read = partial(records, layout=layout)
+    def __init__(self, name: str, domain: str, place: str | Path, terms: RowTerms, *,
+                 clock: Callable[[], np.datetime64], layout: Mapping[str, Any] | None = None) -> None:
+        self.name, self.domain, self._place, self._clock = name, domain, Path(place), clock
+        self._count, self._read = partial(counted, terms), partial(table_of, terms=terms, layout=layout)
 
     @property
     def more(self) -> bool:
@@ -147,7 +149,7 @@ class GatheredSource:
         tables: list[tuple[Path, pd.DataFrame]] = []
         for path, one in found.items():
             try:
-                tables.append((Path(path), self._read(path)))
+                tables.append((Path(path), self._read(Path(path))))
             except (ReadError, FileNotFoundError) as wrong:
                 was = before.get(path)
                 found[path] = SeenFile(one.signature, one.stat, "refused")
@@ -178,9 +180,11 @@ class GatheredSource:
         state = UNFINISHED if done.unfinished else "taken"
         seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
                 for path, one in found.items()}
+        lost = done.rejected
+        aside = tuple(f"{lost[why]} rows are not counted: {why}" for why in ASIDE if why in lost)
         yield SourceBatch(self.domain, None, _cursor(seen, Earlier(done.cell, tuple(sorted(nodes)))), item,
-                          rejected=done.rejected,
-                          notes=done.notes)
+                          rejected={why: many for why, many in lost.items() if why not in ASIDE},
+                          missing=lost.get(NO_PLACE, 0), duplicate=lost.get(TOLD_AGAIN, 0), notes=(*aside, *done.notes))
 
     def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
         found = {}
@@ -196,6 +200,21 @@ class GatheredSource:
         return found
 
 
+def table_of(path: Path, terms: RowTerms, layout: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """The rows of a file; of a large one only the columns that these terms need."""
+    if not is_large(path):
+        return records(path, layout)
+    head = records(path, layout, head=True)
+    columns = find_columns(head, path.name, time=terms.time, lat=terms.lat, lon=terms.lon, reported=terms.reported,
+                           regions=terms.kind == "event" and terms.node is not None)
+    mover = terms.node
+    if mover is None and terms.kind == "trajectory":
+        mover = recognised_mover(placed(head, columns, path.name, time_format=terms.time_format), columns)
+    needed = {columns.time, columns.lat, columns.lon, columns.place, columns.reported, columns.clock, mover,
+              terms.event_type}
+    return records(path, layout, columns=frozenset(name for name in needed if name is not None))
+
+
 def counted(terms: RowTerms, tables: Tables, earlier: Earlier, now: np.datetime64) -> Gathered:
     """What the rows of all files give by these terms, and by what an earlier look chose."""
     rows, columns = rows_of(terms, tables, now)
@@ -207,14 +226,14 @@ def counted(terms: RowTerms, tables: Tables, earlier: Earlier, now: np.datetime6
         how = Counting(terms.domain, size, step, terms.node, terms.event_type, terms.zone, terms.anchor, terms.delay,
                        earlier.nodes)
         told = tuple(note.words for note in notes_of(civil(rows.time, terms.zone), terms.zone, copies_of(rows)))
-        return Gathered(_only(terms, event_panels(rows, how, now)), rejected, size, waits(rows, how, now), told)
+        return Gathered(_only(terms, event_panels(rows, how, now)), rows, rejected, size, waits(rows, how, now), told)
     mover = movers_of(rows, terms, tables, columns)
     step = terms.step or mover_step(rows.time, pd.factorize(mover)[0])
     size = terms.cell or cell or cell_of_movers(rows, mover, step)
     following = Following(terms.domain, size, step, terms.measure, terms.delay)
     panels, jumps = mover_panels(rows, mover, following, now)
     late = rows.time.max() > now - (span(terms.delay or step) + span(step)).to_timedelta64()
-    return Gathered(_only(terms, panels), rejected | ({JUMPS: jumps} if jumps else {}), size, bool(late))
+    return Gathered(_only(terms, panels), rows, rejected | ({JUMPS: jumps} if jumps else {}), size, bool(late))
 
 
 def _only(terms: RowTerms, panels: Iterator[xr.Dataset]) -> Iterator[xr.Dataset]:
@@ -248,7 +267,8 @@ def movers_of(rows: Placed, terms: RowTerms, tables: Tables, columns: Columns) -
     if name not in rows.rest:
         raise ReadError(f"no column {name!r}", where=terms.domain, remedy="mend node in [[sources]]",
                         expected="one of " + ", ".join(map(str, rows.rest.columns)))
-    return rows.rest[name].astype("string").fillna("unknown").to_numpy(str)
+    codes, found = pd.factorize(rows.rest[name])
+    return np.array([*map(str, found), "unknown"], dtype=object)[codes]  # a name is held once, however many its rows
 
 
 def civil(time: np.ndarray, zone: str | None) -> np.ndarray:

@@ -15,21 +15,18 @@ from terracast.stats.great_circle import KM_PER_DEGREE
 from terracast.streams.clock import span
 from terracast.streams.errors import ReadError
 from terracast.streams.kinds.columns import form_of
+from terracast.streams.kinds.doubts import Doubt, few_doubt, order_doubt, zone_doubt
 from terracast.streams.kinds.event import usual_delay
 from terracast.streams.kinds.movers import FIXES_A_CELL
-from terracast.streams.kinds.placed import Placed, says_offset
+from terracast.streams.kinds.placed import Placed
 from terracast.streams.kinds.raster import to_panel
 from terracast.streams.kinds.raster_stream import MOST_NODES, coarsen_by, coarser, opened
 from terracast.streams.kinds.recognise import Recognised, recognise
-from terracast.streams.kinds.records import records
 from terracast.streams.readers.wanted import Wanted
-from terracast.streams.schema.findings import Doubt
-from terracast.streams.schema.zone import keeps_one_offset, zone_at
 from terracast.streams.sources.files import watched_paths
-from terracast.streams.sources.gathered import Earlier, Gathered, RowTerms, counted, rows_of
+from terracast.streams.sources.gathered import Earlier, Gathered, RowTerms, counted, table_of
 
 EVER = np.datetime64("2262-01-01", "ns")
-FEW_STEPS = 100
 OTHERWISE = "--cell and --step decide otherwise"
 Keys = dict[str, tuple[object, str]]
 
@@ -101,7 +98,7 @@ def _raster(files: list[Path], domain: str, given: Mapping[str, Any]) -> KindSta
                      "beside the file's dates where years are not equally long")
     panel = to_panel(grid, mask)
     return KindStart("raster", panel, keys, tuple(notes), read=panel.sizes["time"] * panel.sizes["node"],
-                     doubts=_few(panel))
+                     doubts=few_doubt(panel))
 
 
 def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str, Any]) -> KindStart:
@@ -113,13 +110,13 @@ def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str,
         "node": found.mover or found.region, "known_time": columns.reported, "lat": columns.lat, "lon": columns.lon,
         **{name: value for name, value in given.items() if value is not None}, "time": columns.time,
         "delay": None, "variables": ()})
-    tables = [(path, records(path, given)) for path in files]
+    tables = [(path, table_of(path, terms, given)) for path in files]
     done = counted(terms, tables, Earlier(), EVER)
     panel = next(done.panels, None)
     if panel is None:
         raise ReadError("no step has a value", where=str(files[0]), expected="fixes a step apart",
                         remedy="name another --kind")
-    rows, _ = rows_of(terms, tables)
+    rows = done.rows
     keys: Keys = {"time": (columns.time, "")}
     keys |= {name: (held, "") for name, held in (("lat", columns.lat), ("lon", columns.lon)) if held is not None}
     keys |= _places(rows, done)
@@ -133,7 +130,8 @@ def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str,
         if terms.node is None:
             proposed["node"] = ("COLUMN", "regions named by a column, in place of cells")
     return KindStart(found.kind, panel, keys, (*notes, words), proposed, len(rows) + sum(done.rejected.values()),
-                     done.rejected, (*_order(column, terms, keys), *_zone(column, rows, terms), *_few(panel)))
+                     done.rejected, (*_order(column, terms, keys),
+                                     *zone_doubt(column, rows, terms.zone), *few_doubt(panel)))
 
 
 def _order(column: pd.Series, terms: RowTerms, keys: Keys) -> tuple[Doubt, ...]:
@@ -142,10 +140,7 @@ def _order(column: pd.Series, terms: RowTerms, keys: Keys) -> tuple[Doubt, ...]:
     if form is None or form.form is None:
         return ()
     keys["time_format"] = (form.form, "as stamps are written")
-    if not form.other:
-        return ()
-    return (Doubt(f"every stamp is a date both as {form.form} and as {form.other}, such as {column.dropna().iloc[0]!r}",
-                  f'--time-format "{form.form}" or --time-format "{form.other}"', decide=True),)
+    return order_doubt(column, form)
 
 
 def _places(rows: Placed, done: Gathered) -> Keys:
@@ -192,25 +187,3 @@ def _movers(rows: Placed, panel: xr.Dataset, terms: RowTerms, keys: Keys) -> str
             "positions": "their own positions"}[terms.measure]
     return (f"{many} movers on {what}; {panel.sizes['time']} steps of {panel.attrs['step']} have a fix (usual cells "
             f"hold {FIXES_A_CELL} or more); {OTHERWISE}")
-
-
-def _zone(column: pd.Series, rows: Placed, terms: RowTerms) -> tuple[Doubt, ...]:
-    """The doubt on stamps that say no offset."""
-    if terms.zone is not None or says_offset(column):
-        return ()
-    here = np.isfinite(rows.lat)
-    zone = zone_at([float(np.median(rows.lat[here]))], [float(np.median(rows.lon[here]))]) if here.any() else None
-    if zone is not None and keeps_one_offset(zone) and zone.startswith("Etc"):
-        return ()
-    lie = f"; the places lie in {zone}" if zone else ""
-    return (Doubt(f"stamps say no offset and are read as UTC{lie}", f"--time-zone {zone or 'ZONE'}"),)
-
-
-def _few(panel: xr.Dataset) -> tuple[Doubt, ...]:
-    """That a record is too short to learn from."""
-    many = panel.sizes["time"]
-    if many >= FEW_STEPS:
-        return ()
-    step = str(panel.attrs["step"]).lower()
-    return (Doubt(f"{many} steps of {step} hold data, under {FEW_STEPS}: too few to learn from and to score; a longer "
-                  "record is needed, or a shorter step", "--step STEP"),)

@@ -20,6 +20,9 @@ def slow():
     print("thread")
 atexit.register(lambda: print("registered"))
 threading.Thread(target=slow).start()
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(2)  # idle for ever, as dask's after a raster was read
+pool.submit(int).result()
 print("said", end=" ")
 leave(int(sys.argv[1]))
 """
@@ -27,5 +30,6 @@ leave(int(sys.argv[1]))
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_threads_and_what_was_registered_end_first_and_the_code_stands(code: int) -> None:
-    done = subprocess.run([sys.executable, "-c", ENDS, str(code)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", ENDS, str(code)], capture_output=True, text=True,
+                          timeout=60)
     assert (done.returncode, done.stdout.split(), done.stderr) == (code, ["said", "thread", "registered"], "")

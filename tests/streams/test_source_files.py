@@ -351,9 +351,11 @@ def test_killed_at_random_instants_while_files_grow(tmp_path: Path, kills: int) 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_large_table_is_read_in_pieces_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                              encoding: str) -> None:
+    from terracast.streams.readers import pieces
     from terracast.streams.sources import files
 
     monkeypatch.setattr(files, "PIECE", 5000)
+    monkeypatch.setattr(pieces, "PIECE", 5000)
     watch = Watch(tmp_path, step="1h", encoding=encoding, header=2)
     stamps = pd.date_range("2020-01-01", periods=600, freq="h")
     rows = [f"{stamp},{node},{at}" for at, stamp in enumerate(stamps) for node in "ab"]
