@@ -11,7 +11,7 @@ import pandas as pd
 
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
-from terracast.streams.schema.telling_apart import PLACES, UNIQUE, may_name, pairs_of_codes, distinct_share
+from terracast.streams.schema.telling_apart import PLACES, UNIQUE, distinct_share, may_name, pairs_of_codes
 from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.wide import is_quantity
 

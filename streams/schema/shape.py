@@ -15,7 +15,7 @@ from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.parameters import MOST_PARAMETERS, PARAMETERS, REPEATS, UNITS, parameter_columns
 from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.telling_apart import PLACES, UNIQUE, is_place, may_name, pairs_of_codes, distinct_share
+from terracast.streams.schema.telling_apart import PLACES, UNIQUE, distinct_share, is_place, may_name, pairs_of_codes
 from terracast.streams.schema.time_parts import PARTS, TableTime
 from terracast.streams.schema.unit_names import is_unit, split_unit
 from terracast.streams.schema.vocabulary import named
