@@ -21,6 +21,7 @@ from terracast.adapt.correction.experts.tree_expert import TreeExpert, TreeFeatu
 from terracast.streams.errors import TerracastError
 from terracast.streams.stateful import Stateful
 
+TREES = "trees"
 NAIVES = ("last-value", "seasonal-naive", "profile")
 STEADIEST = 0.05  # widths: smoother nodes than that do not count for more
 KNOWN_SHARE = 0.5  # of a window and of its labels: with less a pair is not learned
@@ -192,7 +193,7 @@ class Experts(Stateful):
     @property
     def names(self) -> tuple[str, ...]:
         """One name for each expert, those that learn first."""
-        return (*(kind.name for kind in self.recipe.ridges), *(("trees",) if self.trees is not None else ()), *NAIVES)
+        return (*(kind.name for kind in self.recipe.ridges), *((TREES,) if self.trees is not None else ()), *NAIVES)
 
     @property
     def learned(self) -> int:
