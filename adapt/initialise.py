@@ -169,7 +169,7 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     if policy.calibrates:
         request = watched.request
         champion.calibration = QuantileTracker(len(watched.nodes), request.horizon, request.quantiles)
-        if beginning.residual_ridge is not None:
+        if beginning.residual_ridge is not None and not policy.mixes:  # a mixture has such a corrector of its own
             champion.residual_ridge = ResidualRidge.restore(beginning.residual_ridge)
         champion.guard = NoHarmGuard(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:

@@ -38,7 +38,7 @@ class Reference:
     features : ndarray of float, shape (issue, feature, node)
         Of the contexts they were made from.
     hindcasts : Hindcasts
-        What the newest of them said, moved by the ridge as it had learnt by then.
+        What the newest of them said.
     """
 
     times: np.ndarray
@@ -91,19 +91,19 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
 
 
 class _Judged:
-    """The forecasts of the past, moved by a ridge that learns of each once its last label was due."""
+    """The newest forecasts of the past, and a ridge that learns of each once its last label was due."""
 
     def __init__(self, ridge: ResidualRidge, nodes: int) -> None:
         self._ridge = ridge
         self._waiting: deque[tuple[np.datetime64, np.ndarray, np.ndarray, np.ndarray]] = deque()
-        self._moved: deque[tuple[np.datetime64, np.ndarray]] = deque(maxlen=most_issues(nodes))
+        self._newest: deque[tuple[np.datetime64, np.ndarray]] = deque(maxlen=most_issues(nodes))
 
     def take(self, values: np.ndarray, context: xr.Dataset, request: Request, known: np.ndarray) -> None:
         """One more: quantiles ``values`` (lead, node, quantile), and the labels ``known`` (lead, node) that came."""
         self.learn(request.issue_time)
         median = level(values, request.quantiles, 0.5)
         read = self._ridge.features(context, request, median)
-        self._moved.append((request.issue_time, self._ridge.apply(values, median, read).astype("float32")))
+        self._newest.append((request.issue_time, values.astype("float32")))
         self._waiting.append((request.valid_times[-1], read, median, known))
 
     def learn(self, now: np.datetime64 | None) -> None:
@@ -113,9 +113,9 @@ class _Judged:
 
     def hindcasts(self, watched: ForecastTask) -> Hindcasts:
         """The newest of them."""
-        if not self._moved:
+        if not self._newest:
             return Hindcasts.none(watched.request, len(watched.nodes))
-        return Hindcasts(np.array([time for time, _ in self._moved]), np.stack([one for _, one in self._moved]))
+        return Hindcasts(np.array([time for time, _ in self._newest]), np.stack([one for _, one in self._newest]))
 
 
 def nothing(watched: ForecastTask, moment: Moment, variables: tuple[str, ...]) -> Reference:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.correction.experts.aggregation import RegretBoundedMixture, crps_gradient
-from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
+from terracast.adapt.correction.experts.experts import TREES, ExpertConfig, Experts
 from terracast.adapt.correction.experts.network_residual import NetworkResidual, network_residual_width, reading
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
@@ -27,7 +27,7 @@ from terracast.streams.instant import nanoseconds
 from terracast.streams.stateful import Stateful
 
 MEMORY = 0.9995  # discount of an expert's losses for each row of the clock
-BLEND_PRIORS = (0.48, 0.48, 0.04)  # the stack of all, the corrector, the base
+BLEND_PRIORS = (0.4, 0.4, 0.04, 0.16)  # the stack of all, the corrector, the base, the trees
 PRIORS = (0.2, 0.4, 0.4)  # base, base moved to the blend, blend with widths of its own
 FULL = 4 * 14  # seasons from which on the experts read as far back as they ever do
 MOST_LATE = 6  # rows before the issue that may be missing before gaps are filled instead
@@ -89,8 +89,8 @@ class Mixture(Stateful):
         self.per_issue = per_issue
         self.corrector = NetworkResidual(horizon, network_residual_width(ridges, horizon, self._reads[1]))
         self.blend = StackedExperts(horizon, nodes, stacked=[*range(ridges), number, number + 1], averaged=[number + 1],
-                                    anchor=number, priors=BLEND_PRIORS, delay=delay, loss="absolute",
-                                    memory=MEMORY**per_issue)
+                                    anchor=number, priors=BLEND_PRIORS, alone=[experts.names.index(TREES)],
+                                    delay=delay, loss="absolute", memory=MEMORY**per_issue)
         self.sure = RegretBoundedMixture(horizon, nodes, PRIORS, delay)
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))

@@ -20,6 +20,7 @@ from terracast.adapt.correction.experts.residual_quantiles import ResidualQuanti
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.benchmarks.adapt.base import BaseForecasts
 from terracast.benchmarks.adapt.cell import AdaptCell, CellTally
+from terracast.benchmarks.adapt.peers.ridge_hedge import run_hedge
 from terracast.stfm.forecaster import QUANTILES
 
 Progress = Callable[[int], None]
@@ -40,7 +41,7 @@ class AdaptBench:
         fixed, weekly = CellTally("ridge-frozen" if self.said else "frozen", cell), CellTally("ridge-weekly", cell)
         _run_ridge(cell, recipe, fixed, None)
         _run_ridge(cell, recipe, weekly, 7 * cell.season)
-        tallies = [*self._run(recipe, progress), fixed, weekly]
+        tallies = [*self._run(recipe, progress), fixed, weekly, run_hedge(cell)]
         frozen = next(one for one in tallies if one.method == "frozen")
         return [one.row(frozen) for one in tallies]
 

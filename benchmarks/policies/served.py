@@ -55,40 +55,27 @@ def _equipped(live: LiveStream, policy: Policy, base: Recited) -> Candidate:
     """The corrections as service begins with them (see ``adapt.initialise``)."""
     request, nodes = live.request(), live.values.shape[1]
     candidate = Candidate("base", base, None, request)
-    past = _Past(live, base)
     if policy.calibrates:
         candidate.calibration = QuantileTracker(nodes, request.horizon, request.quantiles)
         candidate.guard = NoHarmGuard(request.quantiles, nodes)
-        candidate.residual_ridge = past.ridge
+        candidate.residual_ridge = None if policy.mixes else _taught(live, base)
     if policy.mixes:
-        rows = slice(0, live.start + 1)
+        rows, before = slice(0, live.start + 1), base.issue_times < request.issue_time
         candidate.mixture = Mixture.begin(live.target.isel(time=rows), request, per_issue=live.stream.every,
                                           beside=None if live.beside is None else live.beside.isel(time=rows),
-                                          hindcasts=past.hindcasts)
+                                          hindcasts=Hindcasts(base.issue_times[before], base.quantiles[before]))
     return candidate
 
 
-class _Past:
-    """The ridge as it learned, from labels as they came, of what the base said before the start; and what it made of
-    that."""
-
-    def __init__(self, live: LiveStream, base: Recited) -> None:
-        request, times = live.request(), live.panel["time"].values
-        labels, leads = live.values[:live.start + 1], np.arange(1, request.horizon + 1)
-        self.ridge = ResidualRidge.for_target(labels, request.horizon, live.stream.every * live.step)
-        rows = [int(row) for row in live.hindcasts if times[row] in base.issue_times]
-        waiting: list[tuple[int, np.ndarray, np.ndarray]] = []
-        moved = []
-        for row in [*rows, live.start]:
-            for then, features, median in [one for one in waiting if one[0] + request.horizon <= row]:
-                self.ridge.learn(features, median, labels[then + leads])
-            waiting = [one for one in waiting if one[0] + request.horizon > row]
-            if row == live.start:
-                break
-            quantiles = base.quantiles[int(np.searchsorted(base.issue_times, times[row]))]
-            median = level(quantiles, request.quantiles, 0.5)
-            context = live.target.isel(time=slice(max(0, row - WINDOW), row + 1)).to_dataset(name=request.target)
-            features = self.ridge.features(context, request.at(times[row]), median)
-            moved.append(self.ridge.apply(quantiles, median, features))
-            waiting.append((row, features, median))
-        self.hindcasts = Hindcasts(times[rows], np.stack(moved)) if rows else None
+def _taught(live: LiveStream, base: Recited) -> ResidualRidge:
+    """The ridge, taught by what the base said before the start, of labels that had come by then."""
+    request, times, labels = live.request(), live.panel["time"].values, live.values[:live.start + 1]
+    ridge = ResidualRidge.for_target(labels, request.horizon, live.stream.every * live.step)
+    for row in [int(row) for row in live.hindcasts if times[row] in base.issue_times]:
+        due = row + 1 + np.arange(request.horizon)
+        if due[-1] > live.start:
+            break
+        median = level(base.quantiles[int(np.searchsorted(base.issue_times, times[row]))], request.quantiles, 0.5)
+        context = live.target.isel(time=slice(max(0, row - WINDOW), row + 1)).to_dataset(name=request.target)
+        ridge.learn(ridge.features(context, request.at(times[row]), median), median, labels[due])
+    return ridge

@@ -40,7 +40,8 @@ def test_answer_has_the_house_form(tmp_path: Path) -> None:
     frame.to_csv(path, index=False)
     answer = bench_adapt([path], "A", 4)
     rows = {row["method"]: row for row in answer["rows"]}
-    assert {"terracast", "frozen", "ridge", "ridge-weekly", "seasonal-naive", "last-value"} <= rows.keys()
+    assert {"terracast", "frozen", "ridge", "ridge-weekly", "ridge-hedge", "seasonal-naive",
+            "last-value"} <= rows.keys()
     assert set(rows["terracast"]) >= COLUMNS
     assert rows["frozen"]["worst_node_ratio"] == 1.0
     assert rows["terracast"]["mse"] < rows["last-value"]["mse"]

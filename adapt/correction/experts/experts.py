@@ -16,15 +16,17 @@ from terracast.adapt.correction.experts.covariates import PENALTY, Covariates
 from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.adapt.correction.experts.journal import Journal, Late
 from terracast.adapt.correction.experts.lag_features import LagFeatures, WindowFeatures
-from terracast.adapt.correction.experts.ridge import Moments, Ridge
+from terracast.adapt.correction.experts.ridge import SLOPE, STRENGTH, Moments, Ridge
 from terracast.adapt.correction.experts.tree_expert import TreeExpert, TreeFeatures
 from terracast.streams.errors import TerracastError
 from terracast.streams.stateful import Stateful
 
+TREES = "trees"
 NAIVES = ("last-value", "seasonal-naive", "profile")
 STEADIEST = 0.05  # widths: smoother nodes than that do not count for more
 KNOWN_SHARE = 0.5  # of a window and of its labels: with less a pair is not learned
 WINDOW_SEASONS, WINDOW_LEAST, WINDOW_MOST = 4, 24, 96  # what the plain window reads, in seasons and in rows
+FORTNIGHT, WIDEST = 14, 512  # seasons that the long window reads, and its rows at most
 FRESH = 25  # a solution is made anew when the pairs have grown by one in that many
 
 
@@ -32,26 +34,35 @@ class ExpertsError(TerracastError):
     """Experts that cannot be made, or rows of another network."""
 
 
+Reference = Literal["profile", "last-value"]
+LAST: Reference = "last-value"
+
+
 @dataclass(frozen=True)
 class Kind(Stateful):
-    """One ridge: what it reads, the factor with which a row's weight falls for each row that passes, and what a pair
-    of another node counts."""
+    """One ridge: what it reads, the factor with which a row's weight falls for each row that passes, what a pair of
+    another node counts, the rule whose errors it learns and is pulled to (the profile where seasons hold, the last
+    value where the level wanders), and how hard it is pulled, the usual strength being 1."""
 
-    reads: Literal["lags", "window", "company"]
+    reads: Literal["lags", "window", "fortnight", "company"]
     forgetting: float
     pooling: float
+    reference: Reference = "profile"
+    pull: float = 1.0
 
     @property
     def name(self) -> str:
         """As rows and receipts call it."""
-        return f"ridge-{self.reads}-{self.forgetting:g}-{self.pooling:g}"
+        after = "" if self.reference == "profile" else f"-{self.reference}"
+        loose = "" if self.pull == 1.0 else f"-{self.pull:g}"
+        return f"ridge-{self.reads}-{self.forgetting:g}-{self.pooling:g}{after}{loose}"
 
 
-USUAL = (Kind("lags", 1.0, 1.0), Kind("lags", 1.0, 0.1), Kind("lags", 1.0, 0.03), Kind("lags", 0.9998, 0.1),
-         Kind("window", 1.0, 0.1))
-
+USUAL = (Kind("lags", 1.0, 1.0), Kind("lags", 1.0, 0.1), Kind("lags", 0.9998, 0.1), Kind("window", 1.0, 0.1),
+         Kind("lags", 1.0, 0.02, LAST), Kind("lags", 0.9995, 0.0, LAST), Kind("window", 1.0, 0.0, LAST))
+AT_LENGTH = (Kind("fortnight", 1.0, 0.0, LAST, 0.1),)  # where few nodes share no ridges and the past is long enough
 MOST_APART = 32
-IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1))  # where other variables are told
+IN_COMPANY = (Kind("company", 1.0, 0.1), Kind("company", 0.9998, 0.1, LAST))  # where other variables are told
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,8 @@ class ExpertConfig(Stateful):
         """
         told = season if rows >= 8 * season else 1
         seasons = int(np.clip(rows // (4 * told), 2, 14))
-        ridges: tuple[Kind, ...] = (*USUAL, *(IN_COMPANY if covariates else ()))
+        at_length = told > 1 and FORTNIGHT * told <= min(WIDEST, rows // 4) and nodes <= MOST_APART
+        ridges: tuple[Kind, ...] = (*USUAL, *(AT_LENGTH if at_length else ()), *(IN_COMPANY if covariates else ()))
         if nodes > MOST_APART or nodes == 1:
             ridges = tuple(dict.fromkeys(replace(kind, pooling=1.0) for kind in ridges))
         return cls(told, seasons, slack, ridges, max(1, min(24, season), horizon // 2), squash, trees)
@@ -99,10 +111,11 @@ class ExpertConfig(Stateful):
 class Experts(Stateful):
     """All experts of one stream (rows on its clock, nodes); ask for points after every row or whenever you like.
 
-    Ridges learn what the profile (the naive of that name) leaves. A pair (window, labels) is learned once, when the
-    row of its last lead has come: an origin r is forecast from pairs with origins ≤ r - horizon - slack. Windows are
-    read as they stood at their origin, gaps filled from the past; windows or labels with more than half of the values
-    missing teach nothing. ``first``: number of steps from any season's beginning to the first row of ``history``.
+    Ridges learn what the profile (the naive of that name) or the last value leaves. A pair (window, labels) is learned
+    once, when the row of its last lead has come: an origin r is forecast from pairs with origins ≤ r - horizon -
+    slack. Windows are read as they stood at their origin, gaps filled from the past; windows or labels with more than
+    half of the values missing teach nothing. ``first``: number of steps from any season's beginning to the first row
+    of ``history``.
     A row costs its features, and now and then one solution of each ridge; memory of a node (of the network, if it
     shares) is 8 × width × (width + leads) bytes for each reading and factor: about 1 MB for two weeks of hours.
 
@@ -116,7 +129,7 @@ class Experts(Stateful):
     True
     """
 
-    NOT_KEPT = frozenset({"_features", "_penalty", "_checkpoint", "_journal"})
+    NOT_KEPT = frozenset({"_features", "_references", "_penalty", "_checkpoint", "_journal"})
 
     def __init__(self, tape: HistoryBuffer, first: int, horizon: int, recipe: ExpertConfig,
                  covariates: Covariates | None = None, trees: TreeExpert | None = None) -> None:
@@ -124,25 +137,31 @@ class Experts(Stateful):
         self.recipe, self.horizon, self.tape, self.covariates, self.trees = recipe, horizon, tape, covariates, trees
         self._leads = horizon + recipe.slack
         self.restored()
-        pairs = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
-        apart = any(kind.pooling < 1.0 for kind in recipe.ridges)
-        self._moments = {(reads, factor): Moments(nodes, len(self._penalty[reads]), self._leads, factor, apart=apart)
-                         for reads, factor in pairs}
+        sums = dict.fromkeys((kind.reads, kind.forgetting) for kind in recipe.ridges)
+        self._moments = {key: Moments(nodes, len(self._penalty[key[0]]), self._leads * len(self._references[key]),
+                                      key[1], apart=any(kind.pooling < 1.0 for kind in recipe.ridges
+                                                        if (kind.reads, kind.forgetting) == key)) for key in sums}
         self._solved = [np.zeros((1 if kind.pooling == 1.0 else nodes, len(self._penalty[kind.reads]), self._leads))
                         for kind in recipe.ridges]
         self._next = first  # the clock's number of the next row
         self._learned = 0
         self._solved_at = [0] * len(recipe.ridges)
         slots = self._leads + recipe.refit
-        self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in pairs}
+        self._open = {reads: np.zeros((slots, nodes, len(self._penalty[reads]))) for reads, _ in sums}
         self._profiles = np.zeros((slots, self._leads, nodes))
         self._worth = np.zeros((slots, nodes))
 
     def restored(self) -> None:
-        """What is read, and how hard each column of it is pulled."""
+        """What is read, what of it is learned, and how hard each column of it is pulled."""
         recipe, nodes = self.recipe, self.tape.scaled.shape[1]
         self._features: dict[str, LagFeatures | WindowFeatures] = {
             "lags": LagFeatures(recipe.season, recipe.seasons, nodes), "window": WindowFeatures(recipe.window)}
+        if any(kind.reads == "fortnight" for kind in recipe.ridges):
+            self._features["fortnight"] = WindowFeatures(FORTNIGHT * recipe.season)
+        self._references: dict[tuple[str, float], list[str]] = {}
+        for kind in recipe.ridges:
+            found = self._references.setdefault((kind.reads, kind.forgetting), [])
+            found += [kind.reference] if kind.reference not in found else []
         self._penalty = {reads: features.penalty for reads, features in self._features.items()}
         if self.covariates is not None:
             self._penalty["company"] = np.append(np.full(self.covariates.columns, PENALTY), self._penalty["lags"])
@@ -174,7 +193,7 @@ class Experts(Stateful):
     @property
     def names(self) -> tuple[str, ...]:
         """One name for each expert, those that learn first."""
-        return (*(kind.name for kind in self.recipe.ridges), *(("trees",) if self.trees is not None else ()), *NAIVES)
+        return (*(kind.name for kind in self.recipe.ridges), *((TREES,) if self.trees is not None else ()), *NAIVES)
 
     @property
     def learned(self) -> int:
@@ -226,11 +245,11 @@ class Experts(Stateful):
             raise ExpertsError(f"asked {ahead} rows beyond the newest", where="experts",
                                expected=f"0 to {self.recipe.slack}, the slack", remedy="give a recipe with more slack")
         slot = (self._next - 1) % len(self._worth)
-        said = []
+        references, said = {"profile": self._profiles[slot], "last-value": self.tape.scaled[-1]}, []
         for kind, solved in zip(self.recipe.ridges, self._solved, strict=True):
             x = self._open[kind.reads][slot]
             moved = x @ solved[0] if len(solved) == 1 else (x[:, None, :] @ solved)[:, 0]
-            said.append(self._profiles[slot] + moved.T)
+            said.append(references[kind.reference] + moved.T)
         if self.trees is not None:
             grown = self.trees.points(self.tape, self.newest)
             said.append(np.mean(said, axis=0) if grown is None else grown)
@@ -271,9 +290,11 @@ class Experts(Stateful):
         slots = (self._next - 1 - (len(scaled) - 1 - origins)) % len(self._worth)
         share = known[due].mean(axis=1)
         weights = np.where(share >= KNOWN_SHARE, self._worth[slots] * share, 0.0)
-        targets = (scaled[due] - self._profiles[slots]).transpose(0, 2, 1)
-        for (reads, _), moments in self._moments.items():
-            moments.add(self._open[reads][slots], targets, weights, rows=refit)
+        targets = {"profile": (scaled[due] - self._profiles[slots]).transpose(0, 2, 1),
+                   "last-value": (scaled[due] - scaled[origins][:, None]).transpose(0, 2, 1)}
+        for key, moments in self._moments.items():
+            wanted = np.concatenate([targets[one] for one in self._references[key]], axis=2)
+            moments.add(self._open[key[0]][slots], wanted, weights, rows=refit)
         if self.trees is not None:
             self.trees.learn(self.tape, origins, self.newest)
         self._learned += refit
@@ -285,8 +306,10 @@ class Experts(Stateful):
             if (self._learned - self._solved_at[number]) * FRESH < memory:
                 continue
             self._solved_at[number] = self._learned
-            ridge = Ridge(kind.pooling)
-            solved = ridge.solve(self._moments[kind.reads, kind.forgetting], self._penalty[kind.reads])
+            ridge = Ridge(kind.pooling, kind.pull * STRENGTH, kind.pull * SLOPE)
+            key = kind.reads, kind.forgetting
+            place = self._references[key].index(kind.reference) * self._leads
+            solved = ridge.solve(self._moments[key], self._penalty[kind.reads], slice(place, place + self._leads))
             if solved is not None:  # an unsolvable one goes on with what it knew
                 self._solved[number] = solved
         return self.trees is not None and self.trees.grow()

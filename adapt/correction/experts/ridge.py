@@ -14,6 +14,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from terracast.streams.errors import TerracastError
 from terracast.streams.stateful import Stateful
 
+STRENGTH, SLOPE = 50.0, 10.0  # pairs of zero, and how many more for each lead
 BLOCKS = (12, 48, 192)  # leads at which a block of equal strength ends
 
 
@@ -91,16 +92,17 @@ class Ridge:
     """
 
     pooling: float
-    strength: float = 50.0
-    slope: float = 10.0
+    strength: float = STRENGTH
+    slope: float = SLOPE
 
-    def solve(self, moments: Moments, penalty: np.ndarray) -> np.ndarray | None:
+    def solve(self, moments: Moments, penalty: np.ndarray, leads: slice = slice(None)) -> np.ndarray | None:
         """Coefficients (node, width, lead), or (1, width, lead) where the nodes share them; None if unsolvable.
 
-        ``penalty`` (width,): how hard each column is pulled. Zero where nothing was learned.
+        ``penalty`` (width,): how hard each column is pulled; ``leads``: which columns of the targets are meant, where
+        several targets are learned from the same features. Zero where nothing was learned.
         O(nodes × width² × (blocks × width / 3 + 2 leads)).
         """
-        gram, cross, experience = self._pooled(moments)
+        gram, cross, experience = self._pooled(moments, leads)
         solved = np.zeros(cross.shape)
         for node, (whole, sums, count) in enumerate(zip(gram, cross, experience, strict=True)):
             size = float(np.trace(whole)) / len(whole)
@@ -118,8 +120,8 @@ class Ridge:
     def _nodes(self, moments: Moments) -> float:
         return 1.0 + self.pooling * (moments.nodes - 1)
 
-    def _pooled(self, moments: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        parts = (moments.gram, moments.cross, moments.experience)
+    def _pooled(self, moments: Moments, leads: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        parts = (moments.gram, moments.cross[:, :, leads], moments.experience)
         if self.pooling == 0.0 or len(moments.gram) == 1:
             return parts
         wholes = [part.sum(axis=0, keepdims=True) for part in parts]

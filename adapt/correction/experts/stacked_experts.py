@@ -25,10 +25,10 @@ class Stacked(Stateful):
 
 
 class StackedExperts(Stateful):
-    """Three candidates under one ``RegretBoundedMixture``: the ``ConvexStack`` of the experts in ``stacked``, the
-    plain mean of those in ``averaged``, and one ``anchor`` (an expert's index: the frozen base, or a simple rule),
-    which the blend's summed loss cannot exceed by more than the mixture's bound. ``delay``: issues until the last
-    label is there.
+    """Candidates under one ``RegretBoundedMixture``: the ``ConvexStack`` of the experts in ``stacked``, the plain mean
+    of those in ``averaged``, one ``anchor`` (an expert's index: the frozen base, or a simple rule), and each of those
+    in ``alone``. The blend's summed loss cannot exceed that of any of them by more than the mixture's bound.
+    ``delay``: issues until the last label is there.
 
     >>> blend = StackedExperts(leads=1, nodes=1, stacked=(0, 1), averaged=(0, 1), anchor=2, delay=1)
     >>> points = np.array([1.0, 3.0, 9.0])[:, None, None]
@@ -41,8 +41,8 @@ class StackedExperts(Stateful):
 
     def __init__(self, leads: int, nodes: int, *, stacked: Sequence[int], averaged: Sequence[int], anchor: int,
                  delay: int, loss: Loss = "squared", memory: float = 0.9995, caution: float = 0.03,
-                 priors: tuple[float, float, float] = (0.8, 0.16, 0.04)) -> None:
-        self.stacked, self.averaged = tuple(stacked), tuple(averaged)
+                 priors: Sequence[float] = (0.8, 0.16, 0.04), alone: Sequence[int] = ()) -> None:
+        self.stacked, self.averaged, self.alone = tuple(stacked), tuple(averaged), tuple(alone)
         self.anchor, self.loss = int(anchor), loss
         self.stack = ConvexStack(len(self.stacked), leads, nodes, memory=memory, caution=caution)
         self.sure = RegretBoundedMixture(leads, nodes, priors, delay)
@@ -50,7 +50,8 @@ class StackedExperts(Stateful):
     def mix(self, points: np.ndarray) -> Stacked:
         """StackedExperts what the experts say (expert, lead, node)."""
         stacked = (self.stack.weights() * points[list(self.stacked)]).sum(axis=0)
-        candidates = np.stack([stacked, points[list(self.averaged)].mean(axis=0), points[self.anchor]])
+        candidates = np.stack([stacked, points[list(self.averaged)].mean(axis=0), points[self.anchor],
+                               *points[list(self.alone)]])
         return Stacked(points, candidates, (self.sure.weights() * candidates).sum(axis=0))
 
     def learn(self, said: Stacked, labels: np.ndarray) -> None:

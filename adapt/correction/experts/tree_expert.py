@@ -14,7 +14,7 @@ from terracast.adapt.correction.experts.history_buffer import HistoryBuffer
 from terracast.stats.calendar import phases, seasons
 from terracast.streams.stateful import Stateful
 
-MOST_CELLS = 50_000  # of the sample: a fit takes some two seconds
+MOST_CELLS = 50_000  # of the sample: a fit takes some two seconds; twice as many were no better
 FEWEST_CELLS = 1_000  # from which trees are grown
 ROWS_MOST = 20_000  # rows of a history over which the sample is spread; of a longer one the newest count for more
 NEAR = (1, 2, 5)  # rows before the newest one that are read singly
