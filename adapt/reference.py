@@ -16,10 +16,13 @@ from terracast.adapt.correction.hindcasts import Hindcasts, most_issues
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import level, pit, residual
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
+from terracast.adapt.monitoring.learning_monitor import natural_block
+from terracast.adapt.monitoring.statistics.reference_period import FEWEST_BLOCKS
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
 
 MOST_ISSUES = 3000  # forecasts of a part that what is normal is learnt from, the newest: a century of days need not be
+MOST_FORECASTS = 100_000  # of single nodes: some three minutes of computing
 Progress = Callable[[float], None]
 
 
@@ -136,7 +139,9 @@ def _ticks(watched: ForecastTask, moment: Moment, start: np.datetime64, stop: np
     first = moment.now - (moment.now - morning) // watched.cadence * watched.cadence
     last = first + (stop - first) // watched.cadence * watched.cadence
     # Ticks are counted, not subtracted: three thousand years are more than an instant in nanoseconds can hold.
-    return first + max(0, int((stop - first) // watched.cadence) - MOST_ISSUES + 1) * watched.cadence, last
+    enough = 2 * FEWEST_BLOCKS * max(1, int(natural_block(watched.request.step) / watched.cadence))
+    most = min(MOST_ISSUES, max(enough, MOST_FORECASTS // max(1, len(watched.nodes))))
+    return first + max(0, int((stop - first) // watched.cadence) - most + 1) * watched.cadence, last
 
 
 class _Earlier:
