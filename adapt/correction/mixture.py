@@ -191,8 +191,8 @@ class Mixture(Stateful):
                 self.learn(np.datetime64(stamp, "ns"), np.where(fresh[:, None], rows, np.nan))
                 if due[-1] <= now:
                     self._forget(stamp)
-            recent = [one if one is None else _between(one, before * clock, _stamp(time)) for one in (known, beside)]
-            self.apply(recent[0], request.at(time), base, recent[1])
+            self.apply(_between(known, before * clock, _stamp(time)), request.at(time), base,
+                       None if beside is None else _between(beside, before * clock, _stamp(time)))
             before = now
         self._catch_up(known, request.issue_time, beside)
         self._open, self.budget = {}, LossBudget(2, values.shape[1])
