@@ -42,9 +42,10 @@ def served_by(live: LiveStream, policy: str, base: Recited) -> Served:
     recent = max(WINDOW + 2, 2 * live.stream.every + request.horizon)
     said = []
     for row in map(int, live.issues):
-        past = target.isel(time=slice(max(0, row + 1 - recent), row + 1))
+        rows = slice(max(0, row + 1 - recent), row + 1)
+        past = target.isel(time=rows)
         candidate.match_labels(times[row], past, cadence)
-        beside = None if live.covariates is None else live.covariates.isel(time=slice(max(0, row + 1 - recent), row + 1))
+        beside = None if live.covariates is None else live.covariates.isel(time=rows)
         answer = candidate.issue(past.to_dataset(name=request.target), times[row], shadow=False,
                                  beside=beside if known.mixes else None)
         said.append(answer[request.target].values[0].astype("float64"))
