@@ -86,7 +86,7 @@ class PolicyBench:
         """Rows of one stream: bases with policies, then the peers."""
         said: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
         for name in self.bases:
-            base = live.said_by(name)
+            base = live.forecasts_of(name)
             for policy in SHOWN:
                 served = served_by(live, policy, base)
                 said[name, policy] = served.quantiles, served.seconds + base.seconds

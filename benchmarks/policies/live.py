@@ -90,7 +90,7 @@ class LiveStream:
         return held.copy(data=self.values).astype("float64")
 
     @cached_property
-    def beside(self) -> xr.DataArray | None:
+    def covariates(self) -> xr.DataArray | None:
         """The target's company (time, variable, node), chosen by what is known at the start."""
         before = covariates_of(self.panel.isel(time=slice(0, self.start)), self.stream.target)
         if before is None:
@@ -133,7 +133,7 @@ class LiveStream:
         inside = (due < len(self.values))[..., None]
         return np.where(inside, self.values[np.minimum(due, len(self.values) - 1)], np.nan)
 
-    def said_by(self, base: str) -> Recited:
+    def forecasts_of(self, base: str) -> Recited:
         """What the base of this name says at all hindcasts and issues; one that is fitted reads what lies before the
         first of the issues, and says nothing before it."""
         request, target = self.request(), self.target.to_dataset(name=self.stream.target)

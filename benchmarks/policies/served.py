@@ -42,9 +42,10 @@ def served_by(live: LiveStream, policy: str, base: Recited) -> Served:
     recent = max(WINDOW + 2, 2 * live.stream.every + request.horizon)
     said = []
     for row in map(int, live.issues):
-        past = target.isel(time=slice(max(0, row + 1 - recent), row + 1))
+        rows = slice(max(0, row + 1 - recent), row + 1)
+        past = target.isel(time=rows)
         candidate.match_labels(times[row], past, cadence)
-        beside = None if live.beside is None else live.beside.isel(time=slice(max(0, row + 1 - recent), row + 1))
+        beside = None if live.covariates is None else live.covariates.isel(time=rows)
         answer = candidate.issue(past.to_dataset(name=request.target), times[row], shadow=False,
                                  beside=beside if known.mixes else None)
         said.append(answer[request.target].values[0].astype("float64"))
@@ -58,16 +59,16 @@ def _equipped(live: LiveStream, policy: Policy, base: Recited) -> Candidate:
     if policy.calibrates:
         candidate.calibration = QuantileTracker(nodes, request.horizon, request.quantiles)
         candidate.guard = NoHarmGuard(request.quantiles, nodes)
-        candidate.residual_ridge = None if policy.mixes else _taught(live, base)
+        candidate.residual_ridge = None if policy.mixes else _learned_ridge(live, base)
     if policy.mixes:
         rows, before = slice(0, live.start + 1), base.issue_times < request.issue_time
         candidate.mixture = Mixture.begin(live.target.isel(time=rows), request, per_issue=live.stream.every,
-                                          beside=None if live.beside is None else live.beside.isel(time=rows),
+                                          beside=None if live.covariates is None else live.covariates.isel(time=rows),
                                           hindcasts=Hindcasts(base.issue_times[before], base.quantiles[before]))
     return candidate
 
 
-def _taught(live: LiveStream, base: Recited) -> ResidualRidge:
+def _learned_ridge(live: LiveStream, base: Recited) -> ResidualRidge:
     """The ridge, taught by what the base said before the start, of labels that had come by then."""
     request, times, labels = live.request(), live.panel["time"].values, live.values[:live.start + 1]
     ridge = ResidualRidge.for_target(labels, request.horizon, live.stream.every * live.step)

@@ -76,7 +76,7 @@ def test_nothing_reads_what_came_later(tmp_path):
     before = clean.panel["time"].values[clean.issues] < np.datetime64("2024-02-26")
     assert before.any()
     for policy in ("loop", "mixture"):
-        one, other = (served_by(live, policy, live.said_by("shipped")).quantiles for live in (clean, spoilt))
+        one, other = (served_by(live, policy, live.forecasts_of("shipped")).quantiles for live in (clean, spoilt))
         assert np.array_equal(one[before], other[before])
     for peer in PEERS.values():
         assert np.array_equal(peer(clean)[before], peer(spoilt)[before])

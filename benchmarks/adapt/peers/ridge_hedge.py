@@ -35,9 +35,9 @@ class WindowRidge:
 
     def __post_init__(self) -> None:
         width, kept = self.lookback + 1, 1 if self.shared else self.series
-        self.gram = np.zeros((kept, width, width))
-        self.cross = np.zeros((kept, width, self.horizon))
-        self.solved = np.zeros((kept, width, self.horizon))
+        self.gram: np.ndarray = np.zeros((kept, width, width))
+        self.cross: np.ndarray = np.zeros((kept, width, self.horizon))
+        self.solved: np.ndarray = np.zeros((kept, width, self.horizon))
         self.pull = np.zeros(kept)
 
     def learn(self, values: np.ndarray, origins: np.ndarray) -> None:
@@ -87,7 +87,8 @@ def run_hedge(cell: AdaptCell) -> CellTally:
               if 2 * (length + horizon) <= first]
     learned = [ridge.lookback for ridge in ridges]
     losses = np.zeros((len(ridges) + 2, horizon, values.shape[1]))
-    tally, said = CellTally("ridge-hedge", cell), {}
+    tally = CellTally("ridge-hedge", cell)
+    said: dict[int, np.ndarray] = {}
     for origin in range(first, last, REFIT):
         origins = np.arange(origin, min(origin + REFIT, last))
         for number, ridge in enumerate(ridges):
