@@ -18,6 +18,7 @@ from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
 from terracast.stfm.forecaster import Forecaster, Request
 from terracast.streams.kinds.counts import as_counts, is_counted
+from terracast.streams.quality.limits import possible
 from terracast.streams.stateful import Stateful
 
 
@@ -108,8 +109,8 @@ class Candidate(Stateful):
         forecast = self.model.forecast(context, self.request.at(issue_time))
         raw = forecast[self.request.target].values[0].astype("float64")
         counts = is_counted(context[self.request.target])
-        if counts:
-            raw = np.maximum(raw, 0.0)
+        low, high = bounds(context[self.request.target], self.request.step)  # what cannot be is not told
+        raw = np.clip(raw, low, high)
         moved, features = raw, np.empty((raw.shape[1], 0))
         if self.residual_ridge is not None:
             median = level(raw, self.request.quantiles, 0.5)
@@ -117,10 +118,8 @@ class Candidate(Stateful):
             moved = self.residual_ridge.apply(raw, median, features)
         if self.mixture is not None:
             moved = self.mixture.apply(context[self.request.target], self.request.at(issue_time), moved, beside)
-        moved = _single(np.maximum(moved, 0.0) if counts else moved)
-        served = moved if self.calibration is None else self.calibration.apply(moved)
-        if counts:
-            served = np.maximum(served, 0.0)
+        moved = _single(np.clip(moved, low, high))
+        served = np.clip(moved if self.calibration is None else self.calibration.apply(moved), low, high)
         if self.guard is not None:
             served = self.guard.serve(raw, served)
         served = _single(served)
@@ -180,6 +179,15 @@ class Candidate(Stateful):
         return Score(one.issue_time, one.version, one.shadow, _mean(error),
                      _mean(crps(told, one.labels, quantiles)), _mean(hits), hits[-1],
                      np.isfinite(one.labels).sum(axis=0))
+
+
+def bounds(target: xr.DataArray, step: np.timedelta64) -> tuple[float, float]:
+    """The least and the most that a forecast may say: what the ``target`` (time, node) can be by its name and units,
+    and in any case what was observed."""
+    low, high = possible(target, step)
+    low = max(low, 0.0) if is_counted(target) else low
+    seen = target.values[np.isfinite(target.values)]
+    return (min(low, float(seen.min())), max(high, float(seen.max()))) if len(seen) else (low, high)
 
 
 def rows_at(labels: xr.DataArray, valid: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.arrivals import sees_enough
-from terracast.adapt.candidate import rows_at
+from terracast.adapt.candidate import bounds, rows_at
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.correction.hindcasts import Hindcasts, most_issues
 from terracast.adapt.correction.residual_ridge import ResidualRidge
@@ -82,6 +82,7 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
             pits.append(np.full((short, nodes), np.nan))
             continue
         values = model.forecast(context, request)[request.target].values[0].astype("float64")
+        values = np.clip(values, *bounds(context[request.target], request.step))
         known = rows_at(labels, request.valid_times)
         judged.take(values, context, request, known)
         rows.append(residual(values[:short], known[:short], request.quantiles))

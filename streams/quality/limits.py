@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from terracast.streams.quality.units import UNITS, converted, plain_unit
 
@@ -82,6 +83,20 @@ def zero_is_natural(name: str, attrs: Mapping[str, object], kind: str) -> bool:
     text = f"{attrs.get('standard_name', '')} {attrs.get('long_name', '')} {name}".lower()
     return kind == "event" or plain_unit(str(attrs.get("units", ""))) in ZERO_UNITS or any(
         word in text for word in ZERO_WORDS)
+
+
+def possible(held: xr.DataArray, step: np.timedelta64) -> tuple[float, float]:
+    """The least and the most that a variable can be by its name and units; infinite where nothing is known.
+
+    >>> dust = xr.DataArray([3.0], name="pm25", attrs={"units": "ug m-3", "long_name": "PM2.5"})
+    >>> possible(dust, np.timedelta64(1, "h"))
+    (0.0, 20000.0)
+    >>> possible(xr.DataArray([3.0], name="rain", attrs={"units": "mm"}), np.timedelta64(1, "h"))[0]
+    0.0
+    """
+    name = str(held.name)
+    low, high = range_of(name, held.attrs, step)
+    return (max(low, 0.0) if zero_is_natural(name, held.attrs, "sensor") else low), high
 
 
 def is_direction(name: str, attrs: Mapping[str, object]) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.initialise import ServiceError, begin, serve
 from terracast.adapt.loop import Loop
@@ -115,3 +116,15 @@ def test_nothing_is_read_before_it_was_known() -> None:
     ("1min", "1h"), ("15min", "1D"), ("1D", "1D"), ("7D", "7D"), ("5s", "5min")])
 def test_blocks_of_a_young_stream(step: str, block: str) -> None:
     assert natural_block(pd.Timedelta(step).to_timedelta64()) == pd.Timedelta(block)
+
+
+@pytest.mark.parametrize(("name", "units", "least"), [
+    ("pm25", "ug m-3", 0.0), ("temp", "degC", None), ("rain", "mm", 0.0)])
+def test_what_cannot_be_is_not_forecast(name: str, units: str, least: float | None) -> None:
+    draws = np.abs(np.random.default_rng(0).normal(size=(24 * 40, 2)) * (np.arange(24 * 40) % 24 > 12)[:, None])
+    stamps = FIRST + np.arange(len(draws)) * HOUR
+    context = xr.Dataset({name: (("time", "node"), draws, {"units": units, "long_name": name})},
+                         {"time": stamps, "node": ["a", "b"]})
+    request = Request(name, stamps[-1], 12, HOUR)
+    said = Candidate("one", SeasonalNaive(), None, request).issue(context, stamps[-1], shadow=False)[name].values
+    assert (float(said.min()) >= least) if least is not None else (float(said.min()) < 0), float(said.min())
