@@ -11,9 +11,9 @@ from terracast.adapt.candidate import Candidate, rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
-from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
+from terracast.adapt.learning_monitor import LearningMonitor, steps_of_block
+from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
 from terracast.adapt.monitoring.episodes.episodes import Episodes
-from terracast.adapt.monitoring.learning_monitor import LearningMonitor, steps_of_block
 from terracast.adapt.monitoring.monitor import Monitor
 from terracast.adapt.task import ALWAYS, ForecastTask
 
@@ -45,7 +45,7 @@ def grow(loop: Growing, moment: Moment) -> None:
 
 def _calibrate(loop: Growing, young: LearningMonitor, panel: xr.Dataset) -> None:
     target, watched = panel[loop.watched.request.target], loop.watched
-    loop.monitor = young.calibrated(rows_at(target, young.times), beside_weeks_before(
+    loop.monitor = young.calibrated(rows_at(target, young.times), against_weeks_before(
         target, young.times, watched.request.step, watched.history))
     loop.young = None if young.is_done else young
     loop.episodes.watched, loop.still_learning = loop.monitor.kinds, None

@@ -18,21 +18,21 @@ from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
 from terracast.adapt.data_faults.silence import ReportWatch
-from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.channels.covariate_shift import Contexts
-from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
-from terracast.adapt.monitoring.episodes.alarm_text import Subject
-from terracast.adapt.monitoring.episodes.episodes import Episodes
-from terracast.adapt.monitoring.learning_monitor import (
+from terracast.adapt.learning_monitor import (
     LearningMonitor,
     MonitorPlan,
     learnt_from,
     monitor_of,
     steps_of_block,
 )
+from terracast.adapt.loop import Loop
+from terracast.adapt.monitoring.channels.covariate_shift import Contexts
+from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
+from terracast.adapt.monitoring.episodes.alarm_text import Subject
+from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS
 from terracast.adapt.promotion.policy import Policy
-from terracast.adapt.reference import Progress, Reference, hindcast
+from terracast.adapt.reference import PastForecasts, Progress, hindcast
 from terracast.adapt.task import ALWAYS, ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
@@ -111,7 +111,7 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int, zero_sh
 
 
 def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
-              ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress) -> tuple[Forecaster, Reference]:
+              ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress) -> tuple[Forecaster, PastForecasts]:
     """The base as it is, and what its forecasts of the past show."""
     time, base = panel["time"].values, fit(panel)
     start = time[0] + min(watched.history, (time[-1] - time[0]) // SKIPPED)
@@ -121,7 +121,7 @@ def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Cal
 
 def _cross_fitted(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
                   ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress
-                  ) -> tuple[Forecaster, Reference]:
+                  ) -> tuple[Forecaster, PastForecasts]:
     """The base fitted on all, and what forecasts of each half by a fit on the other show."""
     time = panel["time"].values
     middle = time[len(time) // 2]
@@ -182,7 +182,7 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     monitor = monitor_of(
         plan, LearningMonitor(plan, step, first), beginning.times, beginning.residuals,
         None if known is None else known.values,
-        None if known is None else beside_weeks_before(known, beginning.times, step, watched.history),
+        None if known is None else against_weeks_before(known, beginning.times, step, watched.history),
         pits=beginning.pits,
         contexts=None if beginning.inputs is None else beginning.inputs.since(first + watched.history))
     named = {} if beginning.known is None else beginning.known.attrs

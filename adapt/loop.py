@@ -20,11 +20,11 @@ from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
 from terracast.adapt.evaluation.scores import pit, residual, spread_of
 from terracast.adapt.growth import grow
+from terracast.adapt.learning_monitor import LearningMonitor
 from terracast.adapt.monitoring.channels.covariate_shift import features
-from terracast.adapt.monitoring.channels.observed_level import beside_weeks_before
+from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
-from terracast.adapt.monitoring.learning_monitor import LearningMonitor
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.promotion.attempts import AttemptLog
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
@@ -173,7 +173,7 @@ class Loop(Stateful):
             times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
-            levels = beside_weeks_before(labels, times, self.watched.request.step, self.watched.history)
+            levels = against_weeks_before(labels, times, self.watched.request.step, self.watched.history)
             found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context, levels)
             if self.young is not None:
                 self.young.observe(times, residual(one.raw, known, quantiles))

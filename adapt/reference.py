@@ -15,8 +15,8 @@ from terracast.adapt.clock import Moment, clock
 from terracast.adapt.correction.hindcasts import Hindcasts, most_issues
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import level, pit, residual
+from terracast.adapt.learning_monitor import natural_block
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
-from terracast.adapt.monitoring.learning_monitor import natural_block
 from terracast.adapt.monitoring.statistics.reference_period import FEWEST_BLOCKS
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster, Request
@@ -27,7 +27,7 @@ Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Reference:
+class PastForecasts:
     """What the short leads of past forecasts show.
 
     Attributes
@@ -51,12 +51,12 @@ class Reference:
     features: np.ndarray
     hindcasts: Hindcasts
 
-    def __add__(self, other: Reference) -> Reference:
+    def __add__(self, other: PastForecasts) -> PastForecasts:
         """What follows, behind it."""
         pairs = ((getattr(self, name), getattr(other, name))
                  for name in ("times", "residuals", "pits", "issued", "features"))
         times, residuals, pits, issued, seen = (np.concatenate(pair) for pair in pairs)
-        return Reference(times, residuals, pits, issued, seen, self.hindcasts + other.hindcasts)
+        return PastForecasts(times, residuals, pits, issued, seen, self.hindcasts + other.hindcasts)
 
     def contexts(self, variables: tuple[str, ...]) -> Contexts:
         """What the forecasts were made from."""
@@ -65,7 +65,7 @@ class Reference:
 
 def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np.datetime64, stop: np.datetime64,
              residual_ridge: ResidualRidge, variables: tuple[str, ...], progress: Progress = lambda share: None
-             ) -> Reference:
+             ) -> PastForecasts:
     """What forecasts of ``model`` issued from ``start`` to ``stop`` show, as the loop will feed it to the monitor, and
     what they said; ``residual_ridge`` learns from all leads. Each reads what was known at its instant."""
     short, nodes = max(1, int(watched.cadence / watched.request.step)), len(watched.nodes)
@@ -90,7 +90,7 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
     judged.learn(None)
     if not times:
         return nothing(watched, moment, variables)
-    return Reference(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
+    return PastForecasts(np.concatenate(times), np.concatenate(rows), np.concatenate(pits),
                      np.array([one[0] for one in times]), np.stack(seen), judged.hindcasts(watched))
 
 
@@ -122,11 +122,11 @@ class _Judged:
         return Hindcasts(np.array([time for time, _ in self._newest]), np.stack([one for _, one in self._newest]))
 
 
-def nothing(watched: ForecastTask, moment: Moment, variables: tuple[str, ...]) -> Reference:
+def nothing(watched: ForecastTask, moment: Moment, variables: tuple[str, ...]) -> PastForecasts:
     """What is shown where no forecast could have been judged yet."""
     shape = features(watched.context(moment), variables).shape
     none, rows = np.array([], "datetime64[ns]"), np.zeros((0, len(watched.nodes)))
-    return Reference(none, rows, rows.copy(), none.copy(), np.zeros((0, *shape)),
+    return PastForecasts(none, rows, rows.copy(), none.copy(), np.zeros((0, *shape)),
                      Hindcasts.none(watched.request, len(watched.nodes)))
 
 

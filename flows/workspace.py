@@ -64,7 +64,8 @@ class Workspace:
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
         base = self.settings.base  # what must be fitted begins with windows within its first fit
-        most = nanoseconds(usual_spans(stream.step).first_fit if base.zero_shot else base.wait) // 5
+        free = base.zero_shot and base.first_fit is None
+        most = nanoseconds(usual_spans(stream.step).first_fit if free else base.wait) // 5
         history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
         return ForecastTask(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
                             nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))

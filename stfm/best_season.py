@@ -53,7 +53,8 @@ class BestSeason:
         tried = [one for one in candidates(step) if SHORTEST_PAST * one + least <= span] or [usual(step)]
         newest = -max(round(YEAR / step), 1)
         errors = np.stack([_error(values, round(one / step), request.horizon, newest) for one in tried])
-        typical = tried[int(np.nan_to_num(np.nanmedian(errors, axis=1), nan=np.inf).argmin())]
+        seen = np.isfinite(errors).any(axis=0)
+        typical = tried[int(np.median(errors[:, seen], axis=1).argmin()) if seen.any() else 0]
         best = np.where(np.isfinite(errors).any(axis=0), np.where(np.isfinite(errors), errors, np.inf).argmin(axis=0),
                         tried.index(typical))
         return cls({str(node): tried[number] for node, number in zip(known["node"].values, best, strict=True)}, typical)

@@ -73,8 +73,8 @@ def custom_rung(name: str, built_in: tuple[str, ...] = ()) -> CustomRung:
     --------
     >>> custom_rung("json:JSONDecoder")
     Traceback (most recent call last):
-    terracast.adapt.rungs.custom.CustomRungError: adapt.rungs: JSONDecoder has no name, paper, cost, expiry, seconds,
-    horizons, adapt; expected a class with name, paper, cost, expiry, seconds, horizons, adapt; see docs/extend/rung.md
+    terracast.adapt.rungs.custom.CustomRungError: JSONDecoder has no name, paper, cost, expiry, seconds, horizons, adapt
+    (adapt.rungs): expected a class with name, paper, cost, expiry, seconds, horizons, adapt; see docs/extend/rung.md
     """
     found = find_plugin(GROUP, name, built_in)
     try:

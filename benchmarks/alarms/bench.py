@@ -20,7 +20,7 @@ from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.policy import Never, Policy
 from terracast.adapt.task import ForecastTask
-from terracast.benchmarks.alarms.changes import CHANGES, PLACES, Change
+from terracast.benchmarks.alarms.changes import CHANGES, PLACES, PlantedChange
 from terracast.benchmarks.alarms.planted import with_change
 from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.quality.online import QualityControl, Screened
@@ -33,7 +33,7 @@ OPEN_AFTER = 5  # blocks after a first change at which a second one is planted
 
 
 @dataclass(frozen=True)
-class Told:
+class Detection:
     """What was said of a planted change: how many blocks after the onset, and the last word on it."""
 
     delay: float
@@ -64,7 +64,7 @@ class AlarmBench:
         """A day, or a step of coarser data."""
         return max(DAY.astype("timedelta64[ns]"), self.watched.request.step.astype("timedelta64[ns]"))
 
-    def rows(self, changes: Sequence[Change], repeats: int, progress: Callable[[int], None]) -> list[dict[str, Any]]:
+    def rows(self, changes: Sequence[PlantedChange], repeats: int, progress: Callable[[int], None]) -> list[dict[str, Any]]:
         """A row for each planted change, and one for the clean run, first."""
         draws = np.random.default_rng(self.seed)
         first, last = EARLY, int((self.stop - self.start) / self.block) - LATE
@@ -100,9 +100,9 @@ class AlarmBench:
             progress(0)
         return dict(loop.episodes_by_id), states
 
-    def _planted(self, change: Change, nodes: tuple[str, ...], at: np.datetime64, second: bool,
+    def _planted(self, change: PlantedChange, nodes: tuple[str, ...], at: np.datetime64, second: bool,
                  state: tuple[Mapping[str, Any], Mapping[str, Any]], clean: Mapping[str, Episode], seed: int
-                 ) -> Told | None:
+                 ) -> Detection | None:
         """Run on from the state at ``at`` over the changed history; ``second``: while another change is still open."""
         domain, target = self.watched.domain, self.watched.request.target
         history, onset = self.history, at
@@ -118,12 +118,12 @@ class AlarmBench:
         for moment in clock(screened, at, onset + self.watch * self.block, self.watched.cadence):
             screened.advance(moment.now)
             for one in loop.tick(moment).episodes:
-                if moment.now > onset and self._is_told(one, change, onset, clean):
+                if moment.now > onset and self._is_detected(one, change, onset, clean):
                     first = float((moment.now - onset) / self.block) if first is None else first
                     last = one
-        return None if first is None or last is None else Told(first, last)
+        return None if first is None or last is None else Detection(first, last)
 
-    def _is_told(self, episode: Episode, change: Change, onset: np.datetime64, clean: Mapping[str, Episode]) -> bool:
+    def _is_detected(self, episode: Episode, change: PlantedChange, onset: np.datetime64, clean: Mapping[str, Episode]) -> bool:
         if ("health" in change.said) != (episode.change_type == "health"):
             return False
         began = episode.by_type[episode.change_type].strongest.since
@@ -136,8 +136,8 @@ class AlarmBench:
         chosen = draws.choice(len(every), min(count, len(every)), replace=False)
         return tuple(every[number] for number in sorted(chosen))
 
-    def _row(self, change: Change, place: str, nodes: tuple[str, ...], at: np.datetime64, second: bool,
-             told: Told | None, clean: Mapping[str, Episode]) -> dict[str, Any]:
+    def _row(self, change: PlantedChange, place: str, nodes: tuple[str, ...], at: np.datetime64, second: bool,
+             told: Detection | None, clean: Mapping[str, Episode]) -> dict[str, Any]:
         onset = at + (OPEN_AFTER * self.block if second else np.timedelta64(0, "ns"))
         row: dict[str, Any] = {"change": change.name, "place": place, "onset": str(np.datetime_as_string(onset, "h")),
                                "during_open": second, "delay": None}

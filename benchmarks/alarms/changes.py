@@ -58,7 +58,7 @@ class Onset:
 
 
 @dataclass(frozen=True)
-class Change:
+class PlantedChange:
     """One kind of change.
 
     Attributes
@@ -66,7 +66,7 @@ class Change:
     name : str
         As rows call it.
     said : tuple of str
-        Change types that name it rightly.
+        PlantedChange types that name it rightly.
     of : callable
         The changed values (time, node) from the onset on.
     percent : float, optional
@@ -79,16 +79,16 @@ class Change:
     percent: float | None = None
 
 
-def _times(factor: float) -> Change:
-    return Change(f"x {factor:g}", LEVEL, lambda at: at.after * factor, 100 * (factor - 1))
+def _times(factor: float) -> PlantedChange:
+    return PlantedChange(f"x {factor:g}", LEVEL, lambda at: at.after * factor, 100 * (factor - 1))
 
 
-def _plus(size: float) -> Change:
-    return Change(f"{size:+g} sd", LEVEL, lambda at: at.after + size * at.deviation)
+def _plus(size: float) -> PlantedChange:
+    return PlantedChange(f"{size:+g} sd", LEVEL, lambda at: at.after + size * at.deviation)
 
 
-def _ramp(days: float) -> Change:
-    return Change(f"x 0.6 in {days / 7:g} weeks", LEVEL,
+def _ramp(days: float) -> PlantedChange:
+    return PlantedChange(f"x 0.6 in {days / 7:g} weeks", LEVEL,
                   lambda at: at.after * (1 - 0.4 * np.minimum(1.0, at.age / days)), -40.0)
 
 
@@ -113,16 +113,16 @@ def _without_cycle(at: Onset) -> np.ndarray:
 
 CHANGES = {change.name: change for change in (
     _times(0.6), _times(0.8), _times(1.25), _times(1.6), _plus(1.0), _plus(-3.0), _ramp(14), _ramp(56),
-    Change("swings x 1.6", (*SPREAD, *CYCLE), lambda at: at.mean + 1.6 * (at.after - at.mean)),
-    Change("noise", SPREAD, lambda at: at.after + 0.5 * at.deviation * at.draws.normal(size=at.after.shape)),
-    Change("unit x 1000", TICKET, lambda at: at.after * 1000.0),
-    Change("an hour late", (*CYCLE, *LEVEL), lambda at: at.earlier(np.timedelta64(1, "h"))),
-    Change("always Sunday", (*CYCLE, *LEVEL), _on_sundays),
-    Change("no daily cycle", (*CYCLE, *SPREAD), _without_cycle))}
+    PlantedChange("swings x 1.6", (*SPREAD, *CYCLE), lambda at: at.mean + 1.6 * (at.after - at.mean)),
+    PlantedChange("noise", SPREAD, lambda at: at.after + 0.5 * at.deviation * at.draws.normal(size=at.after.shape)),
+    PlantedChange("unit x 1000", TICKET, lambda at: at.after * 1000.0),
+    PlantedChange("an hour late", (*CYCLE, *LEVEL), lambda at: at.earlier(np.timedelta64(1, "h"))),
+    PlantedChange("always Sunday", (*CYCLE, *LEVEL), _on_sundays),
+    PlantedChange("no daily cycle", (*CYCLE, *SPREAD), _without_cycle))}
 OF_DAYS = ("an hour late", "always Sunday", "no daily cycle")  # for data of hours and minutes
 
 
-def changes_named(names: str, step: np.timedelta64) -> tuple[Change, ...]:
+def changes_named(names: str, step: np.timedelta64) -> tuple[PlantedChange, ...]:
     """The changes of these comma-separated names, or all that make sense for data of this ``step``; ``ChangeError``.
 
     >>> [one.name for one in changes_named("x 0.6,noise", np.timedelta64(1, "h"))]

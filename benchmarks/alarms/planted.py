@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.benchmarks.alarms.changes import Change, Onset
+from terracast.benchmarks.alarms.changes import Onset, PlantedChange
 from terracast.streams.bitemporal import InMemoryHistory
 
 
-def with_change(history: InMemoryHistory, domain: str, target: str, nodes: tuple[str, ...], change: Change,
+def with_change(history: InMemoryHistory, domain: str, target: str, nodes: tuple[str, ...], change: PlantedChange,
                 at: np.datetime64, seed: int) -> InMemoryHistory:
     """The same history with ``change`` of ``target`` at these ``nodes`` from the instant ``at`` on."""
     panels = {name: history.recorded(name).panel for name in history.domains}

@@ -96,8 +96,8 @@ def find_columns(table: pd.DataFrame, where: str, *, time: str | None = None, la
         lat = lon = None
     elif not (lat and lon) and place is None:
         raise ReadError("no columns are a place", where=where, expected="degrees in two of "
-                        + ", ".join(map(str, table.columns)), remedy="name them (--lat NAME --lon NAME), or for "
-                        "counts by region --kind event --node NAME")
+                        + ", ".join(map(str, table.columns)), remedy="name them: --lat NAME --lon NAME, "
+                        "or --kind event --node NAME")
     return Columns(time, lat, lon, place, reported, _clock(few, time))
 
 

@@ -41,7 +41,7 @@ def pattern_of(text: str, wanted: Wanted) -> re.Pattern[str]:
     return re.compile("".join(written), re.IGNORECASE)
 
 
-def beside_name(text: str) -> str:
+def name_nearby(text: str) -> str:
     """What the column of a further pattern is called: by the text of it that is in no braces."""
     return re.sub(r"\{\w*\}", " ", text).strip(" _-.|") or text
 
@@ -60,7 +60,7 @@ def in_rows(table: Table) -> Table:
         raise wanted.refusal(f"no column is {wanted.across[0]!r}", remedy="mend across, e.g. --across 'H{hour}'",
                              expected="columns such as " + ", ".join(list(table.columns)[:6]))
     value = wanted.value or VALUE
-    further = {beside_name(text): _matching(table, text) for text in wanted.across[1:]}
+    further = {name_nearby(text): _matching(table, text) for text in wanted.across[1:]}
     used = {name for held in (main, *further.values()) for name in held.values()}
     count = len(keys)
     columns: dict[str, Column] = {}

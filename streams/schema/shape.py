@@ -23,6 +23,7 @@ from terracast.streams.schema.wide import as_wide, wide_name
 
 DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
 FACT = "a fact of the place: kept beside it, as it does not change"
+ONE_NUMBER = "one number throughout: a name or a fact"
 _LAT = named("lat")
 _LON = named("lon")
 FACTS = named("fact")
@@ -273,11 +274,14 @@ def _measured(inner: Mapping[str, ColumnProfile], shape: TableShape, columns: Ma
             facts.append(name)
             found.leave(name, FACT)
         elif column.distinct == 1 and column.whole and set(column.words) & (PLACES | FLAGS | METADATA):
-            found.leave(name, "one number throughout: a name or a fact")
+            found.leave(name, ONE_NUMBER)
         elif shape.variable is not None or (found.options.get("across") and name != found.options.get("value", VALUE)):
             found.leave(name, f"not the column of values ({shape.value or found.options.get('value', VALUE)})")
         else:
             measured.append(name)
+    if not measured and given is None:  # a sensor that never moved is all there is
+        measured = [one.column for one in found.left_out if one.why == ONE_NUMBER]
+        found.left_out[:] = [one for one in found.left_out if one.why != ONE_NUMBER]
     if facts and node is not None:
         found.find("facts", facts, "they say something of a place that does not change")
     if given is not None:

@@ -28,7 +28,7 @@ from terracast.streams.schema.suffixes import find_suffixes
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_parts import TableTime
 from terracast.streams.schema.unit_names import is_unit, plain, split_unit
-from terracast.streams.schema.units_told import told_above, told_beside
+from terracast.streams.schema.units_told import units_above, units_nearby
 from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
@@ -161,7 +161,7 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
         if name in in_cells:
             units[short], origins["cells"] = in_cells[name], "the cells"
     for name, short in names.items() if shape.variable is None and shape.wide is None else ():
-        unit = units.get(short) or told_above(name, layout.above, len(names) == 1) or told_beside(name, columns)
+        unit = units.get(short) or units_above(name, layout.above, len(names) == 1) or units_nearby(name, columns)
         if unit and short not in units:
             units[short], origins["elsewhere"] = unit, "what the file says elsewhere"
     renamed = {name: short for name, short in names.items() if name != short}

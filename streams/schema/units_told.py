@@ -23,12 +23,12 @@ FOR_ALL = re.compile(r"\W*(?:units?(?: of measure(?:ment)?)?|einheit|unité|unid
                      r"\W*[:=;,\t]\s*(.+)", re.IGNORECASE)
 
 
-def told_above(name: str, above: Sequence[str], alone: bool) -> str:
+def units_above(name: str, above: Sequence[str], alone: bool) -> str:
     """The unit of a column from the lines above a table, "" where they say none; ``alone``: no other is measured.
 
-    >>> told_above("FH", ["FH  : mean wind speed (in 0.1 m/s)"], False)
+    >>> units_above("FH", ["FH  : mean wind speed (in 0.1 m/s)"], False)
     '0.1 m s-1'
-    >>> told_above("9_00065", ["  9   00065   Gage height, feet"], False), told_above("Q", ["Unit: m3/s"], True)
+    >>> units_above("9_00065", ["  9   00065   Gage height, feet"], False), units_above("Q", ["Unit: m3/s"], True)
     ('ft', 'm3 s-1')
     """
     tokens = [token for token in re.split(r"[_\W]+", name) if token] if USGS_NAME.fullmatch(name) else [name]
@@ -66,7 +66,7 @@ def _unit_in(text: str) -> str:
     return ""
 
 
-def told_beside(name: str, columns: Mapping[str, ColumnProfile]) -> str:
+def units_nearby(name: str, columns: Mapping[str, ColumnProfile]) -> str:
     """The unit in the text column that stands right behind a column of values, such as ``R ugm-3``."""
     names = list(columns)
     at = names.index(name) + 1 if name in columns else len(names)

@@ -150,5 +150,5 @@ def test_a_name_that_is_no_detector_says_what_is(name: str, says: str) -> None:
 def test_kswin_says_where_it_cannot_be_as_strict_as_the_budget_asks() -> None:
     streams = np.random.default_rng(0).normal(size=(24, 30))
     reference = ReferenceStatistics(streams, np.zeros(30, int), np.array([1e-7]))
-    with pytest.raises(DetectorError, match="choose another detector"):
+    with pytest.raises(DetectorError, match="choose another"):
         detector_named("kswin").fit(reference)

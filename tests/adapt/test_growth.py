@@ -10,8 +10,8 @@ import xarray as xr
 from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.initialise import ServiceError, begin, serve
+from terracast.adapt.learning_monitor import LearningMonitor, natural_block
 from terracast.adapt.loop import Loop
-from terracast.adapt.monitoring.learning_monitor import LearningMonitor, natural_block
 from terracast.adapt.monitoring.monitor import FEWEST_BLOCKS, Monitor
 from terracast.adapt.promotion.policy import Never, Policy
 from terracast.adapt.task import ForecastTask

@@ -113,7 +113,7 @@ def test_poison_after_t_leaves_everything_up_to_t_bit_identical(
         xr.testing.assert_identical(one.forecast, two.forecast)
         assert one.act == two.act and len(one.scores) == len(two.scores)
     same_trees(clean.state(), dirty.state())
-    assert clean.monitor.kinds == ("error", "input", "calibration")
+    assert clean.monitor.kinds == ("error", "input", "calibration", "level")
     assert clean.monitor.variables == ("no2", "weather.wind_speed")  # their features are part of the states
     acts = sum(tick.act is not None for tick in ticks)
     assert acts == 0 if name == "frozen" else acts >= 1

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from terracast.adapt.monitoring.channels.observed_level import ObservedLevel, beside_weeks_before, season_of
+from terracast.adapt.monitoring.channels.observed_level import ObservedLevel, against_weeks_before, season_of
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.alarm_text import Subject, finding
 from terracast.adapt.monitoring.monitor import Monitor
@@ -39,7 +39,7 @@ def seen(known: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     followed = np.repeat(level, 24, axis=0)[:len(values) - 24]
     old = np.repeat(np.array([week[at - 24:at].mean(axis=0) for at in range(24, len(values), 24)]), 24, axis=0)
     residuals = np.log(values[24:] / (week[24:] * followed / old))
-    return times[24:], residuals / 0.15, beside_weeks_before(known, times, HOUR, REACH)[24:]
+    return times[24:], residuals / 0.15, against_weeks_before(known, times, HOUR, REACH)[24:]
 
 
 def found(known: xr.DataArray, reference: int) -> list[Evidence]:
@@ -88,10 +88,10 @@ def test_nothing_later_is_read_and_gaps_stay_gaps() -> None:
     at = known["time"].values[24 * 60:24 * 61]
     poisoned = known.copy(deep=True)
     poisoned[24 * 61:] = 1e9
-    np.testing.assert_array_equal(*(beside_weeks_before(one, at, HOUR, REACH) for one in (known, poisoned)))
+    np.testing.assert_array_equal(*(against_weeks_before(one, at, HOUR, REACH) for one in (known, poisoned)))
     holes = known.copy(deep=True)
     holes[:24 * 50, 1] = np.nan
-    level = beside_weeks_before(holes, at, HOUR, REACH)
+    level = against_weeks_before(holes, at, HOUR, REACH)
     assert np.isfinite(level[:, :, 0]).all() and np.isnan(level[:, 1, 1]).all(), "one week says nothing yet"
 
 

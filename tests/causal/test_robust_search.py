@@ -217,7 +217,7 @@ def test_bad_input_is_named_or_left_out(spoil: str) -> None:
              "sum": values[:, 0] + values[:, 1], "short": values[:, 1]}[spoil]
     table = np.column_stack([values, extra])
     if spoil == "short":
-        with pytest.raises(DiscoverError, match="smaller max_lag"):
+        with pytest.raises(DiscoverError, match="longer span"):
             robust_search(panel(table[:60]), Search(6))
         return
     graph = robust_search(panel(table), Search(2))

@@ -148,7 +148,7 @@ def test_an_alarm_states_its_windows_and_snapshots(  # type: ignore[no-untyped-d
     (episode,) = [name for name in answer["alarms"] if "health" not in name]
     rests_on = answer["evidence"][episode]
     assert rests_on["snapshots"] == {"reference": frozen_on, "current": answer["snapshot"]}
-    assert frozen_on != answer["snapshot"] and rests_on["watched"] == ["error", "input", "calibration"]
+    assert frozen_on != answer["snapshot"] and rests_on["watched"] == ["error", "input", "calibration", "level"]
     for said in rests_on["kinds"].values():
         windows = said["windows"]
         assert windows["reference"][1] <= windows["current"][0] < windows["current"][1]

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from terracast.streams.stateful import Stateful
 
@@ -41,6 +39,9 @@ class BoostedTrees(Stateful):
 
         On one thread: sums in another order would give other trees. O(rounds × rows × columns).
         """
+        from sklearn.ensemble import HistGradientBoostingRegressor  # a second that only a fit needs
+        from threadpoolctl import threadpool_limits
+
         with threadpool_limits(1):
             model = HistGradientBoostingRegressor(loss="absolute_error", max_iter=rounds, learning_rate=rate,
                                                   max_leaf_nodes=leaves, early_stopping=False, random_state=0)
