@@ -64,7 +64,8 @@ class AlarmBench:
         """A day, or a step of coarser data."""
         return max(DAY.astype("timedelta64[ns]"), self.watched.request.step.astype("timedelta64[ns]"))
 
-    def rows(self, changes: Sequence[PlantedChange], repeats: int, progress: Callable[[int], None]) -> list[dict[str, Any]]:
+    def rows(self, changes: Sequence[PlantedChange], repeats: int, progress: Callable[[int], None]
+             ) -> list[dict[str, Any]]:
         """A row for each planted change, and one for the clean run, first."""
         draws = np.random.default_rng(self.seed)
         first, last = EARLY, int((self.stop - self.start) / self.block) - LATE
@@ -123,7 +124,8 @@ class AlarmBench:
                     last = one
         return None if first is None or last is None else Detection(first, last)
 
-    def _is_detected(self, episode: Episode, change: PlantedChange, onset: np.datetime64, clean: Mapping[str, Episode]) -> bool:
+    def _is_detected(self, episode: Episode, change: PlantedChange, onset: np.datetime64,
+                     clean: Mapping[str, Episode]) -> bool:
         if ("health" in change.said) != (episode.change_type == "health"):
             return False
         began = episode.by_type[episode.change_type].strongest.since

@@ -28,7 +28,7 @@ from terracast.streams.schema.suffixes import find_suffixes
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_parts import TableTime
 from terracast.streams.schema.unit_names import is_unit, plain, split_unit
-from terracast.streams.schema.units_told import units_above, units_nearby
+from terracast.streams.schema.units_nearby import units_above, units_nearby
 from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 
