@@ -155,7 +155,7 @@ def learnt_from(step: np.timedelta64, first: np.datetime64) -> np.datetime64:
 
 def natural_block(step: np.timedelta64) -> np.timedelta64:
     """How long a block of a young stream is: the longest part of a day of at most ``MOST_STEPS`` steps; a step where
-    that is longer, 60 of them where it is seconds.
+    that is longer, or only seconds.
 
     >>> [str(natural_block(np.timedelta64(minutes, "m")).astype("timedelta64[h]")) for minutes in (5, 60, 10080)]
     ['6 hours', '24 hours', '168 hours']
@@ -164,7 +164,7 @@ def natural_block(step: np.timedelta64) -> np.timedelta64:
     if step >= DAY:
         return step
     parts = (np.timedelta64(hours, "h").astype("timedelta64[ns]") for hours in PARTS_OF_A_DAY)
-    return next((part for part in parts if part // step <= MOST_STEPS), 60 * step)
+    return next((part for part in parts if part // step <= MOST_STEPS), step)
 
 
 def _count(times: np.ndarray, block: np.timedelta64) -> int:

@@ -113,7 +113,7 @@ def test_nothing_is_read_before_it_was_known() -> None:
 
 
 @pytest.mark.parametrize(("step", "block"), [
-    ("1min", "1h"), ("15min", "1D"), ("1D", "1D"), ("7D", "7D"), ("5s", "5min")])
+    ("1min", "1h"), ("15min", "1D"), ("1D", "1D"), ("7D", "7D"), ("5s", "5s")])
 def test_blocks_of_a_young_stream(step: str, block: str) -> None:
     assert natural_block(pd.Timedelta(step).to_timedelta64()) == pd.Timedelta(block)
 

@@ -208,7 +208,7 @@ def test_too_short_says_how_much_there_is_and_what_to_set(tmp_path: Path) -> Non
     waiting = too_early(Workspace.open(config), moment)
     assert waiting is not None and "60 of 365 days of river are known" in waiting
     wanted = re.findall(r'base\.first_fit = "(\w+)"', waiting)
-    assert wanted == ["40d"]
+    assert wanted == ["60d"]
     config.write_text(config.read_text().replace('first_fit = "365d"', f'first_fit = "{wanted[0]}"'))
     assert too_early(Workspace.open(config), moment) is None, "what is said can be typed"
     config.write_text(config.read_text().replace('history = "7d"', 'history = "60d"'))
