@@ -110,7 +110,7 @@ class Mixture(Stateful):
                 made = cls.begin(known, request.at(rehearsed.times[0]), per_issue=per_issue,
                                  beside=None if beside is None else _between(beside, 0, _stamp(rehearsed.times[0])))
                 made._rehearse(known, request, rehearsed, beside)
-                return made.grown(known, request, beside) if made.has_outgrown else made
+                return made if made.outgrown_at is None else made.grown(known, request, beside)
         step = request.step.astype(NANOSECONDS)
         values, first = _on_clock(known, step, request.issue_time)
         season = SeasonalNaive().period(request.step)
