@@ -187,6 +187,8 @@ class Experts(Stateful):
         for number, row in enumerate(history):
             experts._append(row, None if beside is None else beside[number], learn=True, solve=False)
         experts._solve()
+        if trees is not None:
+            trees.grow()
         experts._make_checkpoint()
         return experts
 
@@ -209,9 +211,11 @@ class Experts(Stateful):
         """The next row (node,) of the clock, NaN where nothing is known, and of the company (variable, node), None
         where none has come; without ``learn`` it is only read."""
         row = np.asarray(row, dtype="float64")
-        grown = self._append(row, beside, learn=learn, solve=learn)
+        self._append(row, beside, learn=learn, solve=learn)
         self._journal.row(row, beside, learn=learn)
-        if grown or self._journal.is_full:  # trees are kept at once: growing them again would take seconds
+        if self._journal.is_full:  # trees are grown only where they are kept at once: again would take seconds
+            if self.trees is not None:
+                self.trees.grow()
             self._make_checkpoint()
 
     def correct(self, rows: np.ndarray) -> None:
@@ -256,8 +260,7 @@ class Experts(Stateful):
         said += [naive(name, self.tape.scaled, self.recipe.season, self._leads) for name in NAIVES]
         return self.tape.unscaled(np.stack(said)[:, ahead:ahead + self.horizon])
 
-    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> bool:
-        """Take in a row; whether trees were grown anew."""
+    def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
         tape, recipe = self.tape, self.recipe
         if row.shape != tape.centre.shape:
             raise ExpertsError(f"a row of {row.shape} values", where="experts", expected=f"{len(tape.centre)} nodes",
@@ -278,8 +281,7 @@ class Experts(Stateful):
         if learn and self._next % recipe.refit == 0:
             self._learn()
             if solve:
-                return self._solve()
-        return False
+                self._solve()
 
     def _learn(self) -> None:
         """Learn the ``refit`` pairs whose last label's row has come; slots without an origin are worth nothing."""
@@ -299,8 +301,8 @@ class Experts(Stateful):
             self.trees.learn(self.tape, origins, self.newest)
         self._learned += refit
 
-    def _solve(self) -> bool:
-        """Make solutions anew where they are due; whether trees were grown."""
+    def _solve(self) -> None:
+        """Make solutions anew where they are due."""
         for number, kind in enumerate(self.recipe.ridges):
             memory = self._learned if kind.forgetting == 1.0 else min(self._learned, 1 / (1 - kind.forgetting))
             if (self._learned - self._solved_at[number]) * FRESH < memory:
@@ -312,7 +314,6 @@ class Experts(Stateful):
             solved = ridge.solve(self._moments[key], self._penalty[kind.reads], slice(place, place + self._leads))
             if solved is not None:  # an unsolvable one goes on with what it knew
                 self._solved[number] = solved
-        return self.trees is not None and self.trees.grow()
 
 
 def naive(name: str, scaled: np.ndarray, season: int, leads: int) -> np.ndarray:
