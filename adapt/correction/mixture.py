@@ -100,27 +100,29 @@ class Mixture(Stateful):
 
     @classmethod
     def begin(cls, known: xr.DataArray, request: Request, *, per_issue: int, beside: xr.DataArray | None = None,
-              hindcasts: Hindcasts | None = None) -> Mixture:
+              hindcasts: Hindcasts | None = None, rows: int | None = None) -> Mixture:
         """Learn the experts from all that is known (time, node) at ``request.issue_time``, and two or so more from
         ``beside`` (time, variable, node), the target's company as ``covariates_of`` gives it; and their weights from
-        ``hindcasts`` of the base, where there are any."""
+        ``hindcasts`` of the base, where there are any. They are chosen for a past of so many ``rows`` (default: what is
+        known)."""
         if hindcasts is not None and known.sizes["time"]:
             rehearsed = hindcasts.since(known["time"].values[0].astype("datetime64[ns]"), request.issue_time)
             if len(rehearsed.times):
                 made = cls.begin(known, request.at(rehearsed.times[0]), per_issue=per_issue,
-                                 beside=None if beside is None else _between(beside, 0, _stamp(rehearsed.times[0])))
+                                 beside=None if beside is None else _between(beside, 0, _stamp(rehearsed.times[0])),
+                                 rows=len(_on_clock(known, request.step.astype(NANOSECONDS), request.issue_time)[0]))
                 made._rehearse(known, request, rehearsed, beside)
-                return made if made.outgrown_at is None else made.grown(known, request, beside)
+                return made
         step = request.step.astype(NANOSECONDS)
         values, first = _on_clock(known, step, request.issue_time)
-        season = SeasonalNaive().period(request.step)
-        recipe = ExpertConfig.usual(season, request.horizon, len(values), values.shape[1], MOST_LATE,
+        season, rows = SeasonalNaive().period(request.step), rows or len(values)
+        recipe = ExpertConfig.usual(season, request.horizon, rows, values.shape[1], MOST_LATE,
                                     squash=_skewness(values) > SKEWED, covariates=beside is not None,
                                     trees=nanoseconds(step))
         others = None if beside is None else _covariate_rows(beside, step, first, len(values))
         experts = Experts.begin(values, first, request.horizon, recipe, others)
         made = cls(experts, tuple(request.quantiles), step, per_issue=per_issue)
-        made.outgrown_at = first + min(2 * len(values), FULL * season) if len(values) < FULL * season else None
+        made.outgrown_at = first + min(2 * rows, FULL * season) if rows < FULL * season else None
         return made
 
     @property
@@ -130,11 +132,11 @@ class Mixture(Stateful):
 
     def grown(self, known: xr.DataArray, request: Request, beside: xr.DataArray | None) -> Mixture:
         """The same with experts begun anew on all that is known now; see ``begin``. Where they read the same variables,
-        what was learned of their worth stays."""
+        what was learned of their worth stays; else how much the base, and widths, were worth."""
         fresh = Mixture.begin(known, request, per_issue=self.per_issue, beside=beside)
+        fresh.sure, fresh.widths = self.sure, self.widths
         if fresh._reads == self._reads:
-            fresh.corrector, fresh.blend, fresh.sure = self.corrector, self.blend, self.sure
-            fresh.widths, fresh._open = self.widths, self._open
+            fresh.corrector, fresh.blend, fresh._open = self.corrector, self.blend, self._open
         else:
             for stamp in sorted(self._open):
                 self._forget(stamp)
