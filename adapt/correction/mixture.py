@@ -224,6 +224,7 @@ class Mixture(Stateful):
             self.apply(_between(known, before * clock, _stamp(time)), request.at(time), base, others)
             before = now
         self._catch_up(known, request.issue_time, beside)
+        self.experts.make_checkpoint()  # of now: the first one in service is days away
         self._open, self.budget = {}, LossBudget(2, values.shape[1])
 
     def _catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:

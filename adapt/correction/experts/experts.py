@@ -189,7 +189,7 @@ class Experts(Stateful):
         experts._solve()
         if trees is not None:
             trees.grow()
-        experts._make_checkpoint()
+        experts.make_checkpoint()
         return experts
 
     @property
@@ -216,7 +216,7 @@ class Experts(Stateful):
         if self._journal.is_full:  # trees are grown only where they are kept at once: again would take seconds
             if self.trees is not None:
                 self.trees.grow()
-            self._make_checkpoint()
+            self.make_checkpoint()
 
     def correct(self, rows: np.ndarray) -> None:
         """The newest rows (row, node) again, with what came late; values known before stay."""
@@ -240,7 +240,8 @@ class Experts(Stateful):
                 made._append(one.values, one.beside, learn=one.learn, solve=one.learn)
         return made
 
-    def _make_checkpoint(self) -> None:
+    def make_checkpoint(self) -> None:
+        """Keep how things stand, and begin the journal anew."""
         self._checkpoint, self._journal = super().state(), Journal(len(self.tape.centre))
 
     def points(self, ahead: int = 0) -> np.ndarray:
