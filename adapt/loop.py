@@ -174,9 +174,10 @@ class Loop(Stateful):
             known = rows_at(labels, times)
             pits = None if one.served is None else pit(one.served, known, quantiles)
             levels = against_weeks_before(labels, times, self.watched.request.step, self.watched.history)
-            found = self.monitor.observe(times, residual(one.raw, known, quantiles), pits, one.context, levels)
+            left = residual(one.raw, known, quantiles)
+            found = self.monitor.observe(times, left, pits, one.context, levels)
             if self.young is not None:
-                self.young.observe(times, residual(one.raw, known, quantiles))
+                self.young.observe(times, left)
             self.units.learn(spread_of(one.raw, quantiles).mean(axis=0))
             evidence += [self._in_units(clue, moment) for clue in found]
             if self.faults is not None:
