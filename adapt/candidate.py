@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from terracast.adapt.correction.experts.streaming import StreamingExperts
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
@@ -81,21 +82,25 @@ class Candidate(Stateful):
     NOT_KEPT = frozenset({"model", "request"})
 
     def successor(self, version: str, model: Forecaster) -> Candidate:
-        """Another model with copies of these corrections as they stand, and no open forecasts."""
-        made = Candidate.restore({**self.state(), "version": version, "open": []}).equipped(model, self.request)
+        """Another model with copies of these corrections as they stand, the same experts, and no open forecasts."""
+        made = Candidate.restore({**self.state(), "version": version, "open": []})
+        made.equipped(model, self.request, None if self.mixture is None else self.mixture.stream)
         made.guard = None if self.guard is None else self.guard.successor()
         return made
 
-    def equipped(self, model: Forecaster, request: Request) -> Candidate:
-        """The same, handed what a state does not keep: the ``model`` of this version, and the ``request``."""
+    def equipped(self, model: Forecaster, request: Request, stream: StreamingExperts | None) -> Candidate:
+        """The same, handed what a state does not keep: the ``model`` of this version, the ``request``, and the experts
+        of the ``stream``."""
         self.model, self.request = model, request
+        if self.mixture is not None and stream is not None:
+            self.mixture.reading(stream)
         return self
 
-    def grow(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
-        """Begin a mixture's experts anew on all that is ``known`` (time, node); see ``Mixture.grown``. The ridge, too,
+    def grow(self, known: xr.DataArray, stream: StreamingExperts) -> None:
+        """Go on with experts begun anew on all that is ``known`` (time, node); see ``Mixture.grown``. The ridge, too,
         where its scale was far off."""
         if self.mixture is not None:
-            self.mixture = self.mixture.grown(known, self.request.at(issue_time), beside)
+            self.mixture = self.mixture.grown(stream)
         fresh = None if self.residual_ridge is None else self.residual_ridge.outgrown(known.values)
         if fresh is not None:
             self.residual_ridge = fresh

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from terracast.adapt.candidate import Candidate, Score
+from terracast.adapt.correction.experts.streaming import StreamingExperts
 from terracast.adapt.probation import Probation
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.paired_gate import PairedGate
@@ -31,7 +32,9 @@ class Deployment(Stateful):
     trial, probation
         The challenger, and the champion before the one in service, while there are such.
     retired
-        Champions of old, kept until the last forecast that they served has closed.
+        Champions of old, kept until the last forecast that they served has closed. They learn no longer.
+    stream
+        The experts that the mixtures of all versions read; None without mixtures.
     """
 
     champion: Candidate
@@ -39,7 +42,12 @@ class Deployment(Stateful):
     trial: Trial | None = None
     probation: Probation | None = None
     retired: list[Candidate] = field(default_factory=list)
+    stream: StreamingExperts | None = None
     NOT_KEPT = frozenset({"gate"})
+
+    def __post_init__(self) -> None:
+        if self.champion.mixture is not None:
+            self.stream = self.champion.mixture.stream
 
     def equipped(self, gate: PairedGate | EProcessGate | None, request: Request,
                  model: Callable[[str], Forecaster]) -> Deployment:
@@ -49,8 +57,14 @@ class Deployment(Stateful):
             if compared is not None:
                 compared.gate = gate
         for one in (self.champion, *self.shadows, *self.retired):
-            one.equipped(model(one.version), request)
+            one.equipped(model(one.version), request, self.stream)
         return self
+
+    def grow(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
+        """Begin the experts anew on all that is ``known`` (time, node) and ``beside`` (time, variable, node) it."""
+        self.stream = StreamingExperts.begin(known, self.champion.request.at(issue_time), beside)
+        for one in (self.champion, *self.shadows):
+            one.grow(known, self.stream)
 
     @property
     def shadows(self) -> list[Candidate]:
@@ -115,5 +129,6 @@ class Deployment(Stateful):
     def _retire(self, contender: Candidate) -> None:
         """Keep a contender that issues no longer until what it served has closed."""
         contender.open = [one for one in contender.open if not one.shadow]
+        contender.mixture = contender.residual_ridge = None
         if contender.open:
             self.retired.append(contender)

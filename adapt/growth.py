@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import xarray as xr
-
-from terracast.adapt.candidate import Candidate, rows_at
+from terracast.adapt.candidate import rows_at
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
 from terracast.adapt.learning_monitor import LearningMonitor, steps_of_block
-from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
+from terracast.adapt.monitoring.channels.observed_level import levels_of
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor
 from terracast.adapt.task import ALWAYS, ForecastTask
@@ -36,27 +33,28 @@ def grow(loop: Growing, moment: Moment) -> None:
     learning = loop.monitor if isinstance(loop.monitor, LearningMonitor) else loop.young
     changing = any(one.change_type != "health" for one in loop.episodes.active())
     if learning is not None and learning.is_ready and not changing:
-        _calibrate(loop, learning, loop.watched.panel(moment, learning.since - loop.watched.history))
-    young = [one for one in (loop.deployment.champion, *loop.deployment.shadows)
-             if one.mixture is not None and one.mixture.has_outgrown]
-    if young:
-        _regrow(loop, young, moment)
+        loop.watched = loop.watched.with_outside(moment).with_days_off(moment)  # more may be known of them by now
+        _calibrate(loop, learning, moment)
+    if loop.deployment.stream is not None and loop.deployment.stream.has_outgrown:
+        _regrow(loop, moment)
 
 
-def _calibrate(loop: Growing, young: LearningMonitor, panel: xr.Dataset) -> None:
-    target, watched = panel[loop.watched.request.target], loop.watched
-    loop.monitor = young.calibrated(rows_at(target, young.times), against_weeks_before(
-        target, young.times, watched.request.step, watched.history))
+def _calibrate(loop: Growing, young: LearningMonitor, moment: Moment) -> None:
+    watched, since, is_first = loop.watched, young.since - loop.watched.history, loop.monitor is young
+    panel = watched.panel(moment, since)
+    target = panel[watched.request.target]
+    levels = levels_of(watched.ordinary(target), watched.values_outside(moment, since), young.times,
+                       watched.request.step, watched.history)
+    loop.monitor = young.calibrated(rows_at(target, young.times), levels, watched.is_off(young.times))
     loop.young = None if young.is_done else young
     loop.episodes.watched, loop.still_learning = loop.monitor.kinds, None
-    if loop.faults is not None:
+    if loop.faults is not None and is_first:  # later on they know what they have told
         loop.faults = loop.faults.relearnt(panel, loop.watched.request.step, steps_of_block(loop.monitor))
 
 
-def _regrow(loop: Growing, young: Sequence[Candidate], moment: Moment) -> None:
+def _regrow(loop: Growing, moment: Moment) -> None:
     """What moves beside the target may be known only now, so covariates are chosen again."""
     if loop.watched.covariates_wanted:
         loop.watched = loop.watched.with_covariates(moment)
     known, beside = loop.watched.labels(moment, ALWAYS), loop.watched.covariates(moment, ALWAYS)
-    for one in young:
-        one.grow(known, moment.now, beside)
+    loop.deployment.grow(known, moment.now, beside)

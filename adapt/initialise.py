@@ -11,9 +11,9 @@ import xarray as xr
 from terracast.adapt.candidate import Candidate
 from terracast.adapt.clock import Moment
 from terracast.adapt.correction.hindcasts import Hindcasts
-from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
+from terracast.adapt.correction.rehearsal import begin_rehearsed
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.data_faults.flag_tickets import FlagTickets
@@ -27,13 +27,14 @@ from terracast.adapt.learning_monitor import (
 )
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
-from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
+from terracast.adapt.monitoring.channels.observed_level import levels_of
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS
 from terracast.adapt.promotion.policy import Policy
-from terracast.adapt.reference import PastForecasts, Progress, hindcast
+from terracast.adapt.reference import PastForecasts, hindcast
 from terracast.adapt.task import ALWAYS, ForecastTask
+from terracast.stfm.bases import Progress
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.errors import TerracastError
 
@@ -55,7 +56,8 @@ class ServiceInit:
     same forecasts: where in them the labels fell, ``pits`` (time, node), and the contexts they were made from,
     ``inputs`` (None: intervals, or contexts, are not watched). ``beside``: what a mixture reads beside the target
     (time, variable, node) as known then (None: nothing). ``hindcasts``: what the forecasts said, by which a mixture
-    rehearses (None: it begins with even weights)."""
+    rehearses (None: it begins with even weights). ``outside``: weather and calendar (time, variable, node) as known
+    then (None: nothing)."""
 
     base: Forecaster
     times: np.ndarray
@@ -67,6 +69,7 @@ class ServiceInit:
     inputs: Contexts | None = None
     beside: xr.DataArray | None = None
     hindcasts: Hindcasts | None = None
+    outside: xr.DataArray | None = None
 
     @property
     def first(self) -> np.datetime64:
@@ -107,7 +110,8 @@ def begin(watched: ForecastTask, moment: Moment, fit: Fit, *, seed: int, zero_sh
     base, reference = learnt(watched, moment, panel, lambda part: fit(part, seed), ridge, variables, progress)
     return ServiceInit(base, reference.times, reference.residuals, ridge.state(),
                        panel[watched.request.target].transpose("time", "node"), panel, reference.pits,
-                       reference.contexts(variables), watched.covariates(moment, ALWAYS), reference.hindcasts)
+                       reference.contexts(variables), watched.covariates(moment, ALWAYS), reference.hindcasts,
+                       watched.values_outside(moment, ALWAYS))
 
 
 def _one_pass(watched: ForecastTask, moment: Moment, panel: xr.Dataset, fit: Callable[[xr.Dataset], Forecaster],
@@ -162,9 +166,11 @@ def past_needed(step: np.timedelta64, cadence: np.timedelta64, history: np.timed
 
 
 def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version: str, start: np.datetime64, *,
-          false_alarms_per_month: float, cooldown: np.timedelta64, seed: int, detector: str = "scan") -> Loop:
+          false_alarms_per_month: float, cooldown: np.timedelta64, seed: int, detector: str = "scan",
+          progress: Progress = lambda share: None) -> Loop:
     """A fresh loop around the base, its monitor calibrated to the stated false alarms; ``detector``: what flags a
-    change in it (``adapt.monitoring.detection.detector``)."""
+    change in it (``adapt.monitoring.detection.detector``). ``progress`` hears the share of the past that the mixture
+    has gone through."""
     champion = Candidate(version, beginning.base, None, watched.request)
     if policy.calibrates:
         request = watched.request
@@ -173,24 +179,29 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
             champion.residual_ridge = ResidualRidge.restore(beginning.residual_ridge)
         champion.guard = NoHarmGuard(request.quantiles, len(watched.nodes))
     if policy.mixes and beginning.known is not None:
-        champion.mixture = Mixture.begin(beginning.known, watched.request.at(start),
-                                         per_issue=max(1, round(watched.cadence / watched.request.step)),
-                                         beside=beginning.beside, hindcasts=beginning.hindcasts)
+        champion.mixture = begin_rehearsed(beginning.known, watched.request.at(start),
+                                           per_issue=max(1, round(watched.cadence / watched.request.step)),
+                                           beside=beginning.beside, hindcasts=beginning.hindcasts, progress=progress)
     step, known = watched.request.step, beginning.known
+    off = watched.is_off(beginning.times)[:, None]
+    residuals = np.where(off, np.nan, beginning.residuals)
     first = beginning.first - (watched.history if known is None else np.timedelta64(0, "ns"))
-    plan = MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes)
-    monitor = monitor_of(
-        plan, LearningMonitor(plan, step, first), beginning.times, beginning.residuals,
+    plan = MonitorPlan(false_alarms_per_month, seed, detector, watched.nodes,
+                       () if beginning.inputs is None else beginning.inputs.variables)
+    monitor, young = monitor_of(
+        LearningMonitor(plan, step, first, first + watched.history), beginning.times, residuals,
         None if known is None else known.values,
-        None if known is None else against_weeks_before(known, beginning.times, step, watched.history),
-        pits=beginning.pits,
+        None if known is None else levels_of(watched.ordinary(known), beginning.outside, beginning.times, step,
+                                             watched.history),
+        pits=None if beginning.pits is None else np.where(off, np.nan, beginning.pits),
         contexts=None if beginning.inputs is None else beginning.inputs.since(first + watched.history))
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
-                      len(watched.nodes), false_alarms_per_month)
+                      len(watched.nodes), false_alarms_per_month, watched.zone)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds,
                         subject=subject)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
+    loop.young = young
     seen = np.isfinite(beginning.residuals if beginning.known is None else beginning.known.values)
     loop.faults = DataFaults(
         ReportWatch.fit(watched.nodes, watched.request.step, seen, steps_of_block(monitor)),

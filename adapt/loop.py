@@ -14,18 +14,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from terracast.adapt.candidate import Candidate, Score, rows_at
+from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
-from terracast.adapt.evaluation.scores import pit, residual, spread_of
 from terracast.adapt.growth import grow
 from terracast.adapt.learning_monitor import LearningMonitor
-from terracast.adapt.monitoring.channels.covariate_shift import features
-from terracast.adapt.monitoring.channels.observed_level import against_weeks_before
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
+from terracast.adapt.observation import PendingEvidence, context_of, evidence_of, take_due
 from terracast.adapt.promotion.attempts import AttemptLog
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.verdict import Verdict
@@ -33,17 +31,6 @@ from terracast.adapt.task import ForecastTask
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.instant import instant
 from terracast.streams.stateful import Stateful
-
-
-@dataclass(frozen=True)
-class PendingEvidence(Stateful):
-    """A forecast that the monitor has not seen yet, its short leads (lead, node, quantile): the model's own ``raw`` and
-    the ``served``; and the features (feature, node) of its context (None: not watched)."""
-
-    issue_time: np.datetime64
-    raw: np.ndarray
-    served: np.ndarray | None
-    context: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -126,9 +113,9 @@ class Loop(Stateful):
         for one in self.deployment.shadows:
             one.issue(panel, moment.now, shadow=True, beside=beside)
         short = max(1, int(self.watched.cadence / self.watched.request.step))
-        newest, variables = self.champion.open[-1], self.monitor.variables
+        newest = self.champion.open[-1]
         self._pending_evidence.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
-                                               features(panel, variables) if variables else None))
+                                                      context_of(self, panel)))
         self.last_tick = moment.now
         return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
 
@@ -161,37 +148,14 @@ class Loop(Stateful):
         return None if self.deployment.trial is None else self.deployment.trial.challenger
 
     def _monitor(self, moment: Moment, labels: xr.DataArray, panel: xr.Dataset) -> tuple[Episode, ...]:
-        """Feed what short leads show, a cadence after they were due so that usual lateness is over, and what is
-        flagged of the data."""
+        """Feed what short leads show, once it is known of all or a cadence after it was due, when usual lateness is
+        over; and what is flagged of the data."""
         now, flags = moment.now, {domain: moment.flags(domain) for domain in moment.domains}
-        ripe, pending = now - 2 * self.watched.cadence, self._pending_evidence
-        due = [one for one in pending if one.issue_time <= ripe]
-        self._pending_evidence = [one for one in pending if one.issue_time > ripe]
-        evidence: list[Evidence] = []
-        quantiles = self.watched.request.quantiles
-        for one in due:
-            times = self.watched.request.at(one.issue_time).valid_times[: len(one.raw)]
-            known = rows_at(labels, times)
-            pits = None if one.served is None else pit(one.served, known, quantiles)
-            levels = against_weeks_before(labels, times, self.watched.request.step, self.watched.history)
-            left = residual(one.raw, known, quantiles)
-            found = self.monitor.observe(times, left, pits, one.context, levels)
-            if self.young is not None:
-                self.young.observe(times, left)
-            self.units.learn(spread_of(one.raw, quantiles).mean(axis=0))
-            evidence += [self._in_units(clue, moment) for clue in found]
-            if self.faults is not None:
-                aside = flags[self.watched.domain].flagged(self.watched.request.target, times, self.watched.nodes, now)
-                evidence += self.faults.reports.update(times, np.isfinite(known) | aside)
+        due, self._pending_evidence = take_due(self._pending_evidence, now, labels, self.watched)
+        evidence = evidence_of(self, due, moment, labels, flags)
         evidence += [] if self.faults is None else self.faults.update(now, panel, flags)
         return self.take_in(now, [one for one in evidence if not (
             one.ticket in ("outage", "silent") and self.silent.issuperset(one.nodes))])
-
-    def _in_units(self, clue: Evidence, moment: Moment) -> Evidence:
-        if isinstance(self.monitor, LearningMonitor):  # it finds nothing
-            return clue
-        scale = self.monitor.calibration.views.reference.scale
-        return self.units.of(clue, scale, self.watched.nodes, lambda since: self.watched.labels(moment, since))
 
     def act_on(self, episode_id: str | None, text: str) -> None:
         """Say what was done about an episode, open or closed since: the third sentence of its alarm."""

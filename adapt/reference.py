@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +18,11 @@ from terracast.adapt.learning_monitor import natural_block
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts, features
 from terracast.adapt.monitoring.statistics.reference_period import FEWEST_BLOCKS
 from terracast.adapt.task import ForecastTask
+from terracast.stfm.bases import Progress
 from terracast.stfm.forecaster import Forecaster, Request
 
 MOST_ISSUES = 3000  # forecasts of a part that what is normal is learnt from, the newest: a century of days need not be
 MOST_FORECASTS = 100_000  # of single nodes: some three minutes of computing
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
     times, rows, pits, seen = [], [], [], []
     for then in clock(_Earlier(moment), first, stop, watched.cadence) if first <= last else ():
         context, request = watched.context(then), watched.request.at(then.now)
-        seen.append(features(context, variables))
+        seen.append(features(watched.ordinary_rows(context), variables))
         times.append(request.valid_times[:short])
         progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
         if not sees_enough(then, watched):  # service issues no forecast from nothing, either

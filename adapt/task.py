@@ -10,10 +10,14 @@ import xarray as xr
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.correction.experts.covariates import MOST, covariate_names, stacked
+from terracast.adapt.days_off import DAY, DaysOff, unlike_others
 from terracast.stfm.forecaster import Request
 from terracast.streams.alignment import context
+from terracast.streams.schema.domains import CALENDAR, WEATHER
 from terracast.streams.stateful import Stateful
 
+MOST_STEPS = 105_120  # a year of five minutes
+LOOKED_AT = np.timedelta64(3 * 366, "D").astype("timedelta64[ns]")  # of the past, for days off
 ALWAYS = np.datetime64("1678-01-01", "ns")
 
 
@@ -24,7 +28,10 @@ class ForecastTask(Stateful):
     ``history``: how much of the past the forecaster sees; ``cadence``: time between ticks; ``label_timeout``: how long
     after its stamp a late label is still waited for. ``request.issue_time`` is not used. ``beside``: by domain, what a
     mixture reads beside the target, fixed when service begins, or while the past is short; ``covariates_wanted``:
-    whether it may read any.
+    whether it may read any. ``outside``: by domain, what the target cannot have caused (weather, calendar), by which
+    the monitor knows what level to expect. ``holidays``: those that may count here; ``days_off``: those of them
+    that the past shows to be unlike other days, or that somebody named: the monitor leaves them out. ``zone``: the time
+    zone that people read, where the source speaks of one.
     """
 
     domain: str
@@ -36,7 +43,11 @@ class ForecastTask(Stateful):
     drivers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     covariates_wanted: bool = False
-    NOT_KEPT = frozenset({"domain", "request", "cadence", "history", "label_timeout"})  # the settings say them
+    outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holidays: tuple[DaysOff, ...] = ()
+    days_off: DaysOff | None = None
+    zone: str = "UTC"
+    NOT_KEPT = frozenset({"domain", "request", "cadence", "history", "label_timeout", "zone"})  # the settings say them
 
     def with_covariates(self, moment: Moment) -> ForecastTask:
         """The same where a mixture reads the drivers and all that is known by now to move in the target's domain."""
@@ -56,6 +67,42 @@ class ForecastTask(Stateful):
         read |= {domain: (moment.known(domain, since), names) for domain, names in self.drivers.items()
                  if domain != self.domain}
         return stacked(context(own, self.request.target, read)).reindex(variable=names)
+
+    def with_outside(self, moment: Moment) -> ForecastTask:
+        """The same with all of weather and calendar that is known by now to move, outside the target's own domain."""
+        domains = [domain for domain in (WEATHER, CALENDAR) if domain in moment.domains and domain != self.domain]
+        return replace(self, outside={domain: covariate_names(moment.known(domain), self.request.target)
+                                      for domain in domains})
+
+    def with_days_off(self, moment: Moment) -> ForecastTask:
+        """The same where days off are left out, if the past as known by now shows that those of some candidate are
+        unlike other days. Longer steps than a day know no days."""
+        if self.request.step > DAY or self.days_off is not None:
+            return self
+        known = self.labels(moment, moment.now - min(LOOKED_AT, MOST_STEPS * self.request.step))
+        return replace(self, days_off=unlike_others(self.holidays, known, self.request.step, self.history))
+
+    def is_off(self, times: np.ndarray) -> np.ndarray:
+        """Which instants (time,) lie in days that the monitor leaves out."""
+        return np.zeros(len(times), bool) if self.days_off is None else self.days_off.cover(times)
+
+    def ordinary(self, values: xr.DataArray) -> xr.DataArray:
+        """Values (time, …) that the monitor compares: unknown on days off."""
+        return values if self.days_off is None or not values.sizes["time"] else self.days_off.left_out(values)
+
+    def ordinary_rows(self, panel: xr.Dataset) -> xr.Dataset:
+        """Of a panel (time, node) the rows that do not lie in days off; all of it where none would be left."""
+        off = self.is_off(panel["time"].values)
+        return panel if off.all() or not off.any() else panel.isel(time=~off)
+
+    def values_outside(self, moment: Moment, since: np.datetime64) -> xr.DataArray | None:
+        """What is outside the target (time, variable, node) at its own times and nodes, as known at the moment; None
+        without any."""
+        names = [f"{domain}.{name}" for domain, names in self.outside.items() for name in names]
+        if not names:
+            return None
+        held = {domain: (moment.known(domain, since), names) for domain, names in self.outside.items() if names}
+        return stacked(context(self._own_nodes(moment, since), self.request.target, held)).reindex(variable=names)
 
     def panel(self, moment: Moment, since: np.datetime64) -> xr.Dataset:
         """The forecaster's context as known at the moment: target and drivers on the watched nodes."""

@@ -14,6 +14,7 @@ from terracast.adapt.evaluation.oracle import ORACLE, Oracle
 from terracast.adapt.evaluation.replay import ReplayOutcome
 from terracast.adapt.evaluation.replay import replay as run
 from terracast.adapt.initialise import ServiceInit, serve
+from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.executor import Executor
 from terracast.adapt.promotion.policy import DEFAULT, Policy
@@ -50,13 +51,17 @@ class LoopBench:
         rivals += [(known[name], self.beginning) for name in names]
         outcomes = []
         for policy, beginning in rivals:
-            loop = serve(self._seen_by(policy.name), policy, beginning, "base", self.start,
-                         false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
-                         detector=self.detector)
+            loop = replace(self, watched=self._seen_by(policy.name), beginning=beginning).service(policy)
             oracle = Oracle() if policy.name == ORACLE else None
             outcomes.append(run(loop, self.history, self.start, self.stop, self.maker(), progress, oracle,
                                 self.watched))
         return outcomes
+
+    def service(self, policy: Policy) -> Loop:
+        """The loop as service begins with it under a policy."""
+        return serve(self.watched, policy, self.beginning, "base", self.start,
+                     false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
+                     detector=self.detector)
 
     @cached_property
     def baselines(self) -> dict[str, SeasonalNaive | BestSeason]:
@@ -116,10 +121,9 @@ def answer(bench: LoopBench, data: str, outcomes: list[ReplayOutcome], command: 
 
 
 def _episode_row(episode: Episode) -> dict[str, Any]:
-    """An alarm as a program reads it: when it came, since when the change seems to be, where, and in words."""
-    return {"id": episode.id, "sort": episode.change_type, "opened": str(np.datetime_as_string(episode.opened, "s")),
-            "start": str(np.datetime_as_string(episode.since, "s")), "nodes": list(episode.nodes),
-            "alarm": f"{episode.alarm.what} {episode.alarm.where}"}
+    """An alarm as a program reads it; ``start``: since when the change seems to be, ``alarm``: what and where."""
+    return episode.to_json() | {"sort": episode.change_type, "start": str(np.datetime_as_string(episode.since, "s")),
+                                "alarm": f"{episode.alarm.what} {episode.alarm.where}"}
 
 
 def worst_node_ratio(outcomes: list[ReplayOutcome], policy: str) -> float | None:

@@ -23,10 +23,11 @@ from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.terminal.output import ERROR, note
 from terracast.streams.errors import TerracastError
 
-# A quiet terminal and no telemetry, before Prefect or MLflow is imported; whoever sets them otherwise is obeyed.
+# A quiet terminal, no telemetry, and threads that sleep while they wait for each other (else two on a busy machine take
+# eight times as long as one), before Prefect, MLflow or torch is imported; whoever sets them otherwise is obeyed.
 for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR",
                       "PREFECT_CLI_PROMPT": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1",
-                      "PREFECT_LOGGING_TO_API_ENABLED": "false"}.items():
+                      "PREFECT_LOGGING_TO_API_ENABLED": "false", "OMP_WAIT_POLICY": "passive"}.items():
     os.environ.setdefault(_name, _value)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

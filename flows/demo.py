@@ -13,7 +13,8 @@ import xarray as xr
 from terracast.flows.report import report_on
 from terracast.flows.reporting.content import KnownEvent
 from terracast.flows.settings import SettingsError
-from terracast.flows.terminal.output import note, progress
+from terracast.flows.terminal.output import note
+from terracast.flows.terminal.share_shown import progress
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 from terracast.streams.city import City, PlantedDrift, PlantedFault, demo_city

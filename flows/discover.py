@@ -41,7 +41,8 @@ from terracast.flows.service.quality_control import screened
 from terracast.flows.service.serving_forecaster import forecaster_factory
 from terracast.flows.settings import DiscoverySettings, SettingsError, nanoseconds
 from terracast.flows.settings.clock import as_of
-from terracast.flows.terminal.output import note, progress
+from terracast.flows.terminal.output import note
+from terracast.flows.terminal.share_shown import progress
 from terracast.flows.workspace import Workspace
 from terracast.registry.unversioned import record_files
 from terracast.stfm.forecaster import ForecastError

@@ -102,15 +102,8 @@ def newest_forecast(workspace: Workspace, now: np.datetime64, issue_time: np.dat
     if entry is None:
         return None
     values = entry[target].assign_coords(valid_time=("lead", entry["valid_time"].values))
-    return Issued(values, instant(str(entry["issue_time"].values)), domain, zone_of(workspace), now,
+    return Issued(values, instant(str(entry["issue_time"].values)), domain, workspace.zone, now,
                   freshness(workspace, view, now))
-
-
-def zone_of(workspace: Workspace) -> str | None:
-    """The time zone that the target's source speaks of, None where it speaks UTC."""
-    settings = workspace.settings
-    return next((source.time_zone for source in settings.sources
-                 if source.domain == settings.stream.domain and source.time_zone), None)
 
 
 def _entry(view: View, name: str, upto: np.datetime64, *, exact: bool, reach: np.timedelta64) -> xr.Dataset | None:

@@ -28,6 +28,7 @@ COOLDOWN = pd.Timedelta("14D")
 LEARNED = pd.Timedelta("84D")
 CENTURY = 100 * YEAR
 SEARCHED = 1461  # steps that discovery reads, at least: a year of days is too few for a dozen series
+MOST_READ = 105_120  # steps that discovery or a fine-tune reads, at most: a year of five minutes
 TEMPLATE = """\
 # Settings of the watched stream {name}. `terracast config show` prints every setting in force.
 
@@ -55,6 +56,7 @@ model = {model}        # shipped: pre-trained; counts: of events; native: fitted
 
 [monitor]
 detector = "scan"        # scan, adwin, page-hinkley, kswin, or module:Class; all keep false_alarms_per_month
+holidays = "auto"        # days that are no news: of where the places lie, if they differ; or none, DE, DE-NW
 
 [adapt]
 policy = "mixture"       # loop with closed-form experts beside the base; or frozen, weekly, drift-only, loop, ladder
@@ -251,8 +253,9 @@ def _times(step: pd.Timedelta, spans: Spans, delay: pd.Timedelta) -> dict[str, s
     alarms = 1.0 if step <= DAY else float(f"{DAY / step:.1g}")
     lengths = {"step": step, "horizon": spans.horizon, "cadence": spans.cadence, "history": spans.history,
                "label_timeout": max(2 * spans.horizon, step, 2 * delay),
-               "window": max(YEAR, min(SEARCHED, CENTURY // step) * step),
-               "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step), "learned": max(LEARNED, 2 * spans.history)}
+               "window": max(min(YEAR // step, MOST_READ) * step, min(SEARCHED, CENTURY // step) * step),
+               "cooldown": max(COOLDOWN, COOLDOWN_BLOCKS * step),
+               "learned": max(min(LEARNED // step, MOST_READ) * step, 2 * spans.history)}
     return {name: in_words(length) for name, length in lengths.items()} | {"alarms": f"{alarms}"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from terracast.adapt.rungs.meta_context import ContextPlan, ContextProgress, meta_learn_context
 from terracast.adapt.rungs.meta_init import FILE, save_start
-from terracast.flows.terminal.output import progress
+from terracast.flows.terminal.share_shown import progress
 from terracast.stfm.base.model import Base
 
 EVERY = 40  # tasks between two files written

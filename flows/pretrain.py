@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.terminal.output import progress
+from terracast.flows.terminal.share_shown import progress
 from terracast.registry.pretraining import PretrainingRun
 from terracast.registry.tracking import Tracking
 from terracast.stfm.base.model import Base

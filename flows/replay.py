@@ -19,7 +19,7 @@ from terracast.flows.init import write_settings
 from terracast.flows.reporting.advice import advice
 from terracast.flows.reporting.replay_words import alarms
 from terracast.flows.reporting.wording import duration
-from terracast.flows.service.first_service import begun, first_start, note_short_past, too_early
+from terracast.flows.service.first_service import begun, first_start, note_short_past, task_at, too_early
 from terracast.flows.service.replay_state import keep
 from terracast.flows.settings import SettingsError, nanoseconds
 from terracast.flows.settings.clock import as_of
@@ -113,14 +113,12 @@ def begun_bench(workspace: Workspace, start: str | None, stop: str | None, *, co
                             expected="enough data before the start; the store holds "
                                      + " to ".join(np.datetime_as_string(clock.shown(time[[0, -1]]), "m")))
     screened = Screened(history, QualityControl())
-    screened.advance(moment.now)
-    moment = Moment(moment.now, screened)
     note_short_past(workspace, moment)
     with share_shown("beginning service") as tell:
-        discovery = discover_now(workspace, moment, tell=within(tell, 0.0, 0.3))
-        nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
-        watched = workspace.watched(nodes, discovery.inputs())
-        watched = watched.with_covariates(moment) if covariates else watched
+        screened.advance(moment.now, lambda share: tell(0.1 * share, "checking the past"))
+        moment = Moment(moment.now, screened)
+        discovery = discover_now(workspace, moment, tell=within(tell, 0.1, 0.3))
+        watched = task_at(workspace, moment, discovery, covariates=covariates)
         beginning = begun(workspace, watched, moment, within(tell, 0.3, 1.0))
     return LoopBench(screened, watched, beginning, workspace.maker, moment.now, last,
                      settings.stream.false_alarms_per_month, nanoseconds(settings.adapt.cooldown), settings.base.seed,

@@ -43,6 +43,7 @@ from terracast.streams.clock import Clock
 from terracast.streams.store import View
 
 RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
+MOST, FEWEST = 10_000, 24  # forecasts of a node that are made anew for a page, and issue times at least
 
 
 def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Sequence[KnownEvent] = (),
@@ -81,8 +82,8 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
     else:
         begun = loop.watched
     history, clock = screened(workspace, view), workspace.clock
-    scores = _served_scores(view, loop.watched.domain)
-    base = _base(workspace)
+    served = _served_scores(view, loop.watched.domain)
+    scores, base = compared_scores(served, now - RECENT, len(loop.watched.nodes)), _base(workspace)
     frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
     naive = _naive(loop.watched, history, _since(scores, now - RECENT), now, clock)
     panel = view.as_known_at(loop.watched.domain, now)
@@ -90,7 +91,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
     return Report(
         title=f"{workspace.settings.stream.name}: {target.attrs['long_name']}",
         domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
-        snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(scores, frozen),
+        snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(served, scores, frozen),
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
         timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
                           tuple(events)),
@@ -98,8 +99,8 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
             episode, reference_snapshot(view), view.snapshot))
                      for episode in (told.shown(clock.shown) for told in loop.episodes_by_id.values())),
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
-        service=_service(loop, scores, now),
-        channel_status=(*loop.monitor.status.values(), *_set_aside(workspace, view, now)),
+        service=_service(loop, served, now),
+        channel_status=(*loop.monitor.status.values(), *_holidays(loop), *_set_aside(workspace, view, now)),
         versions=_versions(workspace), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}),
         **_places(panel))
@@ -122,9 +123,25 @@ def _served_scores(view: View, domain: str) -> pd.DataFrame:
     return ledger.to_dataframe().reset_index().sort_values("issue_time", kind="stable")
 
 
+def compared_scores(served: pd.DataFrame, recent: np.datetime64, nodes: int) -> pd.DataFrame:
+    """The scores that are compared: of all issue times where they are few, else of so many, evenly spread, half of them
+    since ``recent``. What is compared is made anew for every page."""
+    times, most = np.unique(served["issue_time"].to_numpy()), max(FEWEST, MOST // max(nodes, 1))
+    parts = (times[times < recent], times[times >= recent]) if len(times) > most else (times,)
+    chosen = [part[np.unique(np.linspace(0, len(part) - 1, most // len(parts)).round().astype(int))]
+              if len(part) > most // len(parts) else part for part in parts]
+    return served[served["issue_time"].isin(np.concatenate(chosen))]
+
+
 def _set_aside(workspace: Workspace, view: View, now: np.datetime64) -> list[str]:
     """A sentence for each series of which values are set aside."""
     return [str(one["words"]) for one in set_aside_lately(workspace, view, workspace.clock.even(now))]
+
+
+def _holidays(loop: Loop) -> tuple[str, ...]:
+    """That days off are compared with nothing, where they are."""
+    off = loop.watched.days_off
+    return () if off is None else (f"Holidays of {off.country} are left out: they are unlike other days here",)
 
 
 def _service(loop: Loop, scores: pd.DataFrame, now: np.datetime64) -> Service | None:
@@ -224,13 +241,15 @@ def _lead(loop: Loop) -> str:
     return f"{duration(horizon)} ahead" if hours < 72 or hours % 24 else f"{hours / 24:g} days ahead"
 
 
-def _headline(scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
+def _headline(served: pd.DataFrame, scores: pd.DataFrame, frozen: pd.DataFrame) -> tuple[str, ...]:
     if scores.empty:
         return ("No forecast has been scored yet.",)
     error, before = (float(_by_node(table, "absolute_error").mean()) for table in (scores, frozen))
-    hits = float(_by_node(scores, "hits").mean())
+    hits = float(_by_node(served, "hits").mean())
+    of, all_ = (table["issue_time"].nunique() for table in (scores, served))
     beside = (f"The error of what was served is {100 * (1 - error / before):.1f} % below that of the frozen base"
-              if before > 0 else "The frozen base made no error")
+              if before > 0 else "The frozen base made no error") + (
+        f" (of {of:,} of {all_:,} forecasts)" if of < all_ else "")
     return (f"{beside}; the 80 % interval covered {100 * hits:.0f} %.",)
 
 

@@ -13,7 +13,7 @@ from terracast.adapt.loop import Loop
 from terracast.drivers.negative_transfer import NegativeTransferMonitor
 from terracast.flows.discover import current_statements, discover_now, made_by
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
-from terracast.flows.service.first_service import begun, note_short_past, too_early
+from terracast.flows.service.first_service import begun, note_short_past, task_at, too_early
 from terracast.flows.service.loop_state import save_drivers, save_loop, save_reference
 from terracast.flows.service.quality_control import save_control, screened
 from terracast.flows.service.silence import service_tick
@@ -27,6 +27,7 @@ from terracast.streams.instant import key_text
 from terracast.streams.store import View
 
 FRESH = np.timedelta64(1, "D")
+REHEARSAL = 0.3  # share of the time behind the base in which its mixture goes through the past
 
 
 def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
@@ -39,12 +40,12 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
     waiting = too_early(workspace, moment)
     if waiting is not None:
         return waiting
-    history = screened(workspace, view, moment.now)
-    moment = Moment(moment.now, history)
     note_short_past(workspace, moment)
     with share_shown("first service") as tell:
-        discovery = _fresh(workspace, view, moment, within(tell, 0.0, 0.3))
-        loop, beginning = fresh_loop(workspace, moment, discovery, within(tell, 0.3, 1.0))
+        history = screened(workspace, view, moment.now, tell=within(tell, 0.0, 0.2))
+        moment = Moment(moment.now, history)
+        discovery = _fresh(workspace, view, moment, within(tell, 0.2, 0.4))
+        loop, beginning = fresh_loop(workspace, moment, discovery, within(tell, 0.4, 1.0))
     example = loop.watched.panel(moment, moment.now - loop.watched.history)
     version = register_base(workspace, view, moment, beginning, discovery, example)
     promote(workspace.registry, version, decision={"reason": "base: service begins, or was begun anew, by command"})
@@ -73,14 +74,14 @@ def fresh_loop(workspace: Workspace, moment: Moment, discovery: Discovery,
                tell: Told = silent) -> tuple[Loop, ServiceInit]:
     """A loop that begins at ``moment`` with the policy in service, and what it was begun with."""
     settings = workspace.settings
-    nodes = tuple(str(node) for node in moment.known(settings.stream.domain)["node"].values)
-    watched = workspace.watched(nodes, discovery.inputs())
-    if workspace.policy.mixes and settings.adapt.covariates:
-        watched = watched.with_covariates(moment)
-    beginning = begun(workspace, watched, moment, tell)
+    watched = task_at(workspace, moment, discovery, covariates=workspace.policy.mixes and settings.adapt.covariates)
+    rehearsal = REHEARSAL if workspace.policy.mixes else 0.0
+    beginning = begun(workspace, watched, moment, within(tell, 0.0, 1.0 - rehearsal))
+    rehearse = within(tell, 1.0 - rehearsal, 1.0)
     loop = serve(watched, workspace.policy, beginning, "base", moment.now,
                  false_alarms_per_month=settings.stream.false_alarms_per_month, detector=settings.monitor.detector,
-                 cooldown=nanoseconds(settings.adapt.cooldown), seed=settings.base.seed)
+                 cooldown=nanoseconds(settings.adapt.cooldown), seed=settings.base.seed,
+                 progress=lambda share: rehearse(share, "weighing the experts"))
     return loop, beginning
 
 

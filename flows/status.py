@@ -17,7 +17,7 @@ from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.running.run_status import trouble
-from terracast.flows.service.loop_state import loop_part
+from terracast.flows.service.loop_state import loop_part, whose_holidays
 from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
 from terracast.flows.settings.clock import as_of
@@ -29,33 +29,16 @@ MISSED = 2  # cadences since the last step after which a step is missing, where 
 
 
 @dataclass(frozen=True)
-class OpenEpisode:
-    """An episode that is not closed: ``data`` where it is a data ticket, no drift."""
-
-    id: str
-    change_type: str
-    since: str
-    nodes: tuple[str, ...]
-    data: bool
-    alarm: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"id": self.id, "sort": self.change_type, "since": self.since, "nodes": list(self.nodes),
-                "data": self.data, "alarm": self.alarm}
-
-
-@dataclass(frozen=True)
 class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
     what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
-    monitor of a young stream is not yet calibrated."""
+    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out."""
 
     name: str
     running: dict[str, Any] | None
     last_step: str | None
     sources: tuple[SourceFreshness, ...]
-    open_episodes: tuple[OpenEpisode, ...]
+    open_episodes: tuple[Episode, ...]
     champion: str | None
     next_run: str | None
     store_bytes: int
@@ -63,6 +46,7 @@ class Status:
     ages: tuple[str, ...]
     set_aside: tuple[dict[str, Any], ...] = ()
     learning: str | None = None
+    holidays: str | None = None
 
     @property
     def calm(self) -> bool:
@@ -74,9 +58,10 @@ class Status:
         return {"name": self.name, "running": self.running, "last_step": self.last_step,
                 "sources": [{"domain": one.domain, "newest": None if one.newest is None else _text(one.newest),
                              "overdue": one.overdue, "silent": list(one.silent)} for one in self.sources],
-                "open_episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
+                "open_episodes": [_open_json(one) for one in self.open_episodes],
+                "episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
-                "set_aside": list(self.set_aside), "learning": self.learning}
+                "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays}
 
     @property
     def lines(self) -> list[str]:
@@ -89,12 +74,13 @@ class Status:
         told.append(f"last step: {self.last_step or 'none yet'}; next run: {self.next_run or 'none'}")
         told.append(f"champion: {'none yet' if self.champion is None else f'version {self.champion}'}")
         for one, aged in zip(self.sources, self.ages, strict=True):
-            silent = f"; silent: {', '.join(one.silent[:5])}" if one.silent else ""
+            silent = f"; silent: {', '.join(one.silent[:5])}" if one.silent and len(one.nodes) > 1 else ""
             told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"set aside: {one['words']}" for one in self.set_aside]
         told += [self.learning] if self.learning else []
-        told += [f"open since {one.since}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
+        told += [f"holidays of {self.holidays} are left out by the monitor"] if self.holidays else []
+        told += [f"open since {_text(one.since)}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
         told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
         return told
 
@@ -113,7 +99,7 @@ def status(config: Path, now: str | None = None) -> Status:
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
                   () if last is None else set_aside_lately(workspace, view, last),
-                  loop_part(workspace, view, "still_learning"))
+                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
@@ -137,15 +123,19 @@ def _aged(newest: np.datetime64, now: np.datetime64) -> str:
     return f"{_text(newest)} ({age(now - newest)} old)"
 
 
-def _open(workspace: Workspace, view: View) -> tuple[OpenEpisode, ...]:
+def _open(workspace: Workspace, view: View) -> tuple[Episode, ...]:
     """The open episodes of the saved loop, with what was done about them."""
     episodes: Episodes | None = loop_part(workspace, view, "episodes")
     if episodes is None:
         return ()
     told: dict[str, Episode] = loop_part(workspace, view, "episodes_by_id")
-    found = [told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active()]
-    return tuple(OpenEpisode(one.id, one.change_type, _text(one.since), one.nodes, one.change_type == "health",
-                             str(one.alarm)) for one in found)
+    return tuple(told.get(one.id, one).shown(workspace.clock.shown) for one in episodes.active())
+
+
+def _open_json(one: Episode) -> dict[str, Any]:
+    """The short form: ``data`` where it is a data ticket, no drift."""
+    return {"id": one.id, "sort": one.change_type, "since": _text(one.since), "nodes": list(one.nodes),
+            "data": one.change_type == "health", "alarm": str(one.alarm)}
 
 
 def _bytes(workspace: Workspace) -> int:

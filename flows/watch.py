@@ -7,7 +7,7 @@ step ends there, ``adapt`` carries it out, and the steps go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from terracast.adapt.promotion.attempts import measured_since
 from terracast.flows.adapt import carry_out_request
 from terracast.flows.forecast import as_json, newest_forecast
 from terracast.flows.ingest import ingest_new, refusal
+from terracast.flows.running.memory import give_back
 from terracast.flows.service.events import deliver, post_episodes
 from terracast.flows.service.evidence import evidence_of
 from terracast.flows.service.loop_state import (
@@ -58,8 +59,9 @@ if TYPE_CHECKING:  # they bring torch along, which a step with nothing to do doe
 @dataclass(frozen=True)
 class WatchStep:
     """What a watch step did; ``alarms`` holds the words of each episode that opened or changed, by its id, and
-    ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``standing`` says how
-    context and intervals are lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
+    ``evidence`` what they rest on: the kinds of evidence that spoke, their windows and snapshots; ``episodes`` holds
+    those that are open or changed, as ``Episode.to_json`` gives them; ``standing`` says how context and intervals are
+    lately, change or not; ``silent`` holds what sources and nodes are overdue, told before or
     not, and ``returned`` a sentence for each that reports again; ``set_aside``: which values of what the model looks
     back on count as missing, for their flags; ``dropped`` holds a sentence for each driver that began to hurt and is no
     longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
@@ -73,6 +75,7 @@ class WatchStep:
     ticks: int = 0
     alarms: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    episodes: tuple[dict[str, Any], ...] = ()
     standing: dict[str, str] = field(default_factory=dict)
     silent: tuple[dict[str, Any], ...] = ()
     returned: tuple[str, ...] = ()
@@ -132,7 +135,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         first = _first(workspace, step, loop, now)
         if first > now:
             return [], []
-        known, cadence = list(loop.attempt_log.attempts), loop.watched.cadence
+        known = list(loop.attempt_log.attempts)
         control, drivers = load_control(step), load_drivers(step)
         needed = min(first - loop.reach, control.earliest(now))
         learning = loop.monitor
@@ -141,21 +144,13 @@ def _advance(workspace: Workspace, now: np.datetime64,
         loop.silent, lasts = silent_nodes(step, loop.watched.domain), any_silent(step)
         ticks: list[Tick] = []
         dropped: list[str] = []
-        at = first
-        while (made := arrivals.next_tick(at, now, cadence, loop.watched.history)) is not None:
-            moment, at = Moment(made, history), made + cadence
-            if lasts:
-                loop.episodes.lasting(moment.now)
-            history.advance(moment.now)
-            tick = loop.tick(moment)
+        for moment, tick in _ticked(loop, history, arrivals, first, now, silence=lasts):
             ticks.append(tick)
             if drivers is not None:
                 dropped += [one.sentence for one in drivers.tick(loop, moment)]
             progress(1)
             if tick.verdict is not None:
                 post(step, tick.verdict)
-            if tick.act is not None:
-                break
         if not ticks:
             return [], []
         for climb in measured_since(known, loop.attempt_log.attempts):
@@ -169,6 +164,21 @@ def _advance(workspace: Workspace, now: np.datetime64,
         save_control(step, control)
         save_drivers(step, drivers)
     return ticks, dropped
+
+
+def _ticked(loop: Loop, history: Screened, arrivals: Arrivals, first: np.datetime64, now: np.datetime64, *,
+            silence: bool) -> Iterator[tuple[Moment, Tick]]:
+    """The ticks from ``first`` up to ``now`` or to the first wish; in ``silence`` of a source its episode lasts."""
+    at, cadence = first, loop.watched.cadence
+    while (made := arrivals.next_tick(at, now, cadence, loop.watched.history)) is not None:
+        moment, at = Moment(made, history), made + cadence
+        if silence:
+            loop.episodes.lasting(moment.now)
+        history.advance(moment.now)
+        tick = loop.tick(moment)
+        yield moment, tick
+        if tick.act is not None:
+            return
 
 
 def _first(workspace: Workspace, step: Transaction, loop: Loop, now: np.datetime64) -> np.datetime64:
@@ -215,7 +225,9 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
     newest = newest_forecast(workspace, at)
     return WatchStep(np.datetime_as_string(at, "s"), champion, view.snapshot, files, len(ticks),
                      {name: str(told[name].alarm) for name in sorted(opened)},
-                     {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)}, standing,
+                     {name: evidence_of(told[name], frozen_on, view.snapshot) for name in sorted(opened)},
+                     tuple(one.to_json() for name, one in sorted(told.items()) if one.closed is None or name in opened),
+                     standing,
                      silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
                      dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
                      _behind(workspace, now))
@@ -260,6 +272,12 @@ def watch_forever(config: str) -> None:
 
 
 def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
-    """One step of the loop at ``now`` (default: the clock on the wall, UTC)."""
-    workspace = Workspace.open(config)
-    return watch_once(workspace, as_of(now)).to_json()
+    """One step of the loop at ``now`` (default: the clock on the wall, UTC).
+
+    What it freed goes back to the system when all of it is free: a process that waits for hours holds no more than it
+    must.
+    """
+    try:
+        return watch_once(Workspace.open(config), as_of(now)).to_json()
+    finally:
+        give_back()

@@ -57,9 +57,8 @@ class Workspace:
         return Request(stream.target, np.datetime64("NaT", "ns"), round(stream.horizon / stream.step),
                        nanoseconds(stream.step), stream.quantiles)
 
-    def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]],
-                beside: Mapping[str, tuple[str, ...]] | None = None) -> ForecastTask:
-        """The watched target with these nodes and drivers, and what a mixture reads beside it (default: nothing)."""
+    def watched(self, nodes: tuple[str, ...], drivers: Mapping[str, tuple[str, ...]]) -> ForecastTask:
+        """The watched target with these nodes and drivers."""
         from terracast.adapt.task import ForecastTask
 
         stream, history = self.settings.stream, nanoseconds(self.settings.stream.history)
@@ -68,7 +67,13 @@ class Workspace:
         most = nanoseconds(usual_spans(stream.step).first_fit if free else base.wait) // 5
         history = max(history, min(context_steps(self.settings.base.model) * nanoseconds(stream.step), most))
         return ForecastTask(stream.domain, nodes, self.request, nanoseconds(stream.cadence), history,
-                            nanoseconds(stream.label_timeout), dict(drivers), dict(beside or {}))
+                            nanoseconds(stream.label_timeout), dict(drivers), zone=self.zone or "UTC")
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone that the target's source speaks of, None where it speaks UTC."""
+        return next((source.time_zone for source in self.settings.sources
+                     if source.domain == self.settings.stream.domain and source.time_zone), None)
 
     @property
     def policies(self) -> dict[str, Policy]:

@@ -217,9 +217,12 @@ def common_phase(stamps: np.ndarray, step: np.timedelta64) -> tuple[np.timedelta
     (5, 0.67)
     """
     size = int(step.astype("timedelta64[ns]").astype(np.int64))
-    codes, phases = pd.factorize(stamps.astype("datetime64[ns]").astype(np.int64) % size)  # in order of first meeting
-    if not len(phases):
+    behind = stamps.astype("datetime64[ns]").astype(np.int64) % size
+    if not len(behind):
         return np.timedelta64(0, "ns"), 0.0
+    if (behind == behind[0]).all():  # which costs less than to count them
+        return np.timedelta64(int(behind[0]), "ns"), 1.0
+    codes, phases = pd.factorize(behind)  # in order of first meeting
     counts = np.bincount(codes)
     return np.timedelta64(int(phases[np.argmax(counts)]), "ns"), float(counts.max() / len(stamps))
 

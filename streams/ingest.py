@@ -22,6 +22,7 @@ from terracast.streams.errors import PanelError
 from terracast.streams.panel import check_panel, step_of
 from terracast.streams.storage.arrays import read_array, write_array
 from terracast.streams.storage.cells import Cells
+from terracast.streams.storage.facts import keep_facts
 from terracast.streams.storage.growing import GrowingDomain, create_domain, find_growing
 from terracast.streams.storage.observations import POSITIONS
 
@@ -189,6 +190,7 @@ def _join(held: GrowingDomain, panel: xr.Dataset, columns: np.ndarray) -> tuple[
             held.join_variable(name, np.zeros(0, dtype), panel[name].attrs)
         elif dtype.itemsize > held.arrays[name].dtype.itemsize:
             notes.append(f"{name} is kept in single precision, as it was first given")
+    notes += keep_facts(held, panel, columns)
     if "lat" not in panel.coords:
         return tuple(notes)
     if held.position_dims() is None:

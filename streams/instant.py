@@ -17,6 +17,22 @@ def instant(stamp: str | np.datetime64) -> np.datetime64:
     return cast(np.datetime64, np.datetime64(stamp).astype("datetime64[ns]"))
 
 
+def instants(stamps: np.ndarray) -> np.ndarray:
+    """Stamps of any precision as ``datetime64[ns]``, NaT for those that nanoseconds do not reach, such as year 9999.
+
+    >>> instants(np.array(["9999-12-31", "2020-01-01"], "datetime64[s]")).astype("datetime64[D]").astype(str).tolist()
+    ['NaT', '2020-01-01']
+    """
+    found = stamps.astype("datetime64[ns]")
+    held = ~np.isnat(stamps)
+    same = found[held].astype(stamps.dtype) == stamps[held]
+    if same.all():
+        return np.asarray(found)
+    found = found.copy()
+    found[np.flatnonzero(held)[~same]] = np.datetime64("NaT", "ns")
+    return found
+
+
 def nanoseconds(span: np.timedelta64) -> int:
     """A span as a whole number of nanoseconds: how states keep it.
 

@@ -25,7 +25,7 @@ from terracast.streams.storage.failures import first_line, reading, without_secr
 from terracast.streams.storage.ledger import append_entries, ledger_names, read_entries
 from terracast.streams.storage.lock import only_writer
 from terracast.streams.storage.observations import StoredDomain, domains_in, find_domain
-from terracast.streams.storage.place import BRANCH, local_folder, repository_at, shown
+from terracast.streams.storage.place import BRANCH, KEEP, local_folder, repository_at, shown
 from terracast.streams.storage.states import saved_state, write_state
 from terracast.streams.storage.tree import Packed
 
@@ -47,8 +47,9 @@ class ConflictError(StoreError):
 class View:
     """The store at one snapshot, read-only; a ``History``."""
 
-    def __init__(self, session: Any, where: str) -> None:
+    def __init__(self, session: Any, where: str, name: str = "") -> None:
         self._session: Any = session
+        self._name = name
         self._group: zarr.Group | None = None
         self._opened: dict[str, StoredDomain] = {}
         self._saved: dict[str, Packed | None] = {}
@@ -57,7 +58,7 @@ class View:
     @property
     def snapshot(self) -> str:
         """The id of the commit that is read."""
-        return str(self._session.snapshot_id)
+        return self._name or str(self._session.snapshot_id)
 
     @property
     def root(self) -> zarr.Group:
@@ -284,10 +285,15 @@ class Store:
         return self._folder is not None
 
     def read(self, snapshot: str | None = None) -> View:
-        """A read-only view of the newest snapshot, or of the one named."""
+        """A read-only view of the newest snapshot, or of the one named.
+
+        Of one that ``compact`` was told to keep the data are there: observations, revisions and ledgers.
+        """
         try:
             if snapshot is None:
                 return self._shared(View(self._repository.readonly_session(BRANCH), self.location))
+            if KEEP + snapshot in self._repository.list_branches():
+                return View(self._repository.readonly_session(KEEP + snapshot), self.location, snapshot)
             self._repository.lookup_snapshot(snapshot)
             return View(self._repository.readonly_session(snapshot_id=snapshot), self.location)
         except (icechunk.IcechunkError, ValueError) as failed:
@@ -315,6 +321,8 @@ class Store:
 
     def holds(self, snapshot: str) -> bool:
         """Whether a snapshot can still be read."""
+        if KEEP + snapshot in self._repository.list_branches():
+            return True
         try:
             self._repository.lookup_snapshot(snapshot)
         except (icechunk.IcechunkError, ValueError):

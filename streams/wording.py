@@ -106,6 +106,9 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {plural}"
 
 
+NAMELESS = "0"  # the one place of a table that names none
+
+
 def listed(names: tuple[str, ...], most: int = 3, more: int = 0) -> str:
     """Names as a sentence lists them: at most so many, then how many others; ``more``: others beside ``names``.
 

@@ -1,15 +1,24 @@
-"""What all tests share: comparing states to the bit, and no clock over an example: machines differ."""
+"""What all tests share: comparing states to the bit, small trees, and no clock over an example: machines differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.few_trees import few_rounds
+
 settings.register_profile("terracast", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("terracast")
+
+
+@pytest.fixture
+def few_trees() -> Iterator[None]:
+    """See ``few_rounds``."""
+    with few_rounds():
+        yield
 
 
 @pytest.fixture

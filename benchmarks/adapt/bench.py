@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from terracast.adapt.correction.experts.experts import NAIVES, ExpertConfig, Experts
+from terracast.adapt.correction.experts.expert_config import ExpertConfig
+from terracast.adapt.correction.experts.experts import Experts
+from terracast.adapt.correction.experts.naives import NAIVES
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.adapt.correction.experts.stacked_experts import Stacked, StackedExperts
 from terracast.benchmarks.adapt.base import BaseForecasts

@@ -55,7 +55,8 @@ def rows_of_cost(nodes: int, horizon: int, seed: int = 0) -> list[dict[str, Any]
         interval.apply(opened[row])
         opened.pop(row - horizon, None)
         seconds["intervals"] += timed * (stopwatch.process_time() - begun)
-    kept = {"frozen": 0, "intervals": _bytes(interval.state()), "mixture": _bytes(mixture.state())}
+    kept = {"frozen": 0, "intervals": _bytes(interval.state()),
+            "mixture": _bytes({"experts": mixture.stream.state(), **mixture.state()})}
     return [{"method": name, "nodes": nodes, "horizon": horizon, "ms_per_step": 1e3 * spent / STEPS,
              "times_the_base": spent / seconds["frozen"], "kib_per_node": kept[name] / nodes / 1024,
              "seconds_to_begin": beginning if name == "mixture" else 0.0}

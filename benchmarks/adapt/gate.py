@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
+from terracast.adapt.correction.experts.expert_config import ExpertConfig
+from terracast.adapt.correction.experts.experts import Experts
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.benchmarks.adapt.cell import BenchError
 from terracast.benchmarks.adapt.series import series_of

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from terracast.adapt.clock import clock
-from terracast.adapt.initialise import ServiceInit, serve
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.adapt.promotion.policy import Never, Policy
 from terracast.adapt.task import ForecastTask
 from terracast.benchmarks.alarms.changes import CHANGES, PLACES, PlantedChange
 from terracast.benchmarks.alarms.planted import with_change
+from terracast.benchmarks.loop import LoopBench
 from terracast.streams.bitemporal import InMemoryHistory
 from terracast.streams.quality.online import QualityControl, Screened
 
@@ -29,6 +29,8 @@ DAY = np.timedelta64(1, "D")
 MONTH = 30.44  # days
 EARLY, LATE = 45, 21  # blocks that the clean run leaves before the first onset and after the last
 GRACE = 2  # blocks by which a told beginning may lie before the onset
+HALF = 0.5  # of the values before and after an onset that a place must have reported
+TRIES = 1000  # to find an onset at which something can change
 OPEN_AFTER = 5  # blocks after a first change at which a second one is planted
 
 
@@ -42,22 +44,29 @@ class Detection:
 
 @dataclass(frozen=True)
 class AlarmBench:
-    """One stream: its history, and the loop as service begins with it.
-
-    ``start`` and ``stop`` of the clean run; ``watch``: blocks that the loop runs on after an onset.
-    """
+    """One stream: its ``history``, how ``service`` begins with it, and under which ``policy``; ``stop`` of the clean
+    run; ``watch``: blocks that the loop runs on after an onset."""
 
     history: InMemoryHistory
-    watched: ForecastTask
+    service: LoopBench
     policy: Policy
-    beginning: ServiceInit
-    start: np.datetime64
     stop: np.datetime64
-    false_alarms_per_month: float
-    cooldown: np.timedelta64
-    seed: int
-    detector: str = "scan"
     watch: int = 14
+
+    @property
+    def watched(self) -> ForecastTask:
+        """What is forecast."""
+        return self.service.watched
+
+    @property
+    def start(self) -> np.datetime64:
+        """Of the clean run."""
+        return self.service.start
+
+    @property
+    def watchful(self) -> Policy:
+        """The policy, but nothing is carried out."""
+        return replace(self.policy, trigger=Never())
 
     @property
     def block(self) -> np.timedelta64:
@@ -67,20 +76,20 @@ class AlarmBench:
     def rows(self, changes: Sequence[PlantedChange], repeats: int, progress: Callable[[int], None]
              ) -> list[dict[str, Any]]:
         """A row for each planted change, and one for the clean run, first."""
-        draws = np.random.default_rng(self.seed)
+        draws = np.random.default_rng(self.service.seed)
         first, last = EARLY, int((self.stop - self.start) / self.block) - LATE
         plan = [(change, PLACES[number % len(PLACES)] if len(self.watched.nodes) > 2 else "all",
-                 self.start + int(draws.integers(first, max(first + 1, last))) * self.block, number % 4 == 3)
+                 self._onset(first, max(first + 1, last), draws), number % 4 == 3)
                 for number, change in enumerate([*changes] * repeats)]
         plan = [one for one in plan if first < last]
         clean, states = self._clean({at for _, _, at, _ in plan}, progress)
         months = float((self.stop - self.start) / DAY) / MONTH
         drift = [one for one in clean.values() if one.change_type != "health"]
         rows: list[dict[str, Any]] = [{
-            "change": "none", "months": months, "stated": months * self.false_alarms_per_month,
+            "change": "none", "months": months, "stated": months * self.service.false_alarms_per_month,
             "episodes": len(drift), "alarms": [f"{one.alarm.what} {one.alarm.where}" for one in drift]}]
         for number, (change, place, at, second) in enumerate(plan):
-            nodes = self._nodes(place, draws)
+            nodes = self._nodes(place, at, draws)
             rows.append(self._row(change, place, nodes, at, second, self._planted(
                 change, nodes, at, second, states[at], clean, number), clean))
             progress(1)
@@ -89,9 +98,7 @@ class AlarmBench:
     def _clean(self, onsets: set[np.datetime64], progress: Callable[[int], None]
                ) -> tuple[dict[str, Episode], dict[np.datetime64, tuple[Mapping[str, Any], Mapping[str, Any]]]]:
         screened = Screened(self.history, QualityControl())
-        loop = serve(self.watched, replace(self.policy, trigger=Never()), self.beginning, "base", self.start,
-                     false_alarms_per_month=self.false_alarms_per_month, cooldown=self.cooldown, seed=self.seed,
-                     detector=self.detector)
+        loop = self.service.service(self.watchful)
         states: dict[np.datetime64, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
         for moment in clock(screened, self.start, self.stop, self.watched.cadence):
             if moment.now in onsets:
@@ -111,8 +118,7 @@ class AlarmBench:
             history = with_change(history, domain, target, self.watched.nodes, CHANGES["x 1.25"], at, seed)
             onset = at + OPEN_AFTER * self.block
         history = with_change(history, domain, target, nodes, change, onset, seed)
-        loop = Loop.resume(state[0], self.watched, replace(self.policy, trigger=Never()),
-                           lambda version: self.beginning.base)
+        loop = Loop.resume(state[0], self.watched, self.watchful, lambda version: self.service.beginning.base)
         screened = Screened(history, QualityControl.restore(state[1]))
         first: float | None = None
         last: Episode | None = None
@@ -128,12 +134,28 @@ class AlarmBench:
                      clean: Mapping[str, Episode]) -> bool:
         if ("health" in change.said) != (episode.change_type == "health"):
             return False
-        began = episode.by_type[episode.change_type].strongest.since
         known = clean.get(episode.id)
-        return (known is None or known.since != episode.since) and bool(began >= onset - GRACE * self.block)
+        return (known is None or known.since != episode.since) and bool(episode.since >= onset - GRACE * self.block)
 
-    def _nodes(self, place: str, draws: np.random.Generator) -> tuple[str, ...]:
-        every = self.watched.nodes
+    def _onset(self, first: int, last: int, draws: np.random.Generator) -> np.datetime64:
+        """Of a block from ``first`` to ``last``, around which some node reports: in a gap nothing can change."""
+        for _ in range(TRIES):
+            at = self.start + int(draws.integers(first, last)) * self.block
+            if self._living(at):
+                break
+        return at
+
+    def _living(self, at: np.datetime64) -> tuple[str, ...]:
+        """Nodes of which most is reported before and after: at a dead one nothing can change."""
+        target = self.history.recorded(self.watched.domain).panel[self.watched.request.target].sel(
+            node=list(self.watched.nodes)).transpose("time", "node")
+        spans = (at - EARLY * self.block, at), (at, at + self.watch * self.block)
+        known = [np.isfinite(target.sel(time=slice(*span)).values) for span in spans]
+        living = np.all([one.sum(axis=0) > HALF * max(len(one), 1) for one in known], axis=0)
+        return tuple(np.array(self.watched.nodes)[living].tolist()) if living.any() else ()
+
+    def _nodes(self, place: str, at: np.datetime64, draws: np.random.Generator) -> tuple[str, ...]:
+        every = self._living(at) or self.watched.nodes
         count = {"one": 1, "region": max(2, len(every) // 3), "all": len(every)}[place]
         chosen = draws.choice(len(every), min(count, len(every)), replace=False)
         return tuple(every[number] for number in sorted(chosen))
@@ -146,13 +168,12 @@ class AlarmBench:
         if told is None:
             return row
         one = told.episode
-        strongest = one.by_type[one.change_type].strongest
-        effect = strongest.effect
+        effect = one.by_type[one.change_type].strongest.effect
         percent = None if effect is None or effect.percent is None else effect.percent[0]
         named, true = set(one.nodes), set(nodes)
         return row | {
             "delay": told.delay, "change_type": one.change_type, "type_right": one.change_type in change.said,
-            "onset_error": abs(float((strongest.since - onset) / self.block)), "percent": percent,
+            "onset_error": abs(float((one.since - onset) / self.block)), "percent": percent,
             "effect_error": None if percent is None or change.percent is None else abs(percent / change.percent - 1),
             "jaccard": len(named & true) / len(named | true), "alarm": f"{one.alarm.what} {one.alarm.where}"}
 

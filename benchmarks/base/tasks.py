@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from terracast.benchmarks.base.data import HISTORY, Case, CaseError, cases_of
 from terracast.benchmarks.base.files import found
@@ -106,6 +105,8 @@ class TaskBench:
 
     def clustering(self) -> list[Row]:
         """Nodes, embedded once: do clusters, as many as datasets and variables, find them again?"""
+        from sklearn.metrics import adjusted_rand_score
+
         rows = []
         for name, (embeddings, series, early) in self._embedded.items():
             places, names = _means(embeddings[early], series[early], self._nodes[early])
@@ -211,6 +212,8 @@ def window_area(scores: np.ndarray, windows: np.ndarray) -> float:
              if outside[start:start + length].all()]
     if not inner or not outer:
         return float("nan")
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score([1] * len(inner) + [0] * len(outer), [*inner, *outer]))
 
 

@@ -14,7 +14,7 @@ from terracast.streams.readers import ARRAYS, READERS
 from terracast.streams.schema.file_schema import look_into
 
 NONE = pd.Timedelta(0)
-LEAST_STEPS = 100
+LEAST_STEPS = 20
 NO_TIME = "no time axis among"
 TRUTH = "truth.json"  # what is known beside a data set: no data
 _TABLES = tuple(READERS.keys() - ARRAYS.keys())

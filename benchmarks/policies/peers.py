@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time as stopwatch
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
 from terracast.benchmarks.base.ridge import RidgePeer, RidgePeerError
@@ -102,7 +102,9 @@ def _asked(model: Forecaster, live: LiveStream, rows: int) -> np.ndarray:
     return np.concatenate([one[live.stream.target].values for one in said]).astype("float64")
 
 
-def _fitted(columns: _Columns, rows: np.ndarray) -> HistGradientBoostingRegressor:
+def _fitted(columns: _Columns, rows: np.ndarray) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # a second that only a fit needs
+
     keep = max(1, MOST_ROWS // columns.cells)
     picked = rows[np.unique(np.linspace(0, len(rows) - 1, min(keep, len(rows))).astype(int))]
     x, y = np.concatenate([columns.of(int(row)) for row in picked]), columns.labels(picked)

@@ -13,9 +13,9 @@ import numpy as np
 
 from terracast.adapt.candidate import Candidate
 from terracast.adapt.correction.hindcasts import Hindcasts
-from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.correction.no_harm_guard import NoHarmGuard
 from terracast.adapt.correction.quantile_tracking import QuantileTracker
+from terracast.adapt.correction.rehearsal import begin_rehearsed
 from terracast.adapt.correction.residual_ridge import WINDOW, ResidualRidge
 from terracast.adapt.evaluation.scores import level
 from terracast.adapt.promotion.policy import Policy, policies
@@ -62,9 +62,9 @@ def _equipped(live: LiveStream, policy: Policy, base: Recited) -> Candidate:
         candidate.residual_ridge = None if policy.mixes else _learned_ridge(live, base)
     if policy.mixes:
         rows, before = slice(0, live.start + 1), base.issue_times < request.issue_time
-        candidate.mixture = Mixture.begin(live.target.isel(time=rows), request, per_issue=live.stream.every,
-                                          beside=None if live.covariates is None else live.covariates.isel(time=rows),
-                                          hindcasts=Hindcasts(base.issue_times[before], base.quantiles[before]))
+        candidate.mixture = begin_rehearsed(live.target.isel(time=rows), request, per_issue=live.stream.every,
+                                            beside=None if live.covariates is None else live.covariates.isel(time=rows),
+                                            hindcasts=Hindcasts(base.issue_times[before], base.quantiles[before]))
     return candidate
 
 

@@ -28,7 +28,8 @@ def adapt(data: Annotated[list[Path], typer.Option(help="A NetCDF, CSV or Parque
           json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False) -> None:
     """Online adaptation beside frozen, seasonal naive, ridge refitted weekly, and what others published."""
     from terracast.benchmarks.adapt.answer import bench_adapt, bench_guard
-    from terracast.flows.terminal.output import progress, tell
+    from terracast.flows.terminal.output import tell
+    from terracast.flows.terminal.share_shown import progress
 
     if protocol in ("gate", "cost"):
         tell(bench_guard(data, protocol, horizon, target), json, GUARD[protocol])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from terracast.flows.terminal.output import progress, tell
+from terracast.flows.terminal.output import tell
+from terracast.flows.terminal.share_shown import progress
 from terracast.streams.errors import TerracastError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from terracast.flows.terminal.output import note, progress
+from terracast.flows.terminal.output import note
+from terracast.flows.terminal.share_shown import progress
 
 
 def with_truth(data: Path, truth: Path | None, max_lag: int | None, full: bool) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def counts(data: Annotated[Path, typer.Option(help="A file of events or of mover
     """Poisson deviance and CRPS of counts on cells, beside seasonal naive and each cell's mean rate; on all cells, and
     on the halves on which settings were chosen and confirmed."""
     from terracast.benchmarks.counts import METHODS, CountBench
-    from terracast.flows.terminal.output import progress, tell
+    from terracast.flows.terminal.output import tell
+    from terracast.flows.terminal.share_shown import progress
 
     bench = CountBench.of(data, target)
     command = f"terracast bench counts --data {shlex.quote(str(data))}" + (f" --target {target}" if target else "")

@@ -23,7 +23,8 @@ def policies(data: Annotated[Path, typer.Option(help="The folder that holds the 
     """Frozen, loop and mixture beside seasonal naive, last value, ridge and boosted trees refitted monthly."""
     from terracast.benchmarks.policies.bench import PolicyBench
     from terracast.benchmarks.policies.streams import STREAMS
-    from terracast.flows.terminal.output import note, print_json, print_rows, progress, say
+    from terracast.flows.terminal.output import note, print_json, print_rows, say
+    from terracast.flows.terminal.share_shown import progress
 
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom)")
     streams = [one for one in STREAMS if (only is None or only in f"{one.data} {one.target}")

@@ -22,7 +22,8 @@ def rungs(data: Annotated[list[Path], typer.Option(help="A NetCDF, CSV or Parque
     """Each rung beside the frozen base with short history, on a new node, and before any label has come."""
     from terracast.benchmarks.adapt.new_node import bench_new_node
     from terracast.benchmarks.adapt.rungs import bench_rungs
-    from terracast.flows.terminal.output import progress, tell
+    from terracast.flows.terminal.output import tell
+    from terracast.flows.terminal.share_shown import progress
 
     warnings.filterwarnings("ignore", message="(All-NaN|Mean of empty|Degrees of freedom)")
     command = "terracast bench rungs " + " ".join(f"--data {shlex.quote(str(path))}" for path in data)

@@ -17,7 +17,8 @@ from terracast.flows.benches.journeys import journeys
 from terracast.flows.benches.policies import policies
 from terracast.flows.benches.rungs import rungs
 from terracast.flows.benches.startup import startup
-from terracast.flows.terminal.output import note, progress, tell
+from terracast.flows.terminal.output import note, tell
+from terracast.flows.terminal.share_shown import progress
 
 app = typer.Typer(no_args_is_help=True, help="Every figure of the README, on any data file given.")
 VERBS = (base, adapt, alarms, rungs, counts, drift, drivers, journeys, policies, startup)  # each in a file of its own

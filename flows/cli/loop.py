@@ -10,7 +10,8 @@ from terracast.flows.cli.data import refuse, say_files
 from terracast.flows.cli.forecast import say_short
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.running.recorded import recorded
-from terracast.flows.terminal.output import CALM, DRIFT, print_json, progress, say
+from terracast.flows.terminal.output import CALM, DRIFT, print_json, say
+from terracast.flows.terminal.share_shown import progress
 
 
 def register(app: typer.Typer) -> None:

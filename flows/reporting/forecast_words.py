@@ -12,7 +12,7 @@ from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
 from terracast.flows.reporting.freshness import silence_sentence
 from terracast.flows.reporting.wording import stamp, unit_words
 from terracast.flows.terminal.output import WIDTH, table_lines
-from terracast.streams.wording import age, counted
+from terracast.streams.wording import NAMELESS, age, counted
 
 BLOCKS = 5  # so many nodes are shown lead by lead; more side by side, a line each
 LINES = 20  # of nodes side by side
@@ -90,7 +90,8 @@ def _block(issued: Issued, column: int) -> list[str]:
     if issued.counts:
         heads.insert(len(zones) + 1, "expected")
         rows = [[*row[:-1], f"{mean:.2g}", row[-1]] for row, mean in zip(rows, issued.expected[:, column], strict=True)]
-    return [issued.nodes[column], *table_lines(heads, rows, left=len(zones))]
+    named = [] if issued.nodes == [NAMELESS] else [issued.nodes[column]]
+    return [*named, *table_lines(heads, rows, left=len(zones))]
 
 
 class _Writer:

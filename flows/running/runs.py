@@ -26,7 +26,7 @@ from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
 from terracast.flows.running.health import answers
-from terracast.flows.running.memory import keep_little, settle
+from terracast.flows.running.memory import give_back, keep_little, settle
 from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
 from terracast.flows.running.run_status import now, stamp
@@ -120,6 +120,7 @@ class Runner:
         else:
             self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
         self.report_seconds = time.monotonic() - began
+        give_back()
 
     def _next(self) -> str | None:
         """When the next step is due, as Prefect has it."""
@@ -162,14 +163,14 @@ def _await(addresses: Sequence[str]) -> None:
         time.sleep(0.5)
 
 
-def _warm() -> None:
+def warm() -> None:
     """Import what any step may need, while the servers come up: an adaptation does not wait for it, and what the
     process holds does not grow with its first one."""
     rungs = import_module("terracast.adapt.rungs")
     every_rung = (f"{rungs.__name__}.{one.name}" for one in iter_modules(rungs.__path__))
     for name in ("terracast.adapt.loop", "terracast.adapt.promotion.executor", *every_rung, "terracast.flows.adapt",
                  "terracast.flows.retrain", "terracast.flows.reporting.page", "mlflow.pyfunc",
-                 "terracast.registry.packing"):
+                 "terracast.registry.packing", "torch._dynamo"):  # the last is what torch's first optimiser asks for
         import_module(name)
     settle()
 
@@ -183,7 +184,7 @@ def main() -> None:
                       remedy="run `terracast up`")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     RunningPlace.of(config).remove(RUNS)
-    _warm()
+    warm()
     _await(sys.argv[2:] or [f"{api}/health"])
     with get_client(sync_client=True) as client:
         runner = Runner(config, client)

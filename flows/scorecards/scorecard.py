@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from terracast.flows.terminal.output import print_json, print_rows, progress, say
+from terracast.flows.terminal.output import print_json, print_rows, say
+from terracast.flows.terminal.share_shown import progress
 from terracast.streams.errors import TerracastError
 
 COLUMNS = {"axis": "axis", "side": "side", "seasonal_naive": "skill, seasonal naive", "ridge": "skill, ridge",

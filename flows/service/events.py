@@ -37,7 +37,7 @@ def post_episodes(step: Transaction, changed: Iterable[Episode], stream: str) ->
         letters.append(letter(EPISODE, stream, f"{episode.id}:{news}:{len(nodes)}:{episode.strength:.3g}",
                               _utc(episode.last_evidence),
                               {"episode": episode.id, "state": news, "nodes": nodes, "sort": episode.change_type,
-                               "alarm": str(episode.alarm)}))
+                               "alarm": str(episode.alarm), "episodes": [episode.to_json()]}))
     if letters != state["letters"]:
         step.set_state(STATE, {"told": {name: one for name, one in told.items() if one["state"] != "closed"},
                                "letters": letters[-MOST:]})

@@ -11,6 +11,8 @@ import xarray as xr
 from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, begin, past_needed
 from terracast.adapt.task import ForecastTask
+from terracast.flows.discovery.saved_discovery import Discovery
+from terracast.flows.service.days_off import with_holidays
 from terracast.flows.service.spans import SHORT_WAIT, YEAR, spans_for
 from terracast.flows.settings import in_words
 from terracast.flows.terminal.output import note
@@ -43,6 +45,15 @@ def begun(workspace: Workspace, watched: ForecastTask, moment: Moment, tell: Tol
 
     return begin(watched, moment, fit, seed=workspace.settings.base.seed, zero_shot=zero_shot,
                  progress=lambda share: tell(fitting + (1 - fitting) * share, "learning what is normal"))
+
+
+def task_at(workspace: Workspace, moment: Moment, discovery: Discovery, *, covariates: bool) -> ForecastTask:
+    """What is watched from ``moment`` on: all nodes known, with the drivers discovered, a mixture's ``covariates``, and
+    weather, calendar and holidays for the monitor."""
+    nodes = tuple(str(node) for node in moment.known(workspace.settings.stream.domain)["node"].values)
+    watched = workspace.watched(nodes, discovery.inputs()).with_outside(moment)
+    watched = with_holidays(watched, workspace.settings, moment)
+    return watched.with_covariates(moment) if covariates else watched
 
 
 def too_early(workspace: Workspace, moment: Moment) -> str | None:

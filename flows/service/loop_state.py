@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from terracast.adapt.promotion.attempts import AttemptLog
     from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 7  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 12  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
@@ -48,7 +49,8 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
 
     del state["format"]
     saved = ForecastTask.restore(state["watched"])
-    watched = workspace.watched(saved.nodes, saved.drivers, saved.beside)
+    plain = workspace.watched(saved.nodes, saved.drivers)
+    watched = replace(saved, **{name: getattr(plain, name) for name in ForecastTask.NOT_KEPT})
     return Loop.resume(state, watched, workspace.policy, workspace.registry.load)
 
 
@@ -56,6 +58,12 @@ def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:
     """One attribute of the loop, None before service: a few milliseconds, where the whole loop takes many."""
     _refuse_other_format(workspace, held)
     return decoded(held.state_part("loop", part))
+
+
+def whose_holidays(workspace: Workspace, held: HasState) -> str | None:
+    """The country (and state) whose holidays the monitor leaves out; None: it watches all days."""
+    watched = loop_part(workspace, held, "watched")
+    return None if watched is None or watched.days_off is None else str(watched.days_off.country)
 
 
 def receipts(workspace: Workspace) -> list[str]:

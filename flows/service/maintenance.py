@@ -1,8 +1,7 @@
-"""Store and process kept small while the loop runs: old snapshots expire, what only they held is freed."""
+"""The store kept small while the loop runs: old snapshots expire, what only they held is freed."""
 
 from __future__ import annotations
 
-from terracast.flows.running.memory import give_back
 from terracast.flows.service.loop_state import reference_snapshot
 from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
@@ -10,11 +9,10 @@ from terracast.streams.storage.compaction import Compacted, compact, may_go_befo
 
 
 def maintain(workspace: Workspace) -> Compacted | None:
-    """Give free memory back, and compact the store if that is due; returns what was done, None where nothing was.
+    """Compact the store if that is due; returns what was done, None where nothing was.
 
     Never fails a step: what goes wrong is said, and tried again at the next one.
     """
-    give_back()  # what the last step left between what is in use would grow with every one
     try:
         older_than = may_go_before(workspace.store)
         if older_than is None:

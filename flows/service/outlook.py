@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from terracast.flows.forecast import Issued, zone_of
+from terracast.flows.forecast import Issued
 from terracast.flows.reporting.content import FAN_LEVELS, Fan, Outlook
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
@@ -36,4 +36,4 @@ def outlook_of(workspace: Workspace, view: View, now: np.datetime64, issued: Iss
         [issued.at(level) for level in FAN_LEVELS], axis=2)
     fans = tuple(Fan(node, times, values[:, column], valid, levels[:, column])
                  for column, node in enumerate(nodes[:MOST_FANS]))
-    return Outlook(fans, None if issued is None else issued.issue_time, zone_of(workspace), len(nodes) - len(fans))
+    return Outlook(fans, None if issued is None else issued.issue_time, workspace.zone, len(nodes) - len(fans))

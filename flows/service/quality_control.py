@@ -8,6 +8,7 @@ import numpy as np
 
 from terracast.flows.service.loop_state import HasState, save_part, saved_part
 from terracast.flows.settings import nanoseconds
+from terracast.flows.terminal.share_shown import Told, silent
 from terracast.flows.workspace import Workspace
 from terracast.streams.quality.known_flags import SET_ASIDE
 from terracast.streams.quality.labels import CAUSES, bit, words
@@ -30,12 +31,12 @@ def save_control(step: Transaction, control: QualityControl) -> None:
 
 
 def screened(workspace: Workspace, view: View, now: np.datetime64 | None = None,
-             since: np.datetime64 | None = None) -> Screened:
+             since: np.datetime64 | None = None, tell: Told = silent) -> Screened:
     """The history, rows from ``since`` on, without what was set aside; flags brought up to ``now`` (default: as
-    saved), and not saved."""
+    saved), and not saved. ``tell`` hears how far that is."""
     found = Screened(workspace.history(view, since), load_control(view))
     if now is not None:
-        found.advance(now)
+        found.advance(now, lambda share: tell(share, "checking the past"))
     return found
 
 

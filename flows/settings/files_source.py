@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from terracast.flows.settings.source import SourceContext, SourceSettings
+from terracast.flows.settings.source import SourceContext
+from terracast.flows.settings.table_source import TableSourceSettings
 
 if TYPE_CHECKING:  # readers are imported by the verbs that read files
     from terracast.streams.sources import Source
 
-READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "wide", "time", "node", "lat",
-           "lon", "start", "time_format", "decimal", "thousands", "separator", "encoding", "header", "first_row",
-           "header_rows", "comment", "sheet", "variable", "value", "across", "missing", "suffix", "valid", "leave_out",
-           "facts", "names", "convert", "below_limit")
-Columns = str | tuple[str, ...]
+READING = ("step", "anchor", "calendar", "time_zone", "kind", "delay", "known_time", "time", "node", "lat", "lon",
+           "start", "sheet", "variable", "value")
 
 
-class FilesSourceSettings(SourceSettings):
+class FilesSourceSettings(TableSourceSettings):
     """``path``: a file, a folder, or a pattern; the other keys say how it is read (``streams.readers.wanted``).
 
     By ``kind``: ``cell`` (degrees a side, of events and movers), ``event_type`` (a column whose values are variables),
@@ -27,35 +25,12 @@ class FilesSourceSettings(SourceSettings):
 
     type: Literal["files"] = "files"
     path: str = Field(min_length=1)
-    time: Columns | None = None  # type: ignore[assignment]  # several columns are read as one text
-    node: Columns | None = None  # type: ignore[assignment]
-    wide: str | None = None
     start: str | None = None
-    time_format: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    separator: str | None = None
-    encoding: str | None = None
+    sheet: str | None = None
     cell: float | None = Field(default=None, gt=0, le=90)
     event_type: str | None = None
     measure: Literal["cells", "flows", "positions"] = "cells"
     coarsen: int = Field(default=1, ge=1)
-    header: int | None = Field(default=None, ge=0)
-    first_row: int | None = Field(default=None, ge=1)
-    header_rows: int | None = Field(default=None, ge=1, le=2)
-    comment: str | None = None
-    sheet: str | None = None
-    variable: str | None = None
-    value: str | None = None
-    across: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    suffix: tuple[str, ...] = ()
-    facts: tuple[str, ...] = ()
-    valid: tuple[str, ...] = ()
-    leave_out: tuple[str, ...] = ()
-    names: dict[str, str] = Field(default_factory=dict)
-    convert: dict[str, str] = Field(default_factory=dict)
-    below_limit: Literal["half", "missing"] | None = None
 
     def build(self, context: SourceContext) -> Source:
         """Watches the path; where no step is set, files are read by the stored clock: a few corrections show none."""
@@ -65,8 +40,8 @@ class FilesSourceSettings(SourceSettings):
             return kind_source(self, context)
         from terracast.streams.sources import FilesSource
 
-        reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) not in (
-            None, (), {})}
+        reading: dict[str, object] = {name: value for name in READING if (value := getattr(self, name)) is not None}
+        reading |= self.written()
         if context.stored_clock is not None and self.step is None:
             reading = {**context.stored_clock.attrs, **reading}
         reading |= {"variables": list(self.variables) or None, "units": self.units or None}

@@ -17,6 +17,15 @@ from terracast.stfm.forecaster import QUANTILES
 YEAR = pd.Timedelta("365D")
 
 
+def check_holidays(told: str) -> str:
+    """``told``, or why it cannot be."""
+    from terracast.stats.holidays import has_holidays
+
+    if told not in ("auto", "none") and not has_holidays(told):
+        raise ValueError(f"no holidays of {told!r} are known: expected auto, none, or a country such as DE or DE-NW")
+    return told
+
+
 class StreamSettings(Frozen):
     """What is forecast, how far ahead, how often; and how many false alarms the operator accepts.
 
@@ -98,10 +107,13 @@ class MonitorSettings(Frozen):
 
     ``detector``: ``scan`` (windows of days against the weeks before), river's ``adwin``, ``page-hinkley`` or ``kswin``,
     an entry point of the group ``terracast.detectors``, or ``module:Class``
-    (``adapt.monitoring.detection.detector.Detector``).
+    (``adapt.monitoring.detection.detector.Detector``). ``holidays``: whose days off are left out of what is compared:
+    ``auto`` (of the country where the places lie, else of the one that fits best; only if they are unlike other days),
+    ``none``, or a country such as ``DE``, or a part of one such as ``DE-NW``.
     """
 
     detector: Annotated[str, AfterValidator(check_detector)] = "scan"
+    holidays: Annotated[str, AfterValidator(check_holidays)] = "auto"
 
 
 class AdaptSettings(Frozen):

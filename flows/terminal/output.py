@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 CALM, ERROR, DRIFT = 0, 1, 3
@@ -68,15 +66,6 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     placed = [[text.ljust(size) if column < left else text.rjust(size)
                for column, (text, size) in enumerate(zip(line, widths, strict=True))] for line in lines]
     return ["  ".join(line).rstrip() for line in placed]
-
-
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; silent lines of text where that is not a terminal."""
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  console=_notes, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda steps: bar.advance(task, steps)
 
 
 def tell(answer: Mapping[str, Any], json: bool, columns: Mapping[str, str] | None = None) -> None:

@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from terracast.flows.terminal.output import note
 
 Told = Callable[[float, str], None]
 """Takes a share of the whole, 0 to 1, and what is being done."""
 
-EVERY = 5.0  # seconds between two lines, at least
+EVERY, SELDOM = 5.0, 60.0  # seconds between the first two lines, at least; doubled with each line up to this
 TELLING = 0.1  # share done from which on an estimate means something
 
 
@@ -34,9 +41,10 @@ def within(tell: Told, first: float, last: float) -> Told:
 @contextmanager
 def share_shown(label: str) -> Iterator[Told]:
     """Tell the share done on standard error: a bar with the time left on a terminal, else plain lines, the first at
-    once and then one every ``EVERY`` seconds at most, each with an estimate."""
+    once and then ever fewer, each with an estimate."""
     console = Console(stderr=True)
     if not console.is_terminal:
+        note(f"{label}: begins")
         yield Lines(label, note, time.monotonic)
         return
     with Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
@@ -49,12 +57,31 @@ def share_shown(label: str) -> Iterator[Told]:
         yield tell
 
 
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Count steps of work as they are done, as ``share_shown`` tells shares; what takes seconds says nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        lines, done = Lines(label, note, time.monotonic), 0
+
+        def count(steps: int) -> None:
+            nonlocal done
+            done += steps
+            lines(done / max(total, done, 1), f"{done} of {total}")
+
+        yield count
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  console=console, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda steps: bar.advance(task, steps)
+
+
 class Lines:
     """The share as lines of text. The estimate reckons that the rest goes as fast as what was done.
 
     >>> ticks = iter([0.0, 10.0, 30.0])
     >>> lines = Lines("first service", print, lambda: next(ticks))
-    first service: begins
     >>> lines(0.25, "fit 1 of 3")
     first service: 25 %, fit 1 of 3, about 30 s left
     >>> lines(0.75, "what is normal")
@@ -64,14 +91,14 @@ class Lines:
     def __init__(self, label: str, say: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._label, self._say, self._clock = label, say, clock
         self._began = self._shown_at = clock()
-        say(f"{label}: begins")
+        self._every = EVERY
 
     def __call__(self, share: float, words: str) -> None:
         """Say the share where it is time to."""
         now = self._clock()
-        if now - self._shown_at < EVERY or share >= 1:
+        if now - self._shown_at < self._every or share >= 1:
             return
-        self._shown_at = now
+        self._shown_at, self._every = now, min(2 * self._every, SELDOM)
         left = (now - self._began) * (1 - share) / share if share >= TELLING else None
         self._say(f"{self._label}: {100 * share:.0f} %, {words.partition(':')[0]}"
                   + ("" if left is None else f", about {_span(left)} left"))

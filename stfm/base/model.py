@@ -18,6 +18,7 @@ from terracast.stfm.base import counts
 from terracast.stfm.base.continuing import continued
 from terracast.stfm.base.network import BaseNetwork, Size
 from terracast.stfm.base.panel_tensors import PanelTensors, panel_tensors
+from terracast.stfm.base.threads import threads_for
 from terracast.stfm.base.training_batch import collated
 from terracast.stfm.base.window import MEMORY, PATCH, Window, cut
 from terracast.stfm.forecaster import (
@@ -173,7 +174,7 @@ class Base:
     def _values(self, windows: list[Window], scene: PanelTensors, request: Request) -> list[np.ndarray]:
         """Quantiles (lead, node, quantile) in the panel's units, one array per window."""
         batch = collated(windows)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads_for(sum(len(window.centre) for window in windows)):
             answer = self._network(batch)
         found = []
         for place, window in enumerate(windows):

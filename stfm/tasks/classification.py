@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, softmax
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression
 
 from terracast.stfm.forecaster import ForecastError
 from terracast.streams.stateful import Stateful
@@ -63,7 +61,7 @@ def fit_classes(embeddings: np.ndarray, labels: Sequence[str], strength: float =
     O(examples × width × classes) an iteration.
     """
     _check(embeddings, labels)
-    return _fitted(embeddings, labels, LogisticRegression(C=strength, max_iter=500))
+    return _fitted(embeddings, labels, _logistic(strength))
 
 
 def fit_joined(embeddings: np.ndarray, statistics: np.ndarray, labels: Sequence[str], rounds: np.ndarray) -> Classes:
@@ -98,8 +96,8 @@ def fit_joined(embeddings: np.ndarray, statistics: np.ndarray, labels: Sequence[
             likely = log_softmax(scores, axis=1)[np.arange(asked.sum()), np.searchsorted(names, known[asked])]
             told[key] = told.get(key, 0.0) + float(likely.sum())
     strength, shrinkage, share = max(told, key=lambda key: told[key]) if told else (1.0, 0.1, 0.05)
-    plain = _fitted(statistics, labels, LogisticRegression(C=strength, max_iter=500))
-    deep = _fitted(embeddings, labels, LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage))
+    plain = _fitted(statistics, labels, _logistic(strength))
+    deep = _fitted(embeddings, labels, _discriminant(shrinkage))
     joined = np.concatenate([share * deep.coefficients[:, :-1], plain.coefficients[:, :-1],
                              share * deep.coefficients[:, -1:] + plain.coefficients[:, -1:]], axis=1)
     return Classes(plain.names, np.concatenate([deep.centre, plain.centre]),
@@ -109,9 +107,9 @@ def fit_joined(embeddings: np.ndarray, statistics: np.ndarray, labels: Sequence[
 def _settings(embeddings: np.ndarray, statistics: np.ndarray, labels: np.ndarray, rest: np.ndarray, asked: np.ndarray
               ) -> Iterator[tuple[tuple[float, float, float], np.ndarray, np.ndarray]]:
     """Scores (asked, class) of maps fitted on ``rest``, for every setting; and the names of the classes."""
-    plain = {strength: _fitted(statistics[rest], labels[rest], LogisticRegression(C=strength, max_iter=500))
+    plain = {strength: _fitted(statistics[rest], labels[rest], _logistic(strength))
              for strength in STRENGTHS}
-    deep = {shrinkage: _fitted(embeddings[rest], labels[rest], LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage))
+    deep = {shrinkage: _fitted(embeddings[rest], labels[rest], _discriminant(shrinkage))
             for shrinkage in SHRINKAGES}
     for strength, shrinkage, share in itertools.product(STRENGTHS, SHRINKAGES, SHARES):
         scores = plain[strength].scores(statistics[asked]) + share * deep[shrinkage].scores(embeddings[asked])
@@ -126,6 +124,18 @@ def _check(examples: np.ndarray, labels: Sequence[str]) -> None:
     if len(labels) != len(examples) or not np.isfinite(examples).all():
         raise ForecastError(f"{len(labels)} labels, {len(examples)} embeddings", where="classification",
                             expected="a label for each, finite embeddings", remedy="mend the examples")
+
+
+def _logistic(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression  # scikit-learn takes a second, which only a fit needs
+
+    return LogisticRegression(C=strength, max_iter=500)
+
+
+def _discriminant(shrinkage: float) -> Any:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    return LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage)
 
 
 def _fitted(examples: np.ndarray, labels: Sequence[str] | np.ndarray, model: Any) -> Classes:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
 
 from terracast.stfm.forecaster import ForecastError
 from terracast.stfm.tasks.embedder import standardised
@@ -47,6 +44,8 @@ def cluster(embeddings: np.ndarray, count: int | None = None, *, seed: int = 0) 
     if count is not None and not 2 <= count < len(embeddings):
         raise ForecastError(f"{count} clusters of {len(embeddings)} nodes", where="clustering",
                             expected="2 or more, fewer than nodes", remedy="ask for another number")
+    from sklearn.decomposition import PCA  # scikit-learn takes a second, which only those who cluster need
+
     z = standardised(embeddings)
     points = PCA(KEPT, svd_solver="full").fit_transform(z) if z.any() else z
     tried = [count] if count is not None else range(2, min(MOST, len(points) - 1) + 1)
@@ -55,6 +54,9 @@ def cluster(embeddings: np.ndarray, count: int | None = None, *, seed: int = 0) 
 
 
 def _kmeans(points: np.ndarray, count: int, seed: int) -> Clusters:
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
     labels = KMeans(count, n_init=8, random_state=seed).fit_predict(points)
     sizes = np.bincount(labels, minlength=count)
     order = np.argsort(-sizes, kind="stable")

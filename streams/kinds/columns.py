@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.errors import ReadError
+from terracast.streams.instant import instants
 from terracast.streams.readers.stamp_format import parse
 from terracast.streams.schema.time_format import StampFormat, format_of
 
@@ -128,7 +129,7 @@ def stamps_of(column: pd.Series, time_format: str | None = None) -> pd.Series:
         found = pd.Series(np.append(told, np.datetime64("NaT", "ns"))[codes], index=column.index)
     if isinstance(found.dtype, pd.DatetimeTZDtype):
         found = found.dt.tz_convert("UTC").dt.tz_localize(None)
-    return found.astype("datetime64[ns]")
+    return pd.Series(instants(found.to_numpy()), index=column.index)
 
 
 def form_of(column: pd.Series) -> StampFormat | None:

@@ -139,6 +139,12 @@ def _grib(path: Path) -> xr.Dataset:
     if importlib.util.find_spec("cfgrib") is None:
         raise ReadError("GRIB files need cfgrib", where=path.name, expected="the extra terracast[grib]",
                         remedy="pip install 'terracast[grib]', or convert the file to NetCDF")
+    try:
+        importlib.import_module("cfgrib")
+    except (ImportError, OSError, RuntimeError) as wrong:  # the file is sound, the library behind cfgrib is not there
+        raise ReadError(f"GRIB files need ecCodes, which cannot be loaded ({' '.join(str(wrong).split())[:80]})",
+                        where=path.name, expected="cfgrib with the library ecCodes",
+                        remedy="pip install --force-reinstall eccodes, or convert the file to NetCDF") from wrong
     grid = xr.open_dataset(path, engine="cfgrib", chunks={}, backend_kwargs={"indexpath": ""})
     if "valid_time" in grid.coords and "time" in grid.dims:
         grid = grid.drop_vars("valid_time")

@@ -15,6 +15,7 @@ import xarray as xr
 
 from terracast.stats.great_circle import haversine_km
 from terracast.streams.errors import PanelError, ReadError
+from terracast.streams.instant import instants
 
 COLUMNS = {"trajectory": ("trajectory", "trajectory_id", "track", "trip", "id"), "time": ("time", "t", "timestamp"),
            "lat": ("lat", "latitude", "Y", "y"), "lon": ("lon", "longitude", "X", "x")}
@@ -46,7 +47,7 @@ def of_table(table: pd.DataFrame, *, domain: str, where: str = "table", **names:
     unnamed = ["nan"] if bool((codes < 0).any()) else []
     names_of, place = np.unique(np.array([*map(str, held), *unnamed]), return_inverse=True)
     track = place[codes]
-    time = stamps.to_numpy("datetime64[ns]")
+    time = instants(stamps.to_numpy())
     order = np.lexsort((np.arange(len(time)), time, track))
     rest = [name for name in table.columns if name not in found.values() and table[name].dtype.kind in "fiub"]
     sizes = np.bincount(track, minlength=len(names_of))

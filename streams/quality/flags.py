@@ -78,7 +78,7 @@ def flag(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limit
 
 def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limits | None = None,
           since: np.datetime64 | None = None, settings: QualitySettings | None = None,
-          revisions: pd.DataFrame | None = None) -> Flagged:
+          revisions: pd.DataFrame | None = None, progress: Callable[[float], None] = lambda share: None) -> Flagged:
     """Flags as first given and as known later.
 
     O(values × context) at worst; memory a few times one variable's context and rows.
@@ -98,6 +98,8 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
         Windows and thresholds of the checks.
     revisions : DataFrame, optional
         The ledger, for the label *revised*.
+    progress : callable, optional
+        Hears the share of the rows that were judged.
 
     Returns
     -------
@@ -133,6 +135,7 @@ def judge(panel: xr.Dataset, *, reference: Reference | None = None, limits: Limi
                                            settings, before):
             masks[name][start:stop] |= np.where(found.mask[start - context :], int(label), 0).astype(np.uint16)
             entries += Entry.of(found, label, name, context, start)
+        progress(stop / len(time))
     if revisions is not None and len(revisions):
         entries += [_revised(revisions, name, panel) for name in masks]
     dataset = _dataset(panel, masks, known, first)

@@ -57,10 +57,14 @@ class KnownFlags(Stateful):
         return self if not new and not more else replace(self, variables=self.variables + new, nodes=self.nodes + more)
 
     def masks(self, time: np.ndarray, nodes: tuple[str, ...], now: np.datetime64) -> dict[str, np.ndarray]:
-        """Masks (time, node) as known at ``now``, of the variables of which any cell is flagged. O(entries)."""
+        """Masks (time, node) as known at ``now``, of the variables of which any cell is flagged. O(entries since the
+        first of the times): nothing is known before its own time."""
         at, ticks = instant(now).astype(np.int64), time.astype("datetime64[ns]").astype(np.int64)
-        held = self.entries[:np.searchsorted(self.entries[:, KNOWN], at, side="right")]
-        if not len(held) or not len(ticks):
+        if not len(ticks):
+            return {}
+        known = self.entries[:, KNOWN]
+        held = self.entries[np.searchsorted(known, ticks[0]):np.searchsorted(known, at, side="right")]
+        if not len(held):
             return {}
         held = held[(held[:, STAMP] >= ticks[0]) & (held[:, STAMP] <= ticks[-1])]
         places = {node: place for place, node in enumerate(nodes)}

@@ -6,8 +6,9 @@ rewritten. What is usual is learned anew every ``QualitySettings.relearn``, from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,13 @@ from terracast.streams.stateful import Stateful
 KEPT = int(SUSPECT | Label.DUPLICATED)  # what the times of the reports tell is read from them, and not kept twice
 AGAIN = 3  # rows before the new ones that are judged again: what comes next tells a spike from a step
 EVER = np.datetime64("1678-01-01", "ns")
+
+
+Progress = Callable[[float], None]
+
+
+def silent(share: float) -> None:
+    """Tells nobody."""
 
 
 class JudgedHistory(History, Protocol):
@@ -56,10 +64,12 @@ class DomainControl(Stateful):
         least, due = self.judged - 2 * self.context, self.learned + _span(settings.relearn)
         return min(least, due - _span(settings.history)) if due <= now else least
 
-    def advance(self, history: JudgedHistory, domain: str, now: np.datetime64, settings: QualitySettings) -> None:
-        """Flag what became known since the last step, as known at ``now``. O(values of the context)."""
+    def advance(self, history: JudgedHistory, domain: str, now: np.datetime64, settings: QualitySettings,
+                progress: Progress = silent) -> None:
+        """Flag what became known since the last step, as known at ``now``; the first time all of the past.
+        O(values of the context)."""
         if self.judged is None:
-            self._begin(history.recorded(domain), now, settings)
+            self._begin(history.recorded(domain), now, settings, progress)
         elif now > self.judged:
             first = _first_new(history.recorded(domain), self.judged, now, self.judged - self.context)
             if first is not None:
@@ -68,13 +78,13 @@ class DomainControl(Stateful):
             self._learn(history.as_known_at(domain, now, now - _span(settings.history)), now, settings)
         self.judged = now if self.judged is None else max(self.judged, now)
 
-    def _begin(self, held: RecordedDomain, now: np.datetime64, settings: QualitySettings) -> None:
+    def _begin(self, held: RecordedDomain, now: np.datetime64, settings: QualitySettings, progress: Progress) -> None:
         """Flag all of the past as it could have been flagged while it came in, from first reports."""
         panel = _first_reports(held, now)
         if not panel.sizes["time"]:
             return
         self.context = settings.context_rows(step_of(panel)) * step_of(panel)
-        found = as_known(judge(panel, settings=settings), now)
+        found = as_known(judge(panel, settings=settings, progress=progress), now)
         entries = found.entries.copy()
         moved = np.stack([_first_moved(panel[name].values, panel["known_time"].values) for name in found.variables])
         entries[entries[:, KNOWN] < moved[entries[:, VARIABLE], entries[:, NODE]], MASK] &= ~int(Label.STUCK)
@@ -158,10 +168,12 @@ class QualityControl(Stateful):
         """The usual settings."""
         self.settings = QualitySettings()
 
-    def advance(self, history: JudgedHistory, now: np.datetime64) -> None:
-        """Bring the flags of every domain up to ``now``; does nothing for instants that were judged already."""
-        for domain in history.domains:
-            self.domains.setdefault(domain, DomainControl()).advance(history, domain, instant(now), self.settings)
+    def advance(self, history: JudgedHistory, now: np.datetime64, progress: Progress = silent) -> None:
+        """Bring the flags of every domain up to ``now``; does nothing for instants that were judged already.
+        ``progress`` hears the share done, where all of a past is judged."""
+        for number, domain in enumerate(history.domains):
+            self.domains.setdefault(domain, DomainControl()).advance(
+                history, domain, instant(now), self.settings, partial(_part, progress, number, len(history.domains)))
 
     def earliest(self, now: np.datetime64) -> np.datetime64:
         """From when on a history must hold values, for steps up to ``now``."""
@@ -188,9 +200,9 @@ class Screened:
         """The panel as known at ``now`` without what was set aside by then."""
         return self.control.flags(domain).set_aside(self.history.as_known_at(domain, now, since), now)
 
-    def advance(self, now: np.datetime64) -> None:
+    def advance(self, now: np.datetime64, progress: Progress = silent) -> None:
         """Bring the flags up to ``now``, before it is read as known then."""
-        self.control.advance(self.history, now)
+        self.control.advance(self.history, now, progress)
 
     def recorded(self, domain: str) -> RecordedDomain:
         """All that is held of a domain, as reported."""
@@ -199,6 +211,11 @@ class Screened:
     def flags(self, domain: str) -> KnownFlags:
         """What is flagged of a domain."""
         return self.control.flags(domain)
+
+
+def _part(progress: Progress, number: int, count: int, share: float) -> None:
+    """Tell the share of one part of so many as one of the whole."""
+    progress((number + share) / count)
 
 
 def _span(duration: str) -> np.timedelta64:

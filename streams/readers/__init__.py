@@ -26,8 +26,9 @@ from terracast.streams.readers.wanted import Wanted
 ARRAYS = {".nc": read_netcdf, ".nc4": read_netcdf, ".zarr": read_zarr}
 TEXT = (".csv", ".txt", ".tsv", ".rdb", ".dat", ".data", ".tab", ".asc")
 JSON = (".json", ".geojson", ".jsonl", ".ndjson")
+BOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 TABLES = {**dict.fromkeys(TEXT, read_text), ".parquet": read_parquet, ".pq": read_parquet,
-          **dict.fromkeys(JSON, read_records), ".xlsx": read_spreadsheet, ".xlsm": read_spreadsheet}
+          **dict.fromkeys(JSON, read_records), **dict.fromkeys(BOOKS, read_spreadsheet)}
 READERS = {**ARRAYS, **TABLES}
 SEQUENCES = ("variables", "missing", "valid", "leave_out", "across", "facts", "suffix")
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from terracast.streams.readers.stamp_format import parse
+from terracast.streams.readers.stamp_format import parse, weekday_numbers
 from terracast.streams.readers.table import Column, Table, Texts
 from terracast.streams.readers.wanted import Wanted
 
 PARTS = {"date": r".*\d.*", "time": r"\d{1,2}:\d{2}.*", "hour": r"\d{1,2}", "day": r"\d{1,2}",
-         "month": r"\d{1,2}|[^\W\d_]+\.?", "year": r"\d{4}", "node": r".+", "variable": r".+"}
+         "month": r"\d{1,2}|[^\W\d_]+\.?",
+         "weekday": r"[^\W\d_]+\.?", "year": r"\d{4}", "node": r".+", "variable": r".+"}
 VALUE = "value"
 LONGEST_MONTH = 31
 SURE_DAYS = 28  # days that every month has
@@ -69,7 +70,10 @@ def in_rows(table: Table) -> Table:
             columns[name] = Texts(column.words, np.repeat(column.codes, count)) if isinstance(column, Texts) \
                 else np.repeat(column, count)
     for at, part in enumerate(_parts(wanted.across[0])):
-        columns[part] = Texts.of(np.array([key[at] for key in keys], dtype=object)).tiled(table.size)
+        words = [key[at] for key in keys]
+        if part == "weekday":
+            words = [str(number) for number in map(weekday_numbers(words).__getitem__, words)]
+        columns[part] = Texts.of(np.array(words, dtype=object)).tiled(table.size)
     columns[value] = _woven([table.columns[name] for name in main.values()])
     for name, held in further.items():
         empty = Texts(np.array([""], dtype=object), np.zeros(table.size, int))
@@ -93,6 +97,10 @@ def _matching(table: Table, text: str) -> dict[tuple[str, ...], str]:
         said = pattern.fullmatch(name) if name not in aside else None
         if said and ("month" not in said.groupdict() or is_month(said["month"])):
             found[tuple(said[part].strip() for part in _parts(text))] = name
+    if "weekday" in _parts(text):
+        at = _parts(text).index("weekday")
+        days = weekday_numbers(list(dict.fromkeys(key[at] for key in found)))
+        found = {key: name for key, name in found.items() if key[at] in days}
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
             held = file[name]
             order = [dim for dim in ("time", "node") if dim in held.dims]
             coords[name] = (order or ["node"], np.atleast_1d(held.transpose(*order).values), held.attrs)
+    coords |= {name: held for name, held in _facts(file, names).items() if name not in coords}
     keep, repeated = in_order(file_time, data | ({} if known is None else {"known_time": known}), wanted)
     ticks = on_ticks(file_time[keep].astype("datetime64[ns]"), np.zeros(int(keep.sum()), int), wanted)
     if known is not None:
@@ -106,6 +107,13 @@ def _panel(file: xr.Dataset, wanted: Wanted) -> xr.Dataset:
                    wanted, attrs)
     panel["time"].attrs = {key: value for key, value in file["time"].attrs.items() if isinstance(value, str)}
     return panel
+
+
+def _facts(file: xr.Dataset, variables: Iterable[str]) -> dict[Hashable, tuple[Any, ...]]:
+    """What a file says of its nodes alone: numbers and texts, such as heights and names of stations."""
+    return {name: (["node"], held.values.astype(str) if held.dtype.kind in "OU" else held.values, held.attrs)
+            for name, held in file.variables.items()
+            if held.dims == ("node",) and held.dtype.kind in "fiuOU" and name not in ("time", "node", *variables)}
 
 
 def _find(file: xr.Dataset, axis: str, given: Names | None, wanted: Wanted) -> str | None:

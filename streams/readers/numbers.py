@@ -41,6 +41,19 @@ def numbers_of(texts: np.ndarray, name: str, wanted: Wanted) -> tuple[np.ndarray
     return values, wrong
 
 
+def numbers_or_texts(texts: np.ndarray, decimal: str) -> np.ndarray:
+    """Texts as floats where all that say anything are numbers, else as texts; "" says nothing.
+
+    >>> numbers_or_texts(np.array(["1,5", ""], dtype=object), ",").tolist()
+    [1.5, nan]
+    >>> numbers_or_texts(np.array(["A1", "2"], dtype=object), ",").tolist()
+    ['A1', '2']
+    """
+    held = texts != ""
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object).str.replace(decimal, ".", regex=False), errors="coerce")
+    return np.asarray(numbers.to_numpy(float) if held.any() and not numbers[held].isna().any() else texts.astype(str))
+
+
 def suffix_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:
     """A number with one of these behind it; the number is its first group.
 

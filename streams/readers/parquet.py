@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from terracast.streams.instant import instants
 from terracast.streams.readers.table import Column, Table, Texts
 from terracast.streams.readers.wanted import Wanted
 
@@ -32,7 +33,7 @@ def _column(column: pa.ChunkedArray) -> Column:
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        return np.asarray(column.cast(pa.timestamp("ns")).to_numpy())
+        return instants(np.asarray(column.to_numpy()))
     if pa.types.is_floating(column.type):
         return np.asarray(column.to_numpy())
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):

@@ -67,6 +67,15 @@ def rows_in(held: Any) -> list[Row]:
     return _rows_of_object(held) if isinstance(held, dict) else []
 
 
+def rows_of_json(held: Any) -> list[Row]:
+    """The rows of JSON values, of which a single object without a list in it is one.
+
+    >>> rows_of_json({"node": "a", "air": {"no2": 7}}), rows_of_json({"rows": [{"x": 1}]})
+    ([{'node': 'a', 'air.no2': 7}], [{'x': 1}])
+    """
+    return rows_in(held) or ([_flat(held)] if isinstance(held, dict) and held else [])
+
+
 def _rows_of_list(held: list[Any], key: str) -> list[Row]:
     if held and all(isinstance(one, dict) for one in held):
         below = [_rows_of_object(one) for one in held]

@@ -25,7 +25,7 @@ _TOTALS = re.compile(r"(?:grand )?(?:total|sum|summe|gesamt|somme|totale|suma|mi
 def _remarks(table: Table, first: Texts) -> np.ndarray:
     """Rows that say something in their first cell alone, in several words."""
     wordy = np.array([len(re.findall(r"[^\W\d_]{2,}", str(word))) > 1 for word in first.words], dtype=bool)
-    rows = np.flatnonzero(wordy[first.codes])
+    rows = np.flatnonzero(wordy[first.codes]) if wordy.any() else np.zeros(0, np.int64)
     for column in table.columns.values():
         if len(rows) and column is not first:
             rows = rows[~_says(column, rows)]
@@ -47,13 +47,12 @@ def observations_of(table: Table, names: Sequence[str]) -> Table:
     if not texts:
         return table
     again = np.zeros(table.size, bool)
-    for at, (name, column) in enumerate(texts):
-        same = np.array([str(word).strip() == name for word in column.words], dtype=bool)
-        again = same[column.codes] if at == 0 else again & same[column.codes]
-    if again.any() and len(texts) < min(2, len(names)):
-        again[:] = False
+    held = [np.array([str(word).strip() == name for word in column.words], dtype=bool) for name, column in texts]
+    if all(same.any() for same in held) and len(texts) >= min(2, len(names)):
+        again = np.all([same[column.codes] for same, (_, column) in zip(held, texts, strict=True)], axis=0)
     first = texts[0][1]
-    sums = np.array([bool(_TOTALS.fullmatch(str(word).strip())) for word in first.words], dtype=bool)[first.codes]
+    totals = np.array([bool(_TOTALS.fullmatch(str(word).strip())) for word in first.words], dtype=bool)
+    sums = totals[first.codes] if totals.any() else np.zeros(table.size, bool)
     if sums.sum() > max(0.02 * table.size, 3):
         sums[:] = False  # it names what is measured
     alone = _remarks(table, first) & ~(again | sums)

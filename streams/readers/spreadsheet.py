@@ -1,4 +1,4 @@
-"""Sheets of a workbook (xlsx) as tables; openpyxl reads the cells."""
+"""Sheets of a workbook (xlsx, xls, xlsb, ods) as tables; calamine reads the cells."""
 
 from __future__ import annotations
 
@@ -38,25 +38,28 @@ def read_spreadsheet(path: Path, wanted: Wanted) -> Table:
 
 def cells_of(path: Path, wanted: Wanted) -> list[list[str]]:
     """All cells of the sheet as texts, stamps in ISO form. Raises ``ReadError``."""
-    import openpyxl
+    import python_calamine
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as wrong:
-        raise wanted.refusal(f"not a sound workbook ({str(wrong)[:80]})", expected="an xlsx file",
+        book = python_calamine.CalamineWorkbook.from_path(path)
+        if wanted.sheet is not None and wanted.sheet not in book.sheet_names:
+            raise wanted.refusal(f"no sheet {wanted.sheet!r}", expected="one of " + ", ".join(book.sheet_names),
+                                 remedy="name one of them (--sheet)")
+        sheet = book.get_sheet_by_name(wanted.sheet or book.sheet_names[0])
+        return [[_text(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+    except (python_calamine.CalamineError, zipfile.BadZipFile, OSError, IndexError, ValueError) as wrong:
+        raise wanted.refusal(f"not a sound workbook ({str(wrong)[:80]})", expected="an xlsx, xls, xlsb or ods file",
                              remedy="fetch it again, or save it as xlsx") from wrong
-    if wanted.sheet is not None and wanted.sheet not in book.sheetnames:
-        raise wanted.refusal(f"no sheet {wanted.sheet!r}", expected="one of " + ", ".join(book.sheetnames),
-                             remedy="name one of them (--sheet)")
-    sheet = book[wanted.sheet or book.sheetnames[0]]
-    return [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
 
 
 def sheets_of(path: Path) -> list[str]:
     """Names of the sheets of a workbook."""
-    import openpyxl
+    import python_calamine
 
-    return list(openpyxl.load_workbook(path, read_only=True).sheetnames)
+    try:
+        return list(python_calamine.CalamineWorkbook.from_path(path).sheet_names)
+    except python_calamine.CalamineError:
+        return []  # which reading tells
 
 
 def _cell(row: list[str], at: int) -> str:

@@ -1,7 +1,8 @@
 """Stamps as people write them, by a format: strptime's directives, and what real files need beside them.
 
-``%Y %V`` is a year and an epidemiological week (it begins on a Sunday), ``%G %V`` an ISO week (a Monday), ``%q`` a
-quarter, ``%k/48`` the number of a part of the day of which there are 48,
+``%Y %V`` is a year and an epidemiological week (it begins on a Sunday), ``%G %V`` an ISO week (a Monday), ``%u``
+the first such day of the week from a date on, 1 is Monday, ``%q`` a quarter,
+``%k/48`` the number of a part of the day of which there are 48,
 ``%Z`` the usual abbreviation of a time zone; ``[ %H:%M]`` may be absent, ``*`` stands for any text. The hour
 24 is the midnight that follows, and months may be named in many languages. Beside formats: ``epoch-s``, ``epoch-ms``,
 ``epoch-us``, ``epoch-ns`` since 1970, and ``excel``, days since 1899-12-30.
@@ -11,13 +12,14 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from terracast.streams.instant import instant
+from terracast.streams.instant import instant, instants
 
 EPOCHS = {"epoch-s": 1_000_000_000, "epoch-ms": 1_000_000, "epoch-us": 1_000, "epoch-ns": 1}
 EXCEL = "excel"
@@ -26,6 +28,7 @@ LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "
              "el", "et", "lv", "lt", "sl", "ca")
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
           "december")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # Hours ahead of UTC. Abbreviations that mean several zones (IST, CST of China) are read as the commonest in files.
 ZONES = {"UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2,
          "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
@@ -82,7 +85,7 @@ def parse(texts: np.ndarray, form: str | None) -> np.ndarray:
     stamps = np.full(len(texts), np.datetime64("NaT", "ns"))
     if form == ISO or PLAIN.fullmatch(form):
         found = pd.to_datetime(pd.Series(texts, dtype=object), format=form, utc=True, errors="coerce")
-        stamps = found.dt.tz_localize(None).to_numpy("datetime64[ns]").copy()
+        stamps = instants(found.dt.tz_localize(None).to_numpy()).copy()
     left = np.flatnonzero(np.isnat(stamps))
     if not len(left):
         return stamps
@@ -184,7 +187,8 @@ def _day(said: dict[str, str]) -> datetime:
     month = 3 * int(said["q"]) - 2 if "q" in said else int(said.get("m", "1"))
     if "b" in said:
         month = month_names()[said["b"].lower()]
-    return datetime(year, month, int(said.get("d", "1")))
+    day = datetime(year, month, int(said.get("d", "1")))
+    return day + timedelta(days=(int(said["u"]) - day.isoweekday()) % 7) if "u" in said else day
 
 
 def _century(year: int) -> int:
@@ -204,6 +208,22 @@ def epidemiological_week(year: int, week: int) -> datetime:
     if not 1 <= week <= 53 or (week == 53 and (begin + timedelta(days=3)).year != year):
         raise ValueError("no such week")
     return begin
+
+
+def weekday_numbers(names: Sequence[str]) -> dict[str, int]:
+    """The names that are the seven days of a week in one language, with their numbers from 1 (Monday); else nothing.
+
+    >>> weekday_numbers(["week", "Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"])["Do"], weekday_numbers(["Mo", "Di"])
+    (4, {})
+    """
+    for language in LANGUAGES:
+        info = importlib.import_module(f"dateparser.data.date_translation_data.{language}").info
+        known = {word: number for number, day in enumerate(WEEKDAYS, 1) for name in (day, *info.get(day, ()))
+                 for word in (name.lower().strip("."), name.lower()[:3].strip("."), name.lower()[:2])}
+        found = {name: known[word] for name in names if (word := name.strip().strip(".").lower()) in known}
+        if sorted(found.values()) == list(range(1, 8)):
+            return found
+    return {}
 
 
 @lru_cache(maxsize=1)

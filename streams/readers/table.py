@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from terracast.streams.instant import instants
 from terracast.streams.readers.numbers import MISSING, numbers_of
 from terracast.streams.readers.stamp_format import parse, says_offset
 from terracast.streams.readers.wanted import CONTRADICTORY, Names, Wanted
@@ -44,7 +45,10 @@ class Texts:
     @property
     def stripped(self) -> Texts:
         """Without the spaces, and single quotes, around the texts; those that are the same then are one."""
-        codes, words = pd.factorize(np.array([bare(str(word)) for word in self.words], dtype=object))
+        plain = [bare(str(word)) for word in self.words]
+        if plain == self.words.tolist() and len(set(plain)) == len(plain):
+            return self
+        codes, words = pd.factorize(np.array(plain, dtype=object))
         return Texts(words, codes[self.codes])
 
     @property
@@ -85,6 +89,16 @@ class RowCounts:
 
 
 Column = np.ndarray | Texts
+
+
+def in_groups(codes: np.ndarray) -> np.ndarray:
+    """The order of rows group by group, within a group as they come; counted, not compared, where groups are few.
+
+    >>> in_groups(np.array([1, 0, 1, 0])).tolist()
+    [1, 3, 0, 2]
+    """
+    few = len(codes) and codes.min() >= 0 and codes.max() < 2**16
+    return np.argsort(codes.astype(np.uint16) if few else codes, kind="stable")
 
 
 def bare(text: str) -> str:
@@ -159,10 +173,10 @@ class Table:
         values = self.columns[name]
         if isinstance(values, Texts):
             return values.stripped
-        if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
-            values = values.astype(np.int64)
-        codes, words = pd.factorize(values)
-        said = words.tolist() if values.dtype.kind != "M" else np.datetime_as_string(words, "s").tolist()
+        codes, words = pd.factorize(values, use_na_sentinel=False)
+        if words.dtype.kind == "f" and np.array_equal(words, np.rint(words), equal_nan=True):
+            words = np.array(["" if np.isnan(word) else int(word) for word in words], dtype=object)
+        said = words.tolist() if words.dtype.kind != "M" else np.datetime_as_string(words, "s").tolist()
         return Texts(np.array([str(word).strip() for word in said], dtype=object), codes)
 
     def numbers(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -170,18 +184,22 @@ class Table:
 
         Raises ``ReadError``, naming the line, where those are more than one row in a hundred.
         """
+        found, wrong = self.read_numbers(name)
+        if wrong.sum() > CONTRADICTORY * self.size:
+            row = int(np.flatnonzero(wrong)[0])
+            raise self.wanted.refusal(
+                f"{name} is {self.text_of(name, row=row)!r}", row=self.line(row), expected="a number",
+                remedy="correct it, name it in missing if it stands for no value (--missing), or name the columns "
+                       "to read in variables")
+        return found, wrong
+
+    def read_numbers(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A column as floats, and which of its rows hold a text that is none, however many those are."""
         values = self.columns[name]
         right = np.zeros(self.size, bool)
         if isinstance(values, Texts):
             found, wrong = numbers_of(values.words, name, self.wanted)
-            wrong = wrong[values.codes]
-            if wrong.sum() > CONTRADICTORY * self.size:
-                row = int(np.flatnonzero(wrong)[0])
-                raise self.wanted.refusal(
-                    f"{name} is {values.words[values.codes[row]]!r}", row=self.line(row), expected="a number",
-                    remedy="correct it, name it in missing if it stands for no value (--missing), or name the columns "
-                           "to read in variables")
-            return self.wanted.observed(name, found[values.codes]), wrong
+            return self.wanted.observed(name, found[values.codes]), wrong[values.codes]
         if values.dtype.kind == "f":
             return self.wanted.observed(name, values), right
         if values.dtype.kind in "iub":
@@ -195,30 +213,41 @@ class Table:
         Raises ``ReadError``, naming the line, where more than one row in a hundred has none; with ``gaps`` only where
         a text is no stamp.
         """
-        values = self.columns[names[0]]
-        if len(names) == 1 and not isinstance(values, Texts):
-            stamps = values.astype("datetime64[ns]") if values.dtype.kind == "M" else None
-            if stamps is None:
-                stamps, said = self._parsed(self._texts(names[0]))
-            else:
-                said = ~np.isnat(stamps)
-        else:
-            stamps, said = self._parsed(self.texts(*names))
-        wrong = np.isnat(stamps) & said
+        stamps, told = self.read_stamps(*names)
+        wrong = np.isnat(stamps) & told
         if wrong.sum() > CONTRADICTORY * self.size:
             row, form = int(np.flatnonzero(wrong)[0]), self.wanted.time_format or "2020-01-31T12:00 (ISO 8601)"
-            raise self.wanted.refusal(f"{' '.join(names)} is {self._stamp_text(names, row)!r}", row=self.line(row),
+            raise self.wanted.refusal(f"{' '.join(names)} is {self.text_of(*names, row=row)!r}", row=self.line(row),
                                       expected=f"a stamp as {form}",
                                       remedy="give time_format, e.g. --time-format '%d/%m/%Y %H:%M'")
         none = np.isnat(stamps)
         if not gaps and none.sum() > CONTRADICTORY * self.size:
             raise self.wanted.refusal(f"{' '.join(names)} is missing", row=self.line(int(np.flatnonzero(none)[0])),
                                       expected="a stamp on every row", remedy="drop the rows without one")
-        return np.asarray(stamps), none
+        return stamps, none
 
-    def _stamp_text(self, names: tuple[str, ...], row: int) -> str:
-        texts = self.texts(*names)
-        return str(texts.words[texts.codes[row]])
+    def read_stamps(self, *names: str) -> tuple[np.ndarray, np.ndarray]:
+        """Columns as one of stamps, and which rows say anything there, however many of them are no stamp."""
+        values = self.columns[names[0]]
+        if len(names) > 1 or isinstance(values, Texts):
+            return self._parsed(self.texts(*names))
+        if values.dtype.kind != "M":
+            return self._parsed(self._texts(names[0]))
+        stamps = instants(values)
+        return stamps, ~np.isnat(stamps)
+
+    def text_of(self, *names: str, row: int) -> str:
+        """What a row says in some columns, as a text."""
+        return " ".join(self._text(name, row) for name in names)
+
+    def _text(self, name: str, row: int) -> str:
+        values = self.columns[name]
+        if isinstance(values, Texts):
+            return bare(str(values.words[values.codes[row]]))
+        value = values[row]
+        if values.dtype.kind == "M":
+            return str(np.datetime_as_string(value, "s"))
+        return str(int(value)) if values.dtype.kind == "f" and value == np.rint(value) else str(value)
 
     def _parsed(self, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
         """Stamps, and which rows say anything."""

@@ -11,13 +11,14 @@ import pandas as pd
 import xarray as xr
 
 from terracast.streams.readers.local_time import DROPPED
-from terracast.streams.readers.numbers import MISSING
+from terracast.streams.readers.numbers import MISSING, numbers_or_texts
 from terracast.streams.readers.rows import Times, invalid_rows, times_of
-from terracast.streams.readers.table import NO_NUMBER, RowCounts, Table, Texts
+from terracast.streams.readers.table import NO_NUMBER, RowCounts, Table, Texts, in_groups
 from terracast.streams.readers.ticks import on_ticks
 from terracast.streams.readers.wanted import Repeated, Wanted, finish
+from terracast.streams.unit_names import split_unit
+from terracast.streams.wording import NAMELESS
 
-ONE_NODE = "0"
 SAME_STEP = "another reading of the same step"
 RELOCATED = 1  # moves of a node that is no moving one, on the mean
 
@@ -70,6 +71,9 @@ def _wide(table: Table) -> TableRows:
     if not nodes:
         raise wanted.refusal("no column besides time", expected="a column per node", remedy="check the file")
     found = [table.numbers(name) for name in nodes]
+    short = [split_unit(name)[0] for name in nodes]
+    if len(set(short)) == len(nodes):  # a unit is no part of a place's name
+        nodes = short
     values = np.stack([numbers for numbers, _ in found], axis=1)
     wrong = np.stack([bad for _, bad in found], axis=1)
     return TableRows(times, np.array(nodes, dtype=str), np.zeros(table.size, int), {str(wanted.wide): values}, {},
@@ -79,7 +83,7 @@ def _wide(table: Table) -> TableRows:
 def _nodes(table: Table) -> Texts:
     names = table.axis("node", table.wanted.node)
     if not names:
-        return Texts(np.array([ONE_NODE], dtype=object), np.zeros(table.size, int))
+        return Texts(np.array([NAMELESS], dtype=object), np.zeros(table.size, int))
     return table.texts(*names)
 
 
@@ -148,55 +152,75 @@ def _by_parameter(table: Table) -> TableRows:
 
 def _read(table: Table, series: TableRows) -> Reading:
     """From rows to a panel: unusable rows out, sorted, one row a stamp and series, on the ticks of a clock."""
-    wanted, lost = table.wanted, Counter(table.rejected) + series.times.lost
-    keep = ~np.isnat(series.times.time)
-    chosen = wanted.variables if series.of_row is not None else None
-    other = np.zeros(table.size, bool)
-    if chosen is not None and series.of_row is not None:
-        other = ~np.isin(np.array(series.names, dtype=object)[series.of_row], list(chosen))
-    keep &= ~other
-    columns = dict(series.columns)
-    cells = series.nodes.size if series.wide else 1
-    if series.wide:
-        lost[NO_NUMBER] += int(series.wrong[keep].sum())
-        lost = Counter({why: count * (cells if why != NO_NUMBER else 1) for why, count in lost.items()})
-    else:
-        lost[NO_NUMBER] += int((series.wrong & keep).sum())
-        keep &= ~series.wrong
+    wanted, other = table.wanted, _not_chosen(table, series)
+    usable, lost = _usable(table, series, other)
     group = series.codes if series.of_row is None else series.codes * len(series.names) + series.of_row
-    at = np.flatnonzero(keep)
-    if not len(at):
-        raise wanted.refusal("no rows", expected="at least one row that can be read", remedy="check the file")
-    at, order = _in_order(series.times.time, group, at)
-    compared = {**columns, **series.places}
+    at, order, gaps = _in_order(series.times.time, group, usable)
+    compared = {**series.columns, **series.places}
     if series.times.known is not None:
         compared["known_time"] = series.times.known
-    at, repeated = _once(table, series, at, order, group, compared)
+    at, repeated = _once(table, series, at, order, group, compared, gaps)
     time, known = series.times.time, series.times.known
-    ticks = on_ticks(time[at], group[at], wanted)
+    ticks = on_ticks(time[at], group[at], wanted, gaps[gaps > 0])
     if known is not None:
         known = known.copy()
         known[at] = ticks.known(time[at], known[at])
-    at, time = at[ticks.keep], ticks.time[ticks.keep]
+    if not ticks.keep.all():
+        at = np.arange(table.size)[at][ticks.keep]
+    time = ticks.time if ticks.keep.all() else ticks.time[ticks.keep]
     attrs = repeated.attrs(ticks.attrs)
     dropped = {name: lost[why] for name, why in DROPPED.items() if wanted.time_zone is not None and series.times.names}
     panel = _spread(table, series, at, time, known, attrs).assign_attrs(dropped)
     if wanted.across:
         panel = _without_blank_end(panel)
-    values = next(iter(columns.values()))
+    lost[SAME_STEP] += _cells(series) * int(str(attrs.get("same_step_dropped", 0)))
+    read = (table.size + sum(table.rejected.values()) - int(other.sum())) * _cells(series)
+    return Reading(panel, RowCounts(read, _missing(series, at), repeated.identical * _cells(series),
+                                    _joined(series, at, time), +lost))
+
+
+def _cells(series: TableRows) -> int:
+    """Values that a row of the table stands for."""
+    return series.nodes.size if series.wide else 1
+
+
+def _not_chosen(table: Table, series: TableRows) -> np.ndarray:
+    """Rows (row,) of variables that are not wanted."""
+    chosen = table.wanted.variables
+    if chosen is None or series.of_row is None:
+        return np.zeros(table.size, bool)
+    return ~np.isin(np.array(series.names, dtype=object)[series.of_row], list(chosen))
+
+
+def _usable(table: Table, series: TableRows, other: np.ndarray) -> tuple[np.ndarray, Counter[str]]:
+    """Numbers of the rows that have a stamp and a number, and why others have not. Raises ``ReadError`` without any."""
+    lost = Counter(table.rejected) + series.times.lost
+    keep = ~np.isnat(series.times.time) & ~other
     if series.wide:
-        missing = int((np.isnan(values[at]) & ~series.wrong[at]).sum())
+        lost[NO_NUMBER] += int(series.wrong[keep].sum())
+        lost = Counter({why: count * (_cells(series) if why != NO_NUMBER else 1) for why, count in lost.items()})
     else:
-        missing = int(np.all([np.isnan(column[at]) for column in columns.values()], axis=0).sum())
-    lost[SAME_STEP] += cells * int(str(attrs.get("same_step_dropped", 0)))
-    joined = 0
-    if series.of_row is not None:
-        said = ~np.isnan(values[at])
-        pairs = pd.factorize(pd.factorize(time[said])[0] * len(series.nodes) + series.codes[at][said])[1]
-        joined = int(said.sum() - len(pairs))
-    rows = RowCounts((table.size + sum(table.rejected.values()) - int(other.sum())) * cells, missing,
-                     repeated.identical * cells, joined, +lost)
-    return Reading(panel, rows)
+        lost[NO_NUMBER] += int((series.wrong & keep).sum())
+        keep &= ~series.wrong
+    if not keep.any():
+        raise table.wanted.refusal("no rows", expected="at least one row that can be read", remedy="check the file")
+    return np.flatnonzero(keep), lost
+
+
+def _missing(series: TableRows, at: Rows) -> int:
+    """How many values of the rows ``at`` are told to be missing."""
+    if series.wide:
+        return int((np.isnan(next(iter(series.columns.values()))[at]) & ~series.wrong[at]).sum())
+    return int(np.all([np.isnan(column[at]) for column in series.columns.values()], axis=0).sum())
+
+
+def _joined(series: TableRows, at: Rows, time: np.ndarray) -> int:
+    """How many of the rows ``at``, with stamps ``time``, stand in a cell with the row of another variable."""
+    if series.of_row is None:
+        return 0
+    said = ~np.isnan(next(iter(series.columns.values()))[at])
+    pairs = pd.factorize(pd.factorize(time[said])[0] * len(series.nodes) + series.codes[at][said])[1]
+    return int(said.sum() - len(pairs))
 
 
 def _without_blank_end(panel: xr.Dataset) -> xr.Dataset:
@@ -206,28 +230,45 @@ def _without_blank_end(panel: xr.Dataset) -> xr.Dataset:
     return panel.isel(time=slice(0, last))
 
 
-def _in_order(time: np.ndarray, group: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows as they come where every series rises, else by stamp; and the same rows series by series."""
-    order = at[np.argsort(group[at], kind="stable")]
-    inside = np.diff(group[order]) == 0
-    if not (inside & (np.diff(time[order]) < np.timedelta64(0))).any():
-        return at, order
+Rows = np.ndarray | slice  # a slice: all of them as they come, of which nothing need be copied
+
+
+def _in_order(time: np.ndarray, group: np.ndarray, at: np.ndarray) -> tuple[Rows, np.ndarray, np.ndarray]:
+    """The rows as they come where every series rises, else by stamp; the same rows series by series; and the gap (ns)
+    behind the one before of its series, -1 where there is none."""
+    whole = len(at) == len(time)
+    order = in_groups(group) if whole else at[in_groups(group[at])]
+    gaps = _gaps(time, group, order)
+    if gaps is not None:
+        return slice(None) if whole else at, order, gaps
     at = at[np.lexsort((group[at], time[at]))]
-    return at, at[np.argsort(group[at], kind="stable")]
+    order = at[in_groups(group[at])]
+    return at, order, np.asarray(_gaps(time, group, order))
 
 
-def _once(table: Table, series: TableRows, at: np.ndarray, order: np.ndarray, group: np.ndarray,
-          columns: dict[str, np.ndarray]) -> tuple[np.ndarray, Repeated]:
+def _gaps(time: np.ndarray, group: np.ndarray, order: np.ndarray) -> np.ndarray | None:
+    """Gaps between rows series by series, -1 between two series; None where a series falls."""
+    gaps = np.diff(time[order].astype(np.int64))
+    other = np.diff(group[order]) != 0
+    gaps[other] = 0
+    if gaps.min(initial=0) < 0:
+        return None
+    gaps[other] = -1
+    return gaps
+
+
+def _once(table: Table, series: TableRows, at: Rows, order: np.ndarray, group: np.ndarray,
+          columns: dict[str, np.ndarray], gaps: np.ndarray) -> tuple[Rows, Repeated]:
     """Of rows of one stamp and series the first; many that say something else are refused."""
     wanted = table.wanted
-    same = (np.diff(group[order]) == 0) & (np.diff(series.times.time[order]) == np.timedelta64(0))
+    same = gaps == 0
     if not same.any():
         return at, Repeated(0, 0)
     ones, others = order[:-1][same], order[1:][same]
     differ = {name: _differ(values, ones, others) for name, values in columns.items()}
     unlike = np.any(list(differ.values()), axis=0)
     repeated = Repeated(int((~unlike).sum()), int(unlike.sum()))
-    if repeated.too_many(len(at)):
+    if repeated.too_many(len(order)):
         first = int(np.flatnonzero(unlike)[np.argmin(others[unlike])])
         one, row = int(ones[first]), int(others[first])
         name = next(name for name, mask in differ.items() if mask[first])
@@ -242,7 +283,8 @@ def _once(table: Table, series: TableRows, at: np.ndarray, order: np.ndarray, gr
             remedy="keep one of the two rows, or name the column that tells them apart (--node, --variable)")
     gone = np.zeros(table.size, bool)
     gone[others] = True
-    return at[~gone[at]], repeated
+    rows = np.arange(table.size)[at]
+    return rows[~gone[rows]], repeated
 
 
 def _differ(values: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -252,7 +294,7 @@ def _differ(values: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndar
     return ~(same if same.ndim == 1 else same.all(axis=1))
 
 
-def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, known: np.ndarray | None,
+def _spread(table: Table, series: TableRows, at: Rows, time: np.ndarray, known: np.ndarray | None,
             attrs: dict[Hashable, object]) -> xr.Dataset:
     """Rows ``at`` with these stamps as a panel."""
     wanted = table.wanted
@@ -267,12 +309,12 @@ def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, k
     used = np.unique(codes) if series.of_row is not None else np.arange(len(series.nodes))
     position = np.zeros(len(series.nodes), int)
     position[used] = np.arange(len(used))
-    cells, shape = (rows, position[codes]), (len(stamps), len(used))
+    cells, shape = rows * len(used) + position[codes], (len(stamps), len(used))
 
     def spread(values: np.ndarray, mask: slice | np.ndarray = slice(None)) -> np.ndarray:
-        block = np.full(shape, np.array("NaT" if values.dtype.kind == "M" else np.nan, dtype=values.dtype))
-        block[cells[0][mask], cells[1][mask]] = values[at][mask]
-        return block
+        block = np.full(shape[0] * shape[1], np.array("NaT" if values.dtype.kind == "M" else np.nan, values.dtype))
+        block[cells[mask]] = values[at][mask]
+        return block.reshape(shape)
 
     facts = _facts(table, codes, at, used)
     degrees = {name: spread(values) for name, values in series.places.items()}
@@ -294,20 +336,16 @@ def _spread(table: Table, series: TableRows, at: np.ndarray, time: np.ndarray, k
     return finish(data, {}, stamps, series.nodes[used], coords, wanted, attrs)
 
 
-def _facts(table: Table, codes: np.ndarray, at: np.ndarray, used: np.ndarray) -> dict[Hashable, object]:
+def _facts(table: Table, codes: np.ndarray, at: Rows, used: np.ndarray) -> dict[Hashable, object]:
     """What columns say of a node that does not change: numbers where all are, else texts."""
     found: dict[Hashable, object] = {}
     for name in table.wanted.facts:
-        if table.column("fact", name) is None or name in ("time", "node", "lat", "lon", "known_time"):
-            continue
+        if name not in table.columns or name in ("time", "node", "lat", "lon", "known_time"):
+            continue  # a later file need not say again what does not change
         texts = table.texts(name)
         said = np.array([word.lower() not in MISSING for word in texts.words], dtype=bool)[texts.codes[at]]
         first = pd.Series(texts.words[texts.codes[at][said]]).groupby(codes[said]).first().reindex(used)
-        numbers = pd.to_numeric(first.str.replace(table.wanted.decimal, ".", regex=False), errors="coerce")
-        held = first.notna().to_numpy()
-        values = numbers.to_numpy(float) if not numbers[held].isna().any() and held.any() else \
-            first.fillna("").to_numpy(str)
-        found[name] = ("node", values)
+        found[name] = ("node", numbers_or_texts(first.fillna("").to_numpy(object), table.wanted.decimal))
     return found
 
 

@@ -190,7 +190,8 @@ def _read(path: Path, wanted: Wanted, names: list[str], first: int, numeric: tup
     encoding = wanted.encoding
     if wanted.separator == SPACES:
         text = path.read_text(encoding=encoding)
-        source = io.BytesIO("\n".join(" ".join(line.split()) for line in text.splitlines()).encode())
+        source = io.BytesIO("\n".join(" ".join(_without_remark(line.split(), len(names)))
+                                      for line in text.splitlines()).encode())
         encoding = "utf8"
     types = {name: pa.float64() if name in numeric else pa.dictionary(pa.int32(), pa.string()) for name in names}
     absent = [word for word in wanted.missing if "=" not in word and as_number(word) is None]
@@ -201,6 +202,15 @@ def _read(path: Path, wanted: Wanted, names: list[str], first: int, numeric: tup
                                newlines_in_values=b'"' in begin),
         arrow_csv.ConvertOptions(column_types=types, null_values=[*WORDS, *absent], strings_can_be_null=False,
                                  check_utf8=True))
+
+
+def _without_remark(fields: list[str], count: int) -> list[str]:
+    """The fields of a row without a remark behind them, such as ``Provisional``.
+
+    >>> _without_remark(["2024", "1", "7.5", "Provisional"], 3)
+    ['2024', '1', '7.5']
+    """
+    return fields[:count] if len(fields) > count and all(map(str.isalpha, fields[count:])) else fields
 
 
 def _first_line(path: Path, wanted: Wanted) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from terracast.streams.clock import DAY, EPOCH, MONTH, TOLERANCE, Clock, common_phase, span
 from terracast.streams.errors import PanelError
+from terracast.streams.readers.table import in_groups
 from terracast.streams.readers.wanted import Wanted
 
 MAJORITY = 0.5  # share of stamps (or gaps) that makes a phase (or a step) the common one
@@ -81,7 +82,7 @@ def in_words(length: pd.Timedelta) -> str:
     return " ".join(told[:2]) or "less than 1 s"
 
 
-def on_ticks(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> Ticks:
+def on_ticks(time: np.ndarray, nodes: np.ndarray, wanted: Wanted, gaps: np.ndarray | None = None) -> Ticks:
     """Find the clock of rows and take them to its ticks.
 
     Parameters
@@ -92,6 +93,8 @@ def on_ticks(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> Ticks:
         Number of the node of each row.
     wanted : Wanted
         ``step``, ``anchor``, ``calendar`` and ``time_zone`` as given; what is not given is found.
+    gaps : numpy.ndarray, optional
+        Positive gaps (ns) within nodes, where they are known.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def on_ticks(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> Ticks:
     O(rows log rows). Where most stamps keep the clock, one off by more than a quarter of a step stays where it is (the
     store refuses it); where they do not, each goes to the nearest tick.
     """
-    clock = find_clock(time, nodes, wanted)
+    clock = find_clock(time, nodes, wanted, gaps)
     ticks = clock.nearest(time)
     apart = np.abs((time - ticks).astype(np.int64))
     keep = np.ones(len(time), bool)
@@ -120,13 +123,13 @@ def on_ticks(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> Ticks:
     return Ticks(placed, keep, clock, int(moved.sum()), pd.Timedelta(int(apart[moved].max(initial=0)), "ns"))
 
 
-def find_clock(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> Clock:
+def find_clock(time: np.ndarray, nodes: np.ndarray, wanted: Wanted, gaps: np.ndarray | None = None) -> Clock:
     """The clock of these stamps (see ``on_ticks``)."""
     if not len(time):
         raise wanted.refusal("no rows", expected="at least one row", remedy="fetch the file again")
     step = _given(wanted)
     if step is None:
-        step = _step(time, nodes, wanted)
+        step = _step(time, _gaps(time, nodes) if gaps is None or not len(gaps) else gaps, wanted)
     try:
         if step % MONTH == pd.Timedelta(0):
             return Clock(step.to_timedelta64(), _anchor(wanted, _common_day(time)), "month")
@@ -163,13 +166,14 @@ def _anchor(wanted: Wanted, found: np.datetime64) -> np.datetime64:
     return np.datetime64((stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp), "ns")
 
 
-def _step(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> pd.Timedelta:
+def _step(time: np.ndarray, gaps: np.ndarray, wanted: Wanted) -> pd.Timedelta:
     """The step of a node: months, else the commonest gap of which the others are multiples, else the gap that stamps
     jitter about, else (few rows of a finer clock, such as corrections) what divides all gaps."""
-    gaps = _gaps(time, nodes)
     if not len(gaps):
         raise wanted.refusal("one stamp alone has no step", expected="two stamps or the argument step",
                              remedy="give step, e.g. step='1h'")
+    if (gaps == gaps[0]).all():
+        gaps = gaps[:1]  # one says as much as all
     months = _months(time, gaps)
     if months:
         return months * MONTH
@@ -191,7 +195,7 @@ def _step(time: np.ndarray, nodes: np.ndarray, wanted: Wanted) -> pd.Timedelta:
 
 def _gaps(time: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Positive gaps (ns) within nodes; where every node has one row, those of all stamps."""
-    order = np.argsort(nodes, kind="stable")
+    order = in_groups(nodes)
     gaps = np.diff(time[order].astype(np.int64))[np.diff(nodes[order]) == 0]
     gaps = gaps[gaps > 0]
     return gaps if len(gaps) else np.diff(np.unique(time.astype(np.int64)))

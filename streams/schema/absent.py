@@ -11,7 +11,7 @@ from terracast.streams.readers.numbers import BELOW, MISSING
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 SENTINEL = re.compile(r"[+-]?9{2,}(?:\.[09]+)?|-?9{2,}\.?|-?8{3,}(?:\.[08]+)?|-?7{3,}(?:\.[07]+)?|-?6{4,}|-?6999|"
                       r"-?1e\+?(?:20|30|35|36|37|38)|9\.96921e\+?36|-?32768|32767|65535|-?2147483648|2147483647")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from terracast.streams.readers.across import VALUE, in_rows, is_month
-from terracast.streams.readers.stamp_format import parse
+from terracast.streams.readers.stamp_format import parse, weekday_numbers
 from terracast.streams.readers.table import Table
 from terracast.streams.readers.wanted import Wanted
 from terracast.streams.schema.findings import Findings
@@ -18,9 +18,9 @@ from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_format import format_of
 from terracast.streams.schema.time_parts import PARTS
-from terracast.streams.schema.unit_names import is_unit
-from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.wide import is_quantity, quantity_of
+from terracast.streams.unit_names import is_unit
+from terracast.streams.vocabulary import named
 
 FEWEST_DATES = 3
 DENSE = 0.75  # share of places times quantities that are columns
@@ -51,6 +51,7 @@ def find_across(table: Table, columns: Mapping[str, ColumnProfile], stem: str, f
     if found.given.get("wide") or found.given.get("variables"):
         return table
     across = _dates(columns, stem) or _months(columns, stem) or _hours(columns, stem) or _days(columns, stem) \
+        or _weekdays(columns, stem, found) \
         or _places(columns, found) or _stations(columns)
     if across is None:
         return table
@@ -126,6 +127,20 @@ def _months(columns: Mapping[str, ColumnProfile], stem: str) -> Across | None:
         return Across(("{month}",), "a year and twelve numbers a row", quantity_of(stem) or VALUE,
                       renamed={names[0]: "year", **dict(zip(names[1:], short, strict=True))})
     return None
+
+
+def _weekdays(columns: Mapping[str, ColumnProfile], stem: str, found: Findings) -> Across | None:
+    """Columns called by the seven days of a week, beside year and week, or beside the date of its first day."""
+    days = weekday_numbers(list(columns))
+    if not days:
+        return None
+    aside = Findings(found.given)
+    axis = time_axis({name: one for name, one in columns.items() if name not in days}, aside)
+    if axis is None or axis.says_hour or not bool(axis.gap == 7 * DAY):
+        return None
+    form = str(aside.options.get("time_format") or "%Y-%m-%d")
+    options: dict[str, object] = {"time": [*axis.names, "weekday"], "time_format": f"{form} %u"}
+    return Across(("{weekday}",), "seven columns are the days of a week", quantity_of(stem) or VALUE, options)
 
 
 def _is_years(column: ColumnProfile) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 
 from terracast.streams.schema.profile import words_of
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 WEATHER, CALENDAR = "weather", "calendar"
 # CF standard names of the atmosphere's own state: they drive other domains.
@@ -19,6 +19,7 @@ STANDARD_NAMES = frozenset({
     "wind_speed_of_gust", "eastward_wind", "northward_wind", "cloud_area_fraction",
     "surface_downwelling_shortwave_flux_in_air",
 })
+ALSO_CALLED = frozenset({"apparent_temperature", "temperature_of_the_air", "outdoor_temperature"})
 _WEATHER = named("weather")
 _PHYSICAL = named("physical")
 _CALENDAR = named("calendar")
@@ -47,9 +48,12 @@ def side_of(name: str, units: str = "", standard_name: str = "") -> str:
 
 
 def side_in(panel: xr.Dataset, name: str) -> str:
-    """``side_of`` a variable of a panel, by all that its attributes say."""
+    """``side_of`` a variable of a panel, by all that its attributes say; a long name may be a standard one, written as
+    people do ("air temperature")."""
     attributes = panel[name].attrs
-    return side_of(name, str(attributes.get("units", "")), str(attributes.get("standard_name", "")))
+    side = side_of(name, str(attributes.get("units", "")), str(attributes.get("standard_name", "")))
+    called = "_".join(str(attributes.get("long_name", "")).lower().split())
+    return WEATHER if not side and called in STANDARD_NAMES | ALSO_CALLED else side
 
 
 def side_of_all(panel: xr.Dataset) -> str:

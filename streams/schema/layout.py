@@ -13,12 +13,13 @@ from typing import Any
 
 from terracast.streams.readers.numbers import MISSING
 from terracast.streams.readers.text import joined
-from terracast.streams.schema.unit_names import is_unit
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.unit_names import is_unit
+from terracast.streams.vocabulary import named
 
 HEAD = 1 << 20  # bytes from which the layout is found
 SAMPLE = 200  # lines that clevercsv sees
 MOST_REMARKS = 40  # lines above an empty one
+MOST_BELOW = 12  # lines between a header and the first row, at most
 MOST_SKIPPED = 200  # lines above a header, at most
 MARKS = ("#", "%", "//", "!", "*", ";", '"#')
 SEPARATORS = (",", ";", "\t", "|", " ")
@@ -29,18 +30,23 @@ WESTERN = frozenset("µ°²³¹§±·×÷½¼¾€£«»ª¡¿’‘“”–—
 NUMBER = re.compile(r"\s*[<>]?\s*[+-]?[\d.,'\u2019\u00a0\u202f ]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*%?\s*")
 STAMP = re.compile(r"\s*\d{1,4}\s?[-/.:年]\s?(?:\d{1,2}|[^\W\d_]{3,9}\.?)(?:[-/.:月\sT年]|$).*|\s*\d{8}T?\d{0,6}Z?\s*|"
                    r"\s*\d{4}-?[WQ]\d.*|\s*[^\W\d_]{3,9}\.?[-/ ]\d{1,4}\b.*\d.*")
+WIDE_GAP = re.compile(r"\S {2,}\S")  # between two columns of fixed width
 FORMAT_ROW = re.compile(r"\d+[sdnf]")
+UNITS = named("units")
+TIMES = named("time") | named("year") | named("month")
 KINDS_OF_VALUES = named("kind_of_value")
 
 
 @dataclass(frozen=True)
 class TextLayout:
-    """What of ``read``'s options the layout decides, why, and the texts of a row of units."""
+    """What of ``read``'s options the layout decides, why, the texts of a row of units, and what a row below the header
+    says that all columns measure."""
 
     options: dict[str, Any] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ()
     above: tuple[str, ...] = ()
+    quantity: str = ""
 
 
 def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
@@ -59,6 +65,8 @@ def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
         options["comment"], why["comment"] = mark, "lines that begin with it are no rows"
     separator = given.get("separator") or separator_of(lines, mark)
     rows = split(lines, separator, mark)
+    if separator == " ":
+        rows = _units_to_the_right(rows)
     found = rows_layout(rows, given)
     if mark and found.options.get("header") == 0:  # perhaps the header is marked as a comment, too
         found = rows_layout(_with_marked_header(lines, rows, separator, mark), given)
@@ -70,7 +78,8 @@ def layout_of(path: Path, given: Mapping[str, Any]) -> TextLayout:
         why["separator"] = {"\t": "tabs part the fields", " ": "spaces part the fields"}.get(
             separator, "it parts the fields")
     top = options.get("header") or options.get("first_row") or 1
-    return TextLayout(options, why, found.units, tuple(line.removeprefix(mark) for line in lines[:top - 1]))
+    above = tuple(line.removeprefix(mark) for line in lines[:top - 1])
+    return TextLayout(options, why, found.units, above, found.quantity)
 
 
 def encoding_of(path: Path, raw: bytes) -> tuple[str, str]:
@@ -126,7 +135,8 @@ def separator_of(lines: Sequence[str], mark: str) -> str:
         return str(delimiter)
     if widths[plain] > 1:
         return plain
-    return " " if delimiter == " " and _even_width([" ".join(line.split()) for line in sample], " ") > 1 else ""
+    return " " if (delimiter == " " or any(map(WIDE_GAP.search, sample))) and _even_width(
+        [" ".join(line.split()) for line in sample], " ") > 1 else ""
 
 
 def _even_width(lines: Sequence[str], sign: str) -> int:
@@ -149,6 +159,13 @@ def split(lines: Sequence[str], separator: str, mark: str) -> list[list[str] | N
         else:
             rows.append(next(csv.reader([line], delimiter=separator or ","), []))
     return rows
+
+
+def _units_to_the_right(rows: list[list[str] | None]) -> list[list[str] | None]:
+    """Lines of units that are shorter than a row stand below its last columns: the first ones are parts of a stamp."""
+    width = Counter(len(row) for row in rows if row).most_common(1)[0][0] if any(rows) else 0
+    return [[""] * (width - len(row)) + row if row and 1 < len(row) < width and all(map(is_unit, row))
+            else row for row in rows]
 
 
 def _with_marked_header(lines: Sequence[str], rows: list[list[str] | None], separator: str,
@@ -185,8 +202,12 @@ def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) 
     else:
         at, header = _header(full, width, typed, data)
     begin = next((place for place, (line, _) in enumerate(full) if line > at), len(full))
-    below = [(line, row) for line, row in full[begin:begin + 4]]
+    below = [(line, row) for line, row in full[begin:begin + MOST_BELOW]]
     extra = _below_header(below, header, width, typed)
+    better = _better_header(header, extra)
+    if better and "header" not in given:
+        at, header, begin = below[better - 1][0], list(extra[better - 1]), begin + better
+        below, extra = below[better:], extra[better:]
     first = below[len(extra)][0] if len(below) > len(extra) else at + 1
     above = tuple(" ".join(row).strip() for line, row in full if line < at)
     if header is None:
@@ -195,6 +216,13 @@ def rows_layout(rows: Sequence[Sequence[str] | None], given: Mapping[str, Any]) 
         return TextLayout(options, told, (), tuple(
             " ".join(row).strip() for line, row in full if line < first))
     return _with_header(at, header, width, extra, first, above, "header" in given)
+
+
+def _better_header(header: Sequence[str] | None, extra: Sequence[Sequence[str]]) -> int:
+    """Which line below a header of running numbers names the columns, from 1; 0: the header does."""
+    if header is None or len(extra) < 2 or not all(text.strip().isdigit() for text in header[1:]):
+        return 0
+    return next((place for place, row in enumerate(extra, 1) if all(row) and len(set(row)) == len(row)), 0)
 
 
 def _below_header(below: Sequence[tuple[int, Sequence[str]]], header: Sequence[str] | None, width: int,
@@ -220,12 +248,16 @@ def _with_header(at: int, header: Sequence[str], width: int, extra: Sequence[Seq
     if double:
         options["header_rows"] = 2
         why["header_rows"] = "names of the first line stand over several of the second"
-    units = next((tuple(row) for row in extra[double:] if not _says_formats(row)), ())
+    told = [tuple(row) for row in extra[double:] if not _says_formats(row)]
+    fit = [row for row in told if _says_units(row[1:])]
+    fit.sort(key=lambda row: row[0].lower() not in UNITS)
+    units = fit[0] if fit else told[0] if len(told) == 1 else ()
+    quantity = next((row[1] for row in told if row != units and len(set(row[1:])) == 1 and len(row) > 2), "")
     if len(extra) > double:
         options["first_row"] = first + 1
         why["first_row"] = "the line" + ("s" if len(extra) > 1 else "") + " below the header hold" + \
             ("" if len(extra) > 1 else "s") + (" units" if units else " formats")
-    return TextLayout(options, why, units, above)
+    return TextLayout(options, why, units, above, quantity)
 
 
 def _says_formats(row: Sequence[str]) -> bool:
@@ -266,8 +298,23 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
         if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
                 and not _names(texts, typed, [other for other in data if other is not row] or data):
             return at - 1, None
+        if _names_come_later(full, place, width):
+            continue
         return at, texts
     return -1, None
+
+
+def _names_come_later(full: Sequence[tuple[int, Sequence[str]]], place: int, width: int) -> bool:
+    """Whether a line of as many fields is prose: one below it, and above the values, names more parts of a stamp."""
+    def parts(row: Sequence[str]) -> int:
+        return sum(field.strip().lower() in TIMES for field in row)
+
+    for _, row in full[place + 1:place + MOST_BELOW]:
+        if any(map(is_typed, row)):
+            return False
+        if len(row) == width and parts(row) > parts(full[place][1]) and not _spans(full[place][1], row):
+            return True
+    return False
 
 
 def _after_gap(full: Sequence[tuple[int, Sequence[str]]], width: int) -> int:

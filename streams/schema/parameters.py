@@ -12,8 +12,8 @@ import pandas as pd
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.telling_apart import PLACES, UNIQUE, distinct_share, may_name, pairs_of_codes
-from terracast.streams.schema.vocabulary import named
 from terracast.streams.schema.wide import is_quantity
+from terracast.streams.vocabulary import named
 
 REPEATS = 0.98  # of the stamps are their own: one place
 ALIKE = 0.5  # share of the spread of values between places of one quantity, at most
@@ -23,6 +23,11 @@ RATES = frozenset({"hour", "day", "daily", "hourly", "month", "monthly", "week",
                    "raw", "var", "matrix"})
 PARAMETERS = named("parameter")
 VALUES = named("value")
+STATISTICS = named("statistic")
+PERIODS = frozenset({"day", "daily", "hourly", "month", "monthly", "night", "num", "rate", "week", "weekly", "year"})
+MEANS = frozenset({"mean", "avg", "ave", "average", "mittel", "mittelwert", "moyenne", "media", "promedio",
+                   "gemiddelde"})
+SUMS = frozenset({"cumulative", "cum", "cumulated", "accumulated", "kumuliert", "cumulé", "acumulado", "cumulato"})
 UNITS = named("units")
 
 
@@ -30,6 +35,12 @@ def parameter_columns(inner: Mapping[str, ColumnProfile], units: str | None, tim
                found: Findings) -> tuple[str | None, str | None]:
     """The columns that name what is measured and hold its value, where a table has a row per quantity."""
     value = found.given.get("value") or _value_column(inner)
+    if value is None and (value := _one_of_statistics(inner)) is not None:
+        variable, _ = parameter_columns(inner, units, time, own, Findings({**found.given, "value": value}))
+        if variable is not None:
+            others = ", ".join(name for name in inner if name != value and _is_statistic(inner[name]))
+            found.doubt(f"{value} is read as the value of each {variable}; beside it stand {others}", "--value NAME")
+        return variable, value
     if found.given.get("variable"):
         return str(found.given["variable"]), value
     if value is None:
@@ -79,6 +90,20 @@ def _value_column(inner: Mapping[str, ColumnProfile]) -> str | None:
     if len(called) == 1 or (called and called[0].lower() in VALUES):
         return called[0]
     return numbers[0] if len(numbers) == 1 else None
+
+
+def _one_of_statistics(inner: Mapping[str, ColumnProfile]) -> str | None:
+    """Of several numbers that are one value's mean, extremes and sums so far: the mean, or the one that is no sum."""
+    held = [name for name, column in inner.items() if column.numeric and not column.coded and _is_statistic(column)]
+    means = [name for name in held if set(inner[name].words) & MEANS]
+    if len(means) == 1 and len(held) > 1:
+        return means[0]
+    single = [name for name in held if not set(inner[name].words) & (SUMS | STATISTICS - PERIODS)]
+    return single[0] if len(single) == 1 and len(held) > 1 else None
+
+
+def _is_statistic(column: ColumnProfile) -> bool:
+    return bool(column.numeric and set(column.words) & (VALUES | STATISTICS | SUMS | MEANS))
 
 
 def _names_places(column: ColumnProfile, inner: Mapping[str, ColumnProfile], value: str, units: str | None,

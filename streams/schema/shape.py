@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ from terracast.streams.schema.parameters import MOST_PARAMETERS, PARAMETERS, REP
 from terracast.streams.schema.profile import ColumnProfile
 from terracast.streams.schema.telling_apart import PLACES, UNIQUE, distinct_share, is_place, may_name, pairs_of_codes
 from terracast.streams.schema.time_parts import PARTS, TableTime
-from terracast.streams.schema.unit_names import is_unit, split_unit
-from terracast.streams.schema.vocabulary import named
-from terracast.streams.schema.wide import as_wide, wide_name
+from terracast.streams.schema.units_nearby import own_units
+from terracast.streams.schema.wide import QUANTITY, as_wide, is_series, wide_name
+from terracast.streams.unit_names import is_unit, split_unit
+from terracast.streams.vocabulary import named
 
 DENSE = 0.25  # share of stamps at which a place speaks, at least, where its name does not say that it is one
 FACT = "a fact of the place: kept beside it, as it does not change"
@@ -53,58 +55,76 @@ def shape_of(columns: Mapping[str, ColumnProfile], axis: TableTime, flags: Itera
         found.leave(name, why)
     used = {*axis.names, *axis.also, *flags, *(found.given.get("leave_out") or ()),
             *filter(None, (found.given.get("known_time"),))}
-    rest = {name: column for name, column in columns.items() if name not in used}
-    for name, column in list(rest.items()):
-        if column.blank:
-            found.leave(name, "empty" if column.empty else "it holds no value throughout")
-            del rest[name]
+    rest = _with_values({name: column for name, column in columns.items() if name not in used}, found)
     rest = _without_counters(rest, axis, found)
-    lat, lon = _degrees(rest, found)
-    inner = {name: column for name, column in rest.items() if name not in (lat, lon)}
-    time = pd.factorize(axis.stamps)[0]
-    own = len(np.unique(time)) / max(len(time), 1)
-    units = found.given.get("unit_column") or _unit_column(inner)
-    given_node = found.given.get("node")
-    shape = None
+    degrees = _degrees(rest, found)
+    inner = {name: column for name, column in rest.items() if name not in degrees}
     if found.given.get("wide"):
         name = str(found.given["wide"])
         return TableShape(wide=name, measured=as_wide(inner, name, found))
-    variable, value = parameter_columns(inner, units, time, own, found)
-    if variable is not None:
-        inner_node = {name: one for name, one in inner.items() if name not in (variable, value, units)}
-        keys = pairs_of_codes(time, inner[variable])
-        node = _given_names(given_node) or _node(inner_node, keys, (lat, lon), columns, found, coarse=True)
-        shape = TableShape(node, lat, lon, variable, value, units, None, (str(value),))
-        some = ", ".join(str(word) for word in columns[variable].texts.words[columns[variable].present][:4])
-        found.find("variable", variable, f"it names what is measured: {some}")
-        found.find("value", value, "it holds the values")
-    elif given_node or own < REPEATS:
-        others = {name: one for name, one in inner.items() if name != units}
-        node = _given_names(given_node) or _node(others, time, (lat, lon), columns, found)
-        if not node and own < 0.9:
-            found.doubt(f"stamps come {1 / max(own, 1e-9):.3g} times each, and no column tells their rows apart",
-                        "--node NAME")
-        shape = TableShape(node, lat, lon, None, None, units, None, ())
-    else:
-        node = _jittered(inner, axis.stamps) or _one_station(inner)
-        shape = TableShape(node, lat, lon, None, None, units, None, ())
+    time = pd.factorize(axis.stamps)[0]
+    own = len(np.unique(time)) / max(len(time), 1)
+    shape = _axes(inner, columns, axis, time, own, degrees, found)
     if shape.node:
         found.find("node", shape.node[0] if len(shape.node) == 1 else list(shape.node),
                    "it names the place: it repeats at the stamps" if own < REPEATS else "it names the place")
     measured = _measured(inner, shape, columns, found)
     if shape.variable is None and not shape.node and len(measured) > 1 and own >= REPEATS and not found.given.get(
             "variables"):
-        name = wide_name([columns[one] for one in measured], stem, same_unit)
-        if name:
-            found.doubt(f"{len(measured)} columns are read as places of one quantity, called {name}",
-                        "--wide NAME, or --variables " + ",".join(measured[:3]))
-            every = {one: columns[one] for one in columns if one not in used or one in axis.also}
-            return TableShape(wide=name, measured=as_wide(every, name, found, measured))
-        if not any(side_of(one) or split_unit(one)[1] for one in measured):
-            found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
-                        "measure", "--wide NAME")
-    return TableShape(shape.node, lat, lon, shape.variable, shape.value, shape.units, None,
-                      tuple(measured) if shape.variable is None else shape.measured)
+        every = {one: columns[one] for one in columns if one not in used or one in axis.also}
+        wide = _places_side_by_side(measured, every, stem, same_unit, found)
+        if wide is not None:
+            return wide
+    return shape if shape.variable is not None else replace(shape, measured=tuple(measured))
+
+
+def _with_values(rest: dict[str, ColumnProfile], found: Findings) -> dict[str, ColumnProfile]:
+    """Without columns that hold nothing."""
+    for name, column in rest.items():
+        if column.blank:
+            found.leave(name, "empty" if column.empty else "it holds no value throughout")
+    return {name: column for name, column in rest.items() if not column.blank}
+
+
+def _axes(inner: Mapping[str, ColumnProfile], columns: Mapping[str, ColumnProfile], axis: TableTime, time: np.ndarray,
+          own: float, degrees: tuple[str | None, str | None], found: Findings) -> TableShape:
+    """Which columns name the quantity and the place; ``own``: the share of rows with a stamp (``time``) of their own.
+    """
+    units, given = found.given.get("unit_column") or _unit_column(inner), _given_names(found.given.get("node"))
+    variable, value = parameter_columns(inner, units, time, own, found)
+    if variable is not None:
+        others = {name: one for name, one in inner.items() if name not in (variable, value, units)}
+        keys = pairs_of_codes(time, inner[variable])
+        node = given or _node(others, keys, degrees, columns, found, coarse=True)
+        some = ", ".join(str(word) for word in columns[variable].texts.words[columns[variable].present][:4])
+        found.find("variable", variable, f"it names what is measured: {some}")
+        found.find("value", value, "it holds the values")
+        return TableShape(node, *degrees, variable, value, units, None, (str(value),))
+    if given or own < REPEATS:
+        others = {name: one for name, one in inner.items() if name != units}
+        node = given or _node(others, time, degrees, columns, found)
+        if not node and own < 0.9:
+            found.doubt(f"stamps come {1 / max(own, 1e-9):.3g} times each, and no column tells their rows apart",
+                        "--node NAME")
+    else:
+        node = _jittered(inner, axis.stamps) or _one_station(inner)
+    return TableShape(node, *degrees, None, None, units)
+
+
+def _places_side_by_side(measured: list[str], columns: Mapping[str, ColumnProfile], stem: str, same_unit: bool,
+                         found: Findings) -> TableShape | None:
+    """The shape of a table each of whose ``measured`` columns is a place, where that is likelier; a doubt is told."""
+    name = wide_name([columns[one] for one in measured], stem, same_unit)
+    if name:
+        found.doubt(f"{len(measured)} columns are read as places of one quantity, called {name}",
+                    "--wide NAME, or --variables " + shlex.quote(",".join(measured[:3])))
+        return TableShape(wide=name, measured=as_wide(columns, name, found, measured))
+    bare = [split_unit(one)[0] for one in measured]
+    one_unit = len({split_unit(one)[1] for one in measured}) == 1
+    if one_unit and (is_series(bare) or not any(side_of(one) or QUANTITY.search(one) for one in bare)):
+        found.doubt(f"{len(measured)} variables at one place: if each column is a place of its own, say what they "
+                    "measure", "--wide NAME")
+    return None
 
 
 def _is_fact(column: ColumnProfile, node: np.ndarray | None) -> bool:
@@ -174,6 +194,20 @@ def _degrees(rest: Mapping[str, ColumnProfile], found: Findings) -> tuple[str | 
 
 
 def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
+    """The one column of units; where several values have one each, none is that of the table."""
+    held = _unit_columns(inner)
+    return held[0] if len(held) == 1 or (held and not all(own_units(one, inner) for one in _values_before(held, inner))
+                                         ) else None
+
+
+def _values_before(held: list[str], inner: Mapping[str, ColumnProfile]) -> list[str]:
+    """The columns right before some others."""
+    names = list(inner)
+    return [names[max(names.index(name) - 1, 0)] for name in held]
+
+
+def _unit_columns(inner: Mapping[str, ColumnProfile]) -> list[str]:
+    found = []
     for name, column in inner.items():
         texts = [str(word) for word in column.texts.words[column.present]]
         if not column.numeric and len(texts) <= MOST_PARAMETERS and (
@@ -181,8 +215,8 @@ def _unit_column(inner: Mapping[str, ColumnProfile]) -> str | None:
                     name.startswith("column ") and all(map(is_unit, texts)) and any(
                         text.isalpha() and len(text) > 1 for text in texts))) \
                 and sum(map(is_unit, texts)) >= 0.5 * len(texts):
-            return name
-    return None
+            found.append(name)
+    return found
 
 
 def _node(inner: Mapping[str, ColumnProfile], key: np.ndarray, places: tuple[str | None, str | None],

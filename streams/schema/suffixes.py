@@ -13,8 +13,8 @@ from terracast.streams.readers.stamp_format import ZONES
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import LOOKED_AT
 from terracast.streams.schema.time_format import format_of, time_of_day
-from terracast.streams.schema.unit_names import is_unit, plain
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.unit_names import is_unit, plain
+from terracast.streams.vocabulary import named
 
 BEHIND = re.compile(r"[<>]?\s*[+-]?\d[\d.,'\u00a0\u202f]*(?:[eE][+-]?\d+)?(?P<gap>\s*)(?P<mark>(?![\d.,])\S.{0,19}?)")
 CODED = re.compile(r"[+-]\d{4,5}(?P<mark>,\d)")  # numbers of NOAA's surface data, with a code of quality

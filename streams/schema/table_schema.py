@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from terracast.streams.clock import span
-from terracast.streams.readers import JSON, TEXT, wanted_of
+from terracast.streams.readers import BOOKS, JSON, TEXT, wanted_of
 from terracast.streams.readers.numbers import suffix_pattern
 from terracast.streams.readers.parquet import read_parquet
 from terracast.streams.readers.records import read_records
@@ -27,10 +27,10 @@ from terracast.streams.schema.shape import TableShape, shape_of
 from terracast.streams.schema.suffixes import find_suffixes
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_parts import TableTime
-from terracast.streams.schema.unit_names import is_unit, plain, split_unit
-from terracast.streams.schema.units_nearby import units_above, units_nearby
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.schema.units_nearby import own_units, units_above, units_nearby
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
+from terracast.streams.unit_names import is_unit, plain, split_unit
+from terracast.streams.vocabulary import named
 
 LAYOUT = ("encoding", "separator", "header", "first_row", "header_rows", "comment", "sheet", "decimal", "thousands",
           "suffix")
@@ -51,6 +51,10 @@ def find_table(path: Path, found: Findings) -> None:
     told = find_across(table, columns, path.stem, found)
     if told is not table:
         table, columns = told, profiles_of(told, _wanted(path, found))
+    for name in found.given.get("facts") or ():
+        if name not in columns:
+            raise wanted.refusal(f"no column {name!r}", expected="one of " + ", ".join(columns),
+                                 remedy="name a fact of a place: --facts NAME")
     for name in table.above:
         if columns[name].numeric and columns[name].distinct < 2 and not {*columns[name].words} & (_LAT | _LON):
             found.leave(name, "said once, above the rows")
@@ -66,7 +70,7 @@ def find_table(path: Path, found: Findings) -> None:
                        words_for_none(columns[name] for name in values), found)
     rows = [name for name in columns if columns[name].numeric and name not in (*aside, *flags)]
     said = {in_cells.get(name) or _unit_of_row(layout, list(columns).index(name)) for name in rows}
-    shape = shape_of(columns, axis, flags, path.stem, found, len(said) == 1 and "" not in said)
+    shape = shape_of(columns, axis, flags, layout.quantity or path.stem, found, len(said) == 1 and "" not in said)
     if not shape.measured:
         raise wanted.refusal("no column of numbers", expected="at least one measured quantity; there are "
                              + ", ".join(list(columns)[:8]), remedy="name it (--variables NAME)")
@@ -83,7 +87,7 @@ def _layout(path: Path, found: Findings) -> TextLayout:
     wanted_of(path, domain="x", **{name: found.given[name] for name in ("decimal", "separator") if name in found.given})
     if ending in TEXT:
         return layout_of(path, found.given)
-    if ending not in (".xlsx", ".xlsm"):
+    if ending not in BOOKS:
         return TextLayout()
     if "sheet" not in found.given:
         sheets = sheets_of(path)
@@ -161,7 +165,8 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
         if name in in_cells:
             units[short], origins["cells"] = in_cells[name], "the cells"
     for name, short in names.items() if shape.variable is None and shape.wide is None else ():
-        unit = units.get(short) or units_above(name, layout.above, len(names) == 1) or units_nearby(name, columns)
+        unit = units.get(short) or units_above(name, layout.above, len(names) == 1) or own_units(name, columns) \
+            or units_nearby(name, columns)
         if unit and short not in units:
             units[short], origins["elsewhere"] = unit, "what the file says elsewhere"
     renamed = {name: short for name, short in names.items() if name != short}

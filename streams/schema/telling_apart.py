@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 UNIQUE = 0.97  # share of rows that an axis must tell apart
 COMPOUNDS = ("stelle", "station", "punkt", "standort", "pegel", "sensor", "zaehler", "zähler", "kreis", "bezirk")

@@ -13,7 +13,7 @@ from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_format import StampFormat, format_of, time_of_day
 from terracast.streams.schema.time_parts import PARTS, TableTime, from_parts, tell_hours, untitled
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 EPIDEMIOLOGICAL = frozenset(("epiweek", "epi", "mmwr", "mmwrweek"))
 NEAR = pd.Timedelta("800D").value

@@ -13,7 +13,7 @@ from terracast.streams.readers.table import Texts
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
 from terracast.streams.schema.time_format import format_of, time_of_day
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 PARTS = {part: named(part) for part in ("year", "month", "day", "hour", "minute", "week", "dayofyear", "quarter")}
 RANGES = {"year": (1750, 2150), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59), "week": (1, 53),

@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from terracast.streams.schema.profile import ColumnProfile
-from terracast.streams.schema.unit_names import is_unit, plain
+from terracast.streams.unit_names import is_unit, plain
+from terracast.streams.vocabulary import named
+
+UNITS = named("units")
 
 # Units in words, as remarks above a table write them; the longest beginnings come first.
 IN_WORDS = (("cubic feet per second", "ft3 s-1"), ("cubic meters per second", "m3 s-1"), ("feet per second", "ft s-1"),
@@ -64,6 +67,16 @@ def _unit_in(text: str) -> str:
         if is_unit(part) and not part.isdigit():
             return plain(part)
     return ""
+
+
+def own_units(name: str, columns: Mapping[str, ColumnProfile]) -> str:
+    """The unit that the column of units right behind a column of values says, such as ``NO2,NO2 Unit``; "": none."""
+    names = list(columns)
+    at = names.index(name) + 1 if name in columns else len(names)
+    if at >= len(names) or not columns[name].numeric or not set(columns[names[at]].words) & UNITS:
+        return ""
+    said = {plain(str(word)) for word in columns[names[at]].texts.words[columns[names[at]].present]}
+    return said.pop() if len(said) == 1 else ""
 
 
 def units_nearby(name: str, columns: Mapping[str, ColumnProfile]) -> str:

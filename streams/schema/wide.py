@@ -10,8 +10,8 @@ import numpy as np
 from terracast.streams.schema.domains import side_of
 from terracast.streams.schema.findings import Findings
 from terracast.streams.schema.profile import ColumnProfile, words_of
-from terracast.streams.schema.unit_names import split_unit
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.unit_names import split_unit
+from terracast.streams.vocabulary import named
 
 STATISTICS = named("statistic")
 ALIKE = 5.0  # how many times the scales of columns may differ that are places of one quantity
@@ -21,6 +21,7 @@ QUANTITY = re.compile(r"(?<![a-z])(speed|flow|occupancy|volume|count|traffic|no2
                       r"energy|consumption|generation|nitrogen dioxide|nitric oxide|benzene|abfluss|wasserstand|pegel|"
                       r"débit|caudal)s?(?![a-z])", re.IGNORECASE)
 
+DEGREES = frozenset({"degC", "degF", "K"})  # units that say what is measured
 GENERIC = frozenset({"field", "value", "val", "var", "variable", "column", "col", "channel", "ch", "x", "feature", "v"})
 
 
@@ -35,8 +36,7 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str, same_unit: bool = Fal
     if series_of <= GENERIC:
         return ""
     codes = all(re.fullmatch(r"\d+", name) for name in names)
-    stems = {re.sub(r"\d+", "#", name) for name in names}
-    series = len(stems) == 1 and "#" in next(iter(stems))
+    series = is_series([split_unit(name)[0] for name in names])
     scales = [_scale(column) for column in columns]
     scales = [one for one in scales if one > 0]
     alike = bool(scales) and np.percentile(scales, 90) <= (2 * ALIKE if codes else ALIKE) * np.percentile(scales, 10)
@@ -50,7 +50,22 @@ def wide_name(columns: Sequence[ColumnProfile], stem: str, same_unit: bool = Fal
         said = QUANTITY.search(names[0])
         if said and len(names) < 3:
             return ""
-    return quantity_of(stem) or "value"
+    unit = next(iter(units))
+    return quantity_of(stem) or ("temperature" if unit in DEGREES else "value")
+
+
+def is_series(names: Sequence[str]) -> bool:
+    """Whether names differ by a number, or by a last letter that stands alone: x, y, z are axes, u, v, w winds.
+
+    >>> is_series(["S1", "S2"]), is_series(["Rack A", "Rack B"]), is_series(["acc_x", "acc_y"])
+    (True, True, False)
+    """
+    stems = {re.sub(r"\d+", "#", name) for name in names}
+    if len(stems) == 1:
+        return "#" in next(iter(stems))
+    split = [re.fullmatch(r"(.+[\s_-])([A-Za-z])", name) for name in names]
+    letters = {one[2].lower() for one in split if one}
+    return all(split) and len({one[1] for one in split if one}) == 1 and not letters <= set("uvwxyz")
 
 
 def is_quantity(text: str) -> bool:

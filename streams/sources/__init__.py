@@ -14,9 +14,11 @@ from terracast.streams.sources.contract import (
 )
 from terracast.streams.sources.files import FilesSource
 from terracast.streams.sources.panels import arranged
-from terracast.streams.sources.rows import RowError, Terms, report_of
+from terracast.streams.sources.reports import Arrival, report_of, reports_of_rows
+from terracast.streams.sources.rows import RowError, Terms
 
 __all__ = [
+           "Arrival",
            "Cursor",
            "FilesSource",
            "IngestAnswer",
@@ -29,4 +31,5 @@ __all__ = [
            "drain",
            "ingest_from",
            "report_of",
+           "reports_of_rows",
 ]

@@ -17,10 +17,13 @@ from typing import cast
 import numpy as np
 from paho.mqtt.client import MQTTMessage
 
+from terracast.streams.readers.numbers import numbers_of
+from terracast.streams.readers.records import rows_of_json
 from terracast.streams.sources.contract import Cursor, SourceBatch
 from terracast.streams.sources.mqtt_session import Broker, Session
 from terracast.streams.sources.panels import arranged
-from terracast.streams.sources.rows import RowError, RowReport, Terms, report_of
+from terracast.streams.sources.reports import Arrival, Reported, reports_of_rows
+from terracast.streams.sources.rows import RowError, Terms
 
 NOT_JSON = "not JSON"
 OTHER_TOPIC = "a topic that fits no pattern"
@@ -80,30 +83,28 @@ class MqttSource:
         waiting = self._session.hand_over()
         taken = [tuple(pair) for pair in cast("list[list[object]]", (cursor or {}).get("taken", []))]
         known = set(taken)
-        reports: list[RowReport] = []
-        rejected: dict[str, int] = {}
-        faults: list[str] = []
+        arrivals: list[Arrival] = []
+        wrong: list[RowError] = []
         for message, arrived in waiting:
             mark = (message.mid, hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:12])
             if message.dup and mark in known:  # in the store already, only the acknowledgement was lost
                 continue
             taken.append(mark)
             try:
-                reports += self._reports(message, arrived)
+                arrivals += self._rows(message, arrived)
             except RowError as error:
-                rejected[error.reason] = rejected.get(error.reason, 0) + 1
-                faults.append(str(error))
+                wrong.append(error)
         if not waiting:
             return
         # At most ``most`` messages are under way, and acknowledgements arrive in order: no older one comes again.
         after = {"taken": [list(mark) for mark in taken[-self._most:]]}
         item = f"{len(waiting)} messages"
-        pieces = arranged(reports, self.terms)
+        reports, faults = reports_of_rows(arrivals, self.terms)
+        pieces, lost = arranged(reports, self.terms), Reported([], [*wrong, *faults])
         for panel in pieces.panels:
             yield SourceBatch(self.domain, panel, None, item)
-        left_out = rejected | pieces.rejected
-        yield SourceBatch(self.domain, None, after, item, rejected=left_out, duplicate=pieces.repeated,
-                          notes=tuple(faults[:3]))
+        yield SourceBatch(self.domain, None, after, item, rejected=lost.rejected | pieces.rejected,
+                          duplicate=pieces.repeated, notes=tuple(map(str, lost.faults[:3])))
 
     def committed(self) -> None:
         """Acknowledge the messages handed over, in order."""
@@ -117,32 +118,41 @@ class MqttSource:
         """Open the session at the broker, so that it keeps messages from now on."""
         self._session.connect()
 
-    def _reports(self, message: MQTTMessage, arrived: np.datetime64) -> list[RowReport]:
-        try:
-            topic = message.topic
-            payload = json.loads(message.payload)
-        except (ValueError, RecursionError):
-            raise self._fault(NOT_JSON, f"the payload is {message.payload[:40]!r}", self.name) from None
+    def _rows(self, message: MQTTMessage, arrived: np.datetime64) -> list[Arrival]:
+        """The rows of a message, in any form that JSON files have, with what its topic says."""
+        topic, payload = message.topic, self._payload(message)
         fields = self._topics.fields(topic)
         if fields is None:
             raise self._fault(OTHER_TOPIC, f"topic {topic!r} fits no pattern", self.name)
         if message.retain and self.terms.time is None:
             raise self._fault(RETAINED, "a retained message has no stamp of its own", topic)
-        named = {self.terms.node if key == "node" else key: value for key, value in fields.items()}
+        named = {str(self.terms.node) if key == "node" else key: value for key, value in fields.items()}
         variable = named.pop("variable", None)
-        reports = []
-        for row in payload if isinstance(payload, list) else [payload]:
+        rows = []
+        said: list[object] = [*rows_of_json(payload)]
+        for row in said or (payload if isinstance(payload, list) else [payload]):
             if not isinstance(row, dict):
                 if variable is None or self.terms.time is not None:
                     raise self._fault(NOT_JSON, f"the payload is {str(row)[:40]!r}", topic)
-                row = {variable: row}
+                row = {self.terms.variable: variable, self.terms.value: row} if self.terms.variable else {variable: row}
             elif variable is not None and self.terms.variable is None:
                 rest = {key: value for key, value in row.items() if key != self.terms.value}
                 row = {**rest, variable: row.get(self.terms.value, row.get(variable))}
             elif variable is not None:
                 row = {**row, self.terms.variable: variable}
-            reports.append(report_of({**row, **named}, self.terms, arrived, topic))
-        return reports
+            rows.append(Arrival({**row, **named}, arrived, topic))
+        return rows
+
+    def _payload(self, message: MQTTMessage) -> object:
+        """What a message holds: JSON, or a number as text, such as ``12,5``."""
+        try:
+            return json.loads(message.payload)
+        except (ValueError, RecursionError):
+            text = bytes(message.payload).decode("utf-8", "replace").strip()
+        values, wrong = numbers_of(np.array([text], dtype=object), "value", self.terms.wanted)
+        if wrong[0] or (np.isnan(values[0]) and not text):
+            raise self._fault(NOT_JSON, f"the payload is {message.payload[:40]!r}", self.name) from None
+        return text
 
     def _fault(self, reason: str, what: str, where: str) -> RowError:
         return RowError(reason, what, where=where, expected="a JSON object with stamp and values",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from terracast.streams.readers.numbers import numbers_or_texts
 from terracast.streams.sources.rows import RowReport, Terms
 
 STRETCH = 168  # steps: a longer gap between stamps starts another panel, so that one late row does not open years
@@ -106,12 +107,16 @@ def _panel(reports: Sequence[RowReport], terms: Terms) -> xr.Dataset:
         places[(slice(None), *cell)] = report.lat, report.lon
         for name, value in report.values.items():
             data[name][cell] = value
+    said = {name: unit for report in reversed(reports) for name, unit in report.units.items()}
+    units = {**said, **terms.units, **terms.wanted.convert}
     panel = xr.Dataset(
-        {name: (("time", "node"), values, {"units": terms.units.get(name, "unknown"), "long_name": name})
+        {name: (("time", "node"), values, {"units": units.get(name, "unknown"), "long_name": name})
          for name, values in data.items()},
         {"time": np.array(stamps, dtype="datetime64[ns]"), "node": np.array(list(columns), dtype=str),
          "known_time": (("time", "node"), known)},
         {"domain": terms.domain, "kind": terms.kind, **terms.clock.attrs})
+    panel = panel.assign_coords({name: ("node", held) for name, held in _facts(reports, columns, terms).items()
+                                 if name not in data})
     if np.isnan(places).all():
         return panel
     if terms.kind in ("point", "trajectory"):
@@ -119,3 +124,13 @@ def _panel(reports: Sequence[RowReport], terms: Terms) -> xr.Dataset:
     told = ~np.isnan(places[0])
     first = np.argmax(told, axis=0), np.arange(shape[1])
     return panel.assign_coords(lat=("node", places[0][first]), lon=("node", places[1][first]))
+
+
+def _facts(reports: Sequence[RowReport], columns: dict[str, int], terms: Terms) -> dict[str, np.ndarray]:
+    """What reports say of their nodes, the last of each: numbers where all are, else texts."""
+    found: dict[str, np.ndarray] = {}
+    for report in reports:
+        for name, text in report.facts.items():
+            held = found.setdefault(name, np.full(len(columns), "", dtype=object))
+            held[columns[report.node]] = text or held[columns[report.node]]
+    return {name: numbers_or_texts(held, terms.wanted.decimal) for name, held in found.items()}

@@ -21,7 +21,8 @@ import sqlalchemy as sql
 
 from terracast.streams.sources.contract import Cursor, SourceBatch, SourceError
 from terracast.streams.sources.panels import arranged
-from terracast.streams.sources.rows import RowError, RowReport, Terms, report_of
+from terracast.streams.sources.reports import Arrival, reports_of_rows
+from terracast.streams.sources.rows import Terms
 
 Place = int | float | str | datetime
 
@@ -115,30 +116,23 @@ class SqlSource:
                 return
 
     def _batches_of(self, rows: Sequence[Mapping[str, Any]], after: Cursor) -> Iterator[SourceBatch]:
-        now, reports, faults = self._clock(), list[RowReport](), list[str]()
-        rejected: dict[str, int] = {}
-        for row in rows:
-            try:
-                reports.append(self._report(row, now))
-            except RowError as error:
-                rejected[error.reason] = rejected.get(error.reason, 0) + 1
-                faults.append(str(error))
+        now, aside = self._clock(), {self._column} - {*_axes(self.terms), *self.terms.variables}
+        said = reports_of_rows([
+            Arrival({name: value for name, value in row.items() if name not in aside}, now,
+                    f"{self._column} {row[self._column]}") for row in rows], self.terms)
+        reports = said.reports
         pieces, item = arranged(reports, self.terms), f"{self.name} to {self._column} {after['last']}"
         for panel in pieces.panels:
             yield SourceBatch(self.domain, panel, None, item)
-        yield SourceBatch(self.domain, None, after, item, rejected=rejected | pieces.rejected,
-                          duplicate=pieces.repeated, notes=tuple(faults[:3]))
-
-    def _report(self, row: Mapping[str, Any], now: np.datetime64) -> RowReport:
-        aside = {self._column} - {*_axes(self.terms), *self.terms.variables}
-        return report_of({name: float(value) if isinstance(value, Decimal) else value
-                          for name, value in row.items() if name not in aside}, self.terms, now,
-                         f"{self._column} {row[self._column]}")
+        yield SourceBatch(self.domain, None, after, item, rejected=said.rejected | pieces.rejected,
+                          duplicate=pieces.repeated, notes=tuple(map(str, said.faults[:3])))
 
     def _check_columns(self, row: Mapping[str, Any]) -> None:
-        measured = self.terms.variables if self.terms.variable is None else (self.terms.variable, self.terms.value)
-        for name in (self._column, *_axes(self.terms), *measured):
-            if name not in row:
+        terms, usual = self.terms, {"time", "node"}  # those may be plainly named in another way
+        measured = terms.variables if terms.variable is None else (terms.variable, terms.value)
+        made = bool(terms.reading.get("across"))  # of the names of columns
+        for name in (self._column, *_axes(terms), *measured):
+            if name not in row and name not in usual and not made:
                 raise SourceError(f"no column {name!r}", where=self._where, expected="one of " + ", ".join(row),
                                   remedy="correct the source's settings")
 
@@ -194,7 +188,9 @@ def _resolved(url: str, name: str) -> sql.URL:
 
 
 def _axes(terms: Terms) -> list[str]:
-    return [name for name in (terms.time, terms.node, terms.known_time) if name is not None]
+    node = () if "wide" in terms.reading else terms.node
+    given = (terms.time, node, terms.known_time)
+    return [name for one in given if one for name in ((one,) if isinstance(one, str) else one)]
 
 
 def _mark(row: Mapping[str, Any]) -> str:

@@ -30,16 +30,23 @@ def safe_name(name: str) -> str:
 
     >>> safe_name("NO2/NO"), plain_name("NO2%2FNO")
     ('NO2%2FNO', 'NO2/NO')
+    >>> safe_name("."), safe_name("__class__")
+    ('%2E', '%5F_class__')
     """
-    if name in ("", ".", "..") or name.startswith("__") or name == "zarr.json":
+    if not name or "\0" in name:
         raise StoreError(f"the name {name!r} cannot be kept", where="store", expected="a plain name",
                          remedy="rename it")
-    return name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C")
+    stored = name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C")
+    if stored in (".", "..", "zarr.json"):  # a path, or zarr's own, would read these as something else
+        return stored.replace(".", "%2E")
+    return "%5F" + stored[1:] if stored.startswith("__") else stored
 
 
 def plain_name(stored: str) -> str:
     """The name that ``safe_name`` was given."""
-    return stored.replace("%5C", "\\").replace("%2F", "/").replace("%25", "%")
+    for code, letter in (("%5F", "_"), ("%2E", "."), ("%5C", "\\"), ("%2F", "/"), ("%25", "%")):
+        stored = stored.replace(code, letter)
+    return stored
 
 
 def tidy_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def check_domain(root: zarr.Group, domain: str) -> Iterator[Finding]:
     if missing:
         yield Finding("missing: " + ", ".join(missing), where, RESTORE)
         return
-    for name in set(held.arrays) - {"time", "node", "known_time", *POSITIONS, *held.variables}:
+    for name in set(held.arrays) - {"time", "node", "known_time", *POSITIONS, *held.facts, *held.variables}:
         yield Finding(f"{name!r} is no variable of the domain", where, RESTORE)
     shape = (held.arrays["time"].shape[0], held.arrays["node"].shape[0])
     misshapen = {name: held.arrays[name].shape for name in held.timed_arrays() if held.arrays[name].shape != shape}

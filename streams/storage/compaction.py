@@ -1,6 +1,7 @@
 """Compaction: fewer chunks, fewer snapshots, less disk; what models' lineage names stays readable.
 
-A snapshot that must stay gets a branch of its own (``keep-<id>``): icechunk then expires everything around it.
+A snapshot that must stay gets a branch of its own (``keep-<id>``) with one commit more, which lets go of the states:
+what a version learnt from are data, and a state is many times as large. icechunk then expires everything around it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from typing import Any
 
 import icechunk
 import numpy as np
+import zarr
 
 from terracast.streams.instant import instant
 from terracast.streams.storage.arrays import safe_name
 from terracast.streams.storage.failures import writing
 from terracast.streams.storage.ledger import ledger_path
+from terracast.streams.storage.place import KEEP
 from terracast.streams.storage.rewriting import rewrite_scattered
 from terracast.streams.store import Store, Transaction, View
 
-KEEP = "keep-"
+STATES = ("states", "cursors")
 EVER = datetime(9000, 1, 1, tzinfo=UTC)
 NEWEST = 3  # snapshots that always stay, for readers under way
 MANY, MANY_REMOTE = 8, 64  # snapshots after which a store is tidied; a look at object storage is dear
@@ -43,7 +46,8 @@ def compact(store: Store, *, older_than: np.datetime64, keep: Iterable[str] = ()
     """Re-chunk what small beginnings scattered; expire snapshots written before ``older_than`` (UTC) except the
     newest and those in ``keep``; delete what nobody can reach any more.
 
-    ``keep`` is the whole list: a snapshot that an earlier call kept and this one does not name may expire. Each
+    ``keep`` is the whole list: a snapshot that an earlier call kept and this one does not name may expire. Of those
+    kept the observations, revisions and ledgers stay, the states of components go. Each
     part can be interrupted and run again. In a local folder writers wait meanwhile; on object storage no
     transaction may be under way that began before ``older_than``. Readers of expired snapshots fail.
 
@@ -105,6 +109,18 @@ def _expire(repository: Any, limit: datetime, wanted: tuple[str, ...]) -> int:
     for snapshot in wanted:
         if snapshot not in held:
             repository.create_branch(KEEP + snapshot, snapshot)
+        if repository.lookup_branch(KEEP + snapshot) == snapshot:  # the step before may have been interrupted here
+            _drop_states(repository.writable_session(KEEP + snapshot))
     for snapshot in held - set(wanted):
         repository.delete_branch(KEEP + snapshot)
     return len(repository.expire_snapshots(limit) - set(wanted))
+
+
+def _drop_states(session: Any) -> None:
+    """Commit, on the branch of a kept snapshot, what it holds without states and cursors."""
+    root = zarr.open_group(session.store, mode="r+")
+    for folder in STATES:
+        if folder in root:
+            del root[folder]
+    if session.has_uncommitted_changes:
+        session.commit("its data alone")

@@ -32,6 +32,8 @@ class GrowingDomain(StoredDomain):
             if self.position_dims() == ("node",):
                 for name in POSITIONS:
                     self.arrays[name].resize((total,))
+            for name in self.facts:
+                self.arrays[name].resize((total,))
         return np.asarray(pd.Index(self.nodes).get_indexer(nodes))
 
     def join_variable(self, name: str, like: np.ndarray, attrs: dict[str, object]) -> None:
@@ -39,6 +41,12 @@ class GrowingDomain(StoredDomain):
         self.arrays[name] = create_array(self.group, name, like, (len(self.time), len(self.nodes)),
                                          ("time", "node"), self.chunks, attrs)
         self.set_attrs(variable_order=[*self.variables, name])
+
+    def join_fact(self, name: str, like: np.ndarray, attrs: dict[str, object]) -> None:
+        """A new fact of nodes, not known of any so far; kept as numbers or texts, as ``like`` is."""
+        self.arrays[name] = create_array(self.group, name, like[:0], (len(self.nodes),), ("node",), (ENTRY_CHUNK,),
+                                         attrs)
+        self.set_attrs(fact_order=[*self.facts, name])
 
     def join_positions(self, dims: tuple[str, ...], panel: xr.Dataset) -> None:
         """Empty ``lat`` and ``lon`` on (node) or (time, node)."""

@@ -1,8 +1,8 @@
 """How one domain's observations lie in the store: first reports, their known times, and the ledger of revisions.
 
 Group ``observations/<domain>`` holds ``time``, ``node``, ``known_time`` (time, node), optionally ``lat`` and
-``lon``, and an array per variable; time is sorted, nodes only ever join at the end. Group ``revisions/<domain>``
-holds one entry per changed value, in order of arrival.
+``lon``, facts of the nodes, and an array per variable; time is sorted, nodes only ever join at the end. Group
+``revisions/<domain>`` holds one entry per changed value, in order of arrival.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from terracast.streams.instant import instant
 from terracast.streams.storage.arrays import attrs_of, plain_name, read_array, safe_name
 
 POSITIONS = ("lat", "lon")
-OWN_ATTRS = ("variable_order", "clock", "kept_from")
+OWN_ATTRS = ("variable_order", "fact_order", "clock", "kept_from")
 
 
 def domains_in(root: zarr.Group) -> tuple[str, ...]:
@@ -67,6 +67,11 @@ class StoredDomain:
     def variables(self) -> tuple[str, ...]:
         """All variable names in the order of joining."""
         return tuple(self.attrs["variable_order"])
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Names of the facts of nodes, in the order of joining."""
+        return tuple(self.attrs.get("fact_order", ()))
 
     @property
     def chunks(self) -> tuple[int, int]:
@@ -120,6 +125,7 @@ class StoredDomain:
         for name in POSITIONS if dims else ():
             selection = rows if dims == ("time", "node") else ...
             coords[name] = (dims, read_array(self.arrays[name], selection), attrs_of(self.arrays[name]))
+        coords |= {name: ("node", read_array(self.arrays[name]), attrs_of(self.arrays[name])) for name in self.facts}
         attrs = {name: value for name, value in self.attrs.items() if name not in OWN_ATTRS}
         return xr.Dataset(data, coords, attrs)
 

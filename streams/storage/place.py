@@ -23,6 +23,7 @@ from terracast.streams.storage.failures import first_line, in_words, without_sec
 from terracast.streams.storage.lock import only_writer
 
 BRANCH = "main"
+KEEP = "keep-"  # and the id of a snapshot: the branch on which its data stay
 DATA = "data"  # the repository lies in this subfolder, the writer lock beside it
 FOLDERS = ("observations", "revisions", "states", "cursors")  # there from the start: no two writers create them
 MANIFEST_CHUNKS = 128  # a commit rewrites the lists of chunks that it changed: none is longer than this

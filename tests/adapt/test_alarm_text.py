@@ -20,6 +20,7 @@ from terracast.adapt.monitoring.episodes.alarm_text import (
     meaning,
     place_and_time,
 )
+from terracast.streams.wording import NAMELESS
 from tests.docs.prose import sentences, words
 
 AT = np.datetime64("2024-06-19T23", "ns")
@@ -93,3 +94,32 @@ def test_days_between_which_it_began_hold_the_day_it_began() -> None:
     assert place_and_time(later, later.nodes, AT, SUBJECT) == "It began at 19 Jun 2024, 23:00 UTC."
     around = clue("level", earliest=AT - np.timedelta64(5, "D"), latest=AT + np.timedelta64(1, "D"))
     assert "between 14 Jun 2024 and 20 Jun 2024" in place_and_time(around, around.nodes, AT, SUBJECT)
+
+
+@pytest.mark.parametrize(("change_type", "ticket", "says"), [
+    ("level", "", "Sales reads 3.1 below forecast."), ("scale", "", "Sales varies less than before."),
+    ("health", "stuck", "The sensor repeats one value: the sensor is stuck."),
+    ("health", "outage", "The sensor sends no Sales.")])
+def test_a_place_without_a_name_is_not_named(change_type: str, ticket: str, says: str) -> None:
+    """A table with one series and no column of places: no alarm speaks of a place called 0."""
+    clue = Evidence(AT, AT, (NAMELESS,), change_type, "down", 1.5, ticket, amount=3.1)
+    assert finding(clue, Subject("Sales", "", 1)) == says
+    named = replace(clue, nodes=("Bonn",))
+    assert "Bonn" in finding(named, Subject("Sales", "", 1))
+    if ticket != "outage":  # which is about most of many
+        assert "at 0 " in finding(clue, Subject("Sales", "", 12)) or finding(clue, Subject("Sales", "", 12))[:2] == "0 "
+
+
+def test_days_are_told_as_clocks_there_show_them() -> None:
+    """A day of Berlin begins at 23:00 UTC of the day before: nobody there would say so."""
+    since = np.datetime64("2025-12-09T23", "ns")
+    clue = Evidence(since, since, ("a",), "level", "down", 1.5)
+    berlin = Subject("Visitors", "", 3, 1.0, "Europe/Berlin")
+    assert place_and_time(clue, ("a",), since, berlin) == "It began on 10 Dec 2025."
+    assert place_and_time(clue, ("a",), since, Subject(nodes=3)) == "It began at 9 Dec 2025, 23:00 UTC."
+    later = since + np.timedelta64(90, "m")
+    assert place_and_time(clue, ("a",), later, berlin) == "It began at 10 Dec 2025, 01:30 (Europe/Berlin)."
+    dated = replace(clue, earliest=since - np.timedelta64(2, "D"), latest=since)
+    assert place_and_time(dated, ("a",), since, berlin, older=since - np.timedelta64(9, "D")) == (
+        "It began about 10 Dec 2025, between 8 Dec 2025 and 10 Dec 2025. An earlier change, of 1 Dec 2025, was still "
+        "open then.")

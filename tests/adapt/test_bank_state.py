@@ -44,6 +44,7 @@ def same(left, right):
             assert value == right[name]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("bank", "chosen"), BANKS)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 120), max_size=4))
 @settings(max_examples=25, deadline=None)

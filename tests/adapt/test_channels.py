@@ -106,6 +106,24 @@ def test_a_season_that_the_reference_never_saw_is_stated_and_is_no_storm() -> No
     assert "80 % intervals cover" in monitor.status["calibration"]
 
 
+def test_what_all_share_is_seen_where_most_nodes_are_dead() -> None:
+    """Of ten counters six never report: the other four are the network, in errors and in levels."""
+    draws, days = np.random.default_rng(5), 150
+    times = START + np.arange(24 * days) * HOUR
+    residuals, seen = draws.normal(size=(len(times), 10)), np.exp(draws.normal(0, 0.1, (len(times), 10)))
+    residuals[24 * 140:], seen[24 * 140:] = residuals[24 * 140:] - 0.8, 0.6 * seen[24 * 140:]
+    residuals[:, 4:], seen[:, 4:] = np.nan, np.nan
+    levels = np.stack([seen, np.ones_like(seen)], axis=1)
+    levels[:, 1, 4:] = np.nan
+    first = slice(0, 24 * 130)
+    monitor = Monitor.fit(residuals[first], times[first], seed=1, levels=levels[first])
+    found = monitor.observe(times[24 * 130:], residuals[24 * 130:], levels=levels[24 * 130:])
+    alike = [one for one in found if len(one.nodes) + one.others >= 4 and one.direction == "down"]
+    assert alike and min(one.time for one in alike) <= times[24 * 142]
+    assert any(one.details.get("form") == "weeks before" for one in alike)
+    assert np.isfinite(monitor.calibration.scan.limits[:, -3:]).any()
+
+
 def test_what_comes_back_to_normal_is_no_news() -> None:
     changed = World.of(5, 330, width=lambda day: 1 - at(1, 0.5)(day) + at(1, 0.5, 300)(day))
     found = [one for one in changed.watched(changed.fit(FITTED, 1.0), FITTED, 329) if one.channel == "calibration"]
@@ -194,3 +212,16 @@ def test_where_labels_fall_by_hand() -> None:
     fell = pit(values, np.array([-1.0, 0.5, 1.0, 3.0, np.nan]), quantiles)
     np.testing.assert_allclose(fell, [0.05, 0.3, 0.5, 0.95, np.nan])
     assert 0.3 < pit(np.zeros((1, 3)), np.zeros(1), quantiles)[0] < 0.7  # all quantiles at the label: the middle
+
+
+def test_levels_of_a_short_past_are_compared_by_means_and_of_a_long_one_by_medians() -> None:
+    """Of few blocks nobody can tell how far two strange days may go together."""
+    draws = np.random.default_rng(2)
+    for days, medians in ((120, False), (300, True)):
+        times = START + np.arange(24 * days) * HOUR
+        seen = np.exp(draws.normal(0, 0.1, (len(times), 1)))
+        monitor = Monitor.fit(draws.normal(size=(len(times), 1)), times, seed=1,
+                              levels=np.stack([seen, np.ones_like(seen)], axis=1))
+        assert monitor._channels is not None
+        used = np.isfinite(monitor._channels.scan.limits[:, -2])
+        assert used.tolist() == [not medians] * 4 + [medians] * 3

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from terracast.adapt.monitoring.diagnosis.effect import Effect, effect_since
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
+from terracast.adapt.monitoring.diagnosis.units import DataUnits
 
 HOURS = 24 * 45
 ONSET = 24 * 32
@@ -54,3 +57,18 @@ def test_steps_of_a_month_have_no_four_weeks_before() -> None:
 def test_degrees_have_no_percentage() -> None:
     effect = effect_since(TIMES[ONSET], TIMES, counts(0, 1.0, 0.0) - 120)
     assert effect is not None and effect.percent is None
+
+
+@pytest.mark.parametrize(("change_type", "direction", "share", "said"), [
+    ("scale", "wider", 1.6, ("level", "up")), ("scale", "narrower", 0.6, ("level", "down")),
+    ("seasonality", "none", 0.6, ("level", "down")), ("scale", "wider", 0.6, ("scale", "wider")),
+    ("scale", "wider", 1.0, ("scale", "wider")), ("relation", "none", 0.6, ("relation", "none"))])
+def test_a_factor_on_all_values_is_told_as_a_level(change_type: str, direction: str, share: float,
+                                                   said: tuple[str, str]) -> None:
+    known = xr.DataArray(counts(3, share, 0.5), {"time": TIMES, "node": ["a", "b", "c"]}, ("time", "node"))
+    clue = Evidence(TIMES[-1], TIMES[ONSET], ("a", "b", "c"), change_type, direction, 2.0)
+    one = DataUnits(np.ones(3)).of(clue, np.ones(3), ("a", "b", "c"), lambda since: known.sel(time=slice(since, None)))
+    assert (one.change_type, one.direction) == said
+    if said[0] == "level":
+        assert one.effect is not None and one.effect.percent is not None
+        assert one.effect.percent[0] == pytest.approx(100 * (share - 1), abs=5)

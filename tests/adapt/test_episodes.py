@@ -1,11 +1,14 @@
 """Episodes: storms fold, time closes, state survives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terracast.adapt.monitoring.diagnosis.compared_windows import Windows
+from terracast.adapt.monitoring.diagnosis.effect import Effect
 from terracast.adapt.monitoring.episodes.episodes import EpisodeError, Episodes
 from terracast.adapt.monitoring.monitor import Evidence
 from terracast.adapt.promotion.ladder import Ladder, LadderStep, Situation
@@ -162,8 +165,9 @@ def test_an_episode_says_which_kinds_spoke_and_what_that_means(change_types, say
     assert set(one.channels) == {"error" if name == "level" else name for name in change_types}
     assert all(SAID[change_type] in one.alarm.what for change_type in change_types)
     assert one.performance_loss_since == (None if costs is None else START + costs * DAY)
-    assert one.since == (START if costs is None else START + costs * DAY)  # a context may have moved long before
-    assert one.change_type == ("level" if "level" in change_types else one.change_type)  # what errors say names it
+    named = next(name for name in ("level", "calibration", "input") if name in change_types)
+    assert one.change_type == named  # what errors say names it, else what intervals say
+    assert one.since == START + change_types.index(named) * DAY  # a context may have moved long before
 
 
 def test_what_was_not_watched_is_not_said_to_be_steady():
@@ -186,3 +190,118 @@ def test_a_context_that_moved_alone_trains_nothing():
         choice = ladder.choose(START + 20 * DAY, one, Situation(1.6, DAY), ())
         assert (None if choice.step is None else choice.step.rung) == rung
     assert "only the context moved" in ladder.choose(START + 20 * DAY, moved, Situation(1.6, DAY), ()).why
+
+
+def dated(now, since, change_type="level", direction="up", strength=2.0, sure=DAY):
+    return Evidence(now, since, ("a",), change_type, direction, strength, earliest=since - sure, latest=since + sure)
+
+
+def test_a_second_change_is_an_episode_of_its_own_with_its_own_onset():
+    episodes = Episodes(14 * DAY, name="air")
+    (first,) = episodes.fold(START, [dated(START, START - 2 * DAY)])
+    later = START + 12 * DAY
+    (second,) = episodes.fold(later, [dated(later, START + 10 * DAY, direction="down")])
+    assert (second.id, second.phase, second.since) == ("air-2015-03-16T06", "opened", START + 10 * DAY)
+    assert "An earlier change, of 2 Mar 2015, was still open then." in second.alarm.where
+    assert {one.id for one in episodes.active()} == {first.id, second.id}
+    (grown,) = episodes.fold(later + DAY, [dated(later + DAY, START + 10 * DAY, direction="down")])
+    assert grown.id == second.id, "more of the second change is of the second"
+    old, new = Episodes.restore(unpack(pack(episodes.state()))).active()
+    assert (old.since, new.since, new.count) == (START - 2 * DAY, START + 10 * DAY, 2)
+    (elder,) = episodes.fold(later + DAY, [dated(later + DAY, START - 2 * DAY)])
+    assert elder.id == first.id, "more of the first change is of the first"
+    (same,) = episodes.fold(later + DAY, [dated(later + DAY, START + 2 * DAY, sure=3 * DAY)])
+    assert same.id == second.id, "evidence whose beginning is not clear makes no third"
+    weak = dated(later + DAY, START + 20 * DAY, strength=1.2, sure=0 * DAY)
+    assert {one.id for one in episodes.fold(later + DAY, [weak])} == {second.id}, "an echo makes none, either"
+
+
+def test_it_began_when_its_strongest_evidence_says():
+    """Two weeks that hold one changed day look back two weeks; the day itself says when. Stronger evidence revises."""
+    episodes = Episodes(14 * DAY, name="air")
+    (opened,) = episodes.fold(START, [dated(START, START - 13 * DAY, strength=1.1, sure=12 * DAY),
+                                      dated(START, START - DAY, strength=1.9),
+                                      dated(START, START - 12 * DAY, "scale", strength=1.5, sure=12 * DAY)])
+    assert opened.since == START - DAY
+    assert "It began about 3 Mar 2015" in opened.alarm.where
+    assert opened.to_json()["since"] == "2015-03-03T06:00:00Z"
+    (grown,) = episodes.fold(START + DAY, [dated(START + DAY, START - 2 * DAY, strength=2.5)])
+    assert grown.since == START - 2 * DAY
+    assert Episodes.restore(unpack(pack(episodes.state()))).active()[0].since == START - 2 * DAY
+
+
+def test_a_data_ticket_is_open_since_its_first_fault():
+    episodes = Episodes(3 * DAY, name="air")
+    for day in (1, 0, 2):
+        at = START + day * DAY
+        episodes.fold(START + 2 * DAY, [Evidence(at, at, (f"s{day}",), "health", "", 0.0, "silent")])
+    assert episodes.active()[0].since == START
+
+
+def test_one_change_that_shows_in_several_ways_is_one_episode():
+    episodes = Episodes(14 * DAY, name="air")
+    for day, change_type in enumerate(["level", "scale", "calibration", "input", "level"]):
+        episodes.fold(START + day * DAY, [dated(START + day * DAY, START + (day - 3) * DAY / 4, change_type)])
+    (one,) = episodes.active()
+    assert one.count == 5
+
+
+def test_what_one_place_does_beside_all_others_is_an_episode_of_its_own() -> None:
+    """A rise that all share is open and goes on; a fall of one place, weaker, is news, and each grows by its own."""
+    episodes, later = Episodes(14 * DAY, name="air"), START + 20 * DAY
+    (common,) = episodes.fold(START, [replace(dated(START, START - 2 * DAY, strength=3.0), common=True)])
+    episodes.fold(later - DAY, [replace(dated(later - DAY, START - 2 * DAY, strength=2.0), common=True)])
+    (own,) = episodes.fold(later, [dated(later, later - 3 * DAY, direction="down", strength=1.2)])
+    assert own.id != common.id and own.since == later - 3 * DAY
+    (grown,) = episodes.fold(later + DAY, [replace(dated(later + DAY, later - 9 * DAY, strength=1.5), common=True)])
+    assert grown.id == common.id
+    (grown,) = episodes.fold(later + DAY, [dated(later + DAY, later - 3 * DAY, direction="down", strength=1.3)])
+    assert grown.id == own.id
+
+
+def test_an_episode_that_was_chance_says_so_as_it_closes():
+    episodes = Episodes(2 * DAY, 5 * DAY, name="air")
+    episodes.fold(START, [clue(START, strength=1.1)])
+    episodes.fold(START + 3 * DAY, [])
+    (closed,) = episodes.fold(START + 6 * DAY, [])
+    assert str(closed.alarm).endswith("It closed on 10 Mar 2015: nothing more was found, so chance may well have been "
+                                      "all of it.")
+    assert closed.to_json()["closed"] == "2015-03-10T06:00:00Z"
+
+
+@pytest.mark.parametrize(("direction", "percent", "news"), [("down", -35.0, True), ("down", -6.0, False),
+                                                            ("up", 35.0, False)])
+def test_a_weaker_change_the_other_way_is_news_if_it_goes_farther(direction: str, percent: float, news: bool) -> None:
+    """A rise of 15 % that was told strongly hides no fall of 35 %; a small fall may be the rise that becomes usual."""
+    episodes, later = Episodes(14 * DAY, name="bikes"), START + 30 * DAY
+
+    def level(at: np.datetime64, way: str, strength: float, share: float) -> Evidence:
+        effect = Effect(10 * share, 9 * share, 11 * share, (share, 0.9 * share, 1.1 * share))
+        return Evidence(at, at - 2 * DAY, ("a",), "level", way, strength, effect=effect,
+                        earliest=at - 3 * DAY, latest=at - DAY)
+
+    (first,) = episodes.fold(START, [level(START, "up", 3.0, 15.0)])
+    episodes.fold(later - 5 * DAY, [level(later - 5 * DAY, "up", 1.1, 4.0)])  # it is still open
+    (found,) = episodes.fold(later, [level(later, direction, 1.5, percent)])
+    assert (found.id != first.id) == news
+    if news:
+        assert found.older == first.since and found.since == later - 2 * DAY
+
+
+@pytest.mark.parametrize(("rise", "fall", "news"), [
+    ((300.0, 15.0), (-20.0, -35.0), True), ((30.0, 50.0), (-24.0, -40.0), True),
+    ((300.0, 50.0), (-400.0, -10.0), False), ((30.0, None), (-40.0, -2.0), True)])
+def test_changes_of_places_of_any_size_are_compared_by_their_ratios(rise: tuple, fall: tuple, news: bool) -> None:
+    """A busy place's rise by 300 is nothing beside the fall of a quiet one by a third; half as much again is undone by
+    a third less."""
+    episodes, later = Episodes(14 * DAY, name="bikes"), START + 30 * DAY
+
+    def level(at: np.datetime64, way: str, strength: float, amount: float, share: float | None) -> Evidence:
+        percent = None if share is None else (share, share, share)
+        return Evidence(at, at - 2 * DAY, ("a",), "level", way, strength, earliest=at - 3 * DAY, latest=at - DAY,
+                        effect=Effect(amount, amount, amount, percent))
+
+    (first,) = episodes.fold(START, [level(START, "up", 3.0, *rise)])
+    episodes.fold(later - 5 * DAY, [level(later - 5 * DAY, "up", 1.1, *rise)])
+    (found,) = episodes.fold(later, [level(later, "down", 1.5, *fall)])
+    assert (found.id != first.id) == news

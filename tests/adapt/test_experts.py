@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from terracast.adapt.correction.experts.experts import ExpertConfig, Experts, ExpertsError
+from terracast.adapt.correction.experts.expert_config import ExpertConfig
+from terracast.adapt.correction.experts.experts import Experts, ExpertsError
 from terracast.streams.storage.tree import pack, unpack
 
 RECIPE = ExpertConfig(season=6, seasons=3, refit=3)
@@ -39,12 +40,12 @@ def test_poison_after_t_leaves_every_point_up_to_t() -> None:
 def test_a_pair_is_learned_when_its_last_label_has_come() -> None:
     values = _stream(120)
     whole, cut = (Experts.begin(values[:rows], 0, 4, RECIPE) for rows in (120, 119))
-    counts = [next(iter(one._moments.values())).experience for one in (whole, cut)]
-    assert (counts[0] > counts[1]).all()  # 120 is a multiple of refit: three more pairs than at 117
+    sums, fewer = (next(iter(one.ridges._moments.values())) for one in (whole, cut))
+    assert (sums.experience > fewer.experience).all()  # 120 is a multiple of refit: three more pairs than at 117
     changed = values.copy()
     changed[116:] += 5.0  # labels of the newest pairs: origin 115 wants rows 116 … 119
     again = Experts.begin(changed, 0, 4, RECIPE)
-    assert not np.array_equal(next(iter(again._moments.values())).cross, next(iter(whole._moments.values())).cross)
+    assert not np.array_equal(next(iter(again.ridges._moments.values())).cross, sums.cross)
 
 
 def test_restart_goes_on_to_the_bit(same_trees: Callable[[object, object], None]) -> None:
@@ -127,7 +128,7 @@ def test_a_state_is_a_checkpoint_that_stands_and_what_came_since() -> None:
         for one in (experts, restored):
             one.correct(late)
             one.observe(values[number], beside[number] if number % 5 else None)
-        if number % 7 == 0:
+        if number % 17 == 0:
             state = pack(experts.state())
             checkpoints.append(pack(experts.state()["checkpoint"]))
             restored = Experts.restore(unpack(state))

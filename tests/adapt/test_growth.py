@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,13 +15,14 @@ from terracast.adapt.initialise import ServiceError, begin, serve
 from terracast.adapt.learning_monitor import LearningMonitor, natural_block
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.monitor import FEWEST_BLOCKS, Monitor
-from terracast.adapt.promotion.policy import Never, Policy
+from terracast.adapt.promotion.policy import AdaptationRequest, Never, Policy
 from terracast.adapt.task import ForecastTask
+from terracast.adapt.trial import Trial
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.bitemporal import InMemoryHistory
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("few_trees")]
 
 HOUR, DAY = np.timedelta64(1, "h"), np.timedelta64(1, "D")
 FIRST, DAYS, SHIFTED = np.datetime64("2024-03-01", "ns"), 70, 50
@@ -94,12 +97,44 @@ def test_experts_of_a_short_past_begin_anew_as_it_grows() -> None:
     history = history_of()
     loop = begun(history, FIRST + 2 * DAY)
     assert loop.champion.mixture is not None
-    short = loop.champion.mixture.experts.recipe
+    short = loop.champion.mixture.stream.experts.config
     worth = loop.champion.mixture.budget
     run(loop, history, FIRST + 2 * DAY, 60)
-    grown = loop.champion.mixture.experts.recipe
+    grown = loop.champion.mixture.stream.experts.config
     assert (short.season, grown.season, grown.seasons) == (1, 24, 14)
     assert loop.champion.mixture.budget is worth, "what no node may lose is counted over its whole life"
+
+
+def test_going_through_the_past_says_how_far_it_is() -> None:
+    history, at, shares = history_of(), FIRST + 40 * DAY, list[float]()
+    beginning = begin(TASK, Moment(at, history), lambda panel, seed: SeasonalNaive(), seed=0, zero_shot=True)
+    serve(TASK, POLICY, beginning, "base", at, false_alarms_per_month=1.0, cooldown=7 * DAY, seed=0,
+          progress=shares.append)
+    assert len(shares) > 20 and shares == sorted(shares) and shares[0] >= 0 and 0.9 < shares[-1] < 1
+
+
+def test_versions_read_the_same_experts_and_forecast_as_if_each_had_its_own() -> None:
+    """A challenger inherits them; they are kept once in memory and in a saved loop, and begin anew once for all."""
+    history = history_of()
+    loops = [begun(history, FIRST + 2 * DAY) for _ in range(2)]
+    asked = AdaptationRequest("by-hand", FIRST + 22 * DAY, "a test")
+    for loop in loops:
+        run(loop, history, FIRST + 2 * DAY, 20)
+        loop.deployment.trial = Trial(loop.champion.successor("two", SeasonalNaive()), asked, None)
+    shared, apart = loops
+    assert shared.challenger is not None and shared.challenger.mixture is not None
+    assert apart.challenger is not None and apart.challenger.mixture is not None
+    apart.challenger.mixture.reading(copy.deepcopy(apart.challenger.mixture.stream))
+    for loop in loops:
+        run(loop, history, FIRST + 22.25 * DAY, 8)
+    for one, other in ((shared.champion, apart.champion), (shared.challenger, apart.challenger)):
+        for ours, theirs in zip(one.open, other.open, strict=True):
+            np.testing.assert_array_equal(ours.served, theirs.served)
+    again = Loop.resume(shared.state(), TASK, POLICY, lambda version: SeasonalNaive())
+    run(again, history, FIRST + 30.5 * DAY, 39)  # the experts begin anew on the way
+    assert again.challenger is not None and again.challenger.mixture is not None
+    assert again.deployment.stream is again.challenger.mixture.stream is again.champion.mixture.stream  # type: ignore
+    assert again.deployment.stream.experts.config.seasons == 14  # type: ignore[union-attr]
 
 
 def test_nothing_is_read_before_it_was_known() -> None:
@@ -128,3 +163,18 @@ def test_what_cannot_be_is_not_forecast(name: str, units: str, least: float | No
     request = Request(name, stamps[-1], 12, HOUR)
     said = Candidate("one", SeasonalNaive(), None, request).issue(context, stamps[-1], shadow=False)[name].values
     assert (float(said.min()) >= least) if least is not None else (float(said.min()) < 0), float(said.min())
+
+
+def test_a_stream_that_begins_with_few_weeks_is_calibrated_again() -> None:
+    history = history_of(days=128)
+    loop = begun(history, FIRST + 30 * DAY)
+    assert isinstance(loop.monitor, Monitor) and loop.young is not None and loop.still_learning is None
+    assert FEWEST_BLOCKS <= loop.young.blocks < 2 * FEWEST_BLOCKS
+    thresholds, at = [loop.monitor.calibration.threshold], FIRST + 30 * DAY
+    for days in (14, 28, 55):  # 28, 56 and 112 blocks of the reference, whose first is the 15th day
+        run(loop, history, at, days)
+        thresholds.append(loop.monitor.calibration.threshold)
+        loop = Loop.resume(loop.state(), TASK, POLICY, lambda version: SeasonalNaive())
+        at = at + days * DAY + 6 * HOUR
+    assert len(set(thresholds)) == 4 and thresholds[-1] < thresholds[0], thresholds
+    assert loop.young is None and set(loop.monitor.kinds) > {"error", "level", "input"}, loop.monitor.kinds

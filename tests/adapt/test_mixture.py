@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import xarray as xr
 
-from terracast.adapt.correction.experts.experts import IN_COMPANY, USUAL
+from terracast.adapt.correction.experts.expert_config import IN_COMPANY, USUAL
 from terracast.adapt.correction.experts.residual_quantiles import ResidualQuantiles
+from terracast.adapt.correction.experts.streaming import StreamingExperts
 from terracast.adapt.correction.mixture import Mixture
 from terracast.adapt.evaluation.scores import crps, inside
 from terracast.stfm.forecaster import Request
 
+pytestmark = pytest.mark.usefixtures("few_trees")
 STEP = np.timedelta64(1, "h")
 LEVELS = (0.1, 0.5, 0.9)
 HORIZON, EVERY = 6, 3
@@ -36,6 +39,10 @@ def _base(row: int, off: float) -> np.ndarray:
     return np.asarray(middle[..., None] + 0.384 * np.array([-1.0, 0.0, 1.0]))
 
 
+def _restored(mixture: Mixture) -> Mixture:
+    return Mixture.restore(mixture.state()).reading(StreamingExperts.restore(mixture.stream.state()))
+
+
 def _run(values: np.ndarray, off: float, stop: int, restart_at: int | None = None) -> tuple[list[np.ndarray], Mixture]:
     panel, start = _panel(values), 300
     request = Request("x", panel["time"].values[start - 1], HORIZON, STEP, LEVELS)
@@ -46,7 +53,7 @@ def _run(values: np.ndarray, off: float, stop: int, restart_at: int | None = Non
             fresh = ((due > row - EVERY) & (due <= row))[:, None]
             mixture.learn(panel["time"].values[issue], np.where(fresh, values[np.minimum(due, row)], np.nan))
         if row == restart_at:
-            mixture = Mixture.restore(mixture.state())
+            mixture = _restored(mixture)
         at = request.at(panel["time"].values[row])
         said.append(mixture.apply(panel[:row + 1], at, _base(row, off)))
         issued.append(row)
@@ -73,10 +80,10 @@ def _in_company(rows: int, wind: np.ndarray, values: np.ndarray, restart_at: int
     mixture = Mixture.begin(panel[:start], request, per_issue=EVERY, beside=beside[:start])
     for row in range(start - 1, rows, EVERY):
         if row == restart_at:
-            mixture = Mixture.restore(mixture.state())
+            mixture = _restored(mixture)
         points = mixture.apply(panel[:row + 1], request.at(panel["time"].values[row]), _base(row, 0.0),
                                beside[row - EVERY:row + 1])
-        said.append(np.concatenate([mixture.experts.points()[..., None].reshape(-1), points.reshape(-1)]))
+        said.append(np.concatenate([mixture.stream.experts.points()[..., None].reshape(-1), points.reshape(-1)]))
     return said
 
 
@@ -107,6 +114,7 @@ def test_restart_goes_on_to_the_bit(same_trees: Callable[[object, object], None]
     one, two = _run(_values(), 0.5, 420), _run(_values(), 0.5, 420, restart_at=359)
     np.testing.assert_array_equal(np.stack(one[0]), np.stack(two[0]))
     same_trees(one[1].state(), two[1].state())
+    same_trees(one[1].stream.state(), two[1].stream.state())
 
 
 def _losses(values: np.ndarray, said: list[np.ndarray], off: float) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ from terracast.adapt.monitoring.detection.alarm_budget import allocate
 from terracast.adapt.monitoring.detection.alarm_threshold import count_episodes
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import Monitor, MonitorError
-from terracast.adapt.monitoring.statistics.node_statistics import KINDS, NodeStatistics
+from terracast.adapt.monitoring.statistics.node_statistics import KINDS, OF_NODES, NodeStatistics
 from terracast.benchmarks.drift.bulk_replay import bulk_replay
 from terracast.stats.block_bootstrap import circular_block_rows
 
@@ -243,3 +243,15 @@ def test_a_node_that_never_differs_from_its_forecast_is_no_part_of_what_all_show
     monitor = Monitor.fit(residuals[:24 * 80], times[:24 * 80], nodes=("a", "b", "c", "quiet"), seed=1)
     found = monitor.observe(times[24 * 80:], residuals[24 * 80:])
     assert found and all("quiet" not in one.nodes for one in found)
+
+
+def test_dead_nodes_leave_their_share_to_the_living() -> None:
+    """A network whose sensors are mostly dead is as quick as its living part alone."""
+    draws, kinds = np.random.default_rng(0), np.repeat(np.arange(len(KINDS)), [4 if kind in OF_NODES else 1
+                                                                                for kind in KINDS])
+    streams = draws.normal(size=(60, len(kinds)))
+    dead = np.where((np.arange(len(kinds)) % 4 > 0) & (kinds < len(OF_NODES)), np.nan, streams)
+    whole, few = allocate(1.0, streams, kinds), allocate(1.0, dead, kinds)
+    for at in range(len(KINDS)):
+        count = int(np.isfinite(dead[:, kinds == at]).any(axis=0).sum())
+        assert few[at].sum() * count == pytest.approx(whole[at].sum() * int((kinds == at).sum()))

@@ -82,6 +82,7 @@ def test_the_adversary_turns_gradients_around_and_learns_to_tell() -> None:
         DomainAdversary(made, [])
 
 
+@pytest.mark.integration
 def test_an_adapter_rung_with_the_adversary_brings_the_states_of_nodes_together() -> None:
     made, known = network(), panel()
     asked = request(known)

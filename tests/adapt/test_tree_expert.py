@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from terracast.adapt.correction.experts.boosted_trees import BoostedTrees
-from terracast.adapt.correction.experts.experts import ExpertConfig, Experts
+from terracast.adapt.correction.experts.expert_config import ExpertConfig
+from terracast.adapt.correction.experts.experts import Experts
 from terracast.adapt.correction.experts.tree_expert import TreeFeatures
 from terracast.adapt.correction.hindcasts import Hindcasts
 from terracast.adapt.correction.mixture import Mixture
+from terracast.adapt.correction.rehearsal import begin_rehearsed
 from terracast.stfm.forecaster import Request
 from terracast.streams.storage.tree import pack, unpack
 
@@ -31,6 +32,8 @@ def _stream(days: int, seed: int = 0) -> np.ndarray:
 
 
 def test_frozen_trees_say_what_scikit_learn_says() -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # a second
+
     draws = np.random.default_rng(3)
     x = draws.normal(size=(3000, 4))
     x[draws.random(x.shape) < 0.1] = np.nan
@@ -41,7 +44,10 @@ def test_frozen_trees_say_what_scikit_learn_says() -> None:
 
 
 def _points(values: np.ndarray, start: int, stop: int) -> np.ndarray:
-    experts = Experts.begin(values[:start], 0, 6, RECIPE)
+    return _points_of(Experts.begin(values[:start], 0, 6, RECIPE), values, start, stop)
+
+
+def _points_of(experts: Experts, values: np.ndarray, start: int, stop: int) -> np.ndarray:
     found = []
     for row in values[start:stop]:
         found.append(experts.points())
@@ -49,6 +55,7 @@ def _points(values: np.ndarray, start: int, stop: int) -> np.ndarray:
     return np.stack(found)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_poison_after_t_leaves_every_point_up_to_t() -> None:
     clean = _stream(40)
     poisoned = clean.copy()
@@ -61,15 +68,16 @@ def test_poison_after_t_leaves_every_point_up_to_t() -> None:
 def test_trees_see_what_no_line_sees() -> None:
     values = _stream(90)
     start = 24 * 60
-    said = _points(values, start, start + 24 * 20)
+    experts = Experts.begin(values[:start], 0, 6, RECIPE)
+    said = _points_of(experts, values, start, start + 24 * 20)
     labels = np.stack([values[row:row + 6] for row in range(start, start + 24 * 20)])
-    names = Experts.begin(values[:start], 0, 6, RECIPE).names
-    mae = dict(zip(names, np.abs(said - labels[:, None]).mean(axis=(0, 2, 3)), strict=True))
+    mae = dict(zip(experts.names, np.abs(said - labels[:, None]).mean(axis=(0, 2, 3)), strict=True))
     assert mae["trees"] < 0.9 * min(error for name, error in mae.items() if name.startswith("ridge-lags"))
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_restart_goes_on_to_the_bit_while_trees_grow(same_trees: Callable[[object, object], None]) -> None:
-    values = _stream(60)
+    values = _stream(42)  # trees grow with the tenth day after the thirtieth
     one = Experts.begin(values[:24 * 30], 0, 6, RECIPE)
     grown_at, trees = [], one.trees._trees
     twin = Experts.restore(unpack(pack(one.state())))
@@ -86,6 +94,7 @@ def test_restart_goes_on_to_the_bit_while_trees_grow(same_trees: Callable[[objec
     same_trees(one.state(), twin.state())
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_growing_makes_a_checkpoint_so_that_a_restart_grows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = _stream(60)
     experts = Experts.begin(values[:24 * 30], 0, 6, RECIPE)
@@ -120,6 +129,7 @@ def _panel(values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, dims=("time", "node"), coords={"time": stamps, "node": ["a", "b"]})
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_hindcasts_teach_the_weights_and_nothing_is_spent_of_what_they_gained() -> None:
     values = _stream(60)
     known = _panel(values)
@@ -127,14 +137,15 @@ def test_hindcasts_teach_the_weights_and_nothing_is_spent_of_what_they_gained() 
     wrong = np.full((len(issues), 6, 2, 3), 9.0) + np.array([-1.0, 0.0, 1.0])
     request = Request("x", known["time"].values[-1], 6, np.timedelta64(1, "h"), LEVELS)
     cold = Mixture.begin(known, request, per_issue=6)
-    warm = Mixture.begin(known, request, per_issue=6, hindcasts=Hindcasts(known["time"].values[issues], wrong))
+    warm = begin_rehearsed(known, request, per_issue=6, hindcasts=Hindcasts(known["time"].values[issues], wrong))
     for mixture in (cold, warm):
         mixture.apply(known, request, wrong[0])
     assert warm.weights()["base"] < 0.2 * cold.weights()["base"]
     assert warm.weights()["trusted"] == cold.weights()["trusted"] == 0.0
-    assert warm.experts.newest == cold.experts.newest
+    assert warm.stream.experts.newest == cold.stream.experts.newest
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_hindcasts_read_no_label_before_it_came() -> None:
     values = _stream(60)
     poisoned = values.copy()
@@ -145,6 +156,6 @@ def test_hindcasts_read_no_label_before_it_came() -> None:
     for one in (values, poisoned):
         known = _panel(one)
         request = Request("x", known["time"].values[24 * 58 - 1], 6, np.timedelta64(1, "h"), LEVELS)
-        mixture = Mixture.begin(known, request, per_issue=6, hindcasts=Hindcasts(known["time"].values[issues], base))
+        mixture = begin_rehearsed(known, request, per_issue=6, hindcasts=Hindcasts(known["time"].values[issues], base))
         found.append(mixture.apply(known, request, base[0]))
     np.testing.assert_array_equal(*found)

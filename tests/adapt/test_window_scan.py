@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
-from terracast.adapt.monitoring.detection.glr_scan import FEWEST, HISTORY, RUN, WINDOWS, WindowScan, differences
+from terracast.adapt.monitoring.detection.glr_scan import (
+    FEWEST,
+    HISTORY,
+    MEANS,
+    RUN,
+    WINDOWS,
+    WindowScan,
+    differences,
+    median_differences,
+)
 from terracast.adapt.monitoring.diagnosis.change_types import began, change_type_of
 from terracast.adapt.monitoring.diagnosis.localisation import grown, localise
 from terracast.benchmarks.drift.expectation import Expectation
@@ -18,6 +27,7 @@ def normal(streams, rate):
 
 
 @given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))
+@example([0.0] * 7 + [1.0, float("nan"), 0.0, 0.0], 3)  # a gap in the window
 @settings(max_examples=60, deadline=None)
 def test_differences_are_those_of_means(values, window):
     stream = np.array(values)
@@ -27,7 +37,7 @@ def test_differences_are_those_of_means(values, window):
     if len(before) < FEWEST or 2 * len(last) < window or not len(last):
         assert np.isnan(found)
         return
-    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / len(before)))
+    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / len(last) + 1 / len(before)))
     assert found == pytest.approx((last.mean() - before.mean()) * sure, abs=1e-9)
 
 
@@ -38,7 +48,40 @@ def test_the_last_block_alone_is_compared_as_all_are(blocks, seed):
     streams = np.where(draws.random((blocks, 5)) < 0.3, np.nan, draws.normal(size=(blocks, 5)))
     _, moved = WindowScan(np.ones((len(WINDOWS), 5))).latest(streams)
     for at, window in enumerate(WINDOWS):
-        assert moved[at] == pytest.approx(differences(streams, window)[-1], abs=1e-12, nan_ok=True)
+        compared = differences if at < len(MEANS) else median_differences
+        assert moved[at] == pytest.approx(compared(streams, window)[-1], abs=1e-12, nan_ok=True)
+
+
+@given(st.lists(st.one_of(st.floats(-9, 9), st.just(float("nan"))), min_size=1, max_size=90), st.integers(1, 14))
+@example([0.0] * 8 + [1.0, float("nan")], 2)  # half of two days says nothing
+@settings(max_examples=60, deadline=None)
+def test_medians_are_compared_as_by_hand(values, window):
+    stream = np.array(values)
+    found = median_differences(stream[:, None], window)[-1, 0]
+    last, before = stream[-window:], stream[:-window][-HISTORY:]
+    last, before = last[np.isfinite(last)], before[np.isfinite(before)]
+    if len(before) < FEWEST or 2 * len(last) <= window:
+        assert np.isnan(found)
+        return
+    off = sorted(last - before.mean())
+    middle = sorted((off[(len(off) - 1) // 2], off[len(off) // 2]), key=abs)[0]
+    across = off[(len(off) - 1) // 2] < 0 < off[len(off) // 2]
+    sure = np.sqrt((1 / window + 1 / HISTORY) / (1 / len(last) + 1 / len(before)))
+    assert found == pytest.approx(0.0 if across else middle * sure, abs=1e-9)
+
+
+def test_one_strange_day_hides_no_new_level_and_is_none():
+    """A reference with a strike now and then: two days at a new level pass where their mean could not."""
+    draws = np.random.default_rng(1)
+    streams = draws.normal(0, 0.1, (400, 1))
+    streams[draws.choice(400, 8, replace=False)] += 1.0
+    means, medians = (WindowScan.fit(ReferenceStatistics(streams, np.zeros(1, int), np.array([rates])))
+                      for rates in ([0.002] * 4 + [0.0] * 3, [0.0] * 4 + [0.006, 0.0, 0.0]))
+    later = np.concatenate([draws.normal(0, 0.1, (56, 1)), np.full((2, 1), 0.45)])
+    assert medians.update(later).all() and not means.update(later).any()
+    later[-2] = 0.0
+    later[-1] = 1.5
+    assert not medians.update(later).any()
 
 
 def test_limits_are_passed_at_the_stated_rate():
@@ -62,7 +105,7 @@ def test_limits_from_the_other_parts_foretell_what_is_passed_later():
 
 def test_a_window_longer_than_the_reference_can_tell_is_not_used():
     scan = WindowScan.fit(normal(np.random.default_rng(0).normal(size=(24, 5)), 0.01))
-    assert np.isfinite(scan.limits).all(axis=1).tolist() == [True, True, True, False]
+    assert np.isfinite(scan.limits).all(axis=1).tolist() == [True, True, True, False, False, False, False]
 
 
 def test_the_culprit_is_named_and_not_its_neighbours():

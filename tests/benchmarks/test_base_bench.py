@@ -11,7 +11,6 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
 
 from terracast.benchmarks.base.bench import BaseBench, rows_of, summary
 from terracast.benchmarks.base.data import Case, CaseError, case_of, cases_of, spread_issues, windows_of
@@ -104,6 +103,8 @@ def test_the_ridge_is_a_ridge() -> None:
     draws = np.random.default_rng(1)
     x, y = draws.normal(size=(80, 6)), draws.normal(size=(80, 2))
     columns = np.concatenate([x, np.ones((80, 1))], axis=1)
+    from sklearn.linear_model import Ridge  # type: ignore[import-untyped]  # a second
+
     peer = Ridge(alpha=0.1 * 80 * 0.1).fit(x, y)
     assert np.allclose(_solved(columns, y, 0.1)[:-1].T, peer.coef_, atol=1e-4)
 

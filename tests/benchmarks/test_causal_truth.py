@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from terracast.benchmarks.causal.data import TruthError
 from terracast.benchmarks.causal.panels import KINDS, simulated_panel
@@ -58,6 +57,8 @@ def test_forbidden_variables_are_counted_over_pairs_and_lags(tmp_path: Path) -> 
 
 
 def test_auroc_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score  # a second
+
     rng = np.random.default_rng(3)
     score = rng.integers(0, 4, size=(6, 6)).astype(float)
     pairs = [(cause, effect) for cause in range(6) for effect in range(6) if cause != effect]

@@ -44,7 +44,7 @@ def test_what_is_walked_and_what_is_left_out(tmp_path: Path) -> None:
     steps = [(one.steps, one.nodes) for one in (looked_into(grid), looked_into(events)) if isinstance(one, Data)]
     assert steps[0] == (300, 4) and steps[1][0] == 167
     assert "month (2)" in str(looked_into(months)) and "100 steps or more" in str(looked_into(months))
-    assert str(looked_into(daily(tmp_path / "short.csv", 20))).startswith("20 steps, under 100: too few")
+    assert str(looked_into(daily(tmp_path / "short.csv", 12))).startswith("12 steps, under 20: too few")
     daily(tmp_path / "river" / "other.csv", 250)
     assert files_of(tmp_path / "river", 1) == [long] and len(files_of(tmp_path / "river", 2)) == 2
 

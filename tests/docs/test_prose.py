@@ -14,7 +14,8 @@ MEASURED = ("README.md", "CONTRIBUTING.md", "docs/guide", "docs/tutorials", "doc
 
 
 def test_the_readme_is_short() -> None:
-    assert len(words(visible((ROOT / "README.md").read_text(encoding="utf-8")))) <= README_WORDS
+    """All that stands between spaces counts, code and tables too: ``wc -w`` says the same."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= README_WORDS
 
 
 @pytest.mark.parametrize("page", pages(*MEASURED), ids=lambda page: str(page.relative_to(ROOT)))

@@ -14,6 +14,7 @@ import xarray as xr
 from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 from terracast.streams.city import simulate_city
+from tests.few_trees import few_rounds
 
 SETTINGS = """\
 [stream]
@@ -44,6 +45,13 @@ domain = "{domain}"
 path = "incoming/{domain}"
 known_time = "known_time"
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_trees() -> Iterator[None]:
+    """Flows are tried, not the worth of what they serve."""
+    with few_rounds():
+        yield
 
 
 @dataclass(frozen=True)

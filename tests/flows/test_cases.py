@@ -75,7 +75,7 @@ def test_weeks_that_begin_on_mondays(owner: Owner) -> None:
 
 @case("days-that-begin-at-nine")
 def test_days_that_begin_at_nine(owner: Owner) -> None:
-    found = owner.asks("replay", "--policies", "frozen")
+    found = owner.asks("replay", "--policies", "frozen", "--start", "2026-10-01")
     assert found["protocol"]["nodes"] == 2
     step = owner.asks("watch", "--once", "--now", found["protocol"]["stop"])
     assert step["champion"] == "1"

@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from terracast.flows.command import app
+from terracast.flows.service.loop_state import load_loop
+from terracast.flows.settings import read_settings
+from terracast.flows.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -54,3 +58,27 @@ def test_before_the_first_value_it_says_what_it_waits_for(tmp_path: Path) -> Non
     typed("init", "air", "--from", incoming, "--folder", tmp_path)
     early = typed("watch", "--once", "--config", tmp_path / "terracast.toml", "--now", "2024-03-01T00:30")
     assert early["waiting"] == "no value of air.no2 is known yet; service begins with the first"
+
+
+def test_a_stream_of_seconds_reads_no_year_of_them(tmp_path: Path) -> None:
+    stamps = pd.date_range("2024-03-01", periods=12, freq="10s")
+    pd.DataFrame({"time": stamps, "flow": [3.5, 4.0, 3.2, 3.9] * 3}).to_csv(tmp_path / "flow.csv", index=False)
+    typed("init", "creek", "--from", tmp_path / "flow.csv", "--folder", tmp_path)
+    settings = read_settings(tmp_path / "terracast.toml")
+    assert settings.discovery.window == settings.adapt.window == 105_120 * settings.stream.step
+
+
+def test_what_is_read_beside_the_target_outlives_the_process(tmp_path: Path) -> None:
+    stamps = pd.date_range("2024-03-01", periods=24 * 40, freq="h")
+    draws = np.random.default_rng(0)
+    table = pd.DataFrame({"time": stamps, "bikes": 100 + 40 * np.sin(stamps.hour * np.pi / 12) + draws.normal(size=960),
+                          "parked": draws.normal(50, 5, 960), "temperature": 10 + 3 * draws.normal(size=960)})
+    table.to_csv(tmp_path / "bikes.csv", index=False)
+    typed("init", "city", "--from", tmp_path / "bikes.csv", "--folder", tmp_path, "--target", "bikes")
+    config = tmp_path / "terracast.toml"
+    for now in ("2024-04-09T12:00", "2024-04-09T18:00", "2024-04-10T00:00"):
+        assert typed("watch", "--once", "--config", config, "--now", now)["ticks"] == 1
+        workspace = Workspace.open(config)
+        watched = load_loop(workspace, workspace.store.read()).watched
+        assert watched.outside == {"weather": ("temperature",)} and watched.covariates_wanted
+        assert watched.beside["city"] == ("parked",)

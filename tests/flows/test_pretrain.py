@@ -2,7 +2,6 @@
 
 import json
 
-import mlflow
 import numpy as np
 import pytest
 
@@ -23,6 +22,8 @@ def test_a_run_leaves_weights_card_and_curve_and_goes_on_in_the_same_run(tmp_pat
     assert isinstance(base, Base) and base.lineage["plan"]["steps"] == 4
     card = (tmp_path / "weights" / "README.md").read_text()
     assert f"{base.parameters:,} parameters" in card and "simulated worlds only" in card
+    import mlflow  # a second
+
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     run = client.get_run(first["run"])
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "0"

@@ -7,7 +7,9 @@ import pty
 import subprocess
 import sys
 
-from terracast.flows.terminal.share_shown import EVERY, Lines, within
+import pytest
+
+from terracast.flows.terminal.share_shown import Lines, progress, within
 
 WORK = """
 from terracast.flows.terminal.share_shown import share_shown
@@ -34,11 +36,21 @@ def test_elsewhere_it_is_a_line() -> None:
     assert done.stderr == "first service: begins\n" and done.stdout == ""
 
 
-def test_lines_come_every_few_seconds_and_estimate_what_is_left() -> None:
+def test_lines_come_ever_less_often_and_estimate_what_is_left() -> None:
     said: list[str] = []
-    at = iter([0.0, *(float(second) for second in range(1, 101))])
+    at = iter([0.0, *(float(second) for second in range(1, 401))])
     lines = Lines("service", said.append, lambda: next(at))
-    for second in range(1, 101):
-        within(lines, 0.0, 1.0)(second / 100, "fit: with much detail")
-    assert len(said) == 1 + 99 // EVERY and "detail" not in " ".join(said)
-    assert said[1] == "service: 5 %, fit" and said[2] == "service: 10 %, fit, about 90 s left"
+    for second in range(1, 401):
+        within(lines, 0.0, 1.0)(second / 400, "fit: with much detail")
+    assert said[:3] == ["service: 1 %, fit", "service: 4 %, fit", "service: 9 %, fit"]
+    assert said[3] == "service: 19 %, fit, about 5 min left" and len(said) == 9 and "detail" not in " ".join(said)
+
+
+def test_counted_work_tells_its_lines_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    at = iter(float(second) for second in range(0, 40, 10))
+    monkeypatch.setattr("terracast.flows.terminal.share_shown.time.monotonic", lambda: next(at))
+    with progress("watching", 4) as advance:
+        for _ in range(3):
+            advance(1)
+    assert capsys.readouterr().err.splitlines() == ["watching: 25 %, 1 of 4, about 30 s left",
+                                                    "watching: 50 %, 2 of 4, about 20 s left"]

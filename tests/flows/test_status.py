@@ -65,7 +65,10 @@ def test_in_service_it_says_what_the_loop_says(small_city) -> None:  # type: ign
     step = watch_once(small_city.open(), later)
     told = status(small_city.config, str(later))
     assert step.alarms and {one.id for one in told.open_episodes} == step.alarms.keys()
-    assert all(one.alarm == step.alarms[one.id] for one in told.open_episodes)
+    assert all(str(one.alarm) == step.alarms[one.id] for one in told.open_episodes)
     assert not told.calm and told.to_json()["open_episodes"][0]["nodes"]
+    assert told.to_json()["episodes"] == [one for one in step.episodes if one["closed"] is None]
+    assert {"id", "type", "since", "since_low", "since_high", "nodes", "effect", "effect_percent", "units", "strength",
+            "expected_false_per_month", "opened", "closed", "text"} == step.episodes[0].keys()
     state = small_city.open().store.read().state("events")
     assert state is not None and state["told"].keys() == step.alarms.keys()  # type: ignore[attr-defined]

@@ -115,7 +115,7 @@ def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) 
 
 
 def _covariates(loop: Any) -> Any:
-    return loop["deployment"]["champion"]["mixture"]["experts"]["@state"]["checkpoint"]["covariates"]
+    return loop["deployment"]["stream"]["experts"]["@state"]["checkpoint"]["covariates"]
 
 
 def _serve_by(config: Path, policy: str, *more: str) -> None:
@@ -151,8 +151,9 @@ def test_an_alarm_states_its_windows_and_snapshots(  # type: ignore[no-untyped-d
     assert frozen_on != answer["snapshot"] and rests_on["watched"] == ["error", "input", "calibration", "level"]
     for said in rests_on["kinds"].values():
         windows = said["windows"]
-        assert windows["reference"][1] <= windows["current"][0] < windows["current"][1]
-        assert windows["before"][1] == windows["current"][0] and windows["overlap"] == 0.0
+        frozen, (first, last) = np.datetime64(windows["reference"][1]), map(np.datetime64, windows["current"])
+        assert frozen < last and windows["before"][1] == windows["current"][0]
+        assert windows["overlap"] == pytest.approx(max((frozen - first) / (last - first), 0.0), abs=1e-6)
         assert said["words"].lower() in answer["alarms"][episode].lower()
     assert answer["standing"]["input"].startswith("the context is ")
     alarm = answer["alarms"][episode]

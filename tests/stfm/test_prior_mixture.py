@@ -50,6 +50,7 @@ def test_same_seed_same_world_to_the_bit(family: str) -> None:
     assert _digest(one) != _digest(sample_world(6, steps=128, nodes=4, families=[family]))
 
 
+@pytest.mark.integration
 def test_same_world_in_another_process_with_other_threads() -> None:
     code = ("from tests.stfm.test_prior_mixture import _digest, sample_world, FAMILIES\n"
             "print(*[_digest(sample_world(3, steps=96, nodes=8, families=[name])) for name in FAMILIES])")

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from terracast.stfm.forecaster import Forecaster, ForecastError, Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
@@ -145,6 +144,8 @@ def test_classes_are_those_of_scikit_learn(seed: int, count: int) -> None:
     embeddings = draws.normal(size=(60, 5)) + np.array([int(one[1:]) for one in labels])[:, None]
     head = fit_classes(embeddings, labels.tolist())
     z = (embeddings - embeddings.mean(axis=0)) / embeddings.std(axis=0)
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # a second
+
     peer = LogisticRegression(max_iter=500).fit(z, labels)
     assert np.allclose(head.probabilities(embeddings), peer.predict_proba(z))
     restored = Classes.restore(head.state())

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pandas as pd
 
-from tests.streams import tables_across, tables_of_networks
+from tests.streams import tables_across, tables_of_agencies, tables_of_networks
 from tests.streams.exported_table import TABLES, Made, Right, comma, lines, table, wave, write
 
-__all__ = ["TABLES", "tables_across", "tables_of_networks", "write"]
+__all__ = ["TABLES", "tables_across", "tables_of_agencies", "tables_of_networks", "write"]
 
 HOURS = pd.date_range("2024-01-01", periods=700, freq="h")
 DAYS = pd.date_range("2023-01-01", periods=400, freq="D")
@@ -96,6 +96,27 @@ def german_long_table_by_component() -> Made:
                      for t, x in zip(HOURS[:400], wave(400, code), strict=True)]
     return "luft.csv", lines(rows), Right(2, "1h", "2024-01-01T00:00", "2024-01-17T15:00", ("NO2", "PM10", "O3"),
                                           {"NO2": "µg m-3"}, {"variable": "Komponente", "node": "Stationscode"})
+
+
+@table
+def racks_by_letter_with_units_in_the_header() -> Made:
+    """A column a rack: told apart by a letter, each with its unit."""
+    values = [wave(700, place, 20 + place) for place in range(3)]
+    rows = ["Zeit;Rack A (°C);Rack B (°C);Rack C (°C)"]
+    rows += [f"{t:%d/%m/%Y %H:%M};" + ";".join(map(comma, row)) for t, *row in zip(HOURS, *values, strict=True)]
+    return "room.csv", lines(rows), Right(
+        3, "1h", "2024-01-01T00:00", "2024-01-30T03:00", ("temperature",), {"temperature": "degC"},
+        {"wide": "temperature", "decimal": ","}, doubts=("places of one quantity",))
+
+
+@table
+def axes_of_one_sensor() -> Made:
+    """Letters that are axes: three variables of one place."""
+    values = [wave(700, place, 20 + place) for place in range(3)]
+    rows = ["time,acc_x,acc_y,acc_z"]
+    rows += [f"{t:%Y-%m-%d %H:%M}," + ",".join(map(str, row)) for t, *row in zip(HOURS, *values, strict=True)]
+    return "shaker.csv", lines(rows), Right(1, "1h", "2024-01-01T00:00", "2024-01-30T03:00",
+                                            ("acc_x", "acc_y", "acc_z"), doubts=("3 variables at one place",))
 
 
 @table

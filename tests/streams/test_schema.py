@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import pytest
 
@@ -39,12 +39,29 @@ def test_a_table_of_others(tmp_path: Path, name: str) -> None:
         assert int(held[variable][variable].isnull().sum()) == count
     for words in right.doubts:
         assert any(words in doubt.what for doubt in schema.doubts), schema.doubts
+    for doubt in schema.doubts:
+        for advice in doubt.option.split(", or "):  # it can be typed: an option, and one word behind it
+            assert len(shlex.split(advice)) == 2 and advice.startswith("--"), doubt
     for source in schema.answer()["sources"]:
         assert source["rows"]["read"] == source["rows"]["kept"] + sum(source["rows"]["rejected"].values())
 
 
+@pytest.mark.parametrize("ending", ["xls", "ods"])
+def test_a_workbook_of_another_form(tmp_path: Path, ending: str) -> None:
+    """Two sheets, the second the longer one: a title, stamps as dates, whole and broken numbers, an empty cell."""
+    schema = look_into(Path(__file__).parent / f"workbooks/flow.{ending}", "own", latest=MACHINE)
+    (source,) = schema.sources
+    assert source.options["sheet"] == "Flow" and source.options["node"] == "Gauge"
+    panel = source.panel
+    assert panel.attrs["step"] == "1h" and str(panel["time"].values[0])[:16] == "2024-01-10T00:00"
+    assert panel["Flow"].attrs["units"] == "m3 s-1" and panel["Flow"].shape == (120, 2)
+    assert panel["Flow"].values[:3, 0].tolist()[:2] == [10.0, 10.5] and int(panel["Flow"].isnull().sum()) == 1
+
+
 def test_a_sheet_with_a_title_and_merged_cells(tmp_path: Path) -> None:
     """A title line, stations over their quantities, each cell of a station's name merged."""
+    import openpyxl
+
     book = openpyxl.Workbook()
     sheet = book.active
     for row in (["Readings 2024"], [], ["Time", "North", None, "South", None],

@@ -20,6 +20,7 @@ from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.http import TOKEN_FROM, inbox_folder, push_app
 from terracast.streams.sources.inbox import InboxSource
 from terracast.streams.store import Store
+from tests.streams.row_forms import FORMS, NAMES, RowForm, said_by
 from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
 
 pytestmark = pytest.mark.integration
@@ -91,6 +92,50 @@ def test_json_csv_and_the_same_again(pushed: tuple[httpx.Client, Path], tmp_path
     assert store.read().as_known_at("air", END).no2.sel(node="a").values.tolist() == [1.5, 2.5]
 
 
+@pytest.fixture(scope="module")
+def all_forms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
+    """A server with a domain per form."""
+    folder, port = tmp_path_factory.mktemp("forms"), free_port()
+    server = subprocess.Popen([sys.executable, "-c", FORM_SERVER, str(folder), str(port)], cwd=ROOT,
+                              env={**os.environ, TOKEN_FROM: TOKEN})
+    wait_for(lambda: answers(port), "uvicorn")
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=BEARER) as client:
+            yield client, folder
+    finally:
+        stop(server)
+
+
+FORM_SERVER = """
+import sys
+from pathlib import Path
+import numpy as np
+import uvicorn
+from terracast.streams.sources.http import push_app
+sys.path.insert(0, ".")
+from tests.streams.row_forms import FORMS
+app = push_app(Path(sys.argv[1]), {str(number): form.terms() for number, form in enumerate(FORMS)},
+               lambda: np.datetime64("2021-02-01", "ns"))
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
+"""
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "csv"])
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_pushes_in_the_forms_that_files_have(all_forms: tuple[httpx.Client, Path], tmp_path: Path, form: RowForm,
+                                             as_json: bool) -> None:
+    (client, folder), number = all_forms, str(FORMS.index(form))
+    answer = client.post(f"/v1/{number}", json={"rows": form.rows}) if as_json else client.post(
+        f"/v1/{number}", content=form.table().encode(), headers={"Content-Type": "text/csv"})
+    assert answer.status_code == 202, answer.text
+    store = Store.open(tmp_path)
+    (answered,) = drain([InboxSource("push", form.terms(), inbox_folder(folder, number))], store)
+    assert not answered.rejected and not answered.refused
+    panel = store.read().as_known_at("air", END)
+    assert said_by(panel) == form.said
+    assert {variable: panel[variable].attrs["units"] for variable in form.units} == form.units
+
+
 @pytest.mark.parametrize(("path", "headers", "body", "status", "words"), [
     ("/v1/air", {"Authorization": "Bearer wrong"}, "[]", 401, "token"),
     ("/v1/air", {"Authorization": f"Basic {TOKEN}"}, "[]", 401, "token"),
@@ -104,7 +149,7 @@ def test_json_csv_and_the_same_again(pushed: tuple[httpx.Client, Path], tmp_path
     ("/v1/air", {}, '[{"time": "2020-01-01", "node": "a", "no2": 1}, {"time": "soon", "node": "a", "no2": 1}]', 422,
      "time is 'soon' (row 2): expected a stamp"),
     ("/v1/air", {}, '{"time": "2030-01-01", "node": "a", "no2": 1}', 422, "check the clock"),
-    ("/v1/air", {"Content-Type": "text/csv"}, "time,node,no2\n2020-01-01,a\n", 422, "line 2 has 2 fields"),
+    ("/v1/air", {"Content-Type": "text/csv"}, "time,node,no2\n2020-01-01,a\n", 422, "2 fields (body line 2)"),
     ("/v1/air", {"Content-Type": "text/csv"}, b"\xff\xfe", 422, "UTF-8"),
 ])
 def test_requests_refused_in_words(pushed: tuple[httpx.Client, Path], path: str, headers: dict[str, str],

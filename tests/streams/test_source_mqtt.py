@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.mqtt import NOT_JSON, MqttSource
 from terracast.streams.store import Store
+from tests.streams.row_forms import FORMS, NAMES, RowForm, said_by
 from tests.streams.servers import MOSQUITTO, ROOT, free_port, mosquitto, stop
 
 pytestmark = [pytest.mark.integration,
@@ -84,6 +85,35 @@ def test_a_topic_per_variable_and_broken_payloads(port: int, tmp_path: Path) -> 
     assert len(answer.notes) == 3 and not any("\n" in note for note in answer.notes)
     panel = store.read().as_known_at("air", END)
     assert panel.no2.values.tolist() == [[12.5, 7]] and panel.temp.values[0, 0] == -3
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_messages_in_the_forms_that_files_have(port: int, tmp_path: Path, form: RowForm) -> None:
+    name = f"form{FORMS.index(form)}"
+    source, store = listener(port, name, [f"{name}/#"], form.terms()), Store.open(tmp_path)
+    send(port, [(f"{name}/x", json.dumps({"readings": form.rows}))])
+    (answer,) = drain([source], store)
+    source.close()
+    assert not answer.rejected and not answer.refused
+    panel = store.read().as_known_at("air", END)
+    assert said_by(panel) == form.said
+    assert {variable: panel[variable].attrs["units"] for variable in form.units} == form.units
+
+
+def test_numbers_with_a_decimal_comma_and_objects_within_objects(port: int, tmp_path: Path) -> None:
+    terms = Terms("air", pd.Timedelta("1h"), time=None, stamps="floor", reading={"decimal": ","})
+    source, store = listener(port, "comma", ["comma/{node}/{variable}"], terms), Store.open(tmp_path)
+    send(port, [("comma/a/no2", "12,5"), ("comma/b/no2", "n/a")])
+    (answer,) = drain([source], store)
+    source.close()
+    assert answer.new == 1 and not answer.rejected
+    terms = Terms("air", pd.Timedelta("1h"), time="Time", variables=("AM2301.Temperature",), delay=pd.Timedelta("1h"))
+    source = listener(port, "nested", ["nested/{node}/SENSOR"], terms)
+    send(port, [("nested/k/SENSOR", json.dumps({"Time": "2020-01-01T00:00:00", "AM2301": {
+        "Temperature": 20.5, "Humidity": 40}, "TempUnit": "C"}))])
+    drain([source], store)
+    source.close()
+    assert store.read().as_known_at("air", END)["AM2301.Temperature"].sel(node="k").values[0] == 20.5
 
 
 def test_a_commit_that_fails_and_an_acknowledgement_that_is_lost(port: int, tmp_path: Path) -> None:

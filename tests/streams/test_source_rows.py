@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from terracast.streams.errors import PanelError
 from terracast.streams.readers.local_time import to_utc
+from terracast.streams.readers.table import NO_NUMBER
 from terracast.streams.sources.panels import REPLACED, arranged
+from terracast.streams.sources.reports import report_of
 from terracast.streams.sources.rows import (
     AHEAD,
     AMBIGUOUS,
-    NO_NUMBER,
     NONEXISTENT,
     RowError,
     RowReport,
     Terms,
-    report_of,
 )
 from terracast.streams.store import Store
 
@@ -112,10 +112,13 @@ REPORTS = st.lists(st.builds(
     RowReport, time=st.sampled_from([0, HOUR, 2 * HOUR, 900 * HOUR]), node=st.sampled_from("ab"),
     known=st.just(0),
     values=st.dictionaries(st.sampled_from("xy"), st.sampled_from([1.0, 2.0]), min_size=1),
-    lat=st.just(math.nan), lon=st.just(math.nan)), max_size=10).map(
+    lat=st.just(math.nan), lon=st.just(math.nan), units=st.just({}),
+    facts=st.dictionaries(st.sampled_from([".", "..", "__height", "a/b"]), st.sampled_from(["1", "Elbe"]))),
+    max_size=10).map(
         lambda reports: [report._replace(known=(901 + number) * HOUR) for number, report in enumerate(reports)])
 
 
+@pytest.mark.integration
 @given(REPORTS)
 @settings(max_examples=8, deadline=None)
 def test_the_store_knows_what_the_reports_said(tmp_path_factory: pytest.TempPathFactory,

@@ -18,6 +18,8 @@ import sqlalchemy as sql
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.sql import SqlSource
 from terracast.streams.store import Store
+from tests.streams.row_forms import FORMS as ROW_FORMS
+from tests.streams.row_forms import NAMES, RowForm, said_by
 from tests.streams.servers import POSTGRES, ROOT, postgres, stop
 
 pytestmark = pytest.mark.integration
@@ -125,6 +127,27 @@ def test_a_query_of_one_row_per_variable(database: str, tmp_path: Path) -> None:
     assert counts(source, store)[0] == 2
     panel = store.read().as_known_at("air", END)
     assert panel.pm.values.tolist() == [[1, 2]] and panel.no2.values.tolist() == [[10, 20]]
+
+
+@pytest.mark.parametrize("form", ROW_FORMS, ids=NAMES)
+def test_rows_in_the_forms_that_files_have(database: str, tmp_path: Path, form: RowForm) -> None:
+    engine, name = sql.create_engine(database), f"form_{ROW_FORMS.index(form)}"
+    types = {int: sql.BigInteger, float: sql.Numeric(12, 3), str: sql.Text}
+    columns = {column: types[type(value)] for column, value in form.rows[0].items()}
+    table = sql.Table(name, sql.MetaData(), sql.Column("row_number", sql.Integer, primary_key=True),
+                      *(sql.Column(column, kind) for column, kind in columns.items()))
+    table.drop(engine, checkfirst=True)
+    table.create(engine)
+    with engine.begin() as connection:
+        connection.execute(table.insert(), form.rows)
+    engine.dispose()
+    store = Store.open(tmp_path / "store")
+    later = np.datetime64("2021-02-01", "ns")
+    source = SqlSource("sql", form.terms(), database, "row_number", lambda: later, table=name)
+    assert counts(source, store)[0] > 0
+    panel = store.read().as_known_at("air", END)
+    assert said_by(panel) == form.said
+    assert {variable: panel[variable].attrs["units"] for variable in form.units} == form.units
 
 
 def test_errors_in_words_and_without_password(cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

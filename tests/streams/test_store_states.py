@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from terracast.streams.errors import StoreError
+from terracast.streams.storage.arrays import plain_name, safe_name
 from terracast.streams.storage.tree import pack, unpack
 from terracast.streams.store import Store
 
@@ -141,3 +142,11 @@ def test_ledger_of_rows_without_coordinate(tmp_path):
     assert held.episode.values.tolist() == ["e0", "e1", "e0", "e1", "e2"]
     with pytest.raises(StoreError, match="'row' has no coordinate"):
         store.read().ledger("episodes/air", since=3)
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=20)
+       | st.sampled_from([".", "..", "zarr.json", "__class__", "%2E", "%5F_x", "a%2Fb", "\\"]))
+def test_a_name_comes_back_from_the_store(name: str) -> None:
+    stored = safe_name(name)
+    assert plain_name(stored) == name
+    assert stored not in (".", "..", "zarr.json") and not stored.startswith("__") and not set(stored) & set("/\\")

@@ -15,17 +15,33 @@ from terracast.adapt.monitoring.channels.covariate_shift import Contexts, Covari
 from terracast.adapt.monitoring.channels.interval_calibration import IntervalCalibration
 from terracast.adapt.monitoring.channels.observed_level import ObservedLevel
 from terracast.adapt.monitoring.detection.detector import ReferenceStatistics
-from terracast.adapt.monitoring.detection.glr_scan import HISTORY, REACH, WEIGHTS, WINDOWS, Crossed, WindowScan
+from terracast.adapt.monitoring.detection.glr_scan import (
+    HISTORY,
+    MEANS,
+    MEDIANS,
+    REACH,
+    WEIGHTS,
+    WINDOWS,
+    Crossed,
+    WindowScan,
+)
 from terracast.adapt.monitoring.diagnosis.change_types import Began, began
 from terracast.adapt.monitoring.diagnosis.compared_windows import Span, windows_at
+from terracast.adapt.monitoring.diagnosis.effect import Effect
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.streams.stateful import Stateful
 
 # Which share of the promised false alarms each kind may raise, at the nodes and of all of them together; errors have
 # what is left.
-SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02), "level": (0.15, 0.15)}
+SHARES = {"input": (0.03, 0.02), "calibration": (0.03, 0.02), "level": (0.15, 0.25)}
+# Of the level's, which share each window may raise: a new level is to be told in days, and single strange days are
+# none. Where few blocks are known, nobody can say how far two days may go together: means do as well.
+OF_MEDIANS = tuple(float(row >= len(MEANS)) / len(MEDIANS) for row in range(len(WINDOWS)))
+OF_MEANS = tuple(float(row < len(MEANS)) / len(MEANS) for row in range(len(WINDOWS)))
+LONG = 224  # blocks of a reference from which on medians keep their promise as means do
 LATELY = 7  # blocks
 Watched = CovariateShift | IntervalCalibration | ObservedLevel
+HALF = 0.5  # of how far a place moved beside all others that it moved itself, at least
 RANKS = np.linspace(0.0, 1.0, 201)
 
 
@@ -57,11 +73,10 @@ class Record:
 
     @classmethod
     def of_levels(cls, levels: np.ndarray, block: np.ndarray, numbers: np.ndarray, size: int) -> Record:
-        """From ``levels`` (time, 2, node) in these blocks (time,) of ``size`` steps."""
+        """From ``levels`` (time, statistic, node) in these blocks (time,) of ``size`` steps."""
         rows = ObservedLevel.rows(levels)
         means = _block_means(rows, block, numbers, -(-size // 2))
-        channel = ObservedLevel.fit(means)
-        return cls(channel, means, with_common(channel.distances(means)))
+        return cls(ObservedLevel.fit(means), means, with_common(ObservedLevel.crossed(means)))
 
 
 def share_of(records: tuple[Record, ...]) -> float:
@@ -108,9 +123,10 @@ class Channels(Stateful):
         """
         streams = np.concatenate([compared(one.channel, one.distances) for one in records], axis=1)
         nodes = records[0].means.shape[2]
-        rates = np.array([[promised * share * weight / sum(WEIGHTS) for weight in WEIGHTS]
+        rates = np.array([[promised * share * part for part in _window_shares(one.channel.kind, len(streams))]
                           for one in records
-                          for share in _shares(one.channel.kind, nodes)])
+                          for share in _shares(one.channel.kind, int(np.isfinite(one.distances[:, :nodes]).any(
+                              axis=0).sum()))])
         kinds = np.concatenate([np.append(np.full(nodes, 2 * at), 2 * at + 1) for at in range(len(records))])
         usual = tuple((mean_seen(with_common(one.channel.standardised(one.means))),
                        np.stack([_quantiles(one.distances[:, :nodes]), _quantiles(one.distances[:, nodes:])]))
@@ -138,8 +154,8 @@ class Channels(Stateful):
                 self.past[at] = np.full_like(self.past[at], np.nan)
 
     def update(self, pits: np.ndarray | None, context: np.ndarray | None, levels: np.ndarray | None = None) -> None:
-        """Take in the ``pits`` (node,) and ``levels`` (2, node) of one instant, and the ``context`` (feature, node) of
-        an issue."""
+        """Take in the ``pits`` (node,) and ``levels`` (statistic, node) of one instant, and the ``context``
+        (feature, node) of an issue."""
         if not self._open:
             self._open = [(np.zeros(one.shape[1:]), np.zeros(one.shape[1:])) for one in self.past]
         given = {"calibration": pits, "level": levels}
@@ -164,11 +180,12 @@ class Channels(Stateful):
         for at, channel in enumerate(self.channels):
             averages, quantiles = self.usual[at]
             loud = np.flatnonzero(np.abs(scores[:, at]).max(axis=0) > frozen.threshold)
-            moved = [_moved(int(place), scores[:, at, place], distances[at][:, place], standardised[at][..., place],
-                            quantiles[int(place == len(frozen.nodes))], streams[at][:, place]) for place in loud]
+            moved = [_moved(channel, int(place), scores[:, at, place], distances[at][:, place],
+                            standardised[at][..., place], quantiles[int(place == len(frozen.nodes))],
+                            streams[at][:, place]) for place in loud]
             telling = [one for one in moved if channel.is_alarm(one.now, one.before, one.rank)]
             found += [_evidence(channel, group, averages, frozen, time, end, len(distances[at]))
-                      for group in _grouped(telling, len(frozen.nodes))]
+                      for group in _grouped(telling, len(frozen.nodes), compared_with_all(channel, len(frozen.nodes)))]
         return found
 
     def status(self) -> dict[str, str]:
@@ -194,16 +211,23 @@ class Channels(Stateful):
 
 
 def _shares(kind: str, nodes: int) -> tuple[float, float]:
-    """What each node, and all of them together, may raise of the promise: one node is all there is."""
+    """What each of the ``nodes`` that were seen, and all together, may raise of the promise: one is all there is."""
     each, all_ = SHARES[kind]
-    return (each + all_, 0.0) if nodes == 1 else (each / nodes, all_)
+    return (each + all_, 0.0) if nodes <= 1 else (each / nodes, all_)
+
+
+def _window_shares(kind: str, blocks: int) -> tuple[float, ...]:
+    """Which share of its false alarms a stream of this kind may raise by each window, where ``blocks`` are known."""
+    if kind == "level":
+        return OF_MEDIANS if blocks >= LONG else OF_MEANS
+    return tuple(weight / sum(WEIGHTS) for weight in WEIGHTS)
 
 
 @dataclass(frozen=True)
 class _Moved:
     """A stream that moved more than normal weeks do: its place (a node, or all), the window that says so, the mean
-    distance there and what is told in that window and in the weeks before, and which share of the reference lay below
-    it."""
+    distance there and what is told in that window and in the weeks before, which share of the reference lay below it,
+    whether what was compared went ``up``, and whether the place itself ``stayed``, and only all others moved."""
 
     place: int
     window: int
@@ -214,28 +238,43 @@ class _Moved:
     usual_before: np.ndarray
     rank: float
     began: Began
+    up: bool
+    stayed: bool
+    effect: Effect | None = None
 
 
-def _moved(place: int, scores: np.ndarray, distances: np.ndarray, standardised: np.ndarray, quantiles: np.ndarray,
-           stream: np.ndarray) -> _Moved:
+def _moved(channel: Watched, place: int, scores: np.ndarray, distances: np.ndarray, standardised: np.ndarray,
+           quantiles: np.ndarray, stream: np.ndarray) -> _Moved:
     """Of one place's ``scores`` (window,), ``distances`` (block,), what is ``standardised`` (block, statistic) and the
     ``stream`` (block,) that was compared."""
     loudest = int(np.argmax(np.abs(scores)))
     window = WINDOWS[loudest]
     parts = slice(-window, None), slice(-HISTORY - window, -window)
-    now, before = (float(mean_seen(distances[part])) for part in parts)
+    middle = mean_seen if loudest < len(MEANS) else median_seen
+    now, before = float(middle(distances[parts[0]])), float(mean_seen(distances[parts[1]]))
     rank = _rank(quantiles, now)
-    return _Moved(place, window, float(abs(scores[loudest])), now, before, mean_seen(standardised[parts[0]]),
-                  mean_seen(standardised[parts[1]]), rank, began(stream))
+    when = began(stream)
+    own, beside = (_step(one, when.age) for one in (distances, stream))
+    stayed = abs(own) < HALF * abs(beside) or (own > 0) != (beside > 0)
+    effect = channel.effect(standardised, stream, when.age) if isinstance(channel, ObservedLevel) else None
+    return _Moved(place, window, float(abs(scores[loudest])), now, before, middle(standardised[parts[0]]),
+                  mean_seen(standardised[parts[1]]), rank, when, bool(scores[loudest] > 0), stayed, effect)
 
 
-def _grouped(moved: list[_Moved], nodes: int) -> list[list[_Moved]]:
-    """What is told as one: what all nodes together show, or else the nodes that moved the same way."""
-    for one in moved:
-        if one.place == nodes:
-            return [[one]]
-    ways = ([one for one in moved if (one.now > one.before) == up] for up in (True, False))
-    return [group for group in ways if group]
+def _step(stream: np.ndarray, age: int) -> float:
+    """How far the last ``age`` blocks of a stream lie from the two weeks before them."""
+    return float(mean_seen(stream[-age:]) - mean_seen(stream[-age - max(WINDOWS):-age]))
+
+
+def _grouped(moved: list[_Moved], nodes: int, with_all: bool) -> list[list[_Moved]]:
+    """What is told as one: what all nodes together show, and the nodes that moved the same way. Of nodes that are
+    compared with all (``with_all``) those are told, too, but not who only stayed as all others began to move."""
+    whole = [one for one in moved if one.place == nodes]
+    if whole and not with_all:
+        return [whole]
+    own = [one for one in moved if one.place != nodes and not (whole and one.stayed)]
+    ways = ([one for one in own if one.up == up] for up in (True, False))
+    return [group for group in (whole, *ways) if group]
 
 
 def _evidence(channel: Watched, group: list[_Moved], usual: np.ndarray,
@@ -246,25 +285,40 @@ def _evidence(channel: Watched, group: list[_Moved], usual: np.ndarray,
     wide = best.place == len(frozen.nodes)
     names = frozen.nodes if wide else tuple(frozen.nodes[one.place] for one in group)
     details, direction = channel.details(best.standardised, best.usual_before, usual[:, best.place], best.rank)
+    if isinstance(channel, ObservedLevel):
+        direction = "up" if best.up else "down"
+        if compared_with_all(channel, len(frozen.nodes)) and not wide:
+            details = {**details, "form": "other places"}
     since, oldest, youngest = (end - age * frozen.span
                                for age in (best.began.age, best.began.oldest, best.began.youngest))
     stated = None if frozen.reference is None else windows_at(end, frozen.span, best.window, blocks, frozen.reference)
-    return Evidence(time, since, names, channel.kind, direction, best.strength, details=details, earliest=oldest,
-                    latest=youngest, windows=stated)
+    return Evidence(time, since, names, channel.kind, direction, best.strength, details=details, effect=best.effect,
+                    earliest=oldest, latest=youngest, windows=stated, common=wide and len(frozen.nodes) > 1)
 
 
 def with_common(values: np.ndarray) -> np.ndarray:
     """``values`` (…, node) with their median over the nodes as one more (one strange node is not the network), NaN
-    where less than half of several say anything.
+    where less than half of several say anything. A node that says nothing anywhere in ``values`` is not one of them.
 
     >>> with_common(np.array([[1.0, 3.0, np.nan, 9.0]])).tolist()
     [[1.0, 3.0, nan, 9.0, 3.0]]
     """
+    ever = int(np.isfinite(values).any(axis=tuple(range(values.ndim - 1))).sum())
     count = np.isfinite(values).sum(axis=-1, keepdims=True)
-    ordered = np.sort(values, axis=-1)  # NaN last
-    low, high = (np.take_along_axis(ordered, np.maximum(at, 0), axis=-1) for at in ((count - 1) // 2, count // 2))
-    enough = (2 * count >= values.shape[-1]) & (values.shape[-1] > 1)
-    return np.concatenate([values, np.where(enough, (low + high) / 2, np.nan)], axis=-1)
+    enough = (2 * count >= ever) & (ever > 1)
+    median = median_seen(np.moveaxis(values, -1, 0))[..., None]
+    return np.concatenate([values, np.where(enough, median, np.nan)], axis=-1)
+
+
+def median_seen(values: np.ndarray) -> np.ndarray:
+    """Medians over the first axis of what was seen, NaN where nothing was.
+
+    >>> median_seen(np.array([[1.0, np.nan], [2.0, np.nan], [9.0, np.nan], [np.nan, np.nan]])).tolist()
+    [2.0, nan]
+    """
+    count, ordered = np.isfinite(values).sum(axis=0, keepdims=True), np.sort(values, axis=0)  # NaN last
+    low, high = (np.take_along_axis(ordered, np.maximum(at, 0), axis=0)[0] for at in ((count - 1) // 2, count // 2))
+    return np.asarray((low + high) / 2)
 
 
 def compared(channel: Watched, distances: np.ndarray) -> np.ndarray:
@@ -274,9 +328,14 @@ def compared(channel: Watched, distances: np.ndarray) -> np.ndarray:
     >>> compared(IntervalCalibration(), with_common(np.array([[1.0, 2.0, 5.0]]))).tolist()
     [[-1.0, 0.0, 3.0, 2.0]]
     """
-    if isinstance(channel, CovariateShift) or distances.shape[1] < 4:
+    if not compared_with_all(channel, distances.shape[1] - 1):
         return distances
     return np.concatenate([distances[:, :-1] - distances[:, -1:], distances[:, -1:]], axis=1)
+
+
+def compared_with_all(channel: Watched, nodes: int) -> bool:
+    """Whether nodes are compared with what all show: not of contexts, and not where less than three can."""
+    return not isinstance(channel, CovariateShift) and nodes > 2
 
 
 def _block_means(rows: np.ndarray, block: np.ndarray, numbers: np.ndarray, enough: int) -> np.ndarray:

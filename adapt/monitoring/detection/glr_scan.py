@@ -4,6 +4,9 @@ The generalised likelihood ratio of a step in the mean, for streams whose level 
 is not frozen but trails, so that a change is something that happened within the last weeks. What is normal for a
 window's mean is learned from the reference period itself, for each length, because blocks depend on each other and
 their tails are heavy: limits are set on the largest of each run of blocks, since one alarm lasts as long as a window.
+
+Where single strange days are common (a strike, a storm), a window's median is compared instead: one day moves a mean
+and no median, so that two days alike say as much as a week of means (the runs rules of control charts: Page 1955).
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from numba import njit
 
 from terracast.adapt.monitoring.detection.detector import RECENT_BLOCKS, Detector, ReferenceStatistics, Rehearsal
 
-WINDOWS = (1, 3, 7, 14)  # blocks
-WEIGHTS = (0.15, 0.2, 0.3, 0.6)  # share of a stream's false alarms that each may raise; they often do so together
+MEANS, MEDIANS = (1, 3, 7, 14), (2, 7, 14)  # blocks of the windows whose mean, and whose median, is compared
+WINDOWS = MEANS + MEDIANS
+# Share of a stream's false alarms that each window may raise, if nothing else is asked; they often do so together.
+WEIGHTS = (0.15, 0.2, 0.3, 0.6, 0.0, 0.0, 0.0)
 RUN = 7  # blocks within which alarms are one
-HISTORY = RECENT_BLOCKS - WINDOWS[-1]  # blocks before the window that it is compared with, at most
+HISTORY = RECENT_BLOCKS - max(WINDOWS)  # blocks before the window that it is compared with, at most
 FEWEST = 8  # and at least
 REACH = RECENT_BLOCKS
 TAIL = 0.8  # beyond this quantile the size of a run's largest score is taken to fall off exponentially
@@ -57,10 +62,49 @@ def _differences(streams: np.ndarray, window: int) -> np.ndarray:
                 before[stream] -= streams[at - window - HISTORY, stream]
                 past[stream] -= 1
             if count[stream] > 0 and 2 * count[stream] >= window and past[stream] >= FEWEST:
-                # A short past makes the difference less sure: it is shrunk to the deviation of a full one.
-                sure = math.sqrt((1 / window + 1 / HISTORY) / (1 / window + 1 / past[stream]))
+                # Gaps and a short past make the difference less sure: it is shrunk to the deviation of a full one.
+                sure = math.sqrt((1 / window + 1 / HISTORY) / (1 / count[stream] + 1 / past[stream]))
                 found[at, stream] = (now[stream] / count[stream] - before[stream] / past[stream]) * sure
     return found
+
+
+def median_differences(streams: np.ndarray, window: int, first: int = 0) -> np.ndarray:
+    """As ``differences``, of the window's median, from block ``first`` on: of two in the middle that nearer to zero, 0
+    where they lie on both sides. NaN where half of the window or more is missing. O(values × window).
+
+    >>> strange = np.repeat([0.0, 5.0, 0.0, 1.0, 3.0], [49, 1, 4, 1, 1])[:, None]
+    >>> median_differences(strange, 2)[[49, -1]].round(1).tolist()  # one strange day, then two alike
+    [[0.0], [0.9]]
+    """
+    return np.asarray(_median_differences(np.ascontiguousarray(streams, float), window, first))
+
+
+@njit(cache=True, error_model="numpy")
+def _median_differences(streams: np.ndarray, window: int, first: int) -> np.ndarray:
+    found = np.full((len(streams) - first, streams.shape[1]), np.nan)
+    for at in range(max(first, window), len(streams)):
+        for stream in range(streams.shape[1]):
+            history = streams[max(0, at + 1 - window - HISTORY):at + 1 - window, stream]
+            before = history[np.isfinite(history)]
+            now = streams[at + 1 - window:at + 1, stream]
+            now = now[np.isfinite(now)]
+            if 2 * len(now) <= window or len(before) < FEWEST:
+                continue
+            now = np.sort(now) - before.mean()
+            low, high = now[(len(now) - 1) // 2], now[len(now) // 2]
+            sure = math.sqrt((1 / window + 1 / HISTORY) / (1 / len(now) + 1 / len(before)))
+            found[at - first, stream] = sure * (max(low, 0.0) + min(high, 0.0))
+    return found
+
+
+def _moved(streams: np.ndarray, row: int, latest: bool = False) -> np.ndarray:
+    """What the window of this ``row`` of ``WINDOWS`` compares, (block, stream); only of the ``latest`` block."""
+    window = WINDOWS[row]
+    recent = streams[-HISTORY - window:] if latest else streams
+    if row < len(MEANS):
+        found = differences(recent, window)
+        return found[-1:] if latest else found
+    return median_differences(recent, window, len(recent) - 1 if latest else 0)
 
 
 @dataclass(frozen=True)
@@ -101,14 +145,16 @@ class WindowScan(Detector):
         used = [window == 1 or FEWEST + 2 * window <= len(streams) for window in WINDOWS]
         left = rates.sum(axis=1) / np.maximum(np.where(used, rates, 0.0).sum(axis=1), 1e-300)
         for row, window in enumerate(WINDOWS):
-            if not used[row]:
+            asked = np.flatnonzero(rates[kinds, row] > 0)
+            if not used[row] or not len(asked):
                 continue
-            moved = np.abs(differences(streams, window))
+            moved = np.full(streams.shape, np.nan)
+            moved[:, asked] = np.abs(_moved(streams[:, asked], row))
             count = np.isfinite(moved).sum(axis=0)
             power = np.nansum(moved**2, axis=0)
             for kind in range(len(rates)):
                 own = (kinds == kind) & (count > 0)
-                if not own.any() or not rates[kind, row]:
+                if not own.any():
                     continue
                 typical = power[own].sum() / count[own].sum()
                 worth = count[own] / window
@@ -122,8 +168,8 @@ class WindowScan(Detector):
     def scores(self, streams: np.ndarray) -> np.ndarray:
         """The largest score over the windows at each block, (block, stream); 0 where there is no evidence."""
         best = np.zeros(streams.shape)
-        for row, window in enumerate(WINDOWS):
-            best = np.fmax(best, np.abs(differences(streams, window)) / self.limits[row])
+        for row in _used(self.limits):
+            best = np.fmax(best, np.abs(_moved(streams, row)) / self.limits[row])
         return best
 
     def at(self, threshold: float) -> WindowScan:
@@ -166,7 +212,9 @@ class WindowScan(Detector):
     def latest(self, past: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the last block of ``past`` (block, stream): each window's difference in units of its limit, signed,
         (window, stream); and the differences themselves. NaN where there is no evidence. O(HISTORY × stream)."""
-        moved = np.stack([differences(past[-HISTORY - window:], window)[-1] for window in WINDOWS])
+        moved = np.full(self.limits.shape, np.nan)
+        for row in _used(self.limits):
+            moved[row] = _moved(past, row, latest=True)[0]
         return moved / self.limits, moved
 
 
@@ -182,12 +230,17 @@ class Crossed:
         """Scores (block, stream) of the reference's blocks ``rows`` (block,), in that order."""
         limits, streams, part = [scan.limits for scan in self.scans], self.streams[rows], self.part[rows]
         best = np.zeros(streams.shape)
-        for row, window in enumerate(WINDOWS):
-            moved = np.abs(differences(streams, window))
+        for row in _used(np.fmin.reduce(limits)):
+            moved = np.abs(_moved(streams, row))
             for out in range(len(limits)):
                 own = part == out
                 best[own] = np.fmax(best[own], moved[own] / limits[out][row])
         return best
+
+
+def _used(limits: np.ndarray) -> list[int]:
+    """The rows of ``WINDOWS`` by which any stream is watched, by the ``limits`` (window, stream)."""
+    return [int(row) for row in np.flatnonzero(np.isfinite(limits).any(axis=1))]
 
 
 def _of_runs(sizes: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from terracast.adapt.monitoring.calibration import Calibration
@@ -155,9 +157,9 @@ class Diagnosis:
             jump, rise = (0.0, 0.0) if kind == JUMP else rises(stream)
             change_type = ChangeType("trend" if jump - rise > 3 * SURE * rise / LOOK else "level",
                               "up" if step > 0 else "down", abs(step))
-        sure = float(self._sure.values(past, np.array([number]))[0])
-        strength = float(max(of_all.max(), self._threshold))
-        return self._evidence(time, span, self._nodes, change_type, when, strength, (sure, 1))
+        strength, sure = max(of_all.max(), self._threshold), self._sure.values(past, np.array([number]))[0]
+        found = self._evidence(time, span, self._nodes, change_type, when, float(strength), (float(sure), 1))
+        return replace(found, common=len(self._nodes) > 1)
 
     def _evidence(self, time: np.datetime64, span: np.timedelta64, nodes: tuple[str, ...], change_type: ChangeType,
                   when: Began, strength: float, sure: tuple[float, int]) -> Evidence:

@@ -59,6 +59,8 @@ class Evidence(Stateful):
         What was compared with what; none for a data ticket.
     others : int
         Nodes beside ``nodes``, whose names were not kept.
+    common : bool
+        Whether it is of what several nodes share; else of nodes beside the others.
     """
 
     time: np.datetime64
@@ -78,6 +80,7 @@ class Evidence(Stateful):
     streams: int = 1
     windows: Windows | None = None
     others: int = 0
+    common: bool = False
 
     @property
     def channel(self) -> str:

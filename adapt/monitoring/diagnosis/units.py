@@ -13,7 +13,9 @@ from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.stats.calendar import WEEK
 from terracast.streams.stateful import Stateful
 
-MOVED = ("level", "trend", "scale")  # what has an effect on the mean, or may have
+MOVED = ("level", "trend", "scale", "seasonality")  # what has an effect on the mean, or may have
+SWUNG = ("scale", "seasonality")  # what a factor on all values shows as, too
+FACTOR = 10.0  # percent from which on a mean that moved explains it
 MEMORY = 0.02  # weight of the newest forecast in the typical spread
 REACH = np.timedelta64(WEEKS * WEEK, "ns")
 
@@ -38,7 +40,8 @@ class DataUnits(Stateful):
 
     def of(self, clue: Evidence, scale: np.ndarray, nodes: tuple[str, ...],
            observed: Callable[[np.datetime64], xr.DataArray | None]) -> Evidence:
-        """The same evidence with ``amount`` and ``effect``.
+        """The same evidence with ``amount`` and ``effect``; a factor on all values is told as one, though it widens
+        swings and the daily cycle, too: the everyday reading wins.
 
         Parameters
         ----------
@@ -57,7 +60,22 @@ class DataUnits(Stateful):
         known = [one for one in scale[at] * self.spread[at] if np.isfinite(one)]
         sign = -1.0 if clue.direction == "down" else 1.0
         amount = sign * clue.size * float(np.mean(known)) if known and clue.size else None
+        if clue.effect is not None:  # the channel that found it knows better what was to be expected
+            return replace(clue, amount=amount)
         values = observed(clue.since - REACH)
         effect = None if values is None else effect_since(
             clue.since, values["time"].values, values.transpose("time", "node").values[:, at])
-        return replace(clue, amount=amount, effect=effect)
+        found = replace(clue, amount=amount, effect=effect)
+        return _as_factor(found) if clue.change_type in SWUNG and effect is not None else found
+
+
+def _as_factor(clue: Evidence) -> Evidence:
+    """A change of swings or of the cycle as one of the level, where the mean moved the same way by a clear factor."""
+    effect = clue.effect
+    if effect is None or effect.percent is None or not effect.is_clear or abs(effect.percent[0]) < FACTOR:
+        return clue
+    up = effect.amount > 0
+    if clue.change_type == "scale" and up != (clue.direction in ("up", "wider")):
+        return clue
+    return replace(clue, change_type="level", direction="up" if up else "down", amount=None,
+                   details={**clue.details, "form": "weeks before"})

@@ -10,11 +10,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from terracast.adapt.monitoring.diagnosis.effect import Effect
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence, channel_of
 from terracast.streams.stateful import Stateful
-from terracast.streams.wording import counted, day, instant, is_known, listed, number, sentence, units_in_words
+from terracast.streams.wording import (
+    NAMELESS,
+    counted,
+    day,
+    instant,
+    is_known,
+    listed,
+    number,
+    sentence,
+    units_in_words,
+)
 
 WEAK, STRONG = 1.3, 3.0  # times the limit: below the first chance may well be it, from the second on hardly
 BELIEVED = 1000.0  # no assumption about normal weeks holds so well that a larger e-value could be believed
@@ -23,6 +34,8 @@ TELLING = 20.0  # an e-value below it, a stream, says no more than chance
 FINDINGS = {
     "level": "{name} {where} reads {amount} {side} forecast",
     "weeks before": "{name} {where} reads {side} what the weeks before had",
+    "weeks and weather": "{name} {where} reads {side} what the weeks before, the weather and holidays make likely",
+    "other places": "{name} {where} reads {side} what the weeks before and the other places make likely",
     "trend": "{name} {where} drifts {way} from forecast{reached}",
     "scale": "{name} {where} varies {more} than before",
     "seasonality": "the daily cycle of {name} {where} has changed",
@@ -43,10 +56,13 @@ TICKETS = {
     "range": "{who} reports what is physically impossible",
     "spike": "{who} jumps out and back again and again",
 }
+LIKELY = ("weeks and weather", "other places")  # forms that say what was to be expected
 FLAGGED = ("stuck", "unit", "range", "spike")
 EFFECTS = {
     "percent": "its mean is {size} % {side} than in the four weeks before ({low} to {high} %)",
     "units": "its mean is {size} {side} than in the four weeks before ({low} to {high})",
+    "percent of likely": "it is {size} % {side} than that ({low} to {high} %)",
+    "units of likely": "it is {size} {side} than that ({low} to {high})",
 }
 MEANINGS = {
     "fault": "the data are at fault, not the world",
@@ -68,13 +84,21 @@ UNKNOWN = "unknown"  # units that nobody said
 
 @dataclass(frozen=True)
 class Subject(Stateful):
-    """What is watched, as people call it: ``name`` and ``units`` of the target, how many ``nodes`` there are, and the
-    false alarms a month that are accepted (None: not stated)."""
+    """What is watched, as people call it: ``name`` and ``units`` of the target, how many ``nodes`` there are, the false
+    alarms a month that are accepted (None: not stated), and the time ``zone`` in which days are told."""
 
     name: str = "the target"
     units: str = ""
     nodes: int = 0
     false_alarms_per_month: float | None = None
+    zone: str = "UTC"
+
+    def local(self, at: np.datetime64) -> np.datetime64:
+        """An instant (UTC) as clocks of the zone show it."""
+        if not is_known(at):
+            return at
+        shown = pd.Timestamp(at).tz_localize("UTC").tz_convert(self.zone).tz_localize(None)
+        return np.datetime64(shown, "ns")
 
 
 @dataclass(frozen=True)
@@ -101,8 +125,9 @@ def finding(evidence: Evidence, subject: Subject) -> str:
     NO₂ at Dongsi reads 6.2 µg m⁻³ above forecast. Its mean is 25 % higher than in the four weeks before (20 to 30 %).
     """
     if evidence.change_type == "health":
-        return _filled(TICKETS[str(evidence.details.get("form", evidence.ticket))],
-                       name=subject.name, who=_names(evidence), **_words(evidence))
+        form = str(evidence.details.get("form", evidence.ticket))
+        return _filled(TICKETS["silent" if form == "outage" and subject.nodes == 1 else form],
+                       name=subject.name, who=_names(evidence, subject), **_words(evidence))
     up = evidence.direction in ("up", "wider")
     amount = _amount(evidence.amount, subject.units)
     form = str(evidence.details.get("form", evidence.change_type))
@@ -110,25 +135,29 @@ def finding(evidence: Evidence, subject: Subject) -> str:
                     side="above" if up else "below", way="up" if up else "down", more="more" if up else "less",
                     amount=amount, reached="" if evidence.amount is None else f", by now {amount}", **_words(evidence))]
     if evidence.change_type in ("level", "trend", "scale") and evidence.effect is not None and evidence.effect.is_clear:
-        told.append(_effect(evidence.effect, subject.units))
+        told.append(_effect(evidence.effect, subject.units, " of likely" if form in LIKELY else ""))
     return " ".join(told)
 
 
 def where(evidence: Evidence, subject: Subject) -> str:
-    """The places of a finding: few by name, many by their number.
+    """The places of a finding: few by name, many by their number; nothing of the one that has no name.
 
     >>> at = np.datetime64("2024-06-20", "ns")
     >>> [where(Evidence(at, at, nodes, "level", "up", 1.0), Subject(nodes=6)) for nodes in (("a",), tuple("abcd"))]
     ['at a', 'at 4 of 6 places']
     """
     count = len(evidence.nodes) + evidence.others
+    if _is_nameless(evidence, subject):
+        return ""
     if count == subject.nodes > 3:
         return f"at all {count} places"
     return f"at {listed(evidence.nodes)}" if count <= 3 else f"at {count} of {counted(subject.nodes, 'place')}"
 
 
-def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetime64, subject: Subject) -> str:
-    """Where an episode is, if its finding did not name it, and when it began.
+def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetime64, subject: Subject,
+                   older: np.datetime64 | None = None) -> str:
+    """Where an episode is, if its finding did not name it, and when it began; ``older``: since when another change is
+    that was open already.
 
     >>> at = np.datetime64("2024-06-20", "ns")
     >>> place_and_time(Evidence(at, at, ("a",), "level", "up", 1.0), ("a",), at, Subject(nodes=3))
@@ -136,10 +165,27 @@ def place_and_time(evidence: Evidence, nodes: tuple[str, ...], since: np.datetim
     """
     named = set(nodes) <= set(evidence.nodes) and len(evidence.nodes) <= 3 and not evidence.others
     concerned = "" if named or not nodes or len(nodes) == subject.nodes else f"It concerns {listed(nodes, 5)}. "
-    between = _between(evidence.earliest, evidence.latest, since)
-    midnight = since == since.astype("datetime64[D]")
-    when = f"about {day(since)}{between}" if between else f"on {day(since)}" if midnight else f"at {instant(since)}"
-    return f"{concerned}It began {when}."
+    began, between = subject.local(since), _between(evidence, since, subject)
+    at = f"{instant(began).removesuffix(' UTC')} {'UTC' if subject.zone == 'UTC' else f'({subject.zone})'}"
+    midnight = began == began.astype("datetime64[D]")
+    when = f"about {day(began)}{between}" if between else f"on {day(began)}" if midnight else f"at {at}"
+    beside = "" if older is None else f" An earlier change, of {day(subject.local(older))}, was still open then."
+    return f"{concerned}It began {when}.{beside}"
+
+
+def ending(action: str, closed: np.datetime64 | None, strongest: Evidence) -> str:
+    """What was done about an episode, and how it ended, if it did.
+
+    >>> at = np.datetime64("2024-06-20", "ns")
+    >>> print(ending("", at, Evidence(at, at, ("a",), "level", "up", 1.1)))
+    It closed on 20 Jun 2024: nothing more was found, so chance may well have been all of it.
+    """
+    done = [sentence(action or NOT_ACTED)] if action or closed is None else []
+    if closed is not None:
+        is_weak = not action and strongest.change_type != "health" and strongest.strength < WEAK
+        done.append(f"It closed on {day(closed)}: nothing more was found"
+                    + (", so chance may well have been all of it." if is_weak else "."))
+    return " ".join(done)
 
 
 def meaning(change_types: Collection[str], watched: Collection[str], subject: Subject, strongest: Evidence) -> str:
@@ -179,18 +225,18 @@ def statistics(evidence: Evidence) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _between(earliest: np.datetime64 | None, latest: np.datetime64 | None, since: np.datetime64) -> str:
+def _between(evidence: Evidence, since: np.datetime64, subject: Subject) -> str:
     """The days between which it began; nothing where they are one day, or are of later evidence than the beginning."""
+    earliest, latest = evidence.earliest, evidence.latest
     if earliest is None or latest is None or not is_known(earliest) or not is_known(latest):
         return ""
-    if day(earliest) == day(latest) or not earliest <= since <= latest:
-        return ""
-    return f", between {day(earliest)} and {day(latest)}"
+    first, last = day(subject.local(earliest)), day(subject.local(latest))
+    return f", between {first} and {last}" if first != last and earliest <= since <= latest else ""
 
 
 def _filled(template: str, **values: object) -> str:
     """A template as a sentence; a name at its beginning stays as people write it."""
-    text = template.format(**values)
+    text = template.format(**values).replace("  ", " ")
     return f"{text}{'' if text.endswith('.') else '.'}" if template.startswith("{") else sentence(text)
 
 
@@ -206,16 +252,23 @@ def _amount(amount: float | None, units: str) -> str:
     return f"{number(abs(amount), 2)} {units_in_words('' if units == UNKNOWN else units)}".strip()
 
 
-def _effect(effect: Effect, units: str) -> str:
+def _effect(effect: Effect, units: str, beside: str) -> str:
     share = effect.percent
     amount, low, high = (effect.amount, effect.low, effect.high) if share is None else share
     least, most = sorted((abs(low), abs(high)))
     kind, shown = ("units", units) if share is None else ("percent", "")
-    return _filled(EFFECTS[kind], size=_amount(amount, shown), low=number(least, 2), high=number(most, 2),
+    return _filled(EFFECTS[kind + beside], size=_amount(amount, shown), low=number(least, 2), high=number(most, 2),
                    side="higher" if amount > 0 else "lower")
 
 
-def _names(evidence: Evidence) -> str:
+def _is_nameless(evidence: Evidence, subject: Subject) -> bool:
+    """Whether it is about the one place of a table that names none; of many sensors one may well be called 0."""
+    return evidence.nodes == (NAMELESS,) and subject.nodes == 1
+
+
+def _names(evidence: Evidence, subject: Subject) -> str:
+    if _is_nameless(evidence, subject):
+        return "The sensor"
     return str(evidence.details.get("who") or listed(evidence.nodes, 4, evidence.others))
 
 

@@ -41,8 +41,8 @@ class NodeStatistics(Stateful):
 
     *own* = z of the node; *local* = z minus what its neighbours' z make one expect (ridge regression on the best
     correlated nodes: blind to what is common, sharp for one drifting sensor); *common* = median over the nodes, where
-    at least half report. Of each the mean over a block (level) and the log of the mean distance from it (scale; of a
-    node, minus the same of its neighbours, because days are calm or stormy for all).
+    at least half of those known report. Of each the mean over a block (level) and the log of the mean distance from it
+    (scale; of a node, minus the same of its neighbours, because days are calm or stormy for all).
     The local level is of the local view clipped to ± ``BURST``, so that a few wild hours do not look like a day.
     In it calm hours count for more (``adapt.monitoring.statistics.volatility``), and days by how rough they are for
     most nodes, squared: rough days say as little about a level as rough hours.
@@ -129,7 +129,8 @@ class NodeStatistics(Stateful):
         expected = _filled(z) @ self.weights.T
         if z.shape[1] > 1:
             local = z - expected
-            enough = 2 * np.isfinite(z).sum(axis=1) >= z.shape[1]
+            known = int(np.isfinite(self.reference.location).sum())  # a node of which nothing was is not waited for
+            enough = (2 * np.isfinite(z).sum(axis=1) >= known) & (known > 1)
             if enough.any():
                 median = np.median if np.isfinite(z).all() else np.nanmedian  # ten times slower for many nodes
                 common[enough, 0] = median(z[enough], axis=1)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from river.drift import KSWIN
 from scipy.stats import ks_2samp
 
 from terracast.adapt.monitoring.detection.bank.contract import DetectorBank, DetectorError
@@ -53,7 +52,7 @@ class KswinBank(DetectorBank):
                                 expected="at least twice as large a window", remedy="use river's defaults, 30 and 100")
         self.nodes = nodes
         self.settings: dict[str, Any] = {"alpha": alpha, "window_size": window_size, "stat_size": stat_size}
-        self._detectors = [KSWIN(**self.settings, seed=SEED) for _ in range(nodes)]
+        self._detectors = [_river_kswin(self.settings) for _ in range(nodes)]
 
     def update(self, values: np.ndarray) -> np.ndarray:
         """Feed one value a node, shape (node,); NaN is skipped. Returns the flags of this step, bool (node,)."""
@@ -87,7 +86,7 @@ class KswinBank(DetectorBank):
     def reset(self, nodes: np.ndarray | None = None) -> None:
         """Start anew at the nodes of this mask, bool (node,); at all nodes without one."""
         for node in np.flatnonzero(chosen(nodes, self.nodes, "kswin")):
-            self._detectors[node] = KSWIN(**self.settings, seed=SEED)
+            self._detectors[node] = _river_kswin(self.settings)
 
     def state(self) -> dict[str, object]:
         """Settings, windows end to end with where each node's stops, and values seen since the last start.
@@ -119,10 +118,16 @@ class KswinBank(DetectorBank):
                 tests += 1
             drawn[count] = generator.getstate()
         for node, (window, count) in enumerate(zip(windows, seen.tolist(), strict=True)):
-            detector = KSWIN(**self.settings, seed=SEED)
+            detector = _river_kswin(self.settings)
             detector.window, detector.n = deque(window.tolist(), maxlen=size), count
             detector._rng.setstate(drawn[count])
             self._detectors[node] = detector
+
+
+def _river_kswin(settings: dict[str, Any]) -> Any:
+    from river.drift import KSWIN  # brings river's data sets and scikit-learn along, a second that only KSWIN needs
+
+    return KSWIN(**settings, seed=SEED)
 
 
 def kswin_flags(values: np.ndarray, *, alpha: float, window_size: int, stat_size: int) -> np.ndarray:

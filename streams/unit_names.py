@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from terracast.streams.schema.vocabulary import named
+from terracast.streams.vocabulary import named
 
 ATOMS = named("unit_atoms")
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\[\]()]*)[\])]\s*$")
@@ -58,14 +58,16 @@ def split_unit(name: str) -> tuple[str, str]:
 def is_unit(text: str) -> bool:
     """Whether all parts of a text are units.
 
-    >>> is_unit("m³/s"), is_unit("kg m-2 s-1"), is_unit("raw"), is_unit("Deg C")
-    (True, True, False, True)
+    >>> is_unit("m³/s"), is_unit("kg m-2 s-1"), is_unit("raw"), is_unit("Deg C"), is_unit("V72812")
+    (True, True, False, True, False)
     """
     words = text.strip().lower().translate(_SUPER).replace("μ", "µ")
     if not words:
         return False
     if words in _PLAIN or words in ATOMS or words in CUBIC:
         return True
+    if re.search(r"[^\W\d_]\d{2,}", words):
+        return False  # a code such as V72812
     parts = [part for part in re.split(r"[\s/*·.^()\d-]+", words.replace("deg ", "deg")) if part]
     return bool(parts) and all(part in ATOMS for part in parts)
 
