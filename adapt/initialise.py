@@ -28,6 +28,7 @@ from terracast.adapt.learning_monitor import (
 from terracast.adapt.loop import Loop
 from terracast.adapt.monitoring.channels.covariate_shift import Contexts
 from terracast.adapt.monitoring.channels.observed_level import levels_of
+from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.adapt.monitoring.monitor import DAY, FEWEST_BLOCKS
@@ -198,13 +199,16 @@ def serve(watched: ForecastTask, policy: Policy, beginning: ServiceInit, version
     named = {} if beginning.known is None else beginning.known.attrs
     subject = Subject(str(named.get("long_name", watched.request.target)), str(named.get("units", "")),
                       len(watched.nodes), false_alarms_per_month, watched.zone)
+    steps = steps_of_block(monitor)
+    # The promise counts alarms within a week of blocks as one: no second change opens within it.
+    apart = max(cooldown // 2, COOLDOWN_BLOCKS * steps * step)
     episodes = Episodes(cooldown, name=f"{watched.domain}-{watched.request.target}", watched=monitor.kinds,
-                        subject=subject)
+                        subject=subject, apart=apart)
     loop = Loop(watched, policy, champion, monitor, episodes, start)
     loop.young = young
     seen = np.isfinite(beginning.residuals if beginning.known is None else beginning.known.values)
     loop.faults = DataFaults(
-        ReportWatch.fit(watched.nodes, watched.request.step, seen, steps_of_block(monitor)),
+        ReportWatch.fit(watched.nodes, step, seen, steps),
         FlagTickets(watched.domain, watched.request.target, watched.nodes))
     if beginning.panel is not None:
         loop.faults.watching(beginning.panel)

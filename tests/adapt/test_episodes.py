@@ -216,6 +216,17 @@ def test_a_second_change_is_an_episode_of_its_own_with_its_own_onset():
     assert {one.id for one in episodes.fold(later + DAY, [weak])} == {second.id}, "an echo makes none, either"
 
 
+def test_two_changes_lie_as_far_apart_as_the_promise_counts_alarms():
+    """Blocks of a month, cooldown of seven: the promise takes alarms of seven blocks for one, half of it is too few."""
+    month = 30 * DAY
+    for apart, expected in ((None, 2), (7 * month, 1)):
+        episodes = Episodes(7 * month, apart=apart)
+        episodes.fold(START, [dated(START, START)])
+        later = START + 6 * month
+        episodes.fold(later, [dated(later, later - month, direction="down")])
+        assert len(episodes.active()) == expected
+
+
 def test_it_began_when_its_strongest_evidence_says():
     """Two weeks that hold one changed day look back two weeks; the day itself says when. Stronger evidence revises."""
     episodes = Episodes(14 * DAY, name="air")

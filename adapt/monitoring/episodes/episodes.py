@@ -25,7 +25,6 @@ from terracast.streams.stateful import Stateful
 from terracast.streams.wording import sentence
 
 TINY = 1e-3  # of the weeks before: less is nothing
-APART = 2  # of the cooldown, by what part the beginnings of two changes must differ: a week of two
 
 
 class EpisodeError(TerracastError):
@@ -184,10 +183,10 @@ class Episodes(Stateful):
     """Folds evidence into episodes: one change of the world is one of them, and so are all data tickets that are open.
 
     Evidence at least as strong, of a level farther the other way, or of nodes where the change was common (or the other
-    way round), that began clearly after a change, by the intervals of both and a part of the cooldown, is of a second
-    change. It opens an episode of its own beside the first. All other evidence is of the newest that is open, or of an
-    older one that began as it did, rather of one that is common, or not, as it is itself. An episode is
-    ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering`` when ``cooldown``
+    way round), that began clearly after a change, by the intervals of both and ``apart`` (default: half of the
+    cooldown), is of a second change. It opens an episode of its own beside the first. All other evidence is of the
+    newest that is open, or of an older one that began as it did, rather of one that is common, or not, as it is itself.
+    An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering`` when ``cooldown``
     has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the cooldown). ``name`` (domain
     and variable) begins every id, so that ids are the same on every replay. ``watched``: the channels that there
     could be, for what it means that one is missing. ``subject``: what alarms call the target.
@@ -207,6 +206,7 @@ class Episodes(Stateful):
     name: str = "drift"
     watched: tuple[str, ...] = ()
     subject: Subject = field(default_factory=Subject)
+    apart: np.timedelta64 | None = None
     _open: dict[str, Episode] = field(default_factory=dict)
 
     def fold(self, now: np.datetime64, evidence: Iterable[Evidence]) -> tuple[Episode, ...]:
@@ -231,7 +231,7 @@ class Episodes(Stateful):
         """The open episode that a piece of evidence is of; None: it is news."""
         is_fault = clue.change_type == "health"
         held = [one for one in self._open.values() if (one.change_type == "health") == is_fault]
-        apart = self.cooldown // APART
+        apart = self.cooldown // 2 if self.apart is None else self.apart
         possible = [one for one in reversed(held) if is_fault or not one.is_before(clue, apart)]
         near = [one for one in possible if is_fault or not one.is_after(clue, apart)]
         alike = [one for one in near if one.by_type[one.change_type].strongest.common == clue.common]
