@@ -2,7 +2,7 @@
 
 Run as ``python -m flows.running.guard SECONDS COMMAND …`` with a pipe as standard input, of which ``up`` holds the
 other end. When that end closes, by a word or because ``up`` was killed, the child and all that it started are told to
-end, and after ``SECONDS`` killed. It imports nothing heavy: one stands beside each child for as long as it lives.
+end, and after ``SECONDS`` killed. A child that ends with the status ``AGAIN`` is started again. It imports nothing heavy: one stands beside each child for as long as it lives.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from contextlib import suppress
 
 BECOME_PARENT_OF_ORPHANS, END_WITH_PARENT = 36, 1  # Linux: PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 POLL = 0.2  # seconds
+AGAIN = 75  # the exit status by which a child asks to be started again (EX_TEMPFAIL of sysexits.h)
 
 
 def guard(command: list[str], label_timeout: float) -> int:
-    """Run ``command`` in a session of its own until it ends or standard input does; answers its exit status."""
+    """Run ``command`` in a session of its own until it ends for good or standard input does; answers its exit
+    status."""
     _ask_linux(BECOME_PARENT_OF_ORPHANS, 1)
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, signal.SIG_IGN)  # the pipe alone speaks for ``up``
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_listen_again)
-    while child.poll() is None:
-        if select.select([0], [], [], POLL)[0] and not os.read(0, 1):
-            break
-    _end(child, label_timeout)
+    status: int | None = AGAIN
+    while status == AGAIN:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_listen_again)
+        while (status := child.poll()) is None:
+            if select.select([0], [], [], POLL)[0] and not os.read(0, 1):
+                break
+        _end(child, label_timeout)
     return child.returncode or 0
 
 

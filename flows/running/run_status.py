@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 OVERDUE = 2.0  # cadences since the last step began: a step that was due one cadence ago did not come
+RENEWAL = "renewal"  # what the runner does when it is started again between two runs: it takes some seconds
 LONG = 3600.0  # seconds that a run may take without a word: a first fit is longer than a cadence of seconds
 
 
@@ -30,7 +31,7 @@ def missed(runs: Mapping[str, Any], at: datetime) -> str | None:
     '2024-01-01T00:06:00Z'
     """
     last = runs.get("began") or runs.get("ready")
-    if last is None or (runs.get("running") or {}).get("verb") == "watch":
+    if last is None or (runs.get("running") or {}).get("verb") in ("watch", RENEWAL):
         return None
     began, cadence = datetime.fromisoformat(last), float(runs["cadence_seconds"])
     ended = datetime.fromisoformat(runs["ended"]) if runs.get("ended") else began
@@ -62,6 +63,6 @@ def waiting(runs: Mapping[str, Any]) -> str:
     if runs.get("waiting"):
         return f"Service waits: {runs['waiting']}."
     running = runs.get("running")
-    if running:
+    if running and running["verb"] != RENEWAL:
         return f"`{running['verb']}` has run since {running['since']}; the first one takes some minutes."
     return "The first step has not run yet."

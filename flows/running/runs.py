@@ -3,6 +3,9 @@
 A cold process for each run would spend ten seconds on imports; this one has them behind it, so that a cadence of
 seconds works. Runs write to one store: hence one at a time. Started as ``python -m flows.running.runs CONFIG`` with
 ``PREFECT_API_URL`` in its environment, so that no order of imports can make Prefect look elsewhere.
+
+What is no ordinary step (a training, a graph, days made up) leaves memory behind that no allocator gives back: the
+runner then ends with the status ``AGAIN``, upon which its guard starts it again, and it goes on where it was.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
+from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.health import answers
 from terracast.flows.running.memory import give_back, keep_little, settle
 from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
-from terracast.flows.running.run_status import now, stamp
+from terracast.flows.running.run_status import RENEWAL, now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
 from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.workspace import Workspace
@@ -47,9 +51,9 @@ class Runner:
     def __init__(self, config: Path, client: SyncPrefectClient) -> None:
         self.config, self.client, self.place = config, client, RunningPlace.of(config)
         self.verbs: dict[UUID, str] = {}
-        self.report_seconds = 0.0
+        self.is_ordinary = True
         cadence = every(Workspace.open(config)).total_seconds()
-        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}}
+        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
@@ -60,9 +64,18 @@ class Runner:
         self.client.create_flow_run_from_deployment(self._step, name="first step")
         self._tell(ready=stamp(now()))
 
+    def go_on(self) -> None:
+        """Take up what a runner that asked to be started again left: what is registered stays as it is."""
+        self.told |= self.place.read(RUNS)
+        for one in deployments(self.config, self.place.page):
+            found = self.client.read_deployment_by_name(f"{one.flow_name}/{one.name}")
+            self.verbs[found.id] = str(one.flow_name)
+        self._tell(running=None)
+
     def serve(self) -> None:
-        """Carry out what is due, for ever; a server that is away for a while is waited for."""
-        while True:
+        """Carry out what is due until something was that is no ordinary step; a server that is away for a while is
+        waited for."""
+        while self.is_ordinary:
             try:
                 due = self._due()
                 for run in due[:1]:
@@ -72,6 +85,7 @@ class Runner:
                 due = []
             if not due:
                 time.sleep(POLL)
+        self._tell(running={"verb": RENEWAL, "since": stamp(now())})
 
     @property
     def _step(self) -> UUID:
@@ -99,15 +113,19 @@ class Runner:
         failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
         failed |= {} if words is None else {verb: words}
         self._tell(running=None, failed=failed, **({"ended": stamp(now())} if verb == "watch" else {}))
-        if verb == "watch":
-            answer = {} if words is not None else dict(state.result(raise_on_failure=False))
-            self._tell(waiting=answer.get("waiting"), next_run=self._next())
-            self._refresh(answer)
+        if verb != "watch":
+            self.is_ordinary = False
+            return
+        answer = {} if words is not None else dict(state.result(raise_on_failure=False))
+        is_first = bool(answer.get("ticks")) and not self.told.get("served")  # it began service, or made days up
+        self._tell(waiting=answer.get("waiting"), next_run=self._next(), served=is_first or self.told.get("served"))
+        self._refresh(answer)
+        self.is_ordinary = not (is_first or answer.get("receipts"))
 
     def _refresh(self, answer: dict[str, Any]) -> None:
         """Write the report anew: after each step where that is quick, else when something was told."""
         news = any(answer.get(name) for name in ("alarms", "decisions", "dropped", "receipts"))
-        quick = self.report_seconds <= SHARE * self.told["cadence_seconds"]
+        quick = self.told["report_seconds"] <= SHARE * self.told["cadence_seconds"]
         if not answer.get("ticks") or not (news or quick or not self.place.page.exists()):
             return
         self.place.page.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +137,7 @@ class Runner:
             self._tell(failed={**self.told["failed"], "report": known})
         else:
             self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
-        self.report_seconds = time.monotonic() - began
+        self._tell(report_seconds=round(time.monotonic() - began, 1))
         give_back()
 
     def _next(self) -> str | None:
@@ -183,13 +201,20 @@ def main() -> None:
         raise UpError("PREFECT_API_URL is not set", where="the runner", expected="the address of Prefect's server",
                       remedy="run `terracast up`")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    RunningPlace.of(config).remove(RUNS)
+    place = RunningPlace.of(config)
+    goes_on = (place.read(RUNS).get("running") or {}).get("verb") == RENEWAL
+    if not goes_on:
+        place.remove(RUNS)
     warm()
     _await(sys.argv[2:] or [f"{api}/health"])
     with get_client(sync_client=True) as client:
         runner = Runner(config, client)
-        runner.begin()
+        if goes_on:
+            runner.go_on()
+        else:
+            runner.begin()
         runner.serve()
+    sys.exit(AGAIN)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from terracast.flows.running.page import page, served
+from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.place import UP, RunningPlace
-from terracast.flows.running.run_status import missed, now, stamp, trouble
+from terracast.flows.running.run_status import RENEWAL, missed, now, stamp, trouble
 from terracast.streams.errors import TerracastError
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
@@ -111,6 +112,18 @@ def test_a_guard_ends_its_child_and_all_that_it_started_when_the_pipe_closes() -
     guard.stdout.close()
 
 
+def test_a_child_that_asks_for_it_is_started_again(tmp_path: Path) -> None:
+    counts = ("import pathlib, sys\n"
+              f"path = pathlib.Path({str(tmp_path / 'starts')!r}); path.open('a').write('.')\n"
+              f"sys.exit({AGAIN} if len(path.read_text()) < 3 else 4)")
+    guard = subprocess.Popen([sys.executable, "-m", "terracast.flows.running.guard", "0.5", sys.executable, "-c",
+                              counts], stdin=subprocess.PIPE, start_new_session=True)
+    assert guard.wait(60) == 4
+    assert guard.stdin is not None
+    guard.stdin.close()
+    assert (tmp_path / "starts").read_text() == "..."
+
+
 def test_a_step_that_did_not_come_is_told_within_two_cadences_of_when_it_was_due() -> None:
     at, runs = now(), {"cadence_seconds": 60.0, "failed": {}, "running": None}
     ready = stamp(at.replace(year=at.year - 1))
@@ -118,6 +131,8 @@ def test_a_step_that_did_not_come_is_told_within_two_cadences_of_when_it_was_due
     assert missed(runs | {"ready": ready}, at) is not None
     assert missed(runs | {"ready": ready, "began": stamp(at)}, at) is None
     assert missed(runs | {"ready": ready, "running": {"verb": "watch", "since": ready}}, at) is None
+    renewed = runs | {"ready": ready, "running": {"verb": RENEWAL, "since": stamp(at)}}
+    assert missed(renewed, at) is None and trouble(renewed, at) == []
     (told,) = trouble(runs | {"ready": ready, "running": {"verb": "discover", "since": ready}}, at)
     assert "has not run" in told and "discover" in told
     assert trouble(runs | {"failed": {"watch": "the disk is full"}}, at) == [

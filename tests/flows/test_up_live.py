@@ -135,11 +135,21 @@ class Up:
     def page(self, path: str = "/") -> str:
         return _get(f"http://127.0.0.1:{self.ports['page']}{path}").decode()
 
+    @property
+    def runner(self) -> int | None:
+        """The process that carries runs out, by pid; None while it is being started again."""
+        found = [pid for pid in self.family if _command(pid)[1:3] == [b"-m", b"terracast.flows.running.runs"]]
+        return found[0] if found else None
+
     def steps(self) -> list[dict[str, Any]]:
         """Runs of the step that the schedule made and that were carried out."""
         runs = self.ask("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
                                               "deployments": {"name": {"any_": ["tank-watch"]}}})
         return [run for run in runs if run["auto_scheduled"]]
+
+    def first_steps(self) -> list[dict[str, Any]]:
+        """The steps that no schedule made."""
+        return list(self.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["first step"]}}}))
 
     def events(self) -> list[tuple[str, str]]:
         """Every event of the stream and what it tells."""
@@ -158,7 +168,8 @@ class Up:
 
     def runner_between_steps(self) -> int:
         """Hold the process that carries runs out, as if it hung, while none is under way; answers its pid."""
-        (runner,) = [pid for pid in self.family if _command(pid)[1:3] == [b"-m", b"terracast.flows.running.runs"]]
+        runner = self.runner
+        assert runner is not None
         for _ in range(1000):
             os.kill(runner, signal.SIGSTOP)
             if json.loads(self.page("/status.json"))["running"] is None:
@@ -239,10 +250,12 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         with pytest.raises(urllib.error.HTTPError):
             up.page("/incoming/")
         assert _until(lambda: tank.last_step is not None, 180), up.logs
-        first = tank.last_step
+        first, beginner = tank.last_step, up.runner
         assert _until(lambda: len(up.steps()) >= 5, 120), up.logs
         assert tank.last_step >= first + np.timedelta64(4 * STEP, "s")  # type: ignore[operator]
         assert tank.champion == 1
+        assert up.runner not in (None, beginner), "the memory of a first service is given back"
+        assert len(up.first_steps()) == 1, "it went on and asked for no other first step"
 
         second = subprocess.run([*COMMAND, "up"], cwd=tank.folder, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1 and second.stderr.count("\n") == 1, second.stderr
