@@ -32,10 +32,13 @@ from terracast.drivers.ablation import Tell, tell_nobody
 from terracast.drivers.candidates import where_seen
 from terracast.drivers.discovery import DriverSearch
 from terracast.drivers.negative_transfer import cooled_down
+from terracast.flows.alerting.alert import of_graph
+from terracast.flows.alerting.outbox import deliver_alerts, post_alert
 from terracast.flows.discovery.expert_knowledge import KEPT, ExpertStatement, InForce, joined, kept_knowledge, to_keep
 from terracast.flows.discovery.graph_history import GraphHistory, alarm_state
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.running.prefect_api import GRAPH
+from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.service.events import deliver, post
 from terracast.flows.service.quality_control import screened
 from terracast.flows.service.serving_forecaster import forecaster_factory
@@ -198,10 +201,12 @@ def discover(config: str = "terracast.toml", now: str | None = None, knowledge: 
             step.set_state("knowledge", to_keep(kept_knowledge(step.state("knowledge")), given))
         for alarm in discovery.story.news:
             told = alarm_state(alarm)
-            post(step, GRAPH, workspace.settings.stream.name, json.dumps(told, sort_keys=True, default=str),
-                 discovery.known_at, told)
+            key = json.dumps(told, sort_keys=True, default=str)
+            post(step, GRAPH, workspace.settings.stream.name, key, discovery.known_at, told)
+            post_alert(step, workspace.settings.alerts, of_graph(alarm.sentences, workspace.settings.stream.name, key))
     record_discovery(workspace, discovery, view.snapshot)
     deliver(workspace)
+    deliver_alerts(workspace, wall_clock())
     return discovery.answer()
 
 

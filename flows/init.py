@@ -71,6 +71,10 @@ max_lag = 8
 alpha = 0.01
 window = "{window}"        # how much of the past a search reads
 most_drivers = 6
+
+# [alerts]               # who is told: Apprise's addresses, keys from the environment as $NAME; try `terracast alerts --test`
+# to = ["mailtos://ann:$MAIL_KEY@example.org"]   # everything; or drift = [], data = [], graph = [], system = []
+# quiet_hours = "22:00-07:00"
 {sources}"""
 
 SOURCE = """

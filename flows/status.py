@@ -6,13 +6,16 @@ Prefect, MLflow's client nor torch is imported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
+from terracast.flows.alerting.outbox import STATE as ALERTS
+from terracast.flows.alerting.outbox import kept, trouble_of
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
@@ -32,7 +35,8 @@ MISSED = 2  # cadences since the last step after which a step is missing, where 
 class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
     what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
-    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out."""
+    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out; ``acknowledged``: who looks after which open
+    episode."""
 
     name: str
     running: dict[str, Any] | None
@@ -47,6 +51,7 @@ class Status:
     set_aside: tuple[dict[str, Any], ...] = ()
     learning: str | None = None
     holidays: str | None = None
+    acknowledged: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def calm(self) -> bool:
@@ -61,7 +66,8 @@ class Status:
                 "open_episodes": [_open_json(one) for one in self.open_episodes],
                 "episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
-                "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays}
+                "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays,
+                "acknowledged": dict(self.acknowledged)}
 
     @property
     def lines(self) -> list[str]:
@@ -80,9 +86,16 @@ class Status:
         told += [f"set aside: {one['words']}" for one in self.set_aside]
         told += [self.learning] if self.learning else []
         told += [f"holidays of {self.holidays} are left out by the monitor"] if self.holidays else []
-        told += [f"open since {_text(one.since)}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
+        told += [line for one in self.open_episodes for line in self._lines_of(one)] or ["no open episodes"]
         told.append(f"store: {self.store_bytes / 1e6:.1f} MB")
         return told
+
+    def _lines_of(self, episode: Episode) -> list[str]:
+        """An open episode, and who looks after it."""
+        known = self.acknowledged.get(episode.id)
+        looked_after = "" if known is None else f"; {known['by']} looks after it" + (
+            f": {known['note']}" if known["note"] else "")
+        return [f"open since {_text(episode.since)}: {episode.alarm}", f"  {episode.id}{looked_after}"]
 
 
 def status(config: Path, now: str | None = None) -> Status:
@@ -93,13 +106,15 @@ def status(config: Path, now: str | None = None) -> Status:
     last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
     sources = freshness(workspace, view, at)
     even = workspace.clock.even(at) if runs.get("ready") else None
-    wrong = tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)
+    outbox = view.state(ALERTS)
+    wrong = (tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)) + trouble_of(outbox)
     return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
-                  None if last is None else _true(workspace, last), sources, _open(workspace, view),
+                  None if last is None else _true(workspace, last), sources, open_episodes(workspace, view),
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
                   () if last is None else set_aside_lately(workspace, view, last),
-                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view))
+                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
+                  kept(outbox)["acknowledged"])
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
@@ -123,8 +138,9 @@ def _aged(newest: np.datetime64, now: np.datetime64) -> str:
     return f"{_text(newest)} ({age(now - newest)} old)"
 
 
-def _open(workspace: Workspace, view: View) -> tuple[Episode, ...]:
+def open_episodes(workspace: Workspace, view: View | None = None) -> tuple[Episode, ...]:
     """The open episodes of the saved loop, with what was done about them."""
+    view = workspace.store.read() if view is None else view
     episodes: Episodes | None = loop_part(workspace, view, "episodes")
     if episodes is None:
         return ()

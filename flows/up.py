@@ -110,7 +110,7 @@ def up(config: Path, ports: Ports = Ports()) -> None:
                 say(f"{child.name}: {child.health.rpartition('/health')[0].removesuffix('/api')}")
         say(f"report: http://{HOST}:{ports.page}")
         say("schedules are on; interrupt to stop")
-        _keep(children, place, api, settings.stream.name)
+        _keep(children, place, api, settings)
     say("ended")
 
 
@@ -193,9 +193,10 @@ def _await(children: list[Child], place: RunningPlace) -> None:
         time.sleep(POLL)
 
 
-def _keep(children: list[Child], place: RunningPlace, api: str, stream: str) -> None:
+def _keep(children: list[Child], place: RunningPlace, api: str, settings: Settings) -> None:
     """Start again what ended by itself, and tell of steps that do not come, until interrupted."""
     told: str | None = None
+    alerted: str | None = None
     while True:
         for child in children:
             if not child.lives and time.monotonic() - child.ended > AGAIN:
@@ -207,9 +208,22 @@ def _keep(children: list[Child], place: RunningPlace, api: str, stream: str) -> 
         if due is not None and due != told:
             note(f"the step that was due at {due} has not run")
             with suppress(ServerAwayError):
-                ask(api, "/events", [letter(MISSED, stream, due, due, {"due": due, "trouble": trouble(runs, now())})])
+                facts = {"due": due, "trouble": trouble(runs, now())}
+                ask(api, "/events", [letter(MISSED, settings.stream.name, due, due, facts)])
                 told = due
+        if due is not None and due != alerted:
+            alerted = due
+            _alert(settings, due, trouble(runs, now()))
         time.sleep(POLL)
+
+
+def _alert(settings: Settings, due: str, words: list[str]) -> None:
+    """Tell people that a step did not come; past the store, which a step that hangs may hold."""
+    if settings.alerts.addresses("system"):
+        from terracast.flows.alerting.alert import of_missed_step
+        from terracast.flows.alerting.failures import tell_at_once
+
+        tell_at_once(settings, of_missed_step(settings.stream.name, due, words))
 
 
 def _status(place: RunningPlace) -> dict[str, Any]:

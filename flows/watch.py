@@ -19,9 +19,12 @@ from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.attempts import measured_since
 from terracast.flows.adapt import carry_out_request
+from terracast.flows.alerting.failures import failures_told
+from terracast.flows.alerting.outbox import Delivered, deliver_alerts, post_episode_alerts, post_refusal
 from terracast.flows.forecast import as_json, newest_forecast
 from terracast.flows.ingest import ingest_new, refusal
 from terracast.flows.running.memory import give_back
+from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.service.events import deliver, post_episodes
 from terracast.flows.service.evidence import evidence_of
 from terracast.flows.service.loop_state import (
@@ -66,7 +69,8 @@ class WatchStep:
     back on count as missing, for their flags; ``dropped`` holds a sentence for each driver that began to hurt and is no
     longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
     measured in service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one
-    line where part of the data was not taken, ``behind`` where the clock went back."""
+    line where part of the data was not taken, ``behind`` where the clock went back. ``delivered``: how many alerts wait
+    for whom after this step."""
 
     now: str
     champion: str | None
@@ -87,6 +91,7 @@ class WatchStep:
     forecast: dict[str, Any] | None = None
     refused: str | None = None
     behind: str | None = None
+    delivered: Delivered = Delivered()
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -100,6 +105,7 @@ def watch_once(workspace: Workspace, now: np.datetime64,
     flush(workspace)
     deliver(workspace)
     files = ingest_new(workspace)
+    post_refusal(workspace, refusal(files), wall_clock())
     now = workspace.clock.even(now)
     if not workspace.store.read().has_state("loop"):
         from terracast.flows.retrain import begin_service
@@ -117,6 +123,7 @@ def watch_once(workspace: Workspace, now: np.datetime64,
         dropped += gone
         flush(workspace)
         deliver(workspace)
+        deliver_alerts(workspace, wall_clock())
         if not done:
             acts = tuple(one for one in receipts(workspace) if one not in before)
             told = tell_silence(workspace, now)
@@ -156,8 +163,9 @@ def _advance(workspace: Workspace, now: np.datetime64,
         for climb in measured_since(known, loop.attempt_log.attempts):
             post_gain(step, climb)
         _record(step, loop, ticks, workspace.clock)
-        post_episodes(step, [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes],
-                      workspace.settings.stream.name)
+        changed = [one.shown(workspace.clock.shown) for tick in ticks for one in tick.episodes]
+        post_episodes(step, changed, workspace.settings.stream.name)
+        post_episode_alerts(step, workspace.settings.alerts, workspace.settings.stream.name, changed)
         save_loop(step, loop)
         if loop.monitor is not learning:
             save_reference(step, workspace.store.read().snapshot)
@@ -230,7 +238,7 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
                      standing,
                      silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
                      dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
-                     _behind(workspace, now))
+                     _behind(workspace, now), deliver_alerts(workspace, wall_clock()))
 
 
 def _last_tick(workspace: Workspace) -> np.datetime64 | None:
@@ -278,6 +286,7 @@ def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, A
     must.
     """
     try:
-        return watch_once(Workspace.open(config), as_of(now)).to_json()
+        with failures_told(config, "watch"):
+            return watch_once(Workspace.open(config), as_of(now)).to_json()
     finally:
         give_back()

@@ -19,10 +19,12 @@ MOST_TICKS = 6
 SPACINGS = ("5min", "15min", "1h", "3h", "6h", "12h", "1D", "2D", "7D", "14D", "MS", "3MS", "YS", "5YS", "20YS")
 
 
-def draw_fan(fan: Fan, issue_time: np.datetime64 | None, units: str, zone: str | None, *, pointed: bool) -> str:
+def draw_fan(fan: Fan, issue_time: np.datetime64 | None, units: str, zone: str | None, *, pointed: bool,
+             changed: np.datetime64 | None = None) -> str:
     """The drawing as SVG text, with its unit at the axis and times in ``zone`` (None: UTC).
 
-    ``pointed``: each lead tells its numbers under the pointer. About 3 kB, 7 where it is pointed.
+    ``pointed``: each lead tells its numbers under the pointer. ``changed``: when a change began, which is marked.
+    About 3 kB, 7 where it is pointed.
     """
     values = np.concatenate([fan.observed, fan.quantiles.ravel()])
     values = values[np.isfinite(values)]
@@ -36,9 +38,10 @@ def draw_fan(fan: Fan, issue_time: np.datetime64 | None, units: str, zone: str |
         low, lower, median, upper, high = fan.quantiles.T
         parts += [_band(scale, fan.valid_times, low, high, "wide"), _band(scale, fan.valid_times, lower, upper, "half"),
                   _line(scale, fan.valid_times, median, "median")]
-    if issue_time is not None and scale.start <= issue_time <= scale.stop:
-        x = scale.x(np.array([issue_time]))[0]
-        parts += [element("path", class_="issued", d=f"M{x} {TOP}V{HEIGHT - BOTTOM}")]
+    for name, at in (("issued", issue_time), ("changed", changed)):
+        if at is not None and scale.start <= at <= scale.stop:
+            x = scale.x(np.array([at]))[0]
+            parts += [element("path", class_=name, d=f"M{x} {TOP}V{HEIGHT - BOTTOM}")]
     parts += [_line(scale, fan.times, fan.observed, "observed"), _text(LEFT, 16, fan.node, "start", "name")]
     if pointed:
         parts += _pointed(scale, fan, units, zone)

@@ -28,6 +28,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
+from terracast.flows.alerting.outbox import deliver_alerts
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.health import answers
 from terracast.flows.running.memory import give_back, keep_little, settle
@@ -42,6 +43,7 @@ from terracast.streams.errors import TerracastError
 SERVER = "Prefect's server"
 POLL = 1.0  # seconds
 PATIENCE = 180.0  # seconds that the server may take to answer: a busy machine migrates Prefect's database slowly
+DELIVERY = 15.0  # seconds between two rounds of delivery of alerts that wait
 SHARE = 0.2  # of a cadence that the report may take to be written anew after each step
 
 
@@ -84,8 +86,16 @@ class Runner:
                 self._tell(running=None, failed={**self.told["failed"], SERVER: in_one_line(error, "up")})
                 due = []
             if not due:
+                self._deliver()
                 time.sleep(POLL)
         self._tell(running={"verb": RENEWAL, "since": stamp(now())})
+
+    def _deliver(self) -> None:
+        """Send alerts that wait, for their hour or for an address that did not answer, between two steps."""
+        if not self.told.get("alerts_waiting") or time.monotonic() - self.delivered < DELIVERY:
+            return
+        self.delivered = time.monotonic()
+        self._tell(alerts_waiting=deliver_alerts(Workspace.open(self.config), now()).waiting)
 
     @property
     def _step(self) -> UUID:
@@ -118,7 +128,8 @@ class Runner:
             return
         answer = {} if words is not None else dict(state.result(raise_on_failure=False))
         is_first = bool(answer.get("ticks")) and not self.told.get("served")  # it began service, or made days up
-        self._tell(waiting=answer.get("waiting"), next_run=self._next(), served=is_first or self.told.get("served"))
+        self._tell(waiting=answer.get("waiting"), next_run=self._next(), served=is_first or self.told.get("served"),
+                   alerts_waiting=answer.get("delivered", {}).get("waiting", 0))
         self._refresh(answer)
         self.is_ordinary = not (is_first or answer.get("receipts"))
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
+from terracast.flows.alerting.outbox import post_episode_alerts
 from terracast.flows.reporting.freshness import SourceFreshness, freshness, silence_sentence, stamp_in_words
+from terracast.flows.service.events import post_episodes
 from terracast.flows.service.loop_state import load_loop, save_loop
 from terracast.flows.workspace import Workspace
 from terracast.streams.clock import Clock
@@ -56,6 +58,10 @@ def tell_silence(workspace: Workspace, now: np.datetime64) -> SilenceNotices:
         if loop is not None:
             _act(loop, returned, after)
             save_loop(step, loop)
+            latest = {} if loop is None else {one.id: one for one in loop.episodes.active()}
+            shown = [latest.get(one.id, one).shown(clock.shown) for one in changed]
+            post_episodes(step, shown, workspace.settings.stream.name)
+            post_episode_alerts(step, workspace.settings.alerts, workspace.settings.stream.name, shown)
         step.set_state(STATE, after)
     return SilenceNotices(silent, returned, tuple(one.id for one in changed))
 

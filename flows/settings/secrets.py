@@ -9,6 +9,7 @@ from typing import Any
 _SECRET = re.compile(r"://[^/?#\s:@]*:(?!\d+(?:[/?#]|$))[^\s]*@"  # ://user:password@host, but not ://host:port/…@
                      r"|[?&;](?:password|passwd|pwd|token|secret|api_?key|sig|signature|"
                      r"aws_secret_access_key|x-amz-signature)=[^&;\s$]", re.IGNORECASE)
+_FROM_OUTSIDE = re.compile(r":\$(?:\{\w+\}|\w+)@")  # in the address of an alert, which is filled in when it is sent
 _OTHERWISE = "take it out of the file and set it in the environment"
 _INSTEAD = {"registry.tracking": 'write tracking = "$NAME" and set NAME in the environment',
             "sources.url": 'write url = "$NAME" and set NAME in the environment',
@@ -29,8 +30,11 @@ def refuse_secrets(value: Any, place: str = "") -> None:
     elif isinstance(value, list):
         for one in value:
             refuse_secrets(one, place)
-    elif isinstance(value, str) and _SECRET.search(value):
-        raise ValueError(f"a password or key stands in {place}; {_INSTEAD.get(place, _OTHERWISE)}")
+    elif isinstance(value, str):
+        is_alert = place.startswith("alerts.")
+        if _SECRET.search(_FROM_OUTSIDE.sub("@", value) if is_alert else value):
+            instead = "write $NAME in its place and set NAME in the environment" if is_alert else _OTHERWISE
+            raise ValueError(f"a password or key stands in {place}; {_INSTEAD.get(place, instead)}")
 
 
 def from_environment(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import model_validator
 
+from terracast.flows.settings.alerts import AlertSettings
 from terracast.flows.settings.sections import (
     AdaptSettings,
     BaseSettings,
@@ -32,6 +33,7 @@ class Settings(Frozen):
     monitor: MonitorSettings = MonitorSettings()
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
+    alerts: AlertSettings = AlertSettings()
 
     @model_validator(mode="after")
     def _target_has_a_source(self) -> Settings:
@@ -51,5 +53,5 @@ class Settings(Frozen):
         return (self.folder / text).resolve()
 
     def digest(self) -> str:
-        """Names these settings in lineage; the folder does not count."""
-        return hashlib.sha256(self.model_dump_json(exclude={"folder"}).encode()).hexdigest()[:12]
+        """Names these settings in lineage; neither the folder nor who is told counts."""
+        return hashlib.sha256(self.model_dump_json(exclude={"folder", "alerts"}).encode()).hexdigest()[:12]

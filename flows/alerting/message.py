@@ -1,0 +1,52 @@
+"""One message to one address: the alerts that wait for it, a link, and a chart of what the first one is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from terracast.flows.alerting.alert import one_line
+from terracast.flows.terminal.output import note
+from terracast.flows.workspace import Workspace
+
+LEVELS = ("failure", "warning", "info", "success")  # the gravest names the message
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: ``picture`` is a PNG, or None."""
+
+    title: str
+    text: str
+    level: str = "warning"
+    picture: bytes | None = None
+
+
+def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> Message:
+    """The letters as one message, the first ones first."""
+    stream, page = workspace.settings.stream.name, workspace.settings.alerts.page
+    title = letters[0]["title"] if len(letters) == 1 else one_line(f"{stream}: {len(letters)} alerts")
+    parts = [one["text"] if len(letters) == 1 else f"{one['title']}\n{one['text']}" for one in letters]
+    open_ones = [one["episode"] for one in letters if one["episode"] and one["level"] == "warning"]
+    ending = [f"See {page}." if page else ""]
+    if open_ones:
+        ending.append(f"To say that you look after it: terracast ack {open_ones[0]}")
+    return Message(title, "\n\n".join([*parts, *(one for one in ending if one)]),
+                   min((one["level"] for one in letters), key=LEVELS.index), _picture(workspace, letters))
+
+
+def _picture(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> bytes | None:
+    """A chart of the first episode's first node; none where it cannot be drawn: the words matter more."""
+    shown = next((one for one in letters if one["episode"]), None)
+    if shown is None or not workspace.settings.alerts.picture:
+        return None
+    from terracast.flows.alerting.picture import chart_of_node
+
+    try:
+        return chart_of_node(workspace, shown["node"], np.datetime64(shown["since"], "ns"))
+    except Exception as error:  # of whatever kind: an alert without its picture is an alert
+        note(f"the alert goes without its chart: {type(error).__name__}: {error}")
+        return None
