@@ -11,11 +11,44 @@ import ctypes
 import gc
 import os
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # names and numbers of mallopt(3); a threshold that is set no longer rises by itself
 ARENAS, TRIM, MAPPED = (-8, 2), (-1, 1 << 20), (-3, 1 << 20)  # bytes: of free memory at the end, of an array of its own
+SETTLED = 10  # steps after which a process holds what steps need
+GROWN = 1.02  # times that: more is what something left behind
+STATM = Path("/proc/self/statm")
 CHOSEN = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+@dataclass
+class Growth:
+    """What this process holds beside what it held when it had settled, told after each step.
+
+    >>> growth = Growth()
+    >>> [growth.after(held) for held in [900.0] * 10 + [915.0, 920.0]].index(True)
+    11
+    """
+
+    steps: int = 0
+    settled: float = 0.0
+
+    def after(self, held: float) -> bool:
+        """Whether a process that holds so much (MB) after another step has grown by more than ``GROWN``."""
+        self.steps += 1
+        if self.steps == SETTLED:
+            self.settled = held
+        return self.steps > SETTLED and held > GROWN * self.settled
+
+
+def resident() -> float:
+    """The memory that this process holds, MB; 0 where the system does not tell."""
+    try:
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError):
+        return 0.0
 
 
 def keep_little() -> bool:

@@ -5,7 +5,8 @@ seconds works. Runs write to one store: hence one at a time. Started as ``python
 ``PREFECT_API_URL`` in its environment, so that no order of imports can make Prefect look elsewhere.
 
 What is no ordinary step (a training, a graph, days made up) leaves memory behind that no allocator gives back: the
-runner then ends with the status ``AGAIN``, upon which its guard starts it again, and it goes on where it was.
+runner then ends with the status ``AGAIN``, upon which its guard starts it again, and it goes on where it was. So it
+does when it holds more than it did, for whatever reason.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from prefect.states import Cancelled, Crashed
 from terracast.flows.alerting.outbox import deliver_alerts
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.health import answers
-from terracast.flows.running.memory import give_back, keep_little, settle
+from terracast.flows.running.memory import Growth, give_back, keep_little, resident, settle
 from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
 from terracast.flows.running.run_status import RENEWAL, now, stamp
@@ -53,7 +54,7 @@ class Runner:
     def __init__(self, config: Path, client: SyncPrefectClient) -> None:
         self.config, self.client, self.place = config, client, RunningPlace.of(config)
         self.verbs: dict[UUID, str] = {}
-        self.is_ordinary = True
+        self.is_ordinary, self.growth = True, Growth()
         cadence = every(Workspace.open(config)).total_seconds()
         self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
 
@@ -131,7 +132,7 @@ class Runner:
         self._tell(waiting=answer.get("waiting"), next_run=self._next(), served=is_first or self.told.get("served"),
                    alerts_waiting=answer.get("delivered", {}).get("waiting", 0))
         self._refresh(answer)
-        self.is_ordinary = not (is_first or answer.get("receipts"))
+        self.is_ordinary = not (self.growth.after(resident()) or is_first or answer.get("receipts"))
 
     def _refresh(self, answer: dict[str, Any]) -> None:
         """Write the report anew: after each step where that is quick, else when something was told."""
