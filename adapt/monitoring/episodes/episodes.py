@@ -188,8 +188,8 @@ class Episodes(Stateful):
     newest that is open, or of an older one that began as it did, rather of one that is common, or not, as it is itself.
     An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering`` when
     ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the cooldown).
-    ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``: the channels that there
-    could be, for what it means that one is missing. ``subject``: what alarms call the target.
+    ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``: the channels
+    that there could be, for what it means that one is missing. ``subject``: what alarms call the target.
 
     >>> from terracast.adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
