@@ -72,8 +72,8 @@ alpha = 0.01
 window = "{window}"        # how much of the past a search reads
 most_drivers = 6
 
-# [alerts]               # who is told: Apprise's addresses, keys from the environment as $NAME; try `terracast alerts --test`
-# to = ["mailtos://ann:$MAIL_KEY@example.org"]   # everything; or drift = [], data = [], graph = [], system = []
+# [alerts]               # who is told, by Apprise's addresses; try them with `terracast alerts --test`
+# to = ["mailtos://ann:$MAIL_KEY@example.org"]   # $NAME: from the environment; or drift, data, graph, system = [...]
 # quiet_hours = "22:00-07:00"
 {sources}"""
 

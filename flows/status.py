@@ -35,8 +35,8 @@ MISSED = 2  # cadences since the last step after which a step is missing, where 
 class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
     what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
-    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out; ``acknowledged``: who looks after which open
-    episode."""
+    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out;
+    ``acknowledged``: who looks after which open episode."""
 
     name: str
     running: dict[str, Any] | None

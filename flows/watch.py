@@ -91,7 +91,7 @@ class WatchStep:
     forecast: dict[str, Any] | None = None
     refused: str | None = None
     behind: str | None = None
-    delivered: Delivered = Delivered()
+    delivered: Delivered = field(default_factory=Delivered)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

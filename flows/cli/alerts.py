@@ -42,7 +42,8 @@ def alerts(test: Annotated[bool, typer.Option("--test", help="Send a test to eve
     for kind, until in told["muted"].items():
         say(f"{kind} is muted until {until}")
     for episode, known in told["acknowledged"].items():
-        say(f"{episode}: {known['by']} looks after it since {known['at']}{': ' + known['note'] if known['note'] else ''}")
+        reason = f": {known['note']}" if known["note"] else ""
+        say(f"{episode}: {known['by']} looks after it since {known['at']}{reason}")
     if not told["addresses"]:
         say("nobody is told; add to terracast.toml: [alerts] with to = [\"ntfys://my-topic\"] or another address")
 
@@ -50,7 +51,7 @@ def alerts(test: Annotated[bool, typer.Option("--test", help="Send a test to eve
 def ack(episode: Annotated[str, typer.Argument(help="Of an open episode, as `terracast status --json` names it.")] = "",
         by: Annotated[str, typer.Option(help="Who; default: the user of this machine.")] = "",
         note: Annotated[str, typer.Option(help="What is done about it.")] = "",
-        mute: Annotated[str | None, typer.Option(help="Instead: send no alerts of --kind for so long, e.g. 8h.")] = None,
+        mute: Annotated[str | None, typer.Option(help="Instead: no alerts of --kind for so long, e.g. 8h.")] = None,
         kind: Annotated[str, typer.Option(help="drift, data, graph or system.")] = "drift",
         config: Config = CONFIG, json: Json = False) -> None:
     """Say that you look after an episode: it is not told again until it closes. Or mute a kind of alert."""
@@ -58,7 +59,7 @@ def ack(episode: Annotated[str, typer.Argument(help="Of an open episode, as `ter
     from terracast.streams.clock import span
 
     if (mute is None) == (not episode):
-        raise acknowledge.AcknowledgeError("neither episode nor --mute" if not episode else "both an episode and --mute",
+        raise acknowledge.AcknowledgeError("both an episode and --mute" if episode else "neither episode nor --mute",
                                            where="ack", expected="one of them", remedy="see `terracast ack --help`")
     if mute is not None:
         answer = acknowledge.mute(config, kind, span(mute).to_pytimedelta())

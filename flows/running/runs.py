@@ -54,7 +54,7 @@ class Runner:
     def __init__(self, config: Path, client: SyncPrefectClient) -> None:
         self.config, self.client, self.place = config, client, RunningPlace.of(config)
         self.verbs: dict[UUID, str] = {}
-        self.is_ordinary, self.growth = True, Growth()
+        self.is_ordinary, self.growth, self.delivered = True, Growth(), time.monotonic()
         cadence = every(Workspace.open(config)).total_seconds()
         self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
 

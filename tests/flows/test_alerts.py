@@ -1,0 +1,226 @@
+"""Alerts by the way people get them: a webhook and a mail server on loopback, the commands, default settings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from terracast.adapt.monitoring.diagnosis.evidence import Evidence
+from terracast.adapt.monitoring.episodes.alarm_text import Subject
+from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
+from terracast.flows.alerting.failures import failures_told
+from terracast.flows.alerting.message import Message
+from terracast.flows.alerting.outbox import STATE, deliver_alerts, kept, post_episode_alerts
+from terracast.flows.alerting.sending import send
+from terracast.flows.settings import SettingsError, read_settings
+from terracast.flows.settings.alerts import AlertSettings
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import TerracastError
+from tests.flows.receivers import Webhook, mail_server, webhook
+
+CASES = Path(__file__).parents[1] / "cases"
+AT = np.datetime64("2024-03-04T06", "ns")
+NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    with webhook() as made:
+        yield made
+
+
+def types(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", "from terracast.flows.command import main; main()", *words],
+                          cwd=folder, capture_output=True, text=True)
+
+
+def telling(config: Path, section: str) -> None:
+    config.write_text(f"{config.read_text()}\n[alerts]\n{section}\n")
+
+
+def episode(name: str, **parts: Any) -> Episode:
+    clue = Evidence(AT, AT, ("Dongsi",), "level", "up", 3.0, amount=31.0)
+    made = Episode(name, "level", "opened", AT, AT, AT, {"Dongsi": 3.0}, {"level": EvidenceSum.of(AT, clue)},
+                   subject=Subject("NO2", "ug m-3", 12, 1.0))
+    return replace(made, **parts)
+
+
+def stronger(name: str, strength: float) -> Episode:
+    clue = Evidence(AT, AT, ("Dongsi",), "level", "up", strength, amount=31.0)
+    return episode(name, phase="growing", by_type={"level": EvidenceSum.of(AT, clue)})
+
+
+def post(workspace: Workspace, *changed: Episode) -> None:
+    with workspace.store.transaction("a step") as step:
+        post_episode_alerts(step, workspace.settings.alerts, "air", changed)
+
+
+def state_of(workspace: Workspace) -> Mapping[str, Any]:
+    return kept(workspace.store.read().state(STATE))
+
+
+def test_a_dead_feed_reaches_a_person_once_with_a_picture_and_can_be_acknowledged(tmp_path: Path, hook: Webhook
+                                                                                ) -> None:
+    types(tmp_path, "init", "mine", "--from", str(CASES / "feed-that-ended.csv"), "--folder", ".")
+    telling(tmp_path / "terracast.toml", f'to = ["{hook.address}"]\npage = "http://watch.example.org"')
+    step = types(tmp_path, "watch", "--once", "--json", "--now", "2026-11-28T22:00")
+    assert step.returncode == 3, step.stderr
+    (told,) = hook.got
+    assert told["title"].startswith("mine: ") and "Nothing came" in told["title"], told["title"]
+    assert "2024-12-31" in told["message"] and "http://watch.example.org" in told["message"]
+    assert "the data are at fault" in told["message"].lower()
+    (picture,) = told["attachments"]
+    assert base64.b64decode(picture["base64"]).startswith(b"\x89PNG") and picture["mimetype"] == "image/png"
+
+    types(tmp_path, "watch", "--once", "--now", "2026-11-28T23:00")
+    assert len(hook.got) == 1, "what was told is not told again"
+    held = json.loads(types(tmp_path, "alerts", "--json").stdout)
+    assert held["addresses"][0]["kinds"] == ["drift", "data", "graph", "system"] and held["waiting"] == []
+    (name,) = json.loads(types(tmp_path, "status", "--json").stdout)["streams"][0]["open_episodes"]
+    wrong = types(tmp_path, "ack", "no-such", "--by", "Ann")
+    assert wrong.returncode == 1 and name["id"] in wrong.stderr and wrong.stderr.strip().count("\n") == 0
+    assert types(tmp_path, "ack", name["id"], "--by", "Ann", "--note", "asked the owner").returncode == 0
+    assert "Ann looks after it: asked the owner" in types(tmp_path, "status").stdout
+    assert f"terracast ack {name['id']}" in told["message"], "what the message says can be typed"
+
+
+def test_every_address_is_tried(tmp_path: Path, hook: Webhook) -> None:
+    types(tmp_path, "init", "mine", "--from", str(CASES / "feed-that-ended.csv"), "--folder", ".")
+    assert "nobody is told" in types(tmp_path, "alerts").stdout
+    telling(tmp_path / "terracast.toml", f'to = ["{hook.address}"]\ndata = ["json://127.0.0.1:9/nobody"]')
+    tried = types(tmp_path, "alerts", "--test")
+    assert tried.returncode == 1 and hook.titles == ["mine: test"]
+    assert f"{hook.address}: arrived" in tried.stdout and "9/nobody: did not arrive" in tried.stdout
+
+
+def test_fifty_episodes_in_a_step_are_one_message_and_none_comes_twice(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    telling(small_city.config, f'drift = ["{hook.address}"]\npicture = false')
+    workspace = small_city.open()
+    post(workspace, *(episode(f"e{number}") for number in range(50)))
+    assert deliver_alerts(workspace, NOON).sent == 1 and deliver_alerts(workspace, NOON).sent == 0
+    assert hook.titles == ["city: 50 alerts"] and hook.got[0]["message"].count("31 µg m⁻³ above forecast") >= 50
+    post(workspace, stronger("e1", 4.0))
+    assert deliver_alerts(workspace, NOON).sent == 0, "it grew, but not much"
+    post(workspace, stronger("e1", 9.0))
+    post(workspace, episode("e2", phase="closed", closed=AT), episode("unknown", phase="closed", closed=AT))
+    assert deliver_alerts(workspace, NOON).sent == 1
+    assert hook.titles[1] == "city: 2 alerts"
+    assert "air: more: " in hook.got[1]["message"] and "air: closed: " in hook.got[1]["message"]
+
+
+def test_who_does_not_answer_gets_it_later_and_is_told_of(small_city, hook: Webhook, capsys) -> None:  # type: ignore[no-untyped-def]
+    with webhook() as other:
+        telling(small_city.config, f'to = ["{hook.address}", "{other.address}"]\npicture = false')
+        workspace = small_city.open()
+        other.answers = 503
+        post(workspace, episode("e1"))
+        done = deliver_alerts(workspace, NOON)
+        assert (done.sent, done.waiting) == (1, 1) and other.address in done.failing[0]
+        assert f"Alerts wait for {other.address}" in types(small_city.folder, "status").stdout
+        other.answers = 200
+        assert deliver_alerts(workspace, NOON + timedelta(seconds=5)).sent == 0, "not at once"
+        assert deliver_alerts(workspace, NOON + timedelta(minutes=1)) == replace(done, sent=1, waiting=0, failing=())
+        assert len(hook.got) == len(other.got) == 1
+
+
+def test_quiet_hours_digest_and_mute_let_alerts_wait_and_lose_none(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    telling(small_city.config, f'to = ["{hook.address}"]\nquiet_hours = "22:00-07:00"\ndigest = "6h"\npicture = false')
+    workspace, night = small_city.open(), NOON.replace(hour=23)
+    post(workspace, episode("e1"))
+    assert deliver_alerts(workspace, night) == replace(deliver_alerts(workspace, night), sent=0, waiting=1)
+    assert deliver_alerts(workspace, night + timedelta(hours=8)).sent == 1
+    post(workspace, episode("e2"))
+    post(workspace, episode("e3"))
+    assert deliver_alerts(workspace, night + timedelta(hours=9)).waiting == 2, "one message in six hours"
+    assert deliver_alerts(workspace, night + timedelta(hours=15)).sent == 1 and hook.titles[-1] == "city: 2 alerts"
+    assert types(small_city.folder, "ack", "--mute", "365d").returncode == 0
+    post(workspace, episode("e4"))
+    assert deliver_alerts(workspace, datetime.now(UTC).replace(hour=12)).sent == 0
+    assert types(small_city.folder, "ack", "--mute", "0s").returncode == 0
+    assert deliver_alerts(workspace, datetime.now(UTC).replace(hour=12) + timedelta(days=1)).sent == 1
+
+
+def test_an_acknowledged_episode_is_told_again_only_when_it_closes(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    telling(small_city.config, f'to = ["{hook.address}"]\npicture = false')
+    workspace = small_city.open()
+    post(workspace, episode("e1"))
+    deliver_alerts(workspace, NOON)
+    with workspace.store.transaction("acknowledged") as step:
+        step.set_state(STATE, {**kept(step.state(STATE)), "acknowledged": {"e1": {"by": "Ann", "at": "", "note": ""}}})
+    post(workspace, stronger("e1", 30.0))
+    assert deliver_alerts(workspace, NOON).sent == 0
+    post(workspace, episode("e1", phase="closed", closed=AT))
+    assert deliver_alerts(workspace, NOON).sent == 1 and hook.titles[-1].startswith("air: closed: ")
+    assert state_of(workspace)["acknowledged"] == {} == state_of(workspace)["told"]
+
+
+def test_a_mail_has_the_words_and_the_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECIPIENT", "ann+night@example.org")
+    with mail_server() as box:
+        address = (f"mailto://127.0.0.1:{box.port}/?from=terracast@example.org&to=$RECIPIENT&smtp=127.0.0.1"
+                   "&mode=insecure")
+        assert send(address, Message("air: NO₂ is high", "It began.\nNothing has been done.", picture=b"\x89PNG..")) is None
+    (mail,) = box.got
+    assert (mail["Subject"], mail["To"]) == ("air: NO₂ is high", "ann+night@example.org")
+    parts = {part.get_content_type(): part for part in mail.walk()}
+    assert "It began." in parts["text/plain"].get_content() and parts["image/png"].get_content() == b"\x89PNG.."
+
+
+def test_no_key_stands_in_the_settings_nor_in_what_is_told(small_city, monkeypatch: pytest.MonkeyPatch, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    calm = small_city.config.read_text()
+    for address in ("mailtos://ann:hunter2@example.org", "slack://T1/B2/C3", "not an address", "json://h/?token=abc"):
+        telling(small_city.config, f'to = ["{address}"]')
+        with pytest.raises(SettingsError) as refused:
+            read_settings(small_city.config)
+        assert "hunter2" not in str(refused.value) and "\n" not in str(refused.value)
+        small_city.config.write_text(calm)
+    monkeypatch.setenv("HOOK_KEY", "hunter2secret")
+    hook.answers = 403
+    telling(small_city.config, f'to = ["json://ann:$HOOK_KEY@127.0.0.1:{hook.port}/x", "slack://$NOT_SET"]')
+    workspace = small_city.open()
+    post(workspace, episode("e1"))
+    done = deliver_alerts(workspace, NOON)
+    assert len(done.failing) == 2 and "the environment has no NOT_SET" in "".join(done.failing)
+    kept_files = b"".join(one.read_bytes() for one in small_city.folder.rglob("*") if one.is_file())
+    assert b"hunter2secret" not in kept_files and "hunter2secret" not in "".join(done.failing)
+
+
+def test_a_step_that_fails_is_told_once_and_when_it_works_again(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    telling(small_city.config, f'system = ["{hook.address}"]')
+
+    def run(error: Exception | None) -> None:
+        with failures_told(small_city.config, "watch"):
+            if error is not None:
+                raise error
+
+    run(None)
+    for _ in range(3):
+        with pytest.raises(OSError, match="disk"):
+            run(OSError(28, "disk"))
+    assert hook.titles == ["city: `watch` failed"] and "the disk is full" in hook.got[0]["message"]
+    run(None)
+    run(None)
+    assert hook.titles[1:] == ["city: `watch` works again"]
+    hook.answers = 500
+    with pytest.raises(TerracastError):
+        run(TerracastError("a", where="b", expected="c", remedy="d"))
+    hook.answers = 200
+    with pytest.raises(TerracastError):
+        run(TerracastError("a", where="b", expected="c", remedy="d"))
+    assert hook.titles[2:] == ["city: `watch` failed"], "who did not hear it hears it with the next one"
+
+
+def test_each_kind_has_its_own_people() -> None:
+    alerts = AlertSettings(to=("json://all",), data=("json://sensors", "json://all"), system=("json://operators",))
+    assert alerts.addresses("data") == ("json://all", "json://sensors") and alerts.addresses("drift") == ("json://all",)
+    assert alerts.every_address == ("json://all", "json://sensors", "json://operators")
