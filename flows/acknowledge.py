@@ -68,7 +68,7 @@ def mute(config: Path, kind: str, span: timedelta) -> dict[str, Any]:
     return {"muted": kind, "until": until}
 
 
-def standing(config: Path) -> dict[str, Any]:
+def outbox_status(config: Path) -> dict[str, Any]:
     """Who is told of what, what waits, who does not answer, what is muted and what is acknowledged."""
     workspace = Workspace.open(config)
     state, alerts = kept(workspace.store.read().state(STATE)), workspace.settings.alerts
@@ -86,7 +86,7 @@ def test_addresses(config: Path) -> list[Reached]:
 
     settings = Workspace.open(config).settings
     if not settings.alerts.every_address:
-        raise SettingsError("nobody is told", where=f"{config}: [alerts]", expected='such as to = ["ntfys://my-topic"]',
+        raise SettingsError("no address is set", where=f"{config}: [alerts]", expected='such as to = ["ntfys://my-topic"]',
                             remedy="add the section, see `terracast alerts --help`")
     message = Message(f"{settings.stream.name}: test", "This is a test of Terracast's alerts. Nothing has happened.",
                       "info")

@@ -18,7 +18,7 @@ from terracast.flows import ingest as ingesting
 from terracast.flows import report as reporting
 from terracast.flows import retrain as retraining
 from terracast.flows import watch as watching
-from terracast.flows.alerting.failures import failures_told
+from terracast.flows.running.failures import failure_alerts
 from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 
@@ -32,28 +32,28 @@ def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, A
 @flow(name="discover")
 def discover(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """The causal graph as known at ``now``; a change of it leaves as an event."""
-    with failures_told(config, "discover"):
+    with failure_alerts(config, "discover"):
         return discovering.discover(config, now)
 
 
 @flow(name="report")
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None) -> dict[str, Any]:
     """The page for people."""
-    with failures_told(config, "report"):
+    with failure_alerts(config, "report"):
         return reporting.report(config, out, now)
 
 
 @flow(name="retrain")
 def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
     """Fit the base anew, and begin service with it."""
-    with failures_told(config, "retrain"):
+    with failure_alerts(config, "retrain"):
         return retraining.retrain(config, now)
 
 
 @flow(name="ingest")
 def ingest(config: str = "terracast.toml") -> dict[str, Any]:
     """New files into the store, without a step."""
-    with failures_told(config, "ingest"):
+    with failure_alerts(config, "ingest"):
         return ingesting.ingest(config)
 
 

@@ -221,7 +221,7 @@ def _alert(settings: Settings, due: str, words: list[str]) -> None:
     """Tell people that a step did not come; past the store, which a step that hangs may hold."""
     if settings.alerts.addresses("system"):
         from terracast.flows.alerting.alert import of_missed_step
-        from terracast.flows.alerting.failures import tell_at_once
+        from terracast.flows.running.failures import tell_at_once
 
         tell_at_once(settings, of_missed_step(settings.stream.name, due, words))
 

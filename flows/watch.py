@@ -19,10 +19,10 @@ from terracast.adapt.arrivals import Arrivals
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.attempts import measured_since
 from terracast.flows.adapt import carry_out_request
-from terracast.flows.alerting.failures import failures_told
 from terracast.flows.alerting.outbox import Delivered, deliver_alerts, post_episode_alerts, post_refusal
 from terracast.flows.forecast import as_json, newest_forecast
 from terracast.flows.ingest import ingest_new, refusal
+from terracast.flows.running.failures import failure_alerts
 from terracast.flows.running.memory import give_back
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.service.events import deliver, post_episodes
@@ -286,7 +286,7 @@ def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, A
     must.
     """
     try:
-        with failures_told(config, "watch"):
+        with failure_alerts(config, "watch"):
             return watch_once(Workspace.open(config), as_of(now)).to_json()
     finally:
         give_back()

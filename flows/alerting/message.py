@@ -12,6 +12,7 @@ from terracast.flows.alerting.alert import one_line
 from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 
+LEGEND = "In the chart: black is what was observed, blue the forecast, the red line where the change began."
 LEVELS = ("failure", "warning", "info", "success")  # the gravest names the message
 
 
@@ -34,8 +35,10 @@ def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> Messa
     ending = [f"See {page}." if page else ""]
     if open_ones:
         ending.append(f"To say that you look after it: terracast ack {open_ones[0]}")
+    picture = _picture(workspace, letters)
+    ending += [LEGEND] if picture is not None else []
     return Message(title, "\n\n".join([*parts, *(one for one in ending if one)]),
-                   min((one["level"] for one in letters), key=LEVELS.index), _picture(workspace, letters))
+                   min((one["level"] for one in letters), key=LEVELS.index), picture)
 
 
 def _picture(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> bytes | None:

@@ -51,7 +51,7 @@ def _fan(workspace: Workspace, issued: Issued, node: str, since: np.datetime64) 
     step = nanoseconds(stream.step)
     began = min(since, issued.issue_time) if is_known(since) else issued.issue_time
     first = max(began - BEFORE * nanoseconds(stream.horizon), issued.issue_time - MOST * step)
-    panel = workspace.store.read().as_known_at(stream.domain, EVER, first)
+    panel = workspace.store.read().as_known_at(stream.domain, issued.issue_time, first)
     observed = panel[stream.target].transpose("time", "node").reindex(node=issued.nodes).values[:, column]
     if not np.isfinite(observed).any():
         return None

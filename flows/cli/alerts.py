@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def alerts(test: Annotated[bool, typer.Option("--test", help="Send a test to every address.")] = False,
            config: Config = CONFIG, json: Json = False) -> None:
     """Who is told of what (section [alerts]), what waits, and who does not answer; --test sends a test."""
-    from terracast.flows.acknowledge import standing, test_addresses
+    from terracast.flows.acknowledge import outbox_status, test_addresses
 
     if test:
         reached = test_addresses(config)
@@ -30,7 +30,7 @@ def alerts(test: Annotated[bool, typer.Option("--test", help="Send a test to eve
             for one in reached:
                 say(f"{one.address}: {'arrived' if one.why is None else f'did not arrive: {one.why}'}")
         raise typer.Exit(0 if all(one.why is None for one in reached) else ERROR)
-    told = standing(config)
+    told = outbox_status(config)
     if json:
         print_json(told)
         return

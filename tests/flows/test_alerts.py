@@ -18,10 +18,10 @@ import pytest
 from terracast.adapt.monitoring.diagnosis.evidence import Evidence
 from terracast.adapt.monitoring.episodes.alarm_text import Subject
 from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
-from terracast.flows.alerting.failures import failures_told
 from terracast.flows.alerting.message import Message
 from terracast.flows.alerting.outbox import STATE, deliver_alerts, kept, post_episode_alerts
 from terracast.flows.alerting.sending import send
+from terracast.flows.running.failures import failure_alerts
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.settings.alerts import AlertSettings
 from terracast.flows.workspace import Workspace
@@ -169,14 +169,16 @@ def test_a_mail_has_the_words_and_the_chart(monkeypatch: pytest.MonkeyPatch) -> 
     with mail_server() as box:
         address = (f"mailto://127.0.0.1:{box.port}/?from=terracast@example.org&to=$RECIPIENT&smtp=127.0.0.1"
                    "&mode=insecure")
-        assert send(address, Message("air: NO₂ is high", "It began.\nNothing has been done.", picture=b"\x89PNG..")) is None
+        message = Message("air: NO₂ is high", "It began.\nNothing has been done.", picture=b"\x89PNG..")
+        assert send(address, message) is None
     (mail,) = box.got
     assert (mail["Subject"], mail["To"]) == ("air: NO₂ is high", "ann+night@example.org")
     parts = {part.get_content_type(): part for part in mail.walk()}
     assert "It began." in parts["text/plain"].get_content() and parts["image/png"].get_content() == b"\x89PNG.."
 
 
-def test_no_key_stands_in_the_settings_nor_in_what_is_told(small_city, monkeypatch: pytest.MonkeyPatch, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+def test_no_key_stands_in_the_settings_nor_in_what_is_told(  # type: ignore[no-untyped-def]
+        small_city, monkeypatch: pytest.MonkeyPatch, hook: Webhook) -> None:
     calm = small_city.config.read_text()
     for address in ("mailtos://ann:hunter2@example.org", "slack://T1/B2/C3", "not an address", "json://h/?token=abc"):
         telling(small_city.config, f'to = ["{address}"]')
@@ -199,7 +201,7 @@ def test_a_step_that_fails_is_told_once_and_when_it_works_again(small_city, hook
     telling(small_city.config, f'system = ["{hook.address}"]')
 
     def run(error: Exception | None) -> None:
-        with failures_told(small_city.config, "watch"):
+        with failure_alerts(small_city.config, "watch"):
             if error is not None:
                 raise error
 

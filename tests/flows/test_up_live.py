@@ -24,6 +24,7 @@ import pytest
 
 from terracast.flows.workspace import open_store
 from terracast.streams.stateful import decoded
+from tests.flows.receivers import Webhook, webhook
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 STEP = 5  # seconds between stamps, and between steps of the loop
@@ -61,10 +62,11 @@ delay = "1s"
 class Tank:
     """Three gauges whose values arrive while the test runs, a file at every stamp; ``drift`` moves them all."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.drift, self.over = folder, threading.Event(), threading.Event()
+    def __init__(self, folder: Path, people: Webhook) -> None:
+        self.folder, self.people = folder, people
+        self.drift, self.over = threading.Event(), threading.Event()
         (folder / "incoming").mkdir(parents=True)
-        (folder / "terracast.toml").write_text(SETTINGS)
+        (folder / "terracast.toml").write_text(f'{SETTINGS}\n[alerts]\nto = ["{people.address}"]\n')
         self.next = int(time.time()) // STEP * STEP
         self._deliver("history", range(self.next - 320 * STEP, self.next, STEP), 0.0)
         self.thread = threading.Thread(target=self._arrive, daemon=True)
@@ -237,10 +239,11 @@ def _until(true: Callable[[], bool], seconds: float) -> bool:
 
 @pytest.fixture
 def tank(tmp_path: Path) -> Iterator[Tank]:
-    made = Tank(tmp_path / "tank")
-    yield made
-    made.over.set()
-    made.thread.join()
+    with webhook() as people:
+        made = Tank(tmp_path / "tank", people)
+        yield made
+        made.over.set()
+        made.thread.join()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes under /proc")
@@ -275,8 +278,13 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
             os.kill(runner, signal.SIGCONT)
         assert _until(lambda: "has not run" not in up.page(), 60)
 
+        missed = [title for title in tank.people.titles if "has not run" in title]
+        assert len(missed) == 1, tank.people.titles
+
         tank.drift.set()
         arrived = time.monotonic()
+        assert _until(lambda: len(tank.people.titles) > 1, 60), up.logs
+        print(f"a person is told {time.monotonic() - arrived:.0f} s after the drift arrived")
         assert _until(lambda: tank.champion == 2, 60), f"{tank.champion}; {up.logs}"
         print(f"a version made for the drift serves {time.monotonic() - arrived:.0f} s after it arrived")
         before = len(up.steps())
@@ -285,6 +293,9 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert _until(lambda: bool(up.events()), 30)
         alarms = [state for event, state in up.events() if event == "terracast.drift-alarm"]
         assert alarms.count("opened") == 1, alarms
+        told = [one for one in tank.people.got if one["title"].startswith("tank: level")]
+        assert len(told) == 1 and "above forecast" in told[0]["message"], tank.people.titles
+        assert told[0]["attachments"][0]["mimetype"] == "image/png"
 
         family = up.family
         assert len(family) >= 7, "Prefect, MLflow and the runner, each with its guard"

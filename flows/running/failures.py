@@ -22,7 +22,7 @@ FAILED = "failed.json"
 
 
 @contextmanager
-def failures_told(config: str | Path, verb: str) -> Iterator[None]:
+def failure_alerts(config: str | Path, verb: str) -> Iterator[None]:
     """Around a run of a verb: if it raises, whoever is told of the ``system`` hears it, if that is news."""
     path = Path(config)
     try:
