@@ -31,7 +31,7 @@ class Issued:
 
     ``values``: the target (lead, node, quantile) with ``valid_time`` (lead), stamps as people know them, UTC; ``zone``:
     the time zone that its source speaks of, or None; ``now``: the instant as of which it is looked at; ``sources``: how
-    fresh each domain is then.
+    fresh each domain is then; ``chosen_of``: of how many nodes these were chosen, 0: they are all.
     """
 
     values: xr.DataArray
@@ -40,6 +40,7 @@ class Issued:
     zone: str | None
     now: np.datetime64
     sources: tuple[SourceFreshness, ...] = ()
+    chosen_of: int = 0
 
     @property
     def units(self) -> str:
@@ -144,7 +145,7 @@ def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 |
             known = ", ".join(issued.nodes[:6]) + (" …" if len(issued.nodes) > 6 else "")
             raise SettingsError(f"no node {lost[0]!r}", where="--node", expected=f"some of {known}",
                                 remedy="name one, or a pattern such as 'north-*'")
-        issued = replace(issued, values=issued.values.isel(node=np.flatnonzero(kept)))
+        issued = replace(issued, values=issued.values.isel(node=np.flatnonzero(kept)), chosen_of=len(issued.nodes))
     if lead is not None:
         near = issued.values["lead"].values <= np.timedelta64(lead.value, "ns")
         if not near.any():

@@ -107,9 +107,10 @@ def deliver_alerts(workspace: Workspace, at: datetime) -> Delivered:
             else:
                 failed[address] = why
                 note(f"{len(letters)} alerts wait for {address}: {why}")
-    with workspace.store.transaction("alerts delivered") as step:
-        after = _struck_off(kept(step.state(STATE)), alerts, done, failed, at)
-        if after != kept(step.state(STATE)):
+    after = _struck_off(state, alerts, done, failed, at)
+    if after != state:
+        with workspace.store.transaction("alerts delivered") as step:
+            after = _struck_off(kept(step.state(STATE)), alerts, done, failed, at)
             step.set_state(STATE, after)
     return Delivered(len(done), len(after["letters"]), trouble_of(after))
 

@@ -90,7 +90,7 @@ def _block(issued: Issued, column: int) -> list[str]:
     if issued.counts:
         heads.insert(len(zones) + 1, "expected")
         rows = [[*row[:-1], f"{mean:.2g}", row[-1]] for row, mean in zip(rows, issued.expected[:, column], strict=True)]
-    named = [] if issued.nodes == [NAMELESS] else [issued.nodes[column]]
+    named = [] if issued.nodes == [NAMELESS] and issued.chosen_of <= 1 else [issued.nodes[column]]
     return [*named, *table_lines(heads, rows, left=len(zones))]
 
 

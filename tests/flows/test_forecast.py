@@ -160,6 +160,14 @@ def test_many_nodes_are_a_line_each_and_the_rest_is_counted(berlin: Path) -> Non
     assert len(short_lines(replace(issued, values=values))) < 15
 
 
+def test_a_node_called_0_is_named_where_it_was_chosen_from_many(berlin: Path) -> None:
+    """"0" is also what a table without places calls its one place, which nobody wants to read."""
+    whole = forecast(berlin / "terracast.toml", instant(NOW))
+    alone = replace(whole, values=whole.values.isel(node=[0]).assign_coords(node=["0"]))
+    assert "0" not in all_lines(alone) and "0" in all_lines(replace(alone, chosen_of=2))
+    assert forecast(berlin / "terracast.toml", instant(NOW), nodes=["Mitte"]).chosen_of == 2
+
+
 def test_levels_that_were_not_issued_are_said_honestly(berlin: Path) -> None:
     issued = forecast(berlin / "terracast.toml", instant(NOW))
     narrow = replace(issued, values=issued.values.sel(quantile=[0.2, 0.4, 0.6, 0.8]))
