@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terracast.flows.running.exposition import STORED, exposition, readings_of, unread
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
@@ -98,11 +99,14 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         for child in children:
             _refuse_a_taken_port(child, ports)
         place.remove(RUNS)
-        running.enter_context(served(place.page, lambda: _status(place), ports.page))
+        place.remove(STORED)  # steps may have been taken by hand since
+        running.enter_context(served(place.page, lambda: _status(place), ports.page, lambda accept, by_node: exposition(
+            readings_of(place, settings.stream.name), accept, by_node)))
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)
         running.callback(place.remove, RUNS)
+        running.callback(place.remove, STORED)
         running.enter_context(_running(children))
         _await(children, place)
         for child in children:
@@ -214,7 +218,7 @@ def _keep(children: list[Child], place: RunningPlace, api: str, stream: str) -> 
 
 def _status(place: RunningPlace) -> dict[str, Any]:
     runs = place.read(RUNS)
-    return {"trouble": trouble(runs, now()), "waiting": waiting(runs), **runs}
+    return {"trouble": [*trouble(runs, now()), *unread(place.read(STORED))], "waiting": waiting(runs), **runs}
 
 
 def _last_line(log: Path) -> str:

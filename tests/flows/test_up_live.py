@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from terracast.flows.running.exposition import SAYS
 from terracast.flows.workspace import open_store
 from terracast.streams.stateful import decoded
 
@@ -134,6 +136,11 @@ class Up:
 
     def page(self, path: str = "/") -> str:
         return _get(f"http://127.0.0.1:{self.ports['page']}{path}").decode()
+
+    def scrape_seconds(self) -> float:
+        began = time.monotonic()
+        self.page("/metrics")
+        return time.monotonic() - began
 
     @property
     def runner(self) -> int | None:
@@ -265,6 +272,15 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert calm.returncode == 0 and told["next_run"] and told["champion"] == "1" and told["store_bytes"] > 0
         assert (told["name"], told["sources"][0]["domain"], told["open_episodes"]) == ("tank", "tank", [])
         assert _until(lambda: "<svg" in up.page(), 60), "the report is served"
+        assert _until(lambda: "terracast_frozen_mean_absolute_error" in up.page("/metrics"), 60)
+        given = {one.name: one.value for family in text_string_to_metric_families(up.page("/metrics"))
+                 for one in family.samples}
+        assert {name for name in SAYS if name not in given} == {
+            "terracast_node_mean_absolute_error", "terracast_node_interval_coverage_ratio"}
+        assert given["terracast_last_run_duration_seconds"] > 0 and given["terracast_up_trouble"] == 0
+        assert 50e6 < given["terracast_runner_resident_memory_bytes"] < 5e9
+        assert -STEP < given["terracast_newest_value_age_seconds"] < 20 * STEP
+        print(f"a scrape takes {min(up.scrape_seconds() for _ in range(5)):.3f} s")
 
         runner = up.runner_between_steps()
         try:
