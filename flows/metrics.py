@@ -19,7 +19,7 @@ import pandas as pd
 
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
-from terracast.flows.running.exposition import KINDS, STORED, Readings
+from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers
 from terracast.flows.running.memory import resident_bytes
 from terracast.flows.running.place import RUNS, RunningPlace
 from terracast.flows.service.loop_state import loop_part
@@ -37,7 +37,7 @@ RECENT = np.timedelta64(28, "D")  # what "lately" is, as in the report
 FEWEST, MOST = 24, 2000  # cadences that are looked back on at least, where steps are rare, and at most
 
 
-def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> Readings:
+def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> StreamNumbers:
     """How the stream of a settings file stands at ``now`` (default: the clock), in numbers.
 
     ``frozen``: also have the frozen base forecast the last 28 days anew, to tell its error; where ``up`` runs, its last
@@ -51,7 +51,7 @@ def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> Re
     elif running:
         stored["compared"] = place.read(STORED).get("compared")
     pid = runs.get("pid")
-    return Readings(stored["stream"], pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC), runs, stored,
+    return StreamNumbers(stored["stream"], pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC), runs, stored,
                     running, None if pid is None else resident_bytes(int(pid)))
 
 

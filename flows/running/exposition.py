@@ -27,7 +27,7 @@ KINDS = ("level", "trend", "scale", "seasonality", "relation", "input", "calibra
 
 
 @dataclass(frozen=True)
-class Readings:
+class StreamNumbers:
     """How a stream stands at an instant: ``runs``, what ``runs.json`` holds (empty where no ``up`` runs); ``stored``,
     what ``flows.metrics.measured`` read; ``memory`` of the runner, bytes, None: not known."""
 
@@ -82,11 +82,11 @@ SAYS = {  # in the order in which they are printed
 }
 
 
-def readings_of(place: RunningPlace, stream: str) -> Readings:
+def numbers_of(place: RunningPlace, stream: str) -> StreamNumbers:
     """What ``terracast up`` knows now, from its two small files; no step under way is waited for."""
     runs = place.read(RUNS)
-    pid = runs.get("pid")
-    return Readings(stream, now(), runs, place.read(STORED), True, None if pid is None else resident_bytes(int(pid)))
+    memory = resident_bytes(int(runs["pid"])) if runs.get("pid") else None
+    return StreamNumbers(stream, now(), runs, place.read(STORED), True, memory)
 
 
 def unread(stored: Mapping[str, Any]) -> list[str]:
@@ -94,25 +94,25 @@ def unread(stored: Mapping[str, Any]) -> list[str]:
     return [f"The numbers for dashboards are old: {one}" for one in stored.get("unread", ())]
 
 
-def exposition(readings: Readings, accept: str = "", by_node: bool = False) -> tuple[str, bytes]:
+def exposition(numbers: StreamNumbers, accept: str = "", by_node: bool = False) -> tuple[str, bytes]:
     """The content type and the text of a scrape, in the format that ``accept`` (a header of HTTP) asks for; default:
     the text format 0.0.4, which every Prometheus and every textfile collector reads.
 
     >>> from datetime import UTC
-    >>> calm = Readings("city", datetime(2024, 1, 25, tzinfo=UTC), {}, {"store_bytes": 2000000}, False)
+    >>> calm = StreamNumbers("city", datetime(2024, 1, 25, tzinfo=UTC), {}, {"store_bytes": 2000000}, False)
     >>> print(exposition(calm)[1].decode().splitlines()[-1])
     terracast_store_bytes{stream="city"} 2e+06
     """
     registry = CollectorRegistry()
-    registry.register(_Collected(readings, by_node))
+    registry.register(_Collected(numbers, by_node))
     encode, kind = choose_encoder(accept)
     return kind, encode(registry)
 
 
-def families(readings: Readings, by_node: bool = False) -> list[Metric]:
+def families(numbers: StreamNumbers, by_node: bool = False) -> list[Metric]:
     """The metrics that have a value, in the order of ``SAYS``."""
     found: dict[str, list[Sample]] = {}
-    for one in _samples(readings, by_node):
+    for one in _samples(numbers, by_node):
         if one.value is not None:
             found.setdefault(one.name, []).append(one)
     made: list[Metric] = []
@@ -122,41 +122,41 @@ def families(readings: Readings, by_node: bool = False) -> list[Metric]:
             family = (CounterMetricFamily if name in COUNTED else GaugeMetricFamily)(name, says, labels=names)
             for one in found[name]:
                 assert one.value is not None
-                family.add_metric([readings.stream, *one.labels.values()], one.value)
+                family.add_metric([numbers.stream, *one.labels.values()], one.value)
             made.append(family)
     return made
 
 
-def as_json(readings: Readings, by_node: bool = False) -> list[dict[str, Any]]:
+def as_json(numbers: StreamNumbers, by_node: bool = False) -> list[dict[str, Any]]:
     """The same as plain data: name, type, help, samples with labels and value."""
     return [{"name": one.samples[0].name, "type": one.type, "help": one.documentation,
              "samples": [{"labels": dict(each.labels), "value": each.value} for each in one.samples]}
-            for one in families(readings, by_node)]
+            for one in families(numbers, by_node)]
 
 
 class _Collected:
     """What a registry asks at a scrape."""
 
-    def __init__(self, readings: Readings, by_node: bool) -> None:
-        self._readings, self._by_node = readings, by_node
+    def __init__(self, numbers: StreamNumbers, by_node: bool) -> None:
+        self._numbers, self._by_node = numbers, by_node
 
     def collect(self) -> list[Metric]:
-        return families(self._readings, self._by_node)
+        return families(self._numbers, self._by_node)
 
     def describe(self) -> list[Metric]:
         """Nothing is described before it is collected."""
         return []
 
 
-def _samples(readings: Readings, by_node: bool) -> Iterator[Sample]:
-    yield from _of_runs(readings)
-    stored = readings.stored
+def _samples(numbers: StreamNumbers, by_node: bool) -> Iterator[Sample]:
+    yield from _of_runs(numbers)
+    stored = numbers.stored
     for name, key in (("store_read", "read_at"), ("last_step", "last_step")):
         yield Sample(f"terracast_{name}_timestamp_seconds", {}, _epoch(stored.get(key)))
-    yield Sample("terracast_last_step_age_seconds", {}, _age(stored.get("last_step"), readings.at))
+    yield Sample("terracast_last_step_age_seconds", {}, _age(stored.get("last_step"), numbers.at))
     for domain, one in stored.get("sources", {}).items():
-        yield from _of_source(domain, one, readings.at)
-    yield from _of_errors(readings, by_node)
+        yield from _of_source(domain, one, numbers.at)
+    yield from _of_errors(numbers, by_node)
     yield Sample("terracast_monitor_learning", {}, stored.get("learning"))
     for kind, count in stored.get("open_episodes", {}).items():
         yield Sample("terracast_open_episodes", {"kind": kind}, count)
@@ -164,26 +164,26 @@ def _samples(readings: Readings, by_node: bool) -> Iterator[Sample]:
     yield Sample("terracast_alarms_opened_total", {}, stored.get("alarms_opened"))
     champion = stored.get("champion") or {}
     yield Sample("terracast_champion_version", {}, champion.get("version"))
-    yield Sample("terracast_champion_age_seconds", {}, _age(champion.get("created"), readings.at))
+    yield Sample("terracast_champion_age_seconds", {}, _age(champion.get("created"), numbers.at))
     yield Sample("terracast_store_bytes", {}, stored.get("store_bytes"))
 
 
-def _of_runs(readings: Readings) -> Iterator[Sample]:
+def _of_runs(numbers: StreamNumbers) -> Iterator[Sample]:
     """What ``up`` knows, whether the store can be read or not."""
-    runs, failed = readings.runs, readings.runs.get("failed") or {}
-    yield Sample("terracast_up_running", {}, int(readings.running))
-    wrong = [*trouble(runs, readings.at), *unread(readings.stored)]
+    runs, failed = numbers.runs, numbers.runs.get("failed") or {}
+    yield Sample("terracast_up_running", {}, int(numbers.running))
+    wrong = [*trouble(runs, numbers.at), *unread(numbers.stored)]
     yield Sample("terracast_up_trouble", {}, len(wrong))
     if runs.get("ready"):
-        yield Sample("terracast_step_missed", {}, int(missed(runs, readings.at) is not None))
-    yield Sample("terracast_cadence_seconds", {}, _cadence(readings))
+        yield Sample("terracast_step_missed", {}, int(missed(runs, numbers.at) is not None))
+    yield Sample("terracast_cadence_seconds", {}, _cadence(numbers))
     for verb, one in (runs.get("runs") or {}).items():
         yield Sample("terracast_runs_total", {"verb": verb}, one["done"])
         yield Sample("terracast_runs_failed_total", {"verb": verb}, one["failed"])
         yield Sample("terracast_last_run_failed", {"verb": verb}, int(verb in failed))
-        yield Sample("terracast_last_run_age_seconds", {"verb": verb}, _age(one["ended"], readings.at))
+        yield Sample("terracast_last_run_age_seconds", {"verb": verb}, _age(one["ended"], numbers.at))
         yield Sample("terracast_last_run_duration_seconds", {"verb": verb}, one["seconds"])
-    yield Sample("terracast_runner_resident_memory_bytes", {}, readings.memory)
+    yield Sample("terracast_runner_resident_memory_bytes", {}, numbers.memory)
 
 
 def _of_source(domain: str, one: Mapping[str, Any], at: datetime) -> Iterator[Sample]:
@@ -194,15 +194,15 @@ def _of_source(domain: str, one: Mapping[str, Any], at: datetime) -> Iterator[Sa
     yield Sample("terracast_silent_nodes", label, one["silent_nodes"])
 
 
-def _of_errors(readings: Readings, by_node: bool) -> Iterator[Sample]:
-    errors, compared = readings.stored.get("errors") or {}, readings.stored.get("compared") or {}
-    target = {"target": str(readings.stored.get("target", ""))}
-    measured = {**target, "units": str(readings.stored.get("units", ""))}
+def _of_errors(numbers: StreamNumbers, by_node: bool) -> Iterator[Sample]:
+    errors, compared = numbers.stored.get("errors") or {}, numbers.stored.get("compared") or {}
+    target = {"target": str(numbers.stored.get("target", ""))}
+    measured = {**target, "units": str(numbers.stored.get("units", ""))}
     yield Sample("terracast_scored_forecasts", target, errors.get("forecasts"))
     yield Sample("terracast_mean_absolute_error", measured, errors.get("mean_absolute_error"))
     yield Sample("terracast_interval_coverage_ratio", target, errors.get("coverage"))
-    old = _age(compared.get("at"), readings.at)
-    if old is not None and old <= max(COMPARED_FOR, 2 * (_cadence(readings) or 0.0)):
+    old = _age(compared.get("at"), numbers.at)
+    if old is not None and old <= max(COMPARED_FOR, 2 * (_cadence(numbers) or 0.0)):
         frozen, served = compared["frozen_mean_absolute_error"], compared["mean_absolute_error"]
         yield Sample("terracast_frozen_mean_absolute_error", measured, frozen)
         yield Sample("terracast_error_to_frozen_ratio", target, served / frozen if frozen > 0 else None)
@@ -211,9 +211,9 @@ def _of_errors(readings: Readings, by_node: bool) -> Iterator[Sample]:
         yield Sample("terracast_node_interval_coverage_ratio", {**target, "node": node}, one[1])
 
 
-def _cadence(readings: Readings) -> float | None:
+def _cadence(numbers: StreamNumbers) -> float | None:
     """Seconds between steps; the runner knows of months and local days, which are looked for each day."""
-    return readings.runs.get("cadence_seconds") or readings.stored.get("cadence_seconds")
+    return numbers.runs.get("cadence_seconds") or numbers.stored.get("cadence_seconds")
 
 
 def _epoch(stamp: str | None) -> float | None:

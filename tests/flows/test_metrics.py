@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from terracast.flows.metrics import _errors, measured, metrics
 from terracast.flows.report import errors_compared
-from terracast.flows.running.exposition import KINDS, SAYS, STORED, Readings, exposition, readings_of
+from terracast.flows.running.exposition import KINDS, SAYS, STORED, StreamNumbers, exposition, numbers_of
 from terracast.flows.running.page import served
 from terracast.flows.running.place import RUNS, RunningPlace
 from terracast.flows.running.run_status import now, stamp
@@ -76,11 +76,11 @@ def numbers(text: str, families: Any = text_string_to_metric_families) -> Told:
             for family in families(text) for one in family.samples}
 
 
-def of(readings: Readings, *, by_node: bool = False) -> Told:
-    return numbers(exposition(readings, by_node=by_node)[1].decode(), text_string_to_metric_families)
+def of(told_by_up: StreamNumbers, *, by_node: bool = False) -> Told:
+    return numbers(exposition(told_by_up, by_node=by_node)[1].decode(), text_string_to_metric_families)
 
 
-def fully(config: Path) -> Readings:
+def fully(config: Path) -> StreamNumbers:
     """All that a running ``up`` could tell, with runs as the runner writes them."""
     from terracast.flows.running.runs import _counted
 
@@ -89,7 +89,7 @@ def fully(config: Path) -> Readings:
     stored["compared"] = errors_compared(Workspace.open(config), np.datetime64(NOW, "ns"))
     runs = {"ready": stamp(at), "began": stamp(at), "cadence_seconds": 21600.0, "failed": {"discover": "odd"},
             "runs": _counted(_counted({}, "watch", 2.5, failed=False), "discover", 9.0, failed=True)}
-    return Readings("berlin", at, runs, stored, True, 300_000_000)
+    return StreamNumbers("berlin", at, runs, stored, True, 300_000_000)
 
 
 def test_the_numbers_are_those_of_the_store(in_service: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_numbers_are_those_of_the_store(in_service: Path) -> None:
 
 def test_ages_grow_between_two_runs_and_a_source_becomes_overdue(in_service: Path) -> None:
     first = fully(in_service)
-    later = Readings(first.stream, first.at + timedelta(days=1), first.runs, first.stored, True)
+    later = StreamNumbers(first.stream, first.at + timedelta(days=1), first.runs, first.stored, True)
     before, after = of(first), of(later)
     for name in (("terracast_newest_value_age_seconds", "air"), ("terracast_last_step_age_seconds",),
                  ("terracast_last_run_age_seconds", "watch")):
@@ -127,7 +127,7 @@ def test_ages_grow_between_two_runs_and_a_source_becomes_overdue(in_service: Pat
     assert (before["terracast_step_missed",], after["terracast_step_missed",]) == (0, 1)
     assert after["terracast_up_trouble",] == before["terracast_up_trouble",] + 1
     assert ("terracast_frozen_mean_absolute_error", "no2", "ug m-3") in after
-    old = Readings(first.stream, first.at + timedelta(days=3), first.runs, first.stored, True)
+    old = StreamNumbers(first.stream, first.at + timedelta(days=3), first.runs, first.stored, True)
     assert not any("frozen" in name[0] for name in of(old)), "a comparison of long ago is no news"
 
 
@@ -149,9 +149,9 @@ def test_whatever_signs_a_name_has_it_is_read_back() -> None:
     stored = {"target": hostile, "units": "°C", "errors": {"mean_absolute_error": 1.5, "coverage": 0.8, "forecasts": 3,
                                                            "nodes": {hostile: [1.5, 0.8]}},
               "sources": {hostile: {"newest": "2024-01-01T00:00:00Z", "overdue_from": None, "silent_nodes": 2}}}
-    readings = Readings(hostile, datetime(2024, 1, 2, tzinfo=UTC), {}, stored, False)
+    told_by_up = StreamNumbers(hostile, datetime(2024, 1, 2, tzinfo=UTC), {}, stored, False)
     for accept, read in (("", text_string_to_metric_families), (PROMETHEUS, openmetrics_families)):
-        text = exposition(readings, accept, by_node=True)[1].decode()
+        text = exposition(told_by_up, accept, by_node=True)[1].decode()
         found = {one.name: one.labels for family in read(text) for one in family.samples}
         assert found["terracast_node_mean_absolute_error"] == {"stream": hostile, "node": hostile, "target": hostile,
                                                                "units": "°C"}
@@ -168,7 +168,7 @@ def page(in_service: Path, tmp_path: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     with served(place.page, lambda: {"trouble": [], "waiting": ""}, port,
-                lambda accept, by_node: exposition(readings_of(place, "berlin"), accept, by_node)):
+                lambda accept, by_node: exposition(numbers_of(place, "berlin"), accept, by_node)):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -198,13 +198,14 @@ def test_a_page_serves_them(page: str) -> None:
 
 
 def test_a_page_of_nothing_yet_still_tells_what_up_knows(tmp_path: Path) -> None:
-    told = of(readings_of(RunningPlace(tmp_path / ".terracast"), "city"))
+    told = of(numbers_of(RunningPlace(tmp_path / ".terracast"), "city"))
     assert told == {("terracast_up_running",): 1, ("terracast_up_trouble",): 0}
 
 
 def test_the_process_of_up_stays_light() -> None:
     heavy = ("import sys, terracast.flows.up\n"
-             "print([name for name in ('icechunk', 'zarr', 'torch', 'prefect', 'mlflow', 'numba') if name in sys.modules])")
+             "heavy = ('icechunk', 'zarr', 'torch', 'prefect', 'mlflow', 'numba')\n"
+             "print([name for name in heavy if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -216,20 +217,20 @@ def test_the_runner_writes_them_down_and_keeps_them_while_the_store_cannot_be_re
     place = RunningPlace.of(copied)
     runner = Runner(copied, None)  # type: ignore[arg-type]
     runner._measure({"compared": {"mean_absolute_error": 2.0, "frozen_mean_absolute_error": 4.0, "at": stamp(now())}})
-    before = of(readings_of(place, "berlin"))
+    before = of(numbers_of(place, "berlin"))
     assert before["terracast_champion_version",] == 1 and before["terracast_error_to_frozen_ratio", "no2"] == 0.5
     assert before["terracast_up_trouble",] == 0 and _status(place)["trouble"] == []
     (copied.parent / "store").rename(copied.parent / "elsewhere")
     (copied.parent / "store").write_text("no folder")
     runner._measure({})
-    after = of(readings_of(place, "berlin"))
+    after = of(numbers_of(place, "berlin"))
     assert after["terracast_up_trouble",] == 1 and after.keys() == before.keys()
     (sentence,) = _status(place)["trouble"]
     assert "numbers for dashboards are old" in sentence and str(copied.parent / "store") in sentence
     (copied.parent / "store").unlink()
     (copied.parent / "elsewhere").rename(copied.parent / "store")
     runner._measure({})
-    assert of(readings_of(place, "berlin"))["terracast_up_trouble",] == 0
+    assert of(numbers_of(place, "berlin"))["terracast_up_trouble",] == 0
 
 
 def _typed(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
