@@ -2,7 +2,8 @@
 
 Run as ``python -m flows.running.guard SECONDS COMMAND …`` with a pipe as standard input, of which ``up`` holds the
 other end. When that end closes, by a word or because ``up`` was killed, the child and all that it started are told to
-end, and after ``SECONDS`` killed. A child that ends with the status ``AGAIN`` is started again. It imports nothing heavy: one stands beside each child for as long as it lives.
+end, and after ``SECONDS`` killed. A child that ends with the status ``AGAIN`` is started again. It imports nothing
+heavy: one stands beside each child for as long as it lives.
 """
 
 from __future__ import annotations

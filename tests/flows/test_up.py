@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from terracast.flows.running.page import page, served
 from terracast.flows.running.guard import AGAIN
+from terracast.flows.running.page import page, served
 from terracast.flows.running.place import UP, RunningPlace
 from terracast.flows.running.run_status import RENEWAL, missed, now, stamp, trouble
 from terracast.streams.errors import TerracastError

@@ -186,10 +186,10 @@ class Episodes(Stateful):
     way round), that began clearly after a change, by the intervals of both and ``apart`` (default: half of the
     cooldown), is of a second change. It opens an episode of its own beside the first. All other evidence is of the
     newest that is open, or of an older one that began as it did, rather of one that is common, or not, as it is itself.
-    An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering`` when ``cooldown``
-    has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the cooldown). ``name`` (domain
-    and variable) begins every id, so that ids are the same on every replay. ``watched``: the channels that there
-    could be, for what it means that one is missing. ``subject``: what alarms call the target.
+    An episode is ``opened`` by its first evidence and ``growing`` with every further piece; it is ``recovering`` when
+    ``cooldown`` has passed without evidence and ``closed`` after ``quiet_after`` (default: twice the cooldown).
+    ``name`` (domain and variable) begins every id, so that ids are the same on every replay. ``watched``: the channels
+    that there could be, for what it means that one is missing. ``subject``: what alarms call the target.
 
     >>> from terracast.adapt.monitoring.monitor import Evidence
     >>> at = np.datetime64("2015-03-04T06", "ns")
