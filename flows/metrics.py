@@ -19,9 +19,8 @@ import pandas as pd
 
 from terracast.adapt.monitoring.episodes.episodes import Episodes
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
-from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers
-from terracast.flows.running.memory import resident_bytes
-from terracast.flows.running.place import RUNS, RunningPlace
+from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers, numbers_at
+from terracast.flows.running.place import RunningPlace
 from terracast.flows.service.loop_state import loop_part
 from terracast.flows.settings import nanoseconds, read_settings
 from terracast.flows.settings.clock import as_of
@@ -45,14 +44,12 @@ def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> St
     """
     place, at = RunningPlace.of(config), as_of(now)
     stored, running = measured(config, at), place.alive
-    runs = place.read(RUNS) if running else {}
     if frozen:
         stored |= _compared(config, at)
     elif running:
         stored["compared"] = place.read(STORED).get("compared")
-    pid = runs.get("pid")
-    return StreamNumbers(stored["stream"], pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC), runs, stored,
-                    running, None if pid is None else resident_bytes(int(pid)))
+    instant = pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC)
+    return numbers_at(place, stored["stream"], instant, stored, running=running)
 
 
 def measured(config: Path, at: np.datetime64) -> dict[str, Any]:

@@ -8,16 +8,19 @@ not ages, so that a scrape between two runs tells the right age. Each scrape has
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from terracast.flows.running.memory import resident_bytes
 from terracast.flows.running.place import RUNS, RunningPlace
 from terracast.flows.running.run_status import missed, now, trouble
 
@@ -84,9 +87,31 @@ SAYS = {  # in the order in which they are printed
 
 def numbers_of(place: RunningPlace, stream: str) -> StreamNumbers:
     """What ``terracast up`` knows now, from its two small files; no step under way is waited for."""
-    runs = place.read(RUNS)
+    return numbers_at(place, stream, now(), place.read(STORED), running=True)
+
+
+def numbers_at(place: RunningPlace, stream: str, at: datetime, stored: Mapping[str, Any], *,
+               running: bool) -> StreamNumbers:
+    """What was ``stored``, with what the runner tells of itself, if one runs."""
+    runs = place.read(RUNS) if running else {}
     memory = resident_bytes(int(runs["pid"])) if runs.get("pid") else None
-    return StreamNumbers(stream, now(), runs, place.read(STORED), True, memory)
+    return StreamNumbers(stream, at, runs, stored, running, memory)
+
+
+def resident_bytes(pid: int) -> int | None:
+    """What a process holds in memory, in bytes; None where there is no such process.
+
+    >>> resident_bytes(os.getpid()) > 1_000_000
+    True
+    """
+    try:
+        if sys.platform == "linux":
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])  # 0: it waits to be collected
+            return pages * os.sysconf("SC_PAGE_SIZE") or None
+        told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+        return int(told.stdout) * 1024
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 def unread(stored: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 # names and numbers of mallopt(3); a threshold that is set no longer rises by itself
@@ -42,22 +40,6 @@ def give_back() -> None:
     library = _library()
     if library is not None:
         library.malloc_trim(0)
-
-
-def resident_bytes(pid: int) -> int | None:
-    """What a process holds in memory, in bytes; None where there is no such process.
-
-    >>> resident_bytes(os.getpid()) > 1_000_000
-    True
-    """
-    try:
-        if sys.platform == "linux":
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])  # 0: it waits to be collected
-            return pages * os.sysconf("SC_PAGE_SIZE") or None
-        told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-        return int(told.stdout) * 1024
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
 
 
 def _library() -> Any:

@@ -58,8 +58,7 @@ class Runner:
         self.verbs: dict[UUID, str] = {}
         self.is_ordinary = True
         cadence = every(Workspace.open(config)).total_seconds()
-        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0,
-                                     "runs": {}}
+        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
@@ -120,7 +119,7 @@ class Runner:
         words = _words(state, verb)
         failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
         failed |= {} if words is None else {verb: words}
-        counted = _counted(self.told["runs"], verb, time.monotonic() - clock, failed=words is not None)
+        counted = _counted(self.told.get("runs", {}), verb, time.monotonic() - clock, failed=words is not None)
         self._tell(running=None, failed=failed, runs=counted, **({"ended": stamp(now())} if verb == "watch" else {}))
         answer = {} if words is not None else dict(state.result(raise_on_failure=False))
         if verb != "watch":
@@ -149,16 +148,19 @@ class Runner:
         else:
             self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
         self._tell(report_seconds=round(time.monotonic() - began, 1))
-        give_back()
         return made
 
     def _measure(self, answer: Mapping[str, Any]) -> None:
         """Write down the numbers of the store for ``/metrics``. What cannot be read now stands as it was read last; the
         errors ``compared`` are those of the last report, which alone has the base forecast anew."""
-        found = measured(self.config, as_of(None))
+        try:
+            found = measured(self.config, as_of(None))
+        except TerracastError as error:  # settings that are being edited: the run itself told of it
+            found = {"unread": [str(error)]}
         compared = {"compared": answer["compared"]} if answer.get("compared") else {}
         with suppress(OSError):  # on a full disk the numbers grow old, which their stamp says: the run itself is done
             self.place.write(STORED, {**self.place.read(STORED), **found, **compared})
+        give_back()
 
     def _next(self) -> str | None:
         """When the next step is due, as Prefect has it."""

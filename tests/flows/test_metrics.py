@@ -24,7 +24,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from terracast.flows.metrics import _errors, measured, metrics
 from terracast.flows.report import errors_compared
-from terracast.flows.running.exposition import KINDS, SAYS, STORED, StreamNumbers, exposition, numbers_of
+from terracast.flows.running.exposition import (
+    KINDS,
+    SAYS,
+    STORED,
+    StreamNumbers,
+    exposition,
+    numbers_of,
+    resident_bytes,
+)
 from terracast.flows.running.page import served
 from terracast.flows.running.place import RUNS, RunningPlace
 from terracast.flows.running.run_status import now, stamp
@@ -202,6 +210,15 @@ def test_a_page_of_nothing_yet_still_tells_what_up_knows(tmp_path: Path) -> None
     assert told == {("terracast_up_running",): 1, ("terracast_up_trouble",): 0}
 
 
+def test_memory_is_that_of_the_process_named() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        held = resident_bytes(other.pid)
+        assert held is not None and 1e5 < held < 1e9
+        other.kill()
+        other.wait()
+        assert resident_bytes(other.pid) is None
+
+
 def test_the_process_of_up_stays_light() -> None:
     heavy = ("import sys, terracast.flows.up\n"
              "heavy = ('icechunk', 'zarr', 'torch', 'prefect', 'mlflow', 'numba')\n"
@@ -231,6 +248,10 @@ def test_the_runner_writes_them_down_and_keeps_them_while_the_store_cannot_be_re
     (copied.parent / "elsewhere").rename(copied.parent / "store")
     runner._measure({})
     assert of(numbers_of(place, "berlin"))["terracast_up_trouble",] == 0
+    copied.write_text("[stream\n")
+    runner._measure({})
+    after = of(numbers_of(place, "berlin"))
+    assert after["terracast_up_trouble",] == 1 and after.keys() == before.keys(), "settings that are being edited"
 
 
 def _typed(config: Path, *options: str) -> subprocess.CompletedProcess[str]:

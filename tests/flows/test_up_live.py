@@ -254,6 +254,7 @@ def tank(tmp_path: Path) -> Iterator[Tank]:
 def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up(tank: Tank) -> None:
     with _ended(Up(tank.folder)) as up:
         assert "No report yet" in up.page() or "<svg" in up.page()
+        assert 'terracast_up_running{stream="tank"} 1.0' in up.page("/metrics"), "the first step is under way"
         with pytest.raises(urllib.error.HTTPError):
             up.page("/incoming/")
         assert _until(lambda: tank.last_step is not None, 180), up.logs
