@@ -54,12 +54,15 @@ def report_on(workspace: Workspace, now: np.datetime64, out: Path, *, events: Se
     Before service has begun it tells what was observed and what discovery found. What the page showed is remembered in
     the store, so that the next report can tell what changed.
     """
-    seen_at = now if seen_at is None else seen_at
+    return write(_page(workspace, now, events, now if seen_at is None else seen_at), out)
+
+
+def _page(workspace: Workspace, now: np.datetime64, events: Sequence[KnownEvent], seen_at: np.datetime64) -> Report:
     view = workspace.store.read()
     with workspace.store.transaction("reported") as step:
         before = remember(step, now)
     page = _without_service if view.state("loop") is None else _in_service
-    return write(_as_seen(page(workspace, view, now, before, events), workspace, view, seen_at), out)
+    return _as_seen(page(workspace, view, now, before, events), workspace, view, seen_at)
 
 
 def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64) -> Report:
@@ -76,15 +79,10 @@ def _as_seen(page: Report, workspace: Workspace, view: View, now: np.datetime64)
 def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: EarlierChoice | None,
                 events: Sequence[KnownEvent]) -> Report:
     loop = load_loop(workspace, view)
-    service = load_drivers(view)
-    if service is not None:  # the base was fitted with the drivers that service began with
-        begun = replace(loop.watched, drivers=service.begun)
-    else:
-        begun = loop.watched
     history, clock = screened(workspace, view), workspace.clock
     served = _served_scores(view, loop.watched.domain)
-    scores, base = compared_scores(served, now - RECENT, len(loop.watched.nodes)), _base(workspace)
-    frozen = _hindcast(begun, base[1], base[0], history, scores, now, clock)
+    scores = compared_scores(served, now - RECENT, len(loop.watched.nodes))
+    frozen = _frozen(workspace, view, loop, history, scores, now)
     naive = _naive(loop.watched, history, _since(scores, now - RECENT), now, clock)
     panel = view.as_known_at(loop.watched.domain, now)
     target = panel[loop.watched.request.target]
@@ -158,6 +156,40 @@ def _base(workspace: Workspace) -> tuple[str, Forecaster]:
     bases = [version for version in workspace.registry.versions() if version.lineage.policy_rung == "fit"]
     newest = max(bases, key=lambda version: int(version.number))
     return newest.number, workspace.registry.load(newest.number)
+
+
+def _frozen(workspace: Workspace, view: View, loop: Loop, history: History, scores: pd.DataFrame,
+            now: np.datetime64) -> pd.DataFrame:
+    """The scores that the newest base alone would have had."""
+    service, (version, model) = load_drivers(view), _base(workspace)
+    # the base was fitted with the drivers that service began with
+    begun = loop.watched if service is None else replace(loop.watched, drivers=service.begun)
+    return _hindcast(begun, model, version, history, scores, now, workspace.clock)
+
+
+def errors_compared(workspace: Workspace, seen_at: np.datetime64) -> dict[str, Any] | None:
+    """The mean absolute error lately of what was served and of the frozen base, on the same forecasts, made anew for
+    it; None before a forecast has been scored. ``at``: when that was, UTC, as text."""
+    view = workspace.store.read()
+    if not view.has_state("loop"):
+        return None
+    loop = load_loop(workspace, view)
+    if loop.last_tick is None:
+        return None
+    now = min(seen_at, workspace.clock.shown(loop.last_tick))
+    served = _served_scores(view, loop.watched.domain)
+    scores = _since(compared_scores(served, now - RECENT, len(loop.watched.nodes)), now - RECENT)
+    frozen = _frozen(workspace, view, loop, screened(workspace, view), scores, now)
+    return _as_compared(_by_node(scores, "absolute_error"), _by_node(frozen, "absolute_error"), seen_at)
+
+
+def _as_compared(served: pd.Series, frozen: pd.Series, at: np.datetime64) -> dict[str, Any] | None:
+    """The means over nodes (node,) of both errors, None where one is not known."""
+    errors = float(served.mean()), float(frozen.mean())
+    if not np.isfinite(errors).all():
+        return None
+    return {"mean_absolute_error": errors[0], "frozen_mean_absolute_error": errors[1],
+            "at": f"{np.datetime_as_string(at, 's')}Z"}
 
 
 def _hindcast(watched: ForecastTask, model: Forecaster, version: str, history: History, scores: pd.DataFrame,
@@ -299,7 +331,8 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
 
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
            events: str | None = None) -> dict[str, Any]:
-    """Write the report; answers its path. ``events``: a JSON file of known changes, drawn on the timeline."""
+    """Write the report; answers its path, and under ``compared`` the errors of the last 28 days, served and frozen.
+    ``events``: a JSON file of known changes, drawn on the timeline."""
     workspace = Workspace.open(config)
     view, seen_at = workspace.store.read(), as_of(now)
     moment = seen_at
@@ -309,4 +342,7 @@ def report(config: str = "terracast.toml", out: str = "report.html", now: str | 
     elif (found := saved_discovery(view.state("causal"))) is not None and now is None:
         moment = found.known_at
     known = () if events is None else known_events(Path(events), moment)
-    return {"report": str(report_on(workspace, moment, Path(out), events=known, seen_at=seen_at))}
+    page = _page(workspace, moment, known, seen_at)
+    nodes = page.nodes
+    compared = None if nodes is None else _as_compared(nodes["error"], nodes["reference_error"], seen_at)
+    return {"report": str(write(page, Path(out))), "compared": compared}

@@ -7,6 +7,7 @@ Prefect, MLflow's client nor torch is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def status(config: Path, now: str | None = None) -> Status:
     wrong = (tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)) + trouble_of(outbox)
     return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
                   None if last is None else _true(workspace, last), sources, open_episodes(workspace, view),
-                  workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
+                  workspace.registry.champion(), runs.get("next_run"), store_bytes(workspace), wrong,
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
                   () if last is None else set_aside_lately(workspace, view, last),
                   loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
@@ -154,9 +155,13 @@ def _open_json(one: Episode) -> dict[str, Any]:
             "data": one.change_type == "health", "alarm": str(one.alarm)}
 
 
-def _bytes(workspace: Workspace) -> int:
+def store_bytes(workspace: Workspace) -> int:
     """What the store takes on the disk; 0 on object storage."""
     location = workspace.settings.store.location
     if "://" in location:
         return 0
-    return sum(one.stat().st_size for one in workspace.settings.path(location).rglob("*") if one.is_file())
+    size = 0
+    for one in workspace.settings.path(location).rglob("*"):
+        with suppress(FileNotFoundError):  # a step tidies meanwhile
+            size += one.stat().st_size if one.is_file() else 0
+    return size

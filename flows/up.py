@@ -1,8 +1,8 @@
 """Up: Prefect's server, MLflow's pages, the schedules and the report's page, on loopback, until interrupted.
 
 This process starts the others, each behind a guard (``flows.running.guard``) so that none outlives it, starts again
-what ended by itself, and tells when a step does not come. It imports nothing heavy itself. All state and logs lie
-in ``.terracast`` beside the settings.
+what ended by itself, tells when a step does not come, and serves ``/metrics`` from small files. It imports nothing
+heavy itself. All state and logs lie in ``.terracast`` beside the settings.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terracast.flows.running.exposition import STORED, exposition, numbers_of, unread
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
@@ -98,11 +99,14 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         for child in children:
             _refuse_a_taken_port(child, ports)
         place.remove(RUNS)
-        running.enter_context(served(place.page, lambda: _status(place), ports.page))
+        place.remove(STORED)  # steps may have been taken by hand since
+        running.enter_context(served(place.page, lambda: _status(place), ports.page, lambda accept, by_node: exposition(
+            numbers_of(place, settings.stream.name), accept, by_node)))
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)
         running.callback(place.remove, RUNS)
+        running.callback(place.remove, STORED)
         running.enter_context(_running(children))
         _await(children, place)
         for child in children:
@@ -228,7 +232,7 @@ def _alert(settings: Settings, due: str, words: list[str]) -> None:
 
 def _status(place: RunningPlace) -> dict[str, Any]:
     runs = place.read(RUNS)
-    return {"trouble": trouble(runs, now()), "waiting": waiting(runs), **runs}
+    return {"trouble": [*trouble(runs, now()), *unread(place.read(STORED))], "waiting": waiting(runs), **runs}
 
 
 def _last_line(log: Path) -> str:

@@ -1,7 +1,9 @@
-"""Verbs of the loop: ``watch``, ``up``, ``status``, ``replay``."""
+"""Verbs of the loop: ``watch``, ``up``, ``status``, ``metrics``, ``replay``."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +12,13 @@ from terracast.flows.cli.data import refuse, say_files
 from terracast.flows.cli.forecast import say_short
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.running.recorded import recorded
-from terracast.flows.terminal.output import CALM, DRIFT, print_json, say
+from terracast.flows.terminal.output import CALM, DRIFT, ERROR, note, print_json, say
 from terracast.flows.terminal.share_shown import progress
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (watch, up, status, replay):
+    for verb in (watch, up, status, metrics, replay):
         app.command()(verb)
 
 
@@ -69,6 +71,32 @@ def status(config: Config = CONFIG, now: Now = None, json: Json = False) -> None
         for line in found.lines:
             say(line)
     raise typer.Exit(CALM if found.calm else DRIFT)
+
+
+def metrics(config: Config = CONFIG,
+            out: Annotated[Path | None, typer.Option(
+                help="The file to write, such as one in a textfile collector's folder; default: print.")] = None,
+            nodes: Annotated[bool, typer.Option("--nodes", help="Also error and coverage of each node.")] = False,
+            frozen: Annotated[bool, typer.Option(
+                "--frozen", help="Have the frozen base forecast the last 28 days anew, for its error.")] = False,
+            now: Now = None, json: Json = False) -> None:
+    """The numbers of a stream for Prometheus, once; where `terracast up` runs, its page serves them at /metrics."""
+    from terracast.flows.metrics import metrics as act
+    from terracast.flows.metrics import write_whole
+    from terracast.flows.running.exposition import as_json, exposition
+
+    found = act(config.resolve(), now, frozen=frozen)
+    text = exposition(found, by_node=nodes)[1]
+    if out is not None:
+        write_whole(text, out.resolve())
+    if json:
+        print_json({"stream": found.stream, "out": None if out is None else str(out.resolve()),
+                    "unread": list(found.stored["unread"]), "metrics": as_json(found, by_node=nodes)})
+    elif out is None:
+        sys.stdout.write(text.decode())
+    for line in found.stored["unread"]:
+        note(f"error: {line}")
+    raise typer.Exit(ERROR if found.stored["unread"] else CALM)
 
 
 def replay(config: Config = CONFIG,

@@ -43,8 +43,8 @@ class NodeFreshness:
 @dataclass(frozen=True)
 class SourceFreshness:
     """One domain: ``newest``, the last stamp with a value known now; ``due``, when the next value should have been
-    here; ``overdue``, whether it is late beyond the slack; ``came``, when the last new value became known. None and
-    False where nothing has come yet.
+    here; ``overdue``, whether it is late beyond the slack; ``came``, when the last new value became known;
+    ``overdue_from``, the instant after which it is overdue if nothing comes. None and False where nothing has come yet.
 
     Where the domain is overdue, so is each of its nodes that ever reported. In the stream's own domain only values of
     the target count.
@@ -56,6 +56,7 @@ class SourceFreshness:
     overdue: bool
     nodes: tuple[NodeFreshness, ...]
     came: np.datetime64 | None = None
+    overdue_from: np.datetime64 | None = None
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -170,7 +171,8 @@ def _of_domain(held: StoredDomain, wanted: str | None, now: np.datetime64, delay
             own = max(wait, typical_wait(times, known[:, column]) or wait)
             late = bool(now > last + own + max(slack, own))
         nodes.append(NodeFreshness(str(name), None if np.isnat(last) else last, late))
-    return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes), np.fmax.reduce(known, axis=None))
+    return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes), np.fmax.reduce(known, axis=None),
+                           newest + wait + slack)
 
 
 def _read_back(held: StoredDomain, wanted: str | None, now: np.datetime64

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs
 
 from terracast.flows.running.place import UpError
 
@@ -21,11 +22,14 @@ BANNER = ('<div role="status" style="background:#fff3cd;color:#664d03;border-bot
           'padding:.8em 1.2em;font:16px/1.4 sans-serif">{words}</div>')
 
 Told = Callable[[], dict[str, Any]]
+Scrape = Callable[[str, bool], tuple[str, bytes]]
 
 
 @contextmanager
-def served(report: Path, told: Told, port: int) -> Iterator[None]:
-    """Serve the page in a thread of its own; ``told`` gives ``trouble`` (a list of sentences) and ``waiting``."""
+def served(report: Path, told: Told, port: int, scrape: Scrape | None = None) -> Iterator[None]:
+    """Serve the page in a thread of its own; ``told`` gives ``trouble`` (a list of sentences) and ``waiting``,
+    ``scrape`` what ``/metrics`` answers: the content type and the text, by the header ``Accept`` and whether nodes are
+    asked for (``?nodes=1``)."""
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer(with_body=True)
@@ -34,16 +38,18 @@ def served(report: Path, told: Told, port: int) -> Iterator[None]:
             self._answer(with_body=False)
 
         def _answer(self, *, with_body: bool) -> None:
-            path = self.path.partition("?")[0]
+            path, _, query = self.path.partition("?")
             if path == "/status.json":
-                kind, body = "application/json", json.dumps(told()).encode()
+                kind, body = "application/json; charset=utf-8", json.dumps(told()).encode()
+            elif path == "/metrics" and scrape is not None:
+                kind, body = scrape(self.headers.get("Accept", ""), parse_qs(query).get("nodes") == ["1"])
             elif path in ("/", "/index.html"):
-                kind, body = "text/html", page(report, told()).encode()
+                kind, body = "text/html; charset=utf-8", page(report, told()).encode()
             else:
-                self.send_error(404, "there is only the report, at /, and /status.json")
+                self.send_error(404, "there is only the report, at /, with /status.json and /metrics")
                 return
             self.send_response(200)
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()

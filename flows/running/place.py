@@ -1,6 +1,7 @@
 """Where ``terracast up`` keeps what is its own: ``.terracast`` beside the settings; one ``up`` a workspace.
 
-What the store holds is not repeated here: only what runs, since when, what comes next, and how the last run ended.
+Here stands what runs, since when, what comes next, and how the last run ended. What the store holds is not repeated
+here, but for the numbers that ``/metrics`` tells (``flows.running.exposition``), which are read anew after each run.
 """
 
 from __future__ import annotations

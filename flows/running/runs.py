@@ -11,10 +11,12 @@ does when it holds more than it did, for whatever reason.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +32,8 @@ from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed
 
 from terracast.flows.alerting.outbox import deliver_alerts
+from terracast.flows.metrics import measured
+from terracast.flows.running.exposition import STORED
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.health import answers
 from terracast.flows.running.memory import Growth, give_back, keep_little, resident, settle
@@ -37,6 +41,7 @@ from terracast.flows.running.place import RUNS, RunningPlace, UpError
 from terracast.flows.running.prefect_api import server
 from terracast.flows.running.run_status import RENEWAL, now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
+from terracast.flows.settings.clock import as_of
 from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import TerracastError
@@ -65,7 +70,8 @@ class Runner:
         for run in self._runs([StateType.RUNNING, StateType.PENDING]):
             self.client.set_flow_run_state(run.id, Crashed(message="`terracast up` ended before it did"), force=True)
         self.client.create_flow_run_from_deployment(self._step, name="first step")
-        self._tell(ready=stamp(now()))
+        self._tell(ready=stamp(now()), pid=os.getpid())
+        self._measure({})
 
     def go_on(self) -> None:
         """Take up what a runner that asked to be started again left: what is registered stays as it is."""
@@ -73,7 +79,8 @@ class Runner:
         for one in deployments(self.config, self.place.page):
             found = self.client.read_deployment_by_name(f"{one.flow_name}/{one.name}")
             self.verbs[found.id] = str(one.flow_name)
-        self._tell(running=None)
+        self._tell(running=None, pid=os.getpid())
+        self._measure({})
 
     def serve(self) -> None:
         """Carry out what is due until something was that is no ordinary step; a server that is away for a while is
@@ -116,40 +123,55 @@ class Runner:
 
     def _carry_out(self, run: Any) -> None:
         verb = self.verbs[run.deployment_id]
-        began = stamp(now())
+        began, clock = stamp(now()), time.monotonic()
         self._tell(running={"verb": verb, "since": began}, **({"began": began} if verb == "watch" else {}))
         state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), parameters=run.parameters,
                               return_type="state")
         words = _words(state, verb)
         failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
         failed |= {} if words is None else {verb: words}
-        self._tell(running=None, failed=failed, **({"ended": stamp(now())} if verb == "watch" else {}))
+        counted = _counted(self.told.get("runs", {}), verb, time.monotonic() - clock, failed=words is not None)
+        self._tell(running=None, failed=failed, runs=counted, **({"ended": stamp(now())} if verb == "watch" else {}))
+        answer = {} if words is not None else dict(state.result(raise_on_failure=False))
         if verb != "watch":
+            self._measure(answer)
             self.is_ordinary = False
             return
-        answer = {} if words is not None else dict(state.result(raise_on_failure=False))
         is_first = bool(answer.get("ticks")) and not self.told.get("served")  # it began service, or made days up
         self._tell(waiting=answer.get("waiting"), next_run=self._next(), served=is_first or self.told.get("served"),
                    alerts_waiting=answer.get("delivered", {}).get("waiting", 0))
-        self._refresh(answer)
+        self._measure(self._refresh(answer))
         self.is_ordinary = not (self.growth.after(resident()) or is_first or answer.get("receipts"))
 
-    def _refresh(self, answer: dict[str, Any]) -> None:
-        """Write the report anew: after each step where that is quick, else when something was told."""
+    def _refresh(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Write the report anew: after each step where that is quick, else when something was told; what it answers,
+        nothing where it was not written."""
         news = any(answer.get(name) for name in ("alarms", "decisions", "dropped", "receipts"))
         quick = self.told["report_seconds"] <= SHARE * self.told["cadence_seconds"]
         if not answer.get("ticks") or not (news or quick or not self.place.page.exists()):
-            return
+            return {}
         self.place.page.parent.mkdir(parents=True, exist_ok=True)
-        began = time.monotonic()
+        began, made = time.monotonic(), dict[str, Any]()
         try:
-            report.fn(str(self.config), str(self.place.page))
+            made = report.fn(str(self.config), str(self.place.page))
         except Exception as error:
             known = str(error) if isinstance(error, TerracastError) else in_one_line(error, "report")
             self._tell(failed={**self.told["failed"], "report": known})
         else:
             self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
         self._tell(report_seconds=round(time.monotonic() - began, 1))
+        return made
+
+    def _measure(self, answer: Mapping[str, Any]) -> None:
+        """Write down the numbers of the store for ``/metrics``. What cannot be read now stands as it was read last; the
+        errors ``compared`` are those of the last report, which alone has the base forecast anew."""
+        try:
+            found = measured(self.config, as_of(None))
+        except TerracastError as error:  # settings that are being edited: the run itself told of it
+            found = {"unread": [str(error)]}
+        compared = {"compared": answer["compared"]} if answer.get("compared") else {}
+        with suppress(OSError):  # on a full disk the numbers grow old, which their stamp says: the run itself is done
+            self.place.write(STORED, {**self.place.read(STORED), **found, **compared})
         give_back()
 
     def _next(self) -> str | None:
@@ -177,6 +199,13 @@ def _words(state: State[Any], verb: str) -> str | None:
     if isinstance(error, TerracastError):
         return str(error)
     return in_one_line(error, verb) if isinstance(error, BaseException) else str(state.message)
+
+
+def _counted(runs: Mapping[str, Any], verb: str, seconds: float, *, failed: bool) -> dict[str, Any]:
+    """What each verb's runs came to, with one more: how many ended and failed, when the last did, how long it took."""
+    before = runs.get(verb, {"done": 0, "failed": 0})
+    return {**runs, verb: {"done": before["done"] + 1, "failed": before["failed"] + failed, "ended": stamp(now()),
+                           "seconds": round(seconds, 3)}}
 
 
 def _clock() -> datetime:

@@ -64,7 +64,7 @@ def terminal(small_city, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[
 def test_help_names_every_verb_and_starts_fast(tmp_path: Path) -> None:
     shown = run("--help", folder=tmp_path).stdout
     for verb in ("demo", "init", "config", "ingest", "watch", "replay", "discover", "adapt", "retrain", "promote",
-                 "rollback", "versions", "why", "report", "bench", "store", "quality", "listen"):
+                 "rollback", "versions", "why", "report", "bench", "store", "quality", "listen", "metrics"):
         assert f" {verb} " in shown
     heavy = ("import sys, terracast.flows.command; "
              "print([n for n in ('torch', 'prefect', 'mlflow') if n in sys.modules])")

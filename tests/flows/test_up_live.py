@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from terracast.flows.running.exposition import SAYS
 from terracast.flows.workspace import open_store
 from terracast.streams.stateful import decoded
 from tests.flows.receivers import Webhook, webhook
@@ -137,6 +139,11 @@ class Up:
     def page(self, path: str = "/") -> str:
         return _get(f"http://127.0.0.1:{self.ports['page']}{path}").decode()
 
+    def scrape_seconds(self) -> float:
+        began = time.monotonic()
+        self.page("/metrics")
+        return time.monotonic() - began
+
     @property
     def runner(self) -> int | None:
         """The process that carries runs out, by pid; None while it is being started again."""
@@ -250,6 +257,7 @@ def tank(tmp_path: Path) -> Iterator[Tank]:
 def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up(tank: Tank) -> None:
     with _ended(Up(tank.folder)) as up:
         assert "No report yet" in up.page() or "<svg" in up.page()
+        assert 'terracast_up_running{stream="tank"} 1.0' in up.page("/metrics"), "the first step is under way"
         with pytest.raises(urllib.error.HTTPError):
             up.page("/incoming/")
         assert _until(lambda: tank.last_step is not None, 180), up.logs
@@ -268,6 +276,15 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert calm.returncode == 0 and told["next_run"] and told["champion"] == "1" and told["store_bytes"] > 0
         assert (told["name"], told["sources"][0]["domain"], told["open_episodes"]) == ("tank", "tank", [])
         assert _until(lambda: "<svg" in up.page(), 60), "the report is served"
+        assert _until(lambda: "terracast_mean_absolute_error" in up.page("/metrics"), 60), up.page("/metrics")
+        given = {one.name: one.value for family in text_string_to_metric_families(up.page("/metrics"))
+                 for one in family.samples}
+        lacking = {name for name in SAYS if name not in given}  # nodes were not asked for; the base waits for a report
+        assert all("node_" in name or "frozen" in name for name in lacking), lacking
+        assert given["terracast_last_run_duration_seconds"] > 0 and given["terracast_up_trouble"] == 0
+        assert 50e6 < given["terracast_runner_resident_memory_bytes"] < 5e9
+        assert -STEP < given["terracast_newest_value_age_seconds"] < 20 * STEP
+        print(f"a scrape takes {min(up.scrape_seconds() for _ in range(5)):.3f} s")
 
         runner = up.runner_between_steps()
         try:

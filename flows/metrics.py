@@ -1,0 +1,162 @@
+"""Metrics: the numbers of a stream for dashboards, read from the store and the registry.
+
+``terracast metrics`` asks once. The runner of ``terracast up`` asks after each run and writes the answer down, from
+which the page tells ``/metrics`` (``flows.running.exposition``). Nothing is computed that a step computes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from terracast.adapt.monitoring.episodes.episodes import Episodes
+from terracast.flows.reporting.freshness import SourceFreshness, freshness
+from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers, numbers_at
+from terracast.flows.running.place import RunningPlace
+from terracast.flows.service.loop_state import loop_part
+from terracast.flows.settings import nanoseconds, read_settings
+from terracast.flows.settings.clock import as_of
+from terracast.flows.status import store_bytes
+from terracast.flows.terminal.one_line import in_one_line
+from terracast.flows.workspace import Workspace
+from terracast.streams.errors import TerracastError
+from terracast.streams.storage.arrays import attrs_of
+from terracast.streams.storage.observations import find_domain
+from terracast.streams.store import View
+
+RECENT = np.timedelta64(28, "D")  # what "lately" is, as in the report
+FEWEST, MOST = 24, 2000  # cadences that are looked back on at least, where steps are rare, and at most
+
+
+def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> StreamNumbers:
+    """How the stream of a settings file stands at ``now`` (default: the clock), in numbers.
+
+    ``frozen``: also have the frozen base forecast the last 28 days anew, to tell its error; where ``up`` runs, its last
+    comparison is told in any case. What cannot be read is named in ``stored["unread"]``. Raises ``SettingsError``.
+    """
+    place, at = RunningPlace.of(config), as_of(now)
+    stored, running = measured(config, at), place.alive
+    if frozen:
+        stored |= _compared(config, at)
+    elif running:
+        stored["compared"] = place.read(STORED).get("compared")
+    instant = pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC)
+    return numbers_at(place, stored["stream"], instant, stored, running=running)
+
+
+def measured(config: Path, at: np.datetime64) -> dict[str, Any]:
+    """What store and registry hold at ``at``, as plain data with instants as text, UTC. What cannot be read is left
+    out, and ``unread`` says why, a line each. Raises ``SettingsError``."""
+    stream = read_settings(config).stream
+    found: dict[str, Any] = {"stream": stream.name, "target": stream.target, "read_at": _text(at), "unread": [],
+                             "cadence_seconds": stream.cadence.total_seconds()}
+    try:
+        workspace = Workspace.open(config)
+    except TerracastError as error:
+        return {**found, "unread": [str(error)]}
+    parts: tuple[Callable[[], dict[str, Any]], ...] = (
+        lambda: _of_store(workspace, at), lambda: _champion(workspace), lambda: {"store_bytes": _bytes(workspace)})
+    for part in parts:
+        try:
+            found |= part()
+        except Exception as error:  # of whatever library: the other parts are told all the same
+            found["unread"].append(str(error) if isinstance(error, TerracastError) else in_one_line(error, "metrics"))
+    return found
+
+
+def write_whole(text: bytes, out: Path) -> Path:
+    """Write a file by rename: a collector that reads it meanwhile sees the old one or the new one, whole."""
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")  # a collector takes names that end in .prom
+    try:
+        unfinished.write_bytes(text)
+        return unfinished.replace(out)
+    except OSError as failed:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise TerracastError(f"the metrics cannot be written ({failed.strerror or failed})", where=str(out),
+                             expected="a file in a folder that can be written to",
+                             remedy="name another with --out") from failed
+
+
+def _of_store(workspace: Workspace, at: np.datetime64) -> dict[str, Any]:
+    view = workspace.store.read()
+    last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
+    episodes: Episodes | None = loop_part(workspace, view, "episodes")
+    known = loop_part(workspace, view, "episodes_by_id")
+    found: dict[str, Any] = {
+        "sources": {one.domain: _source(one) for one in freshness(workspace, view, at)},
+        "units": _units(workspace, view), "last_step": None if last is None else _text(workspace.clock.shown(last))}
+    if episodes is None:
+        return found
+    kinds = Counter(one.change_type for one in episodes.active())
+    return {**found, "errors": None if last is None else _errors(workspace, view, last),
+            "open_episodes": {kind: kinds[kind] for kind in dict.fromkeys((*KINDS, *kinds))},
+            "alarms_opened": len(known), "learning": int(loop_part(workspace, view, "still_learning") is not None)}
+
+
+def _source(one: SourceFreshness) -> dict[str, Any]:
+    return {"newest": _text(one.newest), "overdue_from": _text(one.overdue_from), "silent_nodes": len(one.silent)}
+
+
+def _units(workspace: Workspace, view: View) -> str:
+    """The target's units as the store has them; empty where nothing has come yet."""
+    stream = workspace.settings.stream
+    held = find_domain(view.root, stream.domain)
+    there = held is not None and stream.target in held.arrays
+    return str(attrs_of(held.arrays[stream.target]).get("units", "")) if held is not None and there else ""
+
+
+def _errors(workspace: Workspace, view: View, last: np.datetime64) -> dict[str, Any] | None:
+    """Error and coverage lately, each node's a mean over the labels that came, the network's a mean over nodes.
+
+    Of the last 28 days, but of 24 cadences at least, those that can have been scored; of 2,000 at most.
+    """
+    stream = workspace.settings.stream
+    cadence = nanoseconds(stream.cadence)
+    waits = nanoseconds(stream.horizon) + nanoseconds(stream.label_timeout)
+    span = min(max(RECENT, FEWEST * cadence + waits), MOST * cadence + waits)
+    scores = view.ledger(f"scores/{stream.domain}", workspace.clock.shown(last - span))
+    if scores is None or not scores.sizes["issue_time"]:
+        return None
+    labels = scores["labels"].transpose("issue_time", "node").values
+    came = labels.sum(axis=0)
+    error, coverage = (np.nansum(scores[name].transpose("issue_time", "node").values * labels, axis=0)
+                       / np.where(came > 0, came, np.nan) for name in ("absolute_error", "hits"))
+    if not came.any():
+        return None
+    return {"mean_absolute_error": float(np.nanmean(error)), "coverage": float(np.nanmean(coverage)),
+            "forecasts": int(scores.sizes["issue_time"]),
+            "nodes": {str(node): [float(error[column]), float(coverage[column])]
+                      for column, node in enumerate(scores["node"].values) if came[column]}}
+
+
+def _champion(workspace: Workspace) -> dict[str, Any]:
+    number = workspace.registry.champion()
+    if number is None:
+        return {"champion": None}
+    return {"champion": {"version": int(number), "created": _text(workspace.registry.version(number).created)}}
+
+
+def _bytes(workspace: Workspace) -> int | None:
+    """None on object storage, where it would have to be listed."""
+    return store_bytes(workspace) if workspace.store.is_local else None
+
+
+def _compared(config: Path, at: np.datetime64) -> dict[str, Any]:
+    """The error of the frozen base, made anew."""
+    from terracast.flows.report import errors_compared  # brings torch along
+
+    return {"compared": errors_compared(Workspace.open(config), at)}
+
+
+def _text(stamp: np.datetime64 | None) -> str | None:
+    """An instant to the millisecond, UTC."""
+    return None if stamp is None or np.isnat(stamp) else f"{np.datetime_as_string(stamp, 'ms')}Z"
