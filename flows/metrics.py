@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from terracast.adapt.monitoring.episodes.episodes import Episodes
+from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
+from terracast.flows.alerting.outbox import STATE as ALERTS
+from terracast.flows.alerting.outbox import kept
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers, numbers_at
 from terracast.flows.running.place import RunningPlace
@@ -33,6 +35,7 @@ from terracast.streams.storage.observations import find_domain
 from terracast.streams.store import View
 
 RECENT = np.timedelta64(28, "D")  # what "lately" is, as in the report
+MOST_OPEN = 20  # open episodes that the page names: the newest
 FEWEST, MOST = 24, 2000  # cadences that are looked back on at least, where steps are rare, and at most
 
 
@@ -91,15 +94,25 @@ def _of_store(workspace: Workspace, at: np.datetime64) -> dict[str, Any]:
     last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
     episodes: Episodes | None = loop_part(workspace, view, "episodes")
     known = loop_part(workspace, view, "episodes_by_id")
+    outbox = kept(view.state(ALERTS))
     found: dict[str, Any] = {
+        "alerts": {"arrived": outbox["arrived"], "waiting": len(outbox["letters"]), "failing": len(outbox["failing"])},
         "sources": {one.domain: _source(one) for one in freshness(workspace, view, at)},
         "units": _units(workspace, view), "last_step": None if last is None else _text(workspace.clock.shown(last))}
     if episodes is None:
         return found
-    kinds = Counter(one.change_type for one in episodes.active())
+    told = [known.get(one.id, one) for one in episodes.active()]
+    kinds = Counter(one.change_type for one in told)
     return {**found, "errors": None if last is None else _errors(workspace, view, last),
             "open_episodes": {kind: kinds[kind] for kind in dict.fromkeys((*KINDS, *kinds))},
+            "open": [_open(one.shown(workspace.clock.shown), outbox) for one in told[-MOST_OPEN:]],
             "alarms_opened": len(known), "learning": int(loop_part(workspace, view, "still_learning") is not None)}
+
+
+def _open(episode: Episode, outbox: dict[str, Any]) -> dict[str, Any]:
+    """An open episode as the page shows it, with who looks after it."""
+    known = outbox["acknowledged"].get(episode.id)
+    return {"id": episode.id, "words": str(episode.alarm), "by": None if known is None else known["by"]}
 
 
 def _source(one: SourceFreshness) -> dict[str, Any]:

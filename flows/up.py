@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terracast.flows.running.acknowledging import Acknowledging
 from terracast.flows.running.exposition import STORED, exposition, numbers_of, unread
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
@@ -100,8 +101,10 @@ def up(config: Path, ports: Ports = Ports()) -> None:
             _refuse_a_taken_port(child, ports)
         place.remove(RUNS)
         place.remove(STORED)  # steps may have been taken by hand since
-        running.enter_context(served(place.page, lambda: _status(place), ports.page, lambda accept, by_node: exposition(
-            numbers_of(place, settings.stream.name), accept, by_node)))
+        running.enter_context(served(
+            place.page, lambda: _status(place), ports.page,
+            lambda accept, by_node: exposition(numbers_of(place, settings.stream.name), accept, by_node),
+            Acknowledging(config.resolve(), lambda: list(place.read(STORED).get("open", ())))))
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)

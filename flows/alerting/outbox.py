@@ -24,7 +24,7 @@ STATE = "alerts"
 MOST = 500  # letters kept for addresses that do not answer: the newest
 LONGEST_WAIT = timedelta(hours=1)  # between two tries of an address that does not answer
 EMPTY: Mapping[str, Any] = {"letters": [], "told": {}, "acknowledged": {}, "muted": {}, "sent": {}, "failing": {},
-                            "refused": None}
+                            "refused": None, "arrived": 0}
 
 
 @dataclass(frozen=True)
@@ -165,4 +165,5 @@ def _struck_off(state: dict[str, Any], alerts: AlertSettings, done: Mapping[str,
         wait = min(timedelta(seconds=15 * 2**min(tries, 12)), LONGEST_WAIT)
         failing[address] = {"tries": tries, "why": why, "since": failing.get(address, {"since": stamp})["since"],
                             "until": (at + wait).astimezone(UTC).isoformat(timespec="seconds")}
-    return {**state, "letters": letters, "sent": sent | dict.fromkeys(done, stamp), "failing": failing}
+    return {**state, "letters": letters, "sent": sent | dict.fromkeys(done, stamp), "failing": failing,
+            "arrived": state["arrived"] + len(done)}

@@ -50,7 +50,8 @@ class Sample(NamedTuple):
     value: float | None
 
 
-COUNTED = ("terracast_runs_total", "terracast_runs_failed_total", "terracast_alarms_opened_total")
+COUNTED = ("terracast_runs_total", "terracast_runs_failed_total", "terracast_alarms_opened_total",
+           "terracast_messages_sent_total")
 SAYS = {  # in the order in which they are printed
     "terracast_up_running": "Whether `terracast up` runs on the workspace: 1 or 0.",
     "terracast_up_trouble": "How many things are wrong. Their sentences stand on the page and in /status.json.",
@@ -79,6 +80,9 @@ SAYS = {  # in the order in which they are printed
     "terracast_monitor_learning": "Whether the monitor still learns and raises no alarm of drift: 1 or 0.",
     "terracast_open_episodes": "Episodes that are open, by kind of change. Kind health is a data ticket, no drift.",
     "terracast_alarms_opened_total": "Episodes and data tickets opened since service began.",
+    "terracast_messages_sent_total": "Messages with alerts that an address took, since service began.",
+    "terracast_alerts_waiting": "Alerts that wait: for quiet hours, a digest, or an address that does not answer.",
+    "terracast_alert_addresses_failing": "Addresses of alerts that do not answer.",
     "terracast_champion_version": "The number of the version in service.",
     "terracast_champion_age_seconds": "Seconds since the version in service was made.",
     "terracast_store_bytes": "What the store takes on the disk, in bytes. Absent on object storage.",
@@ -187,6 +191,10 @@ def _samples(numbers: StreamNumbers, by_node: bool) -> Iterator[Sample]:
         yield Sample("terracast_open_episodes", {"kind": kind}, count)
     # not by kind: further evidence may name an episode anew, and a counter must not fall
     yield Sample("terracast_alarms_opened_total", {}, stored.get("alarms_opened"))
+    alerts = stored.get("alerts") or {}
+    for name, key in (("messages_sent_total", "arrived"), ("alerts_waiting", "waiting"),
+                      ("alert_addresses_failing", "failing")):
+        yield Sample(f"terracast_{name}", {}, alerts.get(key))
     champion = stored.get("champion") or {}
     yield Sample("terracast_champion_version", {}, champion.get("version"))
     yield Sample("terracast_champion_age_seconds", {}, _age(champion.get("created"), numbers.at))

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
+from terracast.flows.running.acknowledging import LARGEST, Acknowledging
 from terracast.flows.running.place import UpError
 
 HOST = "127.0.0.1"
@@ -26,16 +27,31 @@ Scrape = Callable[[str, bool], tuple[str, bytes]]
 
 
 @contextmanager
-def served(report: Path, told: Told, port: int, scrape: Scrape | None = None) -> Iterator[None]:
+def served(report: Path, told: Told, port: int, scrape: Scrape | None = None,
+           episodes: Acknowledging | None = None) -> Iterator[None]:
     """Serve the page in a thread of its own; ``told`` gives ``trouble`` (a list of sentences) and ``waiting``,
     ``scrape`` what ``/metrics`` answers: the content type and the text, by the header ``Accept`` and whether nodes are
-    asked for (``?nodes=1``)."""
+    asked for (``?nodes=1``); ``episodes``: those that are open, and the form by which somebody looks after one."""
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer(with_body=True)
 
         def do_HEAD(self) -> None:
             self._answer(with_body=False)
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            if self.path != "/ack" or episodes is None or not 0 < length <= LARGEST:
+                self.send_error(404 if length <= LARGEST else 413, "there is only the form of an open episode, at /ack")
+                return
+            code, words = episodes.take(self.rfile.read(length), dict(self.headers.items()))
+            if code != 303:
+                self.send_error(code, words)
+                return
+            self.send_response(code)
+            self.send_header("Location", "/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _answer(self, *, with_body: bool) -> None:
             path, _, query = self.path.partition("?")
@@ -44,7 +60,7 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None) ->
             elif path == "/metrics" and scrape is not None:
                 kind, body = scrape(self.headers.get("Accept", ""), parse_qs(query).get("nodes") == ["1"])
             elif path in ("/", "/index.html"):
-                kind, body = "text/html; charset=utf-8", page(report, told()).encode()
+                kind, body = "text/html; charset=utf-8", page(report, told(), episodes).encode()
             else:
                 self.send_error(404, "there is only the report, at /, with /status.json and /metrics")
                 return
@@ -52,6 +68,7 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None) ->
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
+            self.send_header("Content-Security-Policy", "frame-ancestors 'none'")  # no page hides a button of this one
             self.end_headers()
             if with_body:
                 self.wfile.write(body)
@@ -72,10 +89,10 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None) ->
             server.shutdown()
 
 
-def page(report: Path, told: dict[str, Any]) -> str:
-    """The report with what is wrong above it, or what is waited for."""
+def page(report: Path, told: dict[str, Any], episodes: Acknowledging | None = None) -> str:
+    """The report with what is wrong and what is open above it, or what is waited for."""
     trouble = "<br>".join(escape(one) for one in told["trouble"])
-    banner = BANNER.format(words=trouble) if trouble else ""
+    banner = (BANNER.format(words=trouble) if trouble else "") + ("" if episodes is None else episodes.block())
     try:
         text = report.read_text(encoding="utf-8")
     except OSError:

@@ -211,7 +211,9 @@ def test_a_page_of_nothing_yet_still_tells_what_up_knows(tmp_path: Path) -> None
 
 
 def test_memory_is_that_of_the_process_named() -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+    with subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"],
+                          stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline(), "before that it is a copy of this process, or none"
         held = resident_bytes(other.pid)
         assert held is not None and 1e5 < held < 1e9
         other.kill()
