@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import xarray as xr
 
 from terracast.registry.adding import add_once
 from terracast.registry.lineage import Lineage, Version, VersionStory, tell
-from terracast.registry.model_place import ModelPlace, pages
-from terracast.registry.reading import Held, local_path
-from terracast.registry.recording import VersionEvidence, inside
+from terracast.registry.model_place import ModelPlace, pages, silent
+from terracast.registry.reading import Held
+from terracast.registry.recording import VersionEvidence, inside, write_text
+from terracast.registry.relocation import local_path
 from terracast.registry.tidy import Interface
 from terracast.registry.tracking import RegistryError, Tracking, redacted
 from terracast.stfm.forecaster import Forecaster, Request
@@ -40,6 +41,8 @@ class Registry:
         The folder for models and reports; default: beside a SQLite file, or as the server says.
     name : str
         Of the registered model: letters, digits, ``.``, ``_``, ``-``.
+    tell : callable
+        Is given a line where the workspace was moved and MLflow's addresses followed.
 
     Raises
     ------
@@ -56,11 +59,11 @@ class Registry:
     """
 
     def __init__(self, tracking: str | Path = "mlflow.db", artifacts: Path | None = None, *,
-                 name: str = "terracast") -> None:
+                 name: str = "terracast", tell: Callable[[str], None] = silent) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
             raise RegistryError(f"{name!r} cannot name a model", where="registry",
                                 expected="letters, digits, '.', '_', '-'", remedy="say air-pm25")
-        self.name, self.place = name, ModelPlace(name, tracking, artifacts)
+        self.name, self.place = name, ModelPlace(name, tracking, artifacts, tell)
 
     def __repr__(self) -> str:
         return f"Registry({redacted(self.tracking.uri)!r}, name={self.name!r})"
@@ -144,7 +147,7 @@ class Registry:
         """Keep a text (graph JSON, gate record, report) as artefact ``name`` of a version; overwrites."""
         held = self.place.get(version)
         with self.place.words(f"keep {name}"):
-            self.place.client.log_text(held.run_id, text, inside(name))
+            write_text(self.place.client, held.run_id, name, text)
 
     def read_text(self, version: str, name: str) -> str:
         """Read back what ``log_text`` or ``files`` kept."""

@@ -57,8 +57,8 @@ class FilesSource:
 
     ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
     ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
-    ``.tmp`` …) are passed by. Cursor: path to ``SeenFile``, relative to ``root`` where it lies within. A look costs a stat per file, and reading and hashing of
-    those that were touched.
+    ``.tmp`` …) are passed by. Cursor: path to ``SeenFile``, relative to ``root`` where it lies within. A look costs a
+    stat per file, and reading and hashing of those that were touched.
     """
 
     def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any], *,
@@ -118,7 +118,8 @@ class FilesSource:
         except OSError:
             same = False
         if not same:
-            return SourceBatch(self.domain, None, self._paths.kept(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
+            return SourceBatch(self.domain, None, self._paths.kept(held), str(path),
+                               refused=f"{STILL_CHANGING} ({path.name})")
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
         if found is None:

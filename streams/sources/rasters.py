@@ -72,7 +72,8 @@ class RasterSource:
         except OSError:
             same = False
         if not same:
-            yield SourceBatch(self.domain, None, self._paths.kept(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
+            yield SourceBatch(self.domain, None, self._paths.kept(held), str(path),
+                              refused=f"{STILL_CHANGING} ({path.name})")
             return
         held[str(path)] = [seen.signature, seen.stat, "refused" if refused else "taken"]
         yield SourceBatch(self.domain, None, self._paths.kept(held), str(path), refused=refused)
