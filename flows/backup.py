@@ -34,7 +34,7 @@ def backup(config: Path, target: Path, include: Sequence[str] = (), *, overwrite
     settings = read_settings(config)
     refuse_target(target, overwrite=overwrite)
     contents = contents_of(settings, config, include)
-    with held_copy(settings, RunningPlace.of(config), contents, tell) as copy:
+    with held_copy(settings, RunningPlace.of(config), contents) as copy:
         manifest = Manifest(settings.stream.name, settings.model_name, f"{np.datetime_as_string(as_of(None), 's')}Z",
                             config.name, copy.snapshot, contents.store,
                             contents.database, _followed(settings, contents), contents.left_out)

@@ -92,9 +92,9 @@ def follow(database: Path, artifacts: Path, name: str) -> str | None:
             changed = _rewrite(opened, place.address, artifacts.absolute())
             opened.execute("commit")
     except sqlite3.Error as error:
-        raise RegistryError(f"the addresses of moved artefacts cannot be written: {error}", where=str(database),
+        raise RegistryError(f"moved artefacts cannot be written down: {error}", where=str(database),
                             expected="a SQLite file that this user may write",
-                            remedy="check its owner and the room on the disk") from None
+                            remedy="check its owner and the disk") from None
     return f"the workspace was moved or copied: {changed} addresses in {database.name} now name {artifacts}"
 
 

@@ -82,11 +82,10 @@ class Registry:
             request: Request | None = None) -> str:
         """Register a forecaster and return its version number; one ``lineage.key``, one version.
 
-        The version is MLflow's last write, in one transaction with its tags: a run that was killed before it
-        left no version, is marked KILLED and replaced. ``files`` become artefacts of the run. With ``panel``
-        and ``request`` the served model knows target, units, places and horizon by itself (else its callers
-        say) and has an input example. Under a second for a small model (plus 1.5 s for the first one in a
-        process).
+        The version is MLflow's last write, in one transaction with its tags: a run that was killed before it left no
+        version, is marked KILLED and replaced. ``files`` become artefacts of the run. With ``panel`` and ``request``
+        the served model knows target, units, places and horizon by itself (else its callers say) and has an input
+        example. Under a second for a small model (plus 1.5 s for the first one in a process).
         """
         interface = Interface.of(panel, request) if panel is not None and request is not None else Interface()
         return add_once(self.place, VersionEvidence(lineage, metrics or {}, files or {}), forecaster, interface, panel)
@@ -97,15 +96,14 @@ class Registry:
 
     def load(self, version: str) -> Forecaster:
         """The forecaster of a version number or alias, rebuilt from safetensors and JSON, digest checked."""
-        held = self.place.get(version)
-        where = f"{self.name} version {held.version}"
         from terracast.registry.packing import FORECASTER, unpack
 
+        held = self.place.get(version)
         with self.place.words(f"load version {held.version}"), tempfile.TemporaryDirectory() as scratch:
             source = held.source if isinstance(held, Held) else self.place.client.get_model_version_download_uri(
                 self.name, held.version)
             folder = local_path(source) or _downloaded(f"{source}/{FORECASTER}", scratch, self.tracking)
-            return unpack(folder, held.tags.get("model_digest"), where)
+            return unpack(folder, held.tags.get("model_digest"), f"{self.name} version {held.version}")
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the version it points to, read in one go."""

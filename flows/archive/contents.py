@@ -9,7 +9,6 @@ from pathlib import Path
 
 from terracast.flows.archive.errors import BackupError
 from terracast.flows.settings import Settings
-from terracast.flows.settings.files_source import FilesSourceSettings
 from terracast.registry.tracking import SQLITE, redacted
 from terracast.streams.sources.files import watched_paths
 from terracast.streams.storage.place import shown
@@ -52,7 +51,7 @@ def contents_of(settings: Settings, config: Path, include: Sequence[str] = ()) -
         settings, "store.location", settings.store.location)
     database = _server("registry.tracking", redacted(tracking)) if remote else _place(
         settings, "registry.tracking", tracking.removeprefix(SQLITE))
-    artifacts = _Place(None) if remote else _place(settings, "registry.artifacts", settings.registry.artifacts)
+    artifacts = _place(settings, "registry.artifacts", settings.registry.artifacts)
     inbox = _place(settings, "store.inbox", settings.store.inbox)
     files, told = _source_files(settings)
     files |= {_included(settings, one) for one in include}
@@ -73,11 +72,8 @@ def _place(settings: Settings, key: str, text: str) -> _Place:
         within = path.removeprefix(f"{folder}/")
         return _Place(within, None if not os.path.isabs(text) else
                       f"{key} is an absolute path: the copy reads {path} until you write {within}")
-    if not os.path.lexists(path):
-        return _Place(None)
-    if os.path.isabs(text):
-        return _Place(None, f"left out: {key} {path}; the copy reads it where it is")
-    return _Place(None, f"left out: {key} {text}; the copy reads what lies there beside itself")
+    where = "reads it where it is" if os.path.isabs(text) else "looks for it at the same place beside its own folder"
+    return _Place(None, f"left out: {key} {text}; the copy {where}")
 
 
 def _server(key: str, text: str) -> _Place:
@@ -92,15 +88,14 @@ def _source_files(settings: Settings) -> tuple[set[str], list[str]]:
         key = f"sources.{number}"
         if source.type == "push":
             continue
-        if not isinstance(source, FilesSourceSettings):
+        path = getattr(source, "path", None)  # of files, and of types that other packages bring
+        if not isinstance(path, str):
             told.append(f"left out: {key} ({source.type}); the copy reads it where it is")
             continue
-        place = _place(settings, f"{key}.path", source.path)
+        place = _place(settings, f"{key}.path", path)
         if place.within is not None:
-            files |= {os.path.relpath(path, settings.folder) for path in watched_paths(settings.folder / source.path)}
-            told += [place.note] if place.note else []
-        elif place.note is not None or any(sign in source.path for sign in "*?["):
-            told.append(place.note or f"left out: {key}.path {source.path}; the copy reads it where it is")
+            files |= {os.path.relpath(one, settings.folder) for one in watched_paths(settings.folder / path)}
+        told += [place.note] if place.note else []
     return files, told
 
 

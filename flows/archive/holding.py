@@ -19,12 +19,13 @@ from terracast.flows.archive.contents import Contents
 from terracast.flows.archive.errors import BackupError, not_written
 from terracast.flows.running.place import RunningPlace
 from terracast.flows.settings import Settings
-from terracast.flows.terminal.share_shown import Told
+from terracast.flows.terminal.output import note
 from terracast.registry.tracking import Tracking
+from terracast.streams.errors import StoreError
 from terracast.streams.storage.copying import copied, copy_store, is_store
 from terracast.streams.store import Store
 
-WAIT = 1800.0  # seconds: a step that trains takes minutes
+PATIENCE, WAIT = 2.0, 1800.0  # seconds: most steps are short; one that makes up days takes minutes
 SQLITE_WAIT = 60.0  # seconds
 MODELS = "models"  # MLflow's folder of models, in that of artefacts; what lies there is written once
 SCRATCH, LOCK = "backup.unfinished", "backup.lock"
@@ -39,7 +40,7 @@ class HeldCopy:
 
 
 @contextmanager
-def held_copy(settings: Settings, place: RunningPlace, contents: Contents, tell: Told) -> Iterator[HeldCopy]:
+def held_copy(settings: Settings, place: RunningPlace, contents: Contents) -> Iterator[HeldCopy]:
     """Make the copy, in ``.terracast`` so that links reach, and remove it at the end.
 
     Raises
@@ -54,7 +55,6 @@ def held_copy(settings: Settings, place: RunningPlace, contents: Contents, tell:
         shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
         try:
             scratch.mkdir()
-            tell(0.0, "waits for the step under way, if one is")
             yield HeldCopy(scratch, _copy(settings, place, contents, scratch))
         except OSError as error:
             raise not_written(error, scratch) from None
@@ -66,20 +66,30 @@ def _copy(settings: Settings, place: RunningPlace, contents: Contents, scratch: 
     folder, snapshot = settings.folder, None
     with ExitStack() as locks:
         if contents.store is not None and is_store(folder / contents.store):
-            store = Store.open(folder / contents.store, wait_seconds=WAIT)
-            locks.enter_context(store.maintained())
-            snapshot = store.read().snapshot
+            snapshot = _hold(Store.open(folder / contents.store), locks)
         database = None if contents.database is None else folder / contents.database
         if database is not None and database.exists():
             locks.enter_context(Tracking.at(database, None).lock(settings.model_name, WAIT))
             copy_database(database, scratch / str(contents.database))
-            _copy_files(folder, contents.artifacts, scratch)
-        _copy_files(folder, contents.inbox, scratch)
+        for part in (contents.artifacts, contents.inbox):
+            _copy_files(folder, part, scratch)
         if snapshot is not None:
             copy_store(folder / str(contents.store), scratch / str(contents.store))
     _copy_own(place, scratch)
     _check(scratch, contents.store, snapshot)
     return snapshot
+
+
+def _hold(store: Store, locks: ExitStack) -> str:
+    """Take the store's lock, which says so where it must wait; the newest snapshot."""
+    store.wait_seconds = PATIENCE
+    try:
+        locks.enter_context(store.maintained())
+    except StoreError:
+        note("a step is under way: the backup waits until it has ended")
+        store.wait_seconds = WAIT
+        locks.enter_context(store.maintained())
+    return store.read().snapshot
 
 
 def _check(scratch: Path, store: str | None, snapshot: str | None) -> None:

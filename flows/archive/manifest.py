@@ -14,7 +14,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedFile:
     """One file: its size in bytes and the SHA-256 of its content."""
 
     size: int
@@ -52,7 +52,7 @@ class Manifest:
     database: str | None
     artifacts: str | None
     left_out: tuple[str, ...] = ()
-    files: Mapping[str, Packed] = field(default_factory=dict)
+    files: Mapping[str, PackedFile] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """As it is written."""
@@ -65,7 +65,7 @@ class Manifest:
             held = json.loads(text)
             found = held.pop("format")
             if found == FORMAT:
-                held["files"] = {name: Packed(int(one["size"]), str(one["sha256"]))
+                held["files"] = {name: PackedFile(int(one["size"]), str(one["sha256"]))
                                  for name, one in held["files"].items()}
                 return cls(**{**held, "left_out": tuple(held["left_out"])})
         except (ValueError, KeyError, TypeError, AttributeError):

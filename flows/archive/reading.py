@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from terracast.flows.archive.errors import BackupError, not_written
-from terracast.flows.archive.manifest import NAME, Manifest, Packed
+from terracast.flows.archive.manifest import NAME, Manifest, PackedFile
 from terracast.flows.terminal.share_shown import Told
 
 PIECE = 1 << 20
@@ -29,7 +29,7 @@ def unpack(archive: Path, scratch: Path, tell: Told) -> Manifest:
         The file is cut off, damaged or no backup; a member is a link, a device, or lies outside; what is listed and
         what is there differ.
     """
-    found: dict[str, Packed] = {}
+    found: dict[str, PackedFile] = {}
     listed: bytes | None = None
     try:
         with archive.open("rb") as file, gzip.GzipFile(fileobj=file) as packed:
@@ -58,7 +58,7 @@ def unpack(archive: Path, scratch: Path, tell: Told) -> Manifest:
     return manifest
 
 
-def _refuse_member(member: tarfile.TarInfo, found: dict[str, Packed], archive: Path) -> None:
+def _refuse_member(member: tarfile.TarInfo, found: dict[str, PackedFile], archive: Path) -> None:
     """Only plain files with names of their own, below the folder: a backup holds nothing else."""
     path = PurePosixPath(member.name)
     wrong = ("it lies outside of the folder" if path.is_absolute() or ".." in path.parts or "\0" in member.name else
@@ -70,7 +70,7 @@ def _refuse_member(member: tarfile.TarInfo, found: dict[str, Packed], archive: P
                           expected="a file that `terracast backup` wrote", remedy="restore another backup")
 
 
-def _written(content: IO[bytes], path: Path, member: tarfile.TarInfo) -> Packed:
+def _written(content: IO[bytes], path: Path, member: tarfile.TarInfo) -> PackedFile:
     digest, size = hashlib.sha256(), 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,10 +81,10 @@ def _written(content: IO[bytes], path: Path, member: tarfile.TarInfo) -> Packed:
         os.utime(path, (member.mtime, member.mtime))
     except OSError as error:
         raise not_written(error, path) from None
-    return Packed(size, digest.hexdigest())
+    return PackedFile(size, digest.hexdigest())
 
 
-def _refuse_difference(manifest: Manifest, found: dict[str, Packed], archive: Path) -> None:
+def _refuse_difference(manifest: Manifest, found: dict[str, PackedFile], archive: Path) -> None:
     listed = dict(manifest.files)
     for name in sorted(listed.keys() | found.keys()):
         if listed.get(name) != found.get(name):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from terracast.flows.archive.errors import BackupError, not_written
-from terracast.flows.archive.manifest import NAME, Manifest, Packed
+from terracast.flows.archive.manifest import NAME, Manifest, PackedFile
 from terracast.flows.terminal.share_shown import Told
 
 LEVEL = 1  # of compression: most of what is kept is compressed already
@@ -51,7 +51,7 @@ def write_archive(target: Path, members: Iterable[Member], manifest: Manifest, t
         with open(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC, OWNER_ALONE), "wb") as file:
             with gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed, \
                     tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-                files: dict[str, Packed] = {}
+                files: dict[str, PackedFile] = {}
                 done = 0
                 for one in wanted:
                     found = _add(archive, one)
@@ -72,7 +72,7 @@ def write_archive(target: Path, members: Iterable[Member], manifest: Manifest, t
     return told
 
 
-def _add(archive: tarfile.TarFile, member: Member) -> Packed | None:
+def _add(archive: tarfile.TarFile, member: Member) -> PackedFile | None:
     """Put one file in; None where it has gone."""
     try:
         opened = member.path.open("rb")
@@ -88,12 +88,12 @@ def _add(archive: tarfile.TarFile, member: Member) -> Packed | None:
             return _packed(archive, member, spooled)
 
 
-def _packed(archive: tarfile.TarFile, member: Member, file: IO[bytes]) -> Packed:
+def _packed(archive: tarfile.TarFile, member: Member, file: IO[bytes]) -> PackedFile:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     read = _Hashed(file)
     archive.addfile(_info(member.name, size, member.path.stat().st_mtime), BufferedReader(read, PIECE))
-    return Packed(size, read.digest.hexdigest())
+    return PackedFile(size, read.digest.hexdigest())
 
 
 def _info(name: str, size: int, time: float = 0.0) -> tarfile.TarInfo:

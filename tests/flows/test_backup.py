@@ -1,4 +1,4 @@
-"""``terracast backup`` and ``restore``: a workspace in one file, made while it runs, checked before it is put in place."""
+"""``terracast backup`` and ``restore``: a workspace in one file, made while it runs, checked before it is unpacked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,18 +22,17 @@ import pytest
 
 from terracast.flows.archive.contents import contents_of
 from terracast.flows.archive.errors import BackupError
-from terracast.flows.archive.holding import LOCK, SCRATCH, held_copy
+from terracast.flows.archive.holding import LOCK, PATIENCE, SCRATCH, held_copy
 from terracast.flows.archive.manifest import NAME
 from terracast.flows.backup import backup
 from terracast.flows.restore import restore
 from terracast.flows.running.place import RunningPlace
 from terracast.flows.settings import read_settings
-from terracast.flows.terminal.share_shown import silent
 from terracast.flows.workspace import Workspace, open_store
 from terracast.streams.storage.check import check
 from terracast.streams.storage.compaction import compact
 from terracast.streams.store import Store
-from tests.flows.moving import NOW, answer, table, typed
+from tests.flows.moving import SETTINGS, answer, table, typed
 
 STEPS = """
 import sys
@@ -87,7 +87,7 @@ def test_what_a_compaction_deletes_meanwhile_is_in_the_copy(served_place: Path) 
     config = served_place / "terracast.toml"
     settings, workspace = read_settings(config), Workspace.open(config)
     contents = contents_of(settings, config)
-    with held_copy(settings, RunningPlace.of(config), contents, silent) as copy:
+    with held_copy(settings, RunningPlace.of(config), contents) as copy:
         chunks = {path.name for path in (copy.folder / "store/data/chunks").iterdir()}
         manifests = {path.name for path in (copy.folder / "store/data/manifests").iterdir()}
         with workspace.store.transaction("a step") as step:  # steps go on: no lock is held any more
@@ -99,6 +99,56 @@ def test_what_a_compaction_deletes_meanwhile_is_in_the_copy(served_place: Path) 
         assert held.read().snapshot == copy.snapshot and held.read().state("extra") is None
         assert check(held).sound and chunks
     assert not (served_place / ".terracast" / SCRATCH).exists()
+
+
+def test_a_step_under_way_is_waited_for_and_told(served_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, over = served_place / "terracast.toml", threading.Event()
+    store = open_store(config)
+
+    def long_step() -> None:
+        with store.transaction("a long step") as step:
+            step.set_state("extra", {"at": 1})
+            over.wait(PATIENCE + 1.0)
+
+    thread = threading.Thread(target=long_step)
+    thread.start()
+    settings = read_settings(config)
+    with held_copy(settings, RunningPlace.of(config), contents_of(settings, config)) as copy:
+        assert Store.open(copy.folder / "store").read().state("extra") == {"at": 1}, "whole, for it was waited for"
+    thread.join()
+    assert "a step is under way" in capsys.readouterr().err
+
+
+def test_a_workspace_that_has_not_begun_is_kept_too(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "terracast.toml").write_text(SETTINGS)
+    told = backup(tmp_path / "ws" / "terracast.toml", tmp_path / "b.tar.gz")
+    assert told["files"] == 1 and told["snapshot"] is None
+    assert restore(tmp_path / "b.tar.gz", tmp_path / "new")["stream"] == "berlin"
+    assert (tmp_path / "new" / "terracast.toml").read_text() == SETTINGS
+
+
+@pytest.mark.parametrize(("key", "line"), [
+    ('[store]\nlocation = "s3://bucket/air"',
+     "left out: store.location s3://bucket/air; the copy works on it where it is"),
+    ('[registry]\ntracking = "$MLFLOW"', "left out: registry.tracking $MLFLOW; the copy works on it where it is"),
+    ('[discovery]\nknowledge = "{outside}/k.txt"',
+     "left out: discovery.knowledge {outside}/k.txt; the copy reads it where it is"),
+    ('[registry]\nartifacts = "{inside}/artifacts"', "registry.artifacts is an absolute path: the copy reads "
+     "{inside}/artifacts until you write artifacts"),
+    ('[[sources]]\ndomain = "x"\npath = "../data/*.csv"',
+     "left out: sources.1.path ../data/*.csv; the copy looks for it at the same place beside its own folder"),
+    ('[[sources]]\ndomain = "x"\ntype = "sql"\nurl = "$DB"\ncolumn = "id"\ntable = "t"\nstep = "1h"',
+     "left out: sources.1 (sql); the copy reads it where it is")])
+def test_each_thing_that_lies_elsewhere_is_told(tmp_path: Path, key: str, line: str) -> None:
+    inside, outside = tmp_path / "ws", tmp_path / "data"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "k.txt").write_text("")
+    given = {"inside": inside, "outside": outside}
+    (inside / "terracast.toml").write_text(f"{SETTINGS}\n{key.format(**given)}\n")
+    told = backup(inside / "terracast.toml", tmp_path / "b.tar.gz")
+    assert told["left_out"] == [line.format(**given)]
 
 
 def test_what_is_taken_and_what_is_left_out(served_place: Path, tmp_path: Path) -> None:
@@ -121,7 +171,7 @@ def test_what_is_taken_and_what_is_left_out(served_place: Path, tmp_path: Path) 
         names = set(archive.getnames())
     assert {"terracast.toml", "mlflow.db", "incoming/a.csv", "incoming/b.csv", "inbox/air/one.json", "my_rungs.py",
             ".terracast/page/index.html", ".terracast/prefect/prefect.db", NAME} <= names
-    assert not [one for one in names if one.endswith((".lock", ".log", "up.json", "-wal", "left.txt", "notes.txt"))]
+    assert not [one for one in names if one.endswith((".lock", ".log", "/up.json", "-wal", "left.txt", "notes.txt"))]
     assert told["left_out"] == [
         f"left out: sources.1.path {outside}/*.csv; the copy reads it where it is",
         "left out: notes.txt: not named in the settings; take them along with --include"]
@@ -149,7 +199,7 @@ Members = list[tuple[tarfile.TarInfo, bytes]]
 
 def _rewritten(whole: Path, target: Path, change: Callable[[Members], None]) -> Path:
     with tarfile.open(whole) as archive:
-        members = [(one, archive.extractfile(one).read()) for one in archive]  # type: ignore[union-attr]
+        members = [(one, read.read()) for one in archive if (read := archive.extractfile(one)) is not None]
     change(members)
     with tarfile.open(target, "w:gz") as archive:
         for one, data in members:
@@ -157,7 +207,8 @@ def _rewritten(whole: Path, target: Path, change: Callable[[Members], None]) -> 
     return target
 
 
-def _file(name: str, data: bytes = b"x", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, bytes]:
+def _file(name: str, data: bytes = b"x", kind: bytes = tarfile.REGTYPE,
+          link: str = "") -> tuple[tarfile.TarInfo, bytes]:
     one = tarfile.TarInfo(name)
     one.type, one.linkname, one.size = kind, link, len(data) if kind == tarfile.REGTYPE else 0
     return one, data if kind == tarfile.REGTYPE else b""
@@ -169,7 +220,7 @@ def _named(members: Members, name: str) -> int:
 
 def _with_content(members: Members, name: str, change: Callable[[bytes], bytes]) -> None:
     at = _named(members, name)
-    one, data = members[at]
+    data = members[at][1]
     members[at] = _file(name, change(data))
     assert members[at][1] != data
 
@@ -181,7 +232,8 @@ def _with_format(data: bytes) -> bytes:
 BAD: dict[str, tuple[Callable[[Members], Any], str]] = {
     "absolute": (lambda held: held.insert(0, _file("/tmp/terracast-evil")), "outside"),
     "up and out": (lambda held: held.insert(1, _file("store/../../terracast-evil")), "outside"),
-    "symbolic link": (lambda held: held.insert(1, _file("incoming", kind=tarfile.SYMTYPE, link="/etc")), "no plain file"),
+    "symbolic link": (lambda held: held.insert(1, _file("incoming", kind=tarfile.SYMTYPE, link="/etc")),
+                      "no plain file"),
     "hard link": (lambda held: held.insert(1, _file("x", kind=tarfile.LNKTYPE, link="/etc/passwd")), "no plain file"),
     "device": (lambda held: held.insert(1, _file("x", kind=tarfile.CHRTYPE)), "no plain file"),
     "pipe": (lambda held: held.insert(1, _file("x", kind=tarfile.FIFOTYPE)), "no plain file"),
