@@ -29,6 +29,8 @@ from terracast.flows.running.run_status import missed, now, stamp, trouble, wait
 from terracast.flows.settings import Settings, read_settings
 from terracast.flows.terminal.output import note, say
 from terracast.registry.reading import Database
+from terracast.registry.relocation import follow
+from terracast.registry.tracking import Tracking
 
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly
 ENDING = 4.0  # seconds that a child has to end by itself
@@ -132,6 +134,13 @@ def _children(config: Path, settings: Settings, place: RunningPlace, ports: Port
         found.append(Child("Prefect", [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port",
                                        str(ports.prefect)], quiet, place.log("prefect"), f"{api}/health"))
     tracking = _tracking(settings)
+    if tracking.startswith("sqlite:///"):
+        registry = Tracking.at(tracking, None)
+        with registry.lock(settings.model_name):  # before MLflow's server reads where artefacts are
+            moved = follow(Path(tracking.removeprefix("sqlite:///")), settings.path(settings.registry.artifacts),
+                           settings.model_name)
+        if moved is not None:
+            note(moved)
     if not tracking.startswith("http"):
         # not an argument: every user of the machine could read a password there
         told = {**quiet, "MLFLOW_BACKEND_STORE_URI": tracking, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -13,7 +13,7 @@ import xarray as xr
 
 from terracast.flows.service.spans import YEAR, usual_spans
 from terracast.flows.settings import Settings, SettingsError, nanoseconds, read_settings
-from terracast.flows.settings.names import as_model
+from terracast.flows.terminal.output import note
 from terracast.registry.versions import Registry
 from terracast.stfm.bases import context_steps, fit_base
 from terracast.stfm.forecaster import Forecaster, Request
@@ -47,7 +47,7 @@ class Workspace:
         if tracking.startswith("sqlite:///") and not tracking.startswith("sqlite:////"):
             tracking = f"sqlite:///{settings.path(tracking.removeprefix('sqlite:///'))}"
         registry = Registry(tracking=tracking, artifacts=settings.path(settings.registry.artifacts),
-                            name=as_model(f"{settings.stream.name}-{settings.stream.target}"))
+                            name=settings.model_name, tell=note)
         return cls(settings, open_store(config), registry)
 
     @property

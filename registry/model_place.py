@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from terracast.registry.lineage import TAGS
 from terracast.registry.reading import Database
+from terracast.registry.relocation import follow
 from terracast.registry.tracking import RegistryError, Tracking, in_words
 
 ALIASES = ("champion", "challenger", "previous")
 
 
+def silent(line: str) -> None:
+    """Tells nobody."""
+
+
 class ModelPlace:
     """One model's place; MLflow itself is opened when first something is asked that it alone can answer.
 
-    ``database``: read directly where it is a SQLite file, else None.
+    ``database``: read directly where it is a SQLite file, else None. ``tell`` is given a line where MLflow's addresses
+    followed a workspace that was moved.
     """
 
-    def __init__(self, name: str, tracking: str | Path, artifacts: Path | None) -> None:
-        self.name = name
+    def __init__(self, name: str, tracking: str | Path, artifacts: Path | None,
+                 tell: Callable[[str], None] = silent) -> None:
+        self.name, self._tell = name, tell
         self.tracking = Tracking.at(tracking, artifacts)
         if artifacts is None and self.tracking.database is not None:
             artifacts = self.tracking.folder / "artifacts"
         self._artifacts = artifacts
-        self.database = None if self.tracking.database is None else Database(self.tracking.database)
+        self.database = None if self.tracking.database is None else Database(self.tracking.database, artifacts)
         self._opened: tuple[Any, str] | None = None
         if self.database is None:
             self.open()
@@ -47,9 +54,17 @@ class ModelPlace:
         """Client and experiment, opened once; makes sure that experiment and registered model are there."""
         if self._opened is None:
             with self.tracking.lock(self.name), self.words("open the registry"):
+                self._follow()
                 client = self.tracking.client()
                 self._opened = client, _experiment_of(client, self.name, self._artifacts)
         return self._opened
+
+    def _follow(self) -> None:
+        """Let MLflow's addresses follow where the artefacts lie now."""
+        if self.database is not None and self._artifacts is not None:
+            told = follow(self.database.path, self._artifacts, self.name)
+            if told is not None:
+                self._tell(told)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from terracast.registry.relocation import SECONDS, RecordedPlace, local_path
 from terracast.registry.tracking import RegistryError
-
-SECONDS = 30.0  # another process may be writing
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,14 @@ class Held:
 class Database:
     """The file; one that is not there, or in which MLflow has not written yet, holds nothing.
 
+    ``folder``: where artefacts lie now, whatever absolute addresses MLflow wrote down; None: where those say.
+
     >>> Database(Path("absent.db")).aliases("air")
     {}
     """
 
     path: Path
+    folder: Path | None = None
 
     def aliases(self, name: str) -> dict[str, str]:
         """Every alias of the model and the version it points to."""
@@ -48,11 +49,12 @@ class Database:
         told = self._rows("select version, key, value from model_version_tags where name = ?", name)
         for version, key, value in told:
             tags.setdefault(int(str(version)), {})[str(key)] = str(value)
-        rows = self._rows("select version, run_id, coalesce(storage_location, source), creation_time "
-                          "from model_versions where name = ? and current_stage <> 'Deleted_Internal' "
-                          "order by version", name)
-        return [Held(str(version), str(run), str(source), int(str(created)), tags.get(int(str(version)), {}))
-                for version, run, source, created in rows]
+        rows = self._rows("select version, run_id, coalesce(storage_location, source), v.creation_time, "
+                          "artifact_location from model_versions v left join runs on run_uuid = run_id "
+                          "left join experiments using (experiment_id) where v.name = ? "
+                          "and current_stage <> 'Deleted_Internal' order by version", name)
+        return [Held(str(version), str(run), self._here(str(source), place), int(str(created)),
+                     tags.get(int(str(version)), {})) for version, run, source, created, place in rows]
 
     def metrics(self, run: str) -> dict[str, float]:
         """The last value of each metric of a run."""
@@ -61,8 +63,15 @@ class Database:
 
     def artifacts(self, run: str) -> Path | None:
         """The folder of a run's artefacts, None where they do not lie on this machine."""
-        rows = self._rows("select artifact_uri from runs where run_uuid = ?", run)
-        return local_path(str(rows[0][0])) if rows else None
+        rows = self._rows("select artifact_uri, artifact_location from runs join experiments using (experiment_id) "
+                          "where run_uuid = ?", run)
+        return local_path(self._here(str(rows[0][0]), rows[0][1])) if rows else None
+
+    def _here(self, address: str, place: object) -> str:
+        """An address of MLflow's as it is where the workspace lies now."""
+        if self.folder is None or not isinstance(place, str):
+            return address
+        return RecordedPlace(place.rstrip("/"), self.folder).here(address)
 
     def _rows(self, query: str, *given: str) -> Sequence[tuple[object, ...]]:
         if not self.path.exists() and not self.path.parent.is_file():
@@ -76,15 +85,3 @@ class Database:
             raise RegistryError(f"cannot read the database: {error}", where=str(self.path),
                                 expected="a SQLite file that MLflow wrote",
                                 remedy="restore a backup, or move it away to start anew") from None
-
-
-def local_path(uri: str) -> Path | None:
-    """The folder of a local artefact address, or None.
-
-    >>> local_path("file:///data/a%20b").as_posix(), local_path("s3://bucket/x")
-    ('/data/a b', None)
-    """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("", "file"):
-        return None
-    return Path(unquote(parts.path) if parts.scheme else uri)

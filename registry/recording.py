@@ -81,6 +81,22 @@ def log_evidence(client: Any, run_id: str, evidence: VersionEvidence) -> None:
         client.log_artifacts(run_id, scratch)
 
 
+def write_text(client: Any, run_id: str, name: str, text: str) -> None:
+    """Write a text as artefact ``name`` of a run; overwrites.
+
+    Where the run's artefacts are is asked of the database each time: MLflow's client remembers it by the run alone, and
+    a process that has opened a workspace and its copy would write into the wrong one.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    folder = get_artifact_repository(client.get_run(run_id).info.artifact_uri, tracking_uri=client.tracking_uri)
+    parts = PurePosixPath(inside(name))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, parts.name)
+        path.write_text(text, encoding="utf-8")
+        folder.log_artifact(str(path), None if parts.parent == PurePosixPath(".") else str(parts.parent))
+
+
 def inside(name: str) -> str:
     """The name again, if it is a path that stays inside the artefacts of a run.
 

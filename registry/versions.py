@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import xarray as xr
 
 from terracast.registry.adding import add_once
 from terracast.registry.lineage import Lineage, Version, VersionStory, tell
-from terracast.registry.model_place import ModelPlace, pages
-from terracast.registry.reading import Held, local_path
-from terracast.registry.recording import VersionEvidence, inside
+from terracast.registry.model_place import ModelPlace, pages, silent
+from terracast.registry.reading import Held
+from terracast.registry.recording import VersionEvidence, inside, write_text
+from terracast.registry.relocation import local_path
 from terracast.registry.tidy import Interface
 from terracast.registry.tracking import RegistryError, Tracking, redacted
 from terracast.stfm.forecaster import Forecaster, Request
@@ -40,6 +41,8 @@ class Registry:
         The folder for models and reports; default: beside a SQLite file, or as the server says.
     name : str
         Of the registered model: letters, digits, ``.``, ``_``, ``-``.
+    tell : callable
+        Is given a line where the workspace was moved and MLflow's addresses followed.
 
     Raises
     ------
@@ -56,11 +59,11 @@ class Registry:
     """
 
     def __init__(self, tracking: str | Path = "mlflow.db", artifacts: Path | None = None, *,
-                 name: str = "terracast") -> None:
+                 name: str = "terracast", tell: Callable[[str], None] = silent) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
             raise RegistryError(f"{name!r} cannot name a model", where="registry",
                                 expected="letters, digits, '.', '_', '-'", remedy="say air-pm25")
-        self.name, self.place = name, ModelPlace(name, tracking, artifacts)
+        self.name, self.place = name, ModelPlace(name, tracking, artifacts, tell)
 
     def __repr__(self) -> str:
         return f"Registry({redacted(self.tracking.uri)!r}, name={self.name!r})"
@@ -79,11 +82,10 @@ class Registry:
             request: Request | None = None) -> str:
         """Register a forecaster and return its version number; one ``lineage.key``, one version.
 
-        The version is MLflow's last write, in one transaction with its tags: a run that was killed before it
-        left no version, is marked KILLED and replaced. ``files`` become artefacts of the run. With ``panel``
-        and ``request`` the served model knows target, units, places and horizon by itself (else its callers
-        say) and has an input example. Under a second for a small model (plus 1.5 s for the first one in a
-        process).
+        The version is MLflow's last write, in one transaction with its tags: a run that was killed before it left no
+        version, is marked KILLED and replaced. ``files`` become artefacts of the run. With ``panel`` and ``request``
+        the served model knows target, units, places and horizon by itself (else its callers say) and has an input
+        example. Under a second for a small model (plus 1.5 s for the first one in a process).
         """
         interface = Interface.of(panel, request) if panel is not None and request is not None else Interface()
         return add_once(self.place, VersionEvidence(lineage, metrics or {}, files or {}), forecaster, interface, panel)
@@ -94,15 +96,14 @@ class Registry:
 
     def load(self, version: str) -> Forecaster:
         """The forecaster of a version number or alias, rebuilt from safetensors and JSON, digest checked."""
-        held = self.place.get(version)
-        where = f"{self.name} version {held.version}"
         from terracast.registry.packing import FORECASTER, unpack
 
+        held = self.place.get(version)
         with self.place.words(f"load version {held.version}"), tempfile.TemporaryDirectory() as scratch:
             source = held.source if isinstance(held, Held) else self.place.client.get_model_version_download_uri(
                 self.name, held.version)
             folder = local_path(source) or _downloaded(f"{source}/{FORECASTER}", scratch, self.tracking)
-            return unpack(folder, held.tags.get("model_digest"), where)
+            return unpack(folder, held.tags.get("model_digest"), f"{self.name} version {held.version}")
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the version it points to, read in one go."""
@@ -144,7 +145,7 @@ class Registry:
         """Keep a text (graph JSON, gate record, report) as artefact ``name`` of a version; overwrites."""
         held = self.place.get(version)
         with self.place.words(f"keep {name}"):
-            self.place.client.log_text(held.run_id, text, inside(name))
+            write_text(self.place.client, held.run_id, name, text)
 
     def read_text(self, version: str, name: str) -> str:
         """Read back what ``log_text`` or ``files`` kept."""

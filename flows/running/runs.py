@@ -60,13 +60,14 @@ class Runner:
         self.config, self.client, self.place = config, client, RunningPlace.of(config)
         self.verbs: dict[UUID, str] = {}
         self.is_ordinary, self.growth, self.delivered = True, Growth(), time.monotonic()
+        self.given: dict[UUID, dict[str, Any]] = {}
         cadence = every(Workspace.open(config)).total_seconds()
         self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
         for one in deployments(self.config, self.place.page):
-            self.verbs[UUID(str(one.apply()))] = str(one.flow_name)
+            self._take(UUID(str(one.apply())), one)
         for run in self._runs([StateType.RUNNING, StateType.PENDING]):
             self.client.set_flow_run_state(run.id, Crashed(message="`terracast up` ended before it did"), force=True)
         self.client.create_flow_run_from_deployment(self._step, name="first step")
@@ -78,9 +79,12 @@ class Runner:
         self.told |= self.place.read(RUNS)
         for one in deployments(self.config, self.place.page):
             found = self.client.read_deployment_by_name(f"{one.flow_name}/{one.name}")
-            self.verbs[found.id] = str(one.flow_name)
+            self._take(found.id, one)
         self._tell(running=None, pid=os.getpid())
         self._measure({})
+
+    def _take(self, deployment: UUID, made: Any) -> None:
+        self.verbs[deployment], self.given[deployment] = str(made.flow_name), dict(made.parameters)
 
     def serve(self) -> None:
         """Carry out what is due until something was that is no ordinary step; a server that is away for a while is
@@ -125,8 +129,8 @@ class Runner:
         verb = self.verbs[run.deployment_id]
         began, clock = stamp(now()), time.monotonic()
         self._tell(running={"verb": verb, "since": began}, **({"began": began} if verb == "watch" else {}))
-        state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), parameters=run.parameters,
-                              return_type="state")
+        state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), return_type="state",
+                              parameters=here(run, self.given[run.deployment_id]))
         words = _words(state, verb)
         failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
         failed |= {} if words is None else {verb: words}
@@ -189,6 +193,12 @@ class Runner:
     def _tell(self, **news: Any) -> None:
         self.told |= news
         self.place.write(RUNS, self.told)
+
+
+def here(run: FlowRun, given: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a run in the workspace that is served: a run that was scheduled before the workspace was moved
+    or copied names the settings and the page of that place still."""
+    return {**run.parameters, **(given if run.auto_scheduled else {"config": given["config"]})}
 
 
 def _words(state: State[Any], verb: str) -> str | None:

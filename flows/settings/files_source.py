@@ -46,4 +46,4 @@ class FilesSourceSettings(TableSourceSettings):
             reading = {**context.stored_clock.attrs, **reading}
         reading |= {"variables": list(self.variables) or None, "units": self.units or None}
         return FilesSource(f"{self.domain}:{self.path}", self.domain, context.folder / self.path, reading,
-                           clock=context.clock)
+                           clock=context.clock, root=context.folder)

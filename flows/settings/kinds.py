@@ -25,9 +25,10 @@ def kind_source(settings: FilesSourceSettings, context: SourceContext) -> Source
 
         terms = _wanted(settings, context)
         return RasterSource(name, settings.domain, place,
-                            lambda path: raster_panels(path, terms(path), settings.coarsen), clock=context.clock)
+                            lambda path: raster_panels(path, terms(path), settings.coarsen), clock=context.clock,
+                            root=context.folder)
     return GatheredSource(name, settings.domain, place, row_terms(settings), clock=context.clock,
-                          layout={name: getattr(settings, name) for name in LAYOUT})
+                          layout={name: getattr(settings, name) for name in LAYOUT}, root=context.folder)
 
 
 def row_terms(settings: FilesSourceSettings) -> RowTerms:

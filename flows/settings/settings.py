@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from terracast.flows.settings.alerts import AlertSettings
+from terracast.flows.settings.names import as_model
 from terracast.flows.settings.sections import (
     AdaptSettings,
     BaseSettings,
@@ -51,6 +52,11 @@ class Settings(Frozen):
     def path(self, text: str) -> Path:
         """A path of the file, taken from the folder the file lies in."""
         return (self.folder / text).resolve()
+
+    @property
+    def model_name(self) -> str:
+        """The name of the stream's model in MLflow."""
+        return as_model(f"{self.stream.name}-{self.stream.target}")
 
     def digest(self) -> str:
         """Names these settings in lineage; neither the folder nor who is told counts."""

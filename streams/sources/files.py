@@ -26,6 +26,7 @@ from terracast.streams.readers.pieces import PIECE, line_end, pieces
 from terracast.streams.readers.tables import Reading
 from terracast.streams.readers.text import header_of
 from terracast.streams.sources.contract import Cursor, SourceBatch
+from terracast.streams.sources.cursor_paths import CursorPaths
 
 UNFINISHED = "unfinished"
 SETTLE = pd.Timedelta("1min")
@@ -56,14 +57,15 @@ class FilesSource:
 
     ``clock`` tells the time (UTC): with it a last line without an end is read once the file was not touched for
     ``settle``; without it, once two looks found the same. Hidden files and those of transfers under way (``.part``,
-    ``.tmp`` …) are passed by. Cursor: path to ``SeenFile``. A look costs a stat per file, and reading and hashing of
-    those that were touched.
+    ``.tmp`` …) are passed by. Cursor: path to ``SeenFile``, relative to ``root`` where it lies within. A look costs a
+    stat per file, and reading and hashing of those that were touched.
     """
 
     def __init__(self, name: str, domain: str, place: str | Path, reading: Mapping[str, Any], *,
-                 clock: Callable[[], np.datetime64] | None = None, settle: pd.Timedelta = SETTLE) -> None:
+                 clock: Callable[[], np.datetime64] | None = None, settle: pd.Timedelta = SETTLE,
+                 root: Path | None = None) -> None:
         self.name, self.domain, self._place, self._reading = name, domain, Path(place), dict(reading)
-        self._clock, self._settle = clock, settle
+        self._clock, self._settle, self._paths = clock, settle, CursorPaths(root)
 
     @property
     def more(self) -> bool:
@@ -72,8 +74,8 @@ class FilesSource:
 
     def batches(self, cursor: Cursor | None) -> Iterator[SourceBatch]:
         """A batch per new or changed file, in name order."""
-        held = dict(cursor or {})
         paths = watched_paths(self._place)
+        held = self._paths.opened(cursor or {}, paths)
         gone = set(held) - {str(path) for path in paths}
         held = {path: entry for path, entry in held.items() if path not in gone}
         for path in paths:
@@ -87,7 +89,7 @@ class FilesSource:
                 continue
             if before and before.signature == seen.signature and before.state != UNFINISHED:
                 held[str(path)] = [before.signature, stat, before.state]
-                yield SourceBatch(self.domain, None, dict(held), str(path))
+                yield SourceBatch(self.domain, None, self._paths.kept(held), str(path))
                 continue
             if self._is_large(path):
                 yield from self._in_pieces(path, seen, before, held)
@@ -116,12 +118,13 @@ class FilesSource:
         except OSError:
             same = False
         if not same:
-            return SourceBatch(self.domain, None, dict(held), str(path), refused=f"{STILL_CHANGING} ({path.name})")
+            return SourceBatch(self.domain, None, self._paths.kept(held), str(path),
+                               refused=f"{STILL_CHANGING} ({path.name})")
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
         if found is None:
-            return SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
-        return self._handed(found, path, dict(held), [NO_LINE_END] if cut else [])
+            return SourceBatch(self.domain, None, self._paths.kept(held), str(path), refused=refused)
+        return self._handed(found, path, self._paths.kept(held), [NO_LINE_END] if cut else [])
 
     def _handed(self, found: Reading, path: Path, cursor: Cursor | None, notes: list[str]) -> SourceBatch:
         """What was read, with its counts."""
@@ -159,7 +162,7 @@ class FilesSource:
                 refused = str(error)
         state = UNFINISHED if cut else "refused" if refused else "taken"
         held[str(path)] = [seen.signature, seen.stat, state]
-        yield SourceBatch(self.domain, None, dict(held), str(path), refused=refused)
+        yield SourceBatch(self.domain, None, self._paths.kept(held), str(path), refused=refused)
 
     def _read(self, path: Path) -> Reading:
         latest = {} if self._clock is None else {"latest": self._clock()}

@@ -26,6 +26,7 @@ from terracast.streams.kinds.placed import NO_PLACE, Placed, placed, together
 from terracast.streams.kinds.recognise import recognised_mover
 from terracast.streams.kinds.records import is_large, records
 from terracast.streams.sources.contract import Cursor, SourceBatch
+from terracast.streams.sources.cursor_paths import CursorPaths
 from terracast.streams.sources.files import UNFINISHED, SeenFile, signature_of, stat_of, watched_paths
 
 TOLD_AGAIN = "told by another file, too"
@@ -120,15 +121,18 @@ Tables = Sequence[tuple[Path, pd.DataFrame]]
 class GatheredSource:
     """All rows of a file, a folder or a pattern as panels, by these terms.
 
-    Cursor: path to ``SeenFile``, the size of cells, and the nodes that were told. A look without change costs a stat
+    Cursor: path (relative to ``root`` where it lies within) to ``SeenFile``, the size of cells, and the nodes that were
+    told. A look without change costs a stat
     per file; one with a change reads every file, since rows of one step may lie in several. What a file says otherwise
     than before is a revision, known from that look on.
     """
 
     def __init__(self, name: str, domain: str, place: str | Path, terms: RowTerms, *,
-                 clock: Callable[[], np.datetime64], layout: Mapping[str, Any] | None = None) -> None:
+                 clock: Callable[[], np.datetime64], layout: Mapping[str, Any] | None = None,
+                 root: Path | None = None) -> None:
         self.name, self.domain, self._place, self._clock = name, domain, Path(place), clock
         self._count, self._read = partial(counted, terms), partial(table_of, terms=terms, layout=layout)
+        self._paths = CursorPaths(root)
 
     @property
     def more(self) -> bool:
@@ -140,11 +144,14 @@ class GatheredSource:
         held = dict(cursor or {})
         cell, nodes = held.pop(CHOSEN, None), held.pop(TOLD, ())
         earlier = Earlier(None if cell is None else float(str(cell)), tuple(map(str, cast("list[str]", nodes))))
-        before = {path: SeenFile.of(entry) for path, entry in held.items()}
-        found = self._looked_at(before)
+        paths = watched_paths(self._place)
+        before = {path: SeenFile.of(entry) for path, entry in self._paths.opened(held, paths).items()}
+        found = self._looked_at(paths, before)
         old = {path: None if one is None else (one.signature, one.state) for path, one in before.items()}
         if {path: (one.signature, one.state) for path, one in found.items()} == old and not any(
                 one.state == UNFINISHED for one in found.values()):
+            if found != before:  # touched, copied or moved: what it holds is known, and is not read at each look
+                yield SourceBatch(self.domain, None, self._cursor(found, earlier), str(self._place))
             return
         tables: list[tuple[Path, pd.DataFrame]] = []
         for path, one in found.items():
@@ -158,7 +165,7 @@ class GatheredSource:
         if tables:
             yield from self._counted(tables, earlier, found)
         elif found:
-            yield SourceBatch(self.domain, None, _cursor(found, earlier), str(self._place))
+            yield SourceBatch(self.domain, None, self._cursor(found, earlier), str(self._place))
 
     def committed(self) -> None:
         """Files stay as they are."""
@@ -175,20 +182,20 @@ class GatheredSource:
                 nodes |= set(panel["node"].values.tolist())
                 yield SourceBatch(self.domain, panel, None, item, arrived=now)
         except (ReadError, PanelError) as wrong:
-            yield SourceBatch(self.domain, None, _cursor(found, earlier), item, refused=str(wrong))
+            yield SourceBatch(self.domain, None, self._cursor(found, earlier), item, refused=str(wrong))
             return
         state = UNFINISHED if done.unfinished else "taken"
         seen = {path: one if one.state == "refused" else SeenFile(one.signature, one.stat, state)
                 for path, one in found.items()}
         lost = done.rejected
         aside = tuple(f"{lost[why]} rows are not counted: {why}" for why in ASIDE if why in lost)
-        yield SourceBatch(self.domain, None, _cursor(seen, Earlier(done.cell, tuple(sorted(nodes)))), item,
+        yield SourceBatch(self.domain, None, self._cursor(seen, Earlier(done.cell, tuple(sorted(nodes)))), item,
                           rejected={why: many for why, many in lost.items() if why not in ASIDE},
                           missing=lost.get(NO_PLACE, 0), duplicate=lost.get(TOLD_AGAIN, 0), notes=(*aside, *done.notes))
 
-    def _looked_at(self, before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
+    def _looked_at(self, paths: Sequence[Path], before: dict[str, SeenFile | None]) -> dict[str, SeenFile]:
         found = {}
-        for path in watched_paths(self._place):
+        for path in paths:
             was = before.get(str(path))
             try:
                 stat = stat_of(path)
@@ -198,6 +205,11 @@ class GatheredSource:
             except OSError:  # moved away in this moment
                 continue
         return found
+
+    def _cursor(self, found: dict[str, SeenFile], earlier: Earlier) -> dict[str, object]:
+        entries = self._paths.kept({path: [one.signature, one.stat, one.state] for path, one in found.items()})
+        return entries | ({} if earlier.cell is None else {CHOSEN: str(earlier.cell)}) | (
+            {TOLD: list(earlier.nodes)} if earlier.nodes else {})
 
 
 def table_of(path: Path, terms: RowTerms, layout: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -288,9 +300,3 @@ def copies_of(rows: Placed) -> int:
 def steps_of(time: np.ndarray, step: str) -> int:
     """How many steps the stamps span."""
     return int((time.max() - time.min()) / span(step).to_timedelta64()) + 1
-
-
-def _cursor(found: dict[str, SeenFile], earlier: Earlier) -> dict[str, object]:
-    entries: dict[str, object] = {path: [one.signature, one.stat, one.state] for path, one in found.items()}
-    return entries | ({} if earlier.cell is None else {CHOSEN: str(earlier.cell)}) | (
-        {TOLD: list(earlier.nodes)} if earlier.nodes else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,26 @@ def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step = watch_once(Workspace.open(folder / "terracast.toml"), np.datetime64("2024-01-25T00:30", "ns"))
     assert step.waiting is None and step.forecast is not None
     return folder
+
+
+@pytest.fixture(scope="session")
+def _pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where a workspace was made, and a copy of it as it was then."""
+    from tests.flows.moving import serve
+
+    folder = tmp_path_factory.mktemp("places")
+    serve(folder / "first place")
+    shutil.copytree(folder / "first place", folder / "as it was")
+    return folder / "first place", folder / "as it was"
+
+
+@pytest.fixture
+def served_place(_pristine: tuple[Path, Path]) -> Path:
+    """A workspace in service with two versions, at the place where it was made; a fresh one for each test."""
+    place, kept = _pristine
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(kept, place)
+    return place
 
 
 @pytest.fixture(scope="session")
