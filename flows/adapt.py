@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.policy import AdaptationRequest
+from terracast.flows.service.approvals import tell_news
 from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop, save_part, saved_part
 from terracast.flows.service.outbox import flush, post, post_admission
 from terracast.flows.service.quality_control import screened
@@ -47,10 +48,12 @@ def carry_out_request(workspace: Workspace) -> str | None:
         if current.adaptation_request != act:  # another run admitted it meanwhile
             return admission.version
         champion, refused = current.champion.version, settle(admission, current)
+        at = workspace.clock.shown(act.asked)
         if refused is not None:
-            post(step, refused)
+            post(step, refused, at)
         elif admission.version is not None:
-            post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
+            post_admission(step, act, admission.version, champion, at, on_trial=current.challenger is not None)
+        tell_news(step, workspace, current.approvals.take_news(), current.champion.version)
         if policy.ladder is not None or policy.earlier:
             save_part(step, "past", maker.past)
         save_loop(step, current)

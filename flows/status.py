@@ -17,6 +17,7 @@ from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.running.run_status import trouble
+from terracast.flows.service.approvals import waiting
 from terracast.flows.service.loop_state import loop_part, whose_holidays
 from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
@@ -32,7 +33,8 @@ MISSED = 2  # cadences since the last step after which a step is missing, where 
 class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
     what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
-    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out."""
+    monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out; ``approvals``:
+    what waits for a person."""
 
     name: str
     running: dict[str, Any] | None
@@ -47,6 +49,7 @@ class Status:
     set_aside: tuple[dict[str, Any], ...] = ()
     learning: str | None = None
     holidays: str | None = None
+    approvals: tuple[dict[str, Any], ...] = ()
 
     @property
     def calm(self) -> bool:
@@ -61,7 +64,8 @@ class Status:
                 "open_episodes": [_open_json(one) for one in self.open_episodes],
                 "episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
-                "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays}
+                "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays,
+                "approvals": list(self.approvals)}
 
     @property
     def lines(self) -> list[str]:
@@ -78,6 +82,7 @@ class Status:
             told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"set aside: {one['words']}" for one in self.set_aside]
+        told += [str(one["words"]) for one in self.approvals]
         told += [self.learning] if self.learning else []
         told += [f"holidays of {self.holidays} are left out by the monitor"] if self.holidays else []
         told += [f"open since {_text(one.since)}: {one.alarm}" for one in self.open_episodes] or ["no open episodes"]
@@ -99,7 +104,8 @@ def status(config: Path, now: str | None = None) -> Status:
                   workspace.registry.champion(), runs.get("next_run"), _bytes(workspace), wrong,
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
                   () if last is None else set_aside_lately(workspace, view, last),
-                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view))
+                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
+                  tuple(waiting(workspace, view)))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """A lock between processes that lets those who wait in by the order in which they came.
 
-A plain file lock goes to whoever asks at the right instant. A process that frees it and asks again at once nearly always
-wins, so that another one starves. Here whoever waits holds a numbered file of a queue, locked while its process lives,
-and waits until no lower number is alive. Safety never hangs on the queue: the lock itself is a file lock as before, which
-the operating system frees when its holder dies.
+A plain file lock goes to whoever asks at the right instant. A process that frees it and asks again at once nearly
+always wins, so that another one starves. Here whoever waits holds a numbered file of a queue, locked while its process
+lives, and waits until no lower number is alive. Safety never hangs on the queue: the lock itself is a file lock as
+before, which the operating system frees when its holder dies.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from terracast.adapt.promotion.attempts import AttemptLog
     from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 13  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 14  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
