@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 By = Annotated[str | None, typer.Option("--by", help="Who acts; default: the user of this shell.")]
-Note = Annotated[str, typer.Option("--note", help="Why, kept in the history and with the version.")]
+Note = Annotated[str | None, typer.Option("--note", help="Why, kept in the history and with the version.")]
 
 
 def retrain(by: By = None, config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
@@ -68,23 +68,23 @@ def rollback(reason: Annotated[str, typer.Option(help="Why, kept with the versio
     _say_champion(number, f"version {number} is champion again", json)
 
 
-def approve(version: Annotated[str, typer.Argument(help=WAITS)], note: Note = "", by: By = None,
+def approve(version: Annotated[str, typer.Argument(help=WAITS)], note: Note = None, by: By = None,
             config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Agree to what waits for a person; the next step carries it out."""
     _answer(version, True, note, by, config, now, json)
 
 
-def decline(version: Annotated[str, typer.Argument(help=WAITS)], note: Note = "", by: By = None,
+def decline(version: Annotated[str, typer.Argument(help=WAITS)], note: Note = None, by: By = None,
             config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Refuse what waits for a person; the next step drops it, and the champion goes on serving."""
     _answer(version, False, note, by, config, now, json)
 
 
-def _answer(version: str, approved: bool, note: str, by: str | None, config: Path, now: str | None,
+def _answer(version: str, approved: bool, note: str | None, by: str | None, config: Path, now: str | None,
             json: bool) -> None:
     from terracast.flows.manual import answer_by_hand
 
-    found = answer_by_hand(config, version, approved=approved, note=note, by=by, now=now)
+    found = answer_by_hand(config, version, approved=approved, note=note or "", by=by, now=now)
     if json:
         print_json(found)
     else:
