@@ -1,5 +1,5 @@
 """Verbs about versions: ``retrain``, ``adapt``, ``promote``, ``rollback``, ``approve``, ``decline``, ``history``,
-``versions``, ``why``."""
+``versions``, ``why``, ``rebuild``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAITS = "The number of the version that waits, or the key of the adaptation."
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (retrain, adapt, promote, rollback, approve, decline, history, versions, why):
+    for verb in (retrain, adapt, promote, rollback, approve, decline, history, versions, why, rebuild):
         app.command()(verb)
 
 
@@ -127,6 +127,19 @@ def why(version: str, config: Config = CONFIG, json: Json = False) -> None:
     else:
         for sentence in told["sentences"]:
             say(sentence)
+
+
+def rebuild(version: str, out: Annotated[Path | None, typer.Option(
+        help="A folder for the rebuilt model's files.")] = None, config: Config = CONFIG, json: Json = False) -> None:
+    """Make an adapted version again from its lineage, and compare it with the one registered, to the bit."""
+    from terracast.flows.rebuild import rebuild as act
+
+    answer = act(config, version, out)
+    if json:
+        print_json(answer)
+    else:
+        say(f"version {answer['version']} made again by rung {answer['rung']} from version {answer['parent']}: "
+            f"the same to the bit (digest {answer['model_digest']})")
 
 
 def _say_champion(number: str, words: str, json: bool) -> None:
