@@ -101,7 +101,8 @@ def examine(act: AdaptationRequest, loop: Loop, moment: Moment, maker: Executor,
 def settle(admission: Admission, loop: Loop) -> Verdict | None:
     """Tell the loop what its wish came to; the verdict of a refusal.
 
-    An admitted version goes on trial, or serves at once where the policy has no gate. It inherits the champion's
+    An admitted version goes on trial, or serves at once where the policy has no gate and nobody must agree. It
+    inherits the champion's
     corrections as they stand and learns its own from then on.
     """
     act, version, newcomer, refusal = admission.act, admission.version, admission.newcomer, admission.refusal
@@ -116,14 +117,17 @@ def settle(admission: Admission, loop: Loop) -> Verdict | None:
         loop.act_on(act.episode, f"Version {version}, trained for it, did not replace version {champion.version}: "
                     f"{refusal.reason}")
         return Verdict(act, champion.version, version, refusal)
-    if loop.policy.gate is None:
+    if loop.policy.gate is None and not loop.approvals.rule.of_promotions:
         loop.attempt_log.acted(act, "accepted", version)
         loop.act_on(act.episode, f"Version {version}, trained for it, serves instead of {champion.version}")
         champion.version, champion.model = version, newcomer
         loop.monitor.restart()
         return None
     loop.attempt_log.acted(act, "trial", version)
-    loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until the gate "
-                "decides")
+    until = "the gate decides"
+    if loop.policy.gate is None:
+        until = "a person approves or declines it"
+        loop.approvals.ask(act, champion.version, act.asked, version)
+    loop.act_on(act.episode, f"Version {version} was trained for it and forecasts beside the champion until {until}")
     loop.deployment.trial = Trial(champion.successor(version, newcomer), act, loop.policy.gate)
     return None

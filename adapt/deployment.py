@@ -11,8 +11,10 @@ import xarray as xr
 from terracast.adapt.candidate import Candidate, Score
 from terracast.adapt.correction.experts.streaming import StreamingExperts
 from terracast.adapt.probation import Probation
+from terracast.adapt.promotion.approval import Approvals
 from terracast.adapt.promotion.e_process_gate import EProcessGate
 from terracast.adapt.promotion.paired_gate import PairedGate
+from terracast.adapt.promotion.policy import AdaptationRequest
 from terracast.adapt.promotion.verdict import Verdict
 from terracast.adapt.trial import Trial
 from terracast.stfm.forecaster import Forecaster, Request
@@ -78,30 +80,52 @@ class Deployment(Stateful):
         served = [*self.retired, self.champion, *([] if self.probation is None else [self.probation.previous])]
         return [one.issue_time for contender in served for one in contender.open]
 
-    def update(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> tuple[
-            list[Score], Verdict | None]:
+    def update(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64,
+               approvals: Approvals) -> tuple[list[Score], Verdict | None]:
         """Take in labels (time, node) as known now: scores of what was served, and a verdict that was carried out.
 
-        A champion that lost in service goes before a challenger is looked at.
+        A champion that lost in service goes before a challenger is looked at. What the gate accepts waits for a person
+        where ``approvals`` say so, and forecasts in the shadow meanwhile.
         """
         def closed(contender: Candidate) -> list[Score]:
             return contender.match_labels(now, labels, label_timeout)
 
         scores = [score for contender in (*self.retired, self.champion) for score in closed(contender)]
         self.retired = [one for one in self.retired if one.open]
-        champion, of_trial, of_probation = self.champion.version, None, None
+        champion, of_probation = self.champion.version, None
         if self.trial is not None:
-            of_trial = self.trial.update(champion, scores, closed(self.trial.challenger))
+            self.trial.update(scores, closed(self.trial.challenger))
         if self.probation is not None:
             before = closed(self.probation.previous)
             of_probation = self.probation.update(champion, scores, before)
             scores += before
         served = [score for score in scores if not score.shadow]
         if of_probation is not None and self._end_probation(of_probation):
+            approvals.withdraw(now, f"version {champion}, which it was to replace, was rolled back")
             return served, of_probation
+        of_trial = None if self.trial is None else approvals.judged(now, champion, self.trial.verdict)
         if of_trial is not None:
             self._end_trial(of_trial)
         return served, of_trial
+
+    def replaced(self, version: str, model: Forecaster) -> AdaptationRequest | None:
+        """Another version serves, by a decision from outside, with the corrections as they stand.
+
+        A probation ends, and a trial of that very version, whose act is answered; any other challenger has a new
+        champion to beat.
+        """
+        self.champion.version, self.champion.model = version, model
+        if self.probation is not None:
+            self._retire(self.probation.previous)
+            self.probation = None
+        if self.trial is None:
+            return None
+        if self.trial.challenger.version != version:
+            self.trial.losses = []
+            return None
+        ended, self.trial = self.trial.act, None
+        self.champion.drop_shadows()
+        return ended
 
     def _end_probation(self, verdict: Verdict) -> bool:
         """Whether the version before serves again."""
@@ -123,7 +147,11 @@ class Deployment(Stateful):
             if self.probation is not None:
                 self._retire(self.probation.previous)
             self.champion.drop_shadows()
-            self.probation = Probation(self.champion, trial.act, self.gate)
+            before, self.probation = self.champion, None
+            if self.gate is None:
+                self._retire(before)
+            else:
+                self.probation = Probation(before, trial.act, self.gate)
             self.champion = trial.challenger
 
     def _retire(self, contender: Candidate) -> None:

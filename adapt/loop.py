@@ -19,11 +19,13 @@ from terracast.adapt.clock import Moment
 from terracast.adapt.data_faults.data_faults import DataFaults
 from terracast.adapt.deployment import Deployment
 from terracast.adapt.growth import grow
+from terracast.adapt.held_back import hold_back, released
 from terracast.adapt.learning_monitor import LearningMonitor
 from terracast.adapt.monitoring.diagnosis.units import DataUnits
 from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.adapt.monitoring.monitor import Evidence, Monitor
 from terracast.adapt.observation import PendingEvidence, context_of, evidence_of, take_due
+from terracast.adapt.promotion.approval import ApprovalNews, Approvals
 from terracast.adapt.promotion.attempts import AttemptLog
 from terracast.adapt.promotion.policy import AdaptationRequest, Policy
 from terracast.adapt.promotion.verdict import Verdict
@@ -36,7 +38,7 @@ from terracast.streams.stateful import Stateful
 @dataclass(frozen=True)
 class Tick:
     """What one step did: the forecast served, scores of forecasts that closed, episodes that opened or changed,
-    an act wished for, and the gate's verdict if it reached one."""
+    an act wished for, the gate's verdict if it reached one, and what is news of approvals."""
 
     now: np.datetime64
     forecast: xr.Dataset
@@ -44,6 +46,7 @@ class Tick:
     episodes: tuple[Episode, ...]
     act: AdaptationRequest | None
     verdict: Verdict | None
+    approvals: tuple[ApprovalNews, ...] = ()
 
 
 class Loop(Stateful):
@@ -78,7 +81,7 @@ class Loop(Stateful):
         self.adaptation_request: AdaptationRequest | None = None
         self.last_act = instant(started)
         self.last_tick: np.datetime64 | None = None
-        self.attempt_log = AttemptLog(policy)
+        self.attempt_log, self.approvals = AttemptLog(policy), Approvals(policy.approval)
         self._pending_evidence: list[PendingEvidence] = []
         self.young: LearningMonitor | None = None  # goes on learning for a monitor that few blocks calibrated
         self.still_learning = monitor.status["error"] if isinstance(monitor, LearningMonitor) else None  # for status
@@ -91,6 +94,7 @@ class Loop(Stateful):
         """The loop as it was when ``state`` was taken; ``model`` finds a forecaster by version."""
         loop = cls.restore(state)
         loop.watched, loop.policy, loop.silent, loop.attempt_log.policy = watched, policy, frozenset(), policy
+        loop.approvals.rule = policy.approval
         loop.deployment.equipped(policy.gate, watched.request, model)
         return loop
 
@@ -100,7 +104,7 @@ class Loop(Stateful):
                   *(one.issue_time for one in self._pending_evidence)]
         panel = self.watched.panel(moment, min(needed))
         labels = panel[self.watched.request.target]
-        scores, verdict = self.deployment.update(moment.now, labels, self.watched.label_timeout)
+        scores, verdict = self.deployment.update(moment.now, labels, self.watched.label_timeout, self.approvals)
         self.attempt_log.closed(scores)
         changed = self._monitor(moment, labels, panel)
         if verdict is not None:
@@ -117,7 +121,7 @@ class Loop(Stateful):
         self._pending_evidence.append(PendingEvidence(moment.now, newest.raw[:short], newest.served[:short],
                                                       context_of(self, panel)))
         self.last_tick = moment.now
-        return Tick(moment.now, forecast, tuple(scores), changed, act, verdict)
+        return Tick(moment.now, forecast, tuple(scores), changed, act, verdict, self.approvals.take_news())
 
     def take_in(self, now: np.datetime64, evidence: Sequence[Evidence]) -> tuple[Episode, ...]:
         """Fold evidence that was found outside the loop, such as a source that is silent; the episodes it changed."""
@@ -176,9 +180,15 @@ class Loop(Stateful):
     def _request(self, now: np.datetime64) -> AdaptationRequest | None:
         if self.deployment.trial is not None or self.adaptation_request is not None:
             return None
-        delay = self.watched.request.leads[-1] + self.watched.cadence
-        episodes = self.episodes.active()
-        act = self.policy.trigger.due(now, self.last_act, episodes) or self.attempt_log.due(now, episodes, delay)
+        if self.approvals.waiting is not None:
+            act = released(self, now)
+        else:
+            delay, episodes = self.watched.request.leads[-1] + self.watched.cadence, self.episodes.active()
+            act = self.policy.trigger.due(now, self.last_act, episodes) or self.attempt_log.due(now, episodes, delay)
+            if act is not None and self.approvals.rule.of_adaptations:
+                self.last_act = now
+                hold_back(self, act)
+                return None
         if act is not None:
             self.last_act, self.adaptation_request = now, act
         return act

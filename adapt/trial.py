@@ -39,12 +39,12 @@ class Trial(Stateful):
     losses: list[Losses] = field(default_factory=list)
     NOT_KEPT = frozenset({"gate"})
 
-    def update(self, champion: str, served: Sequence[Score], shadow: Sequence[Score]) -> Verdict | None:
-        """Pair the challenger's closed scores, ``shadow``, with those of what was ``served``, and ask the gate.
-
-        Returns None while the gate waits. ``champion`` is the version in service.
-        """
+    def update(self, served: Sequence[Score], shadow: Sequence[Score]) -> None:
+        """Pair the challenger's closed scores, ``shadow``, with those of what was ``served``."""
         self.losses += paired(served, shadow)
+
+    def verdict(self, champion: str) -> Verdict | None:
+        """Ask the gate, None while it waits. ``champion`` is the version in service."""
         if self.gate is None or not self.losses:
             return None
         decision = self.gate.decide(*stacked(self.losses))

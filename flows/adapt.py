@@ -10,8 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from terracast.adapt.clock import Moment
 from terracast.adapt.promotion.policy import AdaptationRequest
+from terracast.flows.rebuild import FILE, kept_for_rebuild
+from terracast.flows.service.approvals import tell_news
 from terracast.flows.service.loop_state import load_loop, loop_part, receipts, save_loop, save_part, saved_part
 from terracast.flows.service.outbox import flush, post, post_admission
 from terracast.flows.service.quality_control import screened
@@ -41,16 +45,18 @@ def carry_out_request(workspace: Workspace) -> str | None:
     maker = workspace.maker(past, workspace.registry.load)
     since = act.asked - maker.reach(act, loop.watched, earlier=policy.earlier) - loop.reach
     moment = Moment(act.asked, screened(workspace, view, since=since))
-    admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
+    admission = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment, since))
     with workspace.store.transaction(f"admit {act.key}") as step:
         current = load_loop(workspace, step)
         if current.adaptation_request != act:  # another run admitted it meanwhile
             return admission.version
         champion, refused = current.champion.version, settle(admission, current)
+        at = workspace.clock.shown(act.asked)
         if refused is not None:
-            post(step, refused)
+            post(step, refused, at)
         elif admission.version is not None:
-            post_admission(step, act, admission.version, champion, gated=policy.gate is not None)
+            post_admission(step, act, admission.version, champion, at, on_trial=current.challenger is not None)
+        tell_news(step, workspace, current.approvals.take_news(), current.champion.version)
         if policy.ladder is not None or policy.earlier:
             save_part(step, "past", maker.past)
         save_loop(step, current)
@@ -60,13 +66,15 @@ def carry_out_request(workspace: Workspace) -> str | None:
 
 @dataclass(frozen=True)
 class Registered:
-    """The registry as the place where versions are kept, each with the lineage and the receipt of what made it."""
+    """The registry as the place where versions are kept, each with the lineage and the receipt of what made it, and
+    with what ``terracast rebuild`` makes it again from. Data were read from ``since`` on."""
 
     workspace: Workspace
     view: View
     loop: Loop
     maker: Executor
     moment: Moment
+    since: np.datetime64
 
     def find(self, act: AdaptationRequest) -> str | None:
         """The version registered under the act's key."""
@@ -85,13 +93,15 @@ class Registered:
                           graph_digest=graph_digest(self.view), config_digest=workspace.settings.digest(),
                           known_at=shown(act.asked), seed=self.maker.seed(act),
                           reference=(shown(act.asked - self.maker.window(act, loop.watched)), shown(act.asked)),
-                          command="terracast adapt")
+                          command=f"terracast rebuild {act.key}")
         receipt = made.receipt.as_json()
         measured = {name: float(receipt[name]) for name in ("loss_before", "loss_after", "seconds")
                     if receipt[name] is not None}
         return workspace.registry.add(forecaster, lineage, metrics=measured,
                                       panel=loop.watched.panel(moment, moment.now - loop.watched.history),
-                                      files={"receipt.json": json.dumps(receipt, indent=1, sort_keys=True)},
+                                      files={"receipt.json": json.dumps(receipt, indent=1, sort_keys=True),
+                                             FILE: kept_for_rebuild(self.view, act, loop.watched,
+                                                                    loop.champion.version, self.since)},
                                       request=workspace.request.at(moment.now))
 
 

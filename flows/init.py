@@ -64,6 +64,7 @@ policy = "mixture"       # loop with closed-form experts beside the base; or fro
 cooldown = "{cooldown}"         # alarms of one change within this time are one episode
 window = "{learned}"           # past that a fine-tune learns from
 steps = 200
+# approval = "promotion"   # a person must agree before a version serves; everything: before a training, too
 
 [discovery]
 # knowledge = "knowledge.txt"   # lines such as: air.* never causes weather.*

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from terracast.flows.reporting.known_events import known_events
 from terracast.flows.reporting.page import write
 from terracast.flows.reporting.reasons import EarlierChoice
 from terracast.flows.reporting.wording import duration
+from terracast.flows.service.approvals import waiting
 from terracast.flows.service.evidence import evidence_in_words
 from terracast.flows.service.loop_state import load_drivers, load_loop, reference_snapshot
 from terracast.flows.service.outlook import outlook_of
 from terracast.flows.service.quality_control import screened, set_aside_lately
 from terracast.flows.service.replay_state import last_replay
 from terracast.flows.service.report_history import reasons_of, remember
+from terracast.flows.service.serving_history import CHANGES, HistoryEntry, entries
 from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 from terracast.stfm.best_season import BestSeason
@@ -42,6 +45,7 @@ from terracast.streams.bitemporal import History
 from terracast.streams.clock import Clock
 from terracast.streams.store import View
 
+UNDECIDED = ("challenged", "approved")  # entries after which it is open what becomes of a version
 RECENT, YEAR = np.timedelta64(28, "D"), np.timedelta64(365, "D")
 MOST, FEWEST = 10_000, 24  # forecasts of a node that are made anew for a page, and issue times at least
 
@@ -91,7 +95,7 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         domain=loop.watched.domain, target=target.attrs["long_name"], units=target.attrs["units"], as_known_at=now,
         snapshot=view.snapshot, champion=loop.champion.version, headline=_headline(served, scores, frozen),
         nodes=_nodes(panel, scores, frozen, naive, loop, now),
-        timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(workspace, view),
+        timeline=Timeline(_values(view, loop, target), _weekly(scores, frozen), _lead(loop), _changes(entries(view)),
                           tuple(events)),
         alarms=tuple(_alarm(episode, loop.attempt_log.attempts, evidence_in_words(
             episode, reference_snapshot(view), view.snapshot))
@@ -99,7 +103,8 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         false_alarms_per_month=workspace.settings.stream.false_alarms_per_month,
         service=_service(loop, served, now),
         channel_status=(*loop.monitor.status.values(), *_holidays(loop), *_set_aside(workspace, view, now)),
-        versions=_versions(workspace), reasons=reasons_of(view, before),
+        versions=_versions(workspace, entries(view)),
+        approvals=tuple(str(one["words"]) for one in waiting(workspace, view)), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}),
         **_places(panel))
 
@@ -285,16 +290,11 @@ def _headline(served: pd.DataFrame, scores: pd.DataFrame, frozen: pd.DataFrame) 
     return (f"{beside}; the 80 % interval covered {100 * hits:.0f} %.",)
 
 
-def _changes(workspace: Workspace, view: View) -> tuple[Change, ...]:
-    """When another version came to serve, read off the forecasts themselves."""
-    ledger = view.ledger(f"scores/{workspace.settings.stream.domain}")
-    if ledger is None:
-        return ()
-    served = ledger["version"].to_series().sort_index()
-    changed = served[served != served.shift()].iloc[1:]
-    numbers = served.astype(int)
-    return tuple(Change(np.datetime64(time), "promotion" if int(version) > numbers[:time].iloc[:-1].iloc[-1]
-                        else "rollback", str(version)) for time, version in changed.items())
+def _changes(held: Sequence[HistoryEntry]) -> tuple[Change, ...]:
+    """When another version came to serve, as the history has it."""
+    return tuple(Change(one.time, "rollback" if one.action == "rolled-back" else "promotion", one.serves)
+                 for before, one in pairwise(one for one in held if one.action in CHANGES)
+                 if one.serves != before.serves)
 
 
 def _alarm(episode: Episode, attempts: Sequence[Attempt], evidence: tuple[str, ...]) -> AlarmRow:
@@ -308,12 +308,15 @@ def _alarm(episode: Episode, attempts: Sequence[Attempt], evidence: tuple[str, .
                     alarm.meaning)
 
 
-def _versions(workspace: Workspace) -> tuple[VersionRow, ...]:
+def _versions(workspace: Workspace, held: Sequence[HistoryEntry]) -> tuple[VersionRow, ...]:
+    """A row per version: the newest of its entries in the history says what became of it."""
     rows = []
     for version in workspace.registry.versions():
-        decision: dict[str, Any] = dict(workspace.registry.why(version.number).decision or {})
+        mine = [one for one in held if one.version == version.number and one.action not in UNDECIDED]
+        gains = [one.mean_gain for one in mine if np.isfinite(one.mean_gain)]
+        said = f"{mine[-1].action} by {mine[-1].by}: {mine[-1].reason}" if mine else "not decided yet"
         rows.append(VersionRow(version.number, version.aliases, version.lineage.episode_id or version.lineage.key,
-                               str(decision.get("reason", "not decided yet")), decision.get("mean_gain")))
+                               said, gains[-1] if gains else None))
     return tuple(rows)
 
 

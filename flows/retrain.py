@@ -15,25 +15,28 @@ from terracast.flows.discover import current_statements, discover_now, made_by
 from terracast.flows.discovery.saved_discovery import Discovery, save_discovery, saved_discovery
 from terracast.flows.service.first_service import begun, note_short_past, task_at, too_early
 from terracast.flows.service.loop_state import save_drivers, save_loop, save_reference
+from terracast.flows.service.outbox import flush, send
 from terracast.flows.service.quality_control import save_control, screened
+from terracast.flows.service.serving_history import LOOP, HistoryEntry, add_entry, last_change, person
 from terracast.flows.service.silence import service_tick
 from terracast.flows.settings import nanoseconds
 from terracast.flows.settings.clock import as_of
 from terracast.flows.terminal.share_shown import Told, share_shown, silent, within
 from terracast.flows.workspace import Workspace
 from terracast.registry.lineage import Lineage
-from terracast.registry.promotion import promote
 from terracast.streams.instant import key_text
-from terracast.streams.store import View
+from terracast.streams.store import Transaction, View
 
 FRESH = np.timedelta64(1, "D")
 REHEARSAL = 0.3  # share of the time behind the base in which its mixture goes through the past
 
 
-def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
+def begin_service(workspace: Workspace, now: np.datetime64, by: str = LOOP,
+                  at: np.datetime64 | None = None) -> str | None:
     """Begin service at the last tick before ``now`` that has values to go by; returns None, or what is waited for.
 
-    Idempotent by its key: killed half-way, the next run finds the version and goes on.
+    Idempotent by its key: killed half-way, the next run finds the version and goes on. ``by`` and ``at`` (default: that
+    tick) are who began it and when, for the history.
     """
     view = workspace.store.read()
     moment = Moment(service_tick(workspace, view, now), workspace.history(view))
@@ -48,7 +51,6 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
         loop, beginning = fresh_loop(workspace, moment, discovery, within(tell, 0.4, 1.0))
     example = loop.watched.panel(moment, moment.now - loop.watched.history)
     version = register_base(workspace, view, moment, beginning, discovery, example)
-    promote(workspace.registry, version, decision={"reason": "base: service begins, or was begun anew, by command"})
     loop.champion.version = version
     with workspace.store.transaction(f"service begins {np.datetime_as_string(moment.now, 's')}") as step:
         save_discovery(step, discovery)
@@ -57,7 +59,21 @@ def begin_service(workspace: Workspace, now: np.datetime64) -> str | None:
         save_loop(step, loop)
         save_control(step, history.control)
         save_reference(step, view.snapshot)
+        _begin_entry(step, version, by, workspace.clock.shown(moment.now) if at is None else at)
+    flush(workspace)
     return None
+
+
+def _begin_entry(step: Transaction, version: str, by: str, at: np.datetime64) -> None:
+    """History and outbox; the same beginning, repeated, is no second entry."""
+    before = last_change(step)
+    if before is None:
+        reason = "service begins with the base"
+    else:
+        reason = "the base was fitted anew on all that is known"
+    if before is None or (before.action, before.version) != ("began", version):
+        add_entry(step, HistoryEntry(at, "began", version, by, reason, version))
+    send(step, {"version": version, "serves": version, "verdict": "begin", "reason": reason, "by": by})
 
 
 def _fresh(workspace: Workspace, view: View, moment: Moment, tell: Told) -> Discovery:
@@ -99,8 +115,9 @@ def register_base(workspace: Workspace, view: View, moment: Moment, beginning: S
                                   panel=example, request=workspace.request.at(moment.now))
 
 
-def retrain(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
+def retrain(config: str = "terracast.toml", now: str | None = None, by: str | None = None) -> dict[str, Any]:
     """Fit the base anew as known at ``now`` and begin service with it; the former champion stays as ``previous``."""
     workspace = Workspace.open(config)
-    waiting = begin_service(workspace, workspace.clock.even(as_of(now)))
+    at = as_of(now)
+    waiting = begin_service(workspace, workspace.clock.even(at), person(by), at)
     return {"champion": workspace.registry.champion(), "waiting": waiting}

@@ -21,6 +21,7 @@ from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.running.run_status import trouble
+from terracast.flows.service.approvals import waiting
 from terracast.flows.service.loop_state import loop_part, whose_holidays
 from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
@@ -37,7 +38,7 @@ class Status:
     """How one stream stands; instants are true stamps, UTC, as text; None: not yet, or nothing runs. ``set_aside``:
     what of the values that the last step read counts as missing, for its flags; ``learning``: a sentence while the
     monitor of a young stream is not yet calibrated; ``holidays``: whose holidays the monitor leaves out;
-    ``acknowledged``: who looks after which open episode."""
+    ``acknowledged``: who looks after which open episode; ``approvals``: what waits for a person."""
 
     name: str
     running: dict[str, Any] | None
@@ -53,6 +54,7 @@ class Status:
     learning: str | None = None
     holidays: str | None = None
     acknowledged: Mapping[str, Any] = field(default_factory=dict)
+    approvals: tuple[dict[str, Any], ...] = ()
 
     @property
     def calm(self) -> bool:
@@ -68,7 +70,7 @@ class Status:
                 "episodes": [one.to_json() for one in self.open_episodes], "champion": self.champion,
                 "next_run": self.next_run, "store_bytes": self.store_bytes, "trouble": list(self.trouble),
                 "set_aside": list(self.set_aside), "learning": self.learning, "holidays": self.holidays,
-                "acknowledged": dict(self.acknowledged)}
+                "acknowledged": dict(self.acknowledged), "approvals": list(self.approvals)}
 
     @property
     def lines(self) -> list[str]:
@@ -85,6 +87,7 @@ class Status:
             told.append(f"source {one.domain}: {'nothing yet' if not aged else 'newest ' + aged}"
                         f"{' OVERDUE' if one.overdue else ''}{silent}")
         told += [f"set aside: {one['words']}" for one in self.set_aside]
+        told += [str(one["words"]) for one in self.approvals]
         told += [self.learning] if self.learning else []
         told += [f"holidays of {self.holidays} are left out by the monitor"] if self.holidays else []
         told += [line for one in self.open_episodes for line in self._lines_of(one)] or ["no open episodes"]
@@ -115,7 +118,7 @@ def status(config: Path, now: str | None = None) -> Status:
                   tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
                   () if last is None else set_aside_lately(workspace, view, last),
                   loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
-                  kept(outbox)["acknowledged"])
+                  kept(outbox)["acknowledged"], tuple(waiting(workspace, view)))
 
 
 def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from terracast.flows.ingest import ingest_new, refusal
 from terracast.flows.running.failures import failure_alerts
 from terracast.flows.running.memory import give_back
 from terracast.flows.running.run_status import now as wall_clock
+from terracast.flows.service.approvals import hand_in, tell_news, used_up
+from terracast.flows.service.approvals import waiting as waiting_for_approval
 from terracast.flows.service.events import deliver, post_episodes
 from terracast.flows.service.evidence import evidence_of
 from terracast.flows.service.loop_state import (
@@ -68,9 +70,9 @@ class WatchStep:
     not, and ``returned`` a sentence for each that reports again; ``set_aside``: which values of what the model looks
     back on count as missing, for their flags; ``dropped`` holds a sentence for each driver that began to hurt and is no
     longer used, ``receipts`` one for each act of the ladder that was carried out, decided, or
-    measured in service. ``forecast`` is the newest one, as ``terracast forecast --json`` prints it. ``refused`` is one
-    line where part of the data was not taken, ``behind`` where the clock went back. ``delivered``: how many alerts wait
-    for whom after this step."""
+    measured in service; ``approvals``: what waits for a person. ``forecast`` is the newest one, as ``terracast
+    forecast --json`` prints it. ``refused`` is one line where part of the data was not taken, ``behind`` where the
+    clock went back. ``delivered``: how many alerts wait for whom after this step."""
 
     now: str
     champion: str | None
@@ -87,6 +89,7 @@ class WatchStep:
     decisions: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
+    approvals: tuple[dict[str, Any], ...] = ()
     waiting: str | None = None
     forecast: dict[str, Any] | None = None
     refused: str | None = None
@@ -138,7 +141,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
         if last is not None and last + nanoseconds(workspace.settings.stream.cadence) > now:
             return [], []
         loop = load_loop(workspace, step)
-        follow_alias(workspace, loop)
+        follow_alias(workspace, step, loop, now)
+        hand_in(step, loop)
         first = _first(workspace, step, loop, now)
         if first > now:
             return [], []
@@ -157,7 +161,8 @@ def _advance(workspace: Workspace, now: np.datetime64,
                 dropped += [one.sentence for one in drivers.tick(loop, moment)]
             progress(1)
             if tick.verdict is not None:
-                post(step, tick.verdict)
+                post(step, tick.verdict, workspace.clock.shown(tick.now))
+            tell_news(step, workspace, tick.approvals, loop.champion.version)
         if not ticks:
             return [], []
         for climb in measured_since(known, loop.attempt_log.attempts):
@@ -167,6 +172,7 @@ def _advance(workspace: Workspace, now: np.datetime64,
         post_episodes(step, changed, workspace.settings.stream.name)
         post_episode_alerts(step, workspace.settings.alerts, workspace.settings.stream.name, changed)
         save_loop(step, loop)
+        used_up(step)
         if loop.monitor is not learning:
             save_reference(step, workspace.store.read().snapshot)
         save_control(step, control)
@@ -237,7 +243,8 @@ def _step(workspace: Workspace, now: np.datetime64, files: tuple[IngestAnswer, .
                      tuple(one.to_json() for name, one in sorted(told.items()) if one.closed is None or name in opened),
                      standing,
                      silence.silent, silence.returned, set_aside_lately(workspace, view, now), tuple(decisions),
-                     dropped, acts, waiting, None if newest is None else as_json(newest), refusal(files),
+                     dropped, acts, tuple(waiting_for_approval(workspace, view)), waiting,
+                     None if newest is None else as_json(newest), refusal(files),
                      _behind(workspace, now), deliver_alerts(workspace, wall_clock()))
 
 

@@ -89,12 +89,15 @@ class Workspace:
 
     @property
     def policy(self) -> Policy:
-        """The policy in service."""
+        """The policy in service, with what a person has to agree to; a replay has nobody to ask."""
+        from terracast.adapt.promotion.policy import ApprovalRule
+
         wanted = self.settings.adapt.policy
         if wanted not in self.policies:
             raise SettingsError(f"adapt.policy is {wanted!r}", where="terracast.toml",
                                 expected="one of " + ", ".join(self.policies), remedy="mend adapt.policy")
-        return self.policies[wanted]
+        rule = ApprovalRule(self.settings.adapt.approval, nanoseconds(self.settings.adapt.approval_timeout))
+        return replace(self.policies[wanted], approval=rule)
 
     @property
     def fine_tune(self) -> FineTune:

@@ -154,6 +154,7 @@ def tell(name: str, version: Version, ancestors: tuple[str, ...],
                                               for key, value in sorted(version.metrics.items())) + ".")
     lines.append("Gate decision: " + ", ".join(f"{key} {value}" for key, value in decision.items()) + "."
                  if decision else "No gate decision is recorded.")
+    lines += [_answer(word, tags) for word in ("approved", "declined") if f"{word}_by" in tags]
     if "gain_in_service" in tags:
         lines.append(f"In service {tags['gain_in_service']}.")
     if "rolled_back_to" in tags:
@@ -162,6 +163,13 @@ def tell(name: str, version: Version, ancestors: tuple[str, ...],
     lines.append(f"Make it again with: {lineage.command}" if lineage.command
                  else "The command that makes it again is not recorded.")
     return VersionStory(version, ancestors, decision, tuple(lines))
+
+
+def _answer(word: str, tags: Mapping[str, str]) -> str:
+    """Who agreed or declined, when, and why."""
+    at = tags.get(f"{word}_at", "")[:16].replace("T", " ")
+    note = tags.get(f"{word}_note", "")
+    return f"It was {word} by {tags[f'{word}_by']} at {at}{f': {note}' if note else ''}."
 
 
 def _origin(lineage: Lineage) -> str:

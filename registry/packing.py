@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -49,6 +50,14 @@ def folder_digest(folder: Path) -> str:
             body = path.read_bytes()
             whole.update(f"{path.relative_to(folder).as_posix()}\0{len(body)}\0".encode() + body)
     return whole.hexdigest()[:32]
+
+
+def forecaster_digest(forecaster: Forecaster, folder: Path | None = None) -> str:
+    """The digest that ``pack`` gives a forecaster; its files stay in ``folder`` where one is given."""
+    if folder is not None:
+        return folder_digest(shelf.save(_keepable(forecaster), folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        return folder_digest(shelf.save(_keepable(forecaster), Path(scratch, "forecaster")))
 
 
 def pack(forecaster: Forecaster, interface: Interface, example: xr.Dataset | None, folder: Path,

@@ -80,13 +80,28 @@ def rollback(registry: Registry, *, reason: str, expected_champion: str | None =
                 return champion  # an earlier try got this far
         _check_expected(registry, champion, expected_champion)
         if champion is None:
-            raise RegistryError("no version is champion", where=registry.name,
-                                expected="a champion to roll back", remedy="promote a version first")
+            raise _no_champion(registry)
         if "rolled_back_to" not in registry.tags(champion):
             target = _target(registry, champion)
             registry.tag(champion, rollback_reason=reason or "no reason given")
             registry.tag(champion, rolled_back_to=target)
         return _finish_rollback(registry) or champion
+
+
+def planned_rollback(registry: Registry) -> tuple[str, str]:
+    """The version that ``rollback`` would take out of service now, and the one that it would restore.
+
+    Raises ``RegistryError`` where there is nothing to roll back to.
+    """
+    champion = registry.champion()
+    if champion is None:
+        raise _no_champion(registry)
+    return champion, registry.tags(champion).get("rolled_back_to") or _target(registry, champion)
+
+
+def _no_champion(registry: Registry) -> RegistryError:
+    return RegistryError("no version is champion", where=registry.name, expected="a champion to roll back",
+                         remedy="promote a version first")
 
 
 def _finish_rollback(registry: Registry) -> str | None:

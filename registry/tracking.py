@@ -11,14 +11,15 @@ import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from terracast.registry.fair_lock import in_turn
 from terracast.streams.errors import TerracastError
 
 # the first is read once, when mlflow is first imported; the second keeps addresses off a clean stdout
@@ -117,26 +118,24 @@ class Tracking:
 
     @contextmanager
     def lock(self, name: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        """Hold the one lock of model ``name``: between threads and processes that share ``folder``.
+        """Hold the one lock of model ``name``: between threads and processes that share ``folder``, first come, first
+        served (``registry.fair_lock``).
 
         The operating system frees it when its holder dies, so a killed writer never blocks the next one.
         """
         which = "" if self.database else "." + hashlib.sha256(self.uri.encode()).hexdigest()[:8]
         path = self.folder / f".{name}{which}.registry.lock"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            held = FileLock(path, timeout=seconds)
-            held.acquire()
-        except Timeout:
-            raise RegistryError(f"another process has held the lock for {seconds:g} s", where=str(path),
-                                expected="one writer at a time", remedy="let it finish") from None
-        except OSError as error:
-            raise RegistryError(f"cannot lock: {error}", where=str(path), expected="a writable folder",
-                                remedy="create the folder or name another one") from None
-        try:
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(in_turn(path, seconds))
+            except Timeout:
+                raise RegistryError(f"another process has held the lock for {seconds:g} s", where=str(path),
+                                    expected="one writer at a time", remedy="let it finish") from None
+            except OSError as error:
+                raise RegistryError(f"cannot lock: {error}", where=str(path), expected="a writable folder",
+                                    remedy="create the folder or name another one") from None
             yield
-        finally:
-            held.release()
 
     def client(self) -> MlflowClient:
         """A client bound to this address only; a SQLite file that is not there yet is made (about 1.5 s)."""

@@ -77,6 +77,7 @@ class Every:
 
 
 DEFAULT = "mixture"
+WEEK = np.timedelta64(7, "D")
 AT_ONCE = np.timedelta64(0, "h")
 
 
@@ -109,10 +110,37 @@ class Either:
 
 
 @dataclass(frozen=True)
+class ApprovalRule:
+    """What waits for a person: ``none``, each ``promotion``, or ``everything``: trainings, too. ``timeout``: how long;
+    then it is off.
+
+    >>> ApprovalRule("promotion").of_promotions, ApprovalRule("promotion").of_adaptations
+    (True, False)
+    """
+
+    mode: str = "none"
+    timeout: np.timedelta64 = WEEK
+
+    @property
+    def of_promotions(self) -> bool:
+        """Whether no version serves without a person."""
+        return self.mode != "none"
+
+    @property
+    def of_adaptations(self) -> bool:
+        """Whether nothing is trained without a person."""
+        return self.mode == "everything"
+
+
+NOBODY = ApprovalRule()  # has to agree
+
+
+@dataclass(frozen=True)
 class Policy:
     """A way to run the loop. ``gate`` None lets every new version serve at once; ``mixes``: what is served is the
     mixture of base and closed-form experts; ``ladder``: chooses a rung for each episode, beside the trigger, within a
-    ``budget`` of seconds for any four weeks; ``earlier``: a newcomer must not be worse on earlier regimes either."""
+    ``budget`` of seconds for any four weeks; ``earlier``: a newcomer must not be worse on earlier regimes either;
+    ``approval``: what a person has to agree to."""
 
     name: str
     trigger: Trigger
@@ -122,6 +150,7 @@ class Policy:
     ladder: Ladder | None = None
     budget: float = math.inf
     earlier: bool = False
+    approval: ApprovalRule = NOBODY
 
 
 def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, ...]:
@@ -130,7 +159,7 @@ def policies(cadence: np.timedelta64, horizon: np.timedelta64) -> tuple[Policy, 
     The loop's gate looks after two weeks (or as many issues as its test needs) and after twice that. Under loop and
     mixture no version gets so far that forgot earlier regimes.
     """
-    week = np.timedelta64(7, "D")
+    week = WEEK
     overlap = max(1, math.ceil(horizon / cadence))
     first = max(math.ceil(2 * week / cadence), 2 * overlap + 2)
     trigger = Either((OnEpisode(np.timedelta64(3, "D")), Every(4 * week)))

@@ -43,6 +43,7 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         aside = [one["words"] for one in answer["set_aside"]]
         learning = [answer["standing"]["error"]] if "error" in answer["standing"] else []
         for text in (*known, *learning, *answer["returned"], *aside, *answer["alarms"].values(), *answer["decisions"],
+                     *(one["words"] for one in answer["approvals"]),
                      *answer["dropped"], *answer["receipts"]):
             say(f"- {text}")
         say_short(config, now)

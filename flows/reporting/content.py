@@ -240,6 +240,7 @@ class Report:
     ``place`` is what a node is called here; ``cell``: degrees of latitude and longitude of each, where nodes are cells;
     ``channel_status``: sentences on context and intervals as they are now.
     ``sources``: how fresh each domain is, the target's among them.
+    ``approvals``: a sentence for what waits for a person.
     """
 
     title: str
@@ -265,6 +266,7 @@ class Report:
     place: str = "station"
     cell: tuple[float, float] | None = None
     channel_status: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
 
 
 def with_columns(table: pd.DataFrame | None, columns: tuple[str, ...], needed: tuple[str, ...],

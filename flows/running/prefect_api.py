@@ -22,6 +22,7 @@ BUSY = 503  # its database is locked for a moment: asked again
 EPISODE = "terracast.drift-alarm"
 GRAPH = "terracast.graph-alarm"
 MISSED = "terracast.step-missed"
+APPROVAL = "terracast.approval-wanted"
 
 
 class ServerAwayError(Exception):

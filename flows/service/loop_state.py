@@ -16,9 +16,10 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from terracast.adapt.loop import Loop
     from terracast.adapt.monitoring.monitor import Monitor
     from terracast.adapt.promotion.attempts import AttemptLog
+    from terracast.adapt.task import ForecastTask
     from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 13  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 14  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
@@ -45,13 +46,18 @@ def load_loop(workspace: Workspace, held: HasState) -> Loop:
         raise StoreError("no loop in this store", where=workspace.settings.store.location,
                          expected="a stream in service", remedy="run `terracast watch --once` first")
     from terracast.adapt.loop import Loop
-    from terracast.adapt.task import ForecastTask
 
     del state["format"]
-    saved = ForecastTask.restore(state["watched"])
+    return Loop.resume(state, restored_task(workspace, state["watched"]), workspace.policy, workspace.registry.load)
+
+
+def restored_task(workspace: Workspace, state: Mapping[str, Any]) -> ForecastTask:
+    """The task as saved, with what the settings say of it."""
+    from terracast.adapt.task import ForecastTask
+
+    saved = ForecastTask.restore(state)
     plain = workspace.watched(saved.nodes, saved.drivers)
-    watched = replace(saved, **{name: getattr(plain, name) for name in ForecastTask.NOT_KEPT})
-    return Loop.resume(state, watched, workspace.policy, workspace.registry.load)
+    return replace(saved, **{name: getattr(plain, name) for name in ForecastTask.NOT_KEPT})
 
 
 def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, Field
@@ -123,6 +123,8 @@ class AdaptSettings(Frozen):
     are usual for the model). One of your own is an entry point of the group ``terracast.rungs``, or ``module:Class``.
     Intervals are always on. ``budget``: of computing for any four weeks, as the ladder reckons what a rung costs.
     ``covariates``: the policy ``mixture`` reads the drivers and the other variables of the target's domain, too.
+    ``approval``: what waits for `terracast approve`: ``none``, each ``promotion``, or ``everything``, trainings, too.
+    ``approval_timeout``: how long; what nobody approved by then is off.
     """
 
     policy: str = "mixture"
@@ -132,6 +134,8 @@ class AdaptSettings(Frozen):
     steps: int = Field(default=200, gt=0)
     rungs: tuple[str, ...] = ()
     budget: Duration = pd.Timedelta("1h")
+    approval: Literal["none", "promotion", "everything"] = "none"
+    approval_timeout: Duration = pd.Timedelta("7D")
 
 
 class DiscoverySettings(Frozen):

@@ -132,7 +132,8 @@ def test_killed_while_a_rung_acts_there_is_one_version(  # type: ignore[no-untyp
             view = workspace.store.read()
             loop, maker = load_loop(workspace, view), workspace.maker(load=workspace.registry.load)
             moment = Moment(act.asked, view.history())
-            made = examine(act, loop, moment, maker, Registered(workspace, view, loop, maker, moment))
+            made = examine(act, loop, moment, maker,
+                           Registered(workspace, view, loop, maker, moment, np.datetime64("1970-01-01", "ns")))
             assert made.version == "2" and made.admitted
         else:
             process = subprocess.Popen(command, cwd=killed.folder, env=environment, stdout=subprocess.DEVNULL,
