@@ -53,6 +53,12 @@ def of_graph(sentences: Sequence[str], stream: str, key: str) -> Alert:
     return Alert(f"graph:{key}", "graph", one_line(f"{stream}: {sentences[0].rstrip('.')}"), " ".join(sentences))
 
 
+def of_approval(name: str, what: str, stream: str, key: str) -> Alert:
+    """A version, or an adaptation, that waits for a person; ``what`` would happen and why."""
+    return Alert(f"approval:{key}", "system", one_line(f"{stream}: {name} waits for approval"),
+                 f"{what} Type `terracast approve {name}` or `terracast decline {name}`.")
+
+
 def of_refusal(words: str, stream: str, at: str) -> Alert:
     """A part of the data that was not taken at ``at``."""
     return Alert(f"refused:{at}", "data", one_line(f"{stream}: data were refused"),

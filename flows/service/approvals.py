@@ -13,6 +13,8 @@ import numpy as np
 
 from terracast.adapt.promotion.approval import ApprovalNews, ApprovalRequest
 from terracast.adapt.promotion.verdict import Answer
+from terracast.flows.alerting.alert import of_approval
+from terracast.flows.alerting.outbox import post_alert
 from terracast.flows.running.prefect_api import APPROVAL
 from terracast.flows.service.events import post as post_event
 from terracast.flows.service.loop_state import loop_part
@@ -40,8 +42,6 @@ def waiting(workspace: Workspace, held: View) -> list[dict[str, Any]]:
         return []
     shown, timeout = workspace.clock.shown, nanoseconds(workspace.settings.adapt.approval_timeout)
     answer = _answer(held, request)
-    what = f"version {request.version} would replace version {request.champion}" if request.version else (
-        f"the adaptation {request.act.key} would be carried out")
     until = f"{np.datetime_as_string(shown(request.asked + timeout), 's')}Z"
     what_next = f"type `terracast approve {request.name}` or `terracast decline {request.name}` before {until}"
     if answer is not None:
@@ -50,7 +50,7 @@ def waiting(workspace: Workspace, held: View) -> list[dict[str, Any]]:
              "asks": "promotion" if request.version else "adaptation", "reason": request.reason,
              "since": f"{np.datetime_as_string(shown(request.asked), 's')}Z", "until": until,
              "answer": None if answer is None else answer.words,
-             "words": f"{what[0].upper()}{what[1:]}: {request.reason}. It waits for approval: {what_next}."}]
+             "words": f"{_what(request)}: {request.reason}. It waits for approval: {what_next}."}]
 
 
 def answer_request(workspace: Workspace, name: str, answer: Answer) -> dict[str, Any]:
@@ -109,10 +109,20 @@ def tell_news(step: Transaction, workspace: Workspace, news: Iterable[ApprovalNe
             told = {"name": request.name, "version": request.version, "adaptation": request.act.key,
                     "champion": request.champion, "reason": one.reason, "approve": f"terracast approve {request.name}",
                     "decline": f"terracast decline {request.name}"}
-            post_event(step, APPROVAL, stream, f"{request.name}:{request.asked}", at, told)
+            key = f"{request.name}:{request.asked}"
+            post_event(step, APPROVAL, stream, key, at, told)
+            post_alert(step, workspace.settings.alerts,
+                       of_approval(request.name, f"{_what(request)}: {one.reason}.", stream, key))
         else:
             post_entry(step, HistoryEntry(at, "expired", request.version or "", LOOP, one.reason, serves,
                                           request.act.key, request.p_value, request.mean_gain, request.pairs))
+
+
+def _what(request: ApprovalRequest) -> str:
+    """What would happen if a person said yes."""
+    if request.version:
+        return f"Version {request.version} would replace version {request.champion}"
+    return f"The adaptation {request.act.key} would be carried out"
 
 
 def _request(workspace: Workspace, held: View) -> ApprovalRequest | None:

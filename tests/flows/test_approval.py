@@ -88,6 +88,7 @@ class Days:
 @pytest.mark.integration
 def test_a_promotion_waits_for_a_person(small_city) -> None:  # type: ignore[no-untyped-def]
     set_adapt(small_city, policy="loop", approval="promotion")
+    small_city.config.write_text(small_city.config.read_text() + '\n[alerts]\nsystem = ["json://127.0.0.1:9/x"]\n')
     days = Days(small_city)
     watch_once(small_city.open(), days.now)
     (began,) = history(small_city)
@@ -104,6 +105,8 @@ def test_a_promotion_waits_for_a_person(small_city) -> None:  # type: ignore[no-
     assert any(f"terracast approve {version}" in line for line in found.lines)
     letters = small_city.open().store.read().state("events")["letters"]  # type: ignore[index]
     assert [one["payload"]["version"] for one in letters if one["event"] == APPROVAL] == [version]
+    (alert,) = small_city.open().store.read().state("alerts")["letters"]  # type: ignore[index]
+    assert f"{version} waits for approval" in alert["title"] and f"terracast approve {version}" in alert["text"]
     page = report_on(small_city.open(), days.now, small_city.folder / "report.html").read_text()
     assert f"terracast approve {version}" in page
     again = days.step()
