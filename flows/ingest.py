@@ -60,8 +60,12 @@ def sources_of(settings: Settings, clock: Clock,
     return [one.build(SourceContext(settings.folder, inbox, clock, held(one.domain))) for one in settings.sources]
 
 
-def listen(config: str | Path, host: str, port: int) -> None:
-    """Take pushes for every source of type ``push`` until interrupted; a watch step ingests what was taken."""
+def listen(config: str | Path, host: str, port: int, proxy: str | None = None) -> None:
+    """Take pushes for every source of type ``push`` until interrupted; a watch step ingests what was taken.
+
+    ``proxy``: the address of a proxy that is believed when it says for whom it asks (``X-Forwarded-For``). Nobody else
+    is: whoever may choose the address that is counted could try tokens without end.
+    """
     import uvicorn
 
     from terracast.flows.settings import PushSourceSettings, SettingsError, read_settings
@@ -73,7 +77,8 @@ def listen(config: str | Path, host: str, port: int) -> None:
         raise SettingsError("no source of type 'push'", where=str(config), expected="at least one",
                             remedy='add [[sources]] with type = "push"')
     app = push_app(settings.path(settings.store.inbox), terms, lambda: as_of(None))
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=proxy is not None,
+                forwarded_allow_ips=proxy or "")
 
 
 def ingest(config: str = "terracast.toml") -> dict[str, Any]:

@@ -32,11 +32,14 @@ def ingest(config: Config = CONFIG, json: Json = False) -> None:
 
 
 def listen(config: Config = CONFIG, host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-           port: Annotated[int, typer.Option(help="Port to listen at.")] = 8477) -> None:
+           port: Annotated[int, typer.Option(help="Port to listen at.")] = 8477,
+           proxy: Annotated[str | None, typer.Option(
+               help="Address of the proxy before it, whose X-Forwarded-For is believed; default: none.")] = None
+           ) -> None:
     """Take pushes (POST /v1/DOMAIN, JSON or CSV, bearer token from TERRACAST_PUSH_TOKEN) until interrupted."""
     from terracast.flows.ingest import listen as serve
 
-    serve(config, host, port)
+    serve(config, host, port, proxy)
 
 
 def quality(config: Config = CONFIG, now: Now = None, json: Json = False,

@@ -1,7 +1,7 @@
 """HTTP push: ``POST /v1/{domain}`` of JSON or CSV into a durable inbox; 202 means it is on disk.
 
 Whoever repeats a request (no answer came) sends the same content, which is known by its digest and counted once. To
-say the same again on purpose, send another ``Idempotency-Key``.
+say the same again on purpose, send another ``Idempotency-Key``. Who guesses tokens, or asks too often, has to wait.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
@@ -22,10 +22,12 @@ from terracast.streams.errors import ReadError
 from terracast.streams.sources.contract import SourceError
 from terracast.streams.sources.inbox import Inbox, InboxFullError
 from terracast.streams.sources.pushed import CSV, JSON, reports_of
+from terracast.streams.sources.rate_limit import RateLimit, counted_as
 from terracast.streams.sources.rows import Terms
 
 TOKEN_FROM = "TERRACAST_PUSH_TOKEN"
 SHORTEST_TOKEN = 16
+WINDOW = 60  # seconds in which requests are counted, and that one waits who had too many
 
 
 class _RefusedError(Exception):
@@ -38,13 +40,15 @@ class _RefusedError(Exception):
 
 def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.datetime64], *,
              token_from: str = TOKEN_FROM, most_body: int = 8 * 2**20, most_items: int = 1000,
-             most_bytes: int = 256 * 2**20, retry_after: int = 30) -> FastAPI:
+             most_bytes: int = 256 * 2**20, retry_after: int = 30, most_wrong_tokens: int = 10,
+             most_requests: int = 6000) -> FastAPI:
     """The application: an inbox per domain in ``folder/<domain>``, drained by ``InboxSource``.
 
     ``token_from``: the environment variable with the bearer token. ``most_body``: bytes of one request (413).
     ``most_items``, ``most_bytes``: what an inbox holds before 503 with Retry-After. ``clock``: the time of arrival.
-    Answers: 202 ``{"id", "rows", "known"}`` (known: it lay there already), 401, 404, 413, 415, 422 (one line in
-    words), 503. Raises ``SourceError`` where no token is set. Runs under any ASGI server.
+    ``most_wrong_tokens``, ``most_requests``: of one address in a minute; then it gets 429 for a minute, whatever it
+    sends. Answers: 202 ``{"id", "rows", "known"}`` (known: it lay there already), 401, 404, 413, 415, 422 (one line in
+    words), 429, 503. Raises ``SourceError`` where no token is set. Runs under any ASGI server.
     """
     token = os.environ.get(token_from, "")
     if len(token) < SHORTEST_TOKEN:
@@ -53,7 +57,17 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
                           remedy=f"set {token_from}, e.g. to the output of `openssl rand -hex 32`")
     inboxes = {domain: Inbox(inbox_folder(folder, domain), most_items=most_items, most_bytes=most_bytes)
                for domain in terms}
-    app = FastAPI(title="terracast push", docs_url=None, redoc_url=None, openapi_url=None)
+    wrong, asked = RateLimit(most_wrong_tokens, WINDOW), RateLimit(most_requests, WINDOW)
+
+    async def in_bounds(request: Request) -> None:
+        address, now = _address(request), clock()
+        wait, why = max((wrong.wait(address, now), "wrong tokens"), (asked.wait(address, now), "requests"))
+        if wait:
+            raise _RefusedError(429, f"too many {why} from this address: wait {wait} s", {"Retry-After": str(wait)})
+        asked.count(address, now)
+
+    app = FastAPI(title="terracast push", docs_url=None, redoc_url=None, openapi_url=None,
+                  dependencies=[Depends(in_bounds)])
 
     @app.exception_handler(_RefusedError)
     async def refused(_request: Request, why: _RefusedError) -> JSONResponse:
@@ -61,7 +75,9 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
 
     @app.post("/v1/{domain}")
     async def push(domain: str, request: Request) -> JSONResponse:
-        _check_token(request, token)
+        if not _has_token(request, token):
+            wrong.count(_address(request), clock())
+            raise _RefusedError(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
         if domain not in inboxes:
             raise _RefusedError(404, f"no domain {domain!r}: expected one of {', '.join(inboxes)}")
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -91,11 +107,14 @@ def inbox_folder(folder: Path, domain: str) -> Path:
     return Path(folder) / quote(domain, safe="").replace(".", "%2E")
 
 
-def _check_token(request: Request, token: str) -> None:
+def _address(request: Request) -> str:
+    return counted_as("" if request.client is None else request.client.host)
+
+
+def _has_token(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     same = hmac.compare_digest(given.strip().encode(), token.encode())  # in constant time
-    if scheme.lower() != "bearer" or not same:
-        raise _RefusedError(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
+    return scheme.lower() == "bearer" and same
 
 
 async def _body(request: Request, most: int) -> bytes:

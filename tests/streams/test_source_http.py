@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from terracast.streams.sources import SourceError, Terms, drain
 from terracast.streams.sources.http import TOKEN_FROM, inbox_folder, push_app
 from terracast.streams.sources.inbox import InboxSource
+from terracast.streams.sources.rate_limit import RateLimit
 from terracast.streams.store import Store
 from tests.streams.row_forms import FORMS, NAMES, RowForm, said_by
 from tests.streams.servers import ROOT, answers, free_port, stop, wait_for
@@ -159,6 +161,77 @@ def test_requests_refused_in_words(pushed: tuple[httpx.Client, Path], path: str,
     assert answer.status_code == status
     assert words in answer.json()["error"] and "\n" not in answer.json()["error"] and TOKEN not in answer.text
     assert not list(inbox_folder(folder, "air").glob("*"))
+
+
+LISTENING = """\
+[stream]
+name = "air"
+domain = "air"
+target = "no2"
+[[sources]]
+type = "push"
+domain = "air"
+step = "1h"
+units = {no2 = "ug m-3"}
+"""
+
+
+def test_who_guesses_tokens_waits_and_others_do_not(tmp_path: Path) -> None:
+    (tmp_path / "terracast.toml").write_text(LISTENING)
+    port, row = free_port(), {"time": "2020-01-01T00:00Z", "node": "a", "no2": 1.5}
+    words = "from terracast.flows.command import main; main()"
+    server = subprocess.Popen([sys.executable, "-c", words, "listen", "--port", str(port), "--proxy", "127.0.0.2"],
+                              cwd=tmp_path, env={**os.environ, TOKEN_FROM: TOKEN})
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: answers(port), "terracast listen")
+        with httpx.Client(base_url=address, headers={"Authorization": "Bearer wrong-token-of-length"}) as guesser:
+            # a made-up X-Forwarded-For is no other address
+            tried = [guesser.post("/v1/air", json=row, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+                     for number in range(200)]
+        assert [one.status_code for one in tried] == [401] * 10 + [429] * 190
+        assert 0 < int(tried[-1].headers["Retry-After"]) <= 60
+        assert "wrong tokens" in tried[-1].json()["error"] and "server" not in tried[-1].headers
+        with httpx.Client(base_url=address, headers=BEARER) as late:
+            assert late.post("/v1/air", json=row).status_code == 429, "no guess can be right meanwhile"
+        with httpx.Client(base_url=address, headers=BEARER, transport=httpx.HTTPTransport(
+                local_address="127.0.0.2")) as other:
+            assert other.post("/v1/air", json=row).status_code == 202
+            assert other.post("/v1/air", json=row, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 429
+    finally:
+        stop(server)
+
+
+def test_too_many_requests_and_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_FROM, TOKEN)
+    now = [np.datetime64("2020-02-01", "ns")]
+    app = push_app(tmp_path, {"air": AIR}, lambda: now[0], most_wrong_tokens=2, most_requests=5)
+    row = {"time": "2020-01-01T00:00Z", "node": "a", "no2": 1.5}
+
+    def asks(token: str = TOKEN, path: str = "/v1/air") -> int:
+        async def ask() -> int:
+            bearer = {"Authorization": f"Bearer {token}"}
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+                sent = client.get(path) if path == "/health" else client.post(path, json=row, headers=bearer)
+                return (await sent).status_code
+
+        return asyncio.run(ask())
+
+    assert [asks() for _ in range(7)] == [202] * 5 + [429] * 2
+    assert asks(path="/health") == 429
+    now[0] += np.timedelta64(60, "s")
+    assert [asks("wrong"), asks(), asks("wrong"), asks()] == [401, 202, 401, 429]
+    now[0] -= np.timedelta64(1, "D")
+    assert asks() == 202, "a clock that was set back keeps nobody out for a day"
+
+
+def test_counts_of_addresses_take_bounded_memory() -> None:
+    limit, noon = RateLimit(2, 60, most_addresses=100), np.datetime64("2020-01-01T12:00")
+    for number in range(1000):
+        limit.count(f"192.0.2.{number}", noon)
+        limit.count("198.51.100.1", noon)
+    assert len(limit) == 100
+    assert limit.wait("198.51.100.1", noon) == 60, "who goes on is not forgotten"
 
 
 def test_a_body_without_a_length_is_cut_at_the_limit(pushed: tuple[httpx.Client, Path]) -> None:
