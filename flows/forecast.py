@@ -139,8 +139,8 @@ def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 |
                             remedy="run `terracast watch --once` first" if none
                             else "give another --issue-time or --now, or none for the newest")
     if nodes:
-        kept = [any(fnmatchcase(name, one) for one in nodes) for name in issued.nodes]
-        lost = [one for one in nodes if not any(fnmatchcase(name, one) for name in issued.nodes)]
+        kept = [any(_is_meant(name, one) for one in nodes) for name in issued.nodes]
+        lost = [one for one in nodes if not any(_is_meant(name, one) for name in issued.nodes)]
         if lost:
             known = ", ".join(issued.nodes[:6]) + (" …" if len(issued.nodes) > 6 else "")
             raise SettingsError(f"no node {lost[0]!r}", where="--node", expected=f"some of {known}",
@@ -154,6 +154,11 @@ def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 |
                                 remedy="allow a longer one")
         issued = replace(issued, values=issued.values.isel(lead=np.flatnonzero(near)))
     return issued
+
+
+def _is_meant(node: str, asked: str) -> bool:
+    """Whether the pattern, or the very name, is asked for: names may hold ``[`` and ``*``, too."""
+    return node == asked or fnmatchcase(node, asked)
 
 
 def as_json(issued: Issued) -> dict[str, Any]:

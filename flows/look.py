@@ -14,6 +14,7 @@ from terracast.flows.settings import SettingsError
 from terracast.flows.settings.clock import as_of
 from terracast.flows.settings.names import as_domain, domain_name
 from terracast.streams.errors import ReadError
+from terracast.streams.printable import printable
 from terracast.streams.schema.file_schema import FileSchema, look_into
 
 
@@ -29,7 +30,7 @@ def understood(path: Path, reading: Mapping[str, Any], own: str | None = None, t
         doubt = schema.undecided[0]
         option = doubt.option.partition(" ")[0]
         proposed = doubt.option.partition(" ")[2].partition(" or --")[0].strip('"')
-        answer = typer.prompt(f"{doubt.what}\n{option}", default=proposed)
+        answer = typer.prompt(f"{printable(doubt.what)}\n{printable(option)}", default=printable(proposed))
         given = {**given, option.removeprefix("--").replace("-", "_"): answer}
         schema = look_into(path, own, given, target=target, domains=domains, latest=as_of(None))
     return schema

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from terracast.streams.printable import printable
+
 
 class TerracastError(Exception):
     """An error in words: one line that names what, where, what was expected and the remedy.
@@ -24,7 +26,8 @@ class TerracastError(Exception):
 
     def __init__(self, what: str, *, where: str, expected: str, remedy: str) -> None:
         self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
-        super().__init__(f"{what} ({where}): expected {expected}; {remedy}".replace("\n", " "))
+        line = f"{what} ({where}): expected {expected}; {remedy}".replace("\n", " ")
+        super().__init__(printable(line))
 
 
 class PanelError(TerracastError):

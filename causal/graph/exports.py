@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from terracast.causal.graph.graph import CausalGraph, Link
+from terracast.streams.spreadsheet import text_cell
 
 _FIELDS = ("cause", "effect", "lag", "strength", "p_value", "stability", "oriented", "known", "note")
 
@@ -81,5 +82,6 @@ def to_csv(graph: CausalGraph) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(link) for link in graph.links)
+    writer.writerows({name: text_cell(value) if isinstance(value, str) else value for name, value in _row(link).items()}
+                     for link in graph.links)
     return text.getvalue()

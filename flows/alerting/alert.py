@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from terracast.adapt.monitoring.episodes.episodes import Episode
+from terracast.streams.printable import printable
 
 TITLE = 120  # signs of a title, at most: a mail's subject, a line on a telephone
 MUCH = 2.0  # by so much an episode must have grown, in strength or in nodes, to be told again
@@ -44,37 +45,39 @@ def of_episode(episode: Episode, news: str, stream: str) -> Alert:
     before = {"opened": "", "grew": "more: ", "closed": "closed: "}[news]
     return Alert(f"{episode.id}:{news}:{len(episode.nodes)}:{episode.strength:.3g}", "data" if is_fault else "drift",
                  one_line(f"{stream}: {before}{first}"),
-                 f"{alarm}\nEpisode {episode.id}.", "success" if news == "closed" else "warning", episode.id,
-                 next(iter(episode.nodes), ""), str(np.datetime_as_string(episode.since, "s")))
+                 f"{printable(str(alarm))}\nEpisode {episode.id}.", "success" if news == "closed" else "warning",
+                 episode.id, next(iter(episode.nodes), ""), str(np.datetime_as_string(episode.since, "s")))
 
 
 def of_graph(sentences: Sequence[str], stream: str, key: str) -> Alert:
     """A link of the causal graph that came, went or turned; ``key`` names the change for ever."""
-    return Alert(f"graph:{key}", "graph", one_line(f"{stream}: {sentences[0].rstrip('.')}"), " ".join(sentences))
+    return Alert(f"graph:{key}", "graph", one_line(f"{stream}: {sentences[0].rstrip('.')}"),
+                 printable(" ".join(sentences)))
 
 
 def of_approval(name: str, what: str, stream: str, key: str) -> Alert:
     """A version, or an adaptation, that waits for a person; ``what`` would happen and why."""
     return Alert(f"approval:{key}", "system", one_line(f"{stream}: {name} waits for approval"),
-                 f"{what} Type `terracast approve {name}` or `terracast decline {name}`.")
+                 f"{printable(what)} Type `terracast approve {name}` or `terracast decline {name}`.")
 
 
 def of_refusal(words: str, stream: str, at: str) -> Alert:
     """A part of the data that was not taken at ``at``."""
     return Alert(f"refused:{at}", "data", one_line(f"{stream}: data were refused"),
-                 f"A part of the data was not taken at {at}: {words}")
+                 f"A part of the data was not taken at {at}: {printable(words)}")
 
 
 def of_failure(verb: str, words: str, stream: str, at: str) -> Alert:
     """A run that failed at ``at``, for the first time after one that did not."""
     return Alert(f"failed:{verb}:{at}", "system", one_line(f"{stream}: `{verb}` failed"),
-                 f"The run of `{verb}` at {at} failed: {words}\nIt is tried again at its next time.", "failure")
+                 f"The run of `{verb}` at {at} failed: {printable(words)}\nIt is tried again at its next time.",
+                 "failure")
 
 
 def of_missed_step(stream: str, due: str, words: Sequence[str]) -> Alert:
     """A step that was due and did not come."""
-    return Alert(f"missed:{due}", "system", one_line(f"{stream}: the step of {due} has not run"), " ".join(words),
-                 "failure")
+    return Alert(f"missed:{due}", "system", one_line(f"{stream}: the step of {due} has not run"),
+                 printable(" ".join(words)), "failure")
 
 
 def of_recovery(verb: str, stream: str, at: str) -> Alert:
@@ -94,5 +97,5 @@ def one_line(text: str) -> str:
     >>> one_line("air: NO2 at A\\nBcc: x reads 3 above forecast")
     'air: NO2 at A Bcc: x reads 3 above forecast'
     """
-    plain = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", text).strip()
+    plain = printable(re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", text).strip())
     return plain if len(plain) <= TITLE else plain[:TITLE - 1].rstrip() + "…"

@@ -31,7 +31,8 @@ def demo(folder: Annotated[Path, typer.Option(help="Where store and report go.")
     if json:
         print_json(answer)
         return
-    say(f"\nchampion: version {answer['champion']}")
+    say("")
+    say(f"champion: version {answer['champion']}")
     for alarm in answer["alarms"]:
         say(f"alarm: {alarm}")
     say(f"report: {answer['report']}")

@@ -14,6 +14,7 @@ from terracast.flows.cli.options import CONFIG, Config, Json, Now
 from terracast.flows.running.recorded import recorded
 from terracast.flows.terminal.output import CALM, DRIFT, ERROR, note, print_json, say
 from terracast.flows.terminal.share_shown import progress
+from terracast.streams.printable import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +95,10 @@ def metrics(config: Config = CONFIG,
         print_json({"stream": found.stream, "out": None if out is None else str(out.resolve()),
                     "unread": list(found.stored["unread"]), "metrics": as_json(found, by_node=nodes)})
     elif out is None:
-        sys.stdout.write(text.decode())
+        plain = text.decode()
+        if sys.stdout.isatty():  # labels are names from data; a program gets them as they are
+            plain = "\n".join(map(printable, plain.split("\n")))
+        sys.stdout.write(plain)
     for line in found.stored["unread"]:
         note(f"error: {line}")
     raise typer.Exit(ERROR if found.stored["unread"] else CALM)

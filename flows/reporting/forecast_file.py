@@ -12,6 +12,7 @@ import xarray as xr
 from terracast.flows.forecast import HIGH, LOW, MEDIAN, Issued
 from terracast.flows.settings import SettingsError
 from terracast.streams.errors import TerracastError
+from terracast.streams.spreadsheet import text_cell
 
 PLACES = {"lat": {"standard_name": "latitude", "units": "degrees_north"},
           "lon": {"standard_name": "longitude", "units": "degrees_east"}}
@@ -87,7 +88,9 @@ def _places(values: xr.DataArray) -> tuple[str, ...]:
 
 
 def _csv(issued: Issued, path: Path) -> None:
-    as_table(issued).to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+    table = as_table(issued)
+    texts = {name: table[name].map(text_cell) for name in ("node", "units")}  # names come from data
+    table.assign(**texts).to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
 
 
 def _parquet(issued: Issued, path: Path) -> None:

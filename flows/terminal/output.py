@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from terracast.streams.printable import printable
 
 CALM, ERROR, DRIFT = 0, 1, 3
 WIDTH = 80  # of a table, on a terminal or not
@@ -24,22 +27,22 @@ def print_json(answer: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """A line to a person, on standard output."""
-    _out.print(text, markup=False, highlight=False, soft_wrap=True)
+    """A line to a person, on standard output; what names hold cannot steer the terminal or begin a further line."""
+    _out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """A line beside the answer, on standard error."""
-    _notes.print(text, markup=False, highlight=False, soft_wrap=True)
+    _notes.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
     """A table: ``columns`` maps a row's key to its heading; numbers are rounded to be read."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     for heading in columns.values():
         table.add_column(heading, justify="right" if heading != next(iter(columns.values())) else "left")
     for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key in columns))
+        table.add_row(*(Text(printable(_cell(row.get(key)))) for key in columns))
     _out.print(table)
 
 
@@ -58,7 +61,7 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], left: in
     """
     tall = max(heading.count("\n") for heading in headings) + 1
     heads = [[""] * (tall - len(split)) + split for split in (heading.split("\n") for heading in headings)]
-    lines = [[head[at] for head in heads] for at in range(tall)] + [list(row) for row in rows]
+    lines = [[head[at] for head in heads] for at in range(tall)] + [list(map(printable, row)) for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     widths[0] = max(4, min(widths[0], width - sum(widths[1:]) - 2 * (len(widths) - 1)))
     for line in lines:
