@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from terracast.flows.reporting.content import Report
 from terracast.flows.reporting.sections import sections_of
@@ -13,6 +16,7 @@ from terracast.flows.reporting.wording import change_type_in_words, comparison, 
 from terracast.streams.wording import counted, day, instant, is_known, number, percent, units_in_words
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+SCRIPTS = ("report.js", "answers.js")  # after Vega, where there is a chart
 FILTERS = (comparison, counted, day, instant, link_sentence, number, percent, change_type_in_words, units_in_words,
            version_name, yes_no)
 
@@ -28,7 +32,10 @@ def render(report: Report) -> str:
     >>> "Is the forecast still true?" in page and "1 Mar 2015, 12:00 UTC" in page
     True
     """
-    return _environment().get_template("report.html.j2").render(report=report, **sections_of(report))
+    sections = sections_of(report)
+    scripts = [one for one in (sections["vega"], *map(_script, SCRIPTS)) if one]
+    return _environment().get_template("report.html.j2").render(
+        report=report, scripts=scripts, script_hashes=Markup(" ".join(map(_source_of, scripts))), **sections)
 
 
 def write(report: Report, path: Path | str) -> Path:
@@ -38,6 +45,16 @@ def write(report: Report, path: Path | str) -> Path:
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text(render(report), encoding="utf-8")
     return unfinished.replace(path)
+
+
+@cache
+def _script(name: str) -> Markup:
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _source_of(script: str) -> str:
+    """The script as a source of a Content Security Policy (CSP 3, section 2.3.1): its SHA-256."""
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
 
 
 @cache

@@ -16,6 +16,13 @@ from terracast.flows.running.acknowledging import LARGEST, Acknowledging
 from terracast.flows.running.place import UpError
 
 HOST = "127.0.0.1"
+PATIENCE = 60.0  # seconds that a client may be silent within a request
+# The report's own policy, in its head, is narrower: it names its scripts by their hashes. Where both stand, both hold.
+# Vega makes functions of its expressions ('unsafe-eval').
+POLICY = ("default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+          "img-src data: 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+           "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"}
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
 <title>Terracast</title></head><body style="font: 16px/1.5 sans-serif; max-width: 40em; margin: 4em auto">
 <h1>No report yet</h1><p>{words}</p></body></html>"""
@@ -33,6 +40,13 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None,
     ``scrape`` what ``/metrics`` answers: the content type and the text, by the header ``Accept`` and whether nodes are
     asked for (``?nodes=1``); ``episodes``: those that are open, and the form by which somebody looks after one."""
     class Page(BaseHTTPRequestHandler):
+        server_version, sys_version, timeout = "terracast", "", PATIENCE
+
+        def end_headers(self) -> None:
+            for name, value in HEADERS.items():  # of answers and errors alike
+                self.send_header(name, value)
+            super().end_headers()
+
         def do_GET(self) -> None:
             self._answer(with_body=True)
 
@@ -40,7 +54,8 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None,
             self._answer(with_body=False)
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            told = self.headers.get("Content-Length") or "0"
+            length = int(told) if told.isascii() and told.isdigit() else 0
             if self.path != "/ack" or episodes is None or not 0 < length <= LARGEST:
                 self.send_error(404 if length <= LARGEST else 413, "there is only the form of an open episode, at /ack")
                 return
@@ -67,8 +82,6 @@ def served(report: Path, told: Told, port: int, scrape: Scrape | None = None,
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Content-Security-Policy", "frame-ancestors 'none'")  # no page hides a button of this one
             self.end_headers()
             if with_body:
                 self.wfile.write(body)
@@ -100,5 +113,7 @@ def page(report: Path, told: dict[str, Any], episodes: Acknowledging | None = No
     before, tag, after = text.partition("<body")
     if not tag:
         return banner + text
+    if episodes is not None:  # as a file the report sends nothing; here the forms above it may be sent
+        before = before.replace("form-action 'none'", "form-action 'self'", 1)
     attributes, end, rest = after.partition(">")
     return f"{before}{tag}{attributes}{end}{banner}{rest}"
