@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import socket
 import sqlite3
 import sys
@@ -21,6 +20,7 @@ from filelock import Timeout
 
 from terracast.registry.fair_lock import in_turn
 from terracast.streams.errors import TerracastError
+from terracast.streams.redaction import redacted
 
 # the first is read once, when mlflow is first imported; the second keeps addresses off a clean stdout
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -38,15 +38,6 @@ LOCK_SECONDS = 120.0
 
 class RegistryError(TerracastError):
     """A model registry that cannot be reached, or that was asked for what it does not hold or must not do."""
-
-
-def redacted(text: str) -> str:
-    """The text without user and password in any address it holds.
-
-    >>> redacted("cannot reach postgresql://ann:secret@db/mlflow")
-    'cannot reach postgresql://***@db/mlflow'
-    """
-    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def quiet() -> None:
@@ -151,7 +142,12 @@ class Tracking:
             _check_sqlite(self.database)
             return
         parts = urlsplit(self.uri)
-        port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
+        try:
+            port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
+        except ValueError:  # its message would show a part of the password
+            raise RegistryError("the address has no port where one stands", where=redacted(self.uri),
+                                expected="signs such as / and @ in a password written %2F and %40",
+                                remedy="correct the tracking address") from None
         if parts.hostname is None or port is None:
             return
         try:

@@ -20,8 +20,9 @@ from terracast.registry.reading import Held
 from terracast.registry.recording import VersionEvidence, inside, write_text
 from terracast.registry.relocation import local_path
 from terracast.registry.tidy import Interface
-from terracast.registry.tracking import RegistryError, Tracking, redacted
+from terracast.registry.tracking import RegistryError, Tracking
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.streams.redaction import redacted
 
 DECISION = "decision.json"
 

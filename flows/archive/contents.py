@@ -9,7 +9,8 @@ from pathlib import Path
 
 from terracast.flows.archive.errors import BackupError
 from terracast.flows.settings import Settings
-from terracast.registry.tracking import SQLITE, redacted
+from terracast.registry.tracking import SQLITE
+from terracast.streams.redaction import redacted
 from terracast.streams.sources.files import watched_paths
 from terracast.streams.storage.place import shown
 

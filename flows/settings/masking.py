@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from terracast.flows.settings.settings import Settings
+from terracast.streams.redaction import redacted
 
 
 def shown(settings: Settings) -> dict[str, Any]:
@@ -18,4 +18,4 @@ def _masked(value: Any) -> Any:
         return {name: _masked(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_masked(one) for one in value]
-    return re.sub(r"://[^/\s@]*@", "://***@", value) if isinstance(value, str) else value
+    return redacted(value) if isinstance(value, str) else value

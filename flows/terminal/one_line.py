@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-import re
+
+from terracast.streams.redaction import redacted
 
 # What a machine can do wrong, by its number; the first words say what it means, the second how to get out of it.
 MACHINE = {
@@ -35,7 +36,7 @@ def in_one_line(error: BaseException, verb: str) -> str:
             what, remedy = MACHINE[errno.ENOSPC]
             return f"{verb}: {what}; {remedy}"
     lines = str(error).strip().splitlines() or ["without words"]
-    said = re.sub(r"://[^/\s]*@", "://***@", lines[0])[:200]
+    said = redacted(lines[0])[:200]
     return f"{verb}: unexpected {type(error).__name__}: {said}; see where with `terracast --debug {verb}`"
 
 

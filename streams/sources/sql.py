@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from terracast.streams.sources.reports import Arrival, reports_of_rows
 from terracast.streams.sources.rows import Terms
 
 Place = int | float | str | datetime
+_SECRET = re.compile("pass|pwd|token|secret|key", re.IGNORECASE)  # names of parameters of an address
 
 
 class SqlSource:
@@ -53,7 +55,7 @@ class SqlSource:
 
     @property
     def _where(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return self._url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password, too
 
     @property
     def more(self) -> bool:
@@ -159,9 +161,11 @@ class SqlSource:
 
     def _error(self, failed: Exception) -> SourceError:
         words = " ".join(str(getattr(failed, "orig", None) or failed).split())
-        password = self._url.password
-        for secret in {str(password), quote(str(password), safe=""), quote_plus(str(password))} if password else ():
-            words = words.replace(secret, "***")
+        held = [str(self._url.password or ""), *(str(value) for key, value in self._url.query.items()
+                                                 if _SECRET.search(key))]
+        for secret in filter(None, held):
+            for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+                words = words.replace(written, "***")
         missing = isinstance(failed, ImportError | sql.exc.NoSuchModuleError)
         return SourceError(f"the database cannot be read ({words[:200]})", where=self._where,
                            expected="a database and table to read",

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from terracast.registry.lineage import Lineage, digest
 from terracast.registry.promotion import promote
-from terracast.registry.tracking import RegistryError, redacted
+from terracast.registry.tracking import RegistryError
 from terracast.registry.versions import Registry
 from terracast.stfm.seasonal_naive import SeasonalNaive
+from terracast.streams.redaction import redacted
 
 letters = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="'\"`")
 words = st.text(letters, min_size=1, max_size=40)
