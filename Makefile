@@ -9,7 +9,7 @@ build/rooms/terracast: terracast Makefile
 	@mkdir -p $@ && for name in terracast/*.py terracast/py.typed; do ln -sfn $(CURDIR)/$$name $@/; done && \
 	  for room in $(ROOMS); do ln -sfn $(CURDIR)/$$room $@/$$room; done && touch $@
 
-.PHONY: setup demo test test-unit test-all lint docs docs-tables clean
+.PHONY: setup demo test test-unit test-all lint audit docs docs-tables clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,11 @@ docs-tables: setup  # the option tables of docs/guide, from the command itself; 
 lint: setup build/rooms/terracast
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: setup  # known flaws of the packages pinned; needs the network, so no part of `make test`
+	@$(BIN)/python -c 'import pip_audit' 2> /dev/null \
+	  || { echo "pip-audit is not installed; install it with: $(BIN)/python -m pip install pip-audit"; exit 1; }
+	$(BIN)/python -m pip_audit --local --skip-editable
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
