@@ -16,11 +16,12 @@ from terracast.adapt.monitoring.detection.alarm_threshold import COOLDOWN_BLOCKS
 from terracast.flows.look import refuse_undecided, understood
 from terracast.flows.service.spans import YEAR, Spans, spans_for, usual_spans
 from terracast.flows.settings import SettingsError, in_words
-from terracast.flows.settings.names import as_domain, stream_name
+from terracast.flows.settings.names import as_domain, stream_name, variable_name
 from terracast.flows.terminal.output import note
 from terracast.stfm.bases import DEFAULT, check_name, is_zero_shot
 from terracast.streams.clock import DAY, span
 from terracast.streams.kinds.counts import is_counted
+from terracast.streams.printable import printable
 from terracast.streams.schema.domains import side_in, side_of_all
 from terracast.streams.schema.file_schema import FileSchema, SourceSchema
 
@@ -162,6 +163,7 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     """Write settings for files that were understood."""
     for schema in schemas:
         refuse_undecided(schema)
+        _refuse_names(schema)
     name, domain = _named(name)
     main = schemas[0].sources[0]
     chosen = _target(main.panel, schemas[0], target)
@@ -182,6 +184,17 @@ def write_for(name: str, schemas: Sequence[FileSchema], out: Path, config: Path,
     return config
 
 
+def _refuse_names(schema: FileSchema) -> None:
+    """Raise ``SettingsError`` where a variable has a name that settings cannot hold, before anything is written."""
+    for name in (str(one) for source in schema.sources for one in source.panel.data_vars):
+        try:
+            variable_name(name)
+        except ValueError as error:
+            raise SettingsError(str(error).partition(";")[0], where=schema.path.name,
+                                expected="a name of one line, without control characters",
+                                remedy="rename the column") from None
+
+
 def source_lines(schema: FileSchema, source: SourceSchema, out: Path, delay: str | None = None) -> str:
     """One of [[sources]] as it is written: every option with what it was found from."""
     path = os.path.relpath(schema.path.resolve(), out.resolve())
@@ -199,7 +212,7 @@ def source_lines(schema: FileSchema, source: SourceSchema, out: Path, delay: str
 
 def _option_line(name: str, value: Any, why: str) -> str:
     text = in_words(span(value)) if name == "step" else value
-    return f"{name} = {_toml(text)}" + (f"   # {' '.join(why.split())}" if why else "") + "\n"
+    return f"{name} = {_toml(text)}" + (f"   # {printable(' '.join(why.split()))}" if why else "") + "\n"
 
 
 def _toml(value: Any) -> str:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from terracast.causal.graph.graph import CausalGraph, Driver, Link, Series
 from terracast.causal.graph.layout import Box, Curve, Point, Ring, arrow, place_label, ring
 from terracast.causal.graph.sentences import sentence, short_duration
+from terracast.streams.printable import printable
 
 _COLOURS = {"used": "#0a7d55", "refused": "#c2410c", "known": "#6d28d9", "plain": "#64748b"}
 _MEANING = {"used": "driver in use", "refused": "driver refused", "known": "put in by knowledge",
@@ -96,7 +97,7 @@ def _line(one: _Arrow, curve: Curve, graph: CausalGraph) -> str:
     if one.directed:
         head, end = _head(curve, 7 + 1.3 * width, colour)
     path = (f"M{_xy(curve.start)} Q{_xy(curve.bend)} {_xy(end)}")
-    tip = escape("\n".join(sentence(link, graph) for link in one.links))
+    tip = _shown("\n".join(sentence(link, graph) for link in one.links))
     opacity = 0.55 if one.status == "plain" and one.cause.domain == one.effect.domain else 0.9
     return (f'<g opacity="{opacity}"><title>{tip}</title><path d="{path}" fill="none" stroke="{colour}" '
             f'stroke-width="{width:.1f}"{dash}/>{head}</g>')
@@ -128,7 +129,7 @@ def _labels(arrows: Sequence[_Arrow], curves: Sequence[Curve], placed: Ring, gra
                      f'height="{spot.height:.0f}" rx="5" fill="#ffffff" opacity="0.88"/>'
                      f'<text x="{spot.x:.0f}" y="{spot.y + 4.5:.0f}" text-anchor="middle" '
                      f'font-size="12.5" font-weight="600" fill="{_COLOURS[one.status]}">'
-                     f"{escape(words)}</text></g>")
+                     f"{_shown(words)}</text></g>")
     return texts
 
 
@@ -145,16 +146,16 @@ def _box(one: Series, box: Box, graph: CausalGraph) -> str:
     label = graph.label(one)
     shown = label if len(label) <= 22 else label[:21].rstrip() + "…"
     past = f"; follows its own past at lags {', '.join(map(str, own))}" if own else ""
-    tip = escape(f"{one}: {label}{past}")
+    tip = _shown(f"{one}: {label}{past}")
     left, top = box.x - box.width / 2, box.y - box.height / 2
     memory = ""
     if own:
         memory = (f'<text x="{box.x:.0f}" y="{box.y + 15:.0f}" text-anchor="middle" font-size="11" '
-                  f'fill="#475569">own memory {escape(short_duration(own[-1], graph.step))}</text>')
+                  f'fill="#475569">own memory {_shown(short_duration(own[-1], graph.step))}</text>')
     return (f'<g><title>{tip}</title><rect x="{left:.0f}" y="{top:.0f}" width="{box.width:.0f}" '
             f'height="{box.height:.0f}" rx="9" fill="{fill}" stroke="{edge}" stroke-width="1.5"/>'
             f'<text x="{box.x:.0f}" y="{box.y + (-2 if own else 5):.0f}" text-anchor="middle" font-size="13" '
-            f'font-weight="600" fill="{_INK}">{escape(shown)}</text>{memory}</g>')
+            f'font-weight="600" fill="{_INK}">{_shown(shown)}</text>{memory}</g>')
 
 
 def _domain_colours(graph: CausalGraph) -> dict[str, tuple[str, str]]:
@@ -172,7 +173,7 @@ def _domain_names(placed: Ring, graph: CausalGraph) -> list[str]:
         end = max(members, key=lambda box: (side * round(box.y), -box.x))
         y = end.y + side * (end.height / 2 + (21 if side > 0 else 9))
         texts.append(f'<text x="{end.x:.0f}" y="{y:.0f}" text-anchor="middle" font-size="16" '
-                     f'font-weight="700" fill="{colours[domain][1]}">{escape(domain)}</text>')
+                     f'font-weight="700" fill="{colours[domain][1]}">{_shown(domain)}</text>')
     return texts
 
 
@@ -185,14 +186,19 @@ def _page(graph: CausalGraph, placed: Ring, parts: Sequence[str]) -> str:
     title = (f"What drives what: {graph.method}, lags in steps of {graph.step}, "
              f"{graph.samples} complete steps")
     said = (f'<text x="0" y="{top + 24:.0f}" text-anchor="middle" font-size="15" font-weight="600" '
-            f'fill="{_INK}">{escape(title)}</text>')
+            f'fill="{_INK}">{_shown(title)}</text>')
     view = f"{-half_width:.0f} {top:.0f} {2 * half_width:.0f} {bottom - top:.0f}"
     ground = (f'<rect x="{-half_width:.0f}" y="{top:.0f}" width="{2 * half_width:.0f}" '
               f'height="{bottom - top:.0f}" fill="#ffffff"/>')
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view}" width="{2 * half_width:.0f}" '
             f'height="{bottom - top:.0f}" role="img" style="max-width:100%;height:auto" '
             f'font-family="system-ui, \'DejaVu Sans\', Arial, sans-serif">'
-            f"<title>{escape(title)}</title>{ground}{said}{''.join(parts)}{_legend(half_height + 50)}</svg>")
+            f"<title>{_shown(title)}</title>{ground}{said}{''.join(parts)}{_legend(half_height + 50)}</svg>")
+
+
+def _shown(words: str) -> str:
+    """As text of the picture: XML takes no control character."""
+    return escape("\n".join(map(printable, words.split("\n"))))
 
 
 def _legend(y: float) -> str:

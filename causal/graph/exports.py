@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from terracast.causal.graph.graph import CausalGraph, Link
+from terracast.streams.printable import printable
 from terracast.streams.spreadsheet import text_cell
 
 _FIELDS = ("cause", "effect", "lag", "strength", "p_value", "stability", "oriented", "known", "note")
@@ -47,7 +48,7 @@ def to_graphml(graph: CausalGraph) -> str:
     for _, _, fields in made.edges(data=True):
         if fields["stability"] is None:
             del fields["stability"]
-    return "\n".join(networkx.generate_graphml(made)) + "\n"
+    return "\n".join(map(printable, networkx.generate_graphml(made))) + "\n"  # XML takes no control character
 
 
 def to_dot(graph: CausalGraph) -> str:

@@ -12,6 +12,7 @@ from terracast.flows.reporting.content import FAN_LEVELS, Fan
 from terracast.flows.reporting.fan import draw_fan
 from terracast.flows.settings import nanoseconds
 from terracast.flows.workspace import Workspace
+from terracast.streams.printable import printable
 from terracast.streams.wording import is_known, units_in_words
 
 BEFORE, MOST = 14, 2000  # horizons before the change that are drawn, and steps at most
@@ -56,4 +57,4 @@ def _fan(workspace: Workspace, issued: Issued, node: str, since: np.datetime64) 
     if not np.isfinite(observed).any():
         return None
     levels = np.stack([issued.at(level)[:, column] for level in FAN_LEVELS], axis=1)
-    return Fan(issued.nodes[column], panel["time"].values, observed, issued.valid_times, levels)
+    return Fan(printable(issued.nodes[column]), panel["time"].values, observed, issued.valid_times, levels)

@@ -11,13 +11,16 @@ import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
-from terracast.causal.graph.exports import to_csv
+from terracast.causal.graph.drawing import draw
+from terracast.causal.graph.exports import to_csv, to_graphml
 from terracast.causal.graph.graph import CausalGraph, Link, Series
 from terracast.flows.alerting.alert import of_failure, one_line
+from terracast.flows.reporting.svg import harmless
 from terracast.flows.terminal.output import print_rows, table_lines
 from terracast.streams.errors import ReadError
 from terracast.streams.printable import printable
@@ -149,9 +152,9 @@ def test_a_variable_that_cannot_be_shown_is_refused_in_one_line(tmp_path: Path) 
     command = [sys.executable, "-c", "from terracast.flows.command import main; main()", "init", "air", "--from",
                "names.csv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert not unshown(done.stdout + done.stderr)
-    if done.returncode:
-        assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert done.returncode == 1 and not unshown(done.stdout + done.stderr)
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: 'no2\\x1b[31m' cannot name a variable")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["names.csv"], "no settings that cannot be read"
 
 
 def test_errors_tables_and_messages_write_control_characters_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +173,13 @@ def test_a_graph_for_spreadsheets_holds_no_formula() -> None:
     graph = CausalGraph((cause, effect), (Link(cause, effect, 2, -0.4, 0.0, note="=1+1"),), "1h", "PCMCI+", 900)
     (row,) = csv.DictReader(io.StringIO(to_csv(graph)))
     assert row["note"] == "'=1+1" and row["strength"] == "-0.4" and row["cause"] == "air.wind"
+
+
+def test_a_drawn_graph_is_sound_whatever_its_names_hold() -> None:
+    cause, effect = Series("air", "wi\x1b[31mnd\x00"), Series("air", "<no2>")
+    graph = CausalGraph((cause, effect), (Link(cause, effect, 2, -0.4, 0.0),), "1h", "PCMCI+", 900)
+    assert harmless(draw(graph)).startswith("<svg")
+    assert "wi\\x1b[31mnd\\x00" in ElementTree.tostring(ElementTree.fromstring(to_graphml(graph)), encoding="unicode")
 
 
 @pytest.mark.parametrize("text", ["Mitte", "-5", "+49.5", "1e-3", "", "a=b", "St. Paul - north", "東京", "-inf"])
