@@ -84,7 +84,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stream in service whose newest step is less than two hours old, by the clock on the wall."""
     folder = tmp_path_factory.mktemp("harbour")
     newest = pd.Timestamp.now("UTC").tz_localize(None).floor("h") - pd.Timedelta("1h")
-    clock, random = pd.date_range(end=newest, periods=24 * 22, freq="h"), np.random.default_rng(0)
+    clock, random = pd.date_range(end=newest, periods=24 * 12, freq="h"), np.random.default_rng(0)
     rows = [pd.DataFrame({"time": clock.strftime("%Y-%m-%d %H:%M"), "station": node, "lat": 52.5 + place / 20,
                           "lon": 13.4, "no2": (30 + 10 * np.sin(clock.hour / 4 + place)
                                                + random.normal(0, 3, len(clock))).round(2),
@@ -92,6 +92,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for place, node in enumerate(("quay north", "quay south"))]
     pd.concat(rows).to_csv(folder / "air.csv", index=False)
     settings = BERLIN.replace('cadence = "6h"', 'cadence = "1h"').replace('delay = "1h"', 'delay = "1min"')
+    settings = settings.replace('first_fit = "20d"', 'first_fit = "8d"')
     (folder / "terracast.toml").write_text(settings.replace('time_zone = "Europe/Berlin"\n', ""), encoding="utf-8")
     step = watch_once(Workspace.open(folder / "terracast.toml"), newest.to_datetime64() + np.timedelta64(5, "m"))
     assert step.waiting is None and step.forecast is not None
