@@ -85,7 +85,9 @@ def _listening(host: str, port: int) -> socket.socket:
     """The socket, taken before anything else, so that a taken port is one line."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+        taken = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 ms for its head to arrive
+        return taken
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SettingsError(f"no listening there ({why})", where=f"{host}:{port}",
