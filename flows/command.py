@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from terracast.flows.benches import verbs as bench_verbs
-from terracast.flows.cli import alerts, archive, begin, data, forecast, loop, models, reading
+from terracast.flows.cli import alerts, archive, begin, data, forecast, loop, models, reading, serving
 from terracast.flows.cli import store as store_verbs
 from terracast.flows.cli.leaving import leave
 from terracast.flows.running.memory import keep_little
@@ -31,7 +31,7 @@ for _name, _value in {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGG
     os.environ.setdefault(_name, _value)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for _group in (begin, data, loop, forecast, models, reading, alerts, archive):
+for _group in (begin, data, loop, forecast, serving, models, reading, alerts, archive):
     _group.register(app)
 app.add_typer(bench_verbs.app, name="bench")
 app.add_typer(store_verbs.app, name="store")

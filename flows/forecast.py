@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,13 @@ class Issued:
         return f"{100 * share:.0f} % interval"
 
 
-def newest_forecast(workspace: Workspace, now: np.datetime64, issue_time: np.datetime64 | None = None) -> Issued | None:
+def newest_forecast(workspace: Workspace, now: np.datetime64, issue_time: np.datetime64 | None = None,
+                    view: View | None = None) -> Issued | None:
     """The newest forecast that was issued by ``now``, or the one of ``issue_time``; None where there is none.
 
     Only the newest part of the ledger is read: O(leads × nodes × quantiles).
     """
-    view, settings = workspace.store.read(), workspace.settings
+    view, settings = view or workspace.store.read(), workspace.settings
     domain, target = settings.stream.domain, settings.stream.target
     entry = _entry(view, f"forecasts/{domain}", now if issue_time is None else issue_time, exact=issue_time is not None,
                    reach=4 * nanoseconds(settings.stream.cadence))
@@ -132,33 +134,42 @@ def forecast(config: str | Path, now: np.datetime64, issue_time: np.datetime64 |
     workspace = Workspace.open(config)
     issued = newest_forecast(workspace, now, issue_time)
     if issued is None:
-        asked = f"of {stamp(issue_time)} UTC" if issue_time is not None else f"by {stamp(now)} UTC"
-        none = workspace.store.read().ledger(f"forecasts/{workspace.settings.stream.domain}", EARLIEST) is None
-        raise SettingsError("no forecast yet" if none else f"no forecast was issued {asked}", where=str(config),
-                            expected="a stream in service" if none else "an instant at which one was issued",
-                            remedy="run `terracast watch --once` first" if none
-                            else "give another --issue-time or --now, or none for the newest")
+        raise none_issued(workspace, str(config), now, issue_time)
+    return chosen(issued, nodes, lead)
+
+
+def none_issued(workspace: Workspace, where: str, now: np.datetime64,
+                issue_time: np.datetime64 | None = None) -> SettingsError:
+    """Why there is no such forecast."""
+    asked = f"of {stamp(issue_time)} UTC" if issue_time is not None else f"by {stamp(now)} UTC"
+    none = workspace.store.read().ledger(f"forecasts/{workspace.settings.stream.domain}", EARLIEST) is None
+    return SettingsError("no forecast yet" if none else f"no forecast was issued {asked}", where=where,
+                         expected="a stream in service" if none else "an instant at which one was issued",
+                         remedy="run `terracast watch --once` first" if none
+                         else "give another --issue-time or --now, or none for the newest")
+
+
+def chosen(issued: Issued, nodes: Sequence[str] = (), lead: pd.Timedelta | None = None, mark: str = "--") -> Issued:
+    """These nodes and leads alone; ``mark`` stands before the name of an option in an error. Raises ``SettingsError``
+    where there is no such node, or nothing so soon."""
     if nodes:
-        kept = [any(_is_meant(name, one) for one in nodes) for name in issued.nodes]
-        lost = [one for one in nodes if not any(_is_meant(name, one) for name in issued.nodes)]
+        meant = [re.compile(translate(one)).match for one in nodes]  # fnmatch would keep 32,768 patterns for ever
+        lost = [one for one, matches in zip(nodes, meant, strict=True)
+                if one not in issued.nodes and not any(map(matches, issued.nodes))]
         if lost:
             known = ", ".join(issued.nodes[:6]) + (" …" if len(issued.nodes) > 6 else "")
-            raise SettingsError(f"no node {lost[0]!r}", where="--node", expected=f"some of {known}",
+            raise SettingsError(f"no node {lost[0]!r}", where=f"{mark}node", expected=f"some of {known}",
                                 remedy="name one, or a pattern such as 'north-*'")
+        kept = [name in nodes or any(matches(name) for matches in meant) for name in issued.nodes]
         issued = replace(issued, values=issued.values.isel(node=np.flatnonzero(kept)), chosen_of=len(issued.nodes))
     if lead is not None:
         near = issued.values["lead"].values <= np.timedelta64(lead.value, "ns")
         if not near.any():
-            raise SettingsError(f"no lead of {duration(lead)} or less", where="--lead",
+            raise SettingsError(f"no lead of {duration(lead)} or less", where=f"{mark}lead",
                                 expected=f"at least {duration(pd.Timedelta(issued.values['lead'].values[0]))}",
                                 remedy="allow a longer one")
         issued = replace(issued, values=issued.values.isel(lead=np.flatnonzero(near)))
     return issued
-
-
-def _is_meant(node: str, asked: str) -> bool:
-    """Whether the pattern, or the very name, is asked for: names may hold ``[`` and ``*``, too."""
-    return node == asked or fnmatchcase(node, asked)
 
 
 def as_json(issued: Issued) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
@@ -24,7 +24,7 @@ from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers, numbers_at
 from terracast.flows.running.place import RunningPlace
 from terracast.flows.service.loop_state import loop_part
-from terracast.flows.settings import nanoseconds, read_settings
+from terracast.flows.settings import Settings, nanoseconds, read_settings
 from terracast.flows.settings.clock import as_of
 from terracast.flows.status import store_bytes
 from terracast.flows.terminal.one_line import in_one_line
@@ -46,11 +46,15 @@ def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> St
     comparison is told in any case. What cannot be read is named in ``stored["unread"]``. Raises ``SettingsError``.
     """
     place, at = RunningPlace.of(config), as_of(now)
-    stored, running = measured(config, at), place.alive
-    if frozen:
-        stored |= _compared(config, at)
-    elif running:
-        stored["compared"] = place.read(STORED).get("compared")
+    stored = measured(config, at)
+    return numbers_now(place, stored | _compared(config, at) if frozen else stored, at)
+
+
+def numbers_now(place: RunningPlace, stored: Mapping[str, Any], at: np.datetime64) -> StreamNumbers:
+    """What was ``stored``, at the instant ``at``, with what ``up`` tells of itself where it runs."""
+    running = place.alive
+    if running and "compared" not in stored:
+        stored = {**stored, "compared": place.read(STORED).get("compared")}
     instant = pd.Timestamp(at).to_pydatetime(warn=False).replace(tzinfo=UTC)
     return numbers_at(place, stored["stream"], instant, stored, running=running)
 
@@ -58,20 +62,26 @@ def metrics(config: Path, now: str | None = None, *, frozen: bool = False) -> St
 def measured(config: Path, at: np.datetime64) -> dict[str, Any]:
     """What store and registry hold at ``at``, as plain data with instants as text, UTC. What cannot be read is left
     out, and ``unread`` says why, a line each. Raises ``SettingsError``."""
-    stream = read_settings(config).stream
-    found: dict[str, Any] = {"stream": stream.name, "target": stream.target, "read_at": _text(at), "unread": [],
-                             "cadence_seconds": stream.cadence.total_seconds()}
+    settings = read_settings(config)
     try:
         workspace = Workspace.open(config)
     except TerracastError as error:
-        return {**found, "unread": [str(error)]}
-    parts: tuple[Callable[[], dict[str, Any]], ...] = (
-        lambda: _of_store(workspace, at), lambda: _champion(workspace), lambda: {"store_bytes": _bytes(workspace)})
+        return {**gathered(settings, at, ()), "unread": [str(error)]}
+    return gathered(settings, at, (lambda: of_store(workspace, workspace.store.read(), at),
+                                   lambda: of_champion(workspace), lambda: {"store_bytes": _bytes(workspace)}))
+
+
+def gathered(settings: Settings, at: np.datetime64, parts: Iterable[Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """What the ``parts`` find, read at ``at``; what one cannot read is a line in ``unread``."""
+    stream = settings.stream
+    found: dict[str, Any] = {"stream": stream.name, "target": stream.target, "read_at": _text(at), "unread": [],
+                             "cadence_seconds": stream.cadence.total_seconds()}
     for part in parts:
         try:
             found |= part()
         except Exception as error:  # of whatever library: the other parts are told all the same
-            found["unread"].append(str(error) if isinstance(error, TerracastError) else in_one_line(error, "metrics"))
+            words = str(error) if isinstance(error, TerracastError) else in_one_line(error, "metrics")
+            found["unread"] += [] if words in found["unread"] else [words]
     return found
 
 
@@ -89,8 +99,8 @@ def write_whole(text: bytes, out: Path) -> Path:
                              remedy="name another with --out") from failed
 
 
-def _of_store(workspace: Workspace, at: np.datetime64) -> dict[str, Any]:
-    view = workspace.store.read()
+def of_store(workspace: Workspace, view: View, at: np.datetime64) -> dict[str, Any]:
+    """What one snapshot of the store holds."""
     last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
     episodes: Episodes | None = loop_part(workspace, view, "episodes")
     known = loop_part(workspace, view, "episodes_by_id")
@@ -151,7 +161,8 @@ def _errors(workspace: Workspace, view: View, last: np.datetime64) -> dict[str, 
                       for column, node in enumerate(scores["node"].values) if came[column]}}
 
 
-def _champion(workspace: Workspace) -> dict[str, Any]:
+def of_champion(workspace: Workspace) -> dict[str, Any]:
+    """The version in service and when it was made, as the registry knows them."""
     number = workspace.registry.champion()
     if number is None:
         return {"champion": None}

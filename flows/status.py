@@ -27,6 +27,7 @@ from terracast.flows.service.quality_control import set_aside_lately
 from terracast.flows.settings import nanoseconds
 from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
+from terracast.streams.clock import Clock
 from terracast.streams.store import View
 from terracast.streams.wording import age
 
@@ -102,36 +103,61 @@ class Status:
         return [f"open since {_text(episode.since)}: {episode.alarm}", f"  {episode.id}{looked_after}"]
 
 
+@dataclass(frozen=True)
+class StoredStatus:
+    """What one snapshot of the store says of a stream. ``last``: the instant up to which steps have gone, on the loop's
+    even axis, which ``clock`` turns into true stamps; ``outbox``: alerts that wait, and who looks after what."""
+
+    clock: Clock
+    last: np.datetime64 | None
+    sources: tuple[SourceFreshness, ...]
+    open_episodes: tuple[Episode, ...]
+    outbox: Mapping[str, Any] | None
+    set_aside: tuple[dict[str, Any], ...]
+    learning: str | None
+    holidays: str | None
+    approvals: tuple[dict[str, Any], ...]
+
+    @property
+    def last_step(self) -> str | None:
+        """The last step as the calendar has it."""
+        return None if self.last is None else _text(self.clock.shown(self.last))
+
+    def behind(self, cadence: np.timedelta64, now: np.datetime64) -> bool:
+        """Whether the last step is more than ``MISSED`` cadences and one under way ago."""
+        return self.last is not None and self.clock.even(now) - self.last > MISSED * cadence + cadence
+
+
 def status(config: Path, now: str | None = None) -> Status:
     """How the stream of a settings file stands at ``now`` (default: the clock); seconds below two."""
     workspace, at = Workspace.open(config), as_of(now)
-    view, place = workspace.store.read(), RunningPlace.of(config)
-    runs = place.read(RUNS) if place.alive else {}
+    stored = stored_status(workspace, workspace.store.read(), at)
+    return status_now(workspace, stored, at, workspace.registry.champion(), store_bytes(workspace))
+
+
+def stored_status(workspace: Workspace, view: View, at: np.datetime64) -> StoredStatus:
+    """What a snapshot says at ``at``."""
     last: np.datetime64 | None = loop_part(workspace, view, "last_tick")
-    sources = freshness(workspace, view, at)
-    even = workspace.clock.even(at) if runs.get("ready") else None
-    outbox = view.state(ALERTS)
-    wrong = (tuple(trouble(runs, wall_clock())) or _behind(workspace, last, even)) + trouble_of(outbox)
-    return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None,
-                  None if last is None else _true(workspace, last), sources, open_episodes(workspace, view),
-                  workspace.registry.champion(), runs.get("next_run"), store_bytes(workspace), wrong,
-                  tuple("" if one.newest is None else _aged(one.newest, at) for one in sources),
-                  () if last is None else set_aside_lately(workspace, view, last),
-                  loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
-                  kept(outbox)["acknowledged"], tuple(waiting(workspace, view)))
+    return StoredStatus(workspace.clock, last, freshness(workspace, view, at), open_episodes(workspace, view),
+                        view.state(ALERTS), () if last is None else set_aside_lately(workspace, view, last),
+                        loop_part(workspace, view, "still_learning"), whose_holidays(workspace, view),
+                        tuple(waiting(workspace, view)))
 
 
-def _behind(workspace: Workspace, last: np.datetime64 | None, now: np.datetime64 | None) -> tuple[str, ...]:
-    """What the store says where ``up`` thinks that all goes well: no step has come for too long."""
-    cadence = nanoseconds(workspace.settings.stream.cadence)
-    if last is None or now is None or now - last <= MISSED * cadence + cadence:
-        return ()
-    return (f"The last step stands at {_true(workspace, last)}, more than {MISSED} cadences ago.",)
-
-
-def _true(workspace: Workspace, stamp: np.datetime64) -> str:
-    """A stamp of the loop as the calendar has it."""
-    return _text(workspace.clock.shown(stamp))
+def status_now(workspace: Workspace, stored: StoredStatus, at: np.datetime64, champion: str | None,
+               size: int) -> Status:
+    """What the store says with what runs now, the version in service, and the store's ``size`` in bytes."""
+    place = RunningPlace.of(workspace.settings.folder / "terracast.toml")
+    runs = place.read(RUNS) if place.alive else {}
+    wrong = tuple(trouble(runs, wall_clock()))
+    if not wrong and runs.get("ready") and stored.behind(nanoseconds(workspace.settings.stream.cadence), at):
+        wrong = (f"The last step stands at {stored.last_step}, more than {MISSED} cadences ago.",)
+    return Status(workspace.settings.stream.name, place.read(UP) or None if place.alive else None, stored.last_step,
+                  stored.sources, stored.open_episodes, champion, runs.get("next_run"), size,
+                  wrong + trouble_of(stored.outbox),
+                  tuple("" if one.newest is None else _aged(one.newest, at) for one in stored.sources),
+                  stored.set_aside, stored.learning, stored.holidays, kept(stored.outbox)["acknowledged"],
+                  stored.approvals)
 
 
 def _text(stamp: np.datetime64) -> str:

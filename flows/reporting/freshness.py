@@ -28,6 +28,7 @@ STILL = ("sensor", "raster")  # kinds whose nodes stay; vehicles come and go
 FEWEST_WAITS = 5  # below, waits are not learnt
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 NAT = np.datetime64("NaT", "ns")
+TICK = np.timedelta64(1, "ns")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class SourceFreshness:
     """One domain: ``newest``, the last stamp with a value known now; ``due``, when the next value should have been
     here; ``overdue``, whether it is late beyond the slack; ``came``, when the last new value became known;
     ``overdue_from``, the instant after which it is overdue if nothing comes. None and False where nothing has come yet.
+    ``holds_until``: up to then all of it stays as it is if nothing is written; None: for ever.
 
     Where the domain is overdue, so is each of its nodes that ever reported. In the stream's own domain only values of
     the target count.
@@ -57,6 +59,7 @@ class SourceFreshness:
     nodes: tuple[NodeFreshness, ...]
     came: np.datetime64 | None = None
     overdue_from: np.datetime64 | None = None
+    holds_until: np.datetime64 | None = None
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ def freshness(workspace: Workspace, view: View, now: np.datetime64) -> tuple[Sou
     for domain, delay in delays.items():
         held = find_domain(view.root, domain)
         wanted = settings.stream.target if domain == settings.stream.domain else None
-        found.append(_never(domain) if held is None else _of_domain(held, wanted, now, delay, cadence))
+        found.append(_never(domain, []) if held is None else _of_domain(held, wanted, now, delay, cadence))
     return tuple(found)
 
 
@@ -151,36 +154,40 @@ def typical_wait(times: np.ndarray, known: np.ndarray) -> np.timedelta64 | None:
     return np.timedelta64(int(waits[-min(3, 1 + len(waits) // 10)].astype(np.int64)), "ns")
 
 
-def _never(domain: str) -> SourceFreshness:
-    return SourceFreshness(domain, None, None, False, ())
+def _never(domain: str, ahead: list[np.datetime64]) -> SourceFreshness:
+    return SourceFreshness(domain, None, None, False, (), holds_until=min(ahead, default=None))
 
 
 def _of_domain(held: StoredDomain, wanted: str | None, now: np.datetime64, delay: np.timedelta64 | None,
                cadence: np.timedelta64) -> SourceFreshness:
-    times, known, seen = _read_back(held, wanted, now)
+    times, known, seen, ahead = _read_back(held, wanted, now)
     newest = np.fmax.reduce(seen) if len(seen) else NAT
     if np.isnat(newest):
-        return _never(held.domain)
+        return _never(held.domain, ahead)
     step, slack = held.step, slack_of(held.step, cadence)
     wait = typical_wait(times, np.fmin.reduce(known, axis=1)) or step + (step if delay is None else delay)
     overdue, still = bool(now > newest + wait + slack), held.attrs.get("kind") in STILL
-    nodes = []
+    nodes, turns = [], ahead + ([] if overdue else [newest + wait + slack])
     for column, (name, last) in enumerate(zip(held.nodes.tolist(), seen, strict=True)):
         late = overdue and not np.isnat(last)
         if still and not overdue and now > last + wait + slack:  # NaT compares False
             own = max(wait, typical_wait(times, known[:, column]) or wait)
             late = bool(now > last + own + max(slack, own))
+            turns += [] if late else [last + own + max(slack, own)]
+        elif still and not overdue and not np.isnat(last):
+            turns.append(last + wait + slack)
         nodes.append(NodeFreshness(str(name), None if np.isnat(last) else last, late))
     return SourceFreshness(held.domain, newest, newest + wait, overdue, tuple(nodes), np.fmax.reduce(known, axis=None),
-                           newest + wait + slack)
+                           newest + wait + slack, min(turns, default=None))
 
 
 def _read_back(held: StoredDomain, wanted: str | None, now: np.datetime64
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.datetime64]]:
     """The last rows of which anything is known now (of the variable ``wanted``, if there is one), stamps (row,) and
     known times (row, node) with NaT where nothing is, and the last stamp of each node (node,); reads back until every
-    node was seen, but not beyond ``REACH``."""
+    node was seen, but not beyond ``REACH``. Last, the instants up to which no more is known of what is stored."""
     stop, budget = held.rows(None, now).stop, MOST_CELLS
+    ahead = [one - TICK for one in held.time[stop:stop + 1]]
     tail = held.time[:0], np.zeros((0, len(held.nodes)), "datetime64[ns]")
     seen = np.full(len(held.nodes), NAT)
     while stop > 0 and np.isnat(seen).any():
@@ -189,6 +196,7 @@ def _read_back(held: StoredDomain, wanted: str | None, now: np.datetime64
         there = known <= now  # NaT compares False
         if wanted in held.arrays:
             there &= np.isfinite(read_array(held.arrays[str(wanted)], slice(start, stop)))
+        ahead += [known[known > now].min() - TICK] if (known > now).any() else []
         known = np.where(there, known, NAT)
         seen = np.where(np.isnat(seen) & there.any(axis=0), times[len(times) - 1 - there[::-1].argmax(axis=0)], seen)
         if not len(tail[0]) and there.any():
@@ -196,4 +204,4 @@ def _read_back(held: StoredDomain, wanted: str | None, now: np.datetime64
         stop, budget = start, budget - known.size
         if len(tail[0]) and (budget < 0 or tail[0][-1] - times[0] > REACH):
             break
-    return *tail, seen
+    return *tail, seen, ahead

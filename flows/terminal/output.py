@@ -23,7 +23,12 @@ _out = Console()
 
 def print_json(answer: Mapping[str, Any]) -> None:
     """One JSON object on standard output and nothing else there."""
-    sys.stdout.write(json.dumps(answer, default=_plain, allow_nan=False, indent=1) + "\n")
+    sys.stdout.write(json_text(answer, indent=1) + "\n")
+
+
+def json_text(answer: Mapping[str, Any], indent: int | None = None) -> str:
+    """An answer as JSON: the same for whoever types a verb and for whoever asks over HTTP."""
+    return json.dumps(answer, default=_plain, allow_nan=False, indent=indent)
 
 
 def say(text: str) -> None:

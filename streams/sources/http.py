@@ -50,11 +50,7 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
     sends. Answers: 202 ``{"id", "rows", "known"}`` (known: it lay there already), 401, 404, 413, 415, 422 (one line in
     words), 429, 503. Raises ``SourceError`` where no token is set. Runs under any ASGI server.
     """
-    token = os.environ.get(token_from, "")
-    if len(token) < SHORTEST_TOKEN:
-        raise SourceError("no bearer token" if not token else "the bearer token is short", where=token_from,
-                          expected=f"at least {SHORTEST_TOKEN} characters in the environment",
-                          remedy=f"set {token_from}, e.g. to the output of `openssl rand -hex 32`")
+    token = bearer_token(token_from)
     inboxes = {domain: Inbox(inbox_folder(folder, domain), most_items=most_items, most_bytes=most_bytes)
                for domain in terms}
     wrong, asked = RateLimit(most_wrong_tokens, WINDOW), RateLimit(most_requests, WINDOW)
@@ -75,7 +71,7 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
 
     @app.post("/v1/{domain}")
     async def push(domain: str, request: Request) -> JSONResponse:
-        if not _has_token(request, token):
+        if not bears(request.headers.get("authorization", ""), token):
             wrong.count(_address(request), clock())
             raise _RefusedError(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
         if domain not in inboxes:
@@ -111,10 +107,25 @@ def _address(request: Request) -> str:
     return counted_as("" if request.client is None else request.client.host)
 
 
-def _has_token(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(), token.encode())  # in constant time
-    return scheme.lower() == "bearer" and same
+def bearer_token(token_from: str) -> str:
+    """The token in the environment variable ``token_from``; ``SourceError`` where there is none, or a short one."""
+    token = os.environ.get(token_from, "")
+    if len(token) < SHORTEST_TOKEN:
+        raise SourceError("no bearer token" if not token else "the bearer token is short", where=token_from,
+                          expected=f"at least {SHORTEST_TOKEN} characters in the environment",
+                          remedy=f"set {token_from}, e.g. to the output of `openssl rand -hex 32`")
+    return token
+
+
+def bears(authorization: str, token: str) -> bool:
+    """Whether the header ``Authorization`` bears the token; compared in constant time.
+
+    >>> bears("Bearer abc", "abc"), bears("Basic abc", "abc"), bears("", "abc")
+    (True, False, False)
+    """
+    scheme, _, given = authorization.partition(" ")
+    same = hmac.compare_digest(given.strip().encode(), token.encode())
+    return same and scheme.lower() == "bearer"
 
 
 async def _body(request: Request, most: int) -> bytes:

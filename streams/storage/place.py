@@ -70,6 +70,24 @@ def repository_at(location: str | Path, folder: Path | None, wait_seconds: float
                          ) from without_secrets(failed)
 
 
+def holds_store(location: str | Path) -> bool:
+    """Whether a store is there already; unlike opening it, to ask makes none.
+
+    >>> holds_store("/no/such/folder")
+    False
+    """
+    if "://" not in str(location):
+        return (Path(location).expanduser() / DATA).exists()
+    icechunk.set_logs_filter("off")
+    local_folder(location)  # refuses what is no place for a store
+    try:
+        return bool(icechunk.Repository.exists(_object_storage(str(location))))
+    except icechunk.IcechunkError as failed:
+        raise StoreError(f"the store cannot be opened ({first_line(failed)})", where=shown(location),
+                         expected="object storage that answers",
+                         remedy="check bucket, AWS_ENDPOINT_URL and credentials") from without_secrets(failed)
+
+
 def shown(location: str | Path) -> str:
     """The location as it may be printed: without user and password.
 

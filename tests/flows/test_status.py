@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import xarray as xr
 
+from terracast.flows.serving.routes import serving_app
+from terracast.flows.serving.snapshot_reader import SnapshotReader
 from terracast.flows.status import status
+from terracast.flows.terminal.output import json_text
 from terracast.flows.watch import watch_once
 
 SEED_DAYS = 31
@@ -45,6 +51,13 @@ def _imported(folder: Path, *verb: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
+async def _asked(config: Path, now: np.datetime64, addresses: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What ``terracast serve`` would answer at ``now``."""
+    transport = httpx.ASGITransport(app=serving_app(SnapshotReader(config), lambda: now, token=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return [(await client.get(one)).json() for one in addresses]
+
+
 def test_in_service_it_says_what_the_loop_says(small_city) -> None:  # type: ignore[no-untyped-def]
     small_city.deliver(0, SEED_DAYS)
     now = small_city.day(SEED_DAYS)
@@ -67,6 +80,12 @@ def test_in_service_it_says_what_the_loop_says(small_city) -> None:  # type: ign
     assert step.alarms and {one.id for one in told.open_episodes} == step.alarms.keys()
     assert all(str(one.alarm) == step.alarms[one.id] for one in told.open_episodes)
     assert not told.calm and told.to_json()["open_episodes"][0]["nodes"]
+    addresses = ("/status", "/episodes?open=true", "/episodes?open=false", "/episodes")
+    stood, active, over, every = asyncio.run(_asked(small_city.config, later, addresses))
+    as_printed = json.loads(json_text(told.to_json()))
+    assert stood == {"streams": [as_printed]} and active["episodes"] == as_printed["episodes"] != []
+    assert every["episodes"] == active["episodes"] + over["episodes"]
+    assert not {one["id"] for one in over["episodes"]} & step.alarms.keys()
     assert told.to_json()["episodes"] == [one for one in step.episodes if one["closed"] is None]
     assert {"id", "type", "since", "since_low", "since_high", "nodes", "effect", "effect_percent", "units", "strength",
             "expected_false_per_month", "opened", "closed", "text"} == step.episodes[0].keys()

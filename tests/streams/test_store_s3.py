@@ -19,6 +19,7 @@ from terracast.streams.bitemporal import known_after
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.check import check
 from terracast.streams.storage.compaction import compact
+from terracast.streams.storage.place import holds_store
 from terracast.streams.storage.retention import Retention, retain
 from terracast.streams.store import ConflictError, Store
 from tests.streams.s3_server import INSTALLED, SECRET, s3_server
@@ -74,6 +75,12 @@ def test_the_whole_life(environment):
     biggest.delete()
     damaged = check(Store.open("s3://air-quality/whole/life"), [lineage.id]).findings
     assert damaged and "cannot be read" in damaged[0].what
+
+
+def test_to_ask_whether_a_store_is_there_makes_none(environment):
+    assert not holds_store("s3://air-quality/asked/for") and not holds_store("s3://air-quality/asked/for")
+    Store.open("s3://air-quality/asked/for")
+    assert holds_store("s3://air-quality/asked/for")
 
 
 WRITER = """
