@@ -102,6 +102,14 @@ class Tank:
             return None if row is None else int(row[0])
         return None
 
+    def missed_steps(self) -> list[str]:
+        """The steps of which a person was told that they did not come; on a busy machine one may be late by itself."""
+        return [title for title in self.people.titles if "has not run" in title]
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """What a person was told of the level."""
+        return [one for one in self.people.got if one["title"].startswith("tank: level")]
+
     @property
     def versions(self) -> int:
         with sqlite3.connect(self.folder / "mlflow.db") as opened:
@@ -286,21 +294,23 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert -STEP < given["terracast_newest_value_age_seconds"] < 20 * STEP
         print(f"a scrape takes {min(up.scrape_seconds() for _ in range(5)):.3f} s")
 
+        assert _until(lambda: "has not run" not in up.page(), 60)
+        before_it = len(tank.missed_steps())
         runner = up.runner_between_steps()
         try:
             assert _until(lambda: "has not run" in up.page(), 6 * STEP), "told within two cadences of when it was due"
             assert _until(lambda: ("terracast.step-missed", "") in up.events(), 30)
             assert json.loads(up.page("/status.json"))["trouble"]
+            assert _until(lambda: len(tank.missed_steps()) > before_it, 30), up.said
         finally:
             os.kill(runner, signal.SIGCONT)
         assert _until(lambda: "has not run" not in up.page(), 60)
 
-        missed = [title for title in tank.people.titles if "has not run" in title]
-        assert len(missed) == 1, tank.people.titles
+        assert len(set(tank.missed_steps())) == len(tank.missed_steps()), "each is told once"
 
         tank.drift.set()
         arrived = time.monotonic()
-        assert _until(lambda: len(tank.people.titles) > 1, 60), up.logs
+        assert _until(lambda: bool(tank.alarms()), 60), up.logs
         print(f"a person is told {time.monotonic() - arrived:.0f} s after the drift arrived")
         assert _until(lambda: tank.champion == 2, 60), f"{tank.champion}; {up.logs}"
         print(f"a version made for the drift serves {time.monotonic() - arrived:.0f} s after it arrived")
@@ -310,9 +320,8 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert _until(lambda: bool(up.events()), 30)
         alarms = [state for event, state in up.events() if event == "terracast.drift-alarm"]
         assert alarms.count("opened") == 1, alarms
-        told = [one for one in tank.people.got if one["title"].startswith("tank: level")]
-        assert len(told) == 1 and "above forecast" in told[0]["message"], tank.people.titles
-        assert told[0]["attachments"][0]["mimetype"] == "image/png"
+        (alarm,) = tank.alarms()
+        assert "above forecast" in alarm["message"] and alarm["attachments"][0]["mimetype"] == "image/png"
 
         family = up.family
         assert len(family) >= 7, "Prefect, MLflow and the runner, each with its guard"
