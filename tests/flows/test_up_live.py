@@ -321,7 +321,8 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         alarms = [state for event, state in up.events() if event == "terracast.drift-alarm"]
         assert alarms.count("opened") == 1, alarms
         (alarm,) = tank.alarms()
-        assert " reads " in alarm["message"] and "above" in alarm["message"] and alarm["attachments"][0]["mimetype"] == "image/png"
+        assert " reads " in alarm["message"] and "above" in alarm["message"]
+        assert alarm["attachments"][0]["mimetype"] == "image/png"
 
         family = up.family
         assert len(family) >= 7, "Prefect, MLflow and the runner, each with its guard"
