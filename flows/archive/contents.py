@@ -112,7 +112,7 @@ def _others(folder: Path, settings: str, named: Iterable[str]) -> list[str]:
     """A line that names what lies in the folder and is no part of the workspace."""
     tops = {one.partition("/")[0] for one in named} | {settings, *OWN}
     found = sorted(one.name for one in folder.iterdir()
-                   if one.name not in tops and not one.name.endswith((".lock", "-wal", "-shm", "-journal")))
+                   if one.name not in tops and not one.name.endswith((".lock", ".lock.queue", "-wal", "-shm", "-journal")))
     if not found:
         return []
     more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""

@@ -90,7 +90,7 @@ def test_registering_is_quick_and_leaves_no_pickle_and_no_global_state(
     assert "weights.safetensors" in files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
     beside = sorted(path.name for path in tmp_path.iterdir())
-    assert beside == [".air-pm25.registry.lock", "artifacts", "mlflow.db"]
+    assert beside == [".air-pm25.registry.lock", ".air-pm25.registry.lock.queue", "artifacts", "mlflow.db"]
     assert capfd.readouterr() == ("", "")
 
 
