@@ -16,6 +16,7 @@ from terracast.streams.storage.place import shown
 
 MOST_NAMES = 8  # of what lies in the folder and is left out
 OWN = (".terracast",)  # what `up` keeps; of it the archive takes what cannot be made anew
+PASSING = (".lock", ".lock.queue", "-wal", "-shm", "-journal")  # ends of names of what only running processes need
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _others(folder: Path, settings: str, named: Iterable[str]) -> list[str]:
     """A line that names what lies in the folder and is no part of the workspace."""
     tops = {one.partition("/")[0] for one in named} | {settings, *OWN}
     found = sorted(one.name for one in folder.iterdir()
-                   if one.name not in tops and not one.name.endswith((".lock", ".lock.queue", "-wal", "-shm", "-journal")))
+                   if one.name not in tops and not one.name.endswith(PASSING))
     if not found:
         return []
     more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
