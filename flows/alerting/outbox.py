@@ -55,8 +55,6 @@ def post_alert(step: Transaction, alerts: AlertSettings, alert: Alert) -> None:
 def post_episode_alerts(step: Transaction, alerts: AlertSettings, stream: str, changed: Iterable[Episode]) -> None:
     """Put what people are told of episodes into the open transaction: once that one opened, that it grew much (not if
     somebody has acknowledged it), and that it closed."""
-    if not alerts.every_address:
-        return
     state = kept(step.state(STATE))
     told, acknowledged = dict(state["told"]), dict(state["acknowledged"])
     found: list[Alert] = []
@@ -67,14 +65,16 @@ def post_episode_alerts(step: Transaction, alerts: AlertSettings, stream: str, c
                 found.append(of_episode(episode, "closed", stream))
             acknowledged.pop(episode.id, None)
             continue
+        if not alerts.every_address:
+            continue
         if before is not None and (episode.id in acknowledged or not has_grown(episode, before)):
             continue
         told[episode.id] = {"strength": float(episode.strength), "nodes": len(episode.nodes)}
         found.append(of_episode(episode, "opened" if before is None else "grew", stream))
-    if found:
+    if (told, acknowledged) != (state["told"], state["acknowledged"]):
         step.set_state(STATE, {**state, "told": told, "acknowledged": acknowledged})
-        for alert in found:
-            post_alert(step, alerts, alert)
+    for alert in found:
+        post_alert(step, alerts, alert)
 
 
 def post_refusal(workspace: Workspace, words: str | None, at: datetime) -> None:

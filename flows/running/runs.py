@@ -94,11 +94,12 @@ class Runner:
                 due = self._due()
                 for run in due[:1]:
                     self._carry_out(run)
+                if not due:
+                    self._deliver()
             except Exception as error:  # whatever its client raises: a step is committed by itself, and they go on
                 self._tell(running=None, failed={**self.told["failed"], SERVER: in_one_line(error, "up")})
                 due = []
             if not due:
-                self._deliver()
                 time.sleep(POLL)
         self._tell(running={"verb": RENEWAL, "since": stamp(now())})
 
