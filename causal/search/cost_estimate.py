@@ -48,7 +48,7 @@ def estimate_cost(prepared: Prepared, search: Search, *, targets: int = 6, proce
     """The cost of ``discover`` on ``prepared``, from the conditions of ``targets`` series.
 
     The pilot finds those series' conditions with the compiled linear test, whatever test is asked for; tests
-    are then counted over all series and priced by unit costs measured on a 2-core machine of 2023, or, with a
+    are then counted over all series and priced by unit costs measured on a 2-core machine, or, with a
     ``clock`` (``time.process_time``), by timing a few on these data. Meant to be right within a factor of 3 with a
     clock; where many series move at the same time PCMCI+'s tests are hard to count, and a factor of 10 is seen.
     ``processes`` multiply the memory. O(time x series^2 x lags) for the covariance. Raises ``DiscoverError``.
@@ -77,7 +77,7 @@ def estimate_cost(prepared: Prepared, search: Search, *, targets: int = 6, proce
         counts = _counted(pilot, search, series)
         seconds = sum(number * _price(search, columns, steps, pilot.lost) for columns, number in counts.items())
         if search.compiled:
-            fixed = 8e-11 * steps * series**2 * (2 * search.max_lag + 1) + 6e-6 * series**2 * (search.max_lag + 1)
+            fixed = _fixed(search, steps, series)
             if clock is not None:
                 usual = fixed + 0.05 + sum(
                     number * _price(search, columns, steps, pilot.lost) for columns, number in pilot.counts.items())
@@ -170,6 +170,11 @@ def _price(search: Search, columns: int, steps: int, lost: tuple[float, float]) 
         return linear
     rows = steps * min(1 - (1 - lost[0]) ** columns, lost[1])  # gaps come together: all at once lose fewer
     return 2e-6 + 2.1e-9 * columns**2 + 3e-10 * min(rows, steps - rows) * columns**2
+
+
+def _fixed(search: Search, steps: int, series: int) -> float:
+    """Seconds outside the tests: sums over all lags, and copies that tigramite makes of every candidate link."""
+    return 5e-10 * steps * series**2 * (2 * search.max_lag + 1) + 1.5e-5 * series**2 * (search.max_lag + 1)
 
 
 def _slower(values: np.ndarray, search: Search, pilot: Pilot, clock: Clock) -> float:
