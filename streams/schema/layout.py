@@ -292,9 +292,8 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
         if after and len(full) > place + 1 and len(full[place + 1][1]) != width and width == 1:
             continue
         texts = [field.strip() for field in row]
-        if width > 2 and sum(map(bool, texts)) == 1 and place + 1 < len(full) and sum(
-                bool(field.strip()) for field in full[place + 1][1]) > 1 and not is_typed("".join(texts)):
-            continue  # a title, with the separators that a spreadsheet leaves behind it
+        if _is_remark(texts) and _fuller_comes(full, place, texts):
+            continue
         if any(is_typed(text) for text, number in zip(texts, typed, strict=True) if number) \
                 and not _names(texts, typed, [other for other in data if other is not row] or data):
             return at - 1, None
@@ -302,6 +301,23 @@ def _header(full: Sequence[tuple[int, Sequence[str]]], width: int, typed: Sequen
             continue
         return at, texts
     return -1, None
+
+
+def _is_remark(texts: Sequence[str]) -> bool:
+    """Whether a line is a title, or a word and its value, with the separators that a spreadsheet leaves behind it."""
+    filled = [place for place, text in enumerate(texts) if text]
+    return filled in ([0], [0, 1]) and len(texts) > len(filled) + 1 and not is_typed(texts[0])
+
+
+def _fuller_comes(full: Sequence[tuple[int, Sequence[str]]], place: int, texts: Sequence[str]) -> bool:
+    """Whether a line that could be the header stands between a remark and the values: it names more columns, the first
+    of them, too, and holds no value unless most of its columns do."""
+    for _, row in full[place + 1:place + 1 + MOST_REMARKS]:
+        told = [text.strip() for text in row]
+        if _is_remark(told):
+            continue
+        return bool(told[0]) and sum(map(bool, told)) > sum(map(bool, texts)) and not is_typed(told[0])
+    return False
 
 
 def _names_come_later(full: Sequence[tuple[int, Sequence[str]]], place: int, width: int) -> bool:

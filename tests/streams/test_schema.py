@@ -58,6 +58,23 @@ def test_a_workbook_of_another_form(tmp_path: Path, ending: str) -> None:
     assert panel["Flow"].values[:3, 0].tolist()[:2] == [10.0, 10.5] and int(panel["Flow"].isnull().sum()) == 1
 
 
+@pytest.mark.parametrize("remarks", [
+    ["Lastgang Liegenschaften"], ["Lastgang Liegenschaften", "Einheit: kW"], ["Report", "Customer;Town of Hof", "kW"],
+    ["Station:;Hof", "Height:;565", "Created:;01.05.2026"], ["Meter;4711", "", "Unit;kW", "From;15.05.2026"]])
+@pytest.mark.parametrize("columns", [4, 6])
+def test_remarks_with_the_separators_of_a_spreadsheet(tmp_path: Path, remarks: list[str], columns: int) -> None:
+    """A spreadsheet that is saved as text fills each line up to the width of the widest."""
+    names = ["Rathaus", "Schule", "Bad", "Werk 2", "Markt"][:columns - 1]
+    lines = [line + ";" * (columns - 1 - line.count(";")) for line in (*remarks, "Zeitpunkt;" + ";".join(names))]
+    for at, t in enumerate(pd.date_range("2026-05-15", periods=200, freq="h")):
+        lines.append(";".join([t.strftime("%d.%m.%Y %H:%M"), *(f"{40 + at % (7 + n)},5" for n in range(columns - 1))]))
+    (tmp_path / "load.csv").write_text("\n".join(lines), encoding="utf-8")
+    source = look_into(tmp_path / "load.csv", "load", latest=MACHINE).sources[0]
+    assert source.options["header"] == len(remarks) + 1
+    held = {str(one) for one in (*source.panel.data_vars, *source.panel["node"].values)}
+    assert set(names) <= held and source.panel.sizes["time"] == 200
+
+
 def test_a_sheet_with_a_title_and_merged_cells(tmp_path: Path) -> None:
     """A title line, stations over their quantities, each cell of a station's name merged."""
     import openpyxl
