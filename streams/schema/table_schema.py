@@ -27,7 +27,7 @@ from terracast.streams.schema.shape import TableShape, shape_of
 from terracast.streams.schema.suffixes import find_suffixes
 from terracast.streams.schema.time_axis import time_axis
 from terracast.streams.schema.time_parts import TableTime
-from terracast.streams.schema.units_nearby import own_units, units_above, units_nearby
+from terracast.streams.schema.units_nearby import own_units, unit_for_all, units_above, units_nearby
 from terracast.streams.schema.zone import keeps_one_offset, zone_at, zone_hint
 from terracast.streams.unit_names import is_unit, plain, split_unit
 from terracast.streams.vocabulary import named
@@ -70,7 +70,8 @@ def find_table(path: Path, found: Findings) -> None:
                        words_for_none(columns[name] for name in values), found)
     rows = [name for name in columns if columns[name].numeric and name not in (*aside, *flags)]
     said = {in_cells.get(name) or _unit_of_row(layout, list(columns).index(name)) for name in rows}
-    shape = shape_of(columns, axis, flags, layout.quantity or path.stem, found, len(said) == 1 and "" not in said)
+    same_unit = len(said) == 1 and ("" not in said or bool(unit_for_all(layout.above)))
+    shape = shape_of(columns, axis, flags, layout.quantity or path.stem, found, same_unit)
     if not shape.measured:
         raise wanted.refusal("no column of numbers", expected="at least one measured quantity; there are "
                              + ", ".join(list(columns)[:8]), remedy="name it (--variables NAME)")
@@ -174,7 +175,9 @@ def _name_and_units(columns: Mapping[str, ColumnProfile], shape: TableShape, lay
         found.options["names"] = renamed
         found.why["names"] = "names without their units"
     if shape.wide:
-        said = {unit for name, unit in units.items()}
+        said = set(units.values())
+        if not said and (unit := unit_for_all(layout.above)):
+            said, origins["elsewhere"] = {unit}, "what the file says elsewhere"
         units = {shape.wide: said.pop()} if len(said) == 1 else {}
     if shape.variable is not None:
         for word in map(str, columns[shape.variable].texts.words[columns[shape.variable].present]):

@@ -46,11 +46,17 @@ def units_above(name: str, above: Sequence[str], alone: bool) -> str:
     said = USGS_NAME.fullmatch(name)
     if said and said[1] in USGS:
         return USGS[said[1]]
-    for line in above if alone else ():
-        found = FOR_ALL.match(line)
-        if found and is_unit(found[1].strip().strip('";,')):
-            return plain(found[1].strip().strip('";,'))
-    return ""
+    return unit_for_all(above) if alone else ""
+
+
+def unit_for_all(above: Sequence[str]) -> str:
+    """The unit that a remark above a table says of all its values, "" where none does.
+
+    >>> unit_for_all(["Load of buildings;;;", "Unit: kW;;;"])
+    'kW'
+    """
+    said = (found[1].strip().strip('";,') for found in map(FOR_ALL.match, above) if found)
+    return next((plain(unit) for unit in said if is_unit(unit)), "")
 
 
 def _unit_in(text: str) -> str:

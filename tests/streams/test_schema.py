@@ -73,6 +73,8 @@ def test_remarks_with_the_separators_of_a_spreadsheet(tmp_path: Path, remarks: l
     assert source.options["header"] == len(remarks) + 1
     held = {str(one) for one in (*source.panel.data_vars, *source.panel["node"].values)}
     assert set(names) <= held and source.panel.sizes["time"] == 200
+    if any(line.startswith("Einheit") for line in remarks):  # one unit for all columns: each is a place
+        assert source.panel["load"].attrs["units"] == "kW" and source.panel.sizes["node"] == len(names)
 
 
 def test_a_sheet_with_a_title_and_merged_cells(tmp_path: Path) -> None:
