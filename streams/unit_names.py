@@ -12,6 +12,7 @@ _SUFFIXES = {"mm": "mm", "degc": "degC", "celsius": "degC", "degf": "degF", "hpa
              "kmh": "km h-1", "kph": "km h-1", "mph": "mph", "mps": "m s-1", "cfs": "ft3 s-1", "cms": "m3 s-1",
              "m3s": "m3 s-1", "cumecs": "m3 s-1", "pct": "%", "percent": "%", "kwh": "kWh", "mwh": "MWh", "kw": "kW",
              "mw": "MW", "ugm3": "ug m-3", "ppb": "ppb", "ppm": "ppm", "wm2": "W m-2", "knots": "knot", "cm": "cm"}
+_CURRENCY = re.compile(r"(?:^|_)(eur|usd|gbp|chf|sek|nok|dkk|pln|aud|cad|jpy|inr|cny)$", re.IGNORECASE)
 CUBIC = {f"{mass}m-3": f"{mass} m-3" for mass in ("ug", "µg", "mg", "ng")} | {
     f"{mass}/m3": f"{mass} m-3" for mass in ("mg", "ng")}
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -29,6 +30,8 @@ def split_unit(name: str) -> tuple[str, str]:
 
     >>> split_unit("NO2 [µg/m³]"), split_unit("Temp. (°C)"), split_unit("flow (raw)"), split_unit("rain_mm")
     (('NO2', 'µg m-3'), ('Temp.', 'degC'), ('flow (raw)', ''), ('rain_mm', 'mm'))
+    >>> split_unit("Flow cfs"), split_unit("RH %"), split_unit("Bus 7"), split_unit("price_eur_mwh")
+    (('Flow', 'ft3 s-1'), ('RH', '%'), ('Bus 7', ''), ('price_eur_mwh', 'EUR MWh-1'))
     """
     if name.startswith("%") and len(name) > 1:
         return name, "%"
@@ -40,7 +43,8 @@ def split_unit(name: str) -> tuple[str, str]:
         return name, plain(inside[1])  # more of the name follows
     end = re.search(r"_([A-Za-z0-9]+)$", name)
     if end and end[1].lower() in _SUFFIXES:
-        return name, _SUFFIXES[end[1].lower()]
+        price = _CURRENCY.search(name[:end.start()])  # price_eur_mwh: euros for a megawatt-hour
+        return name, (f"{price[1].upper()} " if price else "") + _SUFFIXES[end[1].lower()] + ("-1" if price else "")
     further = re.match(r"^([^,]+), (\S{1,12}) \(", name)  # as loggers write it: Temp, °C (LGR S/N: 1038)
     if further and is_unit(further[2]):
         return further[1].strip(), plain(further[2])
@@ -52,6 +56,9 @@ def split_unit(name: str) -> tuple[str, str]:
         before, unit = (slash[1], slash[2]) if slash[1] else (slash[3], slash[4])
         if is_unit(unit) and len(unit) <= 12 and not unit.isdigit():
             return before.strip(), plain(unit)
+    spaced = re.match(r"^(\S.*?)\s+(\S{1,12})$", name)  # Temp °C, Flow cfs
+    if spaced and is_unit(spaced[2]) and (spaced[2].lower() in _SUFFIXES or re.search(r"[°%/µμ³²]", spaced[2])):
+        return spaced[1], _SUFFIXES.get(spaced[2].lower()) or plain(spaced[2])
     return name, ""
 
 

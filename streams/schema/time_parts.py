@@ -151,10 +151,38 @@ def _untitled(names: list[str], columns: Mapping[str, ColumnProfile], found: Fin
             continue
         gaps = np.diff(np.unique(stamps))
         if len(gaps) > 10 and (gaps == np.timedelta64(1, "D")).mean() > 0.9:
+            hour = _hour_after(names, columns, stamps[joined.codes])
+            if hour is not None:
+                with_hour = joined.joined_with(columns[hour].texts)
+                found.find("time", [*names, hour], "they count hours: year, month, day and hour")
+                found.find("time_format", f"{form} %H", "they make a stamp of every row")
+                tell_hours(hour, columns[hour], found)
+                return TableTime((*names, hour), parse(with_hour.words, f"{form} %H")[with_hour.codes], False, True)
             found.find("time", names, "they count days: year, month and day")
             found.find("time_format", form, "they make daily stamps")
             return TableTime(tuple(names), stamps[joined.codes], False, False)
     return None
+
+
+def _hour_after(names: list[str], columns: Mapping[str, ColumnProfile], days: np.ndarray) -> str | None:
+    """The column right of year, month and day where it counts the hours of each: nothing but 0 to 24, rising by as much
+    from row to row, and one row or more for most of them on most days."""
+    every = list(columns)
+    at = every.index(names[-1]) + 1
+    if at >= len(every):
+        return None
+    column = columns[every[at]]
+    if not column.whole or column.empty or column.distinct < 2 or not column.present.all():
+        return None
+    hours = column.numbers[column.texts.codes]
+    low, high = RANGES["hour"]
+    if np.nanmin(hours) < low or np.nanmax(hours) > high:
+        return None
+    same_day = days[1:] == days[:-1]
+    steps = np.diff(hours)[same_day]
+    steps = steps[steps != 0]  # several places in a row
+    usual = np.median(steps) if len(steps) else 0.0
+    return every[at] if usual > 0 and (steps == usual).mean() > 0.8 else None
 
 
 def tell_hours(name: str, column: ColumnProfile, found: Findings) -> None:

@@ -77,6 +77,17 @@ def test_remarks_with_the_separators_of_a_spreadsheet(tmp_path: Path, remarks: l
         assert source.panel["load"].attrs["units"] == "kW" and source.panel.sizes["node"] == len(names)
 
 
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("hours", [range(24), range(1, 25), range(0, 24, 6)])
+def test_hours_without_a_name_are_no_places(tmp_path: Path, places: int, hours: range) -> None:
+    """Year, month, day and hour in front of the values, as weather services write them; no line of names."""
+    rows = [f"{day:%y %m %d} {hour:02d}" + "".join(f" {1000 + day.day + hour + p:7.1f}" for p in range(places))
+            for day in pd.date_range("2025-03-01", periods=40) for hour in hours]
+    (tmp_path / "old.dat").write_text("\n".join(rows), encoding="utf-8")
+    panel = look_into(tmp_path / "old.dat", "own", latest=MACHINE).sources[0].panel
+    assert panel.sizes["time"] == 40 * len(hours) and panel.attrs["step"] == f"{24 // len(hours)}h"
+
+
 def test_a_sheet_with_a_title_and_merged_cells(tmp_path: Path) -> None:
     """A title line, stations over their quantities, each cell of a station's name merged."""
     import openpyxl
