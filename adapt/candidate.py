@@ -18,6 +18,7 @@ from terracast.adapt.correction.quantile_tracking import QuantileTracker
 from terracast.adapt.correction.residual_ridge import ResidualRidge
 from terracast.adapt.evaluation.scores import crps, inside, level
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.wall_clock import forecast_by_clock
 from terracast.streams.kinds.counts import as_counts, is_counted
 from terracast.streams.quality.limits import possible
 from terracast.streams.stateful import Stateful
@@ -111,7 +112,7 @@ class Candidate(Stateful):
               beside: xr.DataArray | None = None) -> xr.Dataset:
         """Forecast, calibrate, remember for scoring; returns the calibrated forecast. ``beside`` (time, variable,
         node): the company that the mixture began with, on the same clock."""
-        forecast = self.model.forecast(context, self.request.at(issue_time))
+        forecast = forecast_by_clock(self.model, context, self.request.at(issue_time))
         raw = forecast[self.request.target].values[0].astype("float64")
         counts = is_counted(context[self.request.target])
         low, high = bounds(context[self.request.target], self.request.step)  # what cannot be is not told

@@ -20,6 +20,7 @@ from terracast.adapt.monitoring.statistics.reference_period import FEWEST_BLOCKS
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.bases import Progress
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.wall_clock import forecast_by_clock
 
 MOST_ISSUES = 3000  # forecasts of a part that what is normal is learnt from, the newest: a century of days need not be
 MOST_FORECASTS = 100_000  # of single nodes: some three minutes of computing
@@ -80,7 +81,7 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
             rows.append(np.full((short, nodes), np.nan))
             pits.append(np.full((short, nodes), np.nan))
             continue
-        values = model.forecast(context, request)[request.target].values[0].astype("float64")
+        values = forecast_by_clock(model, context, request)[request.target].values[0].astype("float64")
         values = np.clip(values, *bounds(context[request.target], request.step))
         known = rows_at(labels, request.valid_times)
         judged.take(values, context, request, known)

@@ -58,6 +58,9 @@ class Request:
         Of the panel's clock.
     quantiles : tuple of float
         Rising, within 0 … 1.
+    clock_zone : str, optional
+        The time zone whose clocks the target follows when they are changed, as what people do does; None: it follows
+        the sun, or no clocks are changed.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Request:
     horizon: int
     step: np.timedelta64
     quantiles: tuple[float, ...] = QUANTILES
+    clock_zone: str | None = None
 
     @property
     def leads(self) -> np.ndarray:

@@ -106,8 +106,8 @@ class Mixture(Stateful):
         if np.shape(base) != wanted:
             raise MixtureError(f"base of shape {np.shape(base)}", where="mixture",
                                expected=f"(lead, node, quantile) = {wanted}", remedy="begin a mixture of its own")
-        ahead = self.stream.catch_up(known, request.issue_time, beside)
-        aggregated = self.aggregation.mix(self.stream.experts, ahead, base)
+        self.stream.catch_up(known, request.issue_time, beside)
+        aggregated = self.aggregation.mix(self.stream.experts, self.stream.rows_ahead(request), base)
         self.close(request.issue_time)
         weight = self.budget.spend(gaps(base, aggregated.mixed, self.quantiles).sum(axis=1))
         issued = _Issued(aggregated, weight, np.full(base.shape[:2], np.nan), np.ones(base.shape[:2], bool))

@@ -58,9 +58,10 @@ class QuantileAggregation(Stateful):
         self.widths = ResidualQuantiles(horizon, nodes, quantiles, 1.0,
                                         delays=np.ceil(np.arange(1, horizon + 1) / per_issue))
 
-    def mix(self, experts: Experts, ahead: int, base: np.ndarray) -> Aggregated:
-        """Of the base's quantiles (lead, node, quantile) and the experts' points ``ahead`` rows after their newest."""
-        points, median = experts.points(ahead), level(base, self.quantiles, 0.5)
+    def mix(self, experts: Experts, rows: np.ndarray, base: np.ndarray) -> Aggregated:
+        """Of the base's quantiles (lead, node, quantile) and the experts' points so many ``rows`` (lead,) after their
+        newest."""
+        points, median = experts.points(rows), level(base, self.quantiles, 0.5)
         read, middle = self._read(experts, points, base)
         corrected = experts.history.unscaled(self.corrector.predict(read, middle))
         blended = self.blend.mix(np.concatenate([points, median[None], corrected[None]]))

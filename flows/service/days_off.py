@@ -13,12 +13,12 @@ from terracast.adapt.task import ForecastTask
 from terracast.flows.settings.settings import Settings
 from terracast.flows.terminal.output import note
 from terracast.stats.holidays import COUNTRIES, country_of, has_holidays
-from terracast.streams.schema.zone import zone_at
+from terracast.streams.schema.zone import keeps_one_offset, zone_at
 
 
 def with_holidays(watched: ForecastTask, settings: Settings, moment: Moment) -> ForecastTask:
     """The same where the monitor leaves days off out, if it is to; says whose they are."""
-    wanted, zone = settings.monitor.holidays, _zone(settings, moment.known(settings.stream.domain))
+    wanted, zone = settings.monitor.holidays, zone_of(settings, moment.known(settings.stream.domain))
     if wanted == "none":
         return watched
     if wanted != "auto":
@@ -33,10 +33,10 @@ def with_holidays(watched: ForecastTask, settings: Settings, moment: Moment) -> 
     return watched
 
 
-def _zone(settings: Settings, panel: xr.Dataset) -> str | None:
+def zone_of(settings: Settings, panel: xr.Dataset) -> str | None:
     """The time zone of the stream: as its source says, else where its places lie."""
     told = [one.time_zone for one in settings.sources if one.domain == settings.stream.domain and one.time_zone]
-    if told and country_of(told[0]) is not None:
+    if told and (country_of(told[0]) is not None or not keeps_one_offset(told[0])):
         return str(told[0])
     if not {"lat", "lon"} <= set(panel.coords):
         return None

@@ -12,7 +12,7 @@ from terracast.adapt.clock import Moment
 from terracast.adapt.initialise import ServiceInit, begin, past_needed
 from terracast.adapt.task import ForecastTask
 from terracast.flows.discovery.saved_discovery import Discovery
-from terracast.flows.service.days_off import with_holidays
+from terracast.flows.service.days_off import with_holidays, zone_of
 from terracast.flows.service.spans import SHORT_WAIT, YEAR, spans_for
 from terracast.flows.settings import in_words
 from terracast.flows.terminal.output import note
@@ -20,6 +20,7 @@ from terracast.flows.terminal.share_shown import Told
 from terracast.flows.workspace import Workspace
 from terracast.stfm.forecaster import Forecaster
 from terracast.streams.bitemporal import History
+from terracast.streams.schema.zone import keeps_one_offset
 
 FITS, FITTING = 3, 0.7  # how many fits a beginning takes, and their share of its time
 BEFORE_REPLAY = 200  # steps that a replay leaves to what is compared with; more than a week of hours
@@ -53,6 +54,8 @@ def task_at(workspace: Workspace, moment: Moment, discovery: Discovery, *, covar
     nodes = tuple(str(node) for node in moment.known(workspace.settings.stream.domain)["node"].values)
     watched = workspace.watched(nodes, discovery.inputs()).with_outside(moment)
     watched = with_holidays(watched, workspace.settings, moment)
+    zone = zone_of(workspace.settings, moment.known(workspace.settings.stream.domain))
+    watched = watched.with_clocks(moment, None if zone is None or keeps_one_offset(zone) else zone)
     return watched.with_covariates(moment) if covariates else watched
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # they bring torch along; whoever only reads what was saved d
     from terracast.adapt.task import ForecastTask
     from terracast.drivers.negative_transfer import NegativeTransferMonitor
 
-FORMAT = 14  # of the saved loop: raise it where a loop of old cannot go on
+FORMAT = 15  # of the saved loop: raise it where a loop of old cannot go on
 
 
 class HasState(Protocol):
@@ -57,7 +57,8 @@ def restored_task(workspace: Workspace, state: Mapping[str, Any]) -> ForecastTas
 
     saved = ForecastTask.restore(state)
     plain = workspace.watched(saved.nodes, saved.drivers)
-    return replace(saved, **{name: getattr(plain, name) for name in ForecastTask.NOT_KEPT})
+    whole = replace(saved, **{name: getattr(plain, name) for name in ForecastTask.NOT_KEPT})
+    return whole.on_clocks_of(saved.clock_zone)
 
 
 def loop_part(workspace: Workspace, held: HasState, part: str) -> Any:

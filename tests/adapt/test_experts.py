@@ -109,7 +109,7 @@ def test_wrong_rows_are_told() -> None:
     with pytest.raises(ExpertsError, match="a row of"):
         experts.observe(np.zeros(3))
     with pytest.raises(ExpertsError, match="beyond the newest"):
-        experts.points(ahead=1)
+        experts.points(np.arange(2, 6))
     with pytest.raises(ExpertsError, match="season 0"):
         Experts.begin(_stream(60), 0, 4, ExpertConfig(season=0))
 
@@ -133,5 +133,5 @@ def test_a_state_is_a_checkpoint_that_stands_and_what_came_since() -> None:
             checkpoints.append(pack(experts.state()["checkpoint"]))
             restored = Experts.restore(unpack(state))
             assert pack(restored.state()) == state
-        assert np.array_equal(experts.points(2), restored.points(2))
+        assert np.array_equal(experts.points(np.arange(3, 9)), restored.points(np.arange(3, 9)))
     assert 1 < len(set(checkpoints)) <= 3, "one checkpoint stands for ten days of hours"

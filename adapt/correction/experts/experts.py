@@ -128,17 +128,20 @@ class Experts(Stateful):
         """Keep how things stand, and begin the journal anew."""
         self._checkpoint, self._journal = super().state(), Journal(len(self.history.centre))
 
-    def points(self, ahead: int = 0) -> np.ndarray:
-        """Points of each expert (expert, lead, node), lead 1 being ``ahead`` + 1 rows after the newest row."""
-        if not 0 <= ahead <= self.config.slack:
-            raise ExpertsError(f"asked {ahead} rows beyond the newest", where="experts",
-                               expected=f"0 to {self.config.slack}, the slack", remedy="give a config with more slack")
+    def points(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Points of each expert (expert, lead, node); ``rows`` (lead,): how many rows after the newest one each lead
+        lies, from 1 on (default: 1 to the horizon)."""
+        rows = np.arange(1, self.horizon + 1) if rows is None else rows
+        if rows.min() < 1 or rows.max() > self.ridges.leads:
+            raise ExpertsError(f"asked {rows.min()} to {rows.max()} rows beyond the newest", where="experts",
+                               expected=f"1 to {self.ridges.leads}, horizon and slack",
+                               remedy="give a config with more slack")
         ridges, scaled = self.ridges.points(self.history, self.newest), self.history.scaled
         points = [*ridges, *(naive(name, scaled, self.config.season, self.ridges.leads) for name in NAIVES)]
         if self.trees is not None:
             grown = self.trees.points(self.history, self.newest)
             points.insert(len(ridges), ridges.mean(axis=0) if grown is None else grown)
-        return self.history.unscaled(np.stack(points)[:, ahead:ahead + self.horizon])
+        return self.history.unscaled(np.stack(points)[:, rows - 1])
 
     def _append(self, row: np.ndarray, beside: np.ndarray | None, *, learn: bool, solve: bool) -> None:
         history, refit = self.history, self.config.refit

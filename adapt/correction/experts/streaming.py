@@ -8,6 +8,8 @@ import xarray as xr
 
 from terracast.adapt.correction.experts.expert_config import ExpertConfig
 from terracast.adapt.correction.experts.experts import Experts, ExpertsError
+from terracast.stats.calendar import HOUR
+from terracast.stats.summer_time import summer_time
 from terracast.stfm.forecaster import Request
 from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.streams.instant import nanoseconds
@@ -22,30 +24,37 @@ class StreamingExperts(Stateful):
     """``Experts`` and the clock of their stream: panels go in, rows are counted here.
 
     ``outgrown_at``: the row at which experts of a short past should begin anew; None where they read all they ever do.
+    ``zone``: whose clocks count the rows where the stream follows them (``Request.clock_zone``): a row is an hour that
+    clocks show. The hour that comes twice in autumn counts once, the one that is left out in spring is a gap.
 
     >>> stamps = np.datetime64("2020-01-01", "ns") + np.arange(24 * 30) * np.timedelta64(1, "h")
     >>> known = xr.DataArray(np.zeros((24 * 30, 2)), dims=("time", "node"), coords={"time": stamps})
     >>> stream = StreamingExperts.begin(known, Request("x", stamps[-3], 6, np.timedelta64(1, "h")))
-    >>> stream.catch_up(known, stamps[-1], None), stream.has_outgrown
-    (0, False)
+    >>> stream.catch_up(known, stamps[-1], None)
+    >>> stream.rows_ahead(Request("x", stamps[-1], 3, np.timedelta64(1, "h"))).tolist(), stream.has_outgrown
+    ([1, 2, 3], False)
     """
 
-    def __init__(self, experts: Experts, step: np.timedelta64, outgrown_at: int | None = None) -> None:
+    def __init__(self, experts: Experts, step: np.timedelta64, outgrown_at: int | None = None,
+                 zone: str | None = None) -> None:
         self.experts, self.step, self.outgrown_at = experts, step.astype("timedelta64[ns]"), outgrown_at
+        self.zone = zone
 
     @classmethod
     def begin(cls, known: xr.DataArray, request: Request, beside: xr.DataArray | None = None,
               rows: int | None = None) -> StreamingExperts:
         """Experts that have learned all of ``known`` (time, node) and ``beside`` (time, variable, node) up to the issue
         time, chosen for a past of so many ``rows`` (default: what is known)."""
-        values, first = rows_on_clock(known, request.step, request.issue_time)
+        zone = request.clock_zone
+        values, first = rows_on_clock(known, request.step, request.issue_time, zone)
         season, rows = SeasonalNaive().period(request.step), rows or len(values)
         config = ExpertConfig.usual(season, request.horizon, rows, values.shape[1], MOST_LATE,
                                     squash=_skewness(values) > SKEWED, covariates=beside is not None,
                                     trees=nanoseconds(request.step))
-        others = None if beside is None else _covariate_rows(beside, request.step, first, len(values))
+        others = None if beside is None else _covariate_rows(beside, request.step, first, len(values), zone)
         experts = Experts.begin(values, first, request.horizon, config, others)
-        return cls(experts, request.step, first + min(2 * rows, FULL * season) if rows < FULL * season else None)
+        outgrown_at = first + min(2 * rows, FULL * season) if rows < FULL * season else None
+        return cls(experts, request.step, outgrown_at, zone)
 
     @property
     def has_outgrown(self) -> bool:
@@ -58,39 +67,57 @@ class StreamingExperts(Stateful):
         covariates = self.experts.covariates
         return self.experts.names, 0 if covariates is None else covariates.columns
 
-    def catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> int:
-        """Feed the rows that have come since; returns how many rows before the issue the newest fed one lies.
+    def rows_ahead(self, request: Request) -> np.ndarray:
+        """How many rows after the newest one that was fed each lead (lead,) of a request lies."""
+        ahead = _rows(request.valid_times, self.step, self.zone) - self.experts.newest
+        return np.asarray(np.clip(ahead, 1, self.experts.ridges.leads))
+
+    def catch_up(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
+        """Feed the rows that have come since.
 
         ``known`` (time, node) must reach back to the last issue; older rows tell what came late. ``beside`` (time,
         variable, node): the rows of the covariates since the last issue, where the experts began with some.
         """
-        issue, newest = stamp(issue_time) // nanoseconds(self.step), self.experts.newest
-        values, first = rows_on_clock(known, self.step, issue_time)
-        if issue < newest:
+        issue, newest = int(_rows(np.array([issue_time]), self.step, self.zone)[0]), self.experts.newest
+        values, first = rows_on_clock(known, self.step, issue_time, self.zone)
+        twice = 0 if self.zone is None else HOUR // nanoseconds(self.step)  # clocks go back
+        if issue + twice < newest:
             raise ExpertsError(f"issue time {issue_time} lies before the newest row learned", where="experts",
                                expected="rising issue times", remedy="restore an older state")
         reported = _newest_reported(values)
         last = max(newest, issue - self.experts.config.slack, newest if reported is None else first + reported)
         self.experts.correct(values[:max(0, newest + 1 - first)])
         silent = np.full(values.shape[1], np.nan)
-        others = None if beside is None else _covariate_rows(beside, self.step, newest + 1, last - newest)
+        others = None if beside is None else _covariate_rows(
+            beside, self.step, newest + 1, last - newest, self.zone)
         for number, row in enumerate(range(newest + 1, last + 1)):
             self.experts.observe(values[row - first] if 0 <= row - first < len(values) else silent,
                                  None if others is None else others[number])
-        return issue - last
 
 
-def rows_on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64) -> tuple[np.ndarray, int]:
-    """Rows (row, node) up to ``until`` on the step's clock, NaN in holes, and the first row's number on it."""
-    numbers = known["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step)
-    past = numbers <= stamp(until) // nanoseconds(step)
+def rows_on_clock(known: xr.DataArray, step: np.timedelta64, until: np.datetime64,
+                  zone: str | None = None) -> tuple[np.ndarray, int]:
+    """Rows (row, node) up to ``until`` on the step's clock, which clocks of a ``zone`` may show, NaN in holes, and the
+    first row's number on it. Of two values in one row the first counts."""
+    times = known["time"].values.astype("datetime64[ns]")
+    past = times.astype(np.int64) // nanoseconds(step) <= stamp(until) // nanoseconds(step)
     values = known.transpose("time", "node").values[past].astype("float64")
     if not len(values):
-        return np.full((0, known.sizes["node"]), np.nan), stamp(until) // nanoseconds(step) + 1
-    numbers = numbers[past]
-    rows = np.full((int(numbers[-1] - numbers[0]) + 1, values.shape[1]), np.nan)
-    rows[numbers - numbers[0]] = np.where(np.isfinite(values), values, np.nan)
-    return rows, int(numbers[0])
+        return np.full((0, known.sizes["node"]), np.nan), int(_rows(np.array([until]), step, zone)[0]) + 1
+    numbers = _rows(times[past], step, zone)
+    first = int(numbers.min())
+    rows = np.full((int(numbers.max()) - first + 1, values.shape[1]), np.nan)
+    at, node = (one[::-1] for one in np.nonzero(np.isfinite(values)))  # of several, numpy keeps the last one set
+    rows[numbers[at] - first, node] = values[at, node]
+    return rows, first
+
+
+def _rows(times: np.ndarray, step: np.timedelta64, zone: str | None) -> np.ndarray:
+    """Numbers of the rows (time,) in which instants lie, counted from 1970."""
+    stamps = times.astype("datetime64[ns]")
+    if zone is not None:
+        stamps = stamps + summer_time(stamps, zone)
+    return np.asarray(stamps.astype(np.int64) // nanoseconds(step))
 
 
 def stamp(time: np.datetime64) -> int:
@@ -98,9 +125,9 @@ def stamp(time: np.datetime64) -> int:
     return int(time.astype("datetime64[ns]").astype(np.int64))
 
 
-def _covariate_rows(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int) -> np.ndarray:
+def _covariate_rows(beside: xr.DataArray, step: np.timedelta64, first: int, rows: int, zone: str | None) -> np.ndarray:
     """The covariates (row, variable, node) of so many rows of the clock from ``first`` on, NaN in holes."""
-    numbers = beside["time"].values.astype("datetime64[ns]").astype(np.int64) // nanoseconds(step) - first
+    numbers = _rows(beside["time"].values, step, zone) - first
     found = np.full((rows, beside.sizes["variable"], beside.sizes["node"]), np.nan)
     within = (numbers >= 0) & (numbers < rows)
     found[numbers[within]] = beside.transpose("time", "variable", "node").values[within]
