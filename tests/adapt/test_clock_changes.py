@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -54,12 +55,10 @@ def experts_error(whole: xr.Dataset, at: np.datetime64, zone: str | None) -> flo
 
 @CHANGES
 @pytest.mark.parametrize("error", [base_error, experts_error])
-def test_days_after_a_change_are_like_others(change: np.datetime64, error: object) -> None:
-    whole, wrong = panel(change), []
-    for zone in (ZONE, None):
-        wrong.append([error(whole, change + np.timedelta64(after, "h"), zone)  # type: ignore[operator]
-                      for after in (27 - WEEK, 27)])
-    by_clocks, by_sun_alone = np.array(wrong)
+def test_days_after_a_change_are_like_others(change: np.datetime64, error: Callable[..., float]) -> None:
+    whole = panel(change)
+    by_clocks, by_sun_alone = ([error(whole, change + np.timedelta64(after, "h"), zone) for after in (27 - WEEK, 27)]
+                               for zone in (ZONE, None))
     assert by_clocks[0] == pytest.approx(by_sun_alone[0], rel=0.02), "nothing differs before"
     assert by_clocks[1] < 0.65 * by_sun_alone[1]
     assert by_clocks[1] < 1.5 * by_clocks[0], "the same days of a week"
