@@ -62,6 +62,11 @@ class Deployment(Stateful):
             one.equipped(model(one.version), request, self.stream)
         return self
 
+    def ask(self, request: Request) -> None:
+        """Let all that forecasts from now on answer another request."""
+        for one in (self.champion, *self.shadows):
+            one.request = request
+
     def grow(self, known: xr.DataArray, issue_time: np.datetime64, beside: xr.DataArray | None) -> None:
         """Begin the experts anew on all that is ``known`` (time, node) and ``beside`` (time, variable, node) it."""
         self.stream = StreamingExperts.begin(known, self.champion.request.at(issue_time), beside)

@@ -29,13 +29,20 @@ class Growing(Protocol):
 
 def grow(loop: Growing, moment: Moment) -> None:
     """Calibrate the monitor once it has learnt enough, and again at each doubling while no change is open; begin the
-    experts anew at each doubling of the past. Both end when more would tell nothing new. Most steps do nothing."""
+    experts anew at each doubling of the past. Both end when more would tell nothing new. After each change of clocks look
+    again whether the target follows them. Most steps do nothing."""
     learning = loop.monitor if isinstance(loop.monitor, LearningMonitor) else loop.young
     changing = any(one.change_type != "health" for one in loop.episodes.active())
     if learning is not None and learning.is_ready and not changing:
         loop.watched = loop.watched.with_outside(moment).with_days_off(moment)  # more may be known of them by now
         _calibrate(loop, learning, moment)
-    if loop.deployment.stream is not None and loop.deployment.stream.has_outgrown:
+    follows = loop.watched.clock_zone
+    if loop.watched.has_seen_change(moment.now):
+        loop.watched = loop.watched.with_clocks(moment, loop.watched.clocks)
+    stream, is_other = loop.deployment.stream, loop.watched.clock_zone != follows
+    if is_other:
+        loop.deployment.ask(loop.watched.request)
+    if stream is not None and (is_other or stream.has_outgrown):
         _regrow(loop, moment)
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from terracast.adapt.clock import Moment
 from terracast.adapt.correction.experts.covariates import MOST, covariate_names, stacked
 from terracast.adapt.days_off import DAY, DaysOff, unlike_others
-from terracast.stats.summer_time import LONGEST_STEP, follows_clocks
+from terracast.stats.summer_time import AFTER, LONGEST_STEP, clock_changes, follows_clocks
 from terracast.stfm.forecaster import Request
 from terracast.streams.alignment import context
 from terracast.streams.schema.domains import CALENDAR, WEATHER, side_in
@@ -32,8 +32,8 @@ class ForecastTask(Stateful):
     whether it may read any. ``outside``: by domain, what the target cannot have caused (weather, calendar), by which
     the monitor knows what level to expect. ``holidays``: those that may count here; ``days_off``: those of them
     that the past shows to be unlike other days, or that somebody named: the monitor leaves them out. ``zone``: the time
-    zone that people read, where the source speaks of one. ``clock_zone``: the one whose clocks the target follows when
-    they are changed; ``request`` says it, too.
+    zone that people read, where the source speaks of one. ``clocks``: the zone whose clocks the target may follow when
+    they are changed, None where no clocks are; ``clock_zone``: the same where it does, and ``request`` says it, too.
     """
 
     domain: str
@@ -49,6 +49,7 @@ class ForecastTask(Stateful):
     holidays: tuple[DaysOff, ...] = ()
     days_off: DaysOff | None = None
     zone: str = "UTC"
+    clocks: str | None = None
     clock_zone: str | None = None
     NOT_KEPT = frozenset({"domain", "request", "cadence", "history", "label_timeout", "zone"})  # the settings say them
 
@@ -93,13 +94,19 @@ class ForecastTask(Stateful):
         """The same on the clocks of a ``zone`` if the past as known by now shows that the target follows them; where
         no change of clocks lies in it, whatever is no weather is taken to."""
         if zone is None or self.request.step > LONGEST_STEP:
-            return self.on_clocks_of(None)
+            return replace(self, clocks=None).on_clocks_of(None)
         known = self.labels(moment, moment.now - min(LOOKED_AT, MOST_STEPS * self.request.step))
         target = known.transpose("time", "node")
         follows = follows_clocks(target["time"].values, target.values.astype("float64"), zone)
         if follows is None:
             follows = side_in(known.to_dataset(name=self.request.target), self.request.target) != WEATHER
-        return self.on_clocks_of(zone if follows else None)
+        return replace(self, clocks=zone).on_clocks_of(zone if follows else None)
+
+    def has_seen_change(self, now: np.datetime64) -> bool:
+        """Whether since the last step enough is known of the days after a change of clocks to look again who follows
+        them."""
+        due = now - AFTER
+        return self.clocks is not None and len(clock_changes(due - self.cadence, due, self.clocks)) > 0
 
     def is_off(self, times: np.ndarray) -> np.ndarray:
         """Which instants (time,) lie in days that the monitor leaves out."""

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from terracast.adapt.clock import Moment
+from terracast.adapt.clock import Moment, clock
 from terracast.adapt.correction.experts.streaming import StreamingExperts
+from terracast.adapt.initialise import begin, serve
+from terracast.adapt.promotion.policy import policies
 from terracast.adapt.task import ForecastTask
 from terracast.stfm.base.model import Base
 from terracast.stfm.forecaster import Request
+from terracast.stfm.seasonal_naive import SeasonalNaive
 from terracast.stfm.wall_clock import forecast_by_clock
 from terracast.streams.bitemporal import InMemoryHistory, known_after
 from tests.stats.clock_worlds import by_clock, by_sun, hours
@@ -100,6 +103,27 @@ def test_every_step_around_a_change_is_taken(change: np.datetime64, minutes: int
         points = stream.experts.points(stream.rows_ahead(request.at(issue)))
         assert np.isfinite(points).all()
     assert (np.diff(stream.rows_ahead(request.at(issue))) == 1).all()
+
+
+@pytest.mark.integration
+def test_a_wrong_guess_ends_six_days_after_the_first_change() -> None:
+    """Of a stream of the sun that begins in summer nothing says that it knows no clocks."""
+    change, whole = AUTUMN, panel(AUTUMN, by_sun(hours("2024-07-29", 100)))
+    history, cadence = InMemoryHistory({"power": known_after(whole, pd.Timedelta(0))}), 12 * STEP
+    plain = ForecastTask("power", ("a", "b"), Request("load", np.datetime64("NaT", "ns"), 12, STEP), cadence,
+                         np.timedelta64(14, "D"), np.timedelta64(1, "D"))
+    at = change - np.timedelta64(25, "h")
+    task = plain.with_clocks(Moment(at, history), ZONE)
+    beginning = begin(task, Moment(at, history), lambda panel, seed: SeasonalNaive(), seed=0, zero_shot=True)
+    policy = next(one for one in policies(cadence, 12 * STEP) if one.name == "mixture")
+    loop = serve(task, policy, beginning, "base", at, false_alarms_per_month=1.0,
+                 cooldown=np.timedelta64(14, "D"), seed=0)
+    zones = {}
+    for moment in clock(history, at, change + np.timedelta64(8, "D"), cadence):
+        loop.tick(moment)
+        zones[moment.now] = (loop.watched.clock_zone, loop.champion.request.clock_zone, loop.deployment.stream.zone)
+    assert {one for at, one in zones.items() if at < change + np.timedelta64(6, "D")} == {(ZONE, ZONE, ZONE)}
+    assert {one for at, one in zones.items() if at > change + np.timedelta64(7, "D")} == {(None, None, None)}
 
 
 def test_a_task_finds_out_whether_its_target_follows() -> None:
