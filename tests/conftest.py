@@ -15,11 +15,12 @@ settings.register_profile("terracast", parent=settings(), deadline=None, suppres
 settings.load_profile("terracast")
 
 # Files that take minutes, the longest first: begun last, one of them would run alone at the end while others wait.
-LONGEST = ("test_cases", "test_up_live", "test_watch", "test_ladder_live", "test_kill", "test_approval", "test_alerts",
-           "test_serving_history", "test_any_stream", "test_moved", "test_backup", "test_loop", "test_policies",
-           "test_store_stays_small", "test_any_file", "test_metrics", "test_serve", "test_extending", "test_silence",
-           "test_versions", "test_discover_flow", "test_first_values", "test_recorded", "test_drift_bench",
-           "test_base_model", "test_days_off", "test_alarm_bench", "test_command", "test_rebuild", "test_up")
+LONGEST = ("test_cases", "test_up_live", "test_watch", "test_examples", "test_ladder_live", "test_kill",
+           "test_approval", "test_alerts", "test_serving_history", "test_any_stream", "test_moved", "test_backup",
+           "test_loop", "test_policies", "test_store_stays_small", "test_any_file", "test_metrics", "test_serve",
+           "test_extending", "test_silence", "test_versions", "test_discover_flow", "test_first_values",
+           "test_recorded", "test_drift_bench", "test_base_model", "test_days_off", "test_alarm_bench",
+           "test_command", "test_rebuild", "test_up")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
