@@ -42,16 +42,19 @@ audit: setup  # known flaws of the packages pinned; needs the network, so no par
 	  || { echo "pip-audit is not installed; install it with: $(BIN)/python -m pip install pip-audit"; exit 1; }
 	$(BIN)/python -m pip_audit --local --skip-editable
 
+# File by file, in the order of tests/conftest.py: the longest first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
+	$(PYTEST) -m 'not slow'
 
 UNIT := tests/adapt tests/causal tests/drivers tests/stfm tests/streams tests/test_house.py tests/test_examples.py
 
 test-unit: setup build/rooms/terracast  # about a minute: the algorithms and the doctests, no service
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not integration' -n auto --dist loadfile $(UNIT)
+	$(PYTEST) -m 'not slow and not integration' $(UNIT)
 
 test-all: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 clean:
 	rm -rf $(VENV) build *.egg-info terracast-demo

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 
 from terracast.adapt.clock import Moment
 from terracast.adapt.task import ForecastTask
@@ -20,7 +21,12 @@ FEWEST = 2  # as the plain rules want; told again here, since what reads the clo
 def sees_enough(moment: Moment, watched: ForecastTask) -> bool:
     """Whether a forecaster that looks back for ``watched.history`` finds something to forecast from: two values of the
     target at least, which tell a level and a width. O(values of that time)."""
-    return int(np.isfinite(watched.labels(moment, moment.now - watched.history).values).sum()) >= FEWEST
+    return is_enough(watched.labels(moment, moment.now - watched.history))
+
+
+def is_enough(seen: xr.DataArray) -> bool:
+    """The same of values (time, node) of the target that a forecaster was given."""
+    return int(np.isfinite(seen.values).sum()) >= FEWEST
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,8 @@ class Candidate(Stateful):
         labels = np.full(raw.shape[:2], np.nan)
         made = PendingForecast(issue_time, self.version, shadow, raw, moved, served, labels, features, counts)
         self.open.append(made)
-        return forecast.assign({self.request.target: forecast[self.request.target].copy(
-            data=made.issued[None].astype("float32"))})
+        told = {self.request.target: made.issued[None].astype("float32")}
+        return forecast.copy(data={name: told.get(str(name), one.values) for name, one in forecast.data_vars.items()})
 
     def match_labels(self, now: np.datetime64, labels: xr.DataArray, label_timeout: np.timedelta64) -> list[Score]:
         """Take in labels (time, node) as known now; the first value seen of a label counts.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from terracast.adapt.arrivals import sees_enough
+from terracast.adapt.arrivals import is_enough
 from terracast.adapt.candidate import bounds, rows_at
 from terracast.adapt.clock import Moment, clock
 from terracast.adapt.correction.hindcasts import Hindcasts, most_issues
@@ -77,7 +77,7 @@ def hindcast(watched: ForecastTask, moment: Moment, model: Forecaster, start: np
         seen.append(features(watched.ordinary_rows(context), variables))
         times.append(request.valid_times[:short])
         progress(min(1.0, float((then.now - first) / max(stop - first, watched.cadence))))
-        if not sees_enough(then, watched):  # service issues no forecast from nothing, either
+        if not is_enough(context[watched.request.target]):  # service issues no forecast from nothing, either
             rows.append(np.full((short, nodes), np.nan))
             pits.append(np.full((short, nodes), np.nan))
             continue

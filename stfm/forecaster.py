@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from terracast.streams.errors import TerracastError
 from terracast.streams.instant import instant
-from terracast.streams.panel import KINDS
+from terracast.streams.panel import KINDS, axes_of
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -171,18 +174,34 @@ def as_forecast(values: np.ndarray, context: xr.Dataset, request: Request) -> xr
                             remedy="sort the quantiles before as_forecast")
     source = context[request.target].attrs
     attrs = {name: source[name] for name in ("units", "long_name", "standard_name", "cell_methods") if name in source}
-    coords = {name: context[name] for name in ("lat", "lon") if name in context.coords
-              and context[name].dims == ("node",)}
     return xr.Dataset(
         {request.target: (("issue_time", "lead", "node", "quantile"), values[None].astype("float32"), attrs)},
-        {"issue_time": ("issue_time", np.array([request.issue_time], "datetime64[ns]"),
-                        {"standard_name": "forecast_reference_time"}),
-         "lead": ("lead", request.leads, {"standard_name": "forecast_period"}),
-         "node": context["node"], "quantile": list(request.quantiles),
-         "valid_time": (("issue_time", "lead"), request.valid_times[None], {"standard_name": "time"}),
-         **coords},
+        _axes(context, request),
         {"domain": context.attrs.get("domain", ""), "step": context.attrs.get("step", "")},
     )
+
+
+def _axes(context: xr.Dataset, request: Request) -> xr.Coordinates:
+    """Coordinates of a forecast, from indexes that are there already, as far as they are."""
+    places = [name for name in ("lat", "lon") if name in context.coords and context[name].dims == ("node",)]
+    there, asked = axes_of(context, "node", *places), _asked(request.horizon, request.step, request.quantiles)
+    index = PandasIndex(pd.DatetimeIndex(np.array([request.issue_time], "datetime64[ns]")), "issue_time")
+    issued = index.create_variables()["issue_time"]
+    issued.attrs = {"standard_name": "forecast_reference_time"}
+    valid_time = (("issue_time", "lead"), request.valid_times[None], {"standard_name": "time"})
+    return xr.Coordinates(
+        {"issue_time": issued, "lead": asked.variables["lead"], "node": there.variables["node"],
+         "quantile": asked.variables["quantile"], "valid_time": valid_time,
+         **{name: there.variables[name] for name in places}},
+        {"issue_time": index, "node": there.xindexes["node"], **asked.xindexes})
+
+
+@lru_cache(maxsize=16)
+def _asked(horizon: int, step: np.timedelta64, quantiles: tuple[float, ...]) -> xr.Dataset:
+    """The axes that are the same for each issue time."""
+    leads = (np.arange(horizon) + 1) * step.astype("timedelta64[ns]")
+    return xr.Dataset(coords={"lead": ("lead", leads, {"standard_name": "forecast_period"}),
+                              "quantile": list(quantiles)})
 
 
 def as_forecasts(values: np.ndarray, panel: xr.Dataset, request: Request, issue_times: np.ndarray) -> xr.Dataset:

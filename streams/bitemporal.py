@@ -17,7 +17,7 @@ import xarray as xr
 from terracast.streams.clock import Clock
 from terracast.streams.errors import PanelError
 from terracast.streams.instant import instant
-from terracast.streams.panel import check_panel
+from terracast.streams.panel import axes_of, check_panel
 
 REVISION_COLUMNS = ("time", "node", "variable", "value", "known_time")
 
@@ -131,10 +131,11 @@ def known_part(held: RecordedDomain, now: np.datetime64, since: np.datetime64 | 
     # one Dataset from arrays: this runs at every step of the loop, and xarray's assign copies again and again
     hidden = {name: (one.dims, np.where(known, one.values[first:stop], np.nan), one.attrs)
               for name, one in panel.variables.items() if one.dims == ("time", "node") and name != "known_time"}
-    plain = {name: (one.dims, one.values[first:stop] if one.dims[:1] == ("time",) else one.values, one.attrs)
-             for name, one in panel.variables.items() if name not in hidden and name != "known_time"}
-    part = xr.Dataset({name: hidden[name] for name in panel.data_vars},
-                      {name: (hidden | plain)[name] for name in panel.coords if name != "known_time"}, panel.attrs)
+    cut = panel.drop_vars([*hidden, "known_time"]).isel(time=slice(first, stop))
+    part = xr.Dataset({name: hidden[name] for name in panel.data_vars}, axes_of(cut, *map(str, cut.coords)),
+                      panel.attrs)
+    moving = {name: hidden[name] for name in panel.coords if name in hidden}
+    part = part.assign_coords(moving) if moving else part
     _apply_revisions(part, held.revisions, now)
     return _on_regular_clock(part)
 

@@ -27,6 +27,20 @@ def step_of(panel: xr.Dataset) -> np.timedelta64:
     return span(str(panel.attrs["step"])).to_timedelta64().astype("timedelta64[ns]")
 
 
+def axes_of(panel: xr.Dataset, *names: str, attrs: bool = True) -> xr.Coordinates:
+    """The coordinates of a panel that are named, with or without ``attrs``, and with the indexes that they have: made
+    anew, these cost more than all else that a small Dataset needs, and the loop makes several at every step.
+
+    >>> panel = xr.Dataset(coords={"time": pd.date_range("2020-01-01", periods=2), "node": ["a"], "lat": ("node", [0])})
+    >>> sorted(axes_of(panel, "time", "node"))
+    ['node', 'time']
+    """
+    indexes, variables = panel.xindexes, {name: panel.variables[name].copy(deep=False) for name in names}
+    for one in () if attrs else variables.values():
+        one.attrs = {}
+    return xr.Coordinates(variables, {name: indexes[name] for name in names if name in indexes})
+
+
 def check_panel(panel: xr.Dataset) -> xr.Dataset:
     """Return the panel in canonical form (ns stamps, text node names, float variables, dims in order).
 

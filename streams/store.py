@@ -101,7 +101,7 @@ class View:
 
     def clock(self, domain: str) -> Clock | None:
         """Which stamps a domain has, None where nothing of it was ingested."""
-        held = find_domain(self.root, domain)
+        held = self._found(domain)
         return None if held is None else held.clock
 
     def state(self, name: str) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ class View:
 
     def has_state(self, name: str) -> bool:
         """Whether ``set_state`` was ever called for this name."""
-        return f"states/{safe_name(name)}" in self.root
+        return self._state(f"states/{safe_name(name)}") is not None
 
     def cursor(self, source: str) -> dict[str, object] | None:
         """How far ``source`` was read, None where it never was."""
@@ -126,22 +126,33 @@ class View:
             return read_entries(self.root, name, since)
 
     def _held(self, domain: str) -> StoredDomain:
-        root = self.root
-        held = self._opened.get(domain) or find_domain(root, domain)
+        held = self._found(domain)
         if held is None:
             raise PanelError(f"no domain {domain!r}", where=self._where,
-                             expected="one of " + (", ".join(domains_in(root)) or "none yet"),
+                             expected="one of " + (", ".join(self.domains) or "none yet"),
                              remedy="ingest its panel first")
-        self._opened[domain] = held
+        return held
+
+    def _found(self, domain: str) -> StoredDomain | None:
+        """A domain, opened once; None where nothing of it was ingested."""
+        root = self.root
+        held = self._opened.get(domain) or find_domain(root, domain)
+        if held is not None:
+            self._opened[domain] = held
         return held
 
     def _tree(self, folder: str, name: str, part: str | None = None) -> object:
         path = f"{folder}/{safe_name(name)}"
         with reading(self._where, path):
-            if path not in self._saved:
-                self._saved[path] = saved_state(self.root, path)
-            held = self._saved[path]
+            held = self._state(path)
             return None if held is None else held.whole if part is None else held.entry(part)
+
+    def _state(self, path: str) -> Packed | None:
+        """A state, opened once; None where none was kept."""
+        root = self.root
+        if path not in self._saved:
+            self._saved[path] = saved_state(root, path)
+        return self._saved[path]
 
 
 class Transaction(View):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import xarray as xr
@@ -80,28 +81,45 @@ def panel_tensors(panel: xr.Dataset, target: str, step: np.timedelta64, *, until
 
 def places_of(panel: xr.Dataset, graph: np.ndarray | None, at: np.datetime64) -> Neighbourhood:
     """Neighbours by ``graph`` if given, else by coordinates (of moving nodes: the last up to ``at``), else none."""
-    nodes = panel.sizes["node"]
-    count = min(NEIGHBOURS, nodes - 1)
-    neighbours = np.repeat(np.arange(nodes)[:, None], NEIGHBOURS, axis=1)
-    near = np.zeros((nodes, NEIGHBOURS), bool)
-    offsets = np.zeros((nodes, NEIGHBOURS, 3), "float32")
-    position = _positions(panel, at)
-    if graph is not None and count > 0:
-        weights = np.where(np.eye(nodes, dtype=bool), 0.0, np.asarray(graph, "float64").T)
-        order = np.argsort(-weights, axis=1, kind="stable")[:, :count]
-        neighbours[:, :count] = order
-        near[:, :count] = np.take_along_axis(weights, order, axis=1) > 0
-    elif position is not None and count > 0:
-        placed = np.flatnonzero(np.isfinite(position).all(axis=1))
-        if len(placed) > count:
-            _, found = cKDTree(position[placed]).query(position[placed], k=count + 1)
-            own = found == np.arange(len(placed))[:, None]  # a twin at the same place may come before oneself
-            own[~own.any(axis=1), -1] = True
-            neighbours[placed, :count] = placed[found[~own].reshape(len(placed), count)]
-            near[placed, :count] = True
-    neighbours[~near] = np.repeat(np.arange(nodes)[:, None], NEIGHBOURS, axis=1)[~near]
-    if position is not None:
-        offsets = _offsets(np.where(np.isfinite(position), position, 0.0), neighbours, near)
+    nodes, position = panel.sizes["node"], _positions(panel, at)
+    if graph is None:
+        return _nearest(nodes) if position is None else _nearest(nodes, position.tobytes(), position.dtype.str)
+    weights = np.where(np.eye(nodes, dtype=bool), 0.0, np.asarray(graph, "float64").T)
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :min(NEIGHBOURS, nodes - 1)]
+    neighbours, near = _nobody(nodes)
+    neighbours[:, :order.shape[1]] = order
+    near[:, :order.shape[1]] = np.take_along_axis(weights, order, axis=1) > 0
+    return _placed(neighbours, near, position)
+
+
+@lru_cache(maxsize=4)
+def _nearest(nodes: int, position: bytes = b"", dtype: str = "<f8") -> Neighbourhood:
+    """Neighbours of nodes at positions (node, 3), kept as bytes: a network that stays is asked for with each forecast.
+    O(nodes log nodes)."""
+    neighbours, near = _nobody(nodes)
+    if not position:
+        return _placed(neighbours, near, None)
+    points, count = np.frombuffer(position, dtype).reshape(nodes, 3), min(NEIGHBOURS, nodes - 1)
+    placed = np.flatnonzero(np.isfinite(points).all(axis=1))
+    if 0 < count < len(placed):
+        _, found = cKDTree(points[placed]).query(points[placed], k=count + 1)
+        own = found == np.arange(len(placed))[:, None]  # a twin at the same place may come before oneself
+        own[~own.any(axis=1), -1] = True
+        neighbours[placed, :count] = placed[found[~own].reshape(len(placed), count)]
+        near[placed, :count] = True
+    return _placed(neighbours, near, points)
+
+
+def _nobody(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each node as its own neighbours (node, NEIGHBOURS), none of them near."""
+    return np.repeat(np.arange(nodes)[:, None], NEIGHBOURS, axis=1), np.zeros((nodes, NEIGHBOURS), bool)
+
+
+def _placed(neighbours: np.ndarray, near: np.ndarray, position: np.ndarray | None) -> Neighbourhood:
+    """With where the neighbours lie, as far as positions (node, 3) are known; who is not near is the node itself."""
+    neighbours[~near] = _nobody(len(near))[0][~near]
+    offsets = np.zeros((*near.shape, 3), "float32") if position is None else \
+        _offsets(np.where(np.isfinite(position), position, 0.0), neighbours, near)
     return Neighbourhood(neighbours, near, offsets)
 
 

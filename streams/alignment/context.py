@@ -13,7 +13,7 @@ import xarray as xr
 
 from terracast.streams.alignment.in_space import Place, SpaceMethod, moved, place_of, weights
 from terracast.streams.alignment.in_time import TimeAxis, TimeMethod, onto_axis
-from terracast.streams.panel import step_of
+from terracast.streams.panel import axes_of, step_of
 
 
 def context(target: xr.Dataset, variable: str, drivers: Mapping[str, tuple[xr.Dataset, Sequence[str]]]) -> xr.Dataset:
@@ -52,8 +52,8 @@ def context(target: xr.Dataset, variable: str, drivers: Mapping[str, tuple[xr.Da
         for name, values in _on_stamps(panel, target, list(names)).items():
             on_nodes = values if use is None else moved(values, use, 0.0).astype(panel[name].dtype, copy=False)
             data[f"{domain}.{name}"] = (("time", "node"), on_nodes, {**panel[name].attrs, "role": "past_driver"})
-    positions = {name: (target[name].dims, target[name].values) for name in ("lat", "lon") if name in target.coords}
-    return xr.Dataset(data, {"time": target["time"].values, "node": target["node"].values, **positions}, target.attrs)
+    names = ("time", "node", *(name for name in ("lat", "lon") if name in target.coords))
+    return xr.Dataset(data, axes_of(target, *names, attrs=False), target.attrs)
 
 
 def _on_stamps(panel: xr.Dataset, target: xr.Dataset, names: list[str]) -> dict[str, np.ndarray]:

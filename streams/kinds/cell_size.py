@@ -12,7 +12,6 @@ MOST_CELLS = 400
 ENOUGH, A_STEP = 100, 0.2  # events that a usual cell holds: in all, and a step
 LEAST_STEPS = 200
 BUSY = 5.0  # events a step, over all places
-EVENT_STEPS = ("1D", "1h")
 MOVER_STEPS = ("1D", "6h", "1h", "15min", "5min", "1min", "10s", "1s")
 FIXES = (2.0, 0.8)  # of a mover in a step, at least
 COVERED = 0.1  # share of the steps of the span that hold a fix, at least

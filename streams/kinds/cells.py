@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from terracast.streams.errors import PanelError
-from terracast.streams.kinds.grid import cell_areas_km2
 
 
 def cell_names(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
@@ -100,11 +99,6 @@ class GridCells:
     def names(self) -> np.ndarray:
         """One name per cell: its centre."""
         return cell_names(*self.centres)
-
-    @property
-    def areas_km2(self) -> np.ndarray:
-        """Area of every cell, in cell order."""
-        return cell_areas_km2(self.lat_edges, self.lon_edges).ravel()
 
     def cell_of(self, lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
         """The cell's number for each position, −1 outside (or without a position). O(n log edges)."""

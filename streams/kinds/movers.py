@@ -20,7 +20,6 @@ from terracast.streams.kinds.trajectory import of_table, seconds_since_last, spe
 from terracast.streams.panel import check_panel
 
 Measure = Literal["cells", "flows", "positions"]
-MEASURES: tuple[Measure, ...] = ("cells", "flows", "positions")
 COUNT = {"units": "1", "cell_methods": "time: sum"}
 USUAL, FASTEST, SLOWEST = 0.95, 3.0, 30.0  # a jump: three times the speed that 5 % exceed, and 30 km/h at least
 FIXES_A_CELL, MOST_FIXES = 20, 200_000  # visits of a usual cell, and fixes looked at for it

@@ -21,7 +21,6 @@ PARTS = {"date": r".*\d.*", "time": r"\d{1,2}:\d{2}.*", "hour": r"\d{1,2}", "day
          "month": r"\d{1,2}|[^\W\d_]+\.?",
          "weekday": r"[^\W\d_]+\.?", "year": r"\d{4}", "node": r".+", "variable": r".+"}
 VALUE = "value"
-LONGEST_MONTH = 31
 SURE_DAYS = 28  # days that every month has
 
 

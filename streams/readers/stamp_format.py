@@ -46,16 +46,6 @@ FIRST_YEAR, LAST_YEAR = 1678, 2262  # beyond which nanoseconds do not reach
 PIVOT = 40  # two digits of a year from here on are of the last century
 
 
-def is_format(text: str) -> bool:
-    """Whether a text can be a ``time_format``."""
-    if text in EPOCHS or text in (EXCEL, ISO):
-        return True
-    try:
-        return "%" in text and bool(_pattern(text))
-    except (KeyError, re.error):
-        return False
-
-
 def says_offset(form: str | None) -> bool:
     """Whether stamps of this format are instants, wherever they were written."""
     return form is not None and ("%z" in form or "%Z" in form or form in EPOCHS)

@@ -102,11 +102,7 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
     path = Path(path)
     if is_packed(path):
         with unpacked(path) as inner:
-            schema = look_into(inner, own, given, target=target, domains=domains, latest=latest)
-        if any(source.panel.attrs["kind"] != "sensor" for source in schema.sources):
-            raise ReadError(f"a packed file of kind {schema.sources[0].panel.attrs['kind']}", where=str(path),
-                            expected="series at fixed places", remedy="unpack it first")
-        return replace(schema, path=path)
+            return _packed(path, look_into(inner, own, given, target=target, domains=domains, latest=latest))
     if (start := _kind_start(path, own, given or {})) is not None:
         return _of_kind(path, start, own, given or {})
     found = Findings({name: value for name, value in (given or {}).items() if value is not None})
@@ -136,6 +132,14 @@ def look_into(path: Path, own: str, given: Mapping[str, Any] | None = None, *, t
     if len(sources) > 1:
         _tell_domains(sources, own, found)
     return FileSchema(given_path, tuple(sources), tuple(found.left_out), tuple(found.doubts), found.proposed)
+
+
+def _packed(path: Path, schema: FileSchema) -> FileSchema:
+    """What was understood of the file inside as that of the packed file."""
+    if any(source.panel.attrs["kind"] != "sensor" for source in schema.sources):
+        raise ReadError(f"a packed file of kind {schema.sources[0].panel.attrs['kind']}", where=str(path),
+                        expected="series at fixed places", remedy="unpack it first")
+    return replace(schema, path=path)
 
 
 def _one_of(path: Path) -> Path:

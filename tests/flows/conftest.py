@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 from terracast.streams.city import simulate_city
 from tests.few_trees import few_rounds
+from tests.flows.made_once import MadeOnce
 
 SETTINGS = """\
 [stream]
@@ -55,12 +58,22 @@ def _few_trees() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Shared by all processes of the run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept"
+    folder.mkdir(exist_ok=True)
+    return MadeOnce(folder)
+
+
 @dataclass(frozen=True)
 class SmallCity:
     """A workspace folder and the days of data that can be delivered to it."""
 
     folder: Path
     panels: dict[str, xr.Dataset]
+    made_once: MadeOnce
 
     @property
     def config(self) -> Path:
@@ -79,6 +92,21 @@ class SmallCity:
     def open(self) -> Workspace:
         return Workspace.open(self.config)
 
+    def begin(self, days: int) -> None:
+        """Service has begun on the first days of a workspace in which nothing was done before. It is made once for the
+        same settings and then copied: a workspace may be moved."""
+        settings = self.config.read_text()
+
+        def make(folder: Path) -> None:
+            made = make_city(self.panels, folder / "city", self.made_once)
+            made.config.write_text(settings)
+            made.deliver(0, days)
+            step = watch_once(made.open(), made.day(days))
+            assert (step.waiting, step.ticks, step.champion) == (None, 1, "1")
+
+        name = hashlib.sha256(f"{days} {settings}".encode()).hexdigest()[:16]
+        shutil.copytree(self.made_once.folder_of(name, make) / "city", self.folder, dirs_exist_ok=True)
+
 
 @pytest.fixture(scope="session")
 def city_panels() -> dict[str, xr.Dataset]:
@@ -87,23 +115,24 @@ def city_panels() -> dict[str, xr.Dataset]:
 
 
 @pytest.fixture
-def small_city(city_panels: dict[str, xr.Dataset], tmp_path: Path) -> SmallCity:
+def small_city(city_panels: dict[str, xr.Dataset], tmp_path: Path, made_once: MadeOnce) -> SmallCity:
     """A fresh workspace; nothing has been delivered."""
-    return make_city(city_panels, tmp_path / "city")
+    return make_city(city_panels, tmp_path / "city", made_once)
 
 
 @pytest.fixture
-def build_city(city_panels: dict[str, xr.Dataset], tmp_path: Path) -> Callable[[str], SmallCity]:
+def build_city(city_panels: dict[str, xr.Dataset], tmp_path: Path, made_once: MadeOnce) -> Callable[[str], SmallCity]:
     """Makes more workspaces of the same data."""
-    return lambda name: make_city(city_panels, tmp_path / name)
+    return lambda name: make_city(city_panels, tmp_path / name, made_once)
 
 
-def make_city(panels: dict[str, xr.Dataset], folder: Path) -> SmallCity:
+def make_city(panels: dict[str, xr.Dataset], folder: Path, made_once: MadeOnce) -> SmallCity:
     for domain in panels:
         (folder / "incoming" / domain).mkdir(parents=True)
     sources = "".join(SOURCE.format(domain=domain) for domain in panels)
     (folder / "terracast.toml").write_text(SETTINGS + sources)
-    return SmallCity(folder, panels)
+    made_once.give_registry(folder)
+    return SmallCity(folder, panels, made_once)
 
 
 BERLIN = """\
@@ -137,7 +166,7 @@ delay = "1h"
 
 
 @pytest.fixture(scope="session")
-def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def berlin(tmp_path_factory: pytest.TempPathFactory, made_once: MadeOnce) -> Path:
     """A folder with a small CSV of 35 days in local time, in service since 2024-01-25T00:00; do not write into it."""
     folder = tmp_path_factory.mktemp("berlin")
     clock, random = pd.date_range("2024-01-01", periods=24 * 35, freq="h"), np.random.default_rng(0)
@@ -149,6 +178,7 @@ def berlin(tmp_path_factory: pytest.TempPathFactory) -> Path:
                                   "lon": 13.4, "no2": level.round(2), "wind": wind.round(2)}))
     pd.concat(rows).to_csv(folder / "air.csv", index=False)
     (folder / "terracast.toml").write_text(BERLIN, encoding="utf-8")
+    made_once.give_registry(folder)
     step = watch_once(Workspace.open(folder / "terracast.toml"), np.datetime64("2024-01-25T00:30", "ns"))
     assert step.waiting is None and step.forecast is not None
     return folder

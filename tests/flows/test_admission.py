@@ -14,7 +14,6 @@ from terracast.adapt.promotion.retention import RetentionTest, Stretch
 from terracast.adapt.promotion.version_history import VersionHistory
 from terracast.flows.adapt import carry_out_request
 from terracast.flows.service.loop_state import load_loop, save_loop, save_part
-from terracast.flows.watch import watch_once
 from terracast.flows.workspace import Workspace
 
 SEED_DAYS = 31
@@ -23,8 +22,7 @@ SEED_DAYS = 31
 @pytest.fixture
 def in_service(small_city):  # type: ignore[no-untyped-def]
     small_city.config.write_text(small_city.config.read_text().replace("[adapt]", '[adapt]\npolicy = "ladder"'))
-    small_city.deliver(0, SEED_DAYS)
-    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    small_city.begin(SEED_DAYS)
     return small_city
 
 

@@ -32,9 +32,10 @@ from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.settings.alerts import AlertSettings
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import TerracastError
+from tests.flows.cases import CASES, case_since
+from tests.flows.made_once import MadeOnce
 from tests.flows.receivers import Webhook, mail_server, webhook
 
-CASES = Path(__file__).parents[1] / "cases"
 AT = np.datetime64("2024-03-04T06", "ns")
 NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
 
@@ -75,9 +76,11 @@ def state_of(workspace: Workspace) -> Mapping[str, Any]:
     return kept(workspace.store.read().state(STATE))
 
 
-def test_a_dead_feed_reaches_a_person_once_with_a_picture_and_can_be_acknowledged(tmp_path: Path, hook: Webhook
-                                                                                ) -> None:
-    types(tmp_path, "init", "mine", "--from", str(CASES / "feed-that-ended.csv"), "--folder", ".")
+def test_a_dead_feed_reaches_a_person_once_with_a_picture_and_can_be_acknowledged(
+        tmp_path: Path, hook: Webhook, made_once: MadeOnce) -> None:
+    made_once.give_registry(tmp_path)
+    file = case_since("feed-that-ended", "2023-12-01", tmp_path)
+    types(tmp_path, "init", "mine", "--from", str(file), "--folder", ".")
     telling(tmp_path / "terracast.toml", f'to = ["{hook.address}"]\npage = "http://watch.example.org"')
     step = types(tmp_path, "watch", "--once", "--json", "--now", "2026-11-28T22:00")
     assert step.returncode == 3, step.stderr
@@ -234,8 +237,11 @@ def test_each_kind_has_its_own_people() -> None:
     assert alerts.every_address == ("json://all", "json://sensors", "json://operators")
 
 
-def test_the_page_takes_a_name_for_an_open_episode_and_from_nobody_else(tmp_path: Path) -> None:
-    types(tmp_path, "init", "mine", "--from", str(CASES / "feed-that-ended.csv"), "--folder", ".")
+def test_the_page_takes_a_name_for_an_open_episode_and_from_nobody_else(
+        tmp_path: Path, made_once: MadeOnce) -> None:
+    made_once.give_registry(tmp_path)
+    file = case_since("feed-that-ended", "2023-12-01", tmp_path)
+    types(tmp_path, "init", "mine", "--from", str(file), "--folder", ".")
     assert types(tmp_path, "watch", "--once", "--now", "2026-11-28T22:00").returncode == 3
     (name,) = json.loads(types(tmp_path, "status", "--json").stdout)["streams"][0]["open_episodes"]
     opened = [{"id": name["id"], "words": "<script>alert(1)</script>", "by": None}]

@@ -134,8 +134,7 @@ def test_the_loop_goes_on_when_nodes_go_silent_vanish_or_join(  # type: ignore[n
 
 def test_an_outage_longer_than_the_history_is_one_ticket_and_nothing_is_forecast_from_nothing(  # type: ignore[no-untyped-def]
         small_city) -> None:
-    small_city.deliver(0, SEED_DAYS)
-    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    small_city.begin(SEED_DAYS)
     step = watch_once(small_city.open(), small_city.day(SEED_DAYS + 7))  # history is four days
     assert step.ticks == 1, "the last values were known; no tick is made up where nothing was"
     assert sum("silent" in words for words in step.alarms.values()) == 1 and step.silent

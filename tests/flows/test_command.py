@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,54 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.terminal import terminal_in, without_server
+
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
-VERBS_ONE_AFTER_THE_OTHER = """
-import contextlib, io, json, os, sys
-from terracast.flows.command import run_verb
-answers = os.fdopen(os.dup(1), "w")
-for line in sys.stdin:
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    sys.argv = ["terracast", *json.loads(line)]
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            run_verb()
-        except SystemExit as ended:
-            code = ended.code or 0
-    answers.write(json.dumps([code, out.getvalue(), err.getvalue()]) + chr(10))
-    answers.flush()
-"""
 SHARED = Path(__file__).parents[2].parent / "shared"
 BEIJING = SHARED / "data" / "beijing_air_quality" / "beijing_air_quality.nc"
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=_environment(), capture_output=True, text=True)
-
-
-def _environment() -> dict[str, str]:
-    """No Prefect server: verbs work without one."""
-    return {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, env=without_server(), capture_output=True, text=True)
 
 
 @pytest.fixture
 def terminal(small_city, tmp_path: Path) -> Iterator[Callable]:  # type: ignore[no-untyped-def]
-    """Runs verbs on the small city in one process that stays: what costs seconds to import is imported once."""
-    log = (tmp_path / "terminal.log").open("w+")
-    with subprocess.Popen([sys.executable, "-c", VERBS_ONE_AFTER_THE_OTHER], cwd=small_city.folder, text=True,
-                          env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=log) as process, log:
-        assert process.stdin is not None and process.stdout is not None
-
-        def tell(*arguments: str) -> subprocess.CompletedProcess[str]:
-            process.stdin.write(json.dumps(arguments) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-            assert answer, f"{arguments} ended the process: " + Path(log.name).read_text()[-2000:]
-            code, out, err = json.loads(answer)
-            return subprocess.CompletedProcess(list(arguments), code, out, err)
-
+    with terminal_in(small_city.folder, tmp_path / "terminal.log") as tell:
         yield tell
-        process.stdin.close()
 
 
 def test_help_names_every_verb_and_starts_fast(tmp_path: Path) -> None:

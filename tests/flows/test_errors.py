@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from terracast.flows.terminal.one_line import in_one_line
-from terracast.flows.watch import watch_once
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
 STREAM = '[stream]\nname="a"\ndomain="a"\ntarget="x"\n'
@@ -108,8 +107,7 @@ def test_refused_files_and_many_rejected_rows_are_told_and_what_was_fine_is_kept
 
 
 def test_a_clock_that_went_back_is_said_in_one_line(small_city) -> None:  # type: ignore[no-untyped-def]
-    small_city.deliver(0, 31)
-    watch_once(small_city.open(), small_city.day(31))
+    small_city.begin(31)
     back = str(small_city.day(31) - np.timedelta64(1, "D"))
     told = in_one(run("watch", "--once", "--now", back, folder=small_city.folder))
     assert "2023-01-31T00:00:00" in told and "2023-02-01T00:00:00" in told

@@ -15,6 +15,7 @@ from terracast.flows.command import app
 from terracast.flows.service.loop_state import load_loop
 from terracast.flows.settings import read_settings
 from terracast.flows.workspace import Workspace
+from tests.flows.made_once import MadeOnce
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,8 @@ def put(folder: Path, name: str, first: str, hours: int) -> None:
     pd.DataFrame(rows, columns=["time", "station", "no2"]).to_csv(folder / name, index=False)
 
 
-def test_three_stamps_are_served_and_the_monitor_says_that_it_learns(tmp_path: Path) -> None:
+def test_three_stamps_are_served_and_the_monitor_says_that_it_learns(tmp_path: Path, made_once: MadeOnce) -> None:
+    made_once.give_registry(tmp_path)
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     put(incoming, "first.csv", "2024-03-01T00:00", 3)
@@ -68,7 +70,8 @@ def test_a_stream_of_seconds_reads_no_year_of_them(tmp_path: Path) -> None:
     assert settings.discovery.window == settings.adapt.window == 105_120 * settings.stream.step
 
 
-def test_what_is_read_beside_the_target_outlives_the_process(tmp_path: Path) -> None:
+def test_what_is_read_beside_the_target_outlives_the_process(tmp_path: Path, made_once: MadeOnce) -> None:
+    made_once.give_registry(tmp_path)
     stamps = pd.date_range("2024-03-01", periods=24 * 40, freq="h")
     draws = np.random.default_rng(0)
     table = pd.DataFrame({"time": stamps, "bikes": 100 + 40 * np.sin(stamps.hour * np.pi / 12) + draws.normal(size=960),

@@ -27,7 +27,7 @@ from terracast.streams.printable import printable
 from terracast.streams.spreadsheet import text_cell
 from tests.flows.moving import table
 from tests.flows.receivers import webhook
-from tests.flows.test_command import VERBS_ONE_AFTER_THE_OTHER
+from tests.flows.terminal import VERBS_ONE_AFTER_THE_OTHER
 
 NAMES = ("<script>stolen = 1</script>", "=cmd|' /C calc'!A0", "+1+cmd", "@SUM(1)", "one\nerror: forged",
          "red\x1b[31mRED\x1b]0;title\x07", "../../evil", "nul\x00after", "x" * 300, "turned\u202egpj", "-5", "Mitte",

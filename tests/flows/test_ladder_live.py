@@ -58,8 +58,7 @@ def on_the_ladder(small_city):  # type: ignore[no-untyped-def]
 def _begun(city):  # type: ignore[no-untyped-def]
     settings = city.config.read_text().replace("[adapt]", '[adapt]\npolicy = "ladder"')
     city.config.write_text(settings)
-    city.deliver(0, SEED_DAYS)
-    watch_once(city.open(), city.day(SEED_DAYS))
+    city.begin(SEED_DAYS)
     return city
 
 

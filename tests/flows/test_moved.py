@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -15,17 +16,23 @@ import pytest
 
 from terracast.flows.workspace import open_store
 from tests.flows.moving import COMMAND, NOW, answer, table, typed
+from tests.flows.terminal import terminal_in
 
 
-def _story(folder: Path, **given: Any) -> dict[str, Any]:
+def _story(folder: Path, log: Path) -> dict[str, Any]:
     """What a person would ask and do, in order; the last one writes to MLflow."""
-    found = {"watch": answer(folder, "watch", "--once", "--now", NOW, **given)}
-    for verb in (["versions"], ["why", "2"], ["why", "1"], ["forecast", "--now", NOW], ["status", "--now", NOW]):
-        found[" ".join(verb)] = answer(folder, *verb, **given)
-    done = typed(folder, "report", "--now", NOW, **given)
-    assert done.returncode == 0, done.stderr
-    found["rollback"] = answer(folder, "rollback", **given)
-    found["after"] = answer(folder, "versions", **given)
+    found = {"watch": answer(folder, "watch", "--once", "--now", NOW)}
+    with terminal_in(folder, log) as terminal:
+        def asked(*verb: str) -> dict[str, Any]:
+            done = terminal(*verb, "--json")
+            assert done.returncode in (0, 3), done.stderr
+            return dict(json.loads(done.stdout))
+
+        for verb in (["versions"], ["why", "2"], ["why", "1"], ["forecast", "--now", NOW], ["status", "--now", NOW]):
+            found[" ".join(verb)] = asked(*verb)
+        asked("report", "--now", NOW)
+        found["rollback"] = asked("rollback")
+        found["after"] = asked("versions")
     return found
 
 
@@ -57,9 +64,9 @@ def test_a_workspace_that_was_moved_answers_as_before(served_place: Path, tmp_pa
     shutil.copytree(served_place, new)
     for folder in (served_place, new):
         _deliver(folder)
-    expected, forecasts = _story(served_place), _stored(served_place)
+    expected, forecasts = _story(served_place, tmp_path / "first.log"), _stored(served_place)
     shutil.rmtree(served_place)
-    found = _story(new)
+    found = _story(new, tmp_path / "new.log")
     assert _counts(found) == _counts(expected) == [("c.csv", 48, 0)], "only what is new is taken in"
     assert _plain(found) == _plain(expected)
     assert _stored(new) == forecasts

@@ -11,7 +11,7 @@ SEED_DAYS = 31
 
 
 def test_a_stuck_sensor_is_told_once_and_its_values_are_set_aside(small_city) -> None:  # type: ignore[no-untyped-def]
-    small_city.deliver(0, SEED_DAYS)
+    small_city.begin(SEED_DAYS)
     first = watch_once(small_city.open(), small_city.day(SEED_DAYS))
     assert first.set_aside == () or all(one["label"] != "stuck" for one in first.set_aside)
     small_city.deliver(SEED_DAYS, SEED_DAYS + 3)

@@ -27,9 +27,8 @@ COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main
 @pytest.mark.integration
 def test_a_trained_version_is_made_again_to_the_bit(small_city) -> None:  # type: ignore[no-untyped-def]
     small_city.config.write_text(small_city.config.read_text().replace("[adapt]", '[adapt]\npolicy = "loop"'))
-    small_city.deliver(0, SEED_DAYS)
+    small_city.begin(SEED_DAYS)
     workspace = small_city.open()
-    watch_once(workspace, small_city.day(SEED_DAYS))
     with workspace.store.transaction("a test asks for training") as step:
         loop = load_loop(workspace, step)
         assert loop.last_tick is not None

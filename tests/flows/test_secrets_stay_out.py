@@ -27,7 +27,7 @@ from terracast.streams.sources.rows import Terms
 from terracast.streams.sources.sql import SqlSource
 from tests.flows.moving import COMMAND, NOW, SETTINGS, table
 from tests.flows.receivers import webhook
-from tests.flows.test_command import VERBS_ONE_AFTER_THE_OTHER
+from tests.flows.terminal import VERBS_ONE_AFTER_THE_OTHER
 from tests.streams.servers import POSTGRES, answers, free_port, postgres, stop, wait_for
 
 PLANTED = {"MAIL_KEY": "planted-mail-key-7", "TERRACAST_PUSH_TOKEN": "planted-push-token-9",

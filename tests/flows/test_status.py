@@ -59,9 +59,8 @@ async def _asked(config: Path, now: np.datetime64, addresses: tuple[str, ...]) -
 
 
 def test_in_service_it_says_what_the_loop_says(small_city) -> None:  # type: ignore[no-untyped-def]
-    small_city.deliver(0, SEED_DAYS)
+    small_city.begin(SEED_DAYS)
     now = small_city.day(SEED_DAYS)
-    watch_once(small_city.open(), now)
     calm = status(small_city.config, str(now))
     assert calm.champion == "1" and calm.last_step == f"{np.datetime_as_string(now, 's')}Z"
     assert calm.store_bytes > 10_000 and calm.next_run is None and calm.running is None

@@ -31,8 +31,7 @@ def size_of(folder: Path) -> int:
 
 @pytest.fixture
 def in_service(small_city):  # type: ignore[no-untyped-def]
-    small_city.deliver(0, SEED_DAYS)
-    assert watch_once(small_city.open(), small_city.day(SEED_DAYS)).waiting is None
+    small_city.begin(SEED_DAYS)
     return small_city
 
 

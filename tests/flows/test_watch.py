@@ -30,9 +30,7 @@ def test_it_waits_until_enough_is_known_then_begins(small_city) -> None:  # type
 
 @pytest.fixture
 def in_service(small_city):  # type: ignore[no-untyped-def]
-    small_city.deliver(0, SEED_DAYS)
-    step = watch_once(small_city.open(), small_city.day(SEED_DAYS))
-    assert step.waiting is None and step.ticks == 1 and step.champion == "1"
+    small_city.begin(SEED_DAYS)
     return small_city
 
 
@@ -68,7 +66,7 @@ def test_the_pretrained_base_serves_where_the_settings_say_so(small_city) -> Non
     assert isinstance(champion, Base)
 
 
-@pytest.mark.parametrize("policy", ["loop", "mixture"])
+@pytest.mark.parametrize("policy", [pytest.param("loop", marks=pytest.mark.slow), "mixture"])
 def test_poison_known_after_now_changes_nothing_up_to_now(  # type: ignore[no-untyped-def]
         build_city: Callable, same_trees: Callable, policy: str) -> None:
     """Promise 1: garbage in every value known later leaves forecasts, scores and state bit-identical."""
@@ -94,8 +92,8 @@ def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ig
     steps, once = build_city("steps"), build_city("once")
     for city in (steps, once):
         _serve_by(city.config, "mixture")
-        city.deliver(0, SEED_DAYS + 1)
-        watch_once(city.open(), city.day(SEED_DAYS))
+        city.begin(SEED_DAYS)
+        city.deliver(SEED_DAYS, SEED_DAYS + 1)
     for hours in (6, 12, 18, 24):
         watch_once(steps.open(), steps.day(SEED_DAYS) + np.timedelta64(hours, "h"))
     watch_once(once.open(), once.day(SEED_DAYS + 1))
@@ -108,8 +106,7 @@ def test_a_mixture_reads_its_company_alike_step_by_step_and_at_once(  # type: ig
 
 def test_a_mixture_reads_the_target_alone_where_the_settings_say_so(small_city) -> None:  # type: ignore[no-untyped-def]
     _serve_by(small_city.config, "mixture", "covariates = false")
-    small_city.deliver(0, SEED_DAYS)
-    watch_once(small_city.open(), small_city.day(SEED_DAYS))
+    small_city.begin(SEED_DAYS)
     loop = small_city.open().store.read().state("loop")
     assert loop["watched"]["beside"] == {} and _covariates(loop) is None
 

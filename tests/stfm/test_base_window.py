@@ -27,6 +27,18 @@ def test_neighbours_are_those_of_brute_force():
     assert [set(row) for row in scene.places.neighbours] == [set(row) for row in wanted]
 
 
+def test_a_network_that_stays_has_the_same_neighbours_and_one_that_was_moved_has_others():
+    here = panel(steps=3, nodes=20)
+    turned = here.assign_coords(lat=("node", here["lat"].values[::-1]), lon=("node", here["lon"].values[::-1]))
+    places = [panel_tensors(one, "flow", HOUR, until=one["time"].values[-1], ahead=0).places
+              for one in (here, turned, here)]
+    for first, last in ((0, 2), (0, 1)):
+        same = [np.array_equal(getattr(places[first], name), getattr(places[last], name))
+                for name in ("neighbours", "offsets")]
+        assert same == [last == 2] * 2
+    assert np.array_equal(places[1].offsets[::-1], places[0].offsets)
+
+
 def test_twins_at_one_place_are_neighbours_of_each_other_not_of_themselves():
     given_panel = panel(steps=3, nodes=6)
     given_panel = given_panel.assign_coords(lat=("node", np.full(6, 50.0)), lon=("node", np.full(6, 5.0)))

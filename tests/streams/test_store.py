@@ -49,6 +49,20 @@ def put(store: Store, *panels: xr.Dataset) -> list[tuple[int, int, int, int, int
         return [counts(step.ingest("air", panel)) for panel in panels]
 
 
+def test_a_step_sees_what_it_wrote_where_it_had_looked_before(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    with store.transaction("first") as step:
+        assert step.clock("air") is None and not step.has_state("loop") and step.state_part("loop", "at") is None
+        step.ingest("air", one([0, 1], [1.0, 2.0]))
+        step.set_state("loop", {"at": 1})
+        assert step.clock("air") is not None and step.has_state("loop") and step.state_part("loop", "at") == 1
+        before = step.as_known_at("air", LAST).sizes["time"]
+        step.ingest("air", one([2], [3.0]))
+        step.set_state("loop", {"at": 2})
+        assert (before, step.as_known_at("air", LAST).sizes["time"], step.state_part("loop", "at")) == (2, 3, 2)
+    assert store.read().has_state("loop") and not store.read().has_state("other")
+
+
 class Model:
     """The rules of ingest, cell by cell in plain Python."""
 
