@@ -29,8 +29,8 @@ class Growing(Protocol):
 
 def grow(loop: Growing, moment: Moment) -> None:
     """Calibrate the monitor once it has learnt enough, and again at each doubling while no change is open; begin the
-    experts anew at each doubling of the past. Both end when more would tell nothing new. After each change of clocks look
-    again whether the target follows them. Most steps do nothing."""
+    experts anew at each doubling of the past. Both end when more would tell nothing new. After each change of clocks
+    look again whether the target follows them. Most steps do nothing."""
     learning = loop.monitor if isinstance(loop.monitor, LearningMonitor) else loop.young
     changing = any(one.change_type != "health" for one in loop.episodes.active())
     if learning is not None and learning.is_ready and not changing:
