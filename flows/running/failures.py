@@ -37,11 +37,13 @@ def failure_alerts(config: str | Path, verb: str) -> Iterator[None]:
 def tell_at_once(settings: Settings, alert: Alert, told: Collection[str] = ()) -> tuple[str, ...]:
     """Send an alert now, past the outbox, to the addresses of its kind that are not ``told``; returns who knows it
     then. What does not arrive is a line on standard error."""
+    from terracast.flows.alerting.claims import message_id
     from terracast.flows.alerting.message import Message
     from terracast.flows.alerting.sending import send
 
-    message, reached = Message(alert.title, alert.text, alert.level), []
+    reached = []
     for address in settings.alerts.addresses(alert.kind):
+        message = Message(alert.title, alert.text, alert.level, id=message_id(address, [alert.id]))
         why = None if address in told else send(address, message)
         if why is None:
             reached.append(address)

@@ -197,7 +197,7 @@ import shutil, sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path.append(sys.argv[3])  # not first: rooms are found as they are installed
 from terracast.flows.alerting.outbox import deliver_alerts
 from terracast.flows.workspace import Workspace
 from tests.flows.receivers import webhook
