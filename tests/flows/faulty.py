@@ -1,4 +1,4 @@
-"""A step of ``terracast watch --once`` that something happens to, and the comparison with steps that nothing happens to.
+"""A step of ``terracast watch --once`` that something happens to, and the comparison with undisturbed ones.
 
 What is run is the command itself, in a process of its own: killed at an instant, or with files that may not grow.
 """
@@ -49,8 +49,8 @@ def killed_run(folder: Path, now: np.datetime64, after: float) -> float | None:
     return time.monotonic() - began
 
 
-def assert_equal_stores(one: Workspace, two: Workspace, files: Mapping[str, int], same_trees: Callable[[object, object], None]
-                        ) -> None:
+def assert_equal_stores(one: Workspace, two: Workspace, files: Mapping[str, int],
+                        same_trees: Callable[[object, object], None]) -> None:
     """Observations, forecasts, scores, cursors and the state of the loop, all to the bit; ``files``: how many files of
     each domain both took in (of ``two`` more may be known: copies of the same)."""
     left, right = one.store.read(), two.store.read()
