@@ -30,7 +30,7 @@ def watched(folder: Path, now: np.datetime64, preexec: Callable[[], object] | No
                           capture_output=True, text=True, preexec_fn=preexec)
 
 
-def no_room(size: int = 4096) -> None:
+def no_room(size: int = 16) -> None:
     """No file of this process may become longer than ``size`` bytes: what a disk that is full does to a step."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 

@@ -71,7 +71,7 @@ def mosquitto(folder: Path, settings: str = "") -> Iterator[int]:
 
 @dataclass
 class Cluster:
-    """A PostgreSQL cluster that can be stopped and started again, as if a connection were lost; ``url``: SQLAlchemy's."""
+    """A PostgreSQL cluster that can be stopped and started again, as if a connection were lost; ``url`` leads there."""
 
     url: str
     command: list[str]
