@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from terracast.flows.running.artefacts import show_step
 from terracast.flows.running.failed_verbs import failed_verbs, runs_and_failures, write_failure
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.page import page, served
@@ -170,3 +171,15 @@ def test_what_failed_stands_in_one_place_until_it_goes_well(tmp_path: Path) -> N
     assert failed_verbs(place) == {} and trouble(runs_and_failures(place), now()) == []
     (tmp_path / "no folder").write_text("")
     write_failure(RunningPlace(tmp_path / "no folder"), "watch", "the disk is full")
+
+
+def test_a_server_that_is_absent_or_away_costs_a_step_nothing_but_a_line(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    step: dict[str, Any] = {"waiting": "3 of 30 days of air are known", "alarms": {}, "standing": {}, **dict.fromkeys(
+        ("silent", "returned", "set_aside", "decisions", "approvals", "dropped", "receipts", "episodes"), ())}
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert show_step(tmp_path / "terracast.toml", "air", step, None) == 0 and capsys.readouterr().err == ""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{_free()}/api")
+    assert show_step(tmp_path / "terracast.toml", "air", step, None) == 0
+    told = capsys.readouterr().err
+    assert "is not shown by Prefect" in told and told.strip().count("\n") == 0
