@@ -7,6 +7,7 @@ What lineage names stays: snapshots, versions with their runs, and causal graphs
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -66,10 +67,8 @@ def _daily(workspace: Workspace, now: np.datetime64, at: datetime) -> None:
             drop()
         except Exception as failed:  # as above; the other parts are done
             note(f"{what} were not tidied: {failed}")
-    try:
+    with suppress(OSError):  # a full disk, of which the step itself will tell: it is done again at the next one
         place.write(TIDIED, {"at": stamp(at)})
-    except OSError as failed:
-        note(f"it is not written down that was tidied: {failed}")
 
 
 def _parts(workspace: Workspace, place: RunningPlace, now: np.datetime64, at: datetime
