@@ -153,7 +153,6 @@ TIDY = """
 import sys
 from terracast.streams.storage.compaction import compact
 from terracast.streams.store import Store
-from tests.small_disk import mounted, run_alone
 store, kept = Store.open(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, sys.argv[3])
 from test_store_growth import step_of_a_loop
@@ -190,7 +189,6 @@ import numpy as np
 from terracast.streams.errors import StoreError
 from terracast.streams.storage.compaction import compact
 from terracast.streams.store import Store
-from tests.small_disk import mounted, run_alone
 store = Store.open(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 if sys.argv[2] == "limit":
