@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.runtime import flow_run
 from prefect.schedules import Interval
 
 from terracast.flows import discover as discovering
@@ -18,15 +19,20 @@ from terracast.flows import ingest as ingesting
 from terracast.flows import report as reporting
 from terracast.flows import retrain as retraining
 from terracast.flows import watch as watching
+from terracast.flows.running.artefacts import show_step
 from terracast.flows.running.failures import failure_alerts
+from terracast.flows.settings import read_settings
 from terracast.flows.settings.clock import as_of
 from terracast.flows.workspace import Workspace
 
 
 @flow(name="watch")
 def watch(config: str = "terracast.toml", now: str | None = None) -> dict[str, Any]:
-    """One step of the loop at ``now`` (default: the clock); an alarm leaves as an event."""
-    return watching.watch(config, now)
+    """One step of the loop at ``now`` (default: the clock); an alarm leaves as an event. Its words, the open episodes
+    and a link stand beside the run."""
+    answer = watching.watch(config, now)
+    show_step(config, read_settings(config).stream.name, answer, flow_run.id)
+    return answer
 
 
 @flow(name="discover")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from terracast.flows.serving.limits import is_loopback
+from terracast.flows.serving.loopback import is_loopback
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.settings.clock import as_of
 from terracast.flows.terminal.output import say

@@ -18,7 +18,8 @@ from terracast.adapt.monitoring.episodes.episodes import Episode, Episodes
 from terracast.flows.alerting.outbox import STATE as ALERTS
 from terracast.flows.alerting.outbox import kept, trouble_of
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
-from terracast.flows.running.place import RUNS, UP, RunningPlace
+from terracast.flows.running.failed_verbs import runs_and_failures
+from terracast.flows.running.place import UP, RunningPlace
 from terracast.flows.running.run_status import now as wall_clock
 from terracast.flows.running.run_status import trouble
 from terracast.flows.service.approvals import waiting
@@ -148,7 +149,7 @@ def status_now(workspace: Workspace, stored: StoredStatus, at: np.datetime64, ch
                size: int) -> Status:
     """What the store says with what runs now, the version in service, and the store's ``size`` in bytes."""
     place = RunningPlace.of(workspace.settings.folder / "terracast.toml")
-    runs = place.read(RUNS) if place.alive else {}
+    runs = runs_and_failures(place) if place.alive else {}
     wrong = tuple(trouble(runs, wall_clock()))
     if not wrong and runs.get("ready") and stored.behind(nanoseconds(workspace.settings.stream.cadence), at):
         wrong = (f"The last step stands at {stored.last_step}, more than {MISSED} cadences ago.",)

@@ -21,6 +21,7 @@ from typing import Any
 
 from terracast.flows.running.acknowledging import Acknowledging
 from terracast.flows.running.exposition import STORED, exposition, numbers_of, unread
+from terracast.flows.running.failed_verbs import runs_and_failures
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
@@ -219,7 +220,7 @@ def _keep(children: list[Child], place: RunningPlace, api: str, settings: Settin
                 child.ended = time.monotonic()
                 note(f"{child.name} ended: {_last_line(child.log)}; it is started again (see {child.log})")
                 child.start()
-        runs = place.read(RUNS)
+        runs = runs_and_failures(place)
         due = missed(runs, now())
         if due is not None and due != told:
             note(f"the step that was due at {due} has not run")
@@ -243,7 +244,7 @@ def _alert(settings: Settings, due: str, words: list[str]) -> None:
 
 
 def _status(place: RunningPlace) -> dict[str, Any]:
-    runs = place.read(RUNS)
+    runs = runs_and_failures(place)
     return {"trouble": [*trouble(runs, now()), *unread(place.read(STORED))], "waiting": waiting(runs), **runs}
 
 

@@ -104,7 +104,7 @@ class WatchStep:
 def watch_once(workspace: Workspace, now: np.datetime64,
                progress: Callable[[int], None] = lambda ticks: None) -> WatchStep:
     """Bring the stream up to ``now``: new files in, missed ticks made up, wishes carried out."""
-    maintain(workspace)
+    maintain(workspace, now, wall_clock())
     flush(workspace)
     deliver(workspace)
     files = ingest_new(workspace)

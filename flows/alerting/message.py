@@ -18,16 +18,17 @@ LEVELS = ("failure", "warning", "info", "success")  # the gravest names the mess
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: ``picture`` is a PNG, or None."""
+    """What is sent: ``picture`` is a PNG, or None; ``id`` is the same if the message is sent a second time."""
 
     title: str
     text: str
     level: str = "warning"
     picture: bytes | None = None
+    id: str = ""
 
 
-def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> Message:
-    """The letters as one message, the first ones first."""
+def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]], name: str) -> Message:
+    """The letters as one message, the first ones first, under the id ``name``, which stands at its end."""
     stream, page = workspace.settings.stream.name, workspace.settings.alerts.page
     title = letters[0]["title"] if len(letters) == 1 else one_line(f"{stream}: {len(letters)} alerts")
     parts = [one["text"] if len(letters) == 1 else f"{one['title']}\n{one['text']}" for one in letters]
@@ -37,8 +38,9 @@ def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> Messa
         ending.append(f"To say that you look after it: terracast ack {open_ones[0]}")
     picture = _picture(workspace, letters)
     ending += [LEGEND] if picture is not None else []
+    ending.append(f"Message {name}; a second one of this name says nothing new.")
     return Message(title, "\n\n".join([*parts, *(one for one in ending if one)]),
-                   min((one["level"] for one in letters), key=LEVELS.index), picture)
+                   min((one["level"] for one in letters), key=LEVELS.index), picture, name)
 
 
 def _picture(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> bytes | None:

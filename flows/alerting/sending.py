@@ -11,12 +11,14 @@ from terracast.flows.settings.alerts import filled
 if TYPE_CHECKING:  # Apprise takes a quarter of a second to import, which a step without news does without
     from terracast.flows.alerting.message import Message
 
+KEY = "Idempotency-Key"  # draft-ietf-httpapi-idempotency-key-header
 NO_REASON = "it did not take it"
 
 
 def send(address: str, message: Message) -> str | None:
     """Send one message to one address of the settings; why it did not arrive, or None: it was taken.
 
+    A webhook gets the message's id as the header ``Idempotency-Key``, too, by which it can drop a second one.
     No key is told: in what the service answered, what came from the environment reads as it stands in ``address``.
     """
     import apprise
@@ -34,6 +36,9 @@ def send(address: str, message: Message) -> str | None:
     with captured(level=logging.WARNING, fmt="%(message)s") as said:
         if not outlet.add(told):
             return "Apprise does not understand this address"
+        for one in outlet:
+            if message.id and isinstance(headers := getattr(one, "headers", None), dict):
+                headers[KEY] = message.id
         picture = None if message.picture is None else attached(message.picture, name="chart.png", mimetype="image/png")
         taken = outlet.notify(body=message.text, title=message.title, notify_type=message.level,
                               body_format=apprise.NotifyFormat.TEXT, attach=picture)

@@ -11,6 +11,7 @@ import typer
 from terracast.flows.cli.data import refuse, say_files
 from terracast.flows.cli.forecast import say_short
 from terracast.flows.cli.options import CONFIG, Config, Json, Now
+from terracast.flows.reporting.step_words import first_line, news
 from terracast.flows.running.recorded import recorded
 from terracast.flows.terminal.output import CALM, DRIFT, ERROR, note, print_json, say
 from terracast.flows.terminal.share_shown import progress
@@ -37,15 +38,8 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
         print_json(answer)
     else:
         say_files(answer["files"])
-        say(str(answer["waiting"]) if answer["waiting"] else
-            f"{answer['ticks']} steps up to {answer['now']}; champion: version {answer['champion']}")
-        news = " ".join(answer["alarms"].values())
-        known = [one["words"] for one in answer["silent"] if one["words"][:-1] not in news]
-        aside = [one["words"] for one in answer["set_aside"]]
-        learning = [answer["standing"]["error"]] if "error" in answer["standing"] else []
-        for text in (*known, *learning, *answer["returned"], *aside, *answer["alarms"].values(), *answer["decisions"],
-                     *(one["words"] for one in answer["approvals"]),
-                     *answer["dropped"], *answer["receipts"]):
+        say(first_line(answer))
+        for text in news(answer):
             say(f"- {text}")
         say_short(config, now)
     refuse(answer["refused"] or answer["behind"])

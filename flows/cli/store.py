@@ -45,14 +45,11 @@ def snapshots(config: Config = CONFIG, json: Json = False) -> None:
 @app.command()
 def retain(config: Config = CONFIG, now: Now = None, json: Json = False) -> None:
     """Drop what is older than ``store.keep_observations`` and ``store.keep_forecasts`` say."""
-    from terracast.flows.settings import read_settings
+    from terracast.flows.service.maintenance import drop_old_values
     from terracast.flows.settings.clock import as_of
-    from terracast.streams.storage.retention import Retention
-    from terracast.streams.storage.retention import retain as drop
+    from terracast.flows.workspace import Workspace
 
-    keep = read_settings(config).store
-    ledgers = {name: keep.keep_forecasts for name in ("forecasts", "scores", "quality") if keep.keep_forecasts}
-    _tell(asdict(drop(_store(config), as_of(now), Retention(keep.keep_observations, ledgers))), json)
+    _tell(asdict(drop_old_values(Workspace.open(config), as_of(now))), json)
 
 
 @app.command()

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from terracast.flows.running.place import RUNS, RunningPlace
+from terracast.flows.running.failed_verbs import runs_and_failures
+from terracast.flows.running.place import RunningPlace
 from terracast.flows.running.run_status import missed, now, trouble
 
 STORED = "metrics.json"  # what the runner read in the store, beside ``runs.json``
@@ -97,7 +98,7 @@ def numbers_of(place: RunningPlace, stream: str) -> StreamNumbers:
 def numbers_at(place: RunningPlace, stream: str, at: datetime, stored: Mapping[str, Any], *,
                running: bool) -> StreamNumbers:
     """What was ``stored``, with what the runner tells of itself, if one runs."""
-    runs = place.read(RUNS) if running else {}
+    runs = runs_and_failures(place) if running else {}
     memory = resident_bytes(int(runs["pid"])) if runs.get("pid") else None
     return StreamNumbers(stream, at, runs, stored, running, memory)
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from terracast.streams.errors import TerracastError
 
 UP, RUNS = "up.json", "runs.json"
-LOG_BYTES = 10_000_000  # a log longer than this is put aside when ``up`` starts; the one before it goes
+ASIDE = 5  # logs of one child that were put aside and are kept, at most
 
 
 class UpError(TerracastError):
@@ -47,12 +49,28 @@ class RunningPlace:
         return self.folder / "page" / "index.html"
 
     def log(self, name: str) -> Path:
-        """The log of one child, its folder made, the old one put aside where it grew long."""
+        """The log of one child, its folder made."""
         path = self.folder / "logs" / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
         return path
+
+    def drop_logs(self, most_bytes: float, before: datetime) -> None:
+        """Put aside what of a log is longer than ``most_bytes``, and remove what was put aside ``before``.
+
+        The children write on meanwhile, each at the end of the file that it has open: hence a copy, and the file is
+        emptied. A line that is written between the two is lost.
+        """
+        for path in sorted((self.folder / "logs").glob("*.log")):
+            aside = [path.with_suffix(f".log.{number}") for number in range(1, ASIDE + 1)]
+            if path.stat().st_size > most_bytes:
+                for older, newer in zip(aside[:0:-1], aside[-2::-1], strict=True):
+                    if newer.exists():
+                        newer.replace(older)
+                shutil.copy2(path, aside[0])
+                os.truncate(path, 0)
+            for one in aside:
+                if one.exists() and one.stat().st_mtime < before.timestamp():
+                    one.unlink()
 
     def write(self, name: str, told: Mapping[str, Any]) -> None:
         """Write a small file whole, or not at all."""

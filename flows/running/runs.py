@@ -34,6 +34,7 @@ from prefect.states import Cancelled, Crashed
 from terracast.flows.alerting.outbox import deliver_alerts
 from terracast.flows.metrics import measured
 from terracast.flows.running.exposition import STORED
+from terracast.flows.running.failed_verbs import write_failure
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.health import answers
 from terracast.flows.running.memory import Growth, give_back, keep_little, resident, settle
@@ -43,6 +44,7 @@ from terracast.flows.running.run_status import RENEWAL, now, stamp
 from terracast.flows.scheduled import FLOWS, deployments, every, report
 from terracast.flows.settings.clock import as_of
 from terracast.flows.terminal.one_line import in_one_line
+from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 from terracast.streams.errors import TerracastError
 
@@ -62,7 +64,7 @@ class Runner:
         self.is_ordinary, self.growth, self.delivered = True, Growth(), time.monotonic()
         self.given: dict[UUID, dict[str, Any]] = {}
         cadence = every(Workspace.open(config)).total_seconds()
-        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "failed": {}, "report_seconds": 0.0}
+        self.told: dict[str, Any] = {"cadence_seconds": cadence, "running": None, "report_seconds": 0.0}
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
@@ -97,8 +99,11 @@ class Runner:
                 if not due:
                     self._deliver()
             except Exception as error:  # whatever its client raises: a step is committed by itself, and they go on
-                self._tell(running=None, failed={**self.told["failed"], SERVER: in_one_line(error, "up")})
+                write_failure(self.place, SERVER, in_one_line(error, "up"))
+                self._tell(running=None)
                 due = []
+            else:
+                write_failure(self.place, SERVER, None)
             if not due:
                 time.sleep(POLL)
         self._tell(running={"verb": RENEWAL, "since": stamp(now())})
@@ -133,10 +138,9 @@ class Runner:
         state: Any = run_flow(FLOWS[verb], flow_run=self.client.read_flow_run(run.id), return_type="state",
                               parameters=here(run, self.given[run.deployment_id]))
         words = _words(state, verb)
-        failed = {name: one for name, one in self.told["failed"].items() if name not in (verb, SERVER)}
-        failed |= {} if words is None else {verb: words}
+        write_failure(self.place, verb, words)  # it wrote so itself, unless it could not even begin
         counted = _counted(self.told.get("runs", {}), verb, time.monotonic() - clock, failed=words is not None)
-        self._tell(running=None, failed=failed, runs=counted, **({"ended": stamp(now())} if verb == "watch" else {}))
+        self._tell(running=None, runs=counted, **({"ended": stamp(now())} if verb == "watch" else {}))
         answer = {} if words is not None else dict(state.result(raise_on_failure=False))
         if verb != "watch":
             self._measure(answer)
@@ -159,11 +163,8 @@ class Runner:
         began, made = time.monotonic(), dict[str, Any]()
         try:
             made = report.fn(str(self.config), str(self.place.page))
-        except Exception as error:
-            known = str(error) if isinstance(error, TerracastError) else in_one_line(error, "report")
-            self._tell(failed={**self.told["failed"], "report": known})
-        else:
-            self._tell(failed={name: one for name, one in self.told["failed"].items() if name != "report"})
+        except Exception as error:  # it was written down and told, where it can be
+            note(f"error: {error if isinstance(error, TerracastError) else in_one_line(error, 'report')}")
         self._tell(report_seconds=round(time.monotonic() - began, 1))
         return made
 
@@ -193,7 +194,8 @@ class Runner:
 
     def _tell(self, **news: Any) -> None:
         self.told |= news
-        self.place.write(RUNS, self.told)
+        with suppress(OSError):  # on a full disk what stands there grows old, which the page says; runs go on
+            self.place.write(RUNS, self.told)
 
 
 def here(run: FlowRun, given: dict[str, Any]) -> dict[str, Any]:

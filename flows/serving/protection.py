@@ -10,20 +10,19 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
-import numpy as np
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from terracast.flows.serving.limits import RequestRate, is_loopback
+from terracast.flows.serving.loopback import is_loopback
 from terracast.flows.terminal.one_line import in_one_line
 from terracast.flows.terminal.output import note
 from terracast.streams.sources.http import bears
 from terracast.streams.sources.rate_limit import RateLimit, counted_as
 
 WRONG = 10  # wrong tokens of one address in a minute, after which it is shut out for one
+BURST = 10.0  # seconds of the rate that may come at once
 LONGEST_ADDRESS = 8192  # bytes of path and query
 ALWAYS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
           "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
@@ -56,7 +55,8 @@ class Protection:
     def __init__(self, app: ASGIApp, token: str | None, rate: float,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self.app, self.token, self.clock = app, token, clock
-        self.rate, self.wrong = RequestRate(rate), RateLimit(WRONG)
+        self.rate = RateLimit(rate * BURST, BURST if rate * BURST >= 1 else 1 / rate, refills=True)
+        self.wrong = RateLimit(WRONG)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every answer has the headers of ``ALWAYS``."""
@@ -86,13 +86,14 @@ class Protection:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers, now = Headers(scope=scope), self.clock()
-        who, at = counted_as(str((scope.get("client") or ("unknown",))[0])), np.datetime64(int(1000 * now), "ms")
-        shut_out = self.wrong.wait(who, at)
+        who = counted_as(str((scope.get("client") or ("unknown",))[0]))
+        shut_out = self.wrong.wait(who, now)
         if shut_out:
             return _later(shut_out, "too many wrong tokens from this address")
         wait = self.rate.wait(who, now)
         if wait:
             return _later(wait, "too many requests from this address")
+        self.rate.count(who, now)
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_ADDRESS:
             return Refusal(414, f"the address exceeds {LONGEST_ADDRESS} bytes: ask for fewer nodes, or a pattern", {})
         if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
@@ -104,7 +105,7 @@ class Protection:
         if bears(given, self.token):
             return None
         if given:  # who sends none guesses none
-            self.wrong.count(who, at)
+            self.wrong.count(who, now)
         return Refusal(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
 
 
@@ -118,8 +119,8 @@ def _host_of(header: str) -> str:
     return name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
 
 
-def _later(seconds: float, words: str) -> Refusal:
-    wait = max(1, ceil(seconds))
+def _later(seconds: int, words: str) -> Refusal:
+    wait = max(1, seconds)
     return Refusal(429, f"{words}: ask again in {wait} s", {"Retry-After": str(wait)})
 
 

@@ -48,7 +48,8 @@ class StoreSettings(Frozen):
     """Where observations, forecasts, scores and state live: a folder or s3://bucket/prefix.
 
     ``inbox``: the folder in which ``terracast listen`` keeps what was pushed until a step takes it.
-    ``keep_observations``, ``keep_forecasts`` (scores and flags too): what ``terracast store retain`` keeps.
+    ``keep_observations``, ``keep_forecasts`` (scores and flags too): how long; not given, for ever. Once a day a step
+    drops what is older, as ``terracast store retain`` does at once.
     """
 
     location: str = "store"
@@ -150,3 +151,15 @@ class DiscoverySettings(Frozen):
     window: Duration = pd.Timedelta("365D")
     most_drivers: int = Field(default=6, ge=0)
     trial_steps: int = Field(default=200, gt=0)
+
+
+class UpkeepSettings(Frozen):
+    """What goes by itself, once a day, with the step.
+
+    ``keep_runs``: how long runs stay in MLflow that no version and no causal graph in use needs. ``keep_logs``: how
+    long logs that were put aside stay; ``log_megabytes``: how long a log of ``up`` may grow before it is put aside.
+    """
+
+    keep_runs: Duration = pd.Timedelta("365D")
+    keep_logs: Duration = pd.Timedelta("90D")
+    log_megabytes: float = Field(default=10.0, gt=0)

@@ -17,6 +17,7 @@ from terracast.flows.settings.sections import (
     RegistrySettings,
     StoreSettings,
     StreamSettings,
+    UpkeepSettings,
 )
 from terracast.flows.settings.source_types import AnySource
 from terracast.flows.settings.values import Frozen
@@ -35,6 +36,7 @@ class Settings(Frozen):
     adapt: AdaptSettings = AdaptSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     alerts: AlertSettings = AlertSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
 
     @model_validator(mode="after")
     def _target_has_a_source(self) -> Settings:
@@ -59,5 +61,5 @@ class Settings(Frozen):
         return as_model(f"{self.stream.name}-{self.stream.target}")
 
     def digest(self) -> str:
-        """Names these settings in lineage; neither the folder nor who is told counts."""
-        return hashlib.sha256(self.model_dump_json(exclude={"folder", "alerts"}).encode()).hexdigest()[:12]
+        """Names these settings in lineage; neither the folder nor who is told counts, nor what is tidied when."""
+        return hashlib.sha256(self.model_dump_json(exclude={"folder", "alerts", "upkeep"}).encode()).hexdigest()[:12]

@@ -55,8 +55,11 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
                for domain in terms}
     wrong, asked = RateLimit(most_wrong_tokens, WINDOW), RateLimit(most_requests, WINDOW)
 
+    def seconds() -> float:
+        return float(clock().astype("datetime64[us]").astype(np.int64)) / 1e6
+
     async def in_bounds(request: Request) -> None:
-        address, now = _address(request), clock()
+        address, now = _address(request), seconds()
         wait, why = max((wrong.wait(address, now), "wrong tokens"), (asked.wait(address, now), "requests"))
         if wait:
             raise _RefusedError(429, f"too many {why} from this address: wait {wait} s", {"Retry-After": str(wait)})
@@ -72,7 +75,7 @@ def push_app(folder: Path, terms: Mapping[str, Terms], clock: Callable[[], np.da
     @app.post("/v1/{domain}")
     async def push(domain: str, request: Request) -> JSONResponse:
         if not bears(request.headers.get("authorization", ""), token):
-            wrong.count(_address(request), clock())
+            wrong.count(_address(request), seconds())
             raise _RefusedError(401, "no valid bearer token", {"WWW-Authenticate": "Bearer"})
         if domain not in inboxes:
             raise _RefusedError(404, f"no domain {domain!r}: expected one of {', '.join(inboxes)}")

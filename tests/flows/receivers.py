@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -16,11 +16,14 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """What came, in order; ``answers`` is the status it gives."""
+    """What came, in order, and under which ``Idempotency-Key``; ``answers`` is the status it gives, and ``first`` what
+    is done between taking a message and answering."""
 
     port: int = 0
     answers: int = 200
     got: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    first: Callable[[], object] = lambda: None
 
     @property
     def address(self) -> str:
@@ -41,6 +44,8 @@ def webhook() -> Iterator[Webhook]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if hook.answers == 200:
                 hook.got.append(body)
+                hook.keys.append(self.headers["Idempotency-Key"])
+                hook.first()
             self.send_response(hook.answers)
             self.end_headers()
 

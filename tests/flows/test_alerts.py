@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from terracast.streams.errors import TerracastError
 from tests.flows.cases import CASES, case_since
 from tests.flows.made_once import MadeOnce
 from tests.flows.receivers import Webhook, mail_server, webhook
+from tests.small_disk import mounted
 
 AT = np.datetime64("2024-03-04T06", "ns")
 NOON = datetime(2024, 3, 5, 12, tzinfo=UTC)
@@ -157,6 +159,99 @@ def test_quiet_hours_digest_and_mute_let_alerts_wait_and_lose_none(small_city, h
     assert deliver_alerts(workspace, datetime.now(UTC).replace(hour=12)).sent == 0
     assert types(small_city.folder, "ack", "--mute", "0s").returncode == 0
     assert deliver_alerts(workspace, datetime.now(UTC).replace(hour=12) + timedelta(days=1)).sent == 1
+
+
+DELIVERY = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from terracast.flows.alerting.outbox import deliver_alerts
+from terracast.flows.workspace import Workspace
+done = deliver_alerts(Workspace.open(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))
+print(done.sent, done.waiting)
+from terracast.flows.cli.leaving import leave
+leave(0)
+"""
+
+
+def test_a_kill_while_a_message_is_under_way_repeats_it_once_and_under_the_same_id(  # type: ignore[no-untyped-def]
+        small_city, hook: Webhook) -> None:
+    telling(small_city.config, f'to = ["{hook.address}"]\npicture = false')
+    post(small_city.open(), episode("e1"))
+
+    def delivery() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", DELIVERY, str(small_city.config), NOON.isoformat()],
+                                stdout=subprocess.PIPE, text=True)
+
+    killed = delivery()
+    hook.first = killed.kill  # between the message and what its sender writes down of it
+    assert killed.communicate()[0] == "" and killed.returncode == -signal.SIGKILL
+    hook.first = lambda: None
+    post(small_city.open(), episode("e2"))  # what came since is another message
+    assert delivery().communicate()[0] == "1 1\n"
+    assert hook.titles == [hook.titles[0]] * 2 and hook.keys[0] == hook.keys[1] is not None
+    assert f"Message {hook.keys[0]}" in hook.got[0]["message"]
+    assert delivery().communicate()[0] == "1 0\n" and len(set(hook.keys)) == 2
+    assert delivery().communicate()[0] == "0 0\n" and len(hook.got) == 3
+
+
+FULL_DISK = r"""
+import shutil, sys
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+sys.path.append(sys.argv[3])  # not first: rooms are found as they are installed
+from terracast.flows.alerting.outbox import deliver_alerts
+from terracast.flows.workspace import Workspace
+from tests.flows.receivers import webhook
+from tests.flows.test_alerts import NOON, episode, post, telling
+place = Path(sys.argv[1])
+ballast = place / "ballast"
+
+def fill():
+    for size in (2**16, 1):
+        with suppress(OSError), ballast.open("ab", buffering=0) as much:
+            while True:
+                much.write(bytes(size))
+
+with webhook() as hook:
+    shutil.copy(sys.argv[2], place / "terracast.toml")
+    (place / "incoming").mkdir()
+    telling(place / "terracast.toml", f'to = ["{hook.address}"]\npicture = false')
+    post(Workspace.open(place / "terracast.toml"), episode("e1"))
+    hook.first = fill
+    for step in range(6):
+        done = deliver_alerts(Workspace.open(place / "terracast.toml"), NOON + timedelta(hours=6 * step))
+        print(step, len(hook.got), done.waiting, flush=True)
+    hook.first = lambda: None
+    ballast.unlink()
+    for step in range(6, 9):
+        done = deliver_alerts(Workspace.open(place / "terracast.toml"), NOON + timedelta(hours=6 * step))
+    print("in the end", len(hook.got), len(set(hook.keys)), done.waiting, flush=True)
+from terracast.flows.cli.leaving import leave
+leave(0)
+"""
+
+
+def test_a_disk_that_fills_up_under_way_repeats_a_message_once_and_loses_none(small_city, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = mounted(disk, "size=4m", sys.executable, "-c", FULL_DISK, str(disk), str(small_city.config),
+                   str(Path(__file__).parents[2]))
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line[0].isdigit()] == [f"{step} 1 1" for step in range(6)]
+    assert "in the end 2 1 0" in done.stdout, "once more when there is room again, under the same id; then no more"
+    assert "may come a second time" in done.stderr and "wait: " in done.stderr
+
+
+def test_a_clock_that_is_set_back_does_not_keep_alerts_back(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]
+    telling(small_city.config, f'to = ["{hook.address}"]\ndigest = "1h"\npicture = false')
+    workspace = small_city.open()
+    post(workspace, episode("e1"))
+    assert deliver_alerts(workspace, NOON).sent == 1
+    post(workspace, episode("e2"))
+    assert deliver_alerts(workspace, NOON + timedelta(minutes=1)).sent == 0
+    assert deliver_alerts(workspace, NOON - timedelta(days=1)).sent == 1, "not only a day later"
 
 
 def test_an_acknowledged_episode_is_told_again_only_when_it_closes(small_city, hook: Webhook) -> None:  # type: ignore[no-untyped-def]

@@ -33,6 +33,7 @@ from terracast.flows.running.exposition import (
     numbers_of,
     resident_bytes,
 )
+from terracast.flows.running.failed_verbs import write_failure
 from terracast.flows.running.page import served
 from terracast.flows.running.place import RUNS, RunningPlace
 from terracast.flows.running.run_status import now, stamp
@@ -170,7 +171,10 @@ def test_whatever_signs_a_name_has_it_is_read_back() -> None:
 def page(in_service: Path, tmp_path: Path) -> Iterator[str]:
     """The address of a page that is served as ``up`` serves it, from small files as the runner writes them."""
     place, full = RunningPlace(tmp_path / ".terracast"), fully(in_service)
-    place.write(RUNS, {**full.runs, "ready": stamp(now()), "began": stamp(now())})
+    told = {name: one for name, one in full.runs.items() if name != "failed"}
+    place.write(RUNS, {**told, "ready": stamp(now()), "began": stamp(now())})
+    for verb, words in full.runs["failed"].items():
+        write_failure(place, verb, words)
     place.write(STORED, full.stored)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

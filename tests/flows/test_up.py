@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from terracast.flows.running.artefacts import show_step
+from terracast.flows.running.failed_verbs import failed_verbs, runs_and_failures, write_failure
 from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.page import page, served
-from terracast.flows.running.place import UP, RunningPlace
+from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import RENEWAL, missed, now, stamp, trouble
 from terracast.streams.errors import TerracastError
 
@@ -153,3 +155,31 @@ def test_a_server_that_ends_is_told_by_its_last_words(tmp_path: Path) -> None:
                   tmp_path / "python.log", f"http://127.0.0.1:{_free()}/health")
     with pytest.raises(TerracastError, match="Python ended: cannot bind"), _running([child]):
         _await([child], RunningPlace(tmp_path))
+
+
+def test_what_failed_stands_in_one_place_until_it_goes_well(tmp_path: Path) -> None:
+    """By hand or by schedule; a place that cannot be written fails no run."""
+    place = RunningPlace(tmp_path / ".terracast")
+    place.write(RUNS, {"cadence_seconds": 60.0, "ready": stamp(now())})
+    write_failure(place, "watch", "the disk is full")
+    write_failure(place, "watch", "the disk is still full", ["json://people"])
+    assert runs_and_failures(place)["failed"] == {"watch": "the disk is still full"}
+    assert "failed" not in place.read(RUNS)
+    write_failure(place, "watch", "and still")
+    assert failed_verbs(place)["watch"]["told"] == ["json://people"]
+    write_failure(place, "watch", None)
+    assert failed_verbs(place) == {} and trouble(runs_and_failures(place), now()) == []
+    (tmp_path / "no folder").write_text("")
+    write_failure(RunningPlace(tmp_path / "no folder"), "watch", "the disk is full")
+
+
+def test_a_server_that_is_absent_or_away_costs_a_step_nothing_but_a_line(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    step: dict[str, Any] = {"waiting": "3 of 30 days of air are known", "alarms": {}, "standing": {}, **dict.fromkeys(
+        ("silent", "returned", "set_aside", "decisions", "approvals", "dropped", "receipts", "episodes"), ())}
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert show_step(tmp_path / "terracast.toml", "air", step, None) == 0 and capsys.readouterr().err == ""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{_free()}/api")
+    assert show_step(tmp_path / "terracast.toml", "air", step, None) == 0
+    told = capsys.readouterr().err
+    assert "is not shown by Prefect" in told and told.strip().count("\n") == 0

@@ -173,6 +173,11 @@ class Up:
         found = self.ask("/events/filter", {"filter": {"event": {"prefix": ["terracast."]}}, "limit": 50})["events"]
         return [(one["event"], one["payload"].get("state", "")) for one in found]
 
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """What Prefect's pages show of steps: the newest artefact of each key."""
+        found = self.ask("/artifacts/latest/filter", {"limit": 50})
+        return {one["key"]: one for one in found}
+
     @property
     def family(self) -> set[int]:
         """The process and all that it started, by pid."""
@@ -276,6 +281,12 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert up.runner not in (None, beginner), "the memory of a first service is given back"
         assert len(up.first_steps()) == 1, "it went on and asked for no other first step"
 
+        shown = up.shown()
+        assert "steps up to 20" in shown["tank-step"]["data"] and "version 1" in shown["tank-step"]["data"]
+        assert shown["tank-step"]["flow_run_id"] in {run["id"] for run in up.steps()} | {up.first_steps()[0]["id"]}
+        assert isinstance(json.loads(shown["tank-open-episodes"]["data"]), list)
+        assert f"127.0.0.1:{up.ports['page']})" in shown["tank-page"]["data"]
+
         second = subprocess.run([*COMMAND, "up"], cwd=tank.folder, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1 and second.stderr.count("\n") == 1, second.stderr
         assert str(up.process.pid) in second.stderr and str(up.ports["page"]) in second.stderr
@@ -320,6 +331,7 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         assert _until(lambda: bool(up.events()), 30)
         alarms = [state for event, state in up.events() if event == "terracast.drift-alarm"]
         assert alarms.count("opened") == 1, alarms
+        assert _until(lambda: "above" in up.shown()["tank-open-episodes"]["data"], 30), up.shown()
         (alarm,) = tank.alarms()
         assert " reads " in alarm["message"] and "above" in alarm["message"]
         assert alarm["attachments"][0]["mimetype"] == "image/png"

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +25,7 @@ from terracast.registry.versions import Registry
 from terracast.stfm.forecaster import Request
 from terracast.stfm.mlp.forecaster import NativeModel
 from terracast.stfm.seasonal_naive import SeasonalNaive
+from tests.streams.servers import answers, free_port, wait_for
 
 
 @pytest.fixture
@@ -108,3 +116,37 @@ def test_a_forecast_becomes_one_row_per_value(model: NativeModel, panel: xr.Data
     row = table.iloc[5]
     held = forecast["pm25"].sel(issue_time=row["issue_time"], node=row["node"], quantile=row["quantile"])
     assert float(held.isel(lead=row["lead"] - 1)[()]) == row["value"]
+
+
+@pytest.mark.slow
+def test_the_champion_answers_over_http(registry: Registry, model: NativeModel, panel: xr.Dataset, asked: Request,
+                                        tmp_path: Path) -> None:
+    """As an operator does it: ``mlflow models serve``, and a table as JSON."""
+    registry.add(model, Lineage("base", "SNAP"), panel=panel, request=asked)
+    promote(registry, "1", decision={})
+    port = free_port()
+    active = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow looks for its server there
+    told = {**os.environ, "MLFLOW_TRACKING_URI": registry.tracking.uri, "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PATH": active}
+    log = tmp_path / "serve.log"
+    with log.open("w") as opened:
+        server = subprocess.Popen([sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/air-pm25@champion",
+                                   "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"],
+                                  env=told, stdout=opened, stderr=opened, start_new_session=True)
+    try:
+        wait_for(lambda: server.poll() is not None or answers(port), "mlflow models serve", 240)
+        assert server.poll() is None, log.read_text()[-2000:]
+        table = table_of(panel)
+        body = {"dataframe_split": json.loads(table.to_json(orient="split", date_format="iso", index=False)),
+                "params": {"horizon": 3}}
+        query = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(),
+                                       {"Content-Type": "application/json"})
+        with urllib.request.urlopen(query, timeout=120) as answer:
+            rows = pd.DataFrame(json.loads(answer.read())["predictions"])
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
+    direct = model.forecast(panel, Request("pm25", asked.issue_time, 3, asked.step, asked.quantiles))
+    cube = rows.set_index(["lead", "node", "quantile"])["value"].to_xarray()
+    np.testing.assert_allclose(cube, direct["pm25"][0].astype("float64"), rtol=1e-6)  # JSON has 10 digits

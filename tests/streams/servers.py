@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +69,27 @@ def mosquitto(folder: Path, settings: str = "") -> Iterator[int]:
         stop(broker)
 
 
+@dataclass
+class Cluster:
+    """A PostgreSQL cluster that can be stopped and started again, as if a connection were lost; ``url`` leads there."""
+
+    url: str
+    command: list[str]
+    ready: list[str]
+    server: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self.server = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        wait_for(lambda: subprocess.run(self.ready, check=False).returncode == 0, "postgres")
+
+    def stop(self) -> None:
+        if self.server is not None:
+            stop(self.server, signal.SIGINT)
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster of its own; gives a SQLAlchemy URL with a password. Run as a user other than root."""
+def postgres_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of its own, started. Run as a user other than root."""
     folder, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
     binaries = Path(str(POSTGRES)).parent
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
@@ -78,18 +97,25 @@ def postgres() -> Iterator[str]:
     if as_user:
         for path in (folder, folder / "password"):
             shutil.chown(path, "postgres", "postgres")
+    made = Cluster(f"postgresql+psycopg://terracast:s3cr%3At%2Fp%40ss@127.0.0.1:{port}/postgres",
+                   [*as_user, str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port),
+                    "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
+                   [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)])
     try:
         subprocess.run([*as_user, str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "terracast",
                         "-A", "scram-sha-256", "--pwfile", str(folder / "password"), "--no-sync"],
                        check=True, stdout=subprocess.DEVNULL, cwd="/", env={**os.environ, "LC_ALL": "C.UTF-8"})
-        server = subprocess.Popen([*as_user, str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port),
-                                   "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
-                                   "-c", "fsync=off"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         try:
-            ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-            wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, "postgres")
-            yield f"postgresql+psycopg://terracast:s3cr%3At%2Fp%40ss@127.0.0.1:{port}/postgres"
+            made.start()
+            yield made
         finally:
-            stop(server, signal.SIGINT)
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL cluster of its own, for SQLAlchemy, with a password."""
+    with postgres_cluster() as made:
+        yield made.url

@@ -226,12 +226,22 @@ def test_too_many_requests_and_the_clock(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_counts_of_addresses_take_bounded_memory() -> None:
-    limit, noon = RateLimit(2, 60, most_addresses=100), np.datetime64("2020-01-01T12:00")
+    limit, noon = RateLimit(2, 60, most_addresses=100), 43200.0
     for number in range(1000):
         limit.count(f"192.0.2.{number}", noon)
         limit.count("198.51.100.1", noon)
     assert len(limit) == 100
     assert limit.wait("198.51.100.1", noon) == 60, "who goes on is not forgotten"
+
+
+def test_a_bucket_lets_in_what_its_rate_allows_and_no_more() -> None:
+    limit, let_in = RateLimit(20, 10, refills=True), 0
+    for tick in range(1000):  # ten requests a second, where two are allowed
+        if not limit.wait("192.0.2.1", tick / 10):
+            limit.count("192.0.2.1", tick / 10)
+            let_in += 1
+    assert let_in == 20 + 2 * 100 - 1
+    assert limit.wait("192.0.2.1", -1000.0) == 0, "a clock that was set back keeps nobody out"
 
 
 def test_a_body_without_a_length_is_cut_at_the_limit(pushed: tuple[httpx.Client, Path]) -> None:

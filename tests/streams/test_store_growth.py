@@ -20,6 +20,7 @@ from terracast.streams.storage.pieces import cut
 from terracast.streams.storage.states import IN_USE, Packs
 from terracast.streams.storage.tree import pack, parts_of, unpack
 from terracast.streams.store import Store
+from tests.small_disk import mounted, run_alone
 
 pytestmark = pytest.mark.integration
 
@@ -211,10 +212,6 @@ leave(0)
 """
 
 
-def run_alone(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on file sizes are set as Linux does")
 def test_no_room_is_one_line_and_the_last_step_stands(tmp_path):
     done = run_alone(sys.executable, "-c", FULL, str(tmp_path / "store"), "limit")
@@ -225,14 +222,6 @@ def test_no_room_is_one_line_and_the_last_step_stands(tmp_path):
     with store.transaction("room again") as step:
         step.set_state("loop", {"n": before + 1})
     assert store.read().state("loop") == {"n": before + 1} and check(store).sound
-
-
-def mounted(folder: Path, options: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command with a small disk of its own at ``folder``; skips where this user may not mount one."""
-    if run_alone("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(folder)).returncode:
-        pytest.skip("no small disk can be mounted here")
-    script = f'mount -t tmpfs -o {options} tmpfs "$0" && exec "$@"'
-    return run_alone("unshare", "-rm", "bash", "-c", script, str(folder), *command)
 
 
 def test_a_full_disk_is_one_line_and_the_last_step_stands(tmp_path):
