@@ -348,8 +348,8 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
            events: str | None = None, site: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path, and under ``compared`` the errors of the last 28 days, served and frozen.
-    ``events``: a JSON file of known changes, drawn on the timeline. ``site``: a folder into which the site is written, with
-    the report in it; where ``out`` names that report, it is written once."""
+    ``events``: a JSON file of known changes, drawn on the timeline. ``site``: a folder into which the site is written,
+    with the report in it; where ``out`` names that report, it is written once."""
     workspace = Workspace.open(config)
     view, seen_at = workspace.store.read(), as_of(now)
     moment = seen_at

@@ -55,7 +55,8 @@ def report(config: Config = CONFIG,
     from terracast.flows.report import report as act
 
     folder = None if site is None else str(site.resolve())
-    page = (config.resolve().parent if site is None else site.resolve()) / "report.html" if out is None else out.resolve()
+    home = config.resolve().parent if site is None else site.resolve()
+    page = home / "report.html" if out is None else out.resolve()
     known = None if events is None else str(events.resolve())
     answer = recorded("report", lambda: act(str(config.resolve()), str(page), now, known, folder))
     if json:

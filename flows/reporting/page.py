@@ -25,7 +25,8 @@ FILTERS = (comparison, counted, day, instant, link_sentence, number, percent, ch
 def render(report: Report, sections: dict[str, Any] | None = None) -> str:
     """The page as HTML text: styles, scripts, data and pictures inside, nothing fetched; about 1 to 1.8 MB.
 
-    ``sections``: what ``sections_of`` made of it, where that is there already. The same report gives the same text. Raises ``ReportError`` where a table lacks a column it needs or the
+    ``sections``: what ``sections_of`` made of it, where that is there already. The same report gives the same text.
+    Raises ``ReportError`` where a table lacks a column it needs or the
     causal drawing is not SVG. A report without content is a page that says what is missing:
 
     >>> import numpy as np

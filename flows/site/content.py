@@ -20,9 +20,9 @@ class SiteError(TerracastError):
 class Forecasts:
     """What each node observed, the newest forecast of it, and what last week's forecasts said.
 
-    ``observed`` (time, node) at ``times``; ``quantiles`` (lead, node, level) at ``valid_times``, levels ``FAN_LEVELS``;
-    ``week`` (time, node, level) at ``week_times``, levels 0.1, 0.5 and 0.9: of each instant the newest forecast that was
-    made before it. NaN where nothing is known. Times are UTC.
+    ``observed`` (time, node) at ``times``; ``quantiles`` (lead, node, level) at ``valid_times``, levels
+    ``FAN_LEVELS``; ``week`` (time, node, level) at ``week_times``, levels 0.1, 0.5 and 0.9: of each instant the newest
+    forecast that was made before it. NaN where nothing is known. Times are UTC.
     """
 
     nodes: tuple[str, ...]
@@ -47,8 +47,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Effect:
-    """How large the error was in one period, a mean over the nodes of the episode: of what served, of the frozen base on
-    the same forecasts; None where no forecast was compared."""
+    """How large the error was in one period, a mean over the nodes of the episode: of what served, of the frozen base
+    on the same forecasts; None where no forecast was compared."""
 
     period: str
     served: float | None
@@ -104,8 +104,8 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class Site:
-    """All that the site shows. ``settings``: key and value as text, no secret among them; ``card``: a scorecard that was
-    made here, as HTML; ``next_step``: when the next step is due."""
+    """All that the site shows. ``settings``: key and value as text, no secret among them; ``card``: a scorecard that
+    was made here, as HTML; ``next_step``: when the next step is due."""
 
     report: Report
     forecasts: Forecasts | None = None

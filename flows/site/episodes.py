@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.reporting.addresses import episode_page
 from terracast.flows.reporting.content import AlarmRow, Report
 from terracast.flows.site.content import Effect, EpisodeStory, Frame
+from terracast.streams.instant import instant
 from terracast.streams.wording import is_known
 
 BEFORE = np.timedelta64(28, "D")
@@ -49,13 +51,13 @@ def frames_of(alarm: AlarmRow, table: pd.DataFrame, now: np.datetime64) -> tuple
 
     ``table``: errors, issue times × nodes. None where nothing was scored before the change or since.
     """
-    start = np.datetime64(alarm.start, "ns")
+    start = instant(str(alarm.start))
     before = table[(table.index >= start - BEFORE) & (table.index < start)].mean()
     if not len(table) or not before.notna().any():
         return ()
-    end = now if not is_known(alarm.end) else min(now, np.datetime64(alarm.end, "ns") + BEFORE)
+    end = now if not is_known(alarm.end) else min(now, instant(str(alarm.end)) + BEFORE)
     bounds = start + (np.arange(FRAMES) / (FRAMES - 1) * (end - start).astype(np.int64)).astype("timedelta64[ns]")
-    spans = [(start - BEFORE // 2, start), *zip(bounds[:-1], bounds[1:], strict=True)]
+    spans = [(start - BEFORE // 2, start), *pairwise(bounds)]
     found = []
     for first, last in spans:
         part = table[(table.index >= first) & (table.index < last)]
@@ -67,12 +69,13 @@ def frames_of(alarm: AlarmRow, table: pd.DataFrame, now: np.datetime64) -> tuple
 
 def effects_of(alarm: AlarmRow, nodes: Sequence[str], compared: pd.DataFrame | None, now: np.datetime64
                ) -> tuple[Effect, ...]:
-    """Did it help: the error at the episode's nodes, of what served and of the frozen base, before, during and after."""
+    """Did it help: the error at the episode's nodes, of what served and of the base, before, during and after."""
     if compared is None or compared.empty:
         return ()
-    start, end = np.datetime64(alarm.start, "ns"), np.datetime64(alarm.end, "ns") if is_known(alarm.end) else None
+    start, end = instant(str(alarm.start)), instant(str(alarm.end)) if is_known(alarm.end) else None
     own = compared[compared["node"].isin(nodes)] if len(nodes) else compared
-    periods = [("the 28 days before", start - BEFORE, start), ("during the episode", start, now if end is None else end)]
+    periods = [("the 28 days before", start - BEFORE, start),
+               ("during the episode", start, now if end is None else end)]
     periods += [] if end is None else [("the 28 days after", end, end + BEFORE)]
     return tuple(_effect(name, own[(own["issue_time"] >= first) & (own["issue_time"] < last)])
                  for name, first, last in periods)

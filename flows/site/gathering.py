@@ -67,7 +67,7 @@ def scores_of(compared: pd.DataFrame | None) -> tuple[ScoreRow, ...]:
     at = pd.DatetimeIndex(both["issue_time"])
     months = [("all", np.ones(len(both), bool))]
     months += [(str(one), np.asarray(at.to_period("M") == one)) for one in at.to_period("M").unique()[-12:]]
-    weekend = np.asarray(at.dayofweek >= 5)
+    weekend = np.asarray(at.day_of_week >= 5)
     parts = [*months, ("issued Monday to Friday", ~weekend), ("issued Saturday or Sunday", weekend)]
     parts += [(f"issued at {hour:02d}:00 to {hour + 5:02d}:59 UTC", np.asarray(at.hour // 6 == hour // 6))
               for hour in (0, 6, 12, 18)]
@@ -83,11 +83,13 @@ def settings_of(settings: Settings) -> tuple[tuple[str, tuple[tuple[str, str], .
     """Every setting in force, by section, as text. Of an address of alerts only the kind stands here: the site may be
     put where anybody reads it, and some addresses are keys."""
     held = shown(settings)
-    return tuple((f"{name}" if len(tables) == 1 else f"{name} {place + 1}",
-                  tuple((key, _in_words(name, value)) for key, value in table.items() if value is not None))
-                 for name, whole in held.items()
-                 for tables in [[one for one in (whole if isinstance(whole, list) else [whole]) if isinstance(one, dict)]]
-                 for place, table in enumerate(tables))
+    found = []
+    for name, whole in held.items():
+        tables = [one for one in (whole if isinstance(whole, list) else [whole]) if isinstance(one, dict)]
+        for place, table in enumerate(tables):
+            rows = tuple((key, _in_words(name, value)) for key, value in table.items() if value is not None)
+            found.append((name if len(tables) == 1 else f"{name} {place + 1}", rows))
+    return tuple(found)
 
 
 def _in_words(section: str, value: Any) -> str:

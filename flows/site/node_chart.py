@@ -9,6 +9,7 @@ import altair
 from terracast.flows.reporting.chart import FONT, FORECAST, FROZEN, OBSERVED
 
 HEIGHTS = (230, 170)
+CLOCK = "utcFormat(datum.value, utchours(datum.value) || utcminutes(datum.value) ? '%H:%M' : '%-d %b')"
 
 
 def node_chart(target: str, units: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def node_chart(target: str, units: str) -> dict[str, Any]:
 
 def _time() -> Any:
     return altair.X("at", type="temporal", title=None, scale=altair.Scale(type="utc"),
-                    axis=altair.Axis(grid=False, labelOverlap=True, labelFlush=True))
+                    axis=altair.Axis(grid=False, labelOverlap=True, labelFlush=True, labelExpr=CLOCK))
 
 
 def _value(field: str) -> Any:

@@ -23,9 +23,9 @@ from terracast.flows.site.content import EpisodeStory, Forecasts, Frame, Gaps, S
 from terracast.flows.site.node_chart import node_chart
 from terracast.streams.wording import day, percent, units_in_words
 
-PAGES = {"index.html": "Overview", "forecast.html": "Forecast", "episodes.html": "Episodes", "versions.html": "Versions",
-         "drivers.html": "Drivers and graph", "quality.html": "Data quality", "scorecard.html": "Scorecard",
-         "settings.html": "Settings"}
+PAGES = {"index.html": "Overview", "forecast.html": "Forecast", "episodes.html": "Episodes",
+         "versions.html": "Versions", "drivers.html": "Drivers and graph", "quality.html": "Data quality",
+         "scorecard.html": "Scorecard", "settings.html": "Settings"}
 CHARTED = ("index.html", "forecast.html")
 GAP_GRADES = (("gap0", "none"), ("gap1", "up to 10 %"), ("gap2", "up to 50 %"), ("gap3", "more"), ("gap4", "all"))
 MOST_GAP_ROWS = 100
@@ -56,7 +56,8 @@ def files_of(site: Site, sections: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _page(template: str, page: str, common: Mapping[str, Any], root: str = "", **own: Any) -> bytes:
     charted = page in CHARTED and not root
-    scripts = [*(["vega.js"] if charted else []), "report.js", "site.js", *(["answers.js"] if page == "drivers.html" else [])]
+    answers = ["answers.js"] if page == "drivers.html" else []
+    scripts = [*(["vega.js"] if charted else []), "report.js", "site.js", *answers]
     text = _environment().get_template(template).render(**{**common, "page": page, "root": root, "charted": charted,
                                                            "scripts": scripts, **own})
     return text.encode()
@@ -70,8 +71,8 @@ def _own(page: str, site: Site, data: Mapping[str, tuple[str, bytes]]) -> dict[s
         listed = [{"node": node, "file": name} for node, (name, _) in data.items()]
         return {"nodes_with_files": listed, "node_page": _node_page(site) if site.forecasts else None}
     if page == "quality.html":
-        return {"gaps": _gap_rows(site.gaps), "gap_grades": GAP_GRADES,
-                "data_stories": [one for one in site.episodes if change_type_in_words(one.alarm.change_type) == "outage"]}
+        of_data = [one for one in site.episodes if change_type_in_words(one.alarm.change_type) == "outage"]
+        return {"gaps": _gap_rows(site.gaps), "gap_grades": GAP_GRADES, "data_stories": of_data}
     return {}
 
 

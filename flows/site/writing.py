@@ -15,11 +15,11 @@ MANIFEST = "files.json"  # which files of the folder are the site's, now and a r
 
 
 def write_site(files: Mapping[str, bytes], folder: Path) -> Path:
-    """Write ``files`` (path in the folder, content) in their order; a file that is so already is left alone. Returns the
-    folder.
+    """Write ``files`` (path in the folder, content) in their order; a file that is so already is left alone. Returns
+    the folder.
 
-    A page that a reader has open still finds its data: files of the round before stay for one more. Killed half-way, the
-    old pages stand, each with all it names. Raises ``SiteError`` for a folder that holds other things.
+    A page that a reader has open still finds its data: files of the round before stay for one more. Killed half-way,
+    the old pages stand, each with all it names. Raises ``SiteError`` for a folder that holds other things.
     """
     held = _held(folder)
     for path, body in files.items():
@@ -39,7 +39,7 @@ def _held(folder: Path) -> dict[str, list[str]]:
         told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         found = {name: [str(one) for one in told[name] if _inside(str(one))] for name in ("now", "before")}
     except FileNotFoundError:
-        if folder.is_dir() and any(folder.iterdir()) or folder.is_file():
+        if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
             raise SiteError("the folder holds other files", where=str(folder), expected="a new or empty folder, or one "
                             "that this command wrote", remedy="name another with --site") from None
         folder.mkdir(parents=True, exist_ok=True)
