@@ -44,10 +44,13 @@ Scrape = Callable[[str, bool], tuple[str, bytes]]
 @contextmanager
 def served(site: Path, told: Told, port: int, scrape: Scrape | None = None, forms: Forms | None = None
            ) -> Iterator[None]:
-    """Serve the folder of the site in a thread of its own; ``told`` gives ``trouble`` (a list of sentences),
-    ``waiting`` and what runs, ``scrape`` what ``/metrics`` answers: the content type and the text, by the header ``Accept`` and
-    whether nodes are asked for (``?nodes=1``). A request that is addressed to another name than this machine's, or than
-    ``forms`` knows, is refused: a name that is made to point here must not read the page."""
+    """Serve the folder of the site in a thread of its own.
+
+    ``told`` gives ``trouble`` (a list of sentences), ``waiting`` and what runs; ``scrape`` what ``/metrics`` answers:
+    the content type and the text, by the header ``Accept`` and whether nodes are asked for (``?nodes=1``). A request
+    that is addressed to another name than this machine's, or than ``forms`` knows, is refused: a name that is made to
+    point here must not read the page.
+    """
     known = Forms(site, list) if forms is None else forms
 
     class Page(BaseHTTPRequestHandler):

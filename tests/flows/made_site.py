@@ -37,7 +37,7 @@ def made_site(names: Sequence[str] = NODES) -> Site:
             "state": states}))
     issued = pd.date_range("2015-01-01", "2015-07-19", freq="D").to_numpy("datetime64[ns]")
     scores = pd.DataFrame({"issue_time": np.repeat(issued, count), "node": np.tile(names, len(issued)),
-                           "absolute_error": random.gamma(4, 5, count * len(issued))})
+                           "absolute_error": random.gamma(400, 0.05, count * len(issued))})
     during = (scores["node"] == names[3]) & (scores["issue_time"] >= at("2015-03-03")) & (
         scores["issue_time"] < at("2015-03-12"))
     scores.loc[during, "absolute_error"] *= 3
