@@ -46,7 +46,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Effect:
+class PeriodErrors:
     """How large the error was in one period, a mean over the nodes of the episode: of what served, of the frozen base
     on the same forecasts; None where no forecast was compared."""
 
@@ -66,7 +66,7 @@ class EpisodeStory:
     nodes: tuple[str, ...]
     channels: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[PeriodErrors, ...] = ()
     versions: tuple[VersionRow, ...] = ()
     acts: tuple[Mapping[str, Any], ...] = ()
     looked_after: str = ""

@@ -13,7 +13,7 @@ from terracast.adapt.monitoring.episodes.alarm_text import finding
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.reporting.addresses import episode_page
 from terracast.flows.reporting.content import AlarmRow, Report
-from terracast.flows.site.content import Effect, EpisodeStory, Frame
+from terracast.flows.site.content import PeriodErrors, EpisodeStory, Frame
 from terracast.streams.instant import instant
 from terracast.streams.wording import is_known
 
@@ -68,7 +68,7 @@ def frames_of(alarm: AlarmRow, table: pd.DataFrame, now: np.datetime64) -> tuple
 
 
 def effects_of(alarm: AlarmRow, nodes: Sequence[str], compared: pd.DataFrame | None, now: np.datetime64
-               ) -> tuple[Effect, ...]:
+               ) -> tuple[PeriodErrors, ...]:
     """Did it help: the error at the episode's nodes, of what served and of the base, before, during and after."""
     if compared is None or compared.empty:
         return ()
@@ -81,11 +81,11 @@ def effects_of(alarm: AlarmRow, nodes: Sequence[str], compared: pd.DataFrame | N
                  for name, first, last in periods)
 
 
-def _effect(name: str, part: pd.DataFrame) -> Effect:
+def _effect(name: str, part: pd.DataFrame) -> PeriodErrors:
     both = part.dropna(subset=["error", "reference_error"])
     if both.empty:
-        return Effect(name, None, None, 0)
-    return Effect(name, float(both["error"].mean()), float(both["reference_error"].mean()),
+        return PeriodErrors(name, None, None, 0)
+    return PeriodErrors(name, float(both["error"].mean()), float(both["reference_error"].mean()),
                   int(both["issue_time"].nunique()))
 
 
