@@ -13,7 +13,7 @@ from terracast.adapt.monitoring.episodes.alarm_text import finding
 from terracast.adapt.monitoring.episodes.episodes import Episode
 from terracast.flows.reporting.addresses import episode_page
 from terracast.flows.reporting.content import AlarmRow, Report
-from terracast.flows.site.content import PeriodErrors, EpisodeStory, Frame
+from terracast.flows.site.content import EpisodeStory, Frame, PeriodErrors
 from terracast.streams.instant import instant
 from terracast.streams.wording import is_known
 
