@@ -30,6 +30,7 @@ FOR_EVER = "private, max-age=31536000, immutable"  # a name in assets and data f
 FILE = re.compile(r"(?:(?:assets|data|episodes)/)?[A-Za-z0-9_][A-Za-z0-9._-]*\.(html|css|js)")
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 REPORT = "report.html"
+WRITING = "The first step has run, and the site is being written."
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Terracast</title></head><body style="font: 16px/1.5 sans-serif; max-width: 40em; margin: 4em auto">
@@ -146,7 +147,7 @@ def page(site: Path, name: str, told: dict[str, Any], forms: Forms | None = None
     except OSError:
         if name != "index.html":
             return None
-        text = WAITING.format(words=escape(told["waiting"]))
+        text = WAITING.format(words=escape(told["waiting"] or WRITING))
         return _above(text, told, forms)
     if name == REPORT:
         return _above(text, told, forms)

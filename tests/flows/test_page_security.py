@@ -17,7 +17,7 @@ import pytest
 
 from terracast.flows.reporting.page import render
 from terracast.flows.running.forms import Forms
-from terracast.flows.running.page import served
+from terracast.flows.running.page import page, served
 from tests.flows.made_site import write_made_site
 from tests.flows.test_report_page import HOSTILE, report
 
@@ -115,6 +115,13 @@ def test_nothing_but_the_files_of_the_site_is_answered(port: int, path: str) -> 
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sender:
         sender.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert sender.recv(4096).split()[1] == b"404"
+
+
+@pytest.mark.parametrize(("waiting", "words"), [("<b>", "&lt;b&gt;"), (None, "the site is being written")])
+def test_before_the_first_site_it_says_what_is_waited_for(tmp_path: Path, waiting: str | None, words: str) -> None:
+    found = page(tmp_path / "none", "index.html", {"trouble": [], "waiting": waiting})
+    assert found is not None and words in found and "No report yet" in found
+    assert page(tmp_path / "none", "forecast.html", {"trouble": [], "waiting": waiting}) is None
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e9", "²", "9999999999"])
