@@ -23,6 +23,7 @@ from terracast.flows.alerting.outbox import kept
 from terracast.flows.reporting.freshness import SourceFreshness, freshness
 from terracast.flows.running.exposition import KINDS, STORED, StreamNumbers, numbers_at
 from terracast.flows.running.place import RunningPlace
+from terracast.flows.service.approvals import waiting
 from terracast.flows.service.loop_state import loop_part
 from terracast.flows.settings import Settings, nanoseconds, read_settings
 from terracast.flows.settings.clock import as_of
@@ -113,7 +114,8 @@ def of_store(workspace: Workspace, view: View, at: np.datetime64) -> dict[str, A
         return found
     told = [known.get(one.id, one) for one in episodes.active()]
     kinds = Counter(one.change_type for one in told)
-    return {**found, "errors": None if last is None else _errors(workspace, view, last),
+    return {**found, "approvals": waiting(workspace, view),
+            "errors": None if last is None else _errors(workspace, view, last),
             "open_episodes": {kind: kinds[kind] for kind in dict.fromkeys((*KINDS, *kinds))},
             "open": [_open(one.shown(workspace.clock.shown), outbox) for one in told[-MOST_OPEN:]],
             "alarms_opened": len(known), "learning": int(loop_part(workspace, view, "still_learning") is not None)}
@@ -166,7 +168,8 @@ def of_champion(workspace: Workspace) -> dict[str, Any]:
     number = workspace.registry.champion()
     if number is None:
         return {"champion": None}
-    return {"champion": {"version": int(number), "created": _text(workspace.registry.version(number).created)}}
+    return {"champion": {"version": int(number), "created": _text(workspace.registry.version(number).created)},
+            "previous": workspace.registry.alias("previous")}
 
 
 def _bytes(workspace: Workspace) -> int | None:

@@ -26,8 +26,9 @@ from terracast.flows.reporting.content import VersionRow as VersionRow
 from terracast.flows.reporting.daily import network_daily
 from terracast.flows.reporting.freshness import freshness
 from terracast.flows.reporting.known_events import known_events
-from terracast.flows.reporting.page import write
+from terracast.flows.reporting.page import render, write, write_text
 from terracast.flows.reporting.reasons import EarlierChoice
+from terracast.flows.reporting.sections import sections_of
 from terracast.flows.reporting.wording import duration
 from terracast.flows.service.approvals import waiting
 from terracast.flows.service.evidence import evidence_in_words
@@ -38,6 +39,9 @@ from terracast.flows.service.replay_state import last_replay
 from terracast.flows.service.report_history import reasons_of, remember
 from terracast.flows.service.serving_history import CHANGES, HistoryEntry, entries
 from terracast.flows.settings.clock import as_of
+from terracast.flows.site.gathering import site_of
+from terracast.flows.site.rendering import files_of
+from terracast.flows.site.writing import write_site
 from terracast.flows.workspace import Workspace
 from terracast.stfm.best_season import BestSeason
 from terracast.stfm.forecaster import Forecaster
@@ -106,7 +110,16 @@ def _in_service(workspace: Workspace, view: View, now: np.datetime64, before: Ea
         versions=_versions(workspace, entries(view)),
         approvals=tuple(str(one["words"]) for one in waiting(workspace, view)), reasons=reasons_of(view, before),
         making=Making("terracast report", workspace.settings.digest(), {"data snapshot": view.snapshot}),
-        **_places(panel))
+        compared=_side_by_side(scores, frozen), **_places(panel))
+
+
+def _side_by_side(scores: pd.DataFrame, frozen: pd.DataFrame) -> pd.DataFrame:
+    """The errors of what served and of the frozen base, forecast by forecast."""
+    keys, name = ["issue_time", "node"], "absolute_error"
+    if scores.empty:
+        return pd.DataFrame(columns=[*keys, "error", "reference_error"])
+    found = scores[[*keys, name]].merge(frozen[[*keys, name]], on=keys, how="left", suffixes=("", "_frozen"))
+    return found.rename(columns={name: "error", f"{name}_frozen": "reference_error"})
 
 
 def _places(panel: xr.Dataset) -> dict[str, Any]:
@@ -333,9 +346,10 @@ def _without_service(workspace: Workspace, view: View, now: np.datetime64, befor
 
 
 def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
-           events: str | None = None) -> dict[str, Any]:
+           events: str | None = None, site: str | None = None) -> dict[str, Any]:
     """Write the report; answers its path, and under ``compared`` the errors of the last 28 days, served and frozen.
-    ``events``: a JSON file of known changes, drawn on the timeline."""
+    ``events``: a JSON file of known changes, drawn on the timeline. ``site``: a folder into which the site is written,
+    with the report in it; where ``out`` names that report, it is written once."""
     workspace = Workspace.open(config)
     view, seen_at = workspace.store.read(), as_of(now)
     moment = seen_at
@@ -348,4 +362,11 @@ def report(config: str = "terracast.toml", out: str = "report.html", now: str | 
     page = _page(workspace, moment, known, seen_at)
     nodes = page.nodes
     compared = None if nodes is None else _as_compared(nodes["error"], nodes["reference_error"], seen_at)
-    return {"report": str(write(page, Path(out))), "compared": compared}
+    sections = sections_of(page)
+    text = render(page, sections)
+    if site is not None:
+        held = site_of(workspace, workspace.store.read(), page, seen_at)
+        write_site({"report.html": text.encode(), **files_of(held, sections)}, Path(site))
+    written = {} if site is None else {"site": site}
+    own = site is not None and Path(out) == Path(site) / "report.html"
+    return {"report": out if own else str(write_text(text, Path(out))), "compared": compared, **written}

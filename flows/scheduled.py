@@ -43,10 +43,11 @@ def discover(config: str = "terracast.toml", now: str | None = None) -> dict[str
 
 
 @flow(name="report")
-def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None) -> dict[str, Any]:
-    """The page for people."""
+def report(config: str = "terracast.toml", out: str = "report.html", now: str | None = None,
+           site: str | None = None) -> dict[str, Any]:
+    """The pages for people."""
     with failure_alerts(config, "report"):
-        return reporting.report(config, out, now)
+        return reporting.report(config, out, now, site=site)
 
 
 @flow(name="retrain")
@@ -73,7 +74,7 @@ def every(workspace: Workspace) -> timedelta:
     return min(cadence, timedelta(days=1)) if workspace.clock.calendar else cadence
 
 
-def deployments(config: Path, page: Path) -> list[RunnerDeployment]:
+def deployments(config: Path, site: Path) -> list[RunnerDeployment]:
     """What runs when: a step at every cadence, the report each morning, the graph each week; the rest by hand.
 
     Names carry the stream's. A step that has nothing to do costs nothing, so a missed one is made up by the next.
@@ -87,13 +88,13 @@ def deployments(config: Path, page: Path) -> list[RunnerDeployment]:
     shared: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH, "tags": ["terracast", stream.name]}
 
     def named(verb: str, says: str, **when: Any) -> RunnerDeployment:
-        told = {**given, "out": str(page)} if verb == "report" else given
+        told = {**given, "out": str(site / "report.html"), "site": str(site)} if verb == "report" else given
         made = FLOWS[verb].to_deployment(f"{stream.name}-{verb}", parameters=told, description=says, **when, **shared)
         assert isinstance(made, RunnerDeployment), "outside a running event loop it answers the deployment itself"
         return made
 
     return [named("watch", "One step of the loop, at every cadence.", schedule=step),
             named("discover", "The causal graph, once a week.", cron="30 3 * * 0"),
-            named("report", "The page for people, every morning.", cron="0 6 * * *"),
+            named("report", "The site for people, with the report in it, every morning.", cron="0 6 * * *"),
             named("retrain", "Fits the base anew; by hand."),
             named("ingest", "New files without a step; by hand.")]

@@ -1,4 +1,4 @@
-"""Up: Prefect's server, MLflow's pages, the schedules and the report's page, on loopback, until interrupted.
+"""Up: Prefect's server, MLflow's pages, the schedules and the site, on loopback, until interrupted.
 
 This process starts the others, each behind a guard (``flows.running.guard``) so that none outlives it, starts again
 what ended by itself, tells when a step does not come, and serves ``/metrics`` from small files. It imports nothing
@@ -18,10 +18,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from terracast.flows.running.acknowledging import Acknowledging
 from terracast.flows.running.exposition import STORED, exposition, numbers_of, unread
 from terracast.flows.running.failed_verbs import runs_and_failures
+from terracast.flows.running.forms import Forms
 from terracast.flows.running.health import answers
 from terracast.flows.running.page import HOST, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace, UpError
@@ -105,9 +106,9 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         place.remove(RUNS)
         place.remove(STORED)  # steps may have been taken by hand since
         running.enter_context(served(
-            place.page, lambda: _status(place), ports.page,
+            place.site, lambda: _status(place), ports.page,
             lambda accept, by_node: exposition(numbers_of(place, settings.stream.name), accept, by_node),
-            Acknowledging(config.resolve(), lambda: list(place.read(STORED).get("open", ())))))
+            _forms(config, settings, place)))
         place.write(UP, {"pid": os.getpid(), "since": stamp(now()), "prefect": api.removesuffix("/api"),
                          "page": f"http://{HOST}:{ports.page}"})
         running.callback(place.remove, UP)
@@ -118,7 +119,7 @@ def up(config: Path, ports: Ports = Ports()) -> None:
         for child in children:
             if child.health is not None:
                 say(f"{child.name}: {child.health.rpartition('/health')[0].removesuffix('/api')}")
-        say(f"report: http://{HOST}:{ports.page}")
+        say(f"site: http://{HOST}:{ports.page}")
         say("schedules are on; interrupt to stop")
         _keep(children, place, api, settings)
     say("ended")
@@ -241,6 +242,14 @@ def _alert(settings: Settings, due: str, words: list[str]) -> None:
         from terracast.flows.running.failures import tell_at_once
 
         tell_at_once(settings, of_missed_step(settings.stream.name, due, words))
+
+
+def _forms(config: Path, settings: Settings, place: RunningPlace) -> Forms:
+    """The forms of the page, by what the last run left."""
+    named = urlsplit(settings.alerts.page or "").hostname
+    return Forms(config.resolve(), lambda: list(place.read(STORED).get("open", ())),
+                 lambda: list(place.read(STORED).get("approvals", ())), lambda: place.read(STORED).get("previous"),
+                 () if named is None else (named,))
 
 
 def _status(place: RunningPlace) -> dict[str, Any]:

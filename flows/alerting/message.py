@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from terracast.flows.alerting.alert import one_line
+from terracast.flows.reporting.addresses import episode_address
 from terracast.flows.terminal.output import note
 from terracast.flows.workspace import Workspace
 
@@ -33,7 +34,7 @@ def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]], name: st
     title = letters[0]["title"] if len(letters) == 1 else one_line(f"{stream}: {len(letters)} alerts")
     parts = [one["text"] if len(letters) == 1 else f"{one['title']}\n{one['text']}" for one in letters]
     open_ones = [one["episode"] for one in letters if one["episode"] and one["level"] == "warning"]
-    ending = [f"See {page}." if page else ""]
+    ending = [_links(page, letters)]
     if open_ones:
         ending.append(f"To say that you look after it: terracast ack {open_ones[0]}")
     picture = _picture(workspace, letters)
@@ -41,6 +42,14 @@ def message_of(workspace: Workspace, letters: Sequence[dict[str, Any]], name: st
     ending.append(f"Message {name}; a second one of this name says nothing new.")
     return Message(title, "\n\n".join([*parts, *(one for one in ending if one)]),
                    min((one["level"] for one in letters), key=LEVELS.index), picture, name)
+
+
+def _links(page: str | None, letters: Sequence[dict[str, Any]]) -> str:
+    """Where to read on: the page of each episode, or the first page where the news are of none."""
+    if not page:
+        return ""
+    named = dict.fromkeys(one["episode"] for one in letters if one["episode"])
+    return "\n".join(f"See {episode_address(page, one)}." for one in named) or f"See {page}."
 
 
 def _picture(workspace: Workspace, letters: Sequence[dict[str, Any]]) -> bytes | None:

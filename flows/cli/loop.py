@@ -48,8 +48,8 @@ def watch(config: Config = CONFIG, once: Annotated[bool, typer.Option("--once", 
 
 def up(config: Config = CONFIG, prefect_port: Annotated[int, typer.Option(help="Of Prefect's server.")] = 4200,
        mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
-       page_port: Annotated[int, typer.Option(help="Of the report's page.")] = 8478) -> None:
-    """Prefect's server, MLflow, the schedules and the report's page, on loopback, until interrupted."""
+       page_port: Annotated[int, typer.Option(help="Of the site.")] = 8478) -> None:
+    """Prefect's server, MLflow, the schedules and the site, on loopback, until interrupted."""
     from terracast.flows.up import Ports
     from terracast.flows.up import up as serve
 

@@ -45,16 +45,23 @@ def discover(config: Config = CONFIG, now: Now = None,
 
 def report(config: Config = CONFIG,
            out: Annotated[Path | None, typer.Option(
-               help="The file to write; default: report.html beside the settings.")] = None,
+               help="The file to write; default: report.html beside the settings, or in the site.")] = None,
+           site: Annotated[Path | None, typer.Option(
+               help="A folder to write the whole site into, for any static host.")] = None,
            events: Annotated[Path | None, typer.Option(help="JSON of known changes, drawn on the timeline.")] = None,
            now: Now = None, json: Json = False) -> None:
-    """One self-contained HTML file: is the forecast still true, what changed, why these inputs."""
+    """One self-contained HTML file: is the forecast still true, what changed, why these inputs; with --site a folder of
+    pages."""
     from terracast.flows.report import report as act
 
-    page = (config.resolve().parent / "report.html") if out is None else out.resolve()
+    folder = None if site is None else str(site.resolve())
+    home = config.resolve().parent if site is None else site.resolve()
+    page = home / "report.html" if out is None else out.resolve()
     known = None if events is None else str(events.resolve())
-    answer = recorded("report", lambda: act(str(config.resolve()), str(page), now, known))
+    answer = recorded("report", lambda: act(str(config.resolve()), str(page), now, known, folder))
     if json:
         print_json(answer)
     else:
         say(f"report: {answer['report']}")
+        if site is not None:
+            say(f"site: {site.resolve() / 'index.html'}")

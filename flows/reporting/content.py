@@ -241,6 +241,7 @@ class Report:
     ``channel_status``: sentences on context and intervals as they are now.
     ``sources``: how fresh each domain is, the target's among them.
     ``approvals``: a sentence for what waits for a person.
+    ``compared``: columns issue_time, node, error and reference_error, a row for each forecast that was compared.
     """
 
     title: str
@@ -267,6 +268,7 @@ class Report:
     cell: tuple[float, float] | None = None
     channel_status: tuple[str, ...] = ()
     approvals: tuple[str, ...] = ()
+    compared: pd.DataFrame | None = None
 
 
 def with_columns(table: pd.DataFrame | None, columns: tuple[str, ...], needed: tuple[str, ...],

@@ -159,11 +159,12 @@ def _fit(east: np.ndarray, north: np.ndarray) -> tuple[float, float]:
 def _mark(node: pd.Series, point: np.ndarray, size: float | tuple[float, float], place: str) -> str:
     """A circle of this radius, or a rectangle with these sides."""
     title = element("title", text=describe(node, place))
-    kind = f"node {node['grade']} {_word(node['state'])}"
+    kind, name = f"node {node['grade']} {_word(node['state'])}", str(node["node"])
     if isinstance(size, tuple):
         return element("rect", title, x=float(point[0] - size[0] / 2), y=float(point[1] - size[1] / 2), width=size[0],
-                       height=size[1], class_=f"{kind} cell")
-    return element("circle", title, cx=float(point[0]), cy=float(point[1]), r=size, class_=kind)
+                       height=size[1], class_=f"{kind} cell", data_node=name)
+    return element("circle", title, cx=float(point[0]), cy=float(point[1]), r=size, class_=kind,
+                   data_node=name)
 
 
 def _kilometres(cell: tuple[float, float], middle: float) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,10 +22,11 @@ FILTERS = (comparison, counted, day, instant, link_sentence, number, percent, ch
            version_name, yes_no)
 
 
-def render(report: Report) -> str:
+def render(report: Report, sections: dict[str, Any] | None = None) -> str:
     """The page as HTML text: styles, scripts, data and pictures inside, nothing fetched; about 1 to 1.8 MB.
 
-    The same report gives the same text. Raises ``ReportError`` where a table lacks a column it needs or the
+    ``sections``: what ``sections_of`` made of it, where that is there already. The same report gives the same text.
+    Raises ``ReportError`` where a table lacks a column it needs or the
     causal drawing is not SVG. A report without content is a page that says what is missing:
 
     >>> import numpy as np
@@ -32,18 +34,22 @@ def render(report: Report) -> str:
     >>> "Is the forecast still true?" in page and "1 Mar 2015, 12:00 UTC" in page
     True
     """
-    sections = sections_of(report)
+    sections = sections_of(report) if sections is None else sections
     scripts = [one for one in (sections["vega"], *map(_script, SCRIPTS)) if one]
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         report=report, scripts=scripts, script_hashes=Markup(" ".join(map(_source_of, scripts))), **sections)
 
 
 def write(report: Report, path: Path | str) -> Path:
     """Write the page (UTF-8) and return its path; folders are made. A reader never sees half a file."""
-    path = Path(path)
+    return write_text(render(report), Path(path))
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a page that was rendered, by rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(render(report), encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     return unfinished.replace(path)
 
 
@@ -58,7 +64,8 @@ def _source_of(script: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What every page is made with: the folder of templates, and filters that turn values into words."""
     # autoescape for every template: names of stations and words of alarms come from data
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)

@@ -75,6 +75,7 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[AlarmRow]) 
     silent = int((nodes["state"] == "outage").sum())
     if drifting or changed:
         told = counted(len(drifting), "episode") + (" is" if len(drifting) == 1 else " are") + " open"
+        told = told if drifting else "No new evidence comes, but an episode has not closed yet"
         where = f"; {counted(changed, report.place)} affected" if changed else ""
         return {"word": "changed", "name": "episode", "sentence": f"{told}{where}. {heard}".strip()}
     if silences:

@@ -44,9 +44,14 @@ class RunningPlace:
         return self.folder / "prefect"
 
     @property
+    def site(self) -> Path:
+        """The folder of the site that is served."""
+        return self.folder / "site"
+
+    @property
     def page(self) -> Path:
-        """The report that is served."""
-        return self.folder / "page" / "index.html"
+        """The report in one file, which is served with the site."""
+        return self.site / "report.html"
 
     def log(self, name: str) -> Path:
         """The log of one child, its folder made."""

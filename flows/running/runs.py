@@ -68,7 +68,7 @@ class Runner:
 
     def begin(self) -> None:
         """Register what runs when, give up what an earlier ``up`` left half-way, and ask for the first step at once."""
-        for one in deployments(self.config, self.place.page):
+        for one in deployments(self.config, self.place.site):
             self._take(UUID(str(one.apply())), one)
         for run in self._runs([StateType.RUNNING, StateType.PENDING]):
             self.client.set_flow_run_state(run.id, Crashed(message="`terracast up` ended before it did"), force=True)
@@ -79,7 +79,7 @@ class Runner:
     def go_on(self) -> None:
         """Take up what a runner that asked to be started again left: what is registered stays as it is."""
         self.told |= self.place.read(RUNS)
-        for one in deployments(self.config, self.place.page):
+        for one in deployments(self.config, self.place.site):
             found = self.client.read_deployment_by_name(f"{one.flow_name}/{one.name}")
             self._take(found.id, one)
         self._tell(running=None, pid=os.getpid())
@@ -153,16 +153,15 @@ class Runner:
         self.is_ordinary = not (self.growth.after(resident()) or is_first or answer.get("receipts"))
 
     def _refresh(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Write the report anew: after each step where that is quick, else when something was told; what it answers,
-        nothing where it was not written."""
+        """Write the site anew, with the report in it: after each step where that is quick, else when something was
+        told; what it answers, nothing where it was not written."""
         news = any(answer.get(name) for name in ("alarms", "decisions", "dropped", "receipts"))
         quick = self.told["report_seconds"] <= SHARE * self.told["cadence_seconds"]
         if not answer.get("ticks") or not (news or quick or not self.place.page.exists()):
             return {}
-        self.place.page.parent.mkdir(parents=True, exist_ok=True)
         began, made = time.monotonic(), dict[str, Any]()
         try:
-            made = report.fn(str(self.config), str(self.place.page))
+            made = report.fn(str(self.config), str(self.place.page), site=str(self.place.site))
         except Exception as error:  # it was written down and told, where it can be
             note(f"error: {error if isinstance(error, TerracastError) else in_one_line(error, 'report')}")
         self._tell(report_seconds=round(time.monotonic() - began, 1))

@@ -1,5 +1,14 @@
 "use strict";
 // Draws the timeline at the width of the page, switches the time shown, and sorts tables. No library but Vega.
+window.terracast = {
+  // the text of a chart in the colours of a dark page; the report in one file is always light
+  inTheDark: function (chart) {
+    if (document.documentElement.dataset.site === undefined || !window.matchMedia("(prefers-color-scheme: dark)").matches) { return chart; }
+    const dark = { "#20262b": "#e7eaec", "#2d353b": "#e7eaec", "#4b545c": "#b3bcc3", "#e8ebed": "#2c343b", "#b9c0c6": "#66727b",
+      "#0072B2": "#6cb6e6", "#8a8f94": "#a9b3ba", "#47525a": "#b3bcc3", "#00785a": "#43c79f", "#C24A00": "#ff9455" };
+    return chart.replace(/"white"/g, '"transparent"').replace(/#[0-9a-fA-F]{6}/g, function (one) { return dark[one] || one; });
+  }
+};
 (function () {
   const holder = document.getElementById("timeline");
   const source = document.getElementById("timeline-chart");
@@ -10,7 +19,7 @@
   let view = null;
 
   function fitted() {
-    const chart = JSON.parse(source.textContent);
+    const chart = JSON.parse(window.terracast.inTheDark(source.textContent));
     const width = Math.max(220, holder.clientWidth - 72);
     const narrow = width < 590;
     const touch = window.matchMedia("(pointer: coarse)").matches;

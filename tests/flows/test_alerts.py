@@ -26,8 +26,8 @@ from terracast.adapt.monitoring.episodes.episodes import Episode, EvidenceSum
 from terracast.flows.alerting.message import Message
 from terracast.flows.alerting.outbox import STATE, deliver_alerts, kept, post_episode_alerts
 from terracast.flows.alerting.sending import send
-from terracast.flows.running.acknowledging import Acknowledging
 from terracast.flows.running.failures import failure_alerts
+from terracast.flows.running.forms import Forms
 from terracast.flows.running.page import served
 from terracast.flows.settings import SettingsError, read_settings
 from terracast.flows.settings.alerts import AlertSettings
@@ -340,13 +340,13 @@ def test_the_page_takes_a_name_for_an_open_episode_and_from_nobody_else(
     assert types(tmp_path, "watch", "--once", "--now", "2026-11-28T22:00").returncode == 3
     (name,) = json.loads(types(tmp_path, "status", "--json").stdout)["streams"][0]["open_episodes"]
     opened = [{"id": name["id"], "words": "<script>alert(1)</script>", "by": None}]
-    form = Acknowledging(tmp_path / "terracast.toml", lambda: opened)
+    form = Forms(tmp_path / "terracast.toml", lambda: opened)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
     def press(host: str = f"127.0.0.1:{port}", **parts: str) -> tuple[int, str]:
-        sent = {"secret": form.secret, "episode": name["id"], "by": "Ann", "note": "called the owner"} | parts
+        sent = {"secret": form.secret, "subject": name["id"], "by": "Ann", "note": "called the owner"} | parts
         asked = urllib.request.Request(f"http://127.0.0.1:{port}/ack", urllib.parse.urlencode(sent).encode(),
                                        {"Host": host})
         try:
@@ -355,9 +355,9 @@ def test_the_page_takes_a_name_for_an_open_episode_and_from_nobody_else(
         except urllib.error.HTTPError as refused:
             return refused.code, ""
 
-    with served(tmp_path / "none.html", lambda: {"trouble": [], "waiting": "nothing yet"}, port, episodes=form):
+    with served(tmp_path / "none", lambda: {"trouble": [], "waiting": "nothing yet"}, port, forms=form):
         assert press(secret="guessed")[0] == 403 and press(host="evil.example.org")[0] == 403
-        assert press(episode="--config=elsewhere")[0] == 404 and press(note="x" * 5000)[0] == 413
+        assert press(subject="--config=elsewhere")[0] == 404 and press(note="x" * 5000)[0] == 413
         assert "looks after it" not in types(tmp_path, "status").stdout
         code, page = press()
     assert code == 200 and "Ann looks after it" in page and "<script>alert" not in page

@@ -156,7 +156,7 @@ def test_what_is_taken_and_what_is_left_out(served_place: Path, tmp_path: Path) 
     outside.mkdir()
     (outside / "w.csv").write_text("time,node,rain\n2024-01-01T00:00,a,1\n")
     config.write_text(config.read_text() + f'\n[[sources]]\ndomain = "weather"\npath = "{outside}/*.csv"\n')
-    for name in ("notes.txt", ".terracast/logs/steps.log", ".terracast/up.json", ".terracast/page/index.html",
+    for name in ("notes.txt", ".terracast/logs/steps.log", ".terracast/up.json", ".terracast/site/index.html",
                  f".terracast/{SCRATCH}/left.txt", "inbox/air/one.json", "my_rungs.py"):
         (served_place / name).parent.mkdir(parents=True, exist_ok=True)
         (served_place / name).write_text("x")
@@ -170,7 +170,7 @@ def test_what_is_taken_and_what_is_left_out(served_place: Path, tmp_path: Path) 
     with tarfile.open(served_place.parent / "b.tar.gz") as archive:
         names = set(archive.getnames())
     assert {"terracast.toml", "mlflow.db", "incoming/a.csv", "incoming/b.csv", "inbox/air/one.json", "my_rungs.py",
-            ".terracast/page/index.html", ".terracast/prefect/prefect.db", NAME} <= names
+            ".terracast/site/index.html", ".terracast/prefect/prefect.db", NAME} <= names
     assert not [one for one in names if one.endswith((".lock", ".log", "/up.json", "-wal", "left.txt", "notes.txt"))]
     assert told["left_out"] == [
         f"left out: sources.1.path {outside}/*.csv; the copy reads it where it is",

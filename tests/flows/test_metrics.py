@@ -179,7 +179,7 @@ def page(in_service: Path, tmp_path: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    with served(place.page, lambda: {"trouble": [], "waiting": ""}, port,
+    with served(place.site, lambda: {"trouble": [], "waiting": ""}, port,
                 lambda accept, by_node: exposition(numbers_of(place, "berlin"), accept, by_node)):
         yield f"http://127.0.0.1:{port}"
 

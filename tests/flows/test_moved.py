@@ -132,8 +132,8 @@ def test_a_run_that_was_scheduled_elsewhere_acts_here(tmp_path: Path) -> None:
 
     from terracast.flows.running.runs import here
 
-    own = {"config": "/new/terracast.toml", "out": "/new/.terracast/page/index.html"}
-    old = {"config": "/old/terracast.toml", "out": "/old/.terracast/page/index.html"}
+    own = {"config": "/new/terracast.toml", "out": "/new/.terracast/site/report.html"}
+    old = {"config": "/old/terracast.toml", "out": "/old/.terracast/site/report.html"}
     late = FlowRun(flow_id=uuid.uuid4(), parameters=old, auto_scheduled=True)
     assert here(late, own) == own
     by_hand = FlowRun(flow_id=uuid.uuid4(), parameters=old | {"now": "2024-01-01", "out": "mine.html"})

@@ -36,7 +36,7 @@ def _free() -> int:
 def test_what_runs_when(small_city, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     from terracast.flows.scheduled import deployments
 
-    found = {one.name: one for one in deployments(small_city.config, tmp_path / "index.html")}
+    found = {one.name: one for one in deployments(small_city.config, tmp_path / "site")}
     assert set(found) == {f"city-{verb}" for verb in ("watch", "discover", "report", "retrain", "ingest")}
     assert found["city-watch"].schedules and not found["city-retrain"].schedules
     assert not any(one.triggers for one in found.values()), "the step itself adapts; no event starts a run"

@@ -269,7 +269,7 @@ def tank(tmp_path: Path) -> Iterator[Tank]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes under /proc")
 def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up(tank: Tank) -> None:
     with _ended(Up(tank.folder)) as up:
-        assert "No report yet" in up.page() or "<svg" in up.page()
+        assert "No report yet" in up.page() or "How does it stand?" in up.page()
         assert 'terracast_up_running{stream="tank"} 1.0' in up.page("/metrics"), "the first step is under way"
         with pytest.raises(urllib.error.HTTPError):
             up.page("/incoming/")
@@ -294,7 +294,8 @@ def test_steps_come_by_schedule_a_drift_is_answered_once_and_nothing_outlives_up
         (told,) = json.loads(calm.stdout)["streams"]
         assert calm.returncode == 0 and told["next_run"] and told["champion"] == "1" and told["store_bytes"] > 0
         assert (told["name"], told["sources"][0]["domain"], told["open_episodes"]) == ("tank", "tank", [])
-        assert _until(lambda: "<svg" in up.page(), 60), "the report is served"
+        assert _until(lambda: "How does it stand?" in up.page(), 60), "the site is served"
+        assert "<svg" in up.page("/report.html") and "Is the forecast still true?" in up.page("/report.html")
         assert _until(lambda: "terracast_mean_absolute_error" in up.page("/metrics"), 60), up.page("/metrics")
         given = {one.name: one.value for family in text_string_to_metric_families(up.page("/metrics"))
                  for one in family.samples}
