@@ -56,26 +56,28 @@ def test_a_port_that_is_taken_is_one_line(small_city, option: str) -> None:  # t
     assert options[option] in done.stderr and option in done.stderr
 
 
-def test_the_page_is_the_report_or_what_is_waited_for_and_no_folder(tmp_path: Path) -> None:
-    report, port = tmp_path / "page" / "index.html", _free()
+def test_the_page_is_the_site_or_what_is_waited_for_and_no_folder(tmp_path: Path) -> None:
+    site, port = tmp_path / "site", _free()
     told = dict(NOTHING)
-    with served(report, lambda: told, port):
+    with served(site, lambda: told, port):
         def get(path: str = "/") -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
                 return answer.read().decode()  # type: ignore[no-any-return]
 
         assert "3 of 30 days of air are known" in get()
-        report.parent.mkdir()
-        (report.parent / "secret.txt").write_text("x")
-        report.write_text("<!doctype html><html><body class='a'><p>the report</p></body></html>")
-        assert "<p>the report</p>" in get() and "role=" not in get()
+        (site / "data").mkdir(parents=True)
+        (site / "secret.txt").write_text("x")
+        for name, mark in (("index.html", "<!-- served: notices -->"), ("report.html", "")):
+            (site / name).write_text(f"<!doctype html><html><body class='a'>{mark}<p>{name}</p></body></html>")
         told["trouble"] = ["The step that was due at <noon> has not run."]
-        assert get().index("due at &lt;noon&gt;") < get().index("<p>the report</p>")
-        assert '"trouble"' in get("/status.json")
-        for path in ("/secret.txt", "/page/", "/../"):
+        for path, name in (("/", "index.html"), ("/index.html", "index.html"), ("/report.html", "report.html")):
+            assert get(path).index("due at &lt;noon&gt;") < get(path).index(f"<p>{name}</p>")
+        told["trouble"] = []
+        assert "role=" not in get() and '"trouble"' in get("/status.json")
+        for path in ("/secret.txt", "/data/", "/data", "/site/", "/../", "/data/../secret.txt", "/none.html"):
             with pytest.raises(urllib.error.HTTPError):
                 get(path)
-    assert "<body" in page(report, NOTHING)
+    assert "<body" in str(page(site, "index.html", NOTHING))
 
 
 def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
