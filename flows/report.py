@@ -318,7 +318,7 @@ def _alarm(episode: Episode, attempts: Sequence[Attempt], evidence: tuple[str, .
         action = f"{action} The ladder's acts: {'; '.join(receipts)}."
     end = episode.last_evidence if episode.phase in ("recovering", "closed") else None
     return AlarmRow(episode.id, alarm.what, alarm.where, action, episode.since, end, episode.change_type, evidence,
-                    alarm.meaning)
+                    alarm.meaning, episode.phase == "recovering")
 
 
 def _versions(workspace: Workspace, held: Sequence[HistoryEntry]) -> tuple[VersionRow, ...]:

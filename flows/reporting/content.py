@@ -68,8 +68,9 @@ class AlarmRow:
     """One episode told to a person: what changed; where and since when; what the system did or proposes; what the
     change means.
 
-    ``end`` None means that the episode is still open. ``change_type`` is a word such as drift, level, scale, or
-    outage (health). ``evidence``: the statistics that it rests on, folded on the page.
+    ``end``: when evidence came last; None means that it still comes. ``recovering``: it has an end, but is not closed
+    yet. ``change_type`` is a word such as drift, level, scale, or outage (health). ``evidence``: the statistics that it
+    rests on, folded on the page.
     """
 
     episode: str
@@ -81,6 +82,7 @@ class AlarmRow:
     change_type: str = "drift"
     evidence: tuple[str, ...] = ()
     meaning: str = ""
+    recovering: bool = False
 
 
 @dataclass(frozen=True)

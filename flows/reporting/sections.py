@@ -75,7 +75,11 @@ def status_of(report: Report, nodes: pd.DataFrame, open_alarms: list[AlarmRow]) 
     silent = int((nodes["state"] == "outage").sum())
     if drifting or changed:
         told = counted(len(drifting), "episode") + (" is" if len(drifting) == 1 else " are") + " open"
-        told = told if drifting else "No new evidence comes, but an episode has not closed yet"
+        if not drifting:
+            late = sum(alarm.recovering and change_type_in_words(alarm.change_type) != "outage"
+                       for alarm in report.alarms)
+            told = f"No new evidence comes, but {counted(max(late, 1), 'episode')} " \
+                   f"{'has' if late <= 1 else 'have'} not closed yet"
         where = f"; {counted(changed, report.place)} affected" if changed else ""
         return {"word": "changed", "name": "episode", "sentence": f"{told}{where}. {heard}".strip()}
     if silences:

@@ -66,7 +66,7 @@ def _page(template: str, page: str, common: Mapping[str, Any], root: str = "", *
 def _own(page: str, site: Site, data: Mapping[str, tuple[str, bytes]]) -> dict[str, Any]:
     """What one page needs for itself."""
     if page == "index.html":
-        return {"open_stories": [one for one in site.episodes if is_open(one.alarm)]}
+        return {"open_stories": [one for one in site.episodes if is_open(one.alarm) or one.alarm.recovering]}
     if page == "forecast.html":
         listed = [{"node": node, "file": name} for node, (name, _) in data.items()]
         return {"nodes_with_files": listed, "node_page": _node_page(site) if site.forecasts else None}

@@ -231,6 +231,18 @@ def test_a_served_site_has_its_forms_and_asks_nobody_else(tab: Tab, folder: Path
     assert {re.match(r"(\w+:(//[^/]*)?)", one)[0] for one in tab.asked} <= {f"http://127.0.0.1:{port}", "data:"}  # type: ignore[index]
 
 
+def test_an_episode_that_has_not_closed_stands_on_the_overview_and_in_the_verdict() -> None:
+    """Evidence of it comes no more, yet its places are not calm: the overview must say why."""
+    site = made_site()
+    first, *others = site.report.alarms
+    quiet = replace(first, end=site.report.as_known_at, recovering=True)
+    stories = tuple(replace(one, alarm=quiet) if one.alarm.episode == first.episode else one for one in site.episodes)
+    made = made_files(replace(site, report=replace(site.report, alarms=(quiet, *others)), episodes=stories))
+    overview = made["index.html"].decode()
+    assert "1 episode has not closed yet" in overview
+    assert f">{first.episode}</a>: {first.what}" in overview and "No new evidence since" in overview
+
+
 def test_what_has_not_changed_is_not_written_and_open_pages_keep_their_data(tmp_path: Path) -> None:
     folder = write_made_site(tmp_path / "site")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
