@@ -37,6 +37,7 @@ from terracast.registry.tracking import Tracking
 PATIENCE = 180  # seconds that a server may take to answer: a busy machine migrates Prefect's database slowly
 ENDING = 4.0  # seconds that a child has to end by itself
 POLL = 0.5
+LEAST_KEPT = 7200.0  # seconds: Prefect refuses to keep runs for an hour or less
 AGAIN = 5.0  # seconds before what ended by itself is started again
 
 
@@ -125,10 +126,19 @@ def up(config: Path, ports: Ports = Ports()) -> None:
     say("ended")
 
 
+def _forgets(settings: Settings) -> dict[str, str]:
+    """By which Prefect's server drops ended runs, with their logs and artefacts, as old as logs may become: each step
+    makes some. Whoever set the variables otherwise is obeyed."""
+    kept = max(settings.upkeep.keep_logs.total_seconds(), LEAST_KEPT)
+    return {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(round(kept))}
+
+
 def _children(config: Path, settings: Settings, place: RunningPlace, ports: Ports, api: str) -> list[Child]:
     """What is started: the servers that are not there already, and the runner."""
     place.prefect.mkdir(parents=True, exist_ok=True)
-    quiet = {**os.environ, "PREFECT_HOME": str(place.prefect), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    quiet = {**_forgets(settings), **os.environ, "PREFECT_HOME": str(place.prefect),
+             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
              "PREFECT_API_URL": api, "PREFECT_LOGGING_LEVEL": "WARNING", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
              "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1"}
     found = []

@@ -157,7 +157,8 @@ class UpkeepSettings(Frozen):
     """What goes by itself, once a day, with the step.
 
     ``keep_runs``: how long runs stay in MLflow that no version and no causal graph in use needs. ``keep_logs``: how
-    long logs that were put aside stay; ``log_megabytes``: how long a log of ``up`` may grow before it is put aside.
+    long logs that were put aside stay, and ended runs in Prefect's server with their logs and artefacts;
+    ``log_megabytes``: how long a log of ``up`` may grow before it is put aside.
     """
 
     keep_runs: Duration = pd.Timedelta("365D")

@@ -21,6 +21,8 @@ from terracast.flows.running.guard import AGAIN
 from terracast.flows.running.page import page, served
 from terracast.flows.running.place import RUNS, UP, RunningPlace
 from terracast.flows.running.run_status import RENEWAL, missed, now, stamp, trouble
+from terracast.flows.settings import read_settings
+from terracast.flows.up import _forgets
 from terracast.streams.errors import TerracastError
 
 COMMAND = [sys.executable, "-c", "from terracast.flows.command import main; main()"]
@@ -78,6 +80,20 @@ def test_the_page_is_the_site_or_what_is_waited_for_and_no_folder(tmp_path: Path
             with pytest.raises(urllib.error.HTTPError):
                 get(path)
     assert "<body" in str(page(site, "index.html", NOTHING))
+
+
+@pytest.mark.parametrize(("span", "seconds"), [("90d", 90 * 86400), ("30min", 7200)])
+def test_prefect_forgets_ended_runs_as_it_understands_it(tmp_path: Path, span: str, seconds: int) -> None:
+    """Each step makes a run, logs and artefacts there: nothing else would ever remove them."""
+    (tmp_path / "terracast.toml").write_text(
+        f'[stream]\nname = "a"\ndomain = "a"\ntarget = "x"\nstep = "1h"\n[upkeep]\nkeep_logs = "{span}"\n'
+        '[[sources]]\ntype = "files"\ndomain = "a"\npath = "x.csv"\nvariables = ["x"]\nstep = "1h"\ndelay = "1h"\n')
+    given = _forgets(read_settings(tmp_path / "terracast.toml"))
+    ask = ("from prefect.settings import get_current_settings as now\n"
+           "held = now().server.services.db_vacuum\n"
+           "print(sorted(held.enabled_vacuum_types), held.retention_period.total_seconds())")
+    told = subprocess.run([sys.executable, "-c", ask], env={**os.environ, **given}, capture_output=True, text=True)
+    assert told.stdout.split("]") == ["['events', 'flow_runs', 'orphans'", f" {float(seconds)}\n"], told.stderr
 
 
 def test_one_up_a_workspace_and_its_lock_dies_with_it(tmp_path: Path) -> None:
