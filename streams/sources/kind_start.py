@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,13 +125,17 @@ def _rows(files: list[Path], domain: str, found: Recognised, given: Mapping[str,
     words = _events(rows, panel, terms, found, keys) if found.kind == "event" else _movers(rows, panel, terms, keys)
     column = tables[0][1][columns.time] if len(tables) == 1 else pd.concat([one[columns.time] for _, one in tables])
     proposed: Keys = {}
+    together: tuple[Doubt, ...] = ()
     if found.kind == "event":
         if found.event_type is not None and terms.event_type is None:
             proposed["event_type"] = (found.event_type, "a variable a type, too; then variables = []")
+            many = len({word for _, one in tables for word in one[found.event_type].dropna().unique()})
+            together = (Doubt(f"{found.event_type} tells {many} types of events apart; all are counted together",
+                              f"--event-type {shlex.quote(found.event_type)}"),)
         if terms.node is None:
             proposed["node"] = ("COLUMN", "regions named by a column, in place of cells")
     return KindStart(found.kind, panel, keys, (*notes, words), proposed, len(rows) + sum(done.rejected.values()),
-                     done.rejected, (*_order(column, terms, keys),
+                     done.rejected, (*together, *_order(column, terms, keys),
                                      *zone_doubt(column, rows, terms.zone), *few_doubt(panel)))
 
 

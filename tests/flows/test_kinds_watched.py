@@ -13,6 +13,7 @@ from terracast.flows.init import write_settings
 from terracast.flows.reporting.map import draw_map, prepared_nodes
 from terracast.flows.settings import SourceContext, read_settings
 from terracast.streams.errors import TerracastError
+from terracast.streams.schema.file_schema import look_into
 from terracast.streams.sources import IngestAnswer, drain
 from terracast.streams.store import Store
 
@@ -58,6 +59,15 @@ def test_incidents_of_another_city(tmp_path: Path) -> None:
     reported = pd.to_datetime(table["gemeldet"], dayfirst=True)
     assert float(early["events"].sum()) <= (reported <= "2021-06-01").sum()
     assert _ingested(tmp_path, "2022-03-01")[1] == ()  # nothing is new
+
+
+def test_types_of_events_that_are_counted_together_are_told(tmp_path: Path) -> None:
+    _fires(tmp_path / "einsaetze.csv")
+    (doubt,) = [one for one in look_into(tmp_path / "einsaetze.csv", "fires").doubts if "together" in one.what]
+    assert doubt.option == "--event-type Stichwort" and "3 types" in doubt.what
+    apart = look_into(tmp_path / "einsaetze.csv", "fires", {"event_type": "Stichwort"})
+    assert {"events", "Brand", "Hilfe", "Unfall"} <= set(apart.sources[0].panel.data_vars)
+    assert not any("together" in one.what for one in apart.doubts)
 
 
 def test_events_that_come_later_join_and_the_cells_stay(tmp_path: Path) -> None:
