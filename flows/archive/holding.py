@@ -112,13 +112,14 @@ def _copy_files(folder: Path, part: str | None, scratch: Path) -> None:
 
 
 def _copy_own(place: RunningPlace, scratch: Path) -> None:
-    """Of what ``up`` keeps: Prefect's database (automations, history) and the page."""
+    """Of what ``up`` keeps: Prefect's database (automations, history) and the site."""
     prefect = place.prefect / "prefect.db"
-    for path in (prefect, place.page):
-        if path.exists():
-            target = scratch / path.relative_to(place.folder.parent)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy_database(path, target) if path == prefect else copied(path, target, linked=False)
+    if prefect.exists():
+        copy_database(prefect, scratch / prefect.relative_to(place.folder.parent))
+    for path in sorted(place.site.rglob("*")):
+        if path.is_file():
+            with suppress(FileNotFoundError):  # written anew meanwhile: another file has its place
+                copied(path, scratch / path.relative_to(place.folder.parent), linked=False)
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,12 @@ def test_a_step_adds_little_and_what_is_named_stays_readable(  # type: ignore[no
         held = workspace.store.read(snapshot)
         assert held.history().recorded("air").panel.sizes["time"] == 24 * SEED_DAYS
     assert check(workspace.store, snapshots_in_use(workspace)).sound
-    _tidying_that_fails_is_told(workspace, in_service.folder / "store", capsys)
+    _tidying_that_fails_is_told(workspace, now, in_service.folder / "store", capsys)
     assert watch_once(workspace, now + CADENCE).ticks == 1 and len(workspace.store.snapshots()) < 10
 
 
-def _tidying_that_fails_is_told(workspace: Workspace, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _tidying_that_fails_is_told(workspace: Workspace, now: np.datetime64, folder: Path,
+                                capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(12):  # many snapshots: tidying is due
         with workspace.store.transaction("by hand") as step:
             step.set_state("elsewhere", {"number": number})
@@ -65,7 +67,7 @@ def _tidying_that_fails_is_told(workspace: Workspace, folder: Path, capsys: pyte
     capsys.readouterr()
     workspace.store.wait_seconds = 0.1
     with ThreadPoolExecutor(1) as another, only_writer(folder, 1.0):  # another writer is at work
-        assert another.submit(maintain, workspace).result() is None
+        assert another.submit(maintain, workspace, now, datetime.now(UTC)).result() is None
     workspace.store.wait_seconds = waits
     assert "the store was not tidied: another writer holds the store" in capsys.readouterr().err
     assert workspace.store.snapshots() == before
