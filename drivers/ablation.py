@@ -22,6 +22,7 @@ from terracast.causal.graph.graph import Driver, Series
 from terracast.drivers.driver_correction import AGES, CLIP, FOLDS, newest_values, ridge_predictions
 from terracast.drivers.selection import LEAST_BLOCKS
 from terracast.stfm.forecaster import Forecaster, Request
+from terracast.stfm.wall_clock import forecast_by_clock
 
 JUDGED = 0.4  # the newest share of the span: models are fitted before it
 MOST_ISSUES = 240
@@ -198,7 +199,7 @@ class Ablation:
             tell(place / len(issue_times))
             then = moment.earlier(issue_time)
             context = self.watched.panel(then, then.now - self.watched.history)
-            forecast = model.forecast(context[[request.target]], request.at(issue_time))
+            forecast = forecast_by_clock(model, context[[request.target]], request.at(issue_time))
             values.append(forecast[request.target].values[0])
             for one in names:
                 inputs[one][place] = newest_values(context[str(one)].values)

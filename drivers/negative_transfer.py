@@ -17,6 +17,7 @@ from terracast.causal.graph.graph import CausalGraph, Driver, Series
 from terracast.drivers.ablation import mean_known
 from terracast.drivers.driver_watch import DriverWatch, DroppedDriver
 from terracast.drivers.selection import inputs_of
+from terracast.stfm.wall_clock import forecast_by_clock
 from terracast.streams.stateful import Stateful
 
 EVERY = np.timedelta64(1, "D").astype("timedelta64[ns]")
@@ -80,7 +81,8 @@ class NegativeTransferMonitor(Stateful):
         request = loop.watched.request.at(moment.now)
 
         def values(panel: Any) -> np.ndarray:
-            return np.asarray(loop.champion.model.forecast(panel, request)[request.target].values[0], "float64")
+            forecast = forecast_by_clock(loop.champion.model, panel, request)
+            return np.asarray(forecast[request.target].values[0], "float64")
 
         return Shadows(moment.now, values(context),
                        {one: values(context.drop_vars(str(one))) for one in self.watch.watched})

@@ -56,9 +56,10 @@ def follows_clocks(times: np.ndarray, values: np.ndarray, zone: str) -> bool | N
     step = np.median(np.diff(times)).astype("timedelta64[ns]") if len(times) > 1 else NONE
     if not NONE < step <= LONGEST_STEP:
         return None
-    sun, clock, compared = 0.0, 0.0, 0
-    scale = np.nanstd(values, axis=0) if np.isfinite(values).any() else np.ones(values.shape[1])
+    values = values[:, np.isfinite(values).any(axis=0)]
+    scale = np.nanstd(values, axis=0)
     scale = np.where(scale > 0, scale, np.inf)
+    sun, clock, compared = 0.0, 0.0, 0
     for change in clock_changes(times[0] + WEEK, times[-1], zone):
         rows = np.flatnonzero((times >= change) & (times < change + AFTER))
         if not len(rows):

@@ -6,6 +6,8 @@ whatever people do. Here the rows before the change are moved by the hour, and l
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 
@@ -31,7 +33,8 @@ def forecast_by_clock(model: Forecaster, context: xr.Dataset, request: Request) 
     if not ((moved != none).any() or (ahead != none).any()):
         return model.forecast(context, request)
     known = (times <= issue) | (times + moved > issue)  # what comes later must not lie before the issue
-    forecast = model.forecast(_moved(context.isel(time=known), (times + moved)[known]), request)
+    plain = replace(request, clock_zone=None)  # a model that asks another must not move the rows again
+    forecast = model.forecast(_moved(context.isel(time=known), (times + moved)[known]), plain)
     step = request.step.astype("timedelta64[ns]")
     leads = np.clip(np.arange(1, request.horizon + 1) + ahead // step, 1, request.horizon) - 1
     values = forecast[request.target]

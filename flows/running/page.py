@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +44,100 @@ Told = Callable[[], dict[str, Any]]
 Scrape = Callable[[str, bool], tuple[str, bytes]]
 
 
+@dataclass(frozen=True)
+class ServedSite:
+    """What a page is made of: see ``served``."""
+
+    site: Path
+    told: Told
+    scrape: Scrape | None
+    forms: Forms | None
+
+    def knows(self, host: str) -> bool:
+        """Whether a request may be addressed so."""
+        return (self.forms or Forms(self.site, list)).knows(host)
+
+
+class PageHandler(BaseHTTPRequestHandler):
+    """Answers one request to the page."""
+
+    server_version, sys_version, timeout = "terracast", "", PATIENCE
+    scripts, keep = "'self'", FRESH
+
+    def __init__(self, served: ServedSite, *connection: Any) -> None:
+        self.served = served
+        super().__init__(*connection)  # which answers the request
+
+    def end_headers(self) -> None:
+        for name, value in {"Content-Security-Policy": POLICY.format(scripts=self.scripts), **HEADERS,
+                            "Cache-Control": self.keep}.items():  # of answers and errors alike
+            self.send_header(name, value)
+        super().end_headers()
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_POST(self) -> None:
+        told = self.headers.get("Content-Length") or "0"
+        length = int(told) if told.isascii() and told.isdigit() else 0
+        if self.path not in ACTS or self.served.forms is None or not 0 < length <= LARGEST:
+            self.send_error(404 if length <= LARGEST else 413, f"there are only the forms {', '.join(ACTS)}")
+            return
+        code, words = self.served.forms.take(self.path, self.rfile.read(length), dict(self.headers.items()))
+        if code != 303:
+            self.send_error(code, words)
+            return
+        self.send_response(code)
+        self.send_header("Location", f"/{words}" if FILE.fullmatch(words) else "/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _answer(self, *, with_body: bool) -> None:
+        path, _, query = self.path.partition("?")
+        host = self.headers.get("Host")
+        if host is not None and not self.served.knows(host):
+            self.send_error(403, f"this page answers to 127.0.0.1 and localhost, not to {host_of(host)[:80]!r}")
+            return
+        if path == "/status.json":
+            kind, body = "application/json; charset=utf-8", json.dumps(self.served.told()).encode()
+        elif path == "/metrics" and self.served.scrape is not None:
+            kind, body = self.served.scrape(self.headers.get("Accept", ""), parse_qs(query).get("nodes") == ["1"])
+        elif (found := self._file(unquote(path)[1:] or "index.html")) is not None:
+            kind, body = found
+        else:
+            self.send_error(404, "there is only the site, at /, with /status.json and /metrics")
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def _file(self, name: str) -> tuple[str, bytes] | None:
+        """A file of the site as it is served; None where there is no such."""
+        found = FILE.fullmatch(name)
+        if found is None:
+            return None
+        kind = f"{KINDS[found[1]]}; charset=utf-8"
+        if found[1] == "html":
+            text = page(self.served.site, name, self.served.told(), self.served.forms)
+            self.scripts = "'unsafe-inline'" if name == REPORT else "'self'"
+            return None if text is None else (kind, text.encode())
+        try:
+            body = (self.served.site / name).read_bytes()
+        except OSError:
+            return None
+        self.keep = FOR_EVER
+        return kind, body
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: a person's terminal is not an access log."""
+
+
 @contextmanager
 def served(site: Path, told: Told, port: int, scrape: Scrape | None = None, forms: Forms | None = None
            ) -> Iterator[None]:
@@ -52,83 +148,9 @@ def served(site: Path, told: Told, port: int, scrape: Scrape | None = None, form
     that is addressed to another name than this machine's, or than ``forms`` knows, is refused: a name that is made to
     point here must not read the page.
     """
-    known = Forms(site, list) if forms is None else forms
-
-    class Page(BaseHTTPRequestHandler):
-        server_version, sys_version, timeout = "terracast", "", PATIENCE
-        scripts, keep = "'self'", FRESH
-
-        def end_headers(self) -> None:
-            for name, value in {"Content-Security-Policy": POLICY.format(scripts=self.scripts), **HEADERS,
-                                "Cache-Control": self.keep}.items():  # of answers and errors alike
-                self.send_header(name, value)
-            super().end_headers()
-
-        def do_GET(self) -> None:
-            self._answer(with_body=True)
-
-        def do_HEAD(self) -> None:
-            self._answer(with_body=False)
-
-        def do_POST(self) -> None:
-            told = self.headers.get("Content-Length") or "0"
-            length = int(told) if told.isascii() and told.isdigit() else 0
-            if self.path not in ACTS or forms is None or not 0 < length <= LARGEST:
-                self.send_error(404 if length <= LARGEST else 413, f"there are only the forms {', '.join(ACTS)}")
-                return
-            code, words = forms.take(self.path, self.rfile.read(length), dict(self.headers.items()))
-            if code != 303:
-                self.send_error(code, words)
-                return
-            self.send_response(code)
-            self.send_header("Location", f"/{words}" if FILE.fullmatch(words) else "/")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _answer(self, *, with_body: bool) -> None:
-            path, _, query = self.path.partition("?")
-            host = self.headers.get("Host")
-            if host is not None and not known.knows(host):
-                self.send_error(403, f"this page answers to 127.0.0.1 and localhost, not to {host_of(host)[:80]!r}")
-                return
-            if path == "/status.json":
-                kind, body = "application/json; charset=utf-8", json.dumps(told()).encode()
-            elif path == "/metrics" and scrape is not None:
-                kind, body = scrape(self.headers.get("Accept", ""), parse_qs(query).get("nodes") == ["1"])
-            elif (found := self._file(unquote(path)[1:] or "index.html")) is not None:
-                kind, body = found
-            else:
-                self.send_error(404, "there is only the site, at /, with /status.json and /metrics")
-                return
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if with_body:
-                self.wfile.write(body)
-
-        def _file(self, name: str) -> tuple[str, bytes] | None:
-            """A file of the site as it is served; None where there is no such."""
-            found = FILE.fullmatch(name)
-            if found is None:
-                return None
-            kind = f"{KINDS[found[1]]}; charset=utf-8"
-            if found[1] == "html":
-                text = page(site, name, told(), forms)
-                self.scripts = "'unsafe-inline'" if name == REPORT else "'self'"
-                return None if text is None else (kind, text.encode())
-            try:
-                body = (site / name).read_bytes()
-            except OSError:
-                return None
-            self.keep = FOR_EVER
-            return kind, body
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: a person's terminal is not an access log."""
-
+    held = ServedSite(site, told, scrape, forms)
     try:
-        server = ThreadingHTTPServer((HOST, port), Page)
+        server = ThreadingHTTPServer((HOST, port), partial(PageHandler, held))
     except OSError as error:
         raise UpError(f"the report's page: {error.strerror}", where=f"{HOST}:{port}", expected="a free port",
                       remedy="choose another with --page-port") from None

@@ -310,8 +310,8 @@ def _is_remark(texts: Sequence[str]) -> bool:
 
 
 def _fuller_comes(full: Sequence[tuple[int, Sequence[str]]], place: int, texts: Sequence[str]) -> bool:
-    """Whether a line that could be the header stands between a remark and the values: it names more columns, the first
-    of them, too, and holds no value unless most of its columns do."""
+    """Whether the next line that is no remark could be the header: it names more columns than a remark at ``place``,
+    the first of them, too, and does not begin with a value."""
     for _, row in full[place + 1:place + 1 + MOST_REMARKS]:
         told = [text.strip() for text in row]
         if _is_remark(told):

@@ -165,8 +165,8 @@ def _untitled(names: list[str], columns: Mapping[str, ColumnProfile], found: Fin
 
 
 def _hour_after(names: list[str], columns: Mapping[str, ColumnProfile], days: np.ndarray) -> str | None:
-    """The column right of year, month and day where it counts the hours of each: nothing but 0 to 24, rising by as much
-    from row to row, and one row or more for most of them on most days."""
+    """The column right of year, month and day where it counts the hours of each: nothing but 0 to 24, and within a day
+    rising by as much from row to row; places may share a row's hour."""
     every = list(columns)
     at = every.index(names[-1]) + 1
     if at >= len(every):
